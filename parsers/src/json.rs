@@ -1,0 +1,266 @@
+//! The one writer of text.
+//!
+//! Every string that reaches a record passes [`Object::text`]: the result is valid JSON and valid UTF-8 on one line, control,
+//! bidirectional and line-separator characters are escaped, and bytes that are no UTF-8 stay readable back: the
+//! whole string is then written with `\xHH` (as text) for every byte outside printable ASCII and for the backslash.
+
+use std::net::IpAddr;
+
+/// An object that is being written; it is closed when it is dropped.
+pub struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    empty: bool,
+}
+
+/// An array that is being written; it is closed when it is dropped.
+pub struct Array<'a> {
+    out: &'a mut Vec<u8>,
+    empty: bool,
+}
+
+impl<'a> Object<'a> {
+    /// Opens an object at the end of `out`.
+    pub fn new(out: &'a mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, empty: true }
+    }
+
+    fn key(&mut self, key: &str) -> &mut Vec<u8> {
+        if !self.empty {
+            self.out.push(b',');
+        }
+        self.empty = false;
+        write_string(self.out, key.as_bytes());
+        self.out.push(b':');
+        self.out
+    }
+
+    /// A string from the wire or from us.
+    pub fn text(&mut self, key: &str, value: impl AsRef<[u8]>) -> &mut Self {
+        write_string(self.key(key), value.as_ref());
+        self
+    }
+
+    /// A whole number.
+    pub fn number(&mut self, key: &str, value: impl itoa::Integer) -> &mut Self {
+        write_number(self.key(key), value);
+        self
+    }
+
+    /// A number with a fraction; not a number becomes 0.
+    pub fn float(&mut self, key: &str, value: f64) -> &mut Self {
+        let text = if value.is_finite() { format!("{value:?}") } else { "0.0".into() };
+        self.key(key).extend_from_slice(text.as_bytes());
+        self
+    }
+
+    /// True or false.
+    pub fn boolean(&mut self, key: &str, value: bool) -> &mut Self {
+        self.key(key).extend_from_slice(if value { b"true" } else { b"false" });
+        self
+    }
+
+    /// An address in its usual text form.
+    pub fn address(&mut self, key: &str, value: IpAddr) -> &mut Self {
+        let out = self.key(key);
+        out.push(b'"');
+        write_address(out, value);
+        out.push(b'"');
+        self
+    }
+
+    /// An object inside this one.
+    pub fn object(&mut self, key: &str, fill: impl FnOnce(&mut Object<'_>)) -> &mut Self {
+        fill(&mut Object::new(self.key(key)));
+        self
+    }
+
+    /// An array inside this object.
+    pub fn array(&mut self, key: &str, fill: impl FnOnce(&mut Array<'_>)) -> &mut Self {
+        fill(&mut Array::new(self.key(key)));
+        self
+    }
+
+    /// Members that were written earlier: the text between the braces of an object.
+    pub fn members(&mut self, members: &[u8]) -> &mut Self {
+        if !members.is_empty() {
+            if !self.empty {
+                self.out.push(b',');
+            }
+            self.empty = false;
+            self.out.extend_from_slice(members);
+        }
+        self
+    }
+}
+
+impl Drop for Object<'_> {
+    fn drop(&mut self) {
+        self.out.push(b'}');
+    }
+}
+
+impl<'a> Array<'a> {
+    /// Opens an array at the end of `out`.
+    pub fn new(out: &'a mut Vec<u8>) -> Self {
+        out.push(b'[');
+        Self { out, empty: true }
+    }
+
+    fn item(&mut self) -> &mut Vec<u8> {
+        if !self.empty {
+            self.out.push(b',');
+        }
+        self.empty = false;
+        self.out
+    }
+
+    /// A string.
+    pub fn text(&mut self, value: impl AsRef<[u8]>) -> &mut Self {
+        write_string(self.item(), value.as_ref());
+        self
+    }
+
+    /// A whole number.
+    pub fn number(&mut self, value: impl itoa::Integer) -> &mut Self {
+        write_number(self.item(), value);
+        self
+    }
+
+    /// An object.
+    pub fn object(&mut self, fill: impl FnOnce(&mut Object<'_>)) -> &mut Self {
+        fill(&mut Object::new(self.item()));
+        self
+    }
+}
+
+impl Drop for Array<'_> {
+    fn drop(&mut self) {
+        self.out.push(b']');
+    }
+}
+
+fn write_number(out: &mut Vec<u8>, value: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// An address in its usual text form (RFC 5952 for IPv6, but written in full groups without `::` compression is not used).
+pub fn write_address(out: &mut Vec<u8>, address: IpAddr) {
+    match address {
+        IpAddr::V4(v4) => {
+            for (i, octet) in v4.octets().into_iter().enumerate() {
+                if i > 0 {
+                    out.push(b'.');
+                }
+                write_number(out, octet);
+            }
+        }
+        // Records write all eight groups with four digits, so that a search for a prefix is a search for text.
+        IpAddr::V6(v6) => {
+            for (i, group) in v6.segments().into_iter().enumerate() {
+                if i > 0 {
+                    out.push(b':');
+                }
+                for shift in [12, 8, 4, 0] {
+                    out.push(hex_digit((group >> shift) & 15));
+                }
+            }
+        }
+    }
+}
+
+fn hex_digit(nibble: u16) -> u8 {
+    match nibble & 15 {
+        n @ 0..=9 => b'0' + n as u8,
+        n => b'a' + (n - 10) as u8,
+    }
+}
+
+/// Writes a JSON string with its quotes.
+pub fn write_string(out: &mut Vec<u8>, value: &[u8]) {
+    out.push(b'"');
+    if value.iter().all(|&b| (0x20..0x7f).contains(&b) && b != b'"' && b != b'\\') {
+        out.extend_from_slice(value);
+    } else if let Ok(text) = std::str::from_utf8(value) {
+        for c in text.chars() {
+            write_char(out, c);
+        }
+    } else {
+        for &byte in value {
+            match byte {
+                b'"' => out.extend_from_slice(b"\\\""),
+                b'\\' => out.extend_from_slice(b"\\\\x5c"),
+                0x20..0x7f => out.push(byte),
+                _ => {
+                    out.extend_from_slice(b"\\\\x");
+                    out.push(hex_digit(u16::from(byte) >> 4));
+                    out.push(hex_digit(u16::from(byte)));
+                }
+            }
+        }
+    }
+    out.push(b'"');
+}
+
+fn write_char(out: &mut Vec<u8>, c: char) {
+    match c {
+        '"' => out.extend_from_slice(b"\\\""),
+        '\\' => out.extend_from_slice(b"\\\\"),
+        '\n' => out.extend_from_slice(b"\\n"),
+        '\r' => out.extend_from_slice(b"\\r"),
+        '\t' => out.extend_from_slice(b"\\t"),
+        '\u{8}' => out.extend_from_slice(b"\\b"),
+        '\u{c}' => out.extend_from_slice(b"\\f"),
+        c if needs_escape(c) => {
+            let mut units = [0u16; 2];
+            for unit in c.encode_utf16(&mut units) {
+                out.extend_from_slice(b"\\u");
+                for shift in [12, 8, 4, 0] {
+                    out.push(hex_digit(*unit >> shift));
+                }
+            }
+        }
+        c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+    }
+}
+
+/// Control characters, line and paragraph separators, and those that change the direction of text.
+fn needs_escape(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn string(value: &[u8]) -> String {
+        let mut out = Vec::new();
+        write_string(&mut out, value);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn hostile_text_stays_one_valid_line() {
+        for (value, expected) in [
+            (&b"plain"[..], r#""plain""#),
+            (b"a\"b\\c", r#""a\"b\\c""#),
+            (b"line\nfeed\x00", r#""line\nfeed\u0000""#),
+            ("\u{202e}\u{2028}\u{9f}ü".as_bytes(), r#""\u202e\u2028\u009fü""#),
+            (b"\xff\\a", r#""\\xff\\x5ca""#),
+        ] {
+            assert_eq!(string(value), expected);
+        }
+    }
+
+    #[test]
+    fn objects_and_arrays_close_themselves() {
+        let mut out = Vec::new();
+        Object::new(&mut out).number("a", 1).object("b", |b| {
+            b.array("c", |c| {
+                c.text("x").number(2);
+            });
+        });
+        assert_eq!(out, br#"{"a":1,"b":{"c":["x",2]}}"#);
+    }
+}

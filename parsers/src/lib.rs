@@ -1,0 +1,29 @@
+//! Bytes to transactions.
+//!
+//! The lowest room of the house: it knows headers ([`link`]) and application protocols (one folder each), and no rule, sink,
+//! thread, file or clock. What every protocol is written in is in [`protocol`]; the list of them is [`REGISTRY`].
+#![forbid(unsafe_code)]
+
+pub mod dns;
+pub mod http;
+pub mod json;
+pub mod link;
+pub mod modbus;
+pub mod protocol;
+pub mod tls;
+
+use protocol::{Protocol, ProtocolId};
+
+/// Every application protocol, in the order in which a tie of recognition is settled.
+pub static REGISTRY: &[&Protocol] = &[&http::PROTOCOL, &tls::PROTOCOL, &dns::PROTOCOL, &modbus::PROTOCOL];
+
+/// The protocol of an id that [`REGISTRY`] gave out.
+pub fn protocol(id: ProtocolId) -> &'static Protocol {
+    REGISTRY.get(usize::from(id.0)).copied().unwrap_or(&http::PROTOCOL)
+}
+
+/// The id of a protocol by its name in rules and records (`http`, `dns`) or one of its aliases.
+pub fn protocol_id(name: &str) -> Option<ProtocolId> {
+    let index = REGISTRY.iter().position(|p| p.name == name || p.aliases.contains(&name))?;
+    u8::try_from(index).ok().map(ProtocolId)
+}

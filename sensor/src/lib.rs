@@ -1,0 +1,1 @@
+//! The rooms that a packet goes through, in the order in which it does.
