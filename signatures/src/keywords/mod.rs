@@ -1,0 +1,26 @@
+//! The keywords of the rule language: one keyword (or one family that differs only in a name), one file.
+
+use crate::language::builder::{Argument, Builder};
+use crate::language::fault::Fault;
+
+/// A keyword: all there is to know of it. The manual prints it, a test loads its examples.
+pub struct Keyword {
+    /// Its name.
+    pub name: &'static str,
+    /// Other names of the same thing (`dns_query` for `dns.query`).
+    pub aliases: &'static [&'static str],
+    /// What it does, in a sentence or two.
+    pub doc: &'static str,
+    /// Options as they stand in a rule, without the semicolon; each loads in a rule of a fitting protocol.
+    pub examples: &'static [&'static str],
+    /// Reads its argument into the rule.
+    pub parse: fn(&mut Builder<'_>, &Argument<'_>) -> Result<(), Fault>,
+}
+
+/// Every keyword, by family.
+pub static KEYWORDS: &[&[Keyword]] = &[];
+
+/// A keyword by its name or one of its aliases.
+pub fn find(name: &str) -> Option<&'static Keyword> {
+    KEYWORDS.iter().flat_map(|family| family.iter()).find(|k| k.name == name || k.aliases.contains(&name))
+}

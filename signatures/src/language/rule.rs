@@ -1,0 +1,744 @@
+//! What a rule says, typed. The parser fills it, the plan and the verifier read it.
+
+use std::net::IpAddr;
+
+use tapwire_parsers::protocol::Direction;
+
+use crate::verify::condition::{FileCondition, PacketCondition, TransactionCondition};
+use crate::verify::number::NumberTest;
+use crate::verify::regex::Regex;
+use crate::verify::transform::Transform;
+
+/// What is done when a rule matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Raise an alert.
+    Alert,
+    /// Stop inspecting what matched.
+    Pass,
+    /// On a passive sensor: raise an alert.
+    Drop,
+    /// On a passive sensor: raise an alert whose action says blocked.
+    Reject,
+    /// `config`: change the settings of a flow or transaction.
+    Config,
+}
+
+/// The protocol word of a rule's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleProtocol {
+    /// `ip`: anything with an IP header.
+    Ip,
+    /// `ipv4` / `ip4`.
+    Ipv4,
+    /// `ipv6` / `ip6`.
+    Ipv6,
+    /// `tcp`.
+    Tcp,
+    /// `tcp-pkt`: packets only.
+    TcpPacket,
+    /// `tcp-stream`: reassembled bytes only.
+    TcpStream,
+    /// `udp`.
+    Udp,
+    /// `icmp`: both versions.
+    Icmp,
+    /// `icmpv4`.
+    Icmpv4,
+    /// `icmpv6`.
+    Icmpv6,
+    /// `igmp`.
+    Igmp,
+    /// `sctp`.
+    Sctp,
+    /// `pkthdr`: packets whose headers could not be read as well.
+    PacketHeader,
+    /// `ether`.
+    Ether,
+    /// `arp`.
+    Arp,
+    /// An application protocol, by its canonical name (`http`, `dns`).
+    Application(&'static str),
+}
+
+/// The arrow of a rule's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrow {
+    /// `->`
+    ToDestination,
+    /// `<>`
+    BothWays,
+    /// `=>`: request and response of one transaction.
+    Transactional,
+}
+
+/// A set of addresses: sorted, disjoint, inclusive ranges. `any` is the whole of both.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Addresses {
+    /// IPv4 ranges.
+    pub v4: Vec<(u32, u32)>,
+    /// IPv6 ranges.
+    pub v6: Vec<(u128, u128)>,
+}
+
+impl Addresses {
+    /// Every address.
+    pub fn any() -> Self {
+        Self { v4: vec![(0, u32::MAX)], v6: vec![(0, u128::MAX)] }
+    }
+
+    /// Whether it is every address.
+    pub fn is_any(&self) -> bool {
+        *self == Self::any()
+    }
+
+    /// Whether an address is in the set.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        fn within<T: Ord + Copy>(ranges: &[(T, T)], value: T) -> bool {
+            let after = ranges.partition_point(|r| r.0 <= value);
+            after.checked_sub(1).and_then(|i| ranges.get(i)).is_some_and(|r| value <= r.1)
+        }
+        match address {
+            IpAddr::V4(a) => within(&self.v4, u32::from(a)),
+            IpAddr::V6(a) => within(&self.v6, u128::from(a)),
+        }
+    }
+}
+
+/// A set of ports: sorted, disjoint, inclusive ranges.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Ports(pub Vec<(u16, u16)>);
+
+impl Ports {
+    /// Every port.
+    pub fn any() -> Self {
+        Self(vec![(0, u16::MAX)])
+    }
+
+    /// Whether it is every port.
+    pub fn is_any(&self) -> bool {
+        *self == Self::any()
+    }
+
+    /// Whether a port is in the set.
+    pub fn contains(&self, port: u16) -> bool {
+        self.0.iter().any(|r| r.0 <= port && port <= r.1)
+    }
+}
+
+/// One side of a rule's header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Addresses. Rules that share a set share it in the plan.
+    pub addresses: std::sync::Arc<Addresses>,
+    /// Ports.
+    pub ports: std::sync::Arc<Ports>,
+    /// The address part was written with a negation or a range (decides whether the rule is IP-only).
+    pub negated: bool,
+}
+
+/// What `flow:` asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowCondition {
+    /// `to_server`/`from_client` or `to_client`/`from_server`.
+    pub direction: Option<Direction>,
+    /// `established` (true) or `not_established` (false).
+    pub established: Option<bool>,
+    /// `stateless` was given.
+    pub stateless: bool,
+    /// `only_stream`.
+    pub only_stream: bool,
+    /// `no_stream`.
+    pub no_stream: bool,
+    /// `only_frag` (true) or `no_frag` (false).
+    pub fragments: Option<bool>,
+    /// The keyword was present at all.
+    pub present: bool,
+}
+
+/// Where a section looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Buffer {
+    /// Packet payload or stream chunk.
+    Payload,
+    /// A field of a transaction, by its canonical name (`http.uri`, `file.data`).
+    Field(&'static str),
+    /// Bytes of a packet's headers, by keyword (`ipv4.hdr`, `tcp.hdr`, …).
+    Header(&'static str),
+    /// Something about a file that a string is looked for in (`file.name`, `file.magic`).
+    File(&'static str),
+    /// A buffer of a protocol that is not parsed yet.
+    Later(&'static str),
+}
+
+/// A part of a rule that looks at one buffer: its items run left to right on each instance of the buffer.
+#[derive(Debug)]
+pub struct Section {
+    /// Where it looks.
+    pub buffer: Buffer,
+    /// The direction asked for, where the buffer exists in both (`http.header: to_client` or implied); `None` for either.
+    pub direction: Option<Direction>,
+    /// What is done to the bytes first.
+    pub transforms: Vec<Transform>,
+    /// What must hold.
+    pub items: Vec<Item>,
+}
+
+/// A number in a rule: given, or a variable that an earlier item extracted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operand {
+    /// Given.
+    Value(i64),
+    /// Index of a variable, in order of extraction within the rule.
+    Variable(u8),
+}
+
+/// One condition within a section.
+#[derive(Debug)]
+pub enum Item {
+    /// `content`
+    Content(Content),
+    /// `pcre`
+    Pcre(Pcre),
+    /// `byte_test`
+    ByteTest(ByteTest),
+    /// `byte_jump`
+    ByteJump(ByteJump),
+    /// `byte_extract`
+    ByteExtract(ByteExtract),
+    /// `byte_math`
+    ByteMath(ByteMath),
+    /// `isdataat`
+    IsDataAt(IsDataAt),
+    /// `bsize` (a test of the buffer's length; for `urilen` on http.uri as well)
+    Size(NumberTest),
+    /// `base64_decode`
+    Base64Decode(Base64Decode),
+    /// `base64_data` and the items after it, which look at the decoded bytes only
+    Base64Data(Vec<Item>),
+    /// `absent` (`or_else: true` when it continues with the rest where the buffer exists)
+    Absent {
+        /// `absent: or_else`
+        or_else: bool,
+    },
+    /// `entropy`: value test on Shannon entropy of a part of the buffer, in 0 to 8 bits
+    Entropy(Entropy),
+}
+
+/// `content` with its modifiers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Content {
+    /// The bytes; lower-case when `nocase`.
+    pub bytes: Vec<u8>,
+    /// ASCII case is ignored.
+    pub nocase: bool,
+    /// `!`
+    pub negated: bool,
+    /// First position, from the start of the buffer.
+    pub offset: Option<Operand>,
+    /// End position, counted from the offset as the language does (`depth`).
+    pub depth: Option<Operand>,
+    /// Distance from the cursor.
+    pub distance: Option<Operand>,
+    /// The match ends within this many bytes after the cursor plus distance.
+    pub within: Option<Operand>,
+    /// `startswith`
+    pub startswith: bool,
+    /// `endswith`
+    pub endswith: bool,
+    /// `fast_pattern` was asked for; `Some` with a part of the bytes for `fast_pattern:offset,length`, `only` is ignored.
+    pub fast_pattern: Option<FastPattern>,
+}
+
+/// What `fast_pattern` asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FastPattern {
+    /// The whole content.
+    Whole,
+    /// `fast_pattern:offset,length`
+    Part {
+        /// First byte.
+        offset: u16,
+        /// Number of bytes.
+        length: u16,
+    },
+}
+
+impl Content {
+    /// Whether its position depends on the item before it.
+    pub fn is_relative(&self) -> bool {
+        self.distance.is_some() || self.within.is_some()
+    }
+}
+
+/// `pcre`
+#[derive(Debug)]
+pub struct Pcre {
+    /// The expression.
+    pub regex: Regex,
+    /// `!`
+    pub negated: bool,
+    /// `R`: starts at the cursor.
+    pub relative: bool,
+    /// Variables that capture groups go to, in order of the groups.
+    pub captures: Vec<Capture>,
+}
+
+/// A variable that a capture group of `pcre` goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Capture {
+    /// `flow:name`
+    Flow(String),
+    /// `pkt:name`
+    Packet(String),
+    /// `alert:name`
+    Alert(String),
+}
+
+/// How bytes become a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NumberFormat {
+    /// Number of bytes (1 to 8; up to 23 for text), or a variable.
+    pub bytes: Operand,
+    /// Byte order.
+    pub endian: Endian,
+    /// Text form, where the bytes are text.
+    pub text: Option<TextBase>,
+    /// Bits that count; the result is shifted right by the mask's trailing zeros.
+    pub bitmask: Option<u32>,
+    /// Position counts from the cursor.
+    pub relative: bool,
+    /// Position, from the start of the buffer or the cursor.
+    pub offset: Operand,
+}
+
+/// Byte order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endian {
+    /// Most significant byte first.
+    Big,
+    /// Least significant byte first.
+    Little,
+    /// As the DCERPC header of the message says.
+    Dce,
+}
+
+/// Base of a number in text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextBase {
+    /// `oct`
+    Octal,
+    /// `dec`
+    Decimal,
+    /// `hex`
+    Hexadecimal,
+}
+
+/// `byte_test`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByteTest {
+    /// Where and how the number stands.
+    pub number: NumberFormat,
+    /// `!` before the operator.
+    pub negated: bool,
+    /// The operator.
+    pub operator: Comparison,
+    /// What it is compared with.
+    pub value: Operand,
+}
+
+/// An operator of `byte_test`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// `=`
+    Equal,
+    /// `<`
+    Less,
+    /// `>`
+    Greater,
+    /// `<=`
+    LessOrEqual,
+    /// `>=`
+    GreaterOrEqual,
+    /// `&`: any common bit.
+    And,
+    /// `^`: exclusive or is not zero.
+    Xor,
+}
+
+/// `byte_jump`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByteJump {
+    /// Where and how the number stands.
+    pub number: NumberFormat,
+    /// Factor, 1 where none is given.
+    pub multiplier: u32,
+    /// Round up to four.
+    pub align: bool,
+    /// Jump from the start of the buffer.
+    pub from_beginning: bool,
+    /// Jump from its end.
+    pub from_end: bool,
+    /// Added after the jump.
+    pub post_offset: Operand,
+}
+
+/// `byte_extract`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByteExtract {
+    /// Where and how the number stands.
+    pub number: NumberFormat,
+    /// Factor, 1 where none is given.
+    pub multiplier: u32,
+    /// Round up to 2 or 4; 0 for none.
+    pub align: u8,
+    /// Index of the variable it sets.
+    pub variable: u8,
+}
+
+/// `byte_math`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByteMath {
+    /// Where and how the number stands.
+    pub number: NumberFormat,
+    /// The operator.
+    pub operator: MathOperator,
+    /// Its right side.
+    pub value: Operand,
+    /// Index of the variable it sets.
+    pub variable: u8,
+}
+
+/// An operator of `byte_math`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MathOperator {
+    /// `+`
+    Add,
+    /// `-`
+    Subtract,
+    /// `*`
+    Multiply,
+    /// `/`
+    Divide,
+    /// `<<`
+    ShiftLeft,
+    /// `>>`
+    ShiftRight,
+}
+
+/// `isdataat`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IsDataAt {
+    /// Position.
+    pub position: Operand,
+    /// `!`
+    pub negated: bool,
+    /// Counts from the cursor.
+    pub relative: bool,
+}
+
+/// `base64_decode`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Base64Decode {
+    /// Number of encoded bytes to read; all where absent.
+    pub bytes: Option<u32>,
+    /// Position.
+    pub offset: u32,
+    /// Counts from the cursor.
+    pub relative: bool,
+}
+
+/// `entropy`
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Entropy {
+    /// Number of bytes; all where 0.
+    pub bytes: u32,
+    /// Position.
+    pub offset: u32,
+    /// Lowest value that holds.
+    pub low: f64,
+    /// Highest value that holds.
+    pub high: f64,
+    /// Whether the bounds hold themselves.
+    pub inclusive: bool,
+    /// The outcome is inverted.
+    pub negated: bool,
+}
+
+/// What `flowbits` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BitOperation {
+    /// Set.
+    Set,
+    /// Unset.
+    Unset,
+    /// Toggle.
+    Toggle,
+    /// Holds when any of the bits is set.
+    IsSet,
+    /// Holds when one of the bits is not set.
+    IsNotSet,
+}
+
+/// One `flowbits` keyword. Names are interned in [`RuleSet::flowbits`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flowbits {
+    /// What it does.
+    pub operation: BitOperation,
+    /// The bits; several for `isset:a|b`.
+    pub bits: Vec<u16>,
+}
+
+/// One `flowint` keyword. Names are interned in [`RuleSet::flowints`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flowint {
+    /// The variable.
+    pub name: u16,
+    /// What it does.
+    pub operation: IntOperation,
+}
+
+/// What `flowint` does or tests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IntOperation {
+    /// `+`
+    Add(IntValue),
+    /// `-`
+    Subtract(IntValue),
+    /// `=`
+    Set(IntValue),
+    /// A comparison.
+    Test(IntComparison, IntValue),
+    /// `isset`
+    IsSet,
+    /// `notset` / `isnotset`
+    IsNotSet,
+}
+
+/// A comparison of `flowint`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IntComparison {
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `==`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `>=`
+    GreaterOrEqual,
+    /// `>`
+    Greater,
+}
+
+/// The right side of `flowint`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IntValue {
+    /// A number.
+    Value(u32),
+    /// Another variable.
+    Variable(u16),
+}
+
+/// One `xbits` or `hostbits` keyword. Names are interned in [`RuleSet::hostbits`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostBits {
+    /// What it does.
+    pub operation: BitOperation,
+    /// The bit.
+    pub bit: u16,
+    /// Whose bit it is.
+    pub track: BitTrack,
+    /// How long it lives, in seconds of packet time.
+    pub expire_s: u32,
+}
+
+/// Whose bit `xbits` means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BitTrack {
+    /// The packet's source.
+    Source,
+    /// The packet's destination.
+    Destination,
+    /// Both together.
+    Pair,
+    /// The transaction.
+    Transaction,
+}
+
+/// `threshold` or `detection_filter`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Threshold {
+    /// How matches become alerts.
+    pub kind: ThresholdKind,
+    /// What is counted by.
+    pub track: Track,
+    /// Number of matches.
+    pub count: u32,
+    /// Window, in seconds.
+    pub seconds: u32,
+    /// Factor of `backoff`.
+    pub multiplier: u32,
+}
+
+/// How matches become alerts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ThresholdKind {
+    /// The first `count` in each window.
+    Limit,
+    /// Every `count`th in the window.
+    Threshold,
+    /// Once in each window, at the `count`th.
+    Both,
+    /// Matches after the first `count` (`detection_filter`).
+    Filter,
+    /// At `count`, then at growing multiples of it (flow).
+    Backoff,
+}
+
+/// What a threshold counts by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Track {
+    /// Source address.
+    Source,
+    /// Destination address.
+    Destination,
+    /// Both addresses.
+    Pair,
+    /// The rule alone.
+    Rule,
+    /// The flow.
+    Flow,
+}
+
+/// `target`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// `src_ip`
+    Source,
+    /// `dest_ip`
+    Destination,
+}
+
+/// `tag`: packets to record after an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tag {
+    /// `Some` for a host (true source, false destination); `None` for the flow.
+    pub host: Option<bool>,
+    /// How many.
+    pub count: u32,
+    /// Of what.
+    pub unit: TagUnit,
+}
+
+/// What `tag` counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TagUnit {
+    /// Packets.
+    Packets,
+    /// Seconds.
+    Seconds,
+    /// Bytes.
+    Bytes,
+}
+
+/// The application protocol condition of `app-layer-protocol`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppProtocolTest {
+    /// Canonical name, `failed` or `unknown`.
+    pub name: String,
+    /// `!`
+    pub negated: bool,
+    /// Which side's protocol is meant (`to_server`, `to_client`, `original`, `final`, `either`, …), as written.
+    pub mode: Option<String>,
+}
+
+/// A rule.
+#[derive(Debug)]
+pub struct Rule {
+    /// What is done when it matches.
+    pub action: Action,
+    /// Protocol word.
+    pub protocol: RuleProtocol,
+    /// Explicit hook (`http1:request_headers`), as written after the colon.
+    pub hook: Option<String>,
+    /// Left side.
+    pub source: Endpoint,
+    /// Arrow.
+    pub arrow: Arrow,
+    /// Right side.
+    pub destination: Endpoint,
+    /// `gid`, 1 by default.
+    pub gid: u32,
+    /// `sid`
+    pub sid: u32,
+    /// `rev`
+    pub rev: u32,
+    /// `msg`
+    pub message: String,
+    /// `classtype`'s text from the classification file, "" without one.
+    pub category: String,
+    /// 1 is the most severe; from `priority` or the class; 3 by default.
+    pub severity: u8,
+    /// `reference`, as address where the reference file knows the kind.
+    pub references: Vec<String>,
+    /// `metadata` in order, key and value.
+    pub metadata: Vec<(String, String)>,
+    /// `target`
+    pub target: Option<Target>,
+    /// `flow`
+    pub flow: FlowCondition,
+    /// Parts that look at buffers, in the order of the text.
+    pub sections: Vec<Section>,
+    /// Conditions on a packet.
+    pub packet: Vec<Box<dyn PacketCondition>>,
+    /// Conditions on a transaction beside its buffers.
+    pub transaction: Vec<Box<dyn TransactionCondition>>,
+    /// Conditions on a file.
+    pub file: Vec<Box<dyn FileCondition>>,
+    /// `app-layer-event`: names such as `http.request_header_invalid` or `applayer_detect_protocol_only_one_direction`.
+    pub events: Vec<String>,
+    /// `app-layer-protocol`
+    pub app_protocol: Vec<AppProtocolTest>,
+    /// `flowbits`, in order.
+    pub flowbits: Vec<Flowbits>,
+    /// `flowint`, in order.
+    pub flowints: Vec<Flowint>,
+    /// `xbits` and `hostbits`, in order.
+    pub hostbits: Vec<HostBits>,
+    /// `threshold`
+    pub threshold: Option<Threshold>,
+    /// `detection_filter`
+    pub detection_filter: Option<Threshold>,
+    /// `tag`
+    pub tag: Option<Tag>,
+    /// `noalert` or `flowbits:noalert`.
+    pub noalert: bool,
+    /// `filestore`
+    pub filestore: bool,
+    /// The rule asks for a prefilter on its own keyword (`prefilter`).
+    pub prefilter: bool,
+    /// Keywords it uses whose protocol or state is not active yet: it cannot match.
+    pub later: Vec<&'static str>,
+    /// Number of variables its items extract.
+    pub variables: u8,
+    /// Index into the files of the load, and line.
+    pub place: (u32, u32),
+    /// Its text, where asked for.
+    pub text: Option<String>,
+}
+
+/// Every rule of a load, with the names that they share.
+#[derive(Debug, Default)]
+pub struct RuleSet {
+    /// The rules, in order of the text; each `(gid, sid)` once.
+    pub rules: Vec<Rule>,
+    /// Names of flowbits by index.
+    pub flowbits: Vec<String>,
+    /// Names of flowints by index.
+    pub flowints: Vec<String>,
+    /// Names of xbits and hostbits by index.
+    pub hostbits: Vec<String>,
+}
+

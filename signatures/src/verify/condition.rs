@@ -1,0 +1,105 @@
+//! What conditions are asked about, and the shape of a condition. Each keyword implements its own.
+
+use std::fmt::Debug;
+
+use tapwire_parsers::link::{Packet, Timestamp};
+use tapwire_parsers::protocol::{Anomaly, Both, Direction, ProtocolId, Transaction};
+
+/// A packet and what is known of its flow.
+#[derive(Clone, Copy)]
+pub struct PacketView<'a> {
+    /// The packet.
+    pub packet: &'a Packet<'a>,
+    /// Its flow, if it has one.
+    pub flow: Option<&'a FlowView>,
+    /// What was wrong with the packet in its stream (`stream.est_packet_out_of_window`).
+    pub stream_anomalies: &'a [Anomaly],
+    /// Whether it was put together from fragments.
+    pub reassembled: bool,
+}
+
+/// What conditions may know of a flow, at the time of a packet.
+#[derive(Clone, Copy, Debug)]
+pub struct FlowView {
+    /// The direction of the packet.
+    pub direction: Direction,
+    /// TCP: the handshake is complete; others: packets were seen in both directions.
+    pub established: bool,
+    /// The recognised application protocol.
+    pub protocol: Option<ProtocolId>,
+    /// Recognition gave up.
+    pub protocol_failed: bool,
+    /// Time of its first packet.
+    pub start: Timestamp,
+    /// Time of the packet.
+    pub now: Timestamp,
+    /// Packets so far, this one included.
+    pub packets: Both<u64>,
+    /// Bytes so far, this packet's included.
+    pub bytes: Both<u64>,
+    /// Bytes of each direction's stream so far (for `stream_size`), from the sequence numbers.
+    pub stream_bytes: Both<u32>,
+}
+
+/// A condition on a packet.
+pub trait PacketCondition: Debug + Send + Sync {
+    /// Whether it holds.
+    fn holds(&self, view: &PacketView<'_>) -> bool;
+
+    /// Whether it can be asked of a flow's end, where there is no packet (`flow.*`): such rules are no packet rules.
+    fn needs_packet(&self) -> bool {
+        true
+    }
+}
+
+/// A condition on a transaction that is not about a sticky buffer (`urilen`, `tls.version`, `modbus`, `dns.opcode`).
+pub trait TransactionCondition: Debug + Send + Sync {
+    /// Canonical name of the protocol whose transactions it understands.
+    fn protocol(&self) -> &'static str;
+    /// For each direction in which it can be decided: the progress from which on.
+    fn from(&self) -> Both<Option<u8>>;
+    /// Whether it holds.
+    fn holds(&self, transaction: &dyn Transaction, direction: Direction) -> bool;
+}
+
+/// What is known of a file so far.
+#[derive(Clone, Copy, Debug)]
+pub struct FileView<'a> {
+    /// Its name.
+    pub name: &'a [u8],
+    /// Bytes so far.
+    pub size: u64,
+    /// The first bytes, at most a few KiB, for its type.
+    pub head: &'a [u8],
+    /// Nothing more will come.
+    pub closed: bool,
+    /// All of it came.
+    pub complete: bool,
+    /// Hashes, when it is closed and complete and a rule or the configuration asked for them.
+    pub md5: Option<&'a [u8; 16]>,
+    /// SHA-1.
+    pub sha1: Option<&'a [u8; 20]>,
+    /// SHA-256.
+    pub sha256: Option<&'a [u8; 32]>,
+}
+
+/// The answer of a condition on something that still grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It holds and will hold.
+    Yes,
+    /// It cannot hold any more.
+    No,
+    /// It may hold later.
+    NotYet,
+}
+
+/// A condition on a file (`filesize`, `filemd5`, `fileext`).
+pub trait FileCondition: Debug + Send + Sync {
+    /// Whether it holds.
+    fn holds(&self, file: &FileView<'_>) -> Verdict;
+    /// Which hashes it needs: MD5, SHA-1, SHA-256.
+    fn hashes(&self) -> [bool; 3] {
+        [false; 3]
+    }
+}

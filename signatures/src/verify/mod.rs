@@ -1,0 +1,6 @@
+//! Candidate to match.
+
+pub mod condition;
+pub mod number;
+pub mod regex;
+pub mod transform;

@@ -1,0 +1,4 @@
+//! Tests of numbers.
+/// A test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NumberTest;

@@ -1,0 +1,4 @@
+//! Regular expressions.
+/// An expression.
+#[derive(Debug)]
+pub struct Regex;

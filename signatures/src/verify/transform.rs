@@ -1,0 +1,4 @@
+//! Transforms.
+/// A transform.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Transform {}
