@@ -1,1 +1,295 @@
-//! Plan.
+//! Rule set to an immutable plan.
+//!
+//! The plan sorts the rules into the order in which they are evaluated, decides for each what it is asked about ([`Kind`]),
+//! picks its fast pattern, and puts it into the groups where its candidates are found: one prefilter for all rules that look at the
+//! same bytes. A plan never changes; a reload builds a new one.
+
+mod addresses;
+mod fast_pattern;
+mod group;
+mod kind;
+mod order;
+
+use std::collections::HashMap;
+
+use tapwire_parsers::REGISTRY;
+use tapwire_parsers::protocol::{Both, Direction, Field, ProtocolId};
+
+pub(crate) use addresses::AddressIndex;
+pub(crate) use group::Group;
+pub use kind::Kind;
+pub(crate) use kind::{applies_to, find_field, hook_progress};
+
+use crate::language::rule::{Buffer, Content, FastPattern, Item, Rule, RuleProtocol, RuleSet, Section};
+use crate::verify::transform::Transform;
+use group::GroupBuilder;
+
+/// Index of a rule in the plan: rules with a lower one are evaluated first.
+pub type RuleIndex = u32;
+
+/// The compiled form of all rules.
+#[derive(Default)]
+pub struct Plan {
+    pub(crate) rules: Vec<Planned>,
+    /// Rules that look at a packet's payload, by what carries it.
+    pub(crate) tcp_packets: Group,
+    pub(crate) udp_packets: Group,
+    pub(crate) other_packets: Group,
+    /// Rules that look at reassembled bytes.
+    pub(crate) streams: Group,
+    /// Rules on packets that only their addresses tell apart.
+    pub(crate) by_address: AddressIndex,
+    /// Rules on packets that have no pattern, by port or for all.
+    pub(crate) by_port: HashMap<u16, Vec<RuleIndex>>,
+    pub(crate) any_packet: Vec<RuleIndex>,
+    /// Rules about packets with anomalies.
+    pub(crate) anomalies: Vec<RuleIndex>,
+    /// Rules that hold when the recognition of a flow's protocol ended.
+    pub(crate) recognised: Vec<RuleIndex>,
+    /// For each protocol of the registry.
+    pub(crate) transactions: Vec<Both<TransactionPlan>>,
+    /// Names of flowbits, flowints and hostbits by index.
+    pub names: [Vec<String>; 3],
+    /// Hashes of files that some rule asks for: MD5, SHA-1, SHA-256.
+    pub file_hashes: [bool; 3],
+    /// Whether a rule looks at decode or stream anomalies of packets.
+    pub wants_packet_anomalies: bool,
+}
+
+/// A rule in the plan.
+pub(crate) struct Planned {
+    pub(crate) rule: Rule,
+    pub(crate) kind: Kind,
+}
+
+/// What is done with a transaction in one direction.
+#[derive(Default)]
+pub(crate) struct TransactionPlan {
+    /// Prefilters by buffer, in order of the progress at which the buffer is there.
+    pub(crate) engines: Vec<Engine>,
+    /// Rules without a pattern: always candidates.
+    pub(crate) always: Vec<RuleIndex>,
+    /// Rules about an anomaly, by its name.
+    pub(crate) by_event: HashMap<String, Vec<RuleIndex>>,
+}
+
+/// All fast patterns of one buffer, after the same transforms.
+pub(crate) struct Engine {
+    pub(crate) field: &'static Field,
+    pub(crate) from: u8,
+    pub(crate) transforms: Vec<Transform>,
+    pub(crate) group: Group,
+}
+
+impl Plan {
+    /// Compiles a rule set. Rules that cannot match yet (see [`Rule::later`]) stay out of every group.
+    pub fn new(set: RuleSet) -> Self {
+        let RuleSet { rules, flowbits, flowints, hostbits } = set;
+        let mut rules: Vec<Planned> = rules.into_iter().map(|rule| Planned { kind: kind::of(&rule), rule }).collect();
+        rules.sort_by_key(|p| order::key(&p.rule));
+        let mut builder = PlanBuilder::default();
+        for (index, planned) in (0..).zip(&rules) {
+            if planned.rule.later.is_empty() {
+                builder.add(index, planned);
+            }
+        }
+        let mut plan = builder.finish();
+        for file in rules.iter().flat_map(|p| &p.rule.file) {
+            for (all, one) in plan.file_hashes.iter_mut().zip(file.hashes()) {
+                *all |= one;
+            }
+        }
+        plan.wants_packet_anomalies = !plan.anomalies.is_empty();
+        plan.names = [flowbits, flowints, hostbits];
+        plan.rules = rules;
+        plan
+    }
+
+    /// A rule.
+    pub fn rule(&self, index: RuleIndex) -> Option<&Rule> {
+        self.rules.get(index as usize).map(|p| &p.rule)
+    }
+
+    /// What a rule is asked about.
+    pub fn kind(&self, index: RuleIndex) -> Option<Kind> {
+        self.rules.get(index as usize).map(|p| p.kind)
+    }
+
+    /// Number of rules.
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Whether there is no rule.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    pub(crate) fn transaction_plan(&self, protocol: ProtocolId, direction: Direction) -> Option<&TransactionPlan> {
+        self.transactions.get(usize::from(protocol.0)).map(|both| both.of(direction))
+    }
+
+    /// Bytes of memory that the prefilters hold.
+    pub fn prefilter_bytes(&self) -> usize {
+        let engines = self.transactions.iter().flat_map(|b| b.to_server.engines.iter().chain(&b.to_client.engines));
+        [&self.tcp_packets, &self.udp_packets, &self.other_packets, &self.streams]
+            .into_iter()
+            .chain(engines.map(|e| &e.group))
+            .map(Group::memory_bytes)
+            .sum()
+    }
+}
+
+/// Groups while they are filled.
+#[derive(Default)]
+struct PlanBuilder<'r> {
+    tcp_packets: GroupBuilder,
+    udp_packets: GroupBuilder,
+    other_packets: GroupBuilder,
+    streams: GroupBuilder,
+    by_address: addresses::AddressIndexBuilder,
+    engines: HashMap<EngineKey, (Vec<&'r Transform>, GroupBuilder)>,
+    plan: Plan,
+}
+
+/// Protocol, direction, index of the field in the protocol's card, and the transforms as text.
+type EngineKey = (usize, Direction, usize, String);
+
+impl<'r> PlanBuilder<'r> {
+    fn add(&mut self, index: RuleIndex, planned: &'r Planned) {
+        let rule = &planned.rule;
+        match planned.kind {
+            Kind::Anomaly => self.plan.anomalies.push(index),
+            Kind::Recognised => self.plan.recognised.push(index),
+            Kind::IpOnly | Kind::Packet | Kind::ApplicationPacket => self.add_packet(index, rule),
+            Kind::PacketAndStream => {
+                self.add_packet(index, rule);
+                self.streams.add(index, payload_pattern(rule));
+            }
+            Kind::Stream => self.streams.add(index, payload_pattern(rule)),
+            Kind::PayloadOrStream => {
+                self.streams.add(index, payload_pattern(rule));
+                self.udp_packets.add(index, payload_pattern(rule));
+                self.other_packets.add(index, payload_pattern(rule));
+            }
+            Kind::Transaction => self.add_transaction(index, rule),
+        }
+    }
+
+    fn add_packet(&mut self, index: RuleIndex, rule: &Rule) {
+        if let Some(pattern) = payload_pattern(rule) {
+            let (tcp, udp, other) = carriers(rule.protocol);
+            for (wanted, group) in [(tcp, &mut self.tcp_packets), (udp, &mut self.udp_packets), (other, &mut self.other_packets)] {
+                if wanted {
+                    group.add(index, Some(pattern));
+                }
+            }
+        } else if !self.by_address.add(index, rule) {
+            match listed_ports(rule) {
+                Some(ports) => ports.into_iter().for_each(|port| self.plan.by_port.entry(port).or_default().push(index)),
+                None => self.plan.any_packet.push(index),
+            }
+        }
+    }
+
+    fn add_transaction(&mut self, index: RuleIndex, rule: &'r Rule) {
+        for (position, protocol) in REGISTRY.iter().enumerate() {
+            for direction in applies_to(rule, protocol) {
+                self.ensure(position);
+                let best = fast_pattern::choose(rule, |section| match section.buffer {
+                    Buffer::Field(name) => find_field(protocol, name).is_some_and(|f| f.from.of(direction).is_some()),
+                    _ => false,
+                });
+                if let Some((section, content)) = best
+                    && let Buffer::Field(name) = section.buffer
+                    && let Some(field) = protocol.fields.iter().position(|f| f.name == name)
+                {
+                    let key = (position, direction, field, format!("{:?}", section.transforms));
+                    let (_, group) = self.engines.entry(key).or_insert_with(|| (section.transforms.iter().collect(), GroupBuilder::default()));
+                    group.add(index, Some(pattern_bytes(content)));
+                } else if let Some(both) = self.plan.transactions.get_mut(position) {
+                    let plan = both.of_mut(direction);
+                    match rule.events.first() {
+                        Some(event) => plan.by_event.entry(event.clone()).or_default().push(index),
+                        None => plan.always.push(index),
+                    }
+                }
+            }
+        }
+    }
+
+    fn ensure(&mut self, position: usize) {
+        if self.plan.transactions.len() <= position {
+            self.plan.transactions.resize_with(position + 1, Default::default);
+        }
+    }
+
+    fn finish(mut self) -> Plan {
+        self.plan.transactions.resize_with(REGISTRY.len(), Default::default);
+        let mut engines: Vec<_> = self.engines.into_iter().collect();
+        engines.sort_by(|a, b| a.0.cmp(&b.0));
+        for ((position, direction, field, _), (transforms, group)) in engines {
+            let Some(field) = REGISTRY.get(position).and_then(|p| p.fields.get(field)) else { continue };
+            if let (Some(both), Some(from)) = (self.plan.transactions.get_mut(position), *field.from.of(direction)) {
+                let transforms = transforms.into_iter().cloned().collect();
+                both.of_mut(direction).engines.push(Engine { field, from, transforms, group: group.finish() });
+            }
+        }
+        for both in &mut self.plan.transactions {
+            both.to_server.engines.sort_by_key(|e| e.from);
+            both.to_client.engines.sort_by_key(|e| e.from);
+        }
+        self.plan.tcp_packets = self.tcp_packets.finish();
+        self.plan.udp_packets = self.udp_packets.finish();
+        self.plan.other_packets = self.other_packets.finish();
+        self.plan.streams = self.streams.finish();
+        self.plan.by_address = self.by_address.finish();
+        self.plan
+    }
+}
+
+/// The bytes of the fast pattern among a rule's payload contents.
+fn payload_pattern(rule: &Rule) -> Option<&[u8]> {
+    fast_pattern::choose(rule, |section| section.buffer == Buffer::Payload && section.transforms.is_empty()).map(|(_, c)| pattern_bytes(c))
+}
+
+fn pattern_bytes(content: &Content) -> &[u8] {
+    match content.fast_pattern {
+        Some(FastPattern::Part { offset, length }) => {
+            let start = usize::from(offset);
+            content.bytes.get(start..start + usize::from(length)).unwrap_or(&content.bytes)
+        }
+        _ => &content.bytes,
+    }
+}
+
+/// Whether a protocol word means packets of TCP, of UDP, and of others.
+fn carriers(protocol: RuleProtocol) -> (bool, bool, bool) {
+    match protocol {
+        RuleProtocol::Tcp | RuleProtocol::TcpPacket | RuleProtocol::TcpStream => (true, false, false),
+        RuleProtocol::Udp => (false, true, false),
+        RuleProtocol::Application(_) => (true, true, false),
+        RuleProtocol::Icmp | RuleProtocol::Icmpv4 | RuleProtocol::Icmpv6 | RuleProtocol::Igmp | RuleProtocol::Sctp => (false, false, true),
+        _ => (true, true, true),
+    }
+}
+
+/// The ports by which a rule on packets can be found, where they are few: those of the side that names them.
+fn listed_ports(rule: &Rule) -> Option<Vec<u16>> {
+    const LISTED_LIMIT: usize = 64;
+    if rule.arrow == crate::language::rule::Arrow::BothWays {
+        return None;
+    }
+    [&rule.destination.ports, &rule.source.ports].into_iter().find_map(|ports| {
+        let count: usize = ports.0.iter().map(|r| usize::from(r.1 - r.0) + 1).sum();
+        (count <= LISTED_LIMIT).then(|| ports.0.iter().flat_map(|r| r.0..=r.1).collect())
+    })
+}
+
+/// Whether an item or those inside it is a content.
+pub(crate) fn contents(section: &Section) -> impl Iterator<Item = &Content> {
+    section.items.iter().filter_map(|item| match item {
+        Item::Content(content) => Some(content),
+        _ => None,
+    })
+}

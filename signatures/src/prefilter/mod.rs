@@ -9,6 +9,8 @@ mod grams;
 mod rarity;
 mod shorts;
 
+pub(crate) use rarity::rarity;
+
 use grams::Grams;
 use shorts::Shorts;
 

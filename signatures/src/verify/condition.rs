@@ -50,6 +50,11 @@ pub trait PacketCondition: Debug + Send + Sync {
     fn needs_packet(&self) -> bool {
         true
     }
+
+    /// Whether it is about what is wrong with a packet (`decode-event`, `stream-event`).
+    fn is_anomaly(&self) -> bool {
+        false
+    }
 }
 
 /// A condition on a transaction that is not about a sticky buffer (`urilen`, `tls.version`, `modbus`, `dns.opcode`).

@@ -1,0 +1,222 @@
+//! Files that travel inside flows: their names, sizes and hashes. Contents pass through and are not kept.
+
+use std::collections::VecDeque;
+
+use md5::Md5;
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+use tapwire_parsers::protocol::{Both, Direction, FileRange, FileSink};
+use tapwire_signatures::verify::condition::FileView;
+
+/// First bytes of a file that are kept for conditions on its type.
+const HEAD_LIMIT_BYTES: usize = 256;
+/// Bytes of a name that are kept.
+const NAME_LIMIT_BYTES: usize = 4096;
+/// Closed files of a flow that wait for their record.
+const CLOSED_LIMIT: usize = 64;
+
+/// Which hashes are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hashes {
+    /// MD5.
+    pub md5: bool,
+    /// SHA-1.
+    pub sha1: bool,
+    /// SHA-256.
+    pub sha256: bool,
+}
+
+/// A file.
+#[derive(Debug)]
+pub struct File {
+    /// The transaction it travels in.
+    pub transaction: u64,
+    /// Its direction.
+    pub direction: Direction,
+    /// Its name as the protocol gives it.
+    pub name: Vec<u8>,
+    /// The part of a larger file that it is.
+    pub range: Option<FileRange>,
+    /// Bytes so far.
+    pub size: u64,
+    /// Bytes are missing in it.
+    pub gaps: bool,
+    /// It has ended.
+    pub closed: bool,
+    /// All of it came.
+    pub complete: bool,
+    /// Its rules were evaluated after it ended.
+    pub inspected: bool,
+    head: Vec<u8>,
+    digests: Digests,
+}
+
+#[derive(Debug, Default)]
+struct Digests {
+    running: (Option<Box<Md5>>, Option<Box<Sha1>>, Option<Box<Sha256>>),
+    md5: Option<[u8; 16]>,
+    sha1: Option<[u8; 20]>,
+    sha256: Option<[u8; 32]>,
+}
+
+impl File {
+    /// MD5 of a complete file, where it was asked for.
+    pub fn md5(&self) -> Option<&[u8; 16]> {
+        self.digests.md5.as_ref()
+    }
+
+    /// SHA-1 of a complete file, where it was asked for.
+    pub fn sha1(&self) -> Option<&[u8; 20]> {
+        self.digests.sha1.as_ref()
+    }
+
+    /// SHA-256 of a complete file, where it was asked for.
+    pub fn sha256(&self) -> Option<&[u8; 32]> {
+        self.digests.sha256.as_ref()
+    }
+
+    /// What rules may know of it.
+    pub fn view(&self) -> FileView<'_> {
+        FileView {
+            name: &self.name,
+            size: self.size,
+            head: &self.head,
+            closed: self.closed,
+            complete: self.complete,
+            md5: self.md5(),
+            sha1: self.sha1(),
+            sha256: self.sha256(),
+        }
+    }
+
+    /// `CLOSED` or `TRUNCATED`, as records say it.
+    pub fn state(&self) -> &'static str {
+        if self.closed && self.complete { "CLOSED" } else { "TRUNCATED" }
+    }
+
+    fn close(&mut self, complete: bool) {
+        self.closed = true;
+        self.complete = complete && !self.gaps;
+        let (md5, sha1, sha256) = std::mem::take(&mut self.digests.running);
+        if self.complete {
+            self.digests.md5 = md5.map(|h| h.finalize().into());
+            self.digests.sha1 = sha1.map(|h| h.finalize().into());
+            self.digests.sha256 = sha256.map(|h| h.finalize().into());
+        }
+    }
+}
+
+/// The files of one flow.
+#[derive(Debug, Default)]
+pub struct Files {
+    hashes: Hashes,
+    open: Both<Option<File>>,
+    closed: VecDeque<File>,
+    /// Files that ended while too many waited for their record.
+    pub dropped: u64,
+}
+
+impl Files {
+    /// No files yet; `hashes` tells which are computed.
+    pub fn new(hashes: Hashes) -> Self {
+        Self { hashes, ..Self::default() }
+    }
+
+    /// The files of a transaction in a direction, oldest first.
+    pub fn of(&self, transaction: u64, direction: Direction) -> impl Iterator<Item = &File> {
+        self.closed.iter().chain(self.open.of(direction)).filter(move |f| f.transaction == transaction && f.direction == direction)
+    }
+
+    /// Takes the next file that has ended.
+    pub fn take_closed(&mut self) -> Option<File> {
+        self.closed.pop_front()
+    }
+
+    /// Whether a file has ended and waits for its record.
+    pub fn has_closed(&self) -> bool {
+        !self.closed.is_empty()
+    }
+
+    /// Ends what is open: the flow is over.
+    pub fn truncate(&mut self) {
+        for direction in Direction::BOTH {
+            self.close(direction, false);
+        }
+    }
+}
+
+impl FileSink for Files {
+    fn open(&mut self, direction: Direction, transaction: u64, name: &[u8], range: Option<FileRange>) {
+        self.close(direction, false);
+        let Hashes { md5, sha1, sha256 } = self.hashes;
+        let running = (md5.then(Default::default), sha1.then(Default::default), sha256.then(Default::default));
+        *self.open.of_mut(direction) = Some(File {
+            transaction,
+            direction,
+            name: name.get(..NAME_LIMIT_BYTES).unwrap_or(name).to_vec(),
+            range,
+            size: 0,
+            gaps: false,
+            closed: false,
+            complete: false,
+            inspected: false,
+            head: Vec::new(),
+            digests: Digests { running, ..Digests::default() },
+        });
+    }
+
+    fn append(&mut self, direction: Direction, data: &[u8]) {
+        let Some(file) = self.open.of_mut(direction) else { return };
+        file.size += data.len() as u64;
+        let room = HEAD_LIMIT_BYTES.saturating_sub(file.head.len());
+        file.head.extend_from_slice(data.get(..room).unwrap_or(data));
+        let (md5, sha1, sha256) = &mut file.digests.running;
+        if let Some(hash) = md5 {
+            hash.update(data);
+        }
+        if let Some(hash) = sha1 {
+            hash.update(data);
+        }
+        if let Some(hash) = sha256 {
+            hash.update(data);
+        }
+    }
+
+    fn gap(&mut self, direction: Direction, missing: u64) {
+        if let Some(file) = self.open.of_mut(direction) {
+            file.gaps = true;
+            file.size += missing;
+        }
+    }
+
+    fn close(&mut self, direction: Direction, complete: bool) {
+        if let Some(mut file) = self.open.of_mut(direction).take() {
+            file.close(complete);
+            if self.closed.len() < CLOSED_LIMIT {
+                self.closed.push_back(file);
+            } else {
+                self.dropped += 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complete_file_has_its_hashes_and_a_cut_one_none() {
+        let mut files = Files::new(Hashes { md5: true, ..Hashes::default() });
+        for complete in [true, false] {
+            files.open(Direction::ToClient, 3, b"a.txt", None);
+            files.append(Direction::ToClient, b"abc");
+            files.close(Direction::ToClient, complete);
+        }
+        let whole = files.take_closed().unwrap();
+        assert_eq!((whole.state(), whole.size), ("CLOSED", 3));
+        assert_eq!(whole.md5().unwrap()[..4], [0x90, 0x01, 0x50, 0x98]);
+        let cut = files.take_closed().unwrap();
+        assert_eq!((cut.state(), cut.md5()), ("TRUNCATED", None));
+    }
+}

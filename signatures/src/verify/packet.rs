@@ -1,0 +1,169 @@
+//! Rules on packets and on chunks of a stream.
+
+use tapwire_parsers::link::{Layer4, Packet};
+use tapwire_parsers::protocol::Direction;
+
+use super::condition::{PacketView, Verdict};
+use super::payload::{View, section_holds};
+use super::{Ground, Inspection, Match, Matcher, header, memory};
+use crate::language::rule::{AppProtocolTest, Buffer, Rule, Section};
+use crate::plan::{Kind, Plan, RuleIndex};
+use crate::state::FlowState;
+
+/// What is special about a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Occasion {
+    /// It is the first of its flow in its direction (or has no flow): rules on addresses alone are due.
+    pub first: bool,
+    /// Its payload went into a stream and is inspected there.
+    pub streamed: bool,
+    /// The recognition of its flow's protocol ended with it.
+    pub recognised: bool,
+}
+
+impl Matcher {
+    /// Appends the rules that match a packet, in order.
+    pub fn packet(&mut self, plan: &Plan, view: &PacketView<'_>, occasion: Occasion, state: &mut FlowState, matches: &mut Vec<Match>) {
+        if plan.is_empty() {
+            return;
+        }
+        let packet = view.packet;
+        let candidates = &mut self.candidates;
+        if !packet.anomalies.is_empty() || !view.stream_anomalies.is_empty() {
+            candidates.extend_from_slice(&plan.anomalies);
+        }
+        let group = match packet.layer4 {
+            Layer4::Tcp(_) => &plan.tcp_packets,
+            Layer4::Udp(_) => &plan.udp_packets,
+            _ => &plan.other_packets,
+        };
+        if !packet.payload.is_empty() && !group.is_empty() {
+            group.scan(packet.payload, &mut self.scratch, |rule| candidates.push(rule));
+        }
+        candidates.extend_from_slice(&plan.any_packet);
+        if let Some(ip) = &packet.ip {
+            plan.by_address.find(ip.source, ip.destination, |rule| candidates.push(rule));
+            let (source, destination) = packet.ports();
+            for port in [source, destination] {
+                candidates.extend_from_slice(plan.by_port.get(&port).map_or(&[], |rules| rules));
+            }
+        }
+        if occasion.recognised {
+            candidates.extend_from_slice(&plan.recognised);
+        }
+        let inspection = Inspection { plan, view };
+        let direction = view.flow.map_or(Direction::ToServer, |f| f.direction);
+        let candidates = self.take_candidates();
+        for &rule in &candidates {
+            if self.packet_rule(&inspection, rule, occasion, state) {
+                matches.push(Match { rule, ground: Ground::Packet, direction });
+            }
+        }
+        self.return_candidates(candidates);
+    }
+
+    fn packet_rule(&mut self, inspection: &Inspection<'_>, index: RuleIndex, occasion: Occasion, state: &mut FlowState) -> bool {
+        let Some(planned) = inspection.plan.rules.get(index as usize) else { return false };
+        let (rule, view) = (&planned.rule, inspection.view);
+        let due = match planned.kind {
+            Kind::IpOnly => occasion.first,
+            Kind::PacketAndStream | Kind::Packet | Kind::Anomaly | Kind::Recognised => true,
+            Kind::PayloadOrStream => !occasion.streamed,
+            Kind::Stream => !occasion.streamed && view.flow.is_none(),
+            Kind::ApplicationPacket => view.flow.is_some_and(|f| f.protocol.is_some()),
+            Kind::Transaction => false,
+        };
+        due && header::holds(rule, view)
+            && rule.packet.iter().all(|condition| condition.holds(view))
+            && rule.app_protocol.iter().all(|test| app_protocol_holds(test, view))
+            && memory::holds(rule, state)
+            && self.sections_hold(rule, view.packet, view.packet.payload)
+            && {
+                memory::apply(rule, state);
+                true
+            }
+    }
+
+    /// Appends the rules that match a chunk of reassembled bytes of the view's direction, in order.
+    pub fn chunk(&mut self, plan: &Plan, view: &PacketView<'_>, chunk: &[u8], state: &mut FlowState, matches: &mut Vec<Match>) {
+        if plan.streams.is_empty() {
+            return;
+        }
+        let candidates = &mut self.candidates;
+        plan.streams.scan(chunk, &mut self.scratch, |rule| candidates.push(rule));
+        let direction = view.flow.map_or(Direction::ToServer, |f| f.direction);
+        let candidates = self.take_candidates();
+        for &index in &candidates {
+            let Some(planned) = plan.rules.get(index as usize) else { continue };
+            let rule = &planned.rule;
+            if header::holds(rule, view)
+                && rule.packet.iter().all(|condition| condition.holds(view))
+                && rule.app_protocol.iter().all(|test| app_protocol_holds(test, view))
+                && memory::holds(rule, state)
+                && self.sections_hold(rule, view.packet, chunk)
+            {
+                memory::apply(rule, state);
+                matches.push(Match { rule: index, ground: Ground::Stream, direction });
+            }
+        }
+        self.return_candidates(candidates);
+    }
+
+    fn sections_hold(&mut self, rule: &Rule, packet: &Packet<'_>, payload: &[u8]) -> bool {
+        rule.sections.iter().all(|section| {
+            let data = match section.buffer {
+                Buffer::Payload => Some(payload),
+                Buffer::Header(name) => header_bytes(packet, name),
+                Buffer::Field(_) | Buffer::File(_) | Buffer::Later(_) => None,
+            };
+            data.is_some_and(|data| self.section(section, View::whole(data), usize::from(rule.variables)) == Verdict::Yes)
+        })
+    }
+
+    /// Decides a section on one buffer, after its transforms.
+    pub(super) fn section(&mut self, section: &Section, view: View<'_>, variables: usize) -> Verdict {
+        if section.transforms.is_empty() {
+            return section_holds(&section.items, view, variables, &mut self.limits);
+        }
+        let [mut from, mut to] = std::mem::take(&mut self.transformed);
+        from.clear();
+        from.extend_from_slice(view.data);
+        for transform in &section.transforms {
+            to.clear();
+            transform.apply(&from, &mut to);
+            std::mem::swap(&mut from, &mut to);
+        }
+        let view = View { data: &from, size: from.len() as u64, complete: view.complete };
+        let verdict = section_holds(&section.items, view, variables, &mut self.limits);
+        self.transformed = [from, to];
+        verdict
+    }
+}
+
+fn app_protocol_holds(test: &AppProtocolTest, view: &PacketView<'_>) -> bool {
+    let Some(flow) = view.flow else { return false };
+    let held = match (flow.protocol, test.name.as_str()) {
+        (Some(id), name) => {
+            let known = tapwire_parsers::protocol(id);
+            known.name == name || known.aliases.contains(&name)
+        }
+        (None, "failed") => flow.protocol_failed,
+        (None, "unknown") => !flow.protocol_failed,
+        (None, _) => return test.negated && flow.protocol_failed,
+    };
+    held != test.negated
+}
+
+/// The bytes that a header buffer means.
+fn header_bytes<'a>(packet: &Packet<'a>, name: &str) -> Option<&'a [u8]> {
+    match name {
+        "ether.hdr" => packet.ethernet.and_then(|_| packet.data.get(..14)),
+        "ipv4.hdr" => packet.ip.filter(|ip| ip.source.is_ipv4()).map(|ip| ip.header),
+        "ipv6.hdr" => packet.ip.filter(|ip| ip.source.is_ipv6()).map(|ip| ip.header),
+        "tcp.hdr" => packet.tcp().map(|t| t.header),
+        "udp.hdr" => packet.udp().map(|u| u.header),
+        "icmpv4.hdr" => packet.icmp().filter(|_| packet.ip.is_some_and(|ip| ip.source.is_ipv4())).map(|i| i.header),
+        "icmpv6.hdr" => packet.icmp().filter(|_| packet.ip.is_some_and(|ip| ip.source.is_ipv6())).map(|i| i.header),
+        _ => None,
+    }
+}

@@ -1,0 +1,291 @@
+//! Rules on transactions.
+//!
+//! A transaction is looked at in each direction whenever it came further. Buffers are scanned once, when they are there;
+//! a rule that holds as far as can be told waits in the transaction's state until the rest of it can. A rule matches at most once
+//! for a transaction and direction.
+
+use smallvec::SmallVec;
+
+use tapwire_parsers::protocol;
+use tapwire_parsers::protocol::{Anomaly, Direction, ProtocolId, Transaction, Value};
+
+use super::condition::{FileView, PacketView, Verdict};
+use super::payload::View;
+use super::{Ground, Match, Matcher, header, memory};
+use crate::language::rule::{Arrow, Buffer, Item, Rule, Section};
+use crate::plan::{Engine, Plan, RuleIndex, find_field, hook_progress};
+use crate::state::FlowState;
+
+/// A transaction and what surrounds it.
+#[derive(Clone, Copy)]
+pub struct TransactionView<'a> {
+    /// Its protocol.
+    pub protocol: ProtocolId,
+    /// Its id in the flow.
+    pub id: u64,
+    /// The transaction.
+    pub transaction: &'a dyn Transaction,
+    /// The direction that is inspected.
+    pub direction: Direction,
+    /// Files that travel in it in this direction.
+    pub files: &'a [FileView<'a>],
+    /// Raw bytes of this direction that are inspected with it: a chunk of the stream, or the datagram.
+    pub raw: &'a [u8],
+    /// Anomalies of the flow that are new.
+    pub flow_anomalies: &'a [Anomaly],
+}
+
+/// What inspection remembers of a transaction.
+#[derive(Debug, Default)]
+pub struct TransactionState {
+    sides: [Flowside; 2],
+}
+
+/// What inspection remembers of one direction of a transaction.
+#[derive(Debug, Default)]
+pub struct Flowside {
+    started: bool,
+    progress: u8,
+    next_engine: usize,
+    anomalies: usize,
+    /// Buffers that still grow: engine, and the size when they were last scanned.
+    growing: SmallVec<[(usize, u64); 2]>,
+    waiting: Vec<RuleIndex>,
+    matched: SmallVec<[RuleIndex; 4]>,
+}
+
+/// Bytes of a growing buffer that are scanned again with what follows, so that a pattern across the border is found.
+const OVERLAP: u64 = 256;
+
+impl Matcher {
+    /// Appends the rules that match a transaction in a direction, in order.
+    pub fn transaction(
+        &mut self,
+        plan: &Plan,
+        view: &PacketView<'_>,
+        subject: &TransactionView<'_>,
+        known: &mut TransactionState,
+        state: &mut FlowState,
+        matches: &mut Vec<Match>,
+    ) {
+        let direction = subject.direction;
+        let Some(transaction_plan) = plan.transaction_plan(subject.protocol, direction) else { return };
+        let Some(side) = known.sides.get_mut(direction.index()) else { return };
+        let progress = subject.transaction.progress(direction);
+        let mut moved = !side.started || progress != side.progress || !subject.raw.is_empty() || !subject.files.is_empty();
+        self.candidates.clear();
+        if !side.started {
+            self.candidates.extend_from_slice(&transaction_plan.always);
+        }
+        side.started = true;
+        side.progress = progress;
+        while let Some(engine) = transaction_plan.engines.get(side.next_engine).filter(|e| e.from <= progress) {
+            self.scan_engine(engine, side.next_engine, subject, &mut side.growing);
+            side.next_engine += 1;
+        }
+        moved |= self.scan_growing(&transaction_plan.engines, subject, &mut side.growing);
+        let anomalies = subject.transaction.anomalies();
+        for anomaly in anomalies.get(side.anomalies..).unwrap_or(&[]).iter().chain(subject.flow_anomalies) {
+            self.candidates.extend_from_slice(transaction_plan.by_event.get(anomaly.0).map_or(&[], |rules| rules));
+            moved = true;
+        }
+        side.anomalies = anomalies.len();
+        if self.candidates.is_empty() && (!moved || side.waiting.is_empty()) {
+            return;
+        }
+        let waiting = std::mem::take(&mut side.waiting);
+        self.candidates.extend_from_slice(&waiting);
+        let candidates = self.take_candidates();
+        for &index in &candidates {
+            if side.matched.contains(&index) {
+                continue;
+            }
+            let Some(rule) = plan.rule(index) else { continue };
+            let waited = waiting.binary_search(&index).is_ok();
+            if !waited && !(header::holds(rule, view) && rule.packet.iter().all(|c| c.holds(view)) && memory::holds(rule, state)) {
+                continue;
+            }
+            match self.transaction_rule(rule, subject) {
+                Verdict::Yes => {
+                    memory::apply(rule, state);
+                    side.matched.push(index);
+                    matches.push(Match { rule: index, ground: Ground::Transaction(subject.id), direction });
+                }
+                Verdict::NotYet => side.waiting.push(index),
+                Verdict::No => {}
+            }
+        }
+        self.return_candidates(candidates);
+    }
+
+    /// Scans a buffer that has just become available; one that still grows is noted.
+    fn scan_engine(&mut self, engine: &Engine, position: usize, subject: &TransactionView<'_>, growing: &mut SmallVec<[(usize, u64); 2]>) {
+        for index in 0.. {
+            let Some(value) = (engine.field.read)(subject.transaction.as_any(), subject.direction, index) else { break };
+            match value {
+                Value::Bytes(data) => self.scan(engine, data),
+                Value::Stream { data, complete: true, .. } => self.scan(engine, data),
+                Value::Stream { .. } => growing.push((position, 0)),
+                Value::Number(_) => {}
+            }
+            if !engine.field.multi {
+                return;
+            }
+        }
+        // A body may begin later than its headers end.
+        if !engine.field.multi {
+            growing.push((position, 0));
+        }
+    }
+
+    /// Scans what buffers have grown by since the last look; whether there was anything to look at.
+    fn scan_growing(&mut self, engines: &[Engine], subject: &TransactionView<'_>, growing: &mut SmallVec<[(usize, u64); 2]>) -> bool {
+        let window = *self.body_windows.of(subject.direction);
+        let mut moved = false;
+        growing.retain(|(position, seen)| {
+            let Some(engine) = engines.get(*position) else { return false };
+            let Some(Value::Stream { data, offset, complete }) = (engine.field.read)(subject.transaction.as_any(), subject.direction, 0) else {
+                return true;
+            };
+            let size = offset + data.len() as u64;
+            let due = if *seen == 0 { window.first } else { *seen + window.next };
+            if !complete && size < due {
+                return true;
+            }
+            let start = seen.saturating_sub(OVERLAP).saturating_sub(offset);
+            self.scan(engine, usize::try_from(start).ok().and_then(|s| data.get(s..)).unwrap_or(&[]));
+            *seen = size;
+            moved = true;
+            !complete
+        });
+        moved
+    }
+
+    fn scan(&mut self, engine: &Engine, data: &[u8]) {
+        let candidates = &mut self.candidates;
+        if engine.transforms.is_empty() {
+            engine.group.scan(data, &mut self.scratch, |rule| candidates.push(rule));
+            return;
+        }
+        let [mut from, mut to] = std::mem::take(&mut self.transformed);
+        from.clear();
+        from.extend_from_slice(data);
+        for transform in &engine.transforms {
+            to.clear();
+            transform.apply(&from, &mut to);
+            std::mem::swap(&mut from, &mut to);
+        }
+        engine.group.scan(&from, &mut self.scratch, |rule| candidates.push(rule));
+        self.transformed = [from, to];
+    }
+
+    /// Whether everything that a rule says of a transaction holds.
+    fn transaction_rule(&mut self, rule: &Rule, subject: &TransactionView<'_>) -> Verdict {
+        let known = protocol(subject.protocol);
+        let mut verdict = Verdict::Yes;
+        if let Some(hook) = &rule.hook {
+            match hook_progress(known, subject.direction, hook) {
+                Some(from) if subject.transaction.progress(subject.direction) >= from => {}
+                Some(_) => verdict = Verdict::NotYet,
+                None => return Verdict::No,
+            }
+        }
+        for condition in &rule.transaction {
+            match *condition.from().of(subject.direction) {
+                Some(from) if subject.transaction.progress(subject.direction) < from => verdict = Verdict::NotYet,
+                Some(_) if condition.holds(subject.transaction, subject.direction) => {}
+                _ => return Verdict::No,
+            }
+        }
+        let anomalies = subject.transaction.anomalies();
+        let raised = |event: &String| anomalies.iter().chain(subject.flow_anomalies).any(|a| a.0 == event);
+        if !rule.events.iter().all(raised) {
+            return Verdict::No;
+        }
+        for section in &rule.sections {
+            match self.transaction_section(rule, section, subject) {
+                Verdict::Yes => {}
+                Verdict::NotYet => verdict = Verdict::NotYet,
+                Verdict::No => return Verdict::No,
+            }
+        }
+        if !rule.file.is_empty() || rule.filestore {
+            return weaker(verdict, files_hold(rule, subject));
+        }
+        verdict
+    }
+
+    fn transaction_section(&mut self, rule: &Rule, section: &Section, subject: &TransactionView<'_>) -> Verdict {
+        let variables = usize::from(rule.variables);
+        match section.buffer {
+            Buffer::Field(name) => {
+                let Some(field) = find_field(protocol(subject.protocol), name) else { return Verdict::No };
+                let direction = if rule.arrow == Arrow::Transactional {
+                    let own = section.direction.or(Direction::BOTH.into_iter().find(|&d| field.from.of(d).is_some()));
+                    own.unwrap_or(subject.direction)
+                } else {
+                    subject.direction
+                };
+                match *field.from.of(direction) {
+                    Some(from) if subject.transaction.progress(direction) < from => return Verdict::NotYet,
+                    Some(_) => {}
+                    None => return Verdict::No,
+                }
+                let mut verdict = if section.items.iter().any(|i| matches!(i, Item::Absent { .. })) { Verdict::Yes } else { Verdict::No };
+                for index in 0.. {
+                    let Some(value) = (field.read)(subject.transaction.as_any(), direction, index) else { break };
+                    let view = match value {
+                        Value::Bytes(data) => View::whole(data),
+                        Value::Stream { data, offset, complete } => View { data, size: offset + data.len() as u64, complete },
+                        Value::Number(_) => return Verdict::No,
+                    };
+                    match self.section(section, view, variables) {
+                        Verdict::Yes => return Verdict::Yes,
+                        other if index == 0 => verdict = other,
+                        Verdict::NotYet => verdict = Verdict::NotYet,
+                        Verdict::No => {}
+                    }
+                    if !field.multi {
+                        break;
+                    }
+                }
+                let done = subject.transaction.progress(direction) >= last_state(subject, direction);
+                if verdict == Verdict::NotYet && done { Verdict::No } else { verdict }
+            }
+            Buffer::Payload => match self.section(section, View::whole(subject.raw), variables) {
+                Verdict::Yes if !subject.raw.is_empty() => Verdict::Yes,
+                _ => Verdict::NotYet,
+            },
+            Buffer::File("file.name") => {
+                let held = subject.files.iter().any(|file| self.section(section, View::whole(file.name), variables) == Verdict::Yes);
+                if held { Verdict::Yes } else { Verdict::NotYet }
+            }
+            Buffer::File(_) | Buffer::Header(_) | Buffer::Later(_) => Verdict::No,
+        }
+    }
+}
+
+fn last_state(subject: &TransactionView<'_>, direction: Direction) -> u8 {
+    let states = protocol(subject.protocol).states.of(direction).len();
+    u8::try_from(states.saturating_sub(1)).unwrap_or(u8::MAX)
+}
+
+fn weaker(a: Verdict, b: Verdict) -> Verdict {
+    match (a, b) {
+        (Verdict::No, _) | (_, Verdict::No) => Verdict::No,
+        (Verdict::NotYet, _) | (_, Verdict::NotYet) => Verdict::NotYet,
+        _ => Verdict::Yes,
+    }
+}
+
+/// Whether one of the files fulfils all of a rule's conditions on files.
+fn files_hold(rule: &Rule, subject: &TransactionView<'_>) -> Verdict {
+    let mut best = Verdict::NotYet;
+    for file in subject.files {
+        let verdict = rule.file.iter().map(|condition| condition.holds(file)).fold(Verdict::Yes, weaker);
+        if verdict == Verdict::Yes {
+            best = Verdict::Yes;
+        }
+    }
+    best
+}
