@@ -1,0 +1,49 @@
+//! Matches of one packet to alerts: their order, what a pass rule silences, and how many a packet may raise.
+
+use std::cmp::Reverse;
+
+use tapwire_signatures::language::rule::Action;
+use tapwire_signatures::plan::{Kind, Plan};
+use tapwire_signatures::verify::{Ground, Match};
+
+/// What became of the matches of a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// A pass rule matched on something that concerns the whole flow.
+    pub pass_flow: bool,
+    /// Alerts over the limit, which are lost.
+    pub overflow: u64,
+    /// Matches of rules that raise no alert.
+    pub silent: u64,
+}
+
+/// Leaves the matches that become alerts, in the order in which they are recorded, at most `limit`.
+pub fn settle(plan: &Plan, matches: &mut Vec<Match>, limit: usize) -> Settled {
+    let mut settled = Settled::default();
+    let newest_first = |ground: Ground| match ground {
+        Ground::Transaction(id) => Reverse(id),
+        Ground::Packet | Ground::Stream => Reverse(u64::MAX),
+    };
+    matches.sort_by_key(|m| (m.rule, newest_first(m.ground)));
+    let mut passed = false;
+    matches.retain(|found| {
+        let Some(rule) = plan.rule(found.rule) else { return false };
+        if passed {
+            return false;
+        }
+        if rule.action == Action::Pass {
+            passed = true;
+            let wide = !matches!(found.ground, Ground::Packet) || plan.kind(found.rule) == Some(Kind::IpOnly);
+            settled.pass_flow |= wide;
+            return false;
+        }
+        if rule.noalert || rule.action == Action::Config {
+            settled.silent += 1;
+            return false;
+        }
+        true
+    });
+    settled.overflow = matches.len().saturating_sub(limit) as u64;
+    matches.truncate(limit);
+    settled
+}

@@ -1,0 +1,367 @@
+//! Ordered bytes to transactions and matches.
+//!
+//! [`Application`] is what a flow keeps of its application protocol; [`Inspector`] is what a worker needs to move it on. Bytes are
+//! parsed as they are acknowledged; rules look at a direction when a packet of that direction comes, or when the flow ends.
+//! Nothing here knows a protocol by name, writes a record or asks for the time.
+
+pub mod alerts;
+pub mod files;
+pub mod recognise;
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use tapwire_parsers::protocol::{Anomaly, Both, Course, Direction, Effects, Opener, Parser, ProtocolId, Transaction, Transport};
+use tapwire_parsers::{protocol, protocol_id};
+use tapwire_signatures::plan::Plan;
+use tapwire_signatures::state::FlowState;
+use tapwire_signatures::verify::condition::{FileView, PacketView};
+use tapwire_signatures::verify::{Match, Matcher, TransactionState, TransactionView};
+
+use files::{Files, Hashes};
+use recognise::{Ports, Recogniser, Recognition};
+
+/// Anomalies of a flow outside transactions that wait for their record.
+const FLOW_ANOMALY_LIMIT: usize = 64;
+/// Bytes of an unrecognised direction that wait for the other direction to be recognised.
+const WAITING_LIMIT_BYTES: usize = 32 << 10;
+
+/// Anomalies of recognition: name in rules, name in records.
+pub const RECOGNITION_ANOMALIES: &[(&str, &str)] = &[
+    ("applayer_mismatch_protocol_both_directions", "APPLAYER_MISMATCH_PROTOCOL_BOTH_DIRECTIONS"),
+    ("applayer_wrong_direction_first_data", "APPLAYER_WRONG_DIRECTION_FIRST_DATA"),
+    ("applayer_detect_protocol_only_one_direction", "APPLAYER_DETECT_PROTOCOL_ONLY_ONE_DIRECTION"),
+    ("applayer_proto_detection_skipped", "APPLAYER_PROTO_DETECTION_SKIPPED"),
+    ("applayer_unexpected_protocol", "APPLAYER_UNEXPECTED_PROTOCOL"),
+    ("applayer_parser_fault", "APPLAYER_PARSER_FAULT"),
+];
+
+/// What a flow keeps of its application protocol.
+#[derive(Default)]
+pub struct Application {
+    /// The protocol it speaks now.
+    pub protocol: Option<ProtocolId>,
+    /// The protocol it spoke before it changed.
+    pub original: Option<ProtocolId>,
+    /// The protocol each direction was recognised as.
+    pub recognised: Both<Recognition>,
+    /// No protocol claims it.
+    pub failed: bool,
+    /// Nothing more is parsed.
+    pub stopped: bool,
+    /// What follows is encrypted.
+    pub encrypted: bool,
+    /// Files that travel in it.
+    pub files: Files,
+    /// What rules remember.
+    pub rules: FlowState,
+    /// New anomalies outside transactions: direction, transaction that was newest, anomaly.
+    pub anomalies: Vec<(Direction, Anomaly)>,
+    /// Whether something new came that rules have not looked at, in each direction.
+    pub updated: Both<bool>,
+    /// Raw bytes should be inspected without waiting for a full chunk.
+    pub flush_raw: Both<bool>,
+    /// A pass rule ended inspection.
+    pub passed: bool,
+    /// Recognition ended and rules that wait for that have not been asked, in each direction.
+    pub recognition_due: Both<bool>,
+    /// Transactions that were ever opened, over all parsers of the flow.
+    pub opened: u64,
+    parser: Option<Box<dyn Parser>>,
+    wanted: Both<usize>,
+    change: Option<Option<&'static str>>,
+    known: VecDeque<Known>,
+    base: u64,
+}
+
+/// What inspection and records remember of an open transaction.
+#[derive(Default)]
+pub struct Known {
+    rules: TransactionState,
+    inspected: Both<bool>,
+    /// Its record was written.
+    pub recorded: bool,
+    /// Anomalies of it that were recorded.
+    pub anomalies: usize,
+}
+
+/// How protocols are opened, and which rules hold: shared by all workers.
+pub struct Engine {
+    /// The rules.
+    pub plan: Arc<Plan>,
+    /// The protocols that are switched on.
+    pub recogniser: Recogniser,
+    /// Opens parsers, by protocol; `None` where a protocol is recognised but not parsed.
+    pub openers: Vec<Option<Opener>>,
+    /// Hashes that rules or records want.
+    pub hashes: Hashes,
+}
+
+/// What a worker needs to move applications on.
+pub struct Inspector {
+    engine: Arc<Engine>,
+    /// Decides rules.
+    pub matcher: Matcher,
+    /// Parsers that broke their promise not to panic.
+    pub parser_faults: u64,
+}
+
+impl Application {
+    /// A new flow's.
+    pub fn new(hashes: Hashes) -> Self {
+        Self { files: Files::new(hashes), ..Self::default() }
+    }
+
+    /// The open transactions with what is known of them, oldest first.
+    pub fn transaction(&self, id: u64) -> Option<&dyn Transaction> {
+        self.parser.as_ref()?.transactions().get(id)
+    }
+
+    /// Ids of the open transactions.
+    pub fn open(&self) -> std::ops::Range<u64> {
+        self.parser.as_ref().map_or(0..0, |p| p.transactions().range())
+    }
+
+    /// What is known of an open transaction.
+    pub fn known_mut(&mut self, id: u64) -> Option<&mut Known> {
+        self.known.get_mut(usize::try_from(id.checked_sub(self.base)?).ok()?)
+    }
+
+    /// Forgets a transaction if it is complete, recorded and was inspected in each direction it has.
+    pub fn retire_if_done(&mut self, id: u64) {
+        let Some(transaction) = self.transaction(id) else { return };
+        let (complete, only) = (transaction.is_complete(), transaction.only_direction());
+        let Some(known) = self.known_mut(id) else { return };
+        let inspected = Direction::BOTH.into_iter().filter(|&d| only.is_none_or(|o| o == d)).all(|d| *known.inspected.of(d));
+        if complete && known.recorded && inspected
+            && let Some(parser) = &mut self.parser
+        {
+            parser.transactions_mut().retire(id);
+        }
+    }
+
+    /// Whether the parser wants no bytes at all.
+    pub fn is_deaf(&self) -> bool {
+        self.stopped || self.encrypted || self.failed
+    }
+
+    /// Whether the protocol is about to change: everything of the old one must be inspected and recorded first.
+    pub fn changes(&self) -> bool {
+        self.change.is_some()
+    }
+
+    /// Lets go of the old protocol; recognition starts again.
+    pub fn change_protocol(&mut self) {
+        if let Some(next) = self.change.take() {
+            self.original = self.original.or(self.protocol);
+            self.parser = None;
+            self.known.clear();
+            self.base = 0;
+            self.recognised = Both::default();
+            self.wanted = Both::default();
+            self.protocol = None;
+            // A protocol that is expected by name but not parsed here leaves nothing to look for.
+            self.failed = next.is_some_and(|name| protocol_id(name).is_none());
+        }
+    }
+
+    /// Brings the list of what is known into step with the parser's transactions.
+    fn follow(&mut self) -> std::ops::Range<u64> {
+        let range = self.open();
+        while self.base < range.start {
+            self.known.pop_front();
+            self.base += 1;
+        }
+        while self.base + (self.known.len() as u64) < range.end {
+            self.known.push_back(Known::default());
+            self.opened += 1;
+        }
+        range
+    }
+
+    fn raise(&mut self, direction: Direction, anomaly: Anomaly) {
+        if self.anomalies.len() < FLOW_ANOMALY_LIMIT {
+            self.anomalies.push((direction, anomaly));
+        }
+    }
+}
+
+impl Inspector {
+    /// An inspector over shared rules and protocols.
+    pub fn new(engine: Arc<Engine>) -> Self {
+        Self { engine, matcher: Matcher::default(), parser_faults: 0 }
+    }
+
+    /// The shared rules and protocols.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// Takes ordered bytes of a direction, from the first one that is not done with; returns how many are done with now.
+    pub fn bytes(&mut self, app: &mut Application, transport: Transport, direction: Direction, ports: Ports, chunk: &[u8]) -> usize {
+        if app.is_deaf() {
+            return chunk.len();
+        }
+        if app.changes() {
+            return 0;
+        }
+        if app.protocol.is_none() && !self.recognise(app, transport, direction, ports, chunk) {
+            // Failed here, open there: the bytes wait within a bound, for the other direction may tell what they are.
+            let hopeless = app.is_deaf() || chunk.len() >= WAITING_LIMIT_BYTES || transport == Transport::Udp;
+            return if hopeless { chunk.len() } else { 0 };
+        }
+        self.compare(app, transport, direction, ports, chunk);
+        if chunk.len() < *app.wanted.of(direction) {
+            return 0;
+        }
+        self.advance(app, direction, chunk, transport)
+    }
+
+    /// Recognises a flow by one direction; whether it is known now.
+    fn recognise(&mut self, app: &mut Application, transport: Transport, direction: Direction, ports: Ports, chunk: &[u8]) -> bool {
+        if *app.recognised.of(direction) == Recognition::Failed {
+            return false;
+        }
+        let answer = self.engine.recogniser.recognise(transport, direction, ports, chunk, transport == Transport::Udp);
+        *app.recognised.of_mut(direction) = answer;
+        match answer {
+            Recognition::Found(id, _) => {
+                app.protocol = Some(id);
+                app.parser = self.engine.openers.get(usize::from(id.0)).and_then(Option::as_ref).map(|open| open(transport));
+                app.stopped = app.parser.is_none();
+                app.recognition_due = Both { to_server: true, to_client: true };
+                app.updated = Both { to_server: true, to_client: true };
+                true
+            }
+            Recognition::Failed => {
+                let other = *app.recognised.of(direction.reverse());
+                app.failed = transport == Transport::Udp || other == Recognition::Failed;
+                if app.failed {
+                    app.recognition_due = Both { to_server: true, to_client: true };
+                }
+                false
+            }
+            Recognition::Open => false,
+        }
+    }
+
+    /// Looks at the second direction of a flow that the first one has bound.
+    fn compare(&mut self, app: &mut Application, transport: Transport, direction: Direction, ports: Ports, chunk: &[u8]) {
+        if *app.recognised.of(direction) != Recognition::Open || transport == Transport::Udp {
+            return;
+        }
+        let answer = self.engine.recogniser.recognise(transport, direction, ports, chunk, false);
+        *app.recognised.of_mut(direction) = answer;
+        match answer {
+            Recognition::Failed => app.raise(direction, Anomaly("applayer_detect_protocol_only_one_direction")),
+            Recognition::Found(id, _) if Some(id) != app.protocol => {
+                app.raise(direction, Anomaly("applayer_mismatch_protocol_both_directions"));
+            }
+            _ => {}
+        }
+    }
+
+    fn advance(&mut self, app: &mut Application, direction: Direction, chunk: &[u8], transport: Transport) -> usize {
+        let mut done = 0;
+        while let Some(rest) = chunk.get(done..).filter(|rest| !rest.is_empty())
+            && !app.is_deaf()
+            && !app.changes()
+        {
+            let advance = self.guard(app, direction, |parser, effects| parser.advance(direction, rest, effects));
+            let Some(advance) = advance else { return chunk.len() };
+            *app.wanted.of_mut(direction) = advance.wanted;
+            *app.updated.of_mut(direction) = true;
+            done += advance.consumed.min(rest.len());
+            if advance.consumed == 0 || transport == Transport::Udp {
+                break;
+            }
+        }
+        // A datagram is never continued.
+        if transport == Transport::Udp || app.is_deaf() { chunk.len() } else { done }
+    }
+
+    /// Bytes of a direction never came; whether the parser goes on.
+    pub fn gap(&mut self, app: &mut Application, direction: Direction, missing: u64) {
+        if app.is_deaf() {
+            return;
+        }
+        if app.protocol.is_none() {
+            *app.recognised.of_mut(direction) = Recognition::Failed;
+            app.failed = *app.recognised.of(direction.reverse()) == Recognition::Failed;
+            return;
+        }
+        *app.wanted.of_mut(direction) = 0;
+        *app.updated.of_mut(direction) = true;
+        let goes_on = self.guard(app, direction, |parser, effects| parser.gap(direction, missing, effects));
+        if goes_on == Some(false) {
+            app.stopped = true;
+        }
+    }
+
+    /// No more bytes will come in a direction.
+    pub fn close(&mut self, app: &mut Application, direction: Direction) {
+        if app.parser.is_some() {
+            *app.updated.of_mut(direction) = true;
+            self.guard(app, direction, |parser, effects| parser.close(direction, effects));
+        }
+    }
+
+    /// Calls the parser. One that panics is let go, with an anomaly: the fault ends this flow's parsing and nothing else.
+    fn guard<T>(&mut self, app: &mut Application, direction: Direction, call: impl FnOnce(&mut dyn Parser, &mut Effects<'_>) -> T) -> Option<T> {
+        let parser = app.parser.as_mut()?;
+        let mut effects = Effects::new(&mut app.files);
+        let result = catch_unwind(AssertUnwindSafe(|| call(&mut **parser, &mut effects)));
+        let Effects { anomalies, course, flush_raw, .. } = effects;
+        for anomaly in anomalies {
+            app.raise(direction, anomaly);
+        }
+        *app.flush_raw.of_mut(direction) |= flush_raw;
+        match course {
+            Course::Parse => {}
+            Course::Encrypted => app.encrypted = true,
+            Course::Stop => app.stopped = true,
+            Course::Change(next) => app.change = Some(next),
+        }
+        app.follow();
+        if result.is_err() {
+            self.parser_faults += 1;
+            app.parser = None;
+            app.stopped = true;
+            app.raise(direction, Anomaly("applayer_parser_fault"));
+        }
+        result.ok()
+    }
+
+    /// Asks the rules about every open transaction in the direction of the view's flow. `raw` are raw bytes of that direction.
+    pub fn transactions(&mut self, app: &mut Application, view: &PacketView<'_>, raw: &[u8], matches: &mut Vec<Match>) {
+        let (Some(id), Some(flow)) = (app.protocol, view.flow) else { return };
+        let direction = flow.direction;
+        let range = app.follow();
+        let Application { parser, known, rules, files, anomalies, .. } = app;
+        let Some(parser) = parser else { return };
+        let flow_anomalies: Vec<Anomaly> = anomalies.iter().filter(|a| a.0 == direction).map(|a| a.1).collect();
+        let last = u8::try_from(protocol(id).states.of(direction).len().saturating_sub(1)).unwrap_or(u8::MAX);
+        let newest = range.end.saturating_sub(1);
+        for (transaction_id, known) in range.zip(known.iter_mut()) {
+            let Some(transaction) = parser.transactions().get(transaction_id) else { continue };
+            if transaction.only_direction().is_some_and(|only| only != direction) {
+                continue;
+            }
+            let of_transaction: Vec<FileView<'_>> = files.of(transaction_id, direction).map(files::File::view).collect();
+            let subject = TransactionView {
+                protocol: id,
+                id: transaction_id,
+                transaction,
+                direction,
+                files: &of_transaction,
+                raw,
+                flow_anomalies: if transaction_id == newest { &flow_anomalies } else { &[] },
+            };
+            self.matcher.transaction(&self.engine.plan, view, &subject, &mut known.rules, rules, matches);
+            if transaction.progress(direction) >= last || transaction.is_complete() {
+                *known.inspected.of_mut(direction) = true;
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Packets add up: seen = processed + dropped by reason, on every capture that is at hand. Every record is valid JSON.
+
+mod common;
+
+use common::{Run, captures, captures_below, shared};
+
+#[test]
+fn packets_and_records_add_up() {
+    let mut all = captures_below(&captures());
+    if let Some(shared) = shared() {
+        // A seventh of the captures keeps the test short; the scores run on all of them.
+        all.extend(captures_below(&shared.join("truth/captures")).into_iter().step_by(7));
+    }
+    for capture in all {
+        let run = Run::replay(&capture).arg("--no-rules");
+        let status = run.output().status.code();
+        assert!(matches!(status, Some(0 | 3 | 4 | 5)), "{} ended with {status:?}", capture.display());
+        let stats = run.stats();
+        let books = &stats["tapwire"]["packets"];
+        let count = |name: &str| books[name].as_u64().unwrap_or_else(|| panic!("{name} in {}", capture.display()));
+        let dropped: u64 = books["dropped"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
+        assert_eq!(count("seen"), count("processed") + dropped, "{}", capture.display());
+        let records = run.records();
+        let lines = records.lines().count() as u64;
+        for line in records.lines() {
+            serde_json::from_str::<serde_json::Value>(line).unwrap();
+        }
+        // The record that tells the numbers is not yet among them.
+        assert_eq!(stats["tapwire"]["records"]["made"].as_u64(), Some(lines - 1), "{}", capture.display());
+    }
+}
