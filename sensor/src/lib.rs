@@ -1,1 +1,2 @@
 //! The rooms that a packet goes through, in the order in which it does.
+pub mod flow;

@@ -1,0 +1,690 @@
+//! TCP as seen from between its ends (RFC 9293, RFC 7323): which segments the ends would take, and in which state they are.
+//!
+//! A connection is followed from its SYN on; without one only with `midstream`. A segment that the receiver would refuse
+//! (outside its window, acknowledging what was never sent, with an old timestamp) raises an anomaly and changes nothing.
+//! Payload goes to the [`Stream`] of its direction, and an acknowledgement makes bytes of the other visible.
+
+use smallvec::SmallVec;
+use tapwire_parsers::link::{Tcp, tcp_flags};
+use tapwire_parsers::protocol::{Anomaly, Both, Direction};
+
+use super::stream::{Store, Stream, StreamSettings};
+
+/// How TCP is followed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TcpSettings {
+    /// Follow connections whose SYN was not seen.
+    pub midstream: bool,
+    /// Expect to see one direction only: data is visible without acknowledgement from the other.
+    pub async_oneside: bool,
+    /// Inspect data before it is acknowledged.
+    pub inline: bool,
+    /// Limits of the streams.
+    pub stream: StreamSettings,
+}
+
+/// The state of a connection, named from the client as RFC 9293 does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TcpState {
+    /// The client sent a SYN.
+    SynSent,
+    /// The server answered it.
+    SynRecv,
+    /// The handshake is complete.
+    Established,
+    /// The server closed its side.
+    FinWait1,
+    /// And the client acknowledged that.
+    FinWait2,
+    /// Both closed their sides at once.
+    Closing,
+    /// The client closed its side.
+    CloseWait,
+    /// And then the server did.
+    LastAck,
+    /// And then the client did.
+    TimeWait,
+    /// All is acknowledged, or the connection was reset.
+    Closed,
+}
+
+impl TcpState {
+    /// The name in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            TcpState::SynSent => "syn_sent",
+            TcpState::SynRecv => "syn_recv",
+            TcpState::Established => "established",
+            TcpState::FinWait1 => "fin_wait1",
+            TcpState::FinWait2 => "fin_wait2",
+            TcpState::Closing => "closing",
+            TcpState::CloseWait => "close_wait",
+            TcpState::LastAck => "last_ack",
+            TcpState::TimeWait => "time_wait",
+            TcpState::Closed => "closed",
+        }
+    }
+
+    /// Both sides are done, but for late packets.
+    pub fn is_over(self) -> bool {
+        matches!(self, TcpState::Closing | TcpState::LastAck | TcpState::TimeWait | TcpState::Closed)
+    }
+}
+
+/// What a packet did to its connection.
+#[derive(Clone, Debug, Default)]
+pub struct TcpUpdate {
+    /// The packet has a connection that it is part of: it was looked at, and is not refused.
+    pub valid: bool,
+    /// Some of its payload was new and was taken into the stream.
+    pub accepted: bool,
+    /// It acknowledged bytes of the other direction that were not acknowledged before.
+    pub acknowledged: bool,
+    /// It completed the handshake.
+    pub established: bool,
+    /// It closed or reset the connection: both streams should be flushed and read.
+    pub closed: bool,
+    /// What was wrong with it (`stream.est_packet_out_of_window`).
+    pub anomalies: SmallVec<[Anomaly; 4]>,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub struct TcpFlow {
+    /// Its state.
+    pub state: TcpState,
+    /// It was once established.
+    pub was_established: bool,
+    /// It was picked up without its SYN.
+    pub midstream: bool,
+    sides: Both<Side>,
+}
+
+/// What one end has sent.
+#[derive(Debug, Default)]
+struct Side {
+    initial: u32,
+    /// Sequence number behind the last byte that it sent.
+    next: u32,
+    /// It was told that all before this arrived.
+    acknowledged: u32,
+    /// It may send up to here.
+    limit: u32,
+    /// The window that it offers, scaled.
+    window: u32,
+    /// Shift of its windows, if it offered one.
+    scale: Option<u8>,
+    /// Its last timestamp, if it sends them.
+    timestamp: Option<u32>,
+    flags: u8,
+    stream: Stream,
+}
+
+impl TcpFlow {
+    /// A connection that begins with this packet, unless it is none that can begin one.
+    pub(super) fn begin(tcp: &Tcp<'_>, payload: usize, settings: &TcpSettings) -> Option<Self> {
+        use tcp_flags::{ACK, FIN, RST, SYN};
+        let syn = tcp.flags & SYN != 0;
+        if tcp.flags & RST != 0 || (syn && tcp.flags & FIN != 0) {
+            return None;
+        }
+        let mut flow =
+            Self { state: TcpState::SynSent, was_established: false, midstream: false, sides: Both::default() };
+        match (syn, tcp.flags & ACK != 0) {
+            (true, false) => flow.sides.to_server.open(tcp),
+            _ if !settings.midstream => return None,
+            (true, true) => {
+                // The caller has seen to it that its sender is the server.
+                flow.midstream = true;
+                flow.state = TcpState::SynRecv;
+                flow.sides.to_client.open(tcp);
+                flow.sides.to_server.pick_up(tcp.acknowledgement);
+                flow.sides.to_server.limit = tcp.acknowledgement.wrapping_add(u32::from(tcp.window));
+            }
+            (false, true) if tcp.flags & FIN == 0 || payload > 0 => {
+                flow.midstream = true;
+                flow.state = TcpState::Established;
+                flow.was_established = true;
+                flow.sides.to_server.pick_up(tcp.sequence);
+                flow.sides.to_client.pick_up(tcp.acknowledgement);
+                // Scaling is unknown: assume the most common large one.
+                flow.sides.to_server.scale = Some(MIDSTREAM_SCALE);
+                flow.sides.to_client.scale = Some(MIDSTREAM_SCALE);
+            }
+            _ => return None,
+        }
+        Some(flow)
+    }
+
+    /// The bytes of one direction.
+    pub fn stream(&self, direction: Direction) -> &Stream {
+        &self.sides.of(direction).stream
+    }
+
+    /// The bytes of one direction, to read them.
+    pub fn stream_mut(&mut self, direction: Direction) -> &mut Stream {
+        &mut self.sides.of_mut(direction).stream
+    }
+
+    /// All flags that one direction's packets had.
+    pub fn flags(&self, direction: Direction) -> u8 {
+        self.sides.of(direction).flags
+    }
+
+    /// Whether a SYN begins a new connection between the same ports.
+    pub(super) fn is_followed_by(&self, tcp: &Tcp<'_>, direction: Direction) -> bool {
+        use tcp_flags::{ACK, RST, SYN};
+        let syn_only = tcp.flags & (SYN | ACK | RST) == SYN;
+        syn_only && self.state >= TcpState::LastAck && self.sides.of(direction).initial != tcp.sequence
+    }
+
+    /// Both directions change places: it turned out that the client is the server.
+    pub(super) fn swap(&mut self) {
+        std::mem::swap(&mut self.sides.to_server, &mut self.sides.to_client);
+    }
+
+    pub(super) fn settle(&mut self, store: &mut Store) {
+        for direction in Direction::BOTH {
+            self.stream_mut(direction).settle(store);
+        }
+    }
+
+    pub(super) fn discharge(&mut self, store: &mut Store) {
+        for direction in Direction::BOTH {
+            self.stream_mut(direction).discharge(store);
+        }
+    }
+
+    /// Takes a packet of the connection, the first one included.
+    pub(super) fn packet(
+        &mut self,
+        tcp: &Tcp<'_>,
+        payload: &[u8],
+        direction: Direction,
+        settings: &TcpSettings,
+        store: &mut Store,
+    ) -> TcpUpdate {
+        use tcp_flags::{ACK, RST, SYN};
+        let mut step = Step { tcp, payload, direction, settings, store, update: TcpUpdate::default() };
+        self.sides.of_mut(direction).flags |= tcp.flags;
+        if tcp.flags & ACK == 0 && tcp.acknowledgement != 0 && tcp.flags & (SYN | RST) == 0 {
+            step.anomaly("stream.pkt_broken_ack");
+        }
+        let before = self.state;
+        if tcp.flags & RST != 0 {
+            self.reset(&mut step);
+        } else if tcp.flags & SYN != 0 {
+            self.syn(&mut step);
+        } else {
+            match self.state {
+                TcpState::SynSent => self.in_syn_sent(&mut step),
+                TcpState::SynRecv => self.in_syn_recv(&mut step),
+                TcpState::Closed => {}
+                _ => self.in_established(&mut step),
+            }
+        }
+        let mut update = step.update;
+        update.established = before < TcpState::Established && self.state == TcpState::Established;
+        update.closed = before != TcpState::Closed && self.state == TcpState::Closed;
+        self.was_established |= update.established;
+        update
+    }
+
+    fn reset(&mut self, step: &mut Step<'_, '_>) {
+        let (tcp, direction) = (step.tcp, step.direction);
+        let acknowledges = tcp.flags & tcp_flags::ACK != 0;
+        let (sender, receiver) = (self.sides.of(direction), self.sides.of(direction.reverse()));
+        let valid = match self.state {
+            TcpState::Closed => return,
+            // The answer to a SYN is recognised by what it acknowledges; the client may give up as well.
+            TcpState::SynSent if direction == Direction::ToClient => {
+                acknowledges && (receiver.initial..=receiver.next).contains(&tcp.acknowledgement)
+            }
+            TcpState::SynSent => true,
+            _ => {
+                let exact = [sender.next, sender.acknowledged].contains(&tcp.sequence);
+                if exact && acknowledges && after(tcp.acknowledgement, receiver.highest_allowed()) {
+                    step.anomaly("stream.rst_invalid_ack");
+                    return;
+                }
+                exact
+            }
+        };
+        if valid {
+            step.update.valid = true;
+            if acknowledges && self.state >= TcpState::Established {
+                self.acknowledge(step);
+            }
+            self.state = TcpState::Closed;
+        } else if self.state >= TcpState::Established && in_window(tcp.sequence, sender) {
+            step.anomaly("stream.suspected_rst_inject");
+        }
+    }
+
+    fn syn(&mut self, step: &mut Step<'_, '_>) {
+        use tcp_flags::{ACK, FIN};
+        let (tcp, direction) = (step.tcp, step.direction);
+        if tcp.flags & FIN != 0 {
+            step.anomaly("stream.fin_syn");
+        }
+        if tcp.flags & ACK != 0 {
+            self.syn_ack(step);
+            return;
+        }
+        match (self.state, direction) {
+            (TcpState::SynSent, Direction::ToServer) => {
+                step.update.valid = true;
+                // A new attempt with another number is the one that counts; the server's answer tells.
+                if self.sides.to_server.initial != tcp.sequence || self.sides.to_server.next == 0 {
+                    let flags = self.sides.to_server.flags;
+                    self.sides.to_server = Side { flags, ..Side::default() };
+                    self.sides.to_server.open(tcp);
+                }
+            }
+            // Simultaneous open, or a handshake in four steps: the server's own SYN comes before its acknowledgement.
+            (TcpState::SynSent, Direction::ToClient) => {
+                step.update.valid = true;
+                self.sides.to_client.open(tcp);
+                self.sides.to_client.limit = tcp.sequence.wrapping_add(1).wrapping_add(self.sides.to_server.window);
+                self.state = TcpState::SynRecv;
+            }
+            (TcpState::SynRecv, Direction::ToClient) => step.anomaly("stream.3whs_syn_toclient_on_syn_recv"),
+            (TcpState::SynRecv, Direction::ToServer) => {
+                if self.sides.to_server.initial != tcp.sequence {
+                    step.anomaly("stream.3whs_syn_resend_diff_seq_on_syn_recv");
+                }
+            }
+            (TcpState::Established, Direction::ToClient) => step.anomaly("stream.est_syn_toclient"),
+            (TcpState::Established, Direction::ToServer) => {
+                let same = self.sides.to_server.initial == tcp.sequence;
+                step.anomaly(if same { "stream.est_syn_resend" } else { "stream.est_syn_resend_diff_seq" });
+            }
+            (TcpState::Closed, _) => {}
+            _ => step.anomaly("stream.shutdown_syn_resend"),
+        }
+    }
+
+    fn syn_ack(&mut self, step: &mut Step<'_, '_>) {
+        let (tcp, direction) = (step.tcp, step.direction);
+        let wrong_ack = tcp.acknowledgement != self.sides.to_server.initial.wrapping_add(1);
+        match (self.state, direction) {
+            (TcpState::SynSent, Direction::ToServer) => step.anomaly("stream.3whs_synack_in_wrong_direction"),
+            (TcpState::SynSent, Direction::ToClient) if wrong_ack => step.anomaly("stream.3whs_synack_with_wrong_ack"),
+            (TcpState::SynSent, Direction::ToClient) => {
+                step.update.valid = true;
+                self.answered(tcp);
+                self.state = TcpState::SynRecv;
+            }
+            (TcpState::SynRecv, Direction::ToServer) => {
+                // The client's last step where both sent a SYN first.
+                let answers = tcp.acknowledgement == self.sides.to_client.next && tcp.sequence == self.sides.to_server.initial;
+                if answers {
+                    step.update.valid = true;
+                } else {
+                    step.anomaly("stream.3whs_synack_toserver_on_syn_recv");
+                }
+            }
+            (TcpState::SynRecv, Direction::ToClient) => {
+                if wrong_ack {
+                    step.anomaly("stream.3whs_synack_resend_with_different_ack");
+                } else if tcp.sequence != self.sides.to_client.initial && self.sides.to_client.flags & tcp_flags::ACK == 0 {
+                    step.anomaly("stream.4whs_synack_with_wrong_syn");
+                } else {
+                    if tcp.sequence != self.sides.to_client.initial {
+                        step.anomaly("stream.3whs_synack_resend_with_diff_seq");
+                    }
+                    // The server's last word counts, as the client's acknowledgement will show.
+                    step.update.valid = true;
+                    self.answered(tcp);
+                }
+            }
+            (TcpState::Established, Direction::ToServer) => step.anomaly("stream.est_synack_toserver"),
+            (TcpState::Established, Direction::ToClient) => {
+                if wrong_ack {
+                    step.anomaly("stream.est_synack_resend_with_different_ack");
+                } else if tcp.sequence != self.sides.to_client.initial {
+                    step.anomaly("stream.est_synack_resend_with_diff_seq");
+                } else {
+                    step.anomaly("stream.est_synack_resend");
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The server's SYN with the acknowledgement of the client's.
+    fn answered(&mut self, tcp: &Tcp<'_>) {
+        let flags = self.sides.to_client.flags;
+        self.sides.to_client = Side { flags, ..Side::default() };
+        self.sides.to_client.open(tcp);
+        let (client, server) = (&mut self.sides.to_server, &mut self.sides.to_client);
+        if client.scale.is_none() || server.scale.is_none() {
+            (client.scale, server.scale) = (None, None);
+        }
+        if client.timestamp.is_none() || server.timestamp.is_none() {
+            (client.timestamp, server.timestamp) = (None, None);
+        }
+        client.acknowledged = tcp.acknowledgement;
+        client.limit = tcp.acknowledgement.wrapping_add(server.window);
+        server.limit = server.next.wrapping_add(client.window);
+    }
+
+    fn in_syn_sent(&mut self, step: &mut Step<'_, '_>) {
+        // Only one direction is seen, or the server's answer was lost to us.
+        if step.settings.async_oneside && step.direction == Direction::ToServer && step.tcp.sequence == self.sides.to_server.next
+        {
+            self.state = TcpState::Established;
+            let server = &mut self.sides.to_client;
+            if server.next == 0 {
+                server.pick_up(step.tcp.acknowledgement);
+            }
+            self.sides.to_server.limit = self.sides.to_server.next.wrapping_add(MAX_WINDOW);
+            self.in_established(step);
+        }
+    }
+
+    fn in_syn_recv(&mut self, step: &mut Step<'_, '_>) {
+        let tcp = step.tcp;
+        if tcp.flags & tcp_flags::ACK == 0 {
+            return;
+        }
+        if step.direction == Direction::ToClient {
+            // The server may send before our copy of the client's last step; the client's data will show that it came.
+            if tcp.acknowledgement == self.sides.to_server.next && tcp.sequence == self.sides.to_client.next {
+                if step.payload.is_empty() {
+                    step.anomaly("stream.3whs_ack_in_wrong_dir");
+                } else {
+                    self.state = TcpState::Established;
+                    self.in_established(step);
+                }
+            } else {
+                step.anomaly("stream.3whs_ack_in_wrong_dir");
+            }
+            return;
+        }
+        let right_ack = tcp.acknowledgement == self.sides.to_client.next;
+        let right_sequence = tcp.sequence == self.sides.to_server.next;
+        match (right_sequence, right_ack) {
+            (true, true) => {
+                self.state = TcpState::Established;
+                self.in_established(step);
+            }
+            (true, false) => step.anomaly("stream.3whs_right_seq_wrong_ack_evasion"),
+            // The last step was lost to us, but what follows it proves it.
+            (false, _) if right_ack || !after(self.sides.to_client.next, tcp.acknowledgement) => {
+                if in_window(tcp.sequence, &self.sides.to_server) && after(tcp.sequence, self.sides.to_server.next) {
+                    self.state = TcpState::Established;
+                    self.in_established(step);
+                }
+            }
+            (false, _) => step.anomaly("stream.3whs_wrong_seq_wrong_ack"),
+        }
+    }
+
+    /// Data, acknowledgements and FIN once the handshake is complete.
+    fn in_established(&mut self, step: &mut Step<'_, '_>) {
+        let (tcp, direction) = (step.tcp, step.direction);
+        if !self.timestamp_is_fresh(step) {
+            step.anomaly("stream.pkt_invalid_timestamp");
+            return;
+        }
+        if !self.acknowledgement_is_plausible(step) || !self.is_in_window(step) {
+            return;
+        }
+        // RFC 9293 drops a segment without ACK once both know each other.
+        let acknowledges = tcp.flags & tcp_flags::ACK != 0;
+        if !acknowledges && !step.settings.async_oneside {
+            return;
+        }
+        step.update.valid = true;
+        self.store(step);
+        if acknowledges {
+            self.acknowledge(step);
+        }
+        if step.settings.async_oneside || step.settings.inline {
+            let sender = self.sides.of_mut(direction);
+            sender.stream.acknowledge(sender.next, step.store);
+        }
+        if tcp.flags & tcp_flags::FIN != 0 {
+            self.fin(step);
+        } else if acknowledges {
+            self.acknowledged_fin(direction);
+        }
+    }
+
+    fn timestamp_is_fresh(&mut self, step: &Step<'_, '_>) -> bool {
+        let sender = self.sides.of_mut(step.direction);
+        let (Some(last), Some((value, _))) = (sender.timestamp, step.tcp.options.timestamps) else { return true };
+        if after(last, value) {
+            return false;
+        }
+        if !after(step.tcp.sequence, sender.next) {
+            sender.timestamp = Some(value);
+        }
+        true
+    }
+
+    fn acknowledgement_is_plausible(&self, step: &mut Step<'_, '_>) -> bool {
+        if step.tcp.flags & tcp_flags::ACK == 0 || step.settings.async_oneside {
+            return true;
+        }
+        let receiver = self.sides.of(step.direction.reverse());
+        let acknowledgement = step.tcp.acknowledgement;
+        let oldest = receiver.acknowledged.wrapping_sub(receiver_window(receiver));
+        let too_new = after(acknowledgement, receiver.highest_allowed());
+        if !too_new && !after(oldest, acknowledgement) {
+            return true;
+        }
+        step.anomaly("stream.pkt_invalid_ack");
+        step.anomaly(match self.state {
+            TcpState::FinWait1 => "stream.fin1_invalid_ack",
+            TcpState::FinWait2 => "stream.fin2_invalid_ack",
+            TcpState::Closing => "stream.closing_invalid_ack",
+            TcpState::CloseWait => "stream.closewait_invalid_ack",
+            TcpState::LastAck => "stream.lastack_invalid_ack",
+            TcpState::TimeWait => "stream.timewait_invalid_ack",
+            _ if step.tcp.flags & tcp_flags::FIN != 0 => "stream.fin_invalid_ack",
+            _ => "stream.est_invalid_ack",
+        });
+        false
+    }
+
+    fn is_in_window(&self, step: &mut Step<'_, '_>) -> bool {
+        let sender = self.sides.of(step.direction);
+        let tcp = step.tcp;
+        let end = tcp.sequence.wrapping_add(length(step.payload));
+        // A keep-alive repeats the byte before the next one.
+        let keep_alive = step.payload.len() <= 1 && tcp.sequence == sender.next.wrapping_sub(1);
+        if keep_alive && tcp.flags & tcp_flags::FIN == 0 {
+            return true;
+        }
+        let fin = tcp.flags & tcp_flags::FIN != 0;
+        if !step.payload.is_empty() && after(sender.acknowledged, end) {
+            step.anomaly(match self.state {
+                TcpState::CloseWait => "stream.closewait_pkt_before_last_ack",
+                _ => "stream.est_pkt_before_last_ack",
+            });
+            step.anomaly("stream.pkt_retransmission");
+            step.update.valid = true;
+            return false;
+        }
+        // A closed window may be probed with one byte.
+        let probe = step.payload.len() == 1 && tcp.sequence == sender.next && tcp.sequence == sender.limit;
+        if self.midstream || probe || step.settings.async_oneside || !after(end, sender.limit.max_of(sender.next)) {
+            return true;
+        }
+        step.anomaly(match self.state {
+            TcpState::FinWait1 if fin => "stream.fin1_fin_wrong_seq",
+            TcpState::FinWait1 => "stream.fin1_ack_wrong_seq",
+            TcpState::FinWait2 if fin => "stream.fin2_fin_wrong_seq",
+            TcpState::FinWait2 => "stream.fin2_ack_wrong_seq",
+            TcpState::Closing => "stream.closing_ack_wrong_seq",
+            TcpState::CloseWait if fin => "stream.closewait_fin_out_of_window",
+            TcpState::CloseWait => "stream.closewait_ack_out_of_window",
+            TcpState::LastAck => "stream.lastack_ack_wrong_seq",
+            TcpState::TimeWait => "stream.timewait_ack_wrong_seq",
+            _ if fin => "stream.fin_out_of_window",
+            _ => "stream.est_packet_out_of_window",
+        });
+        false
+    }
+
+    fn store(&mut self, step: &mut Step<'_, '_>) {
+        if step.payload.is_empty() {
+            return;
+        }
+        let sender = self.sides.of_mut(step.direction);
+        let end = step.tcp.sequence.wrapping_add(length(step.payload));
+        if !after(end, sender.next) {
+            step.update.anomalies.push(Anomaly("stream.pkt_retransmission"));
+        } else {
+            sender.next = end;
+        }
+        let had_gap = sender.stream.gap_seen();
+        let stored = sender.stream.insert(step.tcp.sequence, step.payload, &step.settings.stream, step.store);
+        step.update.accepted = stored.accepted;
+        step.update.anomalies.extend(stored.anomaly);
+        if sender.stream.gap_seen() && !had_gap {
+            step.anomaly("stream.reassembly_seq_gap");
+        }
+    }
+
+    fn acknowledge(&mut self, step: &mut Step<'_, '_>) {
+        let tcp = step.tcp;
+        let sender = self.sides.of_mut(step.direction);
+        sender.window = u32::from(tcp.window) << sender.scale.unwrap_or(0).min(MAX_SCALE);
+        let window = sender.window;
+        let receiver = self.sides.of_mut(step.direction.reverse());
+        let limit = tcp.acknowledgement.wrapping_add(window);
+        if after(limit, receiver.limit) {
+            receiver.limit = limit;
+        }
+        if !after(tcp.acknowledgement, receiver.acknowledged) {
+            return;
+        }
+        receiver.acknowledged = tcp.acknowledgement;
+        let had_gap = receiver.stream.gap_seen();
+        step.update.acknowledged |= receiver.stream.acknowledge(tcp.acknowledgement, step.store);
+        if receiver.stream.gap_seen() && !had_gap {
+            step.anomaly("stream.reassembly_seq_gap");
+        }
+    }
+
+    fn fin(&mut self, step: &mut Step<'_, '_>) {
+        let direction = step.direction;
+        let place = step.tcp.sequence.wrapping_add(length(step.payload));
+        let sender = self.sides.of_mut(direction);
+        sender.stream.finish(place);
+        if !after(sender.next, place) {
+            sender.next = place.wrapping_add(1);
+        }
+        let acknowledges_theirs = self.has_acknowledged_fin(direction);
+        self.state = match (self.state, direction) {
+            (TcpState::Established, Direction::ToServer) => TcpState::CloseWait,
+            (TcpState::Established, Direction::ToClient) => TcpState::FinWait1,
+            (TcpState::CloseWait, Direction::ToClient) => TcpState::LastAck,
+            (TcpState::FinWait1, Direction::ToServer) if acknowledges_theirs => TcpState::TimeWait,
+            (TcpState::FinWait1, Direction::ToServer) => TcpState::Closing,
+            (TcpState::FinWait2, Direction::ToServer) => TcpState::TimeWait,
+            (state, _) => state,
+        };
+    }
+
+    fn acknowledged_fin(&mut self, direction: Direction) {
+        if !self.has_acknowledged_fin(direction) {
+            return;
+        }
+        self.state = match (self.state, direction) {
+            (TcpState::FinWait1, Direction::ToServer) => TcpState::FinWait2,
+            (TcpState::Closing, Direction::ToServer) => TcpState::TimeWait,
+            (TcpState::LastAck, Direction::ToServer) => TcpState::Closed,
+            (TcpState::TimeWait, Direction::ToClient) => TcpState::Closed,
+            (state, _) => state,
+        };
+    }
+
+    /// Whether the sender of packets in `direction` has acknowledged the other's FIN.
+    fn has_acknowledged_fin(&self, direction: Direction) -> bool {
+        let other = self.sides.of(direction.reverse());
+        other.stream.fin_seen() && !after(other.next, other.acknowledged)
+    }
+}
+
+impl Side {
+    /// Begins with a SYN.
+    fn open(&mut self, tcp: &Tcp<'_>) {
+        self.initial = tcp.sequence;
+        self.next = tcp.sequence.wrapping_add(1);
+        self.acknowledged = self.next;
+        self.limit = self.next;
+        self.window = u32::from(tcp.window);
+        self.scale = tcp.options.window_scale.map(|shift| shift.min(MAX_SCALE));
+        self.timestamp = tcp.options.timestamps.map(|(value, _)| value);
+        self.stream = Stream::new(self.next);
+    }
+
+    /// Begins in the middle.
+    fn pick_up(&mut self, sequence: u32) {
+        self.initial = sequence.wrapping_sub(1);
+        self.next = sequence;
+        self.acknowledged = sequence;
+        self.limit = sequence.wrapping_add(MAX_WINDOW);
+        self.stream = Stream::new(sequence);
+    }
+
+    /// The highest number that an acknowledgement of its bytes may have: some may have passed unseen, and a FIN counts one.
+    fn highest_allowed(&self) -> u32 {
+        self.limit.max_of(self.next).wrapping_add(1)
+    }
+}
+
+/// A packet on its way through the states.
+struct Step<'a, 'p> {
+    tcp: &'a Tcp<'p>,
+    payload: &'a [u8],
+    direction: Direction,
+    settings: &'a TcpSettings,
+    store: &'a mut Store,
+    update: TcpUpdate,
+}
+
+impl Step<'_, '_> {
+    fn anomaly(&mut self, name: &'static str) {
+        if self.update.anomalies.len() < MAX_ANOMALIES {
+            self.update.anomalies.push(Anomaly(name));
+        }
+    }
+}
+
+/// Order of sequence numbers, which wrap.
+trait Sequence {
+    fn max_of(self, other: Self) -> Self;
+}
+
+impl Sequence for u32 {
+    fn max_of(self, other: Self) -> Self {
+        if after(other, self) { other } else { self }
+    }
+}
+
+fn after(a: u32, b: u32) -> bool {
+    a.wrapping_sub(b).cast_signed() > 0
+}
+
+fn in_window(sequence: u32, sender: &Side) -> bool {
+    !after(sender.acknowledged, sequence) && !after(sequence, sender.limit.max_of(sender.next))
+}
+
+/// How far behind the last one an acknowledgement may lie.
+fn receiver_window(receiver: &Side) -> u32 {
+    receiver.limit.wrapping_sub(receiver.acknowledged).clamp(MAX_WINDOW / 1024, MAX_WINDOW)
+}
+
+fn length(payload: &[u8]) -> u32 {
+    u32::try_from(payload.len()).unwrap_or(u32::MAX)
+}
+
+const MAX_SCALE: u8 = 14;
+const MIDSTREAM_SCALE: u8 = 14;
+const MAX_WINDOW: u32 = 1 << 30;
+const MAX_ANOMALIES: usize = 4;
