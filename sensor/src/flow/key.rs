@@ -16,6 +16,8 @@ pub const ICMP: u8 = 1;
 pub const TCP: u8 = 6;
 /// Protocol number of UDP.
 pub const UDP: u8 = 17;
+/// Protocol number of IPv6 in IP.
+pub const IPV6_IN_IP: u8 = 41;
 /// Protocol number of the encapsulating security payload.
 pub const ESP: u8 = 50;
 /// Protocol number of ICMPv6.
@@ -43,9 +45,9 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key of a packet, if it has an IP header and is not broken.
+    /// The key of a packet, if it has an IP header, is not broken, and its protocol has flows.
     pub fn of(packet: &Packet<'_>, use_vlans: bool, tunnel_depth: u8) -> Option<Self> {
-        let ip = packet.ip.as_ref().filter(|_| !packet.invalid)?;
+        let ip = packet.ip.as_ref().filter(|ip| !packet.invalid && FOLLOWED.contains(&ip.protocol))?;
         let (source_port, destination_port) = match &packet.layer4 {
             Layer4::Tcp(tcp) => (tcp.source_port, tcp.destination_port),
             Layer4::Udp(udp) => (udp.source_port, udp.destination_port),
@@ -76,7 +78,11 @@ impl Key {
 
     /// The one of the two directions' keys that orders first.
     pub fn canonical(&self) -> Self {
-        if (self.source, self.source_port) <= (self.destination, self.destination_port) { *self } else { self.reverse() }
+        if (self.source, self.source_port) <= (self.destination, self.destination_port) {
+            *self
+        } else {
+            self.reverse()
+        }
     }
 
     /// Type and code of the packet that this is the key of, if it is ICMP.
@@ -93,6 +99,34 @@ impl Key {
     /// Whether both directions' packets carry ports.
     pub fn has_ports(&self) -> bool {
         matches!(self.protocol, TCP | UDP | SCTP)
+    }
+
+    /// For an ICMP error, the key of the packet that it answers, of which it carries the first bytes.
+    pub fn of_cause(packet: &Packet<'_>, key: &Key) -> Option<Self> {
+        let icmp = packet.icmp().filter(|icmp| key.protocol == ICMP && icmp.kind == UNREACHABLE)?;
+        let inner = packet.payload;
+        let header = inner.first_chunk::<20>()?;
+        let length = usize::from(header[0] & 15) * 4;
+        if header[0] >> 4 != 4 || length < 20 || icmp.header.len() < 8 {
+            return None;
+        }
+        let address = |at: usize| <[u8; 4]>::try_from(inner.get(at..at + 4)?).ok().map(IpAddr::from);
+        let ports = inner.get(length..)?.first_chunk::<4>()?;
+        let protocol = header[9];
+        matches!(protocol, TCP | UDP | SCTP).then_some(())?;
+        Some(Self {
+            source: address(12)?,
+            destination: address(16)?,
+            source_port: u16::from_be_bytes([ports[0], ports[1]]),
+            destination_port: u16::from_be_bytes([ports[2], ports[3]]),
+            protocol,
+            ..*key
+        })
+    }
+
+    /// Whether it is that of an ICMP error, which never begins a flow.
+    pub fn is_error(&self) -> bool {
+        self.protocol == ICMP && self.icmp().is_some_and(|(kind, _)| ICMP_ERRORS.contains(&kind))
     }
 
     /// The hash of both directions, under a table's secret.
@@ -134,6 +168,8 @@ pub fn community_id(key: &Key, seed: u16) -> String {
         let answer = icmp_counterpart(key.protocol, kind);
         (from, to) = (u16::from(kind), u16::from(answer.unwrap_or(code)));
         one_way = answer.is_none();
+    } else if key.protocol == ESP {
+        (from, to) = (key.destination_port, 0);
     }
     let (mut source, mut destination) = (key.source, key.destination);
     if !one_way && (source, from) > (destination, to) {
@@ -146,10 +182,8 @@ pub fn community_id(key: &Key, seed: u16) -> String {
         }
     }
     hash.update([key.protocol, 0]);
-    if key.has_ports() || key.icmp().is_some() {
-        hash.update(from.to_be_bytes());
-        hash.update(to.to_be_bytes());
-    }
+    hash.update(from.to_be_bytes());
+    hash.update(to.to_be_bytes());
     format!("1:{}", data_encoding::BASE64.encode(&hash.finalize()))
 }
 
@@ -185,5 +219,65 @@ fn mix(x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
+/// Protocols whose packets make flows.
+const FOLLOWED: [u8; 7] = [ICMP, TCP, UDP, IPV6_IN_IP, ESP, ICMP_V6, SCTP];
+/// ICMP type of an unreachable destination.
+const UNREACHABLE: u8 = 3;
+const ICMP_ERRORS: [u8; 5] = [UNREACHABLE, 4, 5, 11, 12];
 const ICMP_PAIRS: [(u8, u8); 5] = [(8, 0), (9, 10), (13, 14), (15, 16), (17, 18)];
 const ICMP_V6_PAIRS: [(u8, u8); 6] = [(128, 129), (130, 131), (133, 134), (135, 136), (139, 140), (144, 145)];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(protocol: u8, source: &str, from: u16, destination: &str, to: u16) -> Key {
+        Key {
+            source: source.parse().unwrap(),
+            destination: destination.parse().unwrap(),
+            source_port: from,
+            destination_port: to,
+            protocol,
+            tunnel_depth: 0,
+            vlans: Vlans::default(),
+        }
+    }
+
+    #[test]
+    fn community_ids_are_those_that_other_tools_compute() {
+        let echo = icmp_ports(ICMP, 8, 0);
+        let solicitation = icmp_ports(ICMP_V6, 135, 0);
+        let cases = [
+            (key(TCP, "128.232.110.120", 34855, "66.35.250.204", 80), "1:LQU9qZlK+B5F3KDmev6m5PMibrg="),
+            (key(UDP, "192.168.1.52", 54585, "8.8.8.8", 53), "1:d/FP5EW3wiY1vCndhwleRRKHowQ="),
+            (key(SCTP, "192.168.170.8", 7, "192.168.170.56", 80), "1:jQgCxbku+pNGw8WPbEc/TS/uTpQ="),
+            (key(ICMP, "192.168.0.89", echo.0, "192.168.0.1", echo.1), "1:X0snYXpgwiv9TZtqg64sgzUn6Dk="),
+            (
+                key(ICMP_V6, "fe80::200:86ff:fe05:80da", solicitation.0, "fe80::260:97ff:fe07:69ea", solicitation.1),
+                "1:dGHyGvjMfljg6Bppwm3bg0LO8TY=",
+            ),
+        ];
+        for (key, expected) in cases {
+            assert_eq!(community_id(&key, 0), expected, "{key:?}");
+            assert_eq!(community_id(&key.reverse(), 0), expected, "{key:?} in reverse");
+        }
+    }
+
+    #[test]
+    fn both_directions_have_one_hash_and_one_identifier() {
+        let secret = foldhash::quality::RandomState::default();
+        let keys = [
+            key(TCP, "10.0.0.1", 5000, "10.0.0.2", 80),
+            key(UDP, "2001:db8::1", 53, "2001:db8::2", 53),
+            key(ESP, "10.0.0.9", 1, "10.0.0.2", 2),
+            key(TCP, "10.0.0.1", 90, "10.0.0.1", 80),
+        ];
+        for key in keys {
+            assert_eq!(key.canonical(), key.reverse().canonical(), "{key:?}");
+            assert_eq!(key.digest(&secret), key.reverse().digest(&secret));
+            assert_eq!(flow_id(&key, 7), flow_id(&key.reverse(), 7));
+            assert!(flow_id(&key, 7) < 1 << 51);
+            assert_ne!(flow_id(&key, 7), flow_id(&key, 8));
+        }
+    }
+}

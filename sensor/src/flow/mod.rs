@@ -7,6 +7,8 @@
 
 pub mod key;
 pub mod memory;
+mod overlap;
+mod store;
 pub mod stream;
 mod table;
 pub mod tcp;
@@ -18,6 +20,8 @@ use tapwire_signatures::verify::condition::FlowView;
 
 pub use self::key::{Key, community_id};
 pub use self::memory::{Account, Budget};
+pub use self::overlap::Overlap;
+pub use self::store::Store;
 pub use self::table::{Arrival, Counters, Settings, Table};
 pub use self::tcp::{TcpFlow, TcpState, TcpUpdate};
 pub use self::timeouts::Timeouts;
@@ -119,8 +123,17 @@ pub const TCP_FLAG_NAMES: [(&str, u8); 8] =
 
 impl<A> Flow<A> {
     /// The direction of a packet with the key `key`, which is this flow's or its reverse.
-    pub fn direction_of(&self, key: &Key) -> Direction {
-        if self.key == *key { Direction::ToServer } else { Direction::ToClient }
+    fn direction_of(&self, key: &Key, packet: &Packet<'_>) -> Direction {
+        let to_server = match key.protocol {
+            // An error about a flow of another protocol goes to the client, but for one that the client itself sends.
+            key::TCP | key::UDP | key::SCTP if packet.icmp().is_some() => {
+                packet.ip.as_ref().is_some_and(|ip| ip.source == self.key.source)
+            }
+            key::TCP | key::UDP | key::SCTP | key::ICMP | key::ICMP_V6 => self.key == *key,
+            // Without ports nothing tells who asks and who answers.
+            _ => true,
+        };
+        if to_server { Direction::ToServer } else { Direction::ToClient }
     }
 
     /// How far it has come.
@@ -214,3 +227,6 @@ impl<A> Flow<A> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

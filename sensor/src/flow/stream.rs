@@ -13,24 +13,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use tapwire_parsers::protocol::Anomaly;
 
-use super::memory::Account;
-
-/// Which copy counts where two segments that were both not yet in order cover the same bytes. The first copy of bytes that
-/// were in order counts, except under [`Overlap::Last`] and [`Overlap::OldLinux`] until they are acknowledged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Overlap {
-    /// The first.
-    First,
-    /// The last.
-    Last,
-    /// The one that begins earlier, and the first if they begin together (BSD, Windows).
-    #[default]
-    Bsd,
-    /// As [`Overlap::Bsd`], but of two that begin together the one that ends later (Linux).
-    Linux,
-    /// As [`Overlap::Bsd`], but of two that begin together the last (Linux before 2.6).
-    OldLinux,
-}
+use super::overlap::Overlap;
+use super::store::Store;
 
 /// What a reader finds at its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,43 +41,6 @@ pub struct StreamSettings {
 impl Default for StreamSettings {
     fn default() -> Self {
         Self { depth_bytes: 1 << 20, early_segments: 4096, overlap: Overlap::default() }
-    }
-}
-
-/// Memory of streams: what they are charged to, and buffers to be used again.
-#[derive(Debug)]
-pub struct Store {
-    account: Account,
-    spare: Vec<Vec<u8>>,
-    refused_segments: u64,
-    refused_bytes: u64,
-}
-
-impl Store {
-    /// A store that draws from `account`.
-    pub fn new(account: Account) -> Self {
-        Self { account, spare: Vec::new(), refused_segments: 0, refused_bytes: 0 }
-    }
-
-    /// Bytes that streams are charged with.
-    pub fn used_bytes(&self) -> usize {
-        self.account.used_bytes()
-    }
-
-    /// Segments that were dropped because memory or places for early segments had run out, and their bytes.
-    pub fn refused(&self) -> (u64, u64) {
-        (self.refused_segments, self.refused_bytes)
-    }
-
-    fn buffer(&mut self) -> Vec<u8> {
-        self.spare.pop().unwrap_or_default()
-    }
-
-    fn recycle(&mut self, mut buffer: Vec<u8>) {
-        if buffer.capacity() > 0 && buffer.capacity() <= SPARE_BYTES && self.spare.len() < SPARE_BUFFERS {
-            buffer.clear();
-            self.spare.push(buffer);
-        }
     }
 }
 
@@ -125,7 +72,9 @@ pub struct Stream {
     raw: Reader,
     depth_reached: bool,
     flushed: bool,
-    gap_seen: bool,
+    /// Holes that were given up.
+    holes: u64,
+    parser_gap: bool,
     max_regions: u32,
     /// What the store's account was charged for this stream.
     charged: usize,
@@ -195,6 +144,7 @@ impl Stream {
 
     /// The parser has been told of the gap.
     pub fn parser_skip_gap(&mut self) {
+        self.parser_gap |= matches!(self.parser_next(), Chunk::Gap(_));
         self.parser.offset = self.behind_gap(self.parser);
         self.free();
     }
@@ -282,12 +232,17 @@ impl Stream {
         self.depth_reached
     }
 
-    /// Whether bytes were lost.
+    /// Whether the parser had to pass over a gap.
     pub fn gap_seen(&self) -> bool {
-        self.gap_seen
+        self.parser_gap
     }
 
-    /// How many separate regions of bytes there were at most at once.
+    /// How many holes were given up as gaps.
+    pub fn holes(&self) -> u64 {
+        self.holes
+    }
+
+    /// How many regions of bytes there were at most at once, far apart from one another.
     pub fn max_regions(&self) -> u32 {
         self.max_regions.max(1)
     }
@@ -299,7 +254,9 @@ impl Stream {
 
     /// Bytes held now.
     pub fn held_bytes(&self) -> usize {
-        self.early_bytes + self.early.len() * EARLY_BYTES + self.pieces.iter().map(|piece| piece.bytes.len()).sum::<usize>()
+        self.early_bytes
+            + self.early.len() * EARLY_BYTES
+            + self.pieces.iter().map(|piece| piece.bytes.len()).sum::<usize>()
     }
 
     /// Where a sequence number lies in the stream; negative before its start.
@@ -311,7 +268,13 @@ impl Stream {
     }
 
     /// Takes a segment's payload.
-    pub(super) fn insert(&mut self, sequence: u32, data: &[u8], settings: &StreamSettings, store: &mut Store) -> Stored {
+    pub(super) fn insert(
+        &mut self,
+        sequence: u32,
+        data: &[u8],
+        settings: &StreamSettings,
+        store: &mut Store,
+    ) -> Stored {
         self.settle(store);
         let at = self.offset_of(sequence);
         let skip = usize::try_from(at.min(0).unsigned_abs()).unwrap_or(usize::MAX);
@@ -340,14 +303,12 @@ impl Stream {
         if (!self.parser.on && !self.raw.on) || self.flushed || data.is_empty() {
             return stored;
         }
-        if !store.account.take(data.len() + EARLY_BYTES) {
-            store.refused_segments += 1;
-            store.refused_bytes += data.len() as u64;
+        if !store.take(data.len() + EARLY_BYTES) {
+            store.refuse(data.len());
             return stored;
         }
         self.charged += data.len() + EARLY_BYTES;
         self.place(offset, data, settings, store, &mut stored);
-        self.count_regions();
         self.settle(store);
         stored
     }
@@ -385,16 +346,16 @@ impl Stream {
         }
         let held = self.held_bytes();
         if held < self.charged {
-            store.account.give(self.charged - held);
+            store.give(self.charged - held);
             self.charged = held;
-        } else if held > self.charged && store.account.take(held - self.charged) {
+        } else if held > self.charged && store.take(held - self.charged) {
             self.charged = held;
         }
     }
 
     /// Gives everything up.
     pub(super) fn discharge(&mut self, store: &mut Store) {
-        store.account.give(self.charged);
+        store.give(self.charged);
         self.charged = 0;
     }
 
@@ -481,7 +442,7 @@ impl Stream {
 
     fn begin_piece(&mut self, offset: u64) {
         if offset > self.end() {
-            self.gap_seen = true;
+            self.holes += 1;
             let bytes = match self.pieces.back_mut() {
                 // An empty piece at which both readers stand only marks the end, unless one of them waits at a gap.
                 Some(last) if last.bytes.is_empty() => {
@@ -539,6 +500,7 @@ impl Stream {
             return;
         }
         self.place_early(offset.max(end), new, settings, store, stored);
+        self.count_regions();
         self.join_early();
         self.find_gaps();
     }
@@ -571,10 +533,16 @@ impl Stream {
     }
 
     /// Puts a segment among those that wait, byte ranges that they share going to one or the other.
-    fn place_early(&mut self, offset: u64, data: &[u8], settings: &StreamSettings, store: &mut Store, stored: &mut Stored) {
+    fn place_early(
+        &mut self,
+        offset: u64,
+        data: &[u8],
+        settings: &StreamSettings,
+        store: &mut Store,
+        stored: &mut Stored,
+    ) {
         if self.early.len() >= settings.early_segments {
-            store.refused_segments += 1;
-            store.refused_bytes += data.len() as u64;
+            store.refuse(data.len());
             return;
         }
         let end = offset + data.len() as u64;
@@ -632,32 +600,13 @@ impl Stream {
     }
 
     fn count_regions(&mut self) {
-        let mut regions = 0_u32;
-        let mut end = None;
-        // Early segments that touch are one region; with many of them an upper bound will do.
-        if self.early.len() <= COUNTED_REGIONS {
-            for (&start, bytes) in &self.early {
-                regions += u32::from(end != Some(start));
-                end = Some(start + bytes.len() as u64);
-            }
-        } else {
-            regions = u32::try_from(self.early.len()).unwrap_or(u32::MAX);
+        let mut end = self.end();
+        let mut regions = 1;
+        for (&start, bytes) in self.early.iter().take(COUNTED_REGIONS) {
+            regions += u32::from(start - end.min(start) >= REGION_BYTES);
+            end = start + bytes.len() as u64;
         }
-        let live = self.pieces.iter().filter(|piece| !piece.bytes.is_empty()).count();
-        self.max_regions = self.max_regions.max(regions.saturating_add(u32::try_from(live).unwrap_or(u32::MAX)));
-    }
-}
-
-impl Overlap {
-    /// Whether the copy of the later segment counts. Both are given by start and end.
-    fn prefers_new(self, old: (u64, u64), new: (u64, u64)) -> bool {
-        match self {
-            Overlap::First => false,
-            Overlap::Last => true,
-            Overlap::Bsd => new.0 < old.0,
-            Overlap::Linux => new.0 < old.0 || (new.0 == old.0 && new.1 > old.1),
-            Overlap::OldLinux => new.0 <= old.0,
-        }
+        self.max_regions = self.max_regions.max(regions);
     }
 }
 
@@ -670,14 +619,13 @@ const DIFFERENT: Anomaly = Anomaly("stream.reassembly_overlap_different_data");
 
 /// Read bytes are moved out of the way when they are at least this many and more than half of the buffer.
 const COMPACT_BYTES: usize = 4096;
-/// Buffers that are kept to be used again, and how large they may be.
-const SPARE_BUFFERS: usize = 64;
-const SPARE_BYTES: usize = 64 * 1024;
 /// Gaps that a slow reader may have before it.
 const MAX_PIECES: usize = 64;
 /// A segment that covers more early ones fills the first holes only.
 const HOLES: usize = 16;
 const COUNTED_REGIONS: usize = 16;
+/// Bytes that are so far from others make a region of their own.
+const REGION_BYTES: u64 = 256 * 1024;
 /// What keeping an early segment costs besides its bytes.
 const EARLY_BYTES: usize = 64;
 
@@ -686,7 +634,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::flow::memory::Budget;
+    use crate::flow::memory::{Account, Budget};
 
     fn store() -> Store {
         Store::new(Account::new(Budget::new(1 << 20)))
@@ -741,14 +689,14 @@ mod tests {
         stream.insert(0, b"ab", &settings, &mut store);
         stream.insert(5, b"fg", &settings, &mut store);
         stream.acknowledge(7, &mut store);
-        assert!(stream.gap_seen());
         assert_eq!(drain(&mut stream), "ab[3]fg");
+        assert!(stream.gap_seen());
         assert_eq!(stream.raw_next(), Chunk::Data(b"ab"));
         stream.raw_consume(2);
         assert_eq!(stream.raw_next(), Chunk::Gap(3));
         stream.raw_skip_gap();
         assert_eq!((stream.raw_next(), stream.unread_raw()), (Chunk::Data(b"fg"), 2));
-        assert_eq!(stream.max_regions(), 2);
+        assert_eq!((stream.holes(), stream.max_regions()), (1, 1));
     }
 
     #[test]
@@ -811,7 +759,8 @@ mod tests {
 
     #[test]
     fn bytes_that_were_in_order_stay_but_a_difference_is_told() {
-        for (overlap, expected) in [(Overlap::Bsd, "abcdef"), (Overlap::OldLinux, "abXYZf"), (Overlap::Last, "abXYZf")] {
+        for (overlap, expected) in [(Overlap::Bsd, "abcdef"), (Overlap::OldLinux, "abXYZf"), (Overlap::Last, "abXYZf")]
+        {
             let settings = StreamSettings { overlap, ..StreamSettings::default() };
             let (mut stream, mut store) = (Stream::new(0), store());
             stream.insert(0, b"abcdef", &settings, &mut store);

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use foldhash::quality::RandomState;
 use hashbrown::HashTable;
 use tapwire_parsers::link::{Layer4, Packet, Tcp, Timestamp, tcp_flags};
-use tapwire_parsers::protocol::{Both, Direction};
+use tapwire_parsers::protocol::{Anomaly, Both, Direction};
 
 use super::key::{self, Key, flow_id};
 use super::memory::{Account, Budget};
-use super::stream::Store;
+use super::store::Store;
 use super::tcp::{TcpFlow, TcpSettings, TcpUpdate};
 use super::timeouts::{Class, Timeouts};
 use super::{EndReason, Flow, Links};
@@ -113,7 +113,8 @@ impl<A: Default> Table<A> {
         }
     }
 
-    /// Takes a packet. `None` if it has no flow: it is no IP packet, it is broken, or memory has run out. Flows that end
+    /// Takes a packet. `None` if it has no flow: it is no IP packet, it is broken, it is an ICMP error about no known flow, its
+    /// protocol has none, or memory has run out. Flows that end
     /// because of it are handed to `ended`.
     pub fn packet(
         &mut self,
@@ -121,9 +122,16 @@ impl<A: Default> Table<A> {
         tunnel_depth: u8,
         ended: &mut dyn FnMut(Flow<A>, EndReason),
     ) -> Option<Arrival<'_, A>> {
-        let key = Key::of(packet, self.settings.use_vlans, tunnel_depth)?;
-        let hash = key.digest(&self.secret);
+        let mut key = Key::of(packet, self.settings.use_vlans, tunnel_depth)?;
+        let mut hash = key.digest(&self.secret);
         let mut found = self.find(&key, hash);
+        // An ICMP error belongs to the flow that caused it, if there is one.
+        if let Some(cause) = Key::of_cause(packet, &key) {
+            let cause_hash = cause.digest(&self.secret);
+            if let Some(place) = self.find(&cause, cause_hash) {
+                (key, hash, found) = (cause, cause_hash, Some(place));
+            }
+        }
         if let Some(place) = found
             && let Some(reason) = self.is_over(place, packet, &key)
         {
@@ -132,12 +140,13 @@ impl<A: Default> Table<A> {
         }
         let (place, new) = match found {
             Some(place) => (place, false),
+            None if key.is_error() => return None,
             None => (self.begin(packet, key, hash, ended)?, true),
         };
         let Self { settings, slots, store, counters, .. } = self;
         let flow = slots.get_mut(place as usize)?.as_mut()?;
         let was_established = flow.established();
-        let mut direction = flow.direction_of(&key);
+        let mut direction = flow.direction_of(&key, packet);
         flow.count(packet, direction);
         let mut update = TcpUpdate::default();
         if let Layer4::Tcp(tcp) = &packet.layer4 {
@@ -239,7 +248,7 @@ impl<A: Default> Table<A> {
         }
         let checked = |tcp: &&Tcp<'_>| tcp.checksum_ok || !self.settings.checksums;
         let (connection, tcp) = (flow.tcp.as_ref()?, packet.tcp().filter(checked)?);
-        connection.is_followed_by(tcp, flow.direction_of(key)).then_some(EndReason::TcpReuse)
+        connection.is_followed_by(tcp, flow.direction_of(key, packet)).then_some(EndReason::TcpReuse)
     }
 
     fn begin(
@@ -418,12 +427,13 @@ impl<A> Flow<A> {
     fn without_connection(&mut self, tcp: &Tcp<'_>) -> TcpUpdate {
         let mut update = TcpUpdate::default();
         if tcp.flags & tcp_flags::RST != 0 {
-            update.anomalies.push(tapwire_parsers::protocol::Anomaly("stream.rst_but_no_session"));
-        } else if tcp.flags & tcp_flags::FIN != 0 {
-            update.anomalies.push(tapwire_parsers::protocol::Anomaly("stream.fin_but_no_session"));
-        } else {
-            self.midstream_ignored = true;
+            update.anomalies.push(Anomaly("stream.rst_but_no_session"));
+            return update;
         }
+        if tcp.flags & tcp_flags::FIN != 0 {
+            update.anomalies.push(Anomaly("stream.fin_but_no_session"));
+        }
+        self.midstream_ignored = true;
         update
     }
 }

@@ -8,7 +8,8 @@ use smallvec::SmallVec;
 use tapwire_parsers::link::{Tcp, tcp_flags};
 use tapwire_parsers::protocol::{Anomaly, Both, Direction};
 
-use super::stream::{Store, Stream, StreamSettings};
+use super::store::Store;
+use super::stream::{Stream, StreamSettings};
 
 /// How TCP is followed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,7 +24,7 @@ pub struct TcpSettings {
     pub stream: StreamSettings,
 }
 
-/// The state of a connection, named from the client as RFC 9293 does.
+/// The state of a connection, named as RFC 9293 names the server's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TcpState {
     /// The client sent a SYN.
@@ -98,6 +99,18 @@ pub struct TcpFlow {
     /// It was picked up without its SYN.
     pub midstream: bool,
     sides: Both<Side>,
+    /// SYNs of the client, or answers of the server to one, that differ from the first: what the other end acknowledges tells
+    /// which one counts.
+    others: SmallVec<[Opening; 1]>,
+}
+
+/// What a SYN says.
+#[derive(Clone, Copy, Debug)]
+struct Opening {
+    sequence: u32,
+    window: u16,
+    scale: Option<u8>,
+    timestamp: Option<u32>,
 }
 
 /// What one end has sent.
@@ -128,16 +141,21 @@ impl TcpFlow {
         if tcp.flags & RST != 0 || (syn && tcp.flags & FIN != 0) {
             return None;
         }
-        let mut flow =
-            Self { state: TcpState::SynSent, was_established: false, midstream: false, sides: Both::default() };
+        let mut flow = Self {
+            state: TcpState::SynSent,
+            was_established: false,
+            midstream: false,
+            sides: Both::default(),
+            others: SmallVec::new(),
+        };
         match (syn, tcp.flags & ACK != 0) {
-            (true, false) => flow.sides.to_server.open(tcp),
+            (true, false) => flow.sides.to_server.open(Opening::of(tcp)),
             _ if !settings.midstream => return None,
             (true, true) => {
                 // The caller has seen to it that its sender is the server.
                 flow.midstream = true;
                 flow.state = TcpState::SynRecv;
-                flow.sides.to_client.open(tcp);
+                flow.sides.to_client.open(Opening::of(tcp));
                 flow.sides.to_server.pick_up(tcp.acknowledgement);
                 flow.sides.to_server.limit = tcp.acknowledgement.wrapping_add(u32::from(tcp.window));
             }
@@ -236,11 +254,12 @@ impl TcpFlow {
         let (sender, receiver) = (self.sides.of(direction), self.sides.of(direction.reverse()));
         let valid = match self.state {
             TcpState::Closed => return,
-            // The answer to a SYN is recognised by what it acknowledges; the client may give up as well.
+            // The answer to a SYN is recognised by what it acknowledges. The client's own means nothing yet: it answers late
+            // packets of an older connection in this way.
             TcpState::SynSent if direction == Direction::ToClient => {
                 acknowledges && (receiver.initial..=receiver.next).contains(&tcp.acknowledgement)
             }
-            TcpState::SynSent => true,
+            TcpState::SynSent => false,
             _ => {
                 let exact = [sender.next, sender.acknowledged].contains(&tcp.sequence);
                 if exact && acknowledges && after(tcp.acknowledgement, receiver.highest_allowed()) {
@@ -274,17 +293,14 @@ impl TcpFlow {
         match (self.state, direction) {
             (TcpState::SynSent, Direction::ToServer) => {
                 step.update.valid = true;
-                // A new attempt with another number is the one that counts; the server's answer tells.
-                if self.sides.to_server.initial != tcp.sequence || self.sides.to_server.next == 0 {
-                    let flags = self.sides.to_server.flags;
-                    self.sides.to_server = Side { flags, ..Side::default() };
-                    self.sides.to_server.open(tcp);
+                if self.sides.to_server.initial != tcp.sequence {
+                    self.remember(step, "stream.3whs_syn_flood");
                 }
             }
             // Simultaneous open, or a handshake in four steps: the server's own SYN comes before its acknowledgement.
             (TcpState::SynSent, Direction::ToClient) => {
                 step.update.valid = true;
-                self.sides.to_client.open(tcp);
+                self.sides.to_client.open(Opening::of(tcp));
                 self.sides.to_client.limit = tcp.sequence.wrapping_add(1).wrapping_add(self.sides.to_server.window);
                 self.state = TcpState::SynRecv;
             }
@@ -306,18 +322,23 @@ impl TcpFlow {
 
     fn syn_ack(&mut self, step: &mut Step<'_, '_>) {
         let (tcp, direction) = (step.tcp, step.direction);
+        if self.state == TcpState::SynSent && direction == Direction::ToClient {
+            self.choose(Direction::ToServer, tcp.acknowledgement);
+        }
         let wrong_ack = tcp.acknowledgement != self.sides.to_server.initial.wrapping_add(1);
         match (self.state, direction) {
             (TcpState::SynSent, Direction::ToServer) => step.anomaly("stream.3whs_synack_in_wrong_direction"),
             (TcpState::SynSent, Direction::ToClient) if wrong_ack => step.anomaly("stream.3whs_synack_with_wrong_ack"),
             (TcpState::SynSent, Direction::ToClient) => {
                 step.update.valid = true;
-                self.answered(tcp);
+                self.answered(Opening::of(tcp));
+                self.others.clear();
                 self.state = TcpState::SynRecv;
             }
             (TcpState::SynRecv, Direction::ToServer) => {
                 // The client's last step where both sent a SYN first.
-                let answers = tcp.acknowledgement == self.sides.to_client.next && tcp.sequence == self.sides.to_server.initial;
+                let answers =
+                    tcp.acknowledgement == self.sides.to_client.next && tcp.sequence == self.sides.to_server.initial;
                 if answers {
                     step.update.valid = true;
                 } else {
@@ -327,15 +348,13 @@ impl TcpFlow {
             (TcpState::SynRecv, Direction::ToClient) => {
                 if wrong_ack {
                     step.anomaly("stream.3whs_synack_resend_with_different_ack");
-                } else if tcp.sequence != self.sides.to_client.initial && self.sides.to_client.flags & tcp_flags::ACK == 0 {
-                    step.anomaly("stream.4whs_synack_with_wrong_syn");
+                } else if tcp.sequence != self.sides.to_client.initial {
+                    step.anomaly("stream.3whs_synack_resend_with_diff_seq");
+                    self.remember(step, "stream.3whs_synack_flood");
                 } else {
-                    if tcp.sequence != self.sides.to_client.initial {
-                        step.anomaly("stream.3whs_synack_resend_with_diff_seq");
-                    }
-                    // The server's last word counts, as the client's acknowledgement will show.
                     step.update.valid = true;
-                    self.answered(tcp);
+                    // A server that sent its SYN first now acknowledges the client's.
+                    self.answered(Opening::of(tcp));
                 }
             }
             (TcpState::Established, Direction::ToServer) => step.anomaly("stream.est_synack_toserver"),
@@ -352,11 +371,33 @@ impl TcpFlow {
         }
     }
 
+    /// Keeps another opening of this direction.
+    fn remember(&mut self, step: &mut Step<'_, '_>, flood: &'static str) {
+        step.update.valid = true;
+        if self.others.iter().any(|other| other.sequence == step.tcp.sequence) {
+            return;
+        }
+        if self.others.len() < MAX_OPENINGS {
+            self.others.push(Opening::of(step.tcp));
+        } else {
+            step.anomaly(flood);
+        }
+    }
+
+    /// The other end acknowledged one of the openings: it is the one that counts.
+    fn choose(&mut self, direction: Direction, acknowledgement: u32) {
+        let chosen = self.others.iter().find(|other| other.sequence.wrapping_add(1) == acknowledgement).copied();
+        let Some(opening) = chosen.filter(|_| self.sides.of(direction).next != acknowledgement) else { return };
+        match direction {
+            Direction::ToServer => self.sides.to_server.open(opening),
+            Direction::ToClient => self.answered(opening),
+        }
+    }
+
     /// The server's SYN with the acknowledgement of the client's.
-    fn answered(&mut self, tcp: &Tcp<'_>) {
-        let flags = self.sides.to_client.flags;
-        self.sides.to_client = Side { flags, ..Side::default() };
-        self.sides.to_client.open(tcp);
+    fn answered(&mut self, opening: Opening) {
+        self.sides.to_client.open(opening);
+        let acknowledgement = self.sides.to_server.next;
         let (client, server) = (&mut self.sides.to_server, &mut self.sides.to_client);
         if client.scale.is_none() || server.scale.is_none() {
             (client.scale, server.scale) = (None, None);
@@ -364,14 +405,16 @@ impl TcpFlow {
         if client.timestamp.is_none() || server.timestamp.is_none() {
             (client.timestamp, server.timestamp) = (None, None);
         }
-        client.acknowledged = tcp.acknowledgement;
-        client.limit = tcp.acknowledgement.wrapping_add(server.window);
+        client.acknowledged = acknowledgement;
+        client.limit = acknowledgement.wrapping_add(server.window);
         server.limit = server.next.wrapping_add(client.window);
     }
 
     fn in_syn_sent(&mut self, step: &mut Step<'_, '_>) {
         // Only one direction is seen, or the server's answer was lost to us.
-        if step.settings.async_oneside && step.direction == Direction::ToServer && step.tcp.sequence == self.sides.to_server.next
+        if step.settings.async_oneside
+            && step.direction == Direction::ToServer
+            && step.tcp.sequence == self.sides.to_server.next
         {
             self.state = TcpState::Established;
             let server = &mut self.sides.to_client;
@@ -402,6 +445,7 @@ impl TcpFlow {
             }
             return;
         }
+        self.choose(Direction::ToClient, tcp.acknowledgement);
         let right_ack = tcp.acknowledgement == self.sides.to_client.next;
         let right_sequence = tcp.sequence == self.sides.to_server.next;
         match (right_sequence, right_ack) {
@@ -540,11 +584,11 @@ impl TcpFlow {
         } else {
             sender.next = end;
         }
-        let had_gap = sender.stream.gap_seen();
+        let holes = sender.stream.holes();
         let stored = sender.stream.insert(step.tcp.sequence, step.payload, &step.settings.stream, step.store);
         step.update.accepted = stored.accepted;
         step.update.anomalies.extend(stored.anomaly);
-        if sender.stream.gap_seen() && !had_gap {
+        if sender.stream.holes() > holes {
             step.anomaly("stream.reassembly_seq_gap");
         }
     }
@@ -563,9 +607,9 @@ impl TcpFlow {
             return;
         }
         receiver.acknowledged = tcp.acknowledgement;
-        let had_gap = receiver.stream.gap_seen();
+        let holes = receiver.stream.holes();
         step.update.acknowledged |= receiver.stream.acknowledge(tcp.acknowledgement, step.store);
-        if receiver.stream.gap_seen() && !had_gap {
+        if receiver.stream.holes() > holes {
             step.anomaly("stream.reassembly_seq_gap");
         }
     }
@@ -598,7 +642,7 @@ impl TcpFlow {
             (TcpState::FinWait1, Direction::ToServer) => TcpState::FinWait2,
             (TcpState::Closing, Direction::ToServer) => TcpState::TimeWait,
             (TcpState::LastAck, Direction::ToServer) => TcpState::Closed,
-            (TcpState::TimeWait, Direction::ToClient) => TcpState::Closed,
+            (TcpState::TimeWait, _) => TcpState::Closed,
             (state, _) => state,
         };
     }
@@ -612,14 +656,14 @@ impl TcpFlow {
 
 impl Side {
     /// Begins with a SYN.
-    fn open(&mut self, tcp: &Tcp<'_>) {
-        self.initial = tcp.sequence;
-        self.next = tcp.sequence.wrapping_add(1);
+    fn open(&mut self, opening: Opening) {
+        self.initial = opening.sequence;
+        self.next = opening.sequence.wrapping_add(1);
         self.acknowledged = self.next;
         self.limit = self.next;
-        self.window = u32::from(tcp.window);
-        self.scale = tcp.options.window_scale.map(|shift| shift.min(MAX_SCALE));
-        self.timestamp = tcp.options.timestamps.map(|(value, _)| value);
+        self.window = u32::from(opening.window);
+        self.scale = opening.scale;
+        self.timestamp = opening.timestamp;
         self.stream = Stream::new(self.next);
     }
 
@@ -635,6 +679,17 @@ impl Side {
     /// The highest number that an acknowledgement of its bytes may have: some may have passed unseen, and a FIN counts one.
     fn highest_allowed(&self) -> u32 {
         self.limit.max_of(self.next).wrapping_add(1)
+    }
+}
+
+impl Opening {
+    fn of(tcp: &Tcp<'_>) -> Self {
+        Self {
+            sequence: tcp.sequence,
+            window: tcp.window,
+            scale: tcp.options.window_scale.map(|shift| shift.min(MAX_SCALE)),
+            timestamp: tcp.options.timestamps.map(|(value, _)| value),
+        }
     }
 }
 
@@ -688,3 +743,4 @@ const MAX_SCALE: u8 = 14;
 const MIDSTREAM_SCALE: u8 = 14;
 const MAX_WINDOW: u32 = 1 << 30;
 const MAX_ANOMALIES: usize = 4;
+const MAX_OPENINGS: usize = 8;
