@@ -830,7 +830,7 @@ mod tests {
                 stream.parser_consume(done);
                 if let Chunk::Data(data) = stream.raw_next() {
                     let count = data.len();
-                    prop_assert_eq!(data, &bytes[stream.raw_offset() as usize..][..count]);
+                    prop_assert_eq!(data, &bytes[index(stream.raw_offset())..][..count]);
                     stream.raw_consume(count);
                 }
                 stream.settle(&mut store);

@@ -130,6 +130,8 @@ struct Side {
     /// Its last timestamp, if it sends them.
     timestamp: Option<u32>,
     flags: u8,
+    /// Bytes that came with its SYN.
+    early: u32,
     stream: Stream,
 }
 
@@ -293,8 +295,13 @@ impl TcpFlow {
         match (self.state, direction) {
             (TcpState::SynSent, Direction::ToServer) => {
                 step.update.valid = true;
-                if self.sides.to_server.initial != tcp.sequence {
+                let client = &mut self.sides.to_server;
+                if client.initial != tcp.sequence {
                     self.remember(step, "stream.3whs_syn_flood");
+                } else if !step.payload.is_empty() {
+                    // RFC 7413: data on the SYN counts if the server acknowledges it.
+                    client.stream.insert(client.next, step.payload, &step.settings.stream, step.store);
+                    client.early = length(step.payload);
                 }
             }
             // Simultaneous open, or a handshake in four steps: the server's own SYN comes before its acknowledgement.
@@ -323,14 +330,34 @@ impl TcpFlow {
     fn syn_ack(&mut self, step: &mut Step<'_, '_>) {
         let (tcp, direction) = (step.tcp, step.direction);
         if self.state == TcpState::SynSent && direction == Direction::ToClient {
-            self.choose(Direction::ToServer, tcp.acknowledgement);
+            self.choose(Direction::ToServer, step);
         }
-        let wrong_ack = tcp.acknowledgement != self.sides.to_server.initial.wrapping_add(1);
+        let takes_early = self.state == TcpState::SynSent && self.sides.to_server.early > 0;
+        if takes_early && tcp.acknowledgement == self.sides.to_server.next.wrapping_add(self.sides.to_server.early) {
+            if direction == Direction::ToClient {
+                let client = &mut self.sides.to_server;
+                client.next = tcp.acknowledgement;
+                step.update.valid = true;
+                step.update.acknowledged = client.stream.acknowledge(tcp.acknowledgement, step.store);
+                self.answered(Opening::of(tcp));
+                self.state = TcpState::SynRecv;
+            }
+            return;
+        }
+        let client = &self.sides.to_server;
+        let early = if self.state == TcpState::SynSent { 0 } else { client.early };
+        let wrong_ack = tcp.acknowledgement != client.initial.wrapping_add(1).wrapping_add(early);
         match (self.state, direction) {
             (TcpState::SynSent, Direction::ToServer) => step.anomaly("stream.3whs_synack_in_wrong_direction"),
             (TcpState::SynSent, Direction::ToClient) if wrong_ack => step.anomaly("stream.3whs_synack_with_wrong_ack"),
             (TcpState::SynSent, Direction::ToClient) => {
                 step.update.valid = true;
+                let client = &mut self.sides.to_server;
+                if std::mem::take(&mut client.early) > 0 {
+                    step.anomaly("stream.3whs_synack_tfo_data_ignored");
+                    client.stream.discharge(step.store);
+                    client.stream = Stream::new(client.next);
+                }
                 self.answered(Opening::of(tcp));
                 self.others.clear();
                 self.state = TcpState::SynRecv;
@@ -385,11 +412,15 @@ impl TcpFlow {
     }
 
     /// The other end acknowledged one of the openings: it is the one that counts.
-    fn choose(&mut self, direction: Direction, acknowledgement: u32) {
+    fn choose(&mut self, direction: Direction, step: &mut Step<'_, '_>) {
+        let acknowledgement = step.tcp.acknowledgement;
         let chosen = self.others.iter().find(|other| other.sequence.wrapping_add(1) == acknowledgement).copied();
         let Some(opening) = chosen.filter(|_| self.sides.of(direction).next != acknowledgement) else { return };
         match direction {
-            Direction::ToServer => self.sides.to_server.open(opening),
+            Direction::ToServer => {
+                self.sides.to_server.stream.discharge(step.store);
+                self.sides.to_server.open(opening);
+            }
             Direction::ToClient => self.answered(opening),
         }
     }
@@ -445,7 +476,7 @@ impl TcpFlow {
             }
             return;
         }
-        self.choose(Direction::ToClient, tcp.acknowledgement);
+        self.choose(Direction::ToClient, step);
         let right_ack = tcp.acknowledgement == self.sides.to_client.next;
         let right_sequence = tcp.sequence == self.sides.to_server.next;
         match (right_sequence, right_ack) {
@@ -548,9 +579,9 @@ impl TcpFlow {
                 TcpState::CloseWait => "stream.closewait_pkt_before_last_ack",
                 _ => "stream.est_pkt_before_last_ack",
             });
-            step.anomaly("stream.pkt_retransmission");
-            step.update.valid = true;
-            return false;
+        }
+        if !step.payload.is_empty() && !after(end, sender.acknowledged) {
+            step.anomaly("stream.pkt_spurious_retransmission");
         }
         // A closed window may be probed with one byte.
         let probe = step.payload.len() == 1 && tcp.sequence == sender.next && tcp.sequence == sender.limit;
@@ -664,6 +695,7 @@ impl Side {
         self.window = u32::from(opening.window);
         self.scale = opening.scale;
         self.timestamp = opening.timestamp;
+        self.early = 0;
         self.stream = Stream::new(self.next);
     }
 

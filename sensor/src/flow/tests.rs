@@ -165,7 +165,8 @@ fn a_connection_is_followed_from_syn_to_close() {
 
 #[test]
 fn what_the_receiver_would_refuse_changes_nothing() {
-    let cases: [(&str, bool, u8, u32, u32, &[u8], &str); 7] = [
+    type Case = (&'static str, bool, u8, u32, u32, &'static [u8], &'static str);
+    let cases: [Case; 7] = [
         ("beyond the window", true, ACK, 20_000_101, 201, b"evil", "stream.est_packet_out_of_window"),
         ("acknowledges what was not sent", true, ACK, 101, 90_000, b"evil", "stream.est_invalid_ack"),
         ("a SYN in the middle", true, SYN, 5000, 0, b"", "stream.est_syn_resend_diff_seq"),
@@ -194,6 +195,23 @@ fn an_exact_reset_closes_and_a_new_syn_begins_another_flow() {
     let syn = play.tcp(true, SYN, 9000, 0, b"");
     assert!(syn.new);
     assert_eq!(play.ended, [(1, EndReason::TcpReuse)]);
+}
+
+#[test]
+fn bytes_on_the_syn_count_if_the_server_acknowledges_them() {
+    let mut play = Play::new(Settings::default());
+    play.tcp(true, SYN, 100, 0, b"early");
+    let answer = play.tcp(false, SYN | ACK, 200, 106, b"");
+    assert_eq!((answer.state, answer.read.as_slice()), (Some(TcpState::SynRecv), b"early".as_slice()));
+    assert_eq!(play.tcp(true, ACK, 106, 201, b" bird").state, Some(TcpState::Established));
+    assert_eq!(play.tcp(false, ACK, 201, 111, b"").read, b" bird");
+
+    let mut play = Play::new(Settings::default());
+    play.tcp(true, SYN, 100, 0, b"evil!");
+    let answer = play.tcp(false, SYN | ACK, 200, 101, b"");
+    assert_eq!(answer.anomalies, ["stream.3whs_synack_tfo_data_ignored"]);
+    play.tcp(true, ACK, 101, 201, b"good!");
+    assert_eq!(play.tcp(false, ACK, 201, 106, b"").read, b"good!");
 }
 
 #[test]
@@ -262,9 +280,9 @@ fn flows_expire_in_the_order_of_their_last_packets() {
     play.udp("10.0.0.1", 1, "10.0.0.2", 53);
     play.icmp("10.0.0.1", "10.0.0.2", 8, b"");
     let mut ended = Vec::new();
-    play.table.expire(Timestamp(1032_500_000), &mut |flow, _| ended.push(flow.first_packet));
+    play.table.expire(Timestamp(1_032_500_000), &mut |flow, _| ended.push(flow.first_packet));
     assert_eq!(ended, [2, 3]);
-    play.table.expire(Timestamp(2000_000_000), &mut |flow, _| ended.push(flow.first_packet));
+    play.table.expire(Timestamp(2_000_000_000), &mut |flow, _| ended.push(flow.first_packet));
     assert_eq!(ended, [2, 3, 1, 5]);
     assert!(play.table.is_empty());
 }
