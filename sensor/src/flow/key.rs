@@ -45,13 +45,15 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key of a packet, if it has an IP header, is not broken, and its protocol has flows.
+    /// The key of a packet, if it has an IP header, is not broken or a fragment, and its protocol has flows.
     pub fn of(packet: &Packet<'_>, use_vlans: bool, tunnel_depth: u8) -> Option<Self> {
         let ip = packet.ip.as_ref().filter(|ip| !packet.invalid && FOLLOWED.contains(&ip.protocol))?;
         let (source_port, destination_port) = match &packet.layer4 {
             Layer4::Tcp(tcp) => (tcp.source_port, tcp.destination_port),
             Layer4::Udp(udp) => (udp.source_port, udp.destination_port),
             Layer4::Icmp(icmp) => icmp_ports(ip.protocol, icmp.kind, icmp.code),
+            // Pieces of a datagram have no ports: the datagram gets the flow when it is put together.
+            Layer4::None if matches!(ip.protocol, TCP | UDP | ICMP | ICMP_V6) => return None,
             Layer4::None => other_ports(ip.protocol, ip.payload, ip.fragment.is_some_and(|part| part.offset > 0)),
         };
         let vlans = if use_vlans { packet.vlans } else { Vlans::default() };

@@ -216,8 +216,8 @@ impl<A> Flow<A> {
         }
     }
 
-    /// The first packet turned out to be the server's.
-    fn swap(&mut self) {
+    /// The client and the server change places: what comes later shows that the first packet was the server's.
+    pub fn swap(&mut self) {
         self.key = self.key.reverse();
         std::mem::swap(&mut self.packets.to_server, &mut self.packets.to_client);
         std::mem::swap(&mut self.bytes.to_server, &mut self.bytes.to_client);

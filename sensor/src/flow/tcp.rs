@@ -98,6 +98,8 @@ pub struct TcpFlow {
     pub was_established: bool,
     /// It was picked up without its SYN.
     pub midstream: bool,
+    /// The server sent a SYN of its own, which the client answered.
+    split: bool,
     sides: Both<Side>,
     /// SYNs of the client, or answers of the server to one, that differ from the first: what the other end acknowledges tells
     /// which one counts.
@@ -111,6 +113,7 @@ struct Opening {
     window: u16,
     scale: Option<u8>,
     timestamp: Option<u32>,
+    signed: bool,
 }
 
 /// What one end has sent.
@@ -130,6 +133,10 @@ struct Side {
     /// Its last timestamp, if it sends them.
     timestamp: Option<u32>,
     flags: u8,
+    /// It signs its segments.
+    signed: bool,
+    /// The timestamp of its first SYN.
+    opened: Option<u32>,
     /// Bytes that came with its SYN.
     early: u32,
     stream: Stream,
@@ -147,6 +154,7 @@ impl TcpFlow {
             state: TcpState::SynSent,
             was_established: false,
             midstream: false,
+            split: false,
             sides: Both::default(),
             others: SmallVec::new(),
         };
@@ -231,6 +239,9 @@ impl TcpFlow {
             step.anomaly("stream.pkt_broken_ack");
         }
         let before = self.state;
+        if !self.is_acceptable(&mut step) {
+            return step.update;
+        }
         if tcp.flags & RST != 0 {
             self.reset(&mut step);
         } else if tcp.flags & SYN != 0 {
@@ -248,6 +259,35 @@ impl TcpFlow {
         update.closed = before != TcpState::Closed && self.state == TcpState::Closed;
         self.was_established |= update.established;
         update
+    }
+
+    /// Whether the options let the receiver look at the packet at all.
+    fn is_acceptable(&self, step: &mut Step<'_, '_>) -> bool {
+        let options = &step.tcp.options;
+        // A signature is only expected where the SYN had one; else the segment is dropped, but fools who ignores the option.
+        let opened = self.state != TcpState::SynSent || step.direction == Direction::ToClient;
+        if opened && options.signed && !self.sides.to_server.signed {
+            if step.tcp.flags & tcp_flags::RST != 0 {
+                step.anomaly("stream.suspected_rst_inject");
+            }
+            return false;
+        }
+        if self.state == TcpState::SynSent && step.direction == Direction::ToClient && !self.echoes_syn(step.tcp) {
+            step.anomaly("stream.pkt_invalid_timestamp");
+            return false;
+        }
+        true
+    }
+
+    /// Whether a timestamp in an answer to the SYN is the echo of what the SYN had.
+    fn echoes_syn(&self, tcp: &Tcp<'_>) -> bool {
+        let Some((_, echo)) = tcp.options.timestamps else { return true };
+        let client = &self.sides.to_server;
+        let of_first = match (client.opened, client.timestamp) {
+            (Some(first), Some(last)) => echo == 0 || (!after(first, echo) && !after(echo, last)),
+            _ => false,
+        };
+        of_first || self.others.iter().any(|other| other.timestamp == Some(echo))
     }
 
     fn reset(&mut self, step: &mut Step<'_, '_>) {
@@ -297,8 +337,13 @@ impl TcpFlow {
                 step.update.valid = true;
                 let client = &mut self.sides.to_server;
                 if client.initial != tcp.sequence {
-                    self.remember(step, "stream.3whs_syn_flood");
-                } else if !step.payload.is_empty() {
+                    self.remember(step, MAX_SYNS, "stream.3whs_syn_flood");
+                    return;
+                }
+                if let Some((value, _)) = tcp.options.timestamps.filter(|_| client.timestamp.is_some()) {
+                    client.timestamp = Some(value);
+                }
+                if !step.payload.is_empty() {
                     // RFC 7413: data on the SYN counts if the server acknowledges it.
                     client.stream.insert(client.next, step.payload, &step.settings.stream, step.store);
                     client.early = length(step.payload);
@@ -368,6 +413,7 @@ impl TcpFlow {
                     tcp.acknowledgement == self.sides.to_client.next && tcp.sequence == self.sides.to_server.initial;
                 if answers {
                     step.update.valid = true;
+                    self.split = true;
                 } else {
                     step.anomaly("stream.3whs_synack_toserver_on_syn_recv");
                 }
@@ -377,7 +423,7 @@ impl TcpFlow {
                     step.anomaly("stream.3whs_synack_resend_with_different_ack");
                 } else if tcp.sequence != self.sides.to_client.initial {
                     step.anomaly("stream.3whs_synack_resend_with_diff_seq");
-                    self.remember(step, "stream.3whs_synack_flood");
+                    self.remember(step, MAX_ANSWERS, "stream.3whs_synack_flood");
                 } else {
                     step.update.valid = true;
                     // A server that sent its SYN first now acknowledges the client's.
@@ -399,12 +445,12 @@ impl TcpFlow {
     }
 
     /// Keeps another opening of this direction.
-    fn remember(&mut self, step: &mut Step<'_, '_>, flood: &'static str) {
+    fn remember(&mut self, step: &mut Step<'_, '_>, limit: usize, flood: &'static str) {
         step.update.valid = true;
         if self.others.iter().any(|other| other.sequence == step.tcp.sequence) {
             return;
         }
-        if self.others.len() < MAX_OPENINGS {
+        if self.others.len() < limit {
             self.others.push(Opening::of(step.tcp));
         } else {
             step.anomaly(flood);
@@ -465,7 +511,7 @@ impl TcpFlow {
         if step.direction == Direction::ToClient {
             // The server may send before our copy of the client's last step; the client's data will show that it came.
             if tcp.acknowledgement == self.sides.to_server.next && tcp.sequence == self.sides.to_client.next {
-                if step.payload.is_empty() {
+                if step.payload.is_empty() && !self.split {
                     step.anomaly("stream.3whs_ack_in_wrong_dir");
                 } else {
                     self.state = TcpState::Established;
@@ -695,6 +741,8 @@ impl Side {
         self.window = u32::from(opening.window);
         self.scale = opening.scale;
         self.timestamp = opening.timestamp;
+        self.opened = opening.timestamp;
+        self.signed = opening.signed;
         self.early = 0;
         self.stream = Stream::new(self.next);
     }
@@ -721,6 +769,7 @@ impl Opening {
             window: tcp.window,
             scale: tcp.options.window_scale.map(|shift| shift.min(MAX_SCALE)),
             timestamp: tcp.options.timestamps.map(|(value, _)| value),
+            signed: tcp.options.signed,
         }
     }
 }
@@ -775,4 +824,6 @@ const MAX_SCALE: u8 = 14;
 const MIDSTREAM_SCALE: u8 = 14;
 const MAX_WINDOW: u32 = 1 << 30;
 const MAX_ANOMALIES: usize = 4;
-const MAX_OPENINGS: usize = 8;
+/// How many different SYNs of a client, or answers of a server, are kept besides the first.
+const MAX_SYNS: usize = 10;
+const MAX_ANSWERS: usize = 5;

@@ -89,15 +89,27 @@ impl Play {
     }
 
     fn tcp(&mut self, to_server: bool, flags: u8, sequence: u32, acknowledgement: u32, payload: &[u8]) -> Seen {
-        self.tcp_with(to_server, flags, sequence, acknowledgement, payload, true)
+        self.segment(to_server, flags, sequence, acknowledgement, TcpOptions::default(), payload)
+    }
+
+    fn segment(
+        &mut self,
+        to_server: bool,
+        flags: u8,
+        sequence: u32,
+        ack: u32,
+        options: TcpOptions,
+        payload: &[u8],
+    ) -> Seen {
+        self.tcp_with(to_server, flags, (sequence, ack), options, payload, true)
     }
 
     fn tcp_with(
         &mut self,
         to_server: bool,
         flags: u8,
-        sequence: u32,
-        ack: u32,
+        (sequence, acknowledgement): (u32, u32),
+        options: TcpOptions,
         payload: &[u8],
         checksum_ok: bool,
     ) -> Seen {
@@ -107,12 +119,12 @@ impl Play {
             source_port: from,
             destination_port: to,
             sequence,
-            acknowledgement: ack,
+            acknowledgement,
             flags,
             window: 8000,
             urgent: 0,
             header: &[],
-            options: TcpOptions::default(),
+            options,
             checksum_ok,
         };
         self.packet(source, destination, key::TCP, Layer4::Tcp(tcp), payload)
@@ -187,6 +199,24 @@ fn what_the_receiver_would_refuse_changes_nothing() {
 }
 
 #[test]
+fn an_answer_that_the_client_would_drop_for_its_options_changes_nothing() {
+    let mut play = Play::new(Settings::default());
+    let stamped = |value, echo| TcpOptions { timestamps: Some((value, echo)), ..TcpOptions::default() };
+    play.segment(true, SYN, 100, 0, stamped(5000, 0), b"");
+    let reset = play.segment(false, RST | ACK, 0, 101, stamped(100, 100), b"");
+    assert_eq!((reset.state, reset.anomalies), (Some(TcpState::SynSent), vec!["stream.pkt_invalid_timestamp"]));
+    assert_eq!(play.segment(false, SYN | ACK, 200, 101, stamped(9, 5000), b"").state, Some(TcpState::SynRecv));
+    play.segment(true, ACK, 101, 201, stamped(5001, 9), b"");
+    let signed = TcpOptions { signed: true, ..TcpOptions::default() };
+    let reset = play.segment(true, RST | ACK, 101, 201, signed, b"");
+    assert_eq!((reset.state, reset.anomalies), (Some(TcpState::Established), vec!["stream.suspected_rst_inject"]));
+    let old = play.segment(true, ACK, 101, 201, stamped(4000, 9), b"evil");
+    assert_eq!(old.anomalies, ["stream.pkt_invalid_timestamp"]);
+    play.segment(true, ACK, 101, 201, stamped(5002, 9), b"good");
+    assert_eq!(play.segment(false, ACK, 201, 105, stamped(10, 5002), b"").read, b"good");
+}
+
+#[test]
 fn an_exact_reset_closes_and_a_new_syn_begins_another_flow() {
     let mut play = Play::new(Settings::default());
     play.handshake(100, 200);
@@ -195,6 +225,17 @@ fn an_exact_reset_closes_and_a_new_syn_begins_another_flow() {
     let syn = play.tcp(true, SYN, 9000, 0, b"");
     assert!(syn.new);
     assert_eq!(play.ended, [(1, EndReason::TcpReuse)]);
+}
+
+#[test]
+fn a_handshake_in_four_steps_is_complete_with_the_last() {
+    let mut play = Play::new(Settings::default());
+    play.tcp(true, SYN, 1000, 0, b"");
+    play.tcp(false, SYN, 3000, 0, b"");
+    assert_eq!(play.tcp(true, SYN | ACK, 1000, 3001, b"").state, Some(TcpState::SynRecv));
+    assert_eq!(play.tcp(false, ACK, 3001, 1001, b"").state, Some(TcpState::Established));
+    play.tcp(true, ACK, 1001, 3001, b"data");
+    assert_eq!(play.tcp(false, ACK, 3001, 1005, b"").read, b"data");
 }
 
 #[test]
@@ -249,7 +290,7 @@ fn the_sender_of_the_syn_is_the_client_even_if_the_server_was_seen_first() {
 fn a_wrong_checksum_keeps_a_packet_from_the_stream() {
     let mut play = Play::new(Settings::default());
     play.handshake(100, 200);
-    play.tcp_with(true, ACK, 101, 201, b"evil", false);
+    play.tcp_with(true, ACK, (101, 201), TcpOptions::default(), b"evil", false);
     play.tcp(true, ACK, 101, 201, b"good");
     assert_eq!(play.tcp(false, ACK, 201, 105, b"").read, b"good");
     assert_eq!(play.table.counters().bad_checksums, 1);
