@@ -5,6 +5,7 @@
 //! for TCP follows the connection and sorts its bytes. What the bytes mean is the caller's: it keeps its own state in
 //! [`Flow::app`] and reads the [`stream::Stream`] of the direction that a packet acknowledged.
 
+mod handshake;
 pub mod key;
 pub mod memory;
 mod overlap;
