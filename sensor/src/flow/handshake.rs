@@ -33,7 +33,7 @@ impl TcpFlow {
                 }
                 if !step.payload.is_empty() {
                     // RFC 7413: data on the SYN counts if the server acknowledges it.
-                    client.stream.insert(client.next, step.payload, &step.settings.stream, step.store);
+                    client.stream.insert(client.next, step.payload, None, &step.settings.stream, step.store);
                     client.early = length(step.payload);
                 }
             }

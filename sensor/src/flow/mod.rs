@@ -14,6 +14,7 @@ pub mod stream;
 mod table;
 pub mod tcp;
 mod timeouts;
+mod urgent;
 
 use tapwire_parsers::link::{Packet, Timestamp};
 use tapwire_parsers::protocol::{Both, Direction, ProtocolId};
@@ -26,6 +27,7 @@ pub use self::store::Store;
 pub use self::table::{Arrival, Counters, Settings, Table};
 pub use self::tcp::{TcpFlow, TcpState, TcpUpdate};
 pub use self::timeouts::Timeouts;
+pub use self::urgent::UrgentPolicy;
 
 use self::stream::Stream;
 use self::timeouts::Class;

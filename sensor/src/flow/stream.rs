@@ -15,6 +15,7 @@ use tapwire_parsers::protocol::Anomaly;
 
 use super::overlap::Overlap;
 use super::store::Store;
+use super::urgent::Urgent;
 
 /// What a reader finds at its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +69,7 @@ pub struct Stream {
     /// What the receiver has acknowledged.
     acknowledged: u64,
     finish: Option<u64>,
+    urgent: Urgent,
     parser: Reader,
     raw: Reader,
     depth_reached: bool,
@@ -247,6 +249,11 @@ impl Stream {
         self.max_regions.max(1)
     }
 
+    /// How many urgent bytes were taken out of the stream.
+    pub fn urgent_bytes(&self) -> u64 {
+        self.urgent.count()
+    }
+
     /// Length of the stream so far by its sequence numbers.
     pub fn length(&self) -> u64 {
         self.highest
@@ -261,22 +268,57 @@ impl Stream {
 
     /// Where a sequence number lies in the stream; negative before its start.
     pub(super) fn offset_of(&self, sequence: u32) -> i64 {
-        let near = self.highest.max(self.acknowledged).cast_signed();
+        let place = self.place_of(sequence);
+        place - self.urgent.before(place)
+    }
+
+    /// The same with the urgent bytes counted that were taken out.
+    fn place_of(&self, sequence: u32) -> i64 {
+        let near = (self.highest.max(self.acknowledged) + self.urgent.count()).cast_signed();
         #[expect(clippy::cast_possible_truncation, reason = "sequence numbers are the low 32 bits of offsets")]
         let near_sequence = self.base.wrapping_add(near as u32);
         near.saturating_add(i64::from(sequence.wrapping_sub(near_sequence).cast_signed()))
     }
 
-    /// Takes a segment's payload.
+    /// Takes a segment's payload, of which the byte at `urgent` goes to the receiver by another way.
     pub(super) fn insert(
         &mut self,
         sequence: u32,
         data: &[u8],
+        urgent: Option<usize>,
         settings: &StreamSettings,
         store: &mut Store,
     ) -> Stored {
+        let first = self.place_of(sequence);
+        let end = first.saturating_add_unsigned(data.len() as u64);
+        let mut refused = None;
+        if let Some(at) = urgent.filter(|at| *at < data.len()) {
+            let place = first.saturating_add_unsigned(at as u64);
+            // A byte that came before, in whatever way, is where it is.
+            let is_new = place >= (self.highest + self.urgent.count()).cast_signed();
+            if is_new && !self.urgent.take_out(place) {
+                refused = Some(Anomaly("stream.reassembly_urgent_oob_limit_reached"));
+            }
+        }
+        let mut stored = Stored::default();
+        let mut from = first;
+        while from < end {
+            let hole = self.urgent.first_in(from, end);
+            let upto = hole.unwrap_or(end);
+            let piece = data.get(index((from - first).unsigned_abs())..index((upto - first).unsigned_abs()));
+            if let Some(piece) = piece.filter(|piece| !piece.is_empty()) {
+                let part = self.insert_at(from - self.urgent.before(from), piece, settings, store);
+                stored.accepted |= part.accepted;
+                stored.anomaly = stored.anomaly.or(part.anomaly);
+            }
+            from = upto.saturating_add(1);
+        }
+        stored.anomaly = stored.anomaly.or(refused);
+        stored
+    }
+
+    fn insert_at(&mut self, at: i64, data: &[u8], settings: &StreamSettings, store: &mut Store) -> Stored {
         self.settle(store);
-        let at = self.offset_of(sequence);
         let skip = usize::try_from(at.min(0).unsigned_abs()).unwrap_or(usize::MAX);
         let Some(mut data) = data.get(skip..).filter(|data| !data.is_empty()) else { return Stored::default() };
         let offset = at.max(0).cast_unsigned();

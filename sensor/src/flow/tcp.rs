@@ -10,6 +10,7 @@ use tapwire_parsers::protocol::{Anomaly, Both, Direction};
 
 use super::store::Store;
 use super::stream::{Stream, StreamSettings};
+use super::urgent::UrgentPolicy;
 
 /// How TCP is followed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,6 +21,8 @@ pub struct TcpSettings {
     pub async_oneside: bool,
     /// Inspect data before it is acknowledged.
     pub inline: bool,
+    /// What becomes of urgent bytes.
+    pub urgent: UrgentPolicy,
     /// Limits of the streams.
     pub stream: StreamSettings,
 }
@@ -434,6 +437,11 @@ impl TcpFlow {
         if step.payload.is_empty() {
             return;
         }
+        let urgent = urgent_byte(step);
+        if urgent.is_some() && step.settings.urgent == UrgentPolicy::Drop {
+            return;
+        }
+        let urgent = urgent.filter(|_| step.settings.urgent == UrgentPolicy::OutOfBand);
         let sender = self.sides.of_mut(step.direction);
         let end = step.tcp.sequence.wrapping_add(length(step.payload));
         if !after(end, sender.next) {
@@ -442,7 +450,7 @@ impl TcpFlow {
             sender.next = end;
         }
         let holes = sender.stream.holes();
-        let stored = sender.stream.insert(step.tcp.sequence, step.payload, &step.settings.stream, step.store);
+        let stored = sender.stream.insert(step.tcp.sequence, step.payload, urgent, &step.settings.stream, step.store);
         step.update.accepted = stored.accepted;
         step.update.anomalies.extend(stored.anomaly);
         if sender.stream.holes() > holes {
@@ -589,6 +597,12 @@ pub(super) fn after(a: u32, b: u32) -> bool {
 
 pub(super) fn in_window(sequence: u32, sender: &Side) -> bool {
     !after(sender.acknowledged, sequence) && !after(sequence, sender.limit.max_of(sender.next))
+}
+
+/// Where in the payload the urgent byte is: the pointer, which counts with its flag only, points behind it.
+fn urgent_byte(step: &Step<'_, '_>) -> Option<usize> {
+    let points = step.tcp.flags & tcp_flags::URG != 0;
+    usize::from(step.tcp.urgent).checked_sub(1).filter(|at| points && *at < step.payload.len())
 }
 
 /// How far behind the last one an acknowledgement may lie.

@@ -38,7 +38,7 @@ fn drain(stream: &mut Stream) -> String {
 #[test]
 fn only_what_is_acknowledged_is_seen() {
     let (mut stream, mut store, settings) = (Stream::new(100), store(), StreamSettings::default());
-    assert!(stream.insert(100, b"hello", &settings, &mut store).accepted);
+    assert!(stream.insert(100, b"hello", None, &settings, &mut store).accepted);
     assert_eq!(stream.parser_next(), Chunk::Nothing);
     assert!(stream.acknowledge(103, &mut store));
     assert_eq!(text(&stream), b"hel");
@@ -55,8 +55,8 @@ fn only_what_is_acknowledged_is_seen() {
 #[test]
 fn a_hole_that_is_acknowledged_is_a_gap_for_each_reader() {
     let (mut stream, mut store, settings) = (Stream::new(0), store(), StreamSettings::default());
-    stream.insert(0, b"ab", &settings, &mut store);
-    stream.insert(5, b"fg", &settings, &mut store);
+    stream.insert(0, b"ab", None, &settings, &mut store);
+    stream.insert(5, b"fg", None, &settings, &mut store);
     stream.acknowledge(7, &mut store);
     assert_eq!(drain(&mut stream), "ab[3]fg");
     assert!(stream.gap_seen());
@@ -73,7 +73,7 @@ fn an_acknowledgement_that_overtook_its_segment_is_no_gap() {
     let (mut stream, mut store, settings) = (Stream::new(0), store(), StreamSettings::default());
     stream.acknowledge(4, &mut store);
     assert_eq!(stream.parser_next(), Chunk::Nothing);
-    stream.insert(0, b"late", &settings, &mut store);
+    stream.insert(0, b"late", None, &settings, &mut store);
     assert_eq!(text(&stream), b"late");
     assert!(!stream.gap_seen());
 }
@@ -81,9 +81,9 @@ fn an_acknowledgement_that_overtook_its_segment_is_no_gap() {
 #[test]
 fn a_flush_shows_what_waits() {
     let (mut stream, mut store, settings) = (Stream::new(0), store(), StreamSettings::default());
-    stream.insert(0, b"ab", &settings, &mut store);
-    stream.insert(4, b"ef", &settings, &mut store);
-    stream.insert(8, b"ij", &settings, &mut store);
+    stream.insert(0, b"ab", None, &settings, &mut store);
+    stream.insert(4, b"ef", None, &settings, &mut store);
+    stream.insert(8, b"ij", None, &settings, &mut store);
     stream.flush();
     assert!(stream.closed());
     assert_eq!(drain(&mut stream), "ab[2]ef[2]ij");
@@ -93,9 +93,9 @@ fn a_flush_shows_what_waits() {
 fn the_depth_ends_what_is_stored() {
     let settings = StreamSettings { depth_bytes: 4, ..StreamSettings::default() };
     let (mut stream, mut store) = (Stream::new(0), store());
-    let stored = stream.insert(0, b"abcdef", &settings, &mut store);
+    let stored = stream.insert(0, b"abcdef", None, &settings, &mut store);
     assert_eq!(stored.anomaly, Some(Anomaly("stream.reassembly_depth_reached")));
-    assert_eq!(stream.insert(6, b"gh", &settings, &mut store), Stored::default());
+    assert_eq!(stream.insert(6, b"gh", None, &settings, &mut store), Stored::default());
     stream.acknowledge(8, &mut store);
     assert_eq!(drain(&mut stream), "abcd");
     assert!(stream.depth_reached() && !stream.gap_seen());
@@ -117,9 +117,9 @@ fn the_policy_says_which_of_two_early_copies_counts() {
     for (overlap, old, new, expected) in cases {
         let settings = StreamSettings { overlap, ..StreamSettings::default() };
         let (mut stream, mut store) = (Stream::new(1), store());
-        stream.insert(1, b"a", &settings, &mut store);
-        stream.insert(old.0, old.1.as_bytes(), &settings, &mut store);
-        let stored = stream.insert(new.0, new.1.as_bytes(), &settings, &mut store);
+        stream.insert(1, b"a", None, &settings, &mut store);
+        stream.insert(old.0, old.1.as_bytes(), None, &settings, &mut store);
+        let stored = stream.insert(new.0, new.1.as_bytes(), None, &settings, &mut store);
         assert_eq!(stored.anomaly, Some(DIFFERENT), "{overlap:?}");
         stream.flush();
         assert_eq!(drain(&mut stream), expected, "{overlap:?} {old:?} {new:?}");
@@ -131,9 +131,9 @@ fn bytes_that_were_in_order_stay_but_a_difference_is_told() {
     for (overlap, expected) in [(Overlap::Bsd, "abcdef"), (Overlap::OldLinux, "abXYZf"), (Overlap::Last, "abXYZf")] {
         let settings = StreamSettings { overlap, ..StreamSettings::default() };
         let (mut stream, mut store) = (Stream::new(0), store());
-        stream.insert(0, b"abcdef", &settings, &mut store);
+        stream.insert(0, b"abcdef", None, &settings, &mut store);
         stream.acknowledge(2, &mut store);
-        assert_eq!(stream.insert(1, b"bXYZ", &settings, &mut store).anomaly, Some(DIFFERENT));
+        assert_eq!(stream.insert(1, b"bXYZ", None, &settings, &mut store).anomaly, Some(DIFFERENT));
         stream.acknowledge(6, &mut store);
         assert_eq!(drain(&mut stream), expected);
     }
@@ -143,14 +143,14 @@ fn bytes_that_were_in_order_stay_but_a_difference_is_told() {
 fn memory_that_ran_out_leaves_a_gap() {
     let (mut stream, settings) = (Stream::new(0), StreamSettings::default());
     let mut store = Store::new(Account::new(Budget::new(300)));
-    stream.insert(0, &[b'a'; 200], &settings, &mut store);
-    stream.insert(200, &[b'b'; 200], &settings, &mut store);
+    stream.insert(0, &[b'a'; 200], None, &settings, &mut store);
+    stream.insert(200, &[b'b'; 200], None, &settings, &mut store);
     assert_eq!(store.refused(), (1, 200));
     stream.acknowledge(200, &mut store);
     stream.parser_consume(200);
     stream.raw_consume(200);
     stream.settle(&mut store);
-    stream.insert(400, b"c", &settings, &mut store);
+    stream.insert(400, b"c", None, &settings, &mut store);
     stream.acknowledge(401, &mut store);
     assert_eq!(drain(&mut stream), "[200]c");
 }
@@ -161,7 +161,7 @@ fn bytes_that_come_backwards_one_by_one_cost_linear_work() {
     let mut store = Store::new(Account::new(Budget::new(0)));
     let mut stream = Stream::new(0);
     for at in (0..50_000_u32).rev() {
-        stream.insert(at, b"x", &settings, &mut store);
+        stream.insert(at, b"x", None, &settings, &mut store);
     }
     stream.acknowledge(50_000, &mut store);
     assert_eq!(text(&stream).len(), 50_000);
@@ -169,6 +169,21 @@ fn bytes_that_come_backwards_one_by_one_cost_linear_work() {
 
 fn pieces() -> impl Strategy<Value = Vec<(usize, usize)>> {
     proptest::collection::vec((0..300_usize, 1..40_usize), 0..120)
+}
+
+#[test]
+fn an_urgent_byte_is_taken_out_also_of_what_is_sent_again() {
+    let (mut stream, mut store, settings) = (Stream::new(u32::MAX), store(), StreamSettings::default());
+    let sequence = |at: u32| u32::MAX.wrapping_add(at);
+    stream.insert(sequence(0), b"maliX", Some(4), &settings, &mut store);
+    assert_eq!(stream.insert(sequence(3), b"iXci", None, &settings, &mut store).anomaly, None);
+    stream.insert(sequence(7), b"ousY", Some(3), &settings, &mut store);
+    stream.acknowledge(sequence(10), &mut store);
+    stream.insert(sequence(12), b"!", None, &settings, &mut store);
+    stream.insert(sequence(11), b" ", None, &settings, &mut store);
+    stream.acknowledge(sequence(13), &mut store);
+    assert_eq!((text(&stream), stream.urgent_bytes()), (b"malicious !".as_slice(), 2));
+    assert_eq!(stream.holes(), 0);
 }
 
 proptest! {
@@ -186,7 +201,7 @@ proptest! {
         let whole = (0..34).map(|i| (i * 10, 10));
         for (step, (at, length)) in pieces.into_iter().chain(whole).enumerate() {
             let end = (at + length).min(340);
-            let stored = stream.insert(sequence(at), &bytes[at..end], &settings, &mut store);
+            let stored = stream.insert(sequence(at), &bytes[at..end], None, &settings, &mut store);
             prop_assert_eq!(stored.anomaly, None);
             seen[at..end].fill(true);
             // A receiver acknowledges what it has.
@@ -226,8 +241,8 @@ proptest! {
                 2 => stream.raw_skip_gap(),
                 3 => stream.parser_consume(length),
                 4 => stream.raw_consume(length),
-                5 => { stream.insert(number, &vec![1; length], &settings, &mut store); }
-                _ => { stream.insert(number % 150_000, &vec![2; length], &settings, &mut store); }
+                5 => { stream.insert(number, &vec![1; length], (number % 3 == 0).then_some(length / 2), &settings, &mut store); }
+                _ => { stream.insert(number % 150_000, &vec![2; length], (number % 3 == 0).then_some(length / 2), &settings, &mut store); }
             }
             prop_assert!(stream.early.len() <= 16 + HOLES);
             prop_assert!(stream.pieces.len() <= MAX_PIECES);
