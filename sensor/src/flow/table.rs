@@ -163,7 +163,8 @@ impl<A: Default> Table<A> {
         Some(Arrival { flow, direction, new, established, tcp: update, place })
     }
 
-    /// Ends flows that had no packet for too long at `now`, in the order of their last packets.
+    /// Ends flows that had no packet for too long at `now`, in the order of their last packets. Without it they end when a
+    /// packet with their key comes late, when their memory is needed, or at shutdown.
     pub fn expire(&mut self, now: Timestamp, ended: &mut dyn FnMut(Flow<A>, EndReason)) {
         if now <= self.next_end {
             return;
@@ -259,7 +260,10 @@ impl<A: Default> Table<A> {
         ended: &mut dyn FnMut(Flow<A>, EndReason),
     ) -> Option<u32> {
         while !self.flows.take(Self::FLOW_BYTES) {
-            if !self.evict(ended) {
+            // Those whose time is over anyway go first.
+            let before = self.len();
+            self.expire(packet.time, ended);
+            if self.len() == before && !self.evict(ended) {
                 self.counters.refused_packets += 1;
                 return None;
             }

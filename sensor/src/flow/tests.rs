@@ -355,6 +355,11 @@ fn when_memory_runs_out_the_flow_that_is_missed_least_goes() {
     assert_eq!(play.ended.first(), Some(&(3, EndReason::Forced)));
     assert!(play.table.len() < 200);
     assert_eq!(play.table.counters().evicted_new, play.ended.len() as u64);
+    play.ended.clear();
+    play.time_s += 31;
+    play.udp("10.0.0.1", 2500, "10.0.0.2", 53);
+    assert!(play.ended.iter().all(|(number, reason)| *number != 1 && *reason == EndReason::Timeout));
+    assert_eq!(play.table.len(), 2);
 }
 
 proptest! {
