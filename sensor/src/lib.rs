@@ -1,2 +1,4 @@
 //! The rooms that a packet goes through, in the order in which it does.
+
+pub mod flow;
 pub mod inspect;

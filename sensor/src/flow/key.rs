@@ -1,0 +1,285 @@
+//! Which packets belong together: the flow key, its public digest and the flow's identifier.
+//!
+//! A key is written from the point of view of one packet. [`Key::reverse`] is that of a packet in the other direction, and
+//! [`Key::canonical`] is the same for both, so that tables hash that. ICMP has types and codes where others have ports: a
+//! request and its reply (echo, timestamp, …) are each other's reverse.
+
+use std::hash::BuildHasher;
+use std::net::IpAddr;
+
+use sha1::{Digest, Sha1};
+use tapwire_parsers::link::{Layer4, Packet, Vlans};
+
+/// Protocol number of ICMP.
+pub const ICMP: u8 = 1;
+/// Protocol number of TCP.
+pub const TCP: u8 = 6;
+/// Protocol number of UDP.
+pub const UDP: u8 = 17;
+/// Protocol number of IPv6 in IP.
+pub const IPV6_IN_IP: u8 = 41;
+/// Protocol number of the encapsulating security payload.
+pub const ESP: u8 = 50;
+/// Protocol number of ICMPv6.
+pub const ICMP_V6: u8 = 58;
+/// Protocol number of SCTP.
+pub const SCTP: u8 = 132;
+
+/// What identifies a flow, as seen from the sender of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// Address of the sender.
+    pub source: IpAddr,
+    /// Address of the receiver.
+    pub destination: IpAddr,
+    /// Port of the sender. ICMP: type and code in one number. ESP: the upper half of the SPI.
+    pub source_port: u16,
+    /// Port of the receiver. ICMP: type and code of the answer, if there is one for this type. ESP: the lower half of the SPI.
+    pub destination_port: u16,
+    /// IP protocol number.
+    pub protocol: u8,
+    /// In how many tunnels the packet came.
+    pub tunnel_depth: u8,
+    /// VLAN ids, if they separate flows.
+    pub vlans: Vlans,
+}
+
+impl Key {
+    /// The key of a packet, if it has an IP header, is not broken or a fragment, and its protocol has flows.
+    pub fn of(packet: &Packet<'_>, use_vlans: bool, tunnel_depth: u8) -> Option<Self> {
+        let ip = packet.ip.as_ref().filter(|ip| !packet.invalid && FOLLOWED.contains(&ip.protocol))?;
+        let (source_port, destination_port) = match &packet.layer4 {
+            Layer4::Tcp(tcp) => (tcp.source_port, tcp.destination_port),
+            Layer4::Udp(udp) => (udp.source_port, udp.destination_port),
+            Layer4::Icmp(icmp) => icmp_ports(ip.protocol, icmp.kind, icmp.code),
+            // Pieces of a datagram have no ports: the datagram gets the flow when it is put together.
+            Layer4::None if matches!(ip.protocol, TCP | UDP | ICMP | ICMP_V6) => return None,
+            Layer4::None => other_ports(ip.protocol, ip.payload, ip.fragment.is_some_and(|part| part.offset > 0)),
+        };
+        let vlans = if use_vlans { packet.vlans } else { Vlans::default() };
+        Some(Self {
+            source: ip.source,
+            destination: ip.destination,
+            source_port,
+            destination_port,
+            protocol: ip.protocol,
+            tunnel_depth,
+            vlans,
+        })
+    }
+
+    /// The key of a packet in the other direction.
+    pub fn reverse(&self) -> Self {
+        // The two directions of an IPsec pair have parameter indexes of their own; what answers one is unknown.
+        let (source_port, destination_port) = match self.protocol {
+            ESP => (self.source_port, self.destination_port),
+            _ => (self.destination_port, self.source_port),
+        };
+        Self { source: self.destination, destination: self.source, source_port, destination_port, ..*self }
+    }
+
+    /// The one of the two directions' keys that orders first.
+    pub fn canonical(&self) -> Self {
+        if (self.source, self.source_port) <= (self.destination, self.destination_port) {
+            *self
+        } else {
+            self.reverse()
+        }
+    }
+
+    /// Type and code of the packet that this is the key of, if it is ICMP.
+    pub fn icmp(&self) -> Option<(u8, u8)> {
+        matches!(self.protocol, ICMP | ICMP_V6).then(|| self.source_port.to_be_bytes().into())
+    }
+
+    /// Type and code of the answer to it, if there is one.
+    pub fn icmp_answer(&self) -> Option<(u8, u8)> {
+        let (kind, code) = self.icmp()?;
+        icmp_counterpart(self.protocol, kind).map(|answer| (answer, code))
+    }
+
+    /// Whether both directions' packets carry ports.
+    pub fn has_ports(&self) -> bool {
+        matches!(self.protocol, TCP | UDP | SCTP)
+    }
+
+    /// For an ICMP error, the key of the packet that it answers, of which it carries the first bytes.
+    pub fn of_cause(packet: &Packet<'_>, key: &Key) -> Option<Self> {
+        let icmp = packet.icmp().filter(|icmp| key.protocol == ICMP && icmp.kind == UNREACHABLE)?;
+        let inner = packet.payload;
+        let header = inner.first_chunk::<20>()?;
+        let length = usize::from(header[0] & 15) * 4;
+        if header[0] >> 4 != 4 || length < 20 || icmp.header.len() < 8 {
+            return None;
+        }
+        let address = |at: usize| <[u8; 4]>::try_from(inner.get(at..at + 4)?).ok().map(IpAddr::from);
+        let ports = inner.get(length..)?.first_chunk::<4>()?;
+        let protocol = header[9];
+        matches!(protocol, TCP | UDP | SCTP).then_some(())?;
+        Some(Self {
+            source: address(12)?,
+            destination: address(16)?,
+            source_port: u16::from_be_bytes([ports[0], ports[1]]),
+            destination_port: u16::from_be_bytes([ports[2], ports[3]]),
+            protocol,
+            ..*key
+        })
+    }
+
+    /// Whether it is that of an ICMP error, which never begins a flow.
+    pub fn is_error(&self) -> bool {
+        self.protocol == ICMP && self.icmp().is_some_and(|(kind, _)| ICMP_ERRORS.contains(&kind))
+    }
+
+    /// The hash of both directions, under a table's secret.
+    pub fn digest(&self, secret: &impl BuildHasher) -> u64 {
+        secret.hash_one(self.canonical())
+    }
+}
+
+/// The flow's identifier in records: the same in every run over the same packets, below 2^51 so that JSON readers that know
+/// only floating point keep it exact, and never 0.
+pub fn flow_id(key: &Key, first_packet: u64) -> u64 {
+    let key = key.canonical();
+    let mut state = mix(first_packet ^ 0x9e37_79b9_7f4a_7c15);
+    let mut add = |number: u64| state = mix(state ^ number);
+    for address in [key.source, key.destination] {
+        let bits = match address {
+            IpAddr::V4(address) => u128::from(address.to_bits()),
+            IpAddr::V6(address) => address.to_bits(),
+        };
+        let [a, b, c, d, e, f, g, h, rest @ ..] = bits.to_be_bytes();
+        add(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
+        add(u64::from_be_bytes(rest));
+    }
+    add(u64::from(key.source_port) << 32 | u64::from(key.destination_port) << 16 | u64::from(key.protocol));
+    for &id in key.vlans.as_slice() {
+        add(u64::from(id));
+    }
+    add(u64::from(key.tunnel_depth));
+    (state & ((1 << 51) - 1)).max(1)
+}
+
+/// Community ID, version 1: a digest of addresses, ports and protocol that other tools compute in the same way.
+pub fn community_id(key: &Key, seed: u16) -> String {
+    let mut hash = Sha1::new();
+    hash.update(seed.to_be_bytes());
+    let (mut from, mut to) = (key.source_port, key.destination_port);
+    let mut one_way = false;
+    if let Some((kind, code)) = key.icmp() {
+        let answer = icmp_counterpart(key.protocol, kind);
+        (from, to) = (u16::from(kind), u16::from(answer.unwrap_or(code)));
+        one_way = answer.is_none();
+    } else if key.protocol == ESP {
+        (from, to) = (key.destination_port, 0);
+    }
+    let (mut source, mut destination) = (key.source, key.destination);
+    if !one_way && (source, from) > (destination, to) {
+        (source, destination, from, to) = (destination, source, to, from);
+    }
+    for address in [source, destination] {
+        match address {
+            IpAddr::V4(address) => hash.update(address.octets()),
+            IpAddr::V6(address) => hash.update(address.octets()),
+        }
+    }
+    hash.update([key.protocol, 0]);
+    hash.update(from.to_be_bytes());
+    hash.update(to.to_be_bytes());
+    format!("1:{}", data_encoding::BASE64.encode(&hash.finalize()))
+}
+
+/// The type of the message that answers one of type `kind`.
+pub fn icmp_counterpart(protocol: u8, kind: u8) -> Option<u8> {
+    let pairs: &[(u8, u8)] = if protocol == ICMP { &ICMP_PAIRS } else { &ICMP_V6_PAIRS };
+    pairs.iter().find_map(|&(request, answer)| match kind {
+        _ if kind == request => Some(answer),
+        _ if kind == answer => Some(request),
+        _ => None,
+    })
+}
+
+fn icmp_ports(protocol: u8, kind: u8, code: u8) -> (u16, u16) {
+    let answer = icmp_counterpart(protocol, kind).map_or(0, |answer| u16::from_be_bytes([answer, code]));
+    (u16::from_be_bytes([kind, code]), answer)
+}
+
+/// SCTP has its ports where TCP has them, and ESP its parameter index.
+fn other_ports(protocol: u8, payload: &[u8], later_fragment: bool) -> (u16, u16) {
+    match payload.first_chunk::<4>() {
+        Some(&[a, b, c, d]) if !later_fragment && matches!(protocol, SCTP | ESP) => {
+            (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]))
+        }
+        _ => (0, 0),
+    }
+}
+
+/// A step of a hash that is the same on every machine, for identifiers only: tables use a secret one.
+fn mix(x: u64) -> u64 {
+    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// Protocols whose packets make flows.
+const FOLLOWED: [u8; 7] = [ICMP, TCP, UDP, IPV6_IN_IP, ESP, ICMP_V6, SCTP];
+/// ICMP type of an unreachable destination.
+const UNREACHABLE: u8 = 3;
+const ICMP_ERRORS: [u8; 5] = [UNREACHABLE, 4, 5, 11, 12];
+const ICMP_PAIRS: [(u8, u8); 5] = [(8, 0), (9, 10), (13, 14), (15, 16), (17, 18)];
+const ICMP_V6_PAIRS: [(u8, u8); 6] = [(128, 129), (130, 131), (133, 134), (135, 136), (139, 140), (144, 145)];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(protocol: u8, source: &str, from: u16, destination: &str, to: u16) -> Key {
+        Key {
+            source: source.parse().unwrap(),
+            destination: destination.parse().unwrap(),
+            source_port: from,
+            destination_port: to,
+            protocol,
+            tunnel_depth: 0,
+            vlans: Vlans::default(),
+        }
+    }
+
+    #[test]
+    fn community_ids_are_those_that_other_tools_compute() {
+        let echo = icmp_ports(ICMP, 8, 0);
+        let solicitation = icmp_ports(ICMP_V6, 135, 0);
+        let cases = [
+            (key(TCP, "128.232.110.120", 34855, "66.35.250.204", 80), "1:LQU9qZlK+B5F3KDmev6m5PMibrg="),
+            (key(UDP, "192.168.1.52", 54585, "8.8.8.8", 53), "1:d/FP5EW3wiY1vCndhwleRRKHowQ="),
+            (key(SCTP, "192.168.170.8", 7, "192.168.170.56", 80), "1:jQgCxbku+pNGw8WPbEc/TS/uTpQ="),
+            (key(ICMP, "192.168.0.89", echo.0, "192.168.0.1", echo.1), "1:X0snYXpgwiv9TZtqg64sgzUn6Dk="),
+            (
+                key(ICMP_V6, "fe80::200:86ff:fe05:80da", solicitation.0, "fe80::260:97ff:fe07:69ea", solicitation.1),
+                "1:dGHyGvjMfljg6Bppwm3bg0LO8TY=",
+            ),
+        ];
+        for (key, expected) in cases {
+            assert_eq!(community_id(&key, 0), expected, "{key:?}");
+            assert_eq!(community_id(&key.reverse(), 0), expected, "{key:?} in reverse");
+        }
+    }
+
+    #[test]
+    fn both_directions_have_one_hash_and_one_identifier() {
+        let secret = foldhash::quality::RandomState::default();
+        let keys = [
+            key(TCP, "10.0.0.1", 5000, "10.0.0.2", 80),
+            key(UDP, "2001:db8::1", 53, "2001:db8::2", 53),
+            key(ESP, "10.0.0.9", 1, "10.0.0.2", 2),
+            key(TCP, "10.0.0.1", 90, "10.0.0.1", 80),
+        ];
+        for key in keys {
+            assert_eq!(key.canonical(), key.reverse().canonical(), "{key:?}");
+            assert_eq!(key.digest(&secret), key.reverse().digest(&secret));
+            assert_eq!(flow_id(&key, 7), flow_id(&key.reverse(), 7));
+            assert!(flow_id(&key, 7) < 1 << 51);
+            assert_ne!(flow_id(&key, 7), flow_id(&key, 8));
+        }
+    }
+}

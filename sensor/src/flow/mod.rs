@@ -1,0 +1,235 @@
+//! Headers to conversations, and conversations to ordered bytes.
+//!
+//! A [`Table`] belongs to one worker, which hands it every packet in turn; nothing here is shared but the memory
+//! [`Budget`], and the only clock is the packet's time. The table finds or begins the packet's [`Flow`], counts it, and
+//! for TCP follows the connection and sorts its bytes. What the bytes mean is the caller's: it keeps its own state in
+//! [`Flow::app`] and reads the [`stream::Stream`] of the direction that a packet acknowledged.
+
+mod handshake;
+pub mod key;
+pub mod memory;
+mod overlap;
+mod store;
+pub mod stream;
+mod table;
+pub mod tcp;
+mod timeouts;
+mod urgent;
+
+use tapwire_parsers::link::{Packet, Timestamp};
+use tapwire_parsers::protocol::{Both, Direction, ProtocolId};
+use tapwire_signatures::verify::condition::FlowView;
+
+pub use self::key::{Key, community_id};
+pub use self::memory::{Account, Budget};
+pub use self::overlap::Overlap;
+pub use self::store::Store;
+pub use self::table::{Arrival, Counters, Settings, Table};
+pub use self::tcp::{TcpFlow, TcpState, TcpUpdate};
+pub use self::timeouts::Timeouts;
+pub use self::urgent::UrgentPolicy;
+
+use self::stream::Stream;
+use self::timeouts::Class;
+
+/// Both directions of a conversation.
+#[derive(Debug)]
+pub struct Flow<A> {
+    /// Its key as the client's packets have it.
+    pub key: Key,
+    /// Its identifier in records.
+    pub id: u64,
+    /// Number of its first packet in the capture.
+    pub first_packet: u64,
+    /// Time of its first packet.
+    pub start: Timestamp,
+    /// Time of its last packet.
+    pub end: Timestamp,
+    /// Packets of each direction.
+    pub packets: Both<u64>,
+    /// Bytes of each direction's packets, link headers included.
+    pub bytes: Both<u64>,
+    /// Smallest and largest time to live of each direction's packets.
+    pub ttl: Both<Option<(u8, u8)>>,
+    /// A rule has alerted on it.
+    pub alerted: bool,
+    /// Packets of it were ignored because they belong to a connection whose begin was not seen.
+    pub midstream_ignored: bool,
+    /// Type and code of the first ICMP packet to the client.
+    pub icmp_answer: Option<(u8, u8)>,
+    /// The connection, if its begin was seen.
+    pub tcp: Option<Box<TcpFlow>>,
+    /// What the caller keeps of it.
+    pub app: A,
+    hash: u64,
+    links: Links,
+}
+
+/// Place in the list of the flows with the same timeout.
+#[derive(Debug)]
+struct Links {
+    class: Class,
+    before: Option<u32>,
+    behind: Option<u32>,
+}
+
+/// How far a flow has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlowState {
+    /// One direction only, or the TCP handshake is not complete.
+    New,
+    /// Both directions, or the handshake is complete.
+    Established,
+    /// TCP: both sides closed it, or one reset it.
+    Closed,
+}
+
+impl FlowState {
+    /// The name in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            FlowState::New => "new",
+            FlowState::Established => "established",
+            FlowState::Closed => "closed",
+        }
+    }
+}
+
+/// Why a flow ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// No packet came for the time that flows of its state are kept.
+    Timeout,
+    /// Its memory was needed.
+    Forced,
+    /// The program ended.
+    Shutdown,
+    /// A new TCP connection uses the same ports.
+    TcpReuse,
+}
+
+impl EndReason {
+    /// The name in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            EndReason::Timeout => "timeout",
+            EndReason::Forced => "forced",
+            EndReason::Shutdown => "shutdown",
+            EndReason::TcpReuse => "tcp_reuse",
+        }
+    }
+}
+
+/// Names of the TCP flags of records, in the order in which they stand there, with their bits.
+pub const TCP_FLAG_NAMES: [(&str, u8); 8] =
+    [("syn", 2), ("fin", 1), ("rst", 4), ("psh", 8), ("ack", 16), ("urg", 32), ("ecn", 64), ("cwr", 128)];
+
+impl<A> Flow<A> {
+    /// The direction of a packet with the key `key`, which is this flow's or its reverse.
+    fn direction_of(&self, key: &Key, packet: &Packet<'_>) -> Direction {
+        let to_server = match key.protocol {
+            // An error about a flow of another protocol goes to the client, but for one that the client itself sends.
+            key::TCP | key::UDP | key::SCTP if packet.icmp().is_some() => {
+                packet.ip.as_ref().is_some_and(|ip| ip.source == self.key.source)
+            }
+            key::TCP | key::UDP | key::SCTP | key::ICMP | key::ICMP_V6 => self.key == *key,
+            // Without ports nothing tells who asks and who answers.
+            _ => true,
+        };
+        if to_server { Direction::ToServer } else { Direction::ToClient }
+    }
+
+    /// How far it has come.
+    pub fn state(&self) -> FlowState {
+        match &self.tcp {
+            Some(tcp) if tcp.state.is_over() => FlowState::Closed,
+            Some(tcp) if tcp.state >= TcpState::Established => FlowState::Established,
+            Some(_) => FlowState::New,
+            None if self.key.protocol == key::TCP => FlowState::New,
+            None if self.packets.to_server > 0 && self.packets.to_client > 0 => FlowState::Established,
+            None => FlowState::New,
+        }
+    }
+
+    /// What `flow:established` asks.
+    pub fn established(&self) -> bool {
+        match &self.tcp {
+            Some(tcp) => tcp.was_established,
+            None => self.state() == FlowState::Established,
+        }
+    }
+
+    /// Seconds from its first to its last packet.
+    pub fn age_s(&self) -> u64 {
+        (self.end.0 / 1_000_000).saturating_sub(self.start.0 / 1_000_000)
+    }
+
+    /// The bytes of one direction, if it is a TCP connection.
+    pub fn stream_mut(&mut self, direction: Direction) -> Option<&mut Stream> {
+        self.tcp.as_mut().map(|tcp| tcp.stream_mut(direction))
+    }
+
+    /// What rules may know of it at the time of a packet. The protocol is the caller's to say.
+    pub fn view(&self, direction: Direction, now: Timestamp) -> FlowView {
+        let length = |direction| {
+            self.tcp.as_ref().map_or(0, |tcp| u32::try_from(tcp.stream(direction).length()).unwrap_or(u32::MAX))
+        };
+        FlowView {
+            direction,
+            established: self.established(),
+            protocol: None::<ProtocolId>,
+            protocol_failed: false,
+            start: self.start,
+            now,
+            packets: self.packets,
+            bytes: self.bytes,
+            stream_bytes: Both { to_server: length(Direction::ToServer), to_client: length(Direction::ToClient) },
+        }
+    }
+
+    fn class(&self) -> Class {
+        let state = self.state();
+        let established = state == FlowState::Established;
+        match self.key.protocol {
+            key::TCP if state == FlowState::Closed => Class::TcpClosed,
+            key::TCP if established => Class::TcpEstablished,
+            key::TCP => Class::TcpNew,
+            key::UDP if established => Class::UdpEstablished,
+            key::UDP => Class::UdpNew,
+            key::ICMP | key::ICMP_V6 if established => Class::IcmpEstablished,
+            key::ICMP | key::ICMP_V6 => Class::IcmpNew,
+            _ if established => Class::OtherEstablished,
+            _ => Class::OtherNew,
+        }
+    }
+
+    fn count(&mut self, packet: &Packet<'_>, direction: Direction) {
+        *self.packets.of_mut(direction) += 1;
+        *self.bytes.of_mut(direction) += packet.data.len() as u64;
+        self.end = self.end.max(packet.time);
+        if let Some(ip) = &packet.ip {
+            let ttl = self.ttl.of_mut(direction);
+            let (low, high) = ttl.unwrap_or((ip.ttl, ip.ttl));
+            *ttl = Some((low.min(ip.ttl), high.max(ip.ttl)));
+        }
+        if let Some(icmp) = packet.icmp()
+            && direction == Direction::ToClient
+        {
+            self.icmp_answer.get_or_insert((icmp.kind, icmp.code));
+        }
+    }
+
+    /// The client and the server change places: what comes later shows that the first packet was the server's.
+    pub fn swap(&mut self) {
+        self.key = self.key.reverse();
+        std::mem::swap(&mut self.packets.to_server, &mut self.packets.to_client);
+        std::mem::swap(&mut self.bytes.to_server, &mut self.bytes.to_client);
+        std::mem::swap(&mut self.ttl.to_server, &mut self.ttl.to_client);
+        if let Some(tcp) = &mut self.tcp {
+            tcp.swap();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

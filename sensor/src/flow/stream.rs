@@ -1,0 +1,675 @@
+//! The ordered bytes of one direction of a TCP flow.
+//!
+//! Positions are 64-bit offsets from the first byte after the SYN, so that wrapped sequence numbers are only met where a
+//! segment comes in. Bytes that come in order are appended to the last of the `pieces`; what comes early waits in `early`
+//! and is copied over once, when the hole before it is filled. A hole that the receiver acknowledged, although later bytes
+//! are there, will never be filled for us: it becomes a gap, and a new piece begins behind it.
+//!
+//! Two readers, the parser and raw inspection, go over the same bytes at their own pace, and see only what the receiver
+//! acknowledged: what it did not take it may still get in another version. Bytes that both have passed are freed.
+//! Nothing here grows beyond the depth, the number of early segments, or the memory that the account grants.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use tapwire_parsers::protocol::Anomaly;
+
+use super::overlap::Overlap;
+use super::store::Store;
+use super::urgent::Urgent;
+
+/// What a reader finds at its position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chunk<'a> {
+    /// Bytes, up to where they are acknowledged and without a hole.
+    Data(&'a [u8]),
+    /// So many bytes never came.
+    Gap(u64),
+    /// Nothing to read now.
+    Nothing,
+}
+
+/// Limits of a stream.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamSettings {
+    /// Bytes of each direction after which nothing more is stored; 0 means no limit.
+    pub depth_bytes: u64,
+    /// Segments that may wait for a hole to be filled.
+    pub early_segments: usize,
+    /// Which copy of overlapping bytes counts.
+    pub overlap: Overlap,
+}
+
+impl Default for StreamSettings {
+    fn default() -> Self {
+        Self { depth_bytes: 1 << 20, early_segments: 4096, overlap: Overlap::default() }
+    }
+}
+
+/// What became of a segment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// Some of its bytes were new and are kept.
+    pub accepted: bool,
+    /// What was wrong with it.
+    pub anomaly: Option<Anomaly>,
+}
+
+/// The bytes of one direction.
+#[derive(Debug, Default)]
+pub struct Stream {
+    /// Sequence number of offset 0.
+    base: u32,
+    /// Bytes in order; all but the last are followed by a gap.
+    pieces: VecDeque<Piece>,
+    /// Segments beyond the end of the last piece, by offset; they do not overlap.
+    early: BTreeMap<u64, Vec<u8>>,
+    early_bytes: usize,
+    /// End of the last byte that was seen, stored or not.
+    highest: u64,
+    /// What the receiver has acknowledged.
+    acknowledged: u64,
+    finish: Option<u64>,
+    urgent: Urgent,
+    parser: Reader,
+    raw: Reader,
+    depth_reached: bool,
+    flushed: bool,
+    /// Holes that were given up.
+    holes: u64,
+    parser_gap: bool,
+    max_regions: u32,
+    /// What the store's account was charged for this stream.
+    charged: usize,
+}
+
+/// Bytes without a hole.
+#[derive(Debug, Default)]
+struct Piece {
+    /// Offset of `bytes[start]`.
+    offset: u64,
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl Piece {
+    fn live(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or(&[])
+    }
+
+    fn end(&self) -> u64 {
+        self.offset + self.live().len() as u64
+    }
+
+    /// Frees what is before `offset`.
+    fn free_before(&mut self, offset: u64) {
+        let count = usize::try_from(offset.saturating_sub(self.offset)).unwrap_or(usize::MAX).min(self.live().len());
+        self.start += count;
+        self.offset += count as u64;
+        if self.start == self.bytes.len() {
+            self.bytes.clear();
+            self.start = 0;
+        } else if self.start >= COMPACT_BYTES && self.start > self.bytes.len() / 2 {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Reader {
+    offset: u64,
+    on: bool,
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self { offset: 0, on: true }
+    }
+}
+
+impl Stream {
+    /// A stream whose first byte has the sequence number `base`.
+    pub fn new(base: u32) -> Self {
+        Self { base, ..Self::default() }
+    }
+
+    /// What the parser has at its position.
+    pub fn parser_next(&self) -> Chunk<'_> {
+        self.next(self.parser)
+    }
+
+    /// The parser is done with `count` bytes of its chunk.
+    pub fn parser_consume(&mut self, count: usize) {
+        self.parser.offset = self.consumed(self.parser, count);
+        self.free();
+    }
+
+    /// The parser has been told of the gap.
+    pub fn parser_skip_gap(&mut self) {
+        self.parser_gap |= matches!(self.parser_next(), Chunk::Gap(_));
+        self.parser.offset = self.behind_gap(self.parser);
+        self.free();
+    }
+
+    /// The parser wants no more.
+    pub fn parser_off(&mut self) {
+        self.parser.on = false;
+        self.free();
+    }
+
+    /// Whether the parser still reads.
+    pub fn parser_on(&self) -> bool {
+        self.parser.on
+    }
+
+    /// Position of the parser.
+    pub fn parser_offset(&self) -> u64 {
+        self.parser.offset
+    }
+
+    /// What raw inspection has at its position.
+    pub fn raw_next(&self) -> Chunk<'_> {
+        self.next(self.raw)
+    }
+
+    /// Raw inspection is done with `count` bytes of its chunk.
+    pub fn raw_consume(&mut self, count: usize) {
+        self.raw.offset = self.consumed(self.raw, count);
+        self.free();
+    }
+
+    /// Raw inspection goes on behind the gap.
+    pub fn raw_skip_gap(&mut self) {
+        self.raw.offset = self.behind_gap(self.raw);
+        self.free();
+    }
+
+    /// Raw inspection wants no more.
+    pub fn raw_off(&mut self) {
+        self.raw.on = false;
+        self.free();
+    }
+
+    /// Whether raw inspection still reads.
+    pub fn raw_on(&self) -> bool {
+        self.raw.on
+    }
+
+    /// Position of raw inspection.
+    pub fn raw_offset(&self) -> u64 {
+        self.raw.offset
+    }
+
+    /// Bytes that raw inspection could read now, up to the next gap.
+    pub fn unread_raw(&self) -> usize {
+        match self.raw_next() {
+            Chunk::Data(data) => data.len(),
+            Chunk::Gap(_) | Chunk::Nothing => 0,
+        }
+    }
+
+    /// Makes all that is there visible without an acknowledgement, for the end of the flow; holes become gaps.
+    pub fn flush(&mut self) {
+        self.flushed = true;
+        while let Some((&offset, _)) = self.early.first_key_value() {
+            self.begin_piece(offset);
+            self.join_early();
+        }
+        self.acknowledged = self.acknowledged.max(self.end());
+        self.free();
+    }
+
+    /// Whether the sender closed its side.
+    pub fn fin_seen(&self) -> bool {
+        self.finish.is_some()
+    }
+
+    /// Whether all up to the sender's FIN is visible, or the stream was flushed: nothing more will come.
+    pub fn closed(&self) -> bool {
+        self.flushed || self.finish.is_some_and(|finish| self.acknowledged >= finish && self.end() >= finish)
+    }
+
+    /// Whether the depth limit was reached, so that nothing more is stored.
+    pub fn depth_reached(&self) -> bool {
+        self.depth_reached
+    }
+
+    /// Whether the parser had to pass over a gap.
+    pub fn gap_seen(&self) -> bool {
+        self.parser_gap
+    }
+
+    /// How many holes were given up as gaps.
+    pub fn holes(&self) -> u64 {
+        self.holes
+    }
+
+    /// How many regions of bytes there were at most at once, far apart from one another.
+    pub fn max_regions(&self) -> u32 {
+        self.max_regions.max(1)
+    }
+
+    /// How many urgent bytes were taken out of the stream.
+    pub fn urgent_bytes(&self) -> u64 {
+        self.urgent.count()
+    }
+
+    /// Length of the stream so far by its sequence numbers.
+    pub fn length(&self) -> u64 {
+        self.highest
+    }
+
+    /// Bytes held now.
+    pub fn held_bytes(&self) -> usize {
+        self.early_bytes
+            + self.early.len() * EARLY_BYTES
+            + self.pieces.iter().map(|piece| piece.bytes.len()).sum::<usize>()
+    }
+
+    /// Where a sequence number lies in the stream; negative before its start.
+    pub(super) fn offset_of(&self, sequence: u32) -> i64 {
+        let place = self.place_of(sequence);
+        place - self.urgent.before(place)
+    }
+
+    /// The same with the urgent bytes counted that were taken out.
+    fn place_of(&self, sequence: u32) -> i64 {
+        let near = (self.highest.max(self.acknowledged) + self.urgent.count()).cast_signed();
+        #[expect(clippy::cast_possible_truncation, reason = "sequence numbers are the low 32 bits of offsets")]
+        let near_sequence = self.base.wrapping_add(near as u32);
+        near.saturating_add(i64::from(sequence.wrapping_sub(near_sequence).cast_signed()))
+    }
+
+    /// Takes a segment's payload, of which the byte at `urgent` goes to the receiver by another way.
+    pub(super) fn insert(
+        &mut self,
+        sequence: u32,
+        data: &[u8],
+        urgent: Option<usize>,
+        settings: &StreamSettings,
+        store: &mut Store,
+    ) -> Stored {
+        let first = self.place_of(sequence);
+        let end = first.saturating_add_unsigned(data.len() as u64);
+        let mut refused = None;
+        if let Some(at) = urgent.filter(|at| *at < data.len()) {
+            let place = first.saturating_add_unsigned(at as u64);
+            // A byte that came before, in whatever way, is where it is.
+            let is_new = place >= (self.highest + self.urgent.count()).cast_signed();
+            if is_new && !self.urgent.take_out(place) {
+                refused = Some(Anomaly("stream.reassembly_urgent_oob_limit_reached"));
+            }
+        }
+        let mut stored = Stored::default();
+        let mut from = first;
+        while from < end {
+            let hole = self.urgent.first_in(from, end);
+            let upto = hole.unwrap_or(end);
+            let piece = data.get(index((from - first).unsigned_abs())..index((upto - first).unsigned_abs()));
+            if let Some(piece) = piece.filter(|piece| !piece.is_empty()) {
+                let part = self.insert_at(from - self.urgent.before(from), piece, settings, store);
+                stored.accepted |= part.accepted;
+                stored.anomaly = stored.anomaly.or(part.anomaly);
+            }
+            from = upto.saturating_add(1);
+        }
+        stored.anomaly = stored.anomaly.or(refused);
+        stored
+    }
+
+    fn insert_at(&mut self, at: i64, data: &[u8], settings: &StreamSettings, store: &mut Store) -> Stored {
+        self.settle(store);
+        let skip = usize::try_from(at.min(0).unsigned_abs()).unwrap_or(usize::MAX);
+        let Some(mut data) = data.get(skip..).filter(|data| !data.is_empty()) else { return Stored::default() };
+        let offset = at.max(0).cast_unsigned();
+        // What lies behind the sender's own FIN was never part of the stream.
+        if let Some(finish) = self.finish {
+            let room = usize::try_from(finish.saturating_sub(offset)).unwrap_or(usize::MAX);
+            data = data.get(..room).unwrap_or(data);
+        }
+        if data.is_empty() {
+            return Stored::default();
+        }
+        self.highest = self.highest.max(offset + data.len() as u64);
+        let mut stored = Stored::default();
+        if settings.depth_bytes > 0 {
+            let room = usize::try_from(settings.depth_bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
+            if let Some(fitting) = data.get(..room) {
+                if fitting.len() < data.len() && !self.depth_reached {
+                    self.depth_reached = true;
+                    stored.anomaly = Some(Anomaly("stream.reassembly_depth_reached"));
+                }
+                data = fitting;
+            }
+        }
+        if (!self.parser.on && !self.raw.on) || self.flushed || data.is_empty() {
+            return stored;
+        }
+        if !store.take(data.len() + EARLY_BYTES) {
+            store.refuse(data.len());
+            return stored;
+        }
+        self.charged += data.len() + EARLY_BYTES;
+        self.place(offset, data, settings, store, &mut stored);
+        self.settle(store);
+        stored
+    }
+
+    /// The receiver has everything before `sequence`. Returns whether that is news.
+    pub(super) fn acknowledge(&mut self, sequence: u32, store: &mut Store) -> bool {
+        let offset = self.offset_of(sequence).max(0).cast_unsigned();
+        let offset = self.finish.map_or(offset, |finish| offset.min(finish));
+        if offset <= self.acknowledged {
+            return false;
+        }
+        self.acknowledged = offset;
+        self.find_gaps();
+        self.free();
+        self.settle(store);
+        true
+    }
+
+    /// The sender's FIN stands at `sequence`.
+    pub(super) fn finish(&mut self, sequence: u32) {
+        let offset = self.offset_of(sequence).max(0).cast_unsigned();
+        if self.finish.is_none() {
+            self.finish = Some(offset.max(self.highest));
+            self.acknowledged = self.acknowledged.min(offset.max(self.highest));
+        }
+    }
+
+    /// Makes the account agree with what is held, and hands buffers back that nothing is in.
+    pub(super) fn settle(&mut self, store: &mut Store) {
+        if let Some(piece) = self.pieces.back_mut()
+            && piece.bytes.is_empty()
+            && piece.bytes.capacity() > 0
+        {
+            store.recycle(std::mem::take(&mut piece.bytes));
+        }
+        let held = self.held_bytes();
+        if held < self.charged {
+            store.give(self.charged - held);
+            self.charged = held;
+        } else if held > self.charged && store.take(held - self.charged) {
+            self.charged = held;
+        }
+    }
+
+    /// Gives everything up.
+    pub(super) fn discharge(&mut self, store: &mut Store) {
+        store.give(self.charged);
+        self.charged = 0;
+    }
+
+    fn end(&self) -> u64 {
+        self.pieces.back().map_or(0, Piece::end)
+    }
+
+    fn next(&self, reader: Reader) -> Chunk<'_> {
+        if !reader.on {
+            return Chunk::Nothing;
+        }
+        let visible = self.acknowledged;
+        for piece in &self.pieces {
+            if piece.offset > reader.offset {
+                return Chunk::Gap(piece.offset - reader.offset);
+            }
+            if reader.offset < piece.end() {
+                let from = usize::try_from(reader.offset - piece.offset).unwrap_or(usize::MAX);
+                let upto = usize::try_from(visible.saturating_sub(piece.offset)).unwrap_or(usize::MAX);
+                let live = piece.live();
+                return match live.get(from..upto.min(live.len())) {
+                    Some(data) if !data.is_empty() => Chunk::Data(data),
+                    _ => Chunk::Nothing,
+                };
+            }
+        }
+        Chunk::Nothing
+    }
+
+    fn consumed(&self, reader: Reader, count: usize) -> u64 {
+        match self.next(reader) {
+            Chunk::Data(data) => reader.offset + count.min(data.len()) as u64,
+            Chunk::Gap(_) | Chunk::Nothing => reader.offset,
+        }
+    }
+
+    fn behind_gap(&self, reader: Reader) -> u64 {
+        match self.next(reader) {
+            Chunk::Gap(length) => reader.offset + length,
+            Chunk::Data(_) | Chunk::Nothing => reader.offset,
+        }
+    }
+
+    /// Frees what both readers have passed.
+    fn free(&mut self) {
+        let end = self.end();
+        for reader in [&mut self.parser, &mut self.raw] {
+            if !reader.on {
+                reader.offset = reader.offset.max(end);
+            }
+        }
+        let passed = self.parser.offset.min(self.raw.offset);
+        while let Some(first) = self.pieces.front_mut() {
+            first.free_before(passed);
+            let done = first.bytes.is_empty();
+            if !done || self.pieces.len() == 1 {
+                break;
+            }
+            self.pieces.pop_front();
+        }
+        if !self.parser.on && !self.raw.on {
+            self.early.clear();
+            self.early_bytes = 0;
+        }
+    }
+
+    /// Acknowledged holes become gaps. One at the very end, with nothing behind it, may only be an acknowledgement that we
+    /// saw before its segment.
+    fn find_gaps(&mut self) {
+        if !self.parser.on && !self.raw.on {
+            return;
+        }
+        while self.acknowledged > self.end() {
+            let Some((&offset, _)) = self.early.first_key_value() else {
+                if self.acknowledged <= self.highest && !self.depth_reached {
+                    self.begin_piece(self.acknowledged);
+                }
+                return;
+            };
+            self.begin_piece(offset.min(self.acknowledged));
+            self.join_early();
+        }
+    }
+
+    fn begin_piece(&mut self, offset: u64) {
+        if offset > self.end() {
+            self.holes += 1;
+            let bytes = match self.pieces.back_mut() {
+                // An empty piece at which both readers stand only marks the end, unless one of them waits at a gap.
+                Some(last) if last.bytes.is_empty() => {
+                    last.offset = offset;
+                    return;
+                }
+                _ => Vec::new(),
+            };
+            if self.pieces.is_empty() || self.pieces.len() < MAX_PIECES {
+                self.pieces.push_back(Piece { offset, bytes, start: 0 });
+            } else {
+                // With too many gaps to remember, the oldest bytes are given up.
+                self.pieces.pop_front();
+                self.pieces.push_back(Piece { offset, bytes, start: 0 });
+            }
+        }
+    }
+
+    /// Appends the early segments that are in order now.
+    fn join_early(&mut self) {
+        let Some(last) = self.pieces.back_mut() else { return };
+        while let Some(entry) = self.early.first_entry()
+            && *entry.key() <= last.end()
+        {
+            let (offset, bytes) = entry.remove_entry();
+            self.early_bytes -= bytes.len();
+            let known = usize::try_from(last.end() - offset).unwrap_or(usize::MAX);
+            last.bytes.extend_from_slice(bytes.get(known..).unwrap_or(&[]));
+        }
+    }
+
+    fn place(&mut self, offset: u64, data: &[u8], settings: &StreamSettings, store: &mut Store, stored: &mut Stored) {
+        if self.pieces.is_empty() {
+            self.pieces.push_back(Piece::default());
+        }
+        let end = self.end();
+        let known = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX).min(data.len());
+        let (old, new) = data.split_at_checked(known).unwrap_or((data, &[]));
+        if !old.is_empty() {
+            self.compare(offset, old, settings.overlap, stored);
+        }
+        if new.is_empty() {
+            return;
+        }
+        if offset <= end && self.early.is_empty() {
+            // The path that nearly every segment takes.
+            if let Some(last) = self.pieces.back_mut() {
+                if last.bytes.capacity() == 0 {
+                    last.bytes = store.buffer();
+                }
+                last.bytes.extend_from_slice(new);
+            }
+            stored.accepted = true;
+            self.find_gaps();
+            return;
+        }
+        self.place_early(offset.max(end), new, settings, store, stored);
+        self.count_regions();
+        self.join_early();
+        self.find_gaps();
+    }
+
+    /// Bytes that came before: are they the same?
+    fn compare(&mut self, offset: u64, data: &[u8], overlap: Overlap, stored: &mut Stored) {
+        let visible = self.acknowledged.max(self.parser.offset).max(self.raw.offset);
+        for piece in &mut self.pieces {
+            let from = offset.max(piece.offset);
+            let upto = (offset + data.len() as u64).min(piece.end());
+            if from >= upto {
+                continue;
+            }
+            let length = index(upto - from);
+            let at = piece.start + index(from - piece.offset);
+            let new = data.get(index(from - offset)..).and_then(|rest| rest.get(..length));
+            let old = piece.bytes.get_mut(at..).and_then(|rest| rest.get_mut(..length));
+            let (Some(new), Some(old)) = (new, old) else { continue };
+            if old == new {
+                continue;
+            }
+            stored.anomaly = Some(DIFFERENT);
+            if matches!(overlap, Overlap::Last | Overlap::OldLinux) {
+                let kept = index(visible.saturating_sub(from)).min(length);
+                if let (Some(old), Some(new)) = (old.get_mut(kept..), new.get(kept..)) {
+                    old.copy_from_slice(new);
+                }
+            }
+        }
+    }
+
+    /// Puts a segment among those that wait, byte ranges that they share going to one or the other.
+    fn place_early(
+        &mut self,
+        offset: u64,
+        data: &[u8],
+        settings: &StreamSettings,
+        store: &mut Store,
+        stored: &mut Stored,
+    ) {
+        if self.early.len() >= settings.early_segments {
+            store.refuse(data.len());
+            return;
+        }
+        let end = offset + data.len() as u64;
+        let first = self.early.range(..=offset).next_back().map_or(offset, |(&start, _)| start);
+        let mut at = offset;
+        let mut holes: [Option<(u64, u64)>; HOLES] = [None; HOLES];
+        let mut count = 0;
+        for (&start, old) in self.early.range_mut(first..end) {
+            let old_end = start + old.len() as u64;
+            let (from, upto) = (start.max(offset), old_end.min(end));
+            if from >= upto {
+                continue;
+            }
+            if at < from
+                && let Some(hole) = holes.get_mut(count)
+            {
+                *hole = Some((at, from));
+                count += 1;
+            }
+            at = upto;
+            let (length, within) = (index(upto - from), index(from - start));
+            let new = data.get(index(from - offset)..).and_then(|rest| rest.get(..length));
+            let old = old.get_mut(within..).and_then(|rest| rest.get_mut(..length));
+            if let (Some(new), Some(old)) = (new, old)
+                && old != new
+            {
+                stored.anomaly = Some(DIFFERENT);
+                if settings.overlap.prefers_new((start, old_end), (offset, end)) {
+                    old.copy_from_slice(new);
+                    stored.accepted = true;
+                }
+            }
+            if count == HOLES {
+                break;
+            }
+        }
+        if count < HOLES
+            && at < end
+            && let Some(hole) = holes.get_mut(count)
+        {
+            *hole = Some((at, end));
+        }
+        for (from, upto) in holes.into_iter().flatten() {
+            let Some(bytes) = data.get(index(from - offset)..index(upto - offset)) else { continue };
+            self.early_bytes += bytes.len();
+            stored.accepted = true;
+            // Segments that follow one another share a buffer.
+            match self.early.range_mut(..from).next_back() {
+                Some((&start, before)) if start + before.len() as u64 == from => before.extend_from_slice(bytes),
+                _ => {
+                    self.early.insert(from, bytes.to_vec());
+                }
+            }
+        }
+    }
+
+    fn count_regions(&mut self) {
+        let mut end = self.end();
+        let mut regions = 1;
+        for (&start, bytes) in self.early.iter().take(COUNTED_REGIONS) {
+            regions += u32::from(start - end.min(start) >= REGION_BYTES);
+            end = start + bytes.len() as u64;
+        }
+        self.max_regions = self.max_regions.max(regions);
+    }
+}
+
+/// A distance within bytes that are in memory.
+fn index(distance: u64) -> usize {
+    usize::try_from(distance).unwrap_or(usize::MAX)
+}
+
+const DIFFERENT: Anomaly = Anomaly("stream.reassembly_overlap_different_data");
+
+/// Read bytes are moved out of the way when they are at least this many and more than half of the buffer.
+const COMPACT_BYTES: usize = 4096;
+/// Gaps that a slow reader may have before it.
+const MAX_PIECES: usize = 64;
+/// A segment that covers more early ones fills the first holes only.
+const HOLES: usize = 16;
+const COUNTED_REGIONS: usize = 16;
+/// Bytes that are so far from others make a region of their own.
+const REGION_BYTES: u64 = 256 * 1024;
+/// What keeping an early segment costs besides its bytes.
+const EARLY_BYTES: usize = 64;
+
+#[cfg(test)]
+mod tests;

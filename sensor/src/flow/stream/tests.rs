@@ -1,0 +1,256 @@
+//! Streams, against a model of the bytes and by example.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::flow::memory::{Account, Budget};
+
+fn store() -> Store {
+    Store::new(Account::new(Budget::new(1 << 20)))
+}
+
+fn text(stream: &Stream) -> &[u8] {
+    match stream.parser_next() {
+        Chunk::Data(data) => data,
+        _ => b"",
+    }
+}
+
+/// Reads all there is, gaps as their length in brackets.
+fn drain(stream: &mut Stream) -> String {
+    let mut out = String::new();
+    loop {
+        match stream.parser_next() {
+            Chunk::Data(data) => {
+                out.push_str(&String::from_utf8_lossy(data));
+                let count = data.len();
+                stream.parser_consume(count);
+            }
+            Chunk::Gap(length) => {
+                out.push_str(&format!("[{length}]"));
+                stream.parser_skip_gap();
+            }
+            Chunk::Nothing => return out,
+        }
+    }
+}
+
+#[test]
+fn only_what_is_acknowledged_is_seen() {
+    let (mut stream, mut store, settings) = (Stream::new(100), store(), StreamSettings::default());
+    assert!(stream.insert(100, b"hello", None, &settings, &mut store).accepted);
+    assert_eq!(stream.parser_next(), Chunk::Nothing);
+    assert!(stream.acknowledge(103, &mut store));
+    assert_eq!(text(&stream), b"hel");
+    stream.parser_consume(2);
+    assert!(stream.acknowledge(105, &mut store));
+    assert_eq!(text(&stream), b"llo");
+    assert_eq!(stream.raw_next(), Chunk::Data(b"hello"));
+    stream.parser_consume(3);
+    stream.raw_consume(5);
+    stream.settle(&mut store);
+    assert_eq!((stream.held_bytes(), store.used_bytes()), (0, 0));
+}
+
+#[test]
+fn a_hole_that_is_acknowledged_is_a_gap_for_each_reader() {
+    let (mut stream, mut store, settings) = (Stream::new(0), store(), StreamSettings::default());
+    stream.insert(0, b"ab", None, &settings, &mut store);
+    stream.insert(5, b"fg", None, &settings, &mut store);
+    stream.acknowledge(7, &mut store);
+    assert_eq!(drain(&mut stream), "ab[3]fg");
+    assert!(stream.gap_seen());
+    assert_eq!(stream.raw_next(), Chunk::Data(b"ab"));
+    stream.raw_consume(2);
+    assert_eq!(stream.raw_next(), Chunk::Gap(3));
+    stream.raw_skip_gap();
+    assert_eq!((stream.raw_next(), stream.unread_raw()), (Chunk::Data(b"fg"), 2));
+    assert_eq!((stream.holes(), stream.max_regions()), (1, 1));
+}
+
+#[test]
+fn an_acknowledgement_that_overtook_its_segment_is_no_gap() {
+    let (mut stream, mut store, settings) = (Stream::new(0), store(), StreamSettings::default());
+    stream.acknowledge(4, &mut store);
+    assert_eq!(stream.parser_next(), Chunk::Nothing);
+    stream.insert(0, b"late", None, &settings, &mut store);
+    assert_eq!(text(&stream), b"late");
+    assert!(!stream.gap_seen());
+}
+
+#[test]
+fn a_flush_shows_what_waits() {
+    let (mut stream, mut store, settings) = (Stream::new(0), store(), StreamSettings::default());
+    stream.insert(0, b"ab", None, &settings, &mut store);
+    stream.insert(4, b"ef", None, &settings, &mut store);
+    stream.insert(8, b"ij", None, &settings, &mut store);
+    stream.flush();
+    assert!(stream.closed());
+    assert_eq!(drain(&mut stream), "ab[2]ef[2]ij");
+}
+
+#[test]
+fn the_depth_ends_what_is_stored() {
+    let settings = StreamSettings { depth_bytes: 4, ..StreamSettings::default() };
+    let (mut stream, mut store) = (Stream::new(0), store());
+    let stored = stream.insert(0, b"abcdef", None, &settings, &mut store);
+    assert_eq!(stored.anomaly, Some(Anomaly("stream.reassembly_depth_reached")));
+    assert_eq!(stream.insert(6, b"gh", None, &settings, &mut store), Stored::default());
+    stream.acknowledge(8, &mut store);
+    assert_eq!(drain(&mut stream), "abcd");
+    assert!(stream.depth_reached() && !stream.gap_seen());
+}
+
+#[test]
+fn the_policy_says_which_of_two_early_copies_counts() {
+    let cases = [
+        // policy, first copy at, second copy at, what is read of 1..7
+        (Overlap::First, (3, "BBB"), (2, "cccc"), "acBBB"),
+        (Overlap::Bsd, (3, "BBB"), (2, "cccc"), "acccc"),
+        (Overlap::Bsd, (3, "BBB"), (3, "ccc"), "a[1]BBB"),
+        (Overlap::Linux, (3, "BB"), (3, "ccc"), "a[1]ccc"),
+        (Overlap::Linux, (3, "BBB"), (3, "ccc"), "a[1]BBB"),
+        (Overlap::OldLinux, (3, "BBB"), (3, "ccc"), "a[1]ccc"),
+        (Overlap::Last, (3, "BBB"), (4, "ccc"), "a[1]Bccc"),
+        (Overlap::First, (3, "BBB"), (4, "ccc"), "a[1]BBBc"),
+    ];
+    for (overlap, old, new, expected) in cases {
+        let settings = StreamSettings { overlap, ..StreamSettings::default() };
+        let (mut stream, mut store) = (Stream::new(1), store());
+        stream.insert(1, b"a", None, &settings, &mut store);
+        stream.insert(old.0, old.1.as_bytes(), None, &settings, &mut store);
+        let stored = stream.insert(new.0, new.1.as_bytes(), None, &settings, &mut store);
+        assert_eq!(stored.anomaly, Some(DIFFERENT), "{overlap:?}");
+        stream.flush();
+        assert_eq!(drain(&mut stream), expected, "{overlap:?} {old:?} {new:?}");
+    }
+}
+
+#[test]
+fn bytes_that_were_in_order_stay_but_a_difference_is_told() {
+    for (overlap, expected) in [(Overlap::Bsd, "abcdef"), (Overlap::OldLinux, "abXYZf"), (Overlap::Last, "abXYZf")] {
+        let settings = StreamSettings { overlap, ..StreamSettings::default() };
+        let (mut stream, mut store) = (Stream::new(0), store());
+        stream.insert(0, b"abcdef", None, &settings, &mut store);
+        stream.acknowledge(2, &mut store);
+        assert_eq!(stream.insert(1, b"bXYZ", None, &settings, &mut store).anomaly, Some(DIFFERENT));
+        stream.acknowledge(6, &mut store);
+        assert_eq!(drain(&mut stream), expected);
+    }
+}
+
+#[test]
+fn memory_that_ran_out_leaves_a_gap() {
+    let (mut stream, settings) = (Stream::new(0), StreamSettings::default());
+    let mut store = Store::new(Account::new(Budget::new(300)));
+    stream.insert(0, &[b'a'; 200], None, &settings, &mut store);
+    stream.insert(200, &[b'b'; 200], None, &settings, &mut store);
+    assert_eq!(store.refused(), (1, 200));
+    stream.acknowledge(200, &mut store);
+    stream.parser_consume(200);
+    stream.raw_consume(200);
+    stream.settle(&mut store);
+    stream.insert(400, b"c", None, &settings, &mut store);
+    stream.acknowledge(401, &mut store);
+    assert_eq!(drain(&mut stream), "[200]c");
+}
+
+#[test]
+fn bytes_that_come_backwards_one_by_one_cost_linear_work() {
+    let settings = StreamSettings { early_segments: usize::MAX, ..StreamSettings::default() };
+    let mut store = Store::new(Account::new(Budget::new(0)));
+    let mut stream = Stream::new(0);
+    for at in (0..50_000_u32).rev() {
+        stream.insert(at, b"x", None, &settings, &mut store);
+    }
+    stream.acknowledge(50_000, &mut store);
+    assert_eq!(text(&stream).len(), 50_000);
+}
+
+fn pieces() -> impl Strategy<Value = Vec<(usize, usize)>> {
+    proptest::collection::vec((0..300_usize, 1..40_usize), 0..120)
+}
+
+#[test]
+fn an_urgent_byte_is_taken_out_also_of_what_is_sent_again() {
+    let (mut stream, mut store, settings) = (Stream::new(u32::MAX), store(), StreamSettings::default());
+    let sequence = |at: u32| u32::MAX.wrapping_add(at);
+    stream.insert(sequence(0), b"maliX", Some(4), &settings, &mut store);
+    assert_eq!(stream.insert(sequence(3), b"iXci", None, &settings, &mut store).anomaly, None);
+    stream.insert(sequence(7), b"ousY", Some(3), &settings, &mut store);
+    stream.acknowledge(sequence(10), &mut store);
+    stream.insert(sequence(12), b"!", None, &settings, &mut store);
+    stream.insert(sequence(11), b" ", None, &settings, &mut store);
+    stream.acknowledge(sequence(13), &mut store);
+    assert_eq!((text(&stream), stream.urgent_bytes()), (b"malicious !".as_slice(), 2));
+    assert_eq!(stream.holes(), 0);
+}
+
+proptest! {
+    #[test]
+    fn any_cut_order_and_repetition_gives_the_same_bytes(
+        base in prop_oneof![any::<u32>(), (0..400_u32).prop_map(|back| u32::MAX - back)],
+        pieces in pieces(),
+        acknowledgements in proptest::collection::vec(0..340_usize, 0..60),
+    ) {
+        let bytes: Vec<u8> = (0..340_u32).map(|i| (i % 251) as u8).collect();
+        let (mut stream, mut store, settings) = (Stream::new(base), store(), StreamSettings::default());
+        let sequence = |at: usize| base.wrapping_add(u32::try_from(at).unwrap());
+        let mut seen = [false; 340];
+        let mut read = Vec::new();
+        let whole = (0..34).map(|i| (i * 10, 10));
+        for (step, (at, length)) in pieces.into_iter().chain(whole).enumerate() {
+            let end = (at + length).min(340);
+            let stored = stream.insert(sequence(at), &bytes[at..end], None, &settings, &mut store);
+            prop_assert_eq!(stored.anomaly, None);
+            seen[at..end].fill(true);
+            // A receiver acknowledges what it has.
+            let have = seen.iter().position(|seen| !seen).unwrap_or(340);
+            let acknowledged = acknowledgements.get(step).map_or(have, |wanted| (*wanted).min(have));
+            stream.acknowledge(sequence(acknowledged), &mut store);
+            let done = text(&stream).len() * (step % 3) / 2;
+            read.extend_from_slice(&text(&stream)[..done.min(text(&stream).len())]);
+            stream.parser_consume(done);
+            if let Chunk::Data(data) = stream.raw_next() {
+                let count = data.len();
+                prop_assert_eq!(data, &bytes[index(stream.raw_offset())..][..count]);
+                stream.raw_consume(count);
+            }
+            stream.settle(&mut store);
+            prop_assert!(store.used_bytes() <= stream.held_bytes() + 64);
+        }
+        stream.acknowledge(sequence(340), &mut store);
+        let rest = text(&stream).len();
+        read.extend_from_slice(text(&stream));
+        stream.parser_consume(rest);
+        prop_assert_eq!(read, bytes);
+        prop_assert!(!stream.gap_seen());
+    }
+
+    #[test]
+    fn noise_keeps_its_limits(
+        steps in proptest::collection::vec((any::<u32>(), 0..2000_usize, 0..8_u8), 0..200),
+    ) {
+        let settings = StreamSettings { depth_bytes: 100_000, early_segments: 16, overlap: Overlap::Last };
+        let mut store = Store::new(Account::new(Budget::new(50_000)));
+        let mut stream = Stream::new(7);
+        for (number, length, kind) in steps {
+            match kind {
+                0 => { stream.acknowledge(number % 200_000, &mut store); }
+                1 => stream.parser_skip_gap(),
+                2 => stream.raw_skip_gap(),
+                3 => stream.parser_consume(length),
+                4 => stream.raw_consume(length),
+                5 => { stream.insert(number, &vec![1; length], (number % 3 == 0).then_some(length / 2), &settings, &mut store); }
+                _ => { stream.insert(number % 150_000, &vec![2; length], (number % 3 == 0).then_some(length / 2), &settings, &mut store); }
+            }
+            prop_assert!(stream.early.len() <= 16 + HOLES);
+            prop_assert!(stream.pieces.len() <= MAX_PIECES);
+            prop_assert!(store.used_bytes() <= 50_000);
+        }
+        stream.flush();
+        drain(&mut stream);
+        stream.discharge(&mut store);
+        prop_assert_eq!(store.used_bytes(), 0);
+    }
+}

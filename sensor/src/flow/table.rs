@@ -1,0 +1,443 @@
+//! The flows of one worker.
+//!
+//! Flows lie in a slab; a hash table finds them by key, and a list for each timeout class holds them in the order of their
+//! last packets, so that both expiry and eviction look at list heads only. What happens never depends on the hash secret.
+
+use std::sync::Arc;
+
+use foldhash::quality::RandomState;
+use hashbrown::HashTable;
+use tapwire_parsers::link::{Layer4, Packet, Tcp, Timestamp, tcp_flags};
+use tapwire_parsers::protocol::{Anomaly, Both, Direction};
+
+use super::key::{self, Key, flow_id};
+use super::memory::{Account, Budget};
+use super::store::Store;
+use super::tcp::{TcpFlow, TcpSettings, TcpUpdate};
+use super::timeouts::{Class, Timeouts};
+use super::{EndReason, Flow, Links};
+
+/// How flows are followed.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How long flows are kept.
+    pub timeouts: Timeouts,
+    /// Whether VLAN ids separate flows.
+    pub use_vlans: bool,
+    /// Whether packets with a wrong checksum are kept from streams.
+    pub checksums: bool,
+    /// How TCP is followed.
+    pub tcp: TcpSettings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { timeouts: Timeouts::default(), use_vlans: true, checksums: true, tcp: TcpSettings::default() }
+    }
+}
+
+/// What a table has counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Flows begun, by protocol: TCP, UDP, ICMP, others.
+    pub begun: [u64; 4],
+    /// Flows ended by timeout.
+    pub timed_out: u64,
+    /// Flows ended for their memory that were never established.
+    pub evicted_new: u64,
+    /// Flows ended for their memory that were established.
+    pub evicted_established: u64,
+    /// Flows ended by a new connection with the same ports.
+    pub reused: u64,
+    /// Packets that got no flow because the memory had run out.
+    pub refused_packets: u64,
+    /// TCP packets with a wrong checksum.
+    pub bad_checksums: u64,
+    /// TCP packets that belong to no known connection.
+    pub without_connection: u64,
+}
+
+/// A packet's flow, and what the packet did to it.
+#[derive(Debug)]
+pub struct Arrival<'t, A> {
+    /// The flow.
+    pub flow: &'t mut Flow<A>,
+    /// The way that the packet goes.
+    pub direction: Direction,
+    /// It is the flow's first packet.
+    pub new: bool,
+    /// It is the first packet that makes the flow established.
+    pub established: bool,
+    /// What it did to its TCP connection; empty for others.
+    pub tcp: TcpUpdate,
+    /// Where the flow lies, for [`Table::flow`] and [`Table::settle`].
+    pub place: u32,
+}
+
+/// The flows of one worker, with application state `A` in each.
+#[derive(Debug)]
+pub struct Table<A> {
+    settings: Settings,
+    secret: RandomState,
+    index: HashTable<u32>,
+    slots: Vec<Option<Flow<A>>>,
+    free: Vec<u32>,
+    lists: [List; Class::ALL.len()],
+    flows: Account,
+    store: Store,
+    counters: Counters,
+    /// Nothing ends before this time.
+    next_end: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct List {
+    first: Option<u32>,
+    last: Option<u32>,
+}
+
+impl<A: Default> Table<A> {
+    /// An empty table. Flows and stream bytes are charged to budgets that tables may share.
+    pub fn new(settings: Settings, flows: Arc<Budget>, streams: Arc<Budget>) -> Self {
+        Self {
+            settings,
+            secret: RandomState::default(),
+            index: HashTable::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            lists: Default::default(),
+            flows: Account::new(flows),
+            store: Store::new(Account::new(streams)),
+            counters: Counters::default(),
+            next_end: Timestamp(u64::MAX),
+        }
+    }
+
+    /// Takes a packet. `None` if it has no flow: it is no IP packet, it is broken, it is an ICMP error about no known flow, its
+    /// protocol has none, or memory has run out. Flows that end
+    /// because of it are handed to `ended`.
+    pub fn packet(
+        &mut self,
+        packet: &Packet<'_>,
+        tunnel_depth: u8,
+        ended: &mut dyn FnMut(Flow<A>, EndReason),
+    ) -> Option<Arrival<'_, A>> {
+        let mut key = Key::of(packet, self.settings.use_vlans, tunnel_depth)?;
+        let mut hash = key.digest(&self.secret);
+        let mut found = self.find(&key, hash);
+        // An ICMP error belongs to the flow that caused it, if there is one.
+        if let Some(cause) = Key::of_cause(packet, &key) {
+            let cause_hash = cause.digest(&self.secret);
+            if let Some(place) = self.find(&cause, cause_hash) {
+                (key, hash, found) = (cause, cause_hash, Some(place));
+            }
+        }
+        if let Some(place) = found
+            && let Some(reason) = self.is_over(place, packet, &key)
+        {
+            self.end(place, reason, ended);
+            found = None;
+        }
+        let (place, new) = match found {
+            Some(place) => (place, false),
+            None if key.is_error() => return None,
+            None => (self.begin(packet, key, hash, ended)?, true),
+        };
+        let Self { settings, slots, store, counters, .. } = self;
+        let flow = slots.get_mut(place as usize)?.as_mut()?;
+        let was_established = flow.established();
+        let mut direction = flow.direction_of(&key, packet);
+        flow.count(packet, direction);
+        let mut update = TcpUpdate::default();
+        if let Layer4::Tcp(tcp) = &packet.layer4 {
+            if settings.checksums && !tcp.checksum_ok {
+                counters.bad_checksums += 1;
+            } else {
+                update = flow.connection(tcp, packet.payload, &mut direction, &settings.tcp, store);
+                counters.without_connection += u64::from(flow.tcp.is_none());
+            }
+        }
+        let established = !was_established && flow.established();
+        self.touch(place);
+        let flow = self.slots.get_mut(place as usize)?.as_mut()?;
+        Some(Arrival { flow, direction, new, established, tcp: update, place })
+    }
+
+    /// Ends flows that had no packet for too long at `now`, in the order of their last packets. Without it they end when a
+    /// packet with their key comes late, when their memory is needed, or at shutdown.
+    pub fn expire(&mut self, now: Timestamp, ended: &mut dyn FnMut(Flow<A>, EndReason)) {
+        if now <= self.next_end {
+            return;
+        }
+        let timeouts = self.settings.timeouts;
+        loop {
+            let mut next_end = Timestamp(u64::MAX);
+            let over = self
+                .heads(&Class::ALL)
+                .filter(|(class, _, flow)| {
+                    let end = Timestamp(flow.end.0.saturating_add(timeouts.of(*class)));
+                    next_end = next_end.min(end);
+                    now > end
+                })
+                .min_by_key(|(_, _, flow)| (flow.end, flow.first_packet))
+                .map(|(_, place, _)| place);
+            let Some(place) = over else {
+                self.next_end = next_end;
+                return;
+            };
+            self.end(place, EndReason::Timeout, ended);
+        }
+    }
+
+    /// Ends all flows, in the order of their last packets.
+    pub fn shut_down(&mut self, ended: &mut dyn FnMut(Flow<A>, EndReason)) {
+        loop {
+            let oldest = self.heads(&Class::ALL).min_by_key(|(_, _, flow)| (flow.end, flow.first_packet));
+            let Some((_, place, _)) = oldest else { return };
+            self.end(place, EndReason::Shutdown, ended);
+        }
+    }
+
+    /// The flow at a place.
+    pub fn flow(&mut self, place: u32) -> Option<&mut Flow<A>> {
+        self.slots.get_mut(place as usize)?.as_mut()
+    }
+
+    /// Gives back what was read of a flow's streams. To be called when a packet is done with.
+    pub fn settle(&mut self, place: u32) {
+        if let Some(Some(flow)) = self.slots.get_mut(place as usize)
+            && let Some(tcp) = &mut flow.tcp
+        {
+            tcp.settle(&mut self.store);
+        }
+    }
+
+    /// How many flows there are.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The memory of streams.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    fn find(&self, key: &Key, hash: u64) -> Option<u32> {
+        let reverse = key.reverse();
+        let same = |place: &u32| {
+            let flow = self.slots.get(*place as usize).and_then(Option::as_ref);
+            flow.is_some_and(|flow| flow.hash == hash && (flow.key == *key || flow.key == reverse))
+        };
+        self.index.find(hash, same).copied()
+    }
+
+    /// Whether a packet comes too late for the flow with its key, or begins another one.
+    fn is_over(&self, place: u32, packet: &Packet<'_>, key: &Key) -> Option<EndReason> {
+        let flow = self.slots.get(place as usize)?.as_ref()?;
+        if packet.time.since(flow.end) > self.settings.timeouts.of(flow.links.class) {
+            return Some(EndReason::Timeout);
+        }
+        let checked = |tcp: &&Tcp<'_>| tcp.checksum_ok || !self.settings.checksums;
+        let (connection, tcp) = (flow.tcp.as_ref()?, packet.tcp().filter(checked)?);
+        connection.is_followed_by(tcp, flow.direction_of(key, packet)).then_some(EndReason::TcpReuse)
+    }
+
+    fn begin(
+        &mut self,
+        packet: &Packet<'_>,
+        key: Key,
+        hash: u64,
+        ended: &mut dyn FnMut(Flow<A>, EndReason),
+    ) -> Option<u32> {
+        while !self.flows.take(Self::FLOW_BYTES) {
+            // Those whose time is over anyway go first.
+            let before = self.len();
+            self.expire(packet.time, ended);
+            if self.len() == before && !self.evict(ended) {
+                self.counters.refused_packets += 1;
+                return None;
+            }
+        }
+        let flow = Flow {
+            key,
+            id: flow_id(&key, packet.number),
+            first_packet: packet.number,
+            start: packet.time,
+            end: packet.time,
+            packets: Both::default(),
+            bytes: Both::default(),
+            ttl: Both::default(),
+            alerted: false,
+            midstream_ignored: false,
+            icmp_answer: None,
+            tcp: None,
+            app: A::default(),
+            hash,
+            links: Links { class: Class::OtherNew, before: None, behind: None },
+        };
+        let kind = match key.protocol {
+            key::TCP => 0,
+            key::UDP => 1,
+            key::ICMP | key::ICMP_V6 => 2,
+            _ => 3,
+        };
+        if let Some(count) = self.counters.begun.get_mut(kind) {
+            *count += 1;
+        }
+        let place = match self.free.pop() {
+            Some(place) => place,
+            None => {
+                let place = u32::try_from(self.slots.len()).ok()?;
+                self.slots.push(None);
+                place
+            }
+        };
+        *self.slots.get_mut(place as usize)? = Some(flow);
+        let slots = &self.slots;
+        let hash_of = |place: &u32| slots.get(*place as usize).and_then(Option::as_ref).map_or(0, |flow| flow.hash);
+        self.index.insert_unique(hash, place, hash_of);
+        self.link(place, Class::OtherNew);
+        Some(place)
+    }
+
+    /// Ends the flow that is missed least: one that was never established or is closed, else any; of those the one
+    /// that was quiet for longest.
+    fn evict(&mut self, ended: &mut dyn FnMut(Flow<A>, EndReason)) -> bool {
+        let (cheap, dear) = Class::ALL.split_at(Class::CHEAP);
+        for (classes, is_new) in [(cheap, true), (dear, false)] {
+            let oldest = self.heads(classes).min_by_key(|(_, _, flow)| (flow.end, flow.first_packet));
+            if let Some((_, place, _)) = oldest {
+                self.counters.evicted_new += u64::from(is_new);
+                self.counters.evicted_established += u64::from(!is_new);
+                self.end(place, EndReason::Forced, ended);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn end(&mut self, place: u32, reason: EndReason, ended: &mut dyn FnMut(Flow<A>, EndReason)) {
+        self.unlink(place);
+        let Some(mut flow) = self.slots.get_mut(place as usize).and_then(Option::take) else { return };
+        if let Ok(entry) = self.index.find_entry(flow.hash, |other| *other == place) {
+            entry.remove();
+        }
+        self.free.push(place);
+        self.flows.give(Self::FLOW_BYTES);
+        if let Some(tcp) = &mut flow.tcp {
+            tcp.discharge(&mut self.store);
+        }
+        match reason {
+            EndReason::Timeout => self.counters.timed_out += 1,
+            EndReason::TcpReuse => self.counters.reused += 1,
+            EndReason::Forced | EndReason::Shutdown => {}
+        }
+        ended(flow, reason);
+    }
+
+    /// The flow has had a packet: it is the last of its class now.
+    fn touch(&mut self, place: u32) {
+        let Some(Some(flow)) = self.slots.get(place as usize) else { return };
+        let (class, end) = (flow.class(), flow.end);
+        self.unlink(place);
+        self.link(place, class);
+        let ends = Timestamp(end.0.saturating_add(self.settings.timeouts.of(class)));
+        self.next_end = self.next_end.min(ends);
+    }
+
+    fn heads<'t>(&'t self, classes: &'t [Class]) -> impl Iterator<Item = (Class, u32, &'t Flow<A>)> {
+        classes.iter().filter_map(|&class| {
+            let place = self.lists.get(class as usize)?.first?;
+            Some((class, place, self.slots.get(place as usize)?.as_ref()?))
+        })
+    }
+
+    fn link(&mut self, place: u32, class: Class) {
+        let Some(list) = self.lists.get_mut(class as usize) else { return };
+        let before = list.last.replace(place);
+        list.first.get_or_insert(place);
+        if let Some(links) = before.and_then(|before| self.links(before)) {
+            links.behind = Some(place);
+        }
+        if let Some(links) = self.links(place) {
+            *links = Links { class, before, behind: None };
+        }
+    }
+
+    fn unlink(&mut self, place: u32) {
+        let Some(&mut Links { class, before, behind }) = self.links(place) else { return };
+        if let Some(links) = before.and_then(|before| self.links(before)) {
+            links.behind = behind;
+        }
+        if let Some(links) = behind.and_then(|behind| self.links(behind)) {
+            links.before = before;
+        }
+        let Some(list) = self.lists.get_mut(class as usize) else { return };
+        if list.first == Some(place) {
+            list.first = behind;
+        }
+        if list.last == Some(place) {
+            list.last = before;
+        }
+    }
+
+    fn links(&mut self, place: u32) -> Option<&mut Links> {
+        Some(&mut self.slots.get_mut(place as usize)?.as_mut()?.links)
+    }
+
+    /// What a flow is charged: its slot, its place in the index, and a connection.
+    const FLOW_BYTES: usize = size_of::<Option<Flow<A>>>() + 16 + size_of::<TcpFlow>();
+}
+
+impl<A> Flow<A> {
+    /// A TCP packet of the flow: it goes to its connection, which it may begin.
+    fn connection(
+        &mut self,
+        tcp: &Tcp<'_>,
+        payload: &[u8],
+        direction: &mut Direction,
+        settings: &TcpSettings,
+        store: &mut Store,
+    ) -> TcpUpdate {
+        if self.tcp.is_none() {
+            let answers = tcp.flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN | tcp_flags::ACK;
+            let Some(begun) = TcpFlow::begin(tcp, payload.len(), settings) else {
+                return self.without_connection(tcp);
+            };
+            // Whoever sends the SYN is the client, and who answers one is not.
+            let client_sends = if answers { Direction::ToClient } else { Direction::ToServer };
+            if *direction != client_sends {
+                self.swap();
+                *direction = client_sends;
+            }
+            self.tcp = Some(Box::new(begun));
+        }
+        match &mut self.tcp {
+            Some(connection) => connection.packet(tcp, payload, *direction, settings, store),
+            None => TcpUpdate::default(),
+        }
+    }
+
+    fn without_connection(&mut self, tcp: &Tcp<'_>) -> TcpUpdate {
+        let mut update = TcpUpdate::default();
+        if tcp.flags & tcp_flags::RST != 0 {
+            update.anomalies.push(Anomaly("stream.rst_but_no_session"));
+            return update;
+        }
+        if tcp.flags & tcp_flags::FIN != 0 {
+            update.anomalies.push(Anomaly("stream.fin_but_no_session"));
+        }
+        self.midstream_ignored = true;
+        update
+    }
+}

@@ -1,0 +1,620 @@
+//! TCP as seen from between its ends (RFC 9293, RFC 7323): which segments the ends would take, and in which state they are.
+//!
+//! A connection is followed from its SYN on; without one only with `midstream`. A segment that the receiver would refuse
+//! (outside its window, acknowledging what was never sent, with an old timestamp) raises an anomaly and changes nothing.
+//! Payload goes to the [`Stream`] of its direction, and an acknowledgement makes bytes of the other visible.
+
+use smallvec::SmallVec;
+use tapwire_parsers::link::{Tcp, tcp_flags};
+use tapwire_parsers::protocol::{Anomaly, Both, Direction};
+
+use super::store::Store;
+use super::stream::{Stream, StreamSettings};
+use super::urgent::UrgentPolicy;
+
+/// How TCP is followed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TcpSettings {
+    /// Follow connections whose SYN was not seen.
+    pub midstream: bool,
+    /// Expect to see one direction only: data is visible without acknowledgement from the other.
+    pub async_oneside: bool,
+    /// Inspect data before it is acknowledged.
+    pub inline: bool,
+    /// What becomes of urgent bytes.
+    pub urgent: UrgentPolicy,
+    /// Limits of the streams.
+    pub stream: StreamSettings,
+}
+
+/// The state of a connection, named as RFC 9293 names the server's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TcpState {
+    /// The client sent a SYN.
+    SynSent,
+    /// The server answered it.
+    SynRecv,
+    /// The handshake is complete.
+    Established,
+    /// The server closed its side.
+    FinWait1,
+    /// And the client acknowledged that.
+    FinWait2,
+    /// Both closed their sides at once.
+    Closing,
+    /// The client closed its side.
+    CloseWait,
+    /// And then the server did.
+    LastAck,
+    /// And then the client did.
+    TimeWait,
+    /// All is acknowledged, or the connection was reset.
+    Closed,
+}
+
+impl TcpState {
+    /// The name in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            TcpState::SynSent => "syn_sent",
+            TcpState::SynRecv => "syn_recv",
+            TcpState::Established => "established",
+            TcpState::FinWait1 => "fin_wait1",
+            TcpState::FinWait2 => "fin_wait2",
+            TcpState::Closing => "closing",
+            TcpState::CloseWait => "close_wait",
+            TcpState::LastAck => "last_ack",
+            TcpState::TimeWait => "time_wait",
+            TcpState::Closed => "closed",
+        }
+    }
+
+    /// Both sides are done, but for late packets.
+    pub fn is_over(self) -> bool {
+        matches!(self, TcpState::Closing | TcpState::LastAck | TcpState::TimeWait | TcpState::Closed)
+    }
+}
+
+/// What a packet did to its connection.
+#[derive(Clone, Debug, Default)]
+pub struct TcpUpdate {
+    /// The packet has a connection that it is part of: it was looked at, and is not refused.
+    pub valid: bool,
+    /// Some of its payload was new and was taken into the stream.
+    pub accepted: bool,
+    /// It acknowledged bytes of the other direction that were not acknowledged before.
+    pub acknowledged: bool,
+    /// It completed the handshake.
+    pub established: bool,
+    /// It closed or reset the connection: both streams should be flushed and read.
+    pub closed: bool,
+    /// What was wrong with it (`stream.est_packet_out_of_window`).
+    pub anomalies: SmallVec<[Anomaly; 4]>,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub struct TcpFlow {
+    /// Its state.
+    pub state: TcpState,
+    /// It was once established.
+    pub was_established: bool,
+    /// It was picked up without its SYN.
+    pub midstream: bool,
+    /// The server sent a SYN of its own, which the client answered.
+    pub(super) split: bool,
+    pub(super) sides: Both<Side>,
+    /// SYNs of the client, or answers of the server to one, that differ from the first: what the other end acknowledges tells
+    /// which one counts.
+    pub(super) others: SmallVec<[Opening; 1]>,
+}
+
+/// What a SYN says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opening {
+    pub(super) sequence: u32,
+    pub(super) window: u16,
+    pub(super) scale: Option<u8>,
+    pub(super) timestamp: Option<u32>,
+    pub(super) signed: bool,
+}
+
+/// What one end has sent.
+#[derive(Debug, Default)]
+pub(super) struct Side {
+    pub(super) initial: u32,
+    /// Sequence number behind the last byte that it sent.
+    pub(super) next: u32,
+    /// It was told that all before this arrived.
+    pub(super) acknowledged: u32,
+    /// It may send up to here.
+    pub(super) limit: u32,
+    /// The window that it offers, scaled.
+    pub(super) window: u32,
+    /// Shift of its windows, if it offered one.
+    pub(super) scale: Option<u8>,
+    /// Its last timestamp, if it sends them.
+    pub(super) timestamp: Option<u32>,
+    pub(super) flags: u8,
+    /// It signs its segments.
+    pub(super) signed: bool,
+    /// The timestamp of its first SYN.
+    pub(super) opened: Option<u32>,
+    /// Bytes that came with its SYN.
+    pub(super) early: u32,
+    pub(super) stream: Stream,
+}
+
+impl TcpFlow {
+    /// A connection that begins with this packet, unless it is none that can begin one.
+    pub(super) fn begin(tcp: &Tcp<'_>, payload: usize, settings: &TcpSettings) -> Option<Self> {
+        use tcp_flags::{ACK, FIN, RST, SYN};
+        let syn = tcp.flags & SYN != 0;
+        if tcp.flags & RST != 0 || (syn && tcp.flags & FIN != 0) {
+            return None;
+        }
+        let mut flow = Self {
+            state: TcpState::SynSent,
+            was_established: false,
+            midstream: false,
+            split: false,
+            sides: Both::default(),
+            others: SmallVec::new(),
+        };
+        match (syn, tcp.flags & ACK != 0) {
+            (true, false) => flow.sides.to_server.open(Opening::of(tcp)),
+            _ if !settings.midstream => return None,
+            (true, true) => {
+                // The caller has seen to it that its sender is the server.
+                flow.midstream = true;
+                flow.state = TcpState::SynRecv;
+                flow.sides.to_client.open(Opening::of(tcp));
+                flow.sides.to_server.pick_up(tcp.acknowledgement);
+                flow.sides.to_server.limit = tcp.acknowledgement.wrapping_add(u32::from(tcp.window));
+            }
+            (false, true) if tcp.flags & FIN == 0 || payload > 0 => {
+                flow.midstream = true;
+                flow.state = TcpState::Established;
+                flow.was_established = true;
+                flow.sides.to_server.pick_up(tcp.sequence);
+                flow.sides.to_client.pick_up(tcp.acknowledgement);
+                // Scaling is unknown: assume the most common large one.
+                flow.sides.to_server.scale = Some(MIDSTREAM_SCALE);
+                flow.sides.to_client.scale = Some(MIDSTREAM_SCALE);
+            }
+            _ => return None,
+        }
+        Some(flow)
+    }
+
+    /// The bytes of one direction.
+    pub fn stream(&self, direction: Direction) -> &Stream {
+        &self.sides.of(direction).stream
+    }
+
+    /// The bytes of one direction, to read them.
+    pub fn stream_mut(&mut self, direction: Direction) -> &mut Stream {
+        &mut self.sides.of_mut(direction).stream
+    }
+
+    /// All flags that one direction's packets had.
+    pub fn flags(&self, direction: Direction) -> u8 {
+        self.sides.of(direction).flags
+    }
+
+    /// Whether a SYN begins a new connection between the same ports.
+    pub(super) fn is_followed_by(&self, tcp: &Tcp<'_>, direction: Direction) -> bool {
+        use tcp_flags::{ACK, RST, SYN};
+        let syn_only = tcp.flags & (SYN | ACK | RST) == SYN;
+        syn_only && self.state >= TcpState::LastAck && self.sides.of(direction).initial != tcp.sequence
+    }
+
+    /// Both directions change places: it turned out that the client is the server.
+    pub(super) fn swap(&mut self) {
+        std::mem::swap(&mut self.sides.to_server, &mut self.sides.to_client);
+    }
+
+    pub(super) fn settle(&mut self, store: &mut Store) {
+        for direction in Direction::BOTH {
+            self.stream_mut(direction).settle(store);
+        }
+    }
+
+    pub(super) fn discharge(&mut self, store: &mut Store) {
+        for direction in Direction::BOTH {
+            self.stream_mut(direction).discharge(store);
+        }
+    }
+
+    /// Takes a packet of the connection, the first one included.
+    pub(super) fn packet(
+        &mut self,
+        tcp: &Tcp<'_>,
+        payload: &[u8],
+        direction: Direction,
+        settings: &TcpSettings,
+        store: &mut Store,
+    ) -> TcpUpdate {
+        use tcp_flags::{ACK, RST, SYN};
+        let mut step = Step { tcp, payload, direction, settings, store, update: TcpUpdate::default() };
+        self.sides.of_mut(direction).flags |= tcp.flags;
+        if tcp.flags & ACK == 0 && tcp.acknowledgement != 0 && tcp.flags & (SYN | RST) == 0 {
+            step.anomaly("stream.pkt_broken_ack");
+        }
+        let before = self.state;
+        if !self.is_acceptable(&mut step) {
+            return step.update;
+        }
+        if tcp.flags & RST != 0 {
+            self.reset(&mut step);
+        } else if tcp.flags & SYN != 0 {
+            self.syn(&mut step);
+        } else {
+            match self.state {
+                TcpState::SynSent => self.in_syn_sent(&mut step),
+                TcpState::SynRecv => self.in_syn_recv(&mut step),
+                TcpState::Closed => {}
+                _ => self.in_established(&mut step),
+            }
+        }
+        let mut update = step.update;
+        update.established = before < TcpState::Established && self.state == TcpState::Established;
+        update.closed = before != TcpState::Closed && self.state == TcpState::Closed;
+        self.was_established |= update.established;
+        update
+    }
+
+    /// Whether the options let the receiver look at the packet at all.
+    fn is_acceptable(&self, step: &mut Step<'_, '_>) -> bool {
+        let options = &step.tcp.options;
+        // A signature is only expected where the SYN had one; else the segment is dropped, but fools who ignores the option.
+        let opened = self.state != TcpState::SynSent || step.direction == Direction::ToClient;
+        if opened && options.signed && !self.sides.to_server.signed {
+            if step.tcp.flags & tcp_flags::RST != 0 {
+                step.anomaly("stream.suspected_rst_inject");
+            }
+            return false;
+        }
+        if self.state == TcpState::SynSent && step.direction == Direction::ToClient && !self.echoes_syn(step.tcp) {
+            step.anomaly("stream.pkt_invalid_timestamp");
+            return false;
+        }
+        true
+    }
+
+    /// Whether a timestamp in an answer to the SYN is the echo of what the SYN had.
+    fn echoes_syn(&self, tcp: &Tcp<'_>) -> bool {
+        let Some((_, echo)) = tcp.options.timestamps else { return true };
+        let client = &self.sides.to_server;
+        let of_first = match (client.opened, client.timestamp) {
+            (Some(first), Some(last)) => echo == 0 || (!after(first, echo) && !after(echo, last)),
+            _ => false,
+        };
+        of_first || self.others.iter().any(|other| other.timestamp == Some(echo))
+    }
+
+    fn reset(&mut self, step: &mut Step<'_, '_>) {
+        let (tcp, direction) = (step.tcp, step.direction);
+        let acknowledges = tcp.flags & tcp_flags::ACK != 0;
+        let (sender, receiver) = (self.sides.of(direction), self.sides.of(direction.reverse()));
+        let valid = match self.state {
+            TcpState::Closed => return,
+            // The answer to a SYN is recognised by what it acknowledges. The client's own means nothing yet: it answers late
+            // packets of an older connection in this way.
+            TcpState::SynSent if direction == Direction::ToClient => {
+                acknowledges && (receiver.initial..=receiver.next).contains(&tcp.acknowledgement)
+            }
+            TcpState::SynSent => false,
+            _ => {
+                let exact = [sender.next, sender.acknowledged].contains(&tcp.sequence);
+                if exact && acknowledges && after(tcp.acknowledgement, receiver.highest_allowed()) {
+                    step.anomaly("stream.rst_invalid_ack");
+                    return;
+                }
+                exact
+            }
+        };
+        if valid {
+            step.update.valid = true;
+            if acknowledges && self.state >= TcpState::Established {
+                self.acknowledge(step);
+            }
+            self.state = TcpState::Closed;
+        } else if self.state >= TcpState::Established && in_window(tcp.sequence, sender) {
+            step.anomaly("stream.suspected_rst_inject");
+        }
+    }
+
+    /// Data, acknowledgements and FIN once the handshake is complete.
+    pub(super) fn in_established(&mut self, step: &mut Step<'_, '_>) {
+        let (tcp, direction) = (step.tcp, step.direction);
+        if !self.timestamp_is_fresh(step) {
+            step.anomaly("stream.pkt_invalid_timestamp");
+            return;
+        }
+        if !self.acknowledgement_is_plausible(step) || !self.is_in_window(step) {
+            return;
+        }
+        // RFC 9293 drops a segment without ACK once both know each other.
+        let acknowledges = tcp.flags & tcp_flags::ACK != 0;
+        if !acknowledges && !step.settings.async_oneside {
+            return;
+        }
+        step.update.valid = true;
+        self.store(step);
+        if acknowledges {
+            self.acknowledge(step);
+        }
+        if step.settings.async_oneside || step.settings.inline {
+            let sender = self.sides.of_mut(direction);
+            sender.stream.acknowledge(sender.next, step.store);
+        }
+        if tcp.flags & tcp_flags::FIN != 0 {
+            self.fin(step);
+        } else if acknowledges {
+            self.acknowledged_fin(direction);
+        }
+    }
+
+    fn timestamp_is_fresh(&mut self, step: &Step<'_, '_>) -> bool {
+        let sender = self.sides.of_mut(step.direction);
+        let (Some(last), Some((value, _))) = (sender.timestamp, step.tcp.options.timestamps) else { return true };
+        if after(last, value) {
+            return false;
+        }
+        if !after(step.tcp.sequence, sender.next) {
+            sender.timestamp = Some(value);
+        }
+        true
+    }
+
+    fn acknowledgement_is_plausible(&self, step: &mut Step<'_, '_>) -> bool {
+        if step.tcp.flags & tcp_flags::ACK == 0 || step.settings.async_oneside {
+            return true;
+        }
+        let receiver = self.sides.of(step.direction.reverse());
+        let acknowledgement = step.tcp.acknowledgement;
+        let oldest = receiver.acknowledged.wrapping_sub(receiver_window(receiver));
+        let too_new = after(acknowledgement, receiver.highest_allowed());
+        if !too_new && !after(oldest, acknowledgement) {
+            return true;
+        }
+        step.anomaly("stream.pkt_invalid_ack");
+        step.anomaly(match self.state {
+            TcpState::FinWait1 => "stream.fin1_invalid_ack",
+            TcpState::FinWait2 => "stream.fin2_invalid_ack",
+            TcpState::Closing => "stream.closing_invalid_ack",
+            TcpState::CloseWait => "stream.closewait_invalid_ack",
+            TcpState::LastAck => "stream.lastack_invalid_ack",
+            TcpState::TimeWait => "stream.timewait_invalid_ack",
+            _ if step.tcp.flags & tcp_flags::FIN != 0 => "stream.fin_invalid_ack",
+            _ => "stream.est_invalid_ack",
+        });
+        false
+    }
+
+    fn is_in_window(&self, step: &mut Step<'_, '_>) -> bool {
+        let sender = self.sides.of(step.direction);
+        let tcp = step.tcp;
+        let end = tcp.sequence.wrapping_add(length(step.payload));
+        // A keep-alive repeats the byte before the next one.
+        let keep_alive = step.payload.len() <= 1 && tcp.sequence == sender.next.wrapping_sub(1);
+        if keep_alive && tcp.flags & tcp_flags::FIN == 0 {
+            return true;
+        }
+        let fin = tcp.flags & tcp_flags::FIN != 0;
+        if !step.payload.is_empty() && after(sender.acknowledged, end) {
+            step.anomaly(match self.state {
+                TcpState::CloseWait => "stream.closewait_pkt_before_last_ack",
+                _ => "stream.est_pkt_before_last_ack",
+            });
+        }
+        if !step.payload.is_empty() && !after(end, sender.acknowledged) {
+            step.anomaly("stream.pkt_spurious_retransmission");
+        }
+        // A closed window may be probed with one byte.
+        let probe = step.payload.len() == 1 && tcp.sequence == sender.next && tcp.sequence == sender.limit;
+        if self.midstream || probe || step.settings.async_oneside || !after(end, sender.limit.max_of(sender.next)) {
+            return true;
+        }
+        step.anomaly(match self.state {
+            TcpState::FinWait1 if fin => "stream.fin1_fin_wrong_seq",
+            TcpState::FinWait1 => "stream.fin1_ack_wrong_seq",
+            TcpState::FinWait2 if fin => "stream.fin2_fin_wrong_seq",
+            TcpState::FinWait2 => "stream.fin2_ack_wrong_seq",
+            TcpState::Closing => "stream.closing_ack_wrong_seq",
+            TcpState::CloseWait if fin => "stream.closewait_fin_out_of_window",
+            TcpState::CloseWait => "stream.closewait_ack_out_of_window",
+            TcpState::LastAck => "stream.lastack_ack_wrong_seq",
+            TcpState::TimeWait => "stream.timewait_ack_wrong_seq",
+            _ if fin => "stream.fin_out_of_window",
+            _ => "stream.est_packet_out_of_window",
+        });
+        false
+    }
+
+    fn store(&mut self, step: &mut Step<'_, '_>) {
+        if step.payload.is_empty() {
+            return;
+        }
+        let urgent = urgent_byte(step);
+        if urgent.is_some() && step.settings.urgent == UrgentPolicy::Drop {
+            return;
+        }
+        let urgent = urgent.filter(|_| step.settings.urgent == UrgentPolicy::OutOfBand);
+        let sender = self.sides.of_mut(step.direction);
+        let end = step.tcp.sequence.wrapping_add(length(step.payload));
+        if !after(end, sender.next) {
+            step.update.anomalies.push(Anomaly("stream.pkt_retransmission"));
+        } else {
+            sender.next = end;
+        }
+        let holes = sender.stream.holes();
+        let stored = sender.stream.insert(step.tcp.sequence, step.payload, urgent, &step.settings.stream, step.store);
+        step.update.accepted = stored.accepted;
+        step.update.anomalies.extend(stored.anomaly);
+        if sender.stream.holes() > holes {
+            step.anomaly("stream.reassembly_seq_gap");
+        }
+    }
+
+    fn acknowledge(&mut self, step: &mut Step<'_, '_>) {
+        let tcp = step.tcp;
+        let sender = self.sides.of_mut(step.direction);
+        sender.window = u32::from(tcp.window) << sender.scale.unwrap_or(0).min(MAX_SCALE);
+        let window = sender.window;
+        let receiver = self.sides.of_mut(step.direction.reverse());
+        let limit = tcp.acknowledgement.wrapping_add(window);
+        if after(limit, receiver.limit) {
+            receiver.limit = limit;
+        }
+        if !after(tcp.acknowledgement, receiver.acknowledged) {
+            return;
+        }
+        receiver.acknowledged = tcp.acknowledgement;
+        let holes = receiver.stream.holes();
+        step.update.acknowledged |= receiver.stream.acknowledge(tcp.acknowledgement, step.store);
+        if receiver.stream.holes() > holes {
+            step.anomaly("stream.reassembly_seq_gap");
+        }
+    }
+
+    fn fin(&mut self, step: &mut Step<'_, '_>) {
+        let direction = step.direction;
+        let place = step.tcp.sequence.wrapping_add(length(step.payload));
+        let sender = self.sides.of_mut(direction);
+        sender.stream.finish(place);
+        if !after(sender.next, place) {
+            sender.next = place.wrapping_add(1);
+        }
+        let acknowledges_theirs = self.has_acknowledged_fin(direction);
+        self.state = match (self.state, direction) {
+            (TcpState::Established, Direction::ToServer) => TcpState::CloseWait,
+            (TcpState::Established, Direction::ToClient) => TcpState::FinWait1,
+            (TcpState::CloseWait, Direction::ToClient) => TcpState::LastAck,
+            (TcpState::FinWait1, Direction::ToServer) if acknowledges_theirs => TcpState::TimeWait,
+            (TcpState::FinWait1, Direction::ToServer) => TcpState::Closing,
+            (TcpState::FinWait2, Direction::ToServer) => TcpState::TimeWait,
+            (state, _) => state,
+        };
+    }
+
+    fn acknowledged_fin(&mut self, direction: Direction) {
+        if !self.has_acknowledged_fin(direction) {
+            return;
+        }
+        self.state = match (self.state, direction) {
+            (TcpState::FinWait1, Direction::ToServer) => TcpState::FinWait2,
+            (TcpState::Closing, Direction::ToServer) => TcpState::TimeWait,
+            (TcpState::LastAck, Direction::ToServer) => TcpState::Closed,
+            (TcpState::TimeWait, _) => TcpState::Closed,
+            (state, _) => state,
+        };
+    }
+
+    /// Whether the sender of packets in `direction` has acknowledged the other's FIN.
+    fn has_acknowledged_fin(&self, direction: Direction) -> bool {
+        let other = self.sides.of(direction.reverse());
+        other.stream.fin_seen() && !after(other.next, other.acknowledged)
+    }
+}
+
+impl Side {
+    /// Begins with a SYN.
+    pub(super) fn open(&mut self, opening: Opening) {
+        self.initial = opening.sequence;
+        self.next = opening.sequence.wrapping_add(1);
+        self.acknowledged = self.next;
+        self.limit = self.next;
+        self.window = u32::from(opening.window);
+        self.scale = opening.scale;
+        self.timestamp = opening.timestamp;
+        self.opened = opening.timestamp;
+        self.signed = opening.signed;
+        self.early = 0;
+        self.stream = Stream::new(self.next);
+    }
+
+    /// Begins in the middle.
+    pub(super) fn pick_up(&mut self, sequence: u32) {
+        self.initial = sequence.wrapping_sub(1);
+        self.next = sequence;
+        self.acknowledged = sequence;
+        self.limit = sequence.wrapping_add(MAX_WINDOW);
+        self.stream = Stream::new(sequence);
+    }
+
+    /// The highest number that an acknowledgement of its bytes may have: some may have passed unseen, and a FIN counts one.
+    fn highest_allowed(&self) -> u32 {
+        self.limit.max_of(self.next).wrapping_add(1)
+    }
+}
+
+impl Opening {
+    pub(super) fn of(tcp: &Tcp<'_>) -> Self {
+        Self {
+            sequence: tcp.sequence,
+            window: tcp.window,
+            scale: tcp.options.window_scale.map(|shift| shift.min(MAX_SCALE)),
+            timestamp: tcp.options.timestamps.map(|(value, _)| value),
+            signed: tcp.options.signed,
+        }
+    }
+}
+
+/// A packet on its way through the states.
+pub(super) struct Step<'a, 'p> {
+    pub(super) tcp: &'a Tcp<'p>,
+    pub(super) payload: &'a [u8],
+    pub(super) direction: Direction,
+    pub(super) settings: &'a TcpSettings,
+    pub(super) store: &'a mut Store,
+    pub(super) update: TcpUpdate,
+}
+
+impl Step<'_, '_> {
+    pub(super) fn anomaly(&mut self, name: &'static str) {
+        if self.update.anomalies.len() < MAX_ANOMALIES {
+            self.update.anomalies.push(Anomaly(name));
+        }
+    }
+}
+
+/// Order of sequence numbers, which wrap.
+trait Sequence {
+    fn max_of(self, other: Self) -> Self;
+}
+
+impl Sequence for u32 {
+    fn max_of(self, other: Self) -> Self {
+        if after(other, self) { other } else { self }
+    }
+}
+
+pub(super) fn after(a: u32, b: u32) -> bool {
+    a.wrapping_sub(b).cast_signed() > 0
+}
+
+pub(super) fn in_window(sequence: u32, sender: &Side) -> bool {
+    !after(sender.acknowledged, sequence) && !after(sequence, sender.limit.max_of(sender.next))
+}
+
+/// Where in the payload the urgent byte is: the pointer, which counts with its flag only, points behind it.
+fn urgent_byte(step: &Step<'_, '_>) -> Option<usize> {
+    let points = step.tcp.flags & tcp_flags::URG != 0;
+    usize::from(step.tcp.urgent).checked_sub(1).filter(|at| points && *at < step.payload.len())
+}
+
+/// How far behind the last one an acknowledgement may lie.
+fn receiver_window(receiver: &Side) -> u32 {
+    receiver.limit.wrapping_sub(receiver.acknowledged).clamp(MAX_WINDOW / 1024, MAX_WINDOW)
+}
+
+pub(super) fn length(payload: &[u8]) -> u32 {
+    u32::try_from(payload.len()).unwrap_or(u32::MAX)
+}
+
+const MAX_SCALE: u8 = 14;
+const MIDSTREAM_SCALE: u8 = 14;
+pub(super) const MAX_WINDOW: u32 = 1 << 30;
+const MAX_ANOMALIES: usize = 4;

@@ -1,0 +1,387 @@
+//! Conversations played through a table, packet by packet.
+
+use std::net::IpAddr;
+
+use proptest::prelude::*;
+use tapwire_parsers::link::{Icmp, Ip, Layer4, Packet, Tcp, TcpOptions, Timestamp, Udp};
+use tapwire_parsers::protocol::{Anomaly, Direction};
+
+use super::stream::Chunk;
+use super::*;
+
+const FIN: u8 = 1;
+const SYN: u8 = 2;
+const RST: u8 = 4;
+const ACK: u8 = 16;
+
+/// A table, the time and number of the next packet, and what ended so far.
+struct Play {
+    table: Table<()>,
+    time_s: u64,
+    number: u64,
+    ended: Vec<(u64, EndReason)>,
+}
+
+/// What a packet did.
+#[derive(Debug, Default)]
+struct Seen {
+    direction: Option<Direction>,
+    state: Option<TcpState>,
+    anomalies: Vec<&'static str>,
+    new: bool,
+    established: bool,
+    closed: bool,
+    read: Vec<u8>,
+}
+
+impl Play {
+    fn new(settings: Settings) -> Self {
+        Self::with_memory(settings, 0, 0)
+    }
+
+    fn with_memory(settings: Settings, flows: usize, streams: usize) -> Self {
+        let table = Table::new(settings, Budget::new(flows), Budget::new(streams));
+        Self { table, time_s: 1000, number: 0, ended: Vec::new() }
+    }
+
+    fn packet(&mut self, source: &str, destination: &str, protocol: u8, layer4: Layer4<'_>, payload: &[u8]) -> Seen {
+        self.number += 1;
+        let data = [0; 60];
+        let mut packet = Packet::new(self.number, Timestamp(self.time_s * 1_000_000), 1, &data, 60);
+        packet.ip = Some(Ip {
+            source: source.parse::<IpAddr>().unwrap(),
+            destination: destination.parse::<IpAddr>().unwrap(),
+            protocol,
+            ttl: 64,
+            tos: 0,
+            id: 0,
+            fragment: None,
+            flags: 0,
+            header: &[],
+            payload,
+            checksum_ok: true,
+        });
+        packet.layer4 = layer4;
+        packet.payload = payload;
+        let ended = &mut self.ended;
+        let mut end = |flow: Flow<()>, reason| ended.push((flow.first_packet, reason));
+        let Some(arrival) = self.table.packet(&packet, 0, &mut end) else { return Seen::default() };
+        let mut seen = Seen {
+            direction: Some(arrival.direction),
+            state: arrival.flow.tcp.as_ref().map(|tcp| tcp.state),
+            anomalies: arrival.tcp.anomalies.iter().map(|Anomaly(name)| *name).collect(),
+            new: arrival.new,
+            established: arrival.established,
+            closed: arrival.tcp.closed,
+            read: Vec::new(),
+        };
+        if let Some(stream) = arrival.flow.stream_mut(arrival.direction.reverse()) {
+            stream.raw_off();
+            if let Chunk::Data(data) = stream.parser_next() {
+                seen.read = data.to_vec();
+                let count = data.len();
+                stream.parser_consume(count);
+            }
+        }
+        let place = arrival.place;
+        self.table.settle(place);
+        seen
+    }
+
+    fn tcp(&mut self, to_server: bool, flags: u8, sequence: u32, acknowledgement: u32, payload: &[u8]) -> Seen {
+        self.segment(to_server, flags, sequence, acknowledgement, TcpOptions::default(), payload)
+    }
+
+    fn segment(
+        &mut self,
+        to_server: bool,
+        flags: u8,
+        sequence: u32,
+        ack: u32,
+        options: TcpOptions,
+        payload: &[u8],
+    ) -> Seen {
+        self.tcp_with(to_server, flags, (sequence, ack), options, payload, true)
+    }
+
+    fn tcp_with(
+        &mut self,
+        to_server: bool,
+        flags: u8,
+        (sequence, acknowledgement): (u32, u32),
+        options: TcpOptions,
+        payload: &[u8],
+        checksum_ok: bool,
+    ) -> Seen {
+        let (from, to) = if to_server { (4000, 80) } else { (80, 4000) };
+        let (source, destination) = if to_server { ("10.0.0.1", "10.0.0.2") } else { ("10.0.0.2", "10.0.0.1") };
+        let tcp = Tcp {
+            source_port: from,
+            destination_port: to,
+            sequence,
+            acknowledgement,
+            flags,
+            window: 8000,
+            urgent: 0,
+            header: &[],
+            options,
+            checksum_ok,
+        };
+        self.packet(source, destination, key::TCP, Layer4::Tcp(tcp), payload)
+    }
+
+    fn udp(&mut self, source: &str, from: u16, destination: &str, to: u16) -> Seen {
+        let udp = Udp { source_port: from, destination_port: to, header: &[], checksum_ok: true };
+        self.packet(source, destination, key::UDP, Layer4::Udp(udp), b"x")
+    }
+
+    fn icmp(&mut self, source: &str, destination: &str, kind: u8, payload: &[u8]) -> Seen {
+        let icmp = Icmp { kind, code: 0, id: None, sequence: None, header: &[0; 8], checksum_ok: true };
+        self.packet(source, destination, key::ICMP, Layer4::Icmp(icmp), payload)
+    }
+
+    fn handshake(&mut self, client: u32, server: u32) {
+        assert_eq!(self.tcp(true, SYN, client, 0, b"").state, Some(TcpState::SynSent));
+        assert_eq!(self.tcp(false, SYN | ACK, server, client.wrapping_add(1), b"").state, Some(TcpState::SynRecv));
+        let last = self.tcp(true, ACK, client.wrapping_add(1), server.wrapping_add(1), b"");
+        assert_eq!((last.state, last.established), (Some(TcpState::Established), true));
+    }
+}
+
+#[test]
+fn a_connection_is_followed_from_syn_to_close() {
+    // Both sequence numbers wrap.
+    let (client, server) = (u32::MAX - 2, u32::MAX);
+    let mut play = Play::new(Settings::default());
+    play.handshake(client, server);
+    let request = play.tcp(true, ACK, client.wrapping_add(1), server.wrapping_add(1), b"request");
+    assert_eq!(request.direction, Some(Direction::ToServer));
+    let answer = play.tcp(false, ACK, server.wrapping_add(1), client.wrapping_add(8), b"answer");
+    assert_eq!(answer.read, b"request");
+    let fin = play.tcp(true, FIN | ACK, client.wrapping_add(8), server.wrapping_add(7), b"");
+    assert_eq!((fin.read.as_slice(), fin.state), (b"answer".as_slice(), Some(TcpState::CloseWait)));
+    let fin = play.tcp(false, FIN | ACK, server.wrapping_add(7), client.wrapping_add(9), b"");
+    assert_eq!(fin.state, Some(TcpState::LastAck));
+    let last = play.tcp(true, ACK, client.wrapping_add(9), server.wrapping_add(8), b"");
+    assert_eq!((last.state, last.closed), (Some(TcpState::Closed), true));
+    play.table.shut_down(&mut |flow, reason| {
+        assert_eq!((flow.state(), reason), (FlowState::Closed, EndReason::Shutdown));
+        assert_eq!((flow.packets.to_server, flow.bytes.to_client), (5, 180));
+        let tcp = flow.tcp.as_ref().unwrap();
+        assert_eq!(tcp.flags(Direction::ToServer), FIN | SYN | ACK);
+        assert!(tcp.stream(Direction::ToServer).closed() && tcp.stream(Direction::ToClient).closed());
+        assert!(!tcp.stream(Direction::ToServer).gap_seen());
+    });
+    assert_eq!(play.table.store().used_bytes(), 0);
+}
+
+#[test]
+fn what_the_receiver_would_refuse_changes_nothing() {
+    type Case = (&'static str, bool, u8, u32, u32, &'static [u8], &'static str);
+    let cases: [Case; 7] = [
+        ("beyond the window", true, ACK, 20_000_101, 201, b"evil", "stream.est_packet_out_of_window"),
+        ("acknowledges what was not sent", true, ACK, 101, 90_000, b"evil", "stream.est_invalid_ack"),
+        ("a SYN in the middle", true, SYN, 5000, 0, b"", "stream.est_syn_resend_diff_seq"),
+        ("a SYN from the server", false, SYN, 5000, 0, b"", "stream.est_syn_toclient"),
+        ("a reset within the window", true, RST, 150, 0, b"", "stream.suspected_rst_inject"),
+        ("no ACK flag", true, 8, 101, 0, b"evil", ""),
+        ("a FIN beyond the window", true, FIN | ACK, 20_000_101, 201, b"", "stream.fin_out_of_window"),
+    ];
+    for (name, to_server, flags, sequence, acknowledgement, payload, anomaly) in cases {
+        let mut play = Play::new(Settings::default());
+        play.handshake(100, 200);
+        let seen = play.tcp(to_server, flags, sequence, acknowledgement, payload);
+        assert!(anomaly.is_empty() || seen.anomalies.contains(&anomaly), "{name}: {:?}", seen.anomalies);
+        assert_eq!(seen.state, Some(TcpState::Established), "{name}");
+        play.tcp(true, ACK, 101, 201, b"good");
+        assert_eq!(play.tcp(false, ACK, 201, 105, b"").read, b"good", "{name}");
+    }
+}
+
+#[test]
+fn an_answer_that_the_client_would_drop_for_its_options_changes_nothing() {
+    let mut play = Play::new(Settings::default());
+    let stamped = |value, echo| TcpOptions { timestamps: Some((value, echo)), ..TcpOptions::default() };
+    play.segment(true, SYN, 100, 0, stamped(5000, 0), b"");
+    let reset = play.segment(false, RST | ACK, 0, 101, stamped(100, 100), b"");
+    assert_eq!((reset.state, reset.anomalies), (Some(TcpState::SynSent), vec!["stream.pkt_invalid_timestamp"]));
+    assert_eq!(play.segment(false, SYN | ACK, 200, 101, stamped(9, 5000), b"").state, Some(TcpState::SynRecv));
+    play.segment(true, ACK, 101, 201, stamped(5001, 9), b"");
+    let signed = TcpOptions { signed: true, ..TcpOptions::default() };
+    let reset = play.segment(true, RST | ACK, 101, 201, signed, b"");
+    assert_eq!((reset.state, reset.anomalies), (Some(TcpState::Established), vec!["stream.suspected_rst_inject"]));
+    let old = play.segment(true, ACK, 101, 201, stamped(4000, 9), b"evil");
+    assert_eq!(old.anomalies, ["stream.pkt_invalid_timestamp"]);
+    play.segment(true, ACK, 101, 201, stamped(5002, 9), b"good");
+    assert_eq!(play.segment(false, ACK, 201, 105, stamped(10, 5002), b"").read, b"good");
+}
+
+#[test]
+fn an_exact_reset_closes_and_a_new_syn_begins_another_flow() {
+    let mut play = Play::new(Settings::default());
+    play.handshake(100, 200);
+    let reset = play.tcp(false, RST, 201, 0, b"");
+    assert!(reset.closed);
+    let syn = play.tcp(true, SYN, 9000, 0, b"");
+    assert!(syn.new);
+    assert_eq!(play.ended, [(1, EndReason::TcpReuse)]);
+}
+
+#[test]
+fn a_handshake_in_four_steps_is_complete_with_the_last() {
+    let mut play = Play::new(Settings::default());
+    play.tcp(true, SYN, 1000, 0, b"");
+    play.tcp(false, SYN, 3000, 0, b"");
+    assert_eq!(play.tcp(true, SYN | ACK, 1000, 3001, b"").state, Some(TcpState::SynRecv));
+    assert_eq!(play.tcp(false, ACK, 3001, 1001, b"").state, Some(TcpState::Established));
+    play.tcp(true, ACK, 1001, 3001, b"data");
+    assert_eq!(play.tcp(false, ACK, 3001, 1005, b"").read, b"data");
+}
+
+#[test]
+fn bytes_on_the_syn_count_if_the_server_acknowledges_them() {
+    let mut play = Play::new(Settings::default());
+    play.tcp(true, SYN, 100, 0, b"early");
+    let answer = play.tcp(false, SYN | ACK, 200, 106, b"");
+    assert_eq!((answer.state, answer.read.as_slice()), (Some(TcpState::SynRecv), b"early".as_slice()));
+    assert_eq!(play.tcp(true, ACK, 106, 201, b" bird").state, Some(TcpState::Established));
+    assert_eq!(play.tcp(false, ACK, 201, 111, b"").read, b" bird");
+
+    let mut play = Play::new(Settings::default());
+    play.tcp(true, SYN, 100, 0, b"evil!");
+    let answer = play.tcp(false, SYN | ACK, 200, 101, b"");
+    assert_eq!(answer.anomalies, ["stream.3whs_synack_tfo_data_ignored"]);
+    play.tcp(true, ACK, 101, 201, b"good!");
+    assert_eq!(play.tcp(false, ACK, 201, 106, b"").read, b"good!");
+}
+
+#[test]
+fn of_several_openings_the_acknowledged_one_counts() {
+    let mut play = Play::new(Settings::default());
+    play.tcp(true, SYN, 100, 0, b"");
+    play.tcp(true, SYN, 700, 0, b"");
+    assert_eq!(play.tcp(false, SYN | ACK, 200, 701, b"").state, Some(TcpState::SynRecv));
+    let other = play.tcp(false, SYN | ACK, 300, 701, b"");
+    assert_eq!(other.anomalies, ["stream.3whs_synack_resend_with_diff_seq"]);
+    assert_eq!(play.tcp(true, ACK, 701, 301, b"good").state, Some(TcpState::Established));
+    assert_eq!(play.tcp(false, ACK, 301, 705, b"").read, b"good");
+}
+
+#[test]
+fn without_a_syn_there_is_no_connection_unless_asked_for() {
+    let mut play = Play::new(Settings::default());
+    assert_eq!(play.tcp(true, ACK, 100, 200, b"data").state, None);
+    let mut settings = Settings::default();
+    settings.tcp.midstream = true;
+    let mut play = Play::new(settings);
+    assert_eq!(play.tcp(true, ACK, 100, 200, b"data").state, Some(TcpState::Established));
+    assert_eq!(play.tcp(false, ACK, 200, 104, b"").read, b"data");
+}
+
+#[test]
+fn the_sender_of_the_syn_is_the_client_even_if_the_server_was_seen_first() {
+    let mut play = Play::new(Settings::default());
+    play.tcp(false, ACK, 7, 7, b"");
+    let syn = play.tcp(true, SYN, 100, 0, b"");
+    assert_eq!((syn.direction, syn.new), (Some(Direction::ToServer), false));
+}
+
+#[test]
+fn a_wrong_checksum_keeps_a_packet_from_the_stream() {
+    let mut play = Play::new(Settings::default());
+    play.handshake(100, 200);
+    play.tcp_with(true, ACK, (101, 201), TcpOptions::default(), b"evil", false);
+    play.tcp(true, ACK, 101, 201, b"good");
+    assert_eq!(play.tcp(false, ACK, 201, 105, b"").read, b"good");
+    assert_eq!(play.table.counters().bad_checksums, 1);
+}
+
+#[test]
+fn a_flow_that_was_quiet_for_too_long_ends_and_the_packet_begins_another() {
+    let mut play = Play::new(Settings::default());
+    play.udp("10.0.0.1", 5000, "10.0.0.2", 53);
+    play.time_s += 30;
+    assert!(!play.udp("10.0.0.1", 5000, "10.0.0.2", 53).new);
+    play.time_s += 31;
+    assert!(play.udp("10.0.0.1", 5000, "10.0.0.2", 53).new);
+    let answer = play.udp("10.0.0.2", 53, "10.0.0.1", 5000);
+    assert_eq!((answer.direction, answer.established), (Some(Direction::ToClient), true));
+    play.time_s += 300;
+    assert!(!play.udp("10.0.0.1", 5000, "10.0.0.2", 53).new);
+    assert_eq!(play.ended, [(1, EndReason::Timeout)]);
+}
+
+#[test]
+fn flows_expire_in_the_order_of_their_last_packets() {
+    let mut play = Play::new(Settings::default());
+    for port in [1, 2, 3] {
+        play.udp("10.0.0.1", port, "10.0.0.2", 53);
+        play.time_s += 1;
+    }
+    play.udp("10.0.0.1", 1, "10.0.0.2", 53);
+    play.icmp("10.0.0.1", "10.0.0.2", 8, b"");
+    let mut ended = Vec::new();
+    play.table.expire(Timestamp(1_032_500_000), &mut |flow, _| ended.push(flow.first_packet));
+    assert_eq!(ended, [2, 3]);
+    play.table.expire(Timestamp(2_000_000_000), &mut |flow, _| ended.push(flow.first_packet));
+    assert_eq!(ended, [2, 3, 1, 5]);
+    assert!(play.table.is_empty());
+}
+
+#[test]
+fn an_icmp_error_belongs_to_the_flow_that_caused_it() {
+    let mut play = Play::new(Settings::default());
+    play.udp("10.0.0.1", 5000, "10.0.0.2", 53);
+    let mut inner = vec![0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+    inner.extend([0x13, 0x88, 0, 53]);
+    let error = play.icmp("10.0.0.9", "10.0.0.1", 3, &inner);
+    assert_eq!((error.new, error.direction), (false, Some(Direction::ToClient)));
+    inner[12] = 99;
+    assert_eq!(play.icmp("10.0.0.9", "10.0.0.1", 3, &inner).direction, None);
+    let echo = play.icmp("10.0.0.1", "10.0.0.2", 8, b"");
+    let reply = play.icmp("10.0.0.2", "10.0.0.1", 0, b"");
+    assert_eq!((echo.new, reply.new, reply.direction), (true, false, Some(Direction::ToClient)));
+}
+
+#[test]
+fn when_memory_runs_out_the_flow_that_is_missed_least_goes() {
+    let mut play = Play::with_memory(Settings::default(), 64 * 1024, 0);
+    play.udp("10.0.0.1", 1, "10.0.0.2", 53);
+    play.udp("10.0.0.2", 53, "10.0.0.1", 1);
+    for port in 2..2000 {
+        assert!(play.udp("10.0.0.1", port, "10.0.0.2", 53).new);
+    }
+    assert!(play.ended.iter().all(|(number, reason)| *number != 1 && *reason == EndReason::Forced));
+    assert_eq!(play.ended.first(), Some(&(3, EndReason::Forced)));
+    assert!(play.table.len() < 200);
+    assert_eq!(play.table.counters().evicted_new, play.ended.len() as u64);
+    play.ended.clear();
+    play.time_s += 31;
+    play.udp("10.0.0.1", 2500, "10.0.0.2", 53);
+    assert!(play.ended.iter().all(|(number, reason)| *number != 1 && *reason == EndReason::Timeout));
+    assert_eq!(play.table.len(), 2);
+}
+
+proptest! {
+    #[test]
+    fn random_packets_never_break_anything(
+        steps in proptest::collection::vec(
+            (any::<bool>(), any::<u8>(), prop_oneof![0..400_u32, any::<u32>()], 0..400_u32, 0..64_usize, 0..20_u64),
+            1..200,
+        ),
+        midstream in any::<bool>(),
+        async_oneside in any::<bool>(),
+    ) {
+        let mut settings = Settings::default();
+        (settings.tcp.midstream, settings.tcp.async_oneside) = (midstream, async_oneside);
+        let mut play = Play::with_memory(settings, 1 << 16, 4096);
+        for (to_server, flags, sequence, acknowledgement, length, wait_s) in steps {
+            play.time_s += wait_s;
+            play.tcp(to_server, flags, sequence, acknowledgement, &vec![b'x'; length]);
+            prop_assert!(play.table.store().used_bytes() <= 4096);
+            prop_assert!(play.table.len() <= 1);
+        }
+        play.table.shut_down(&mut |_, _| {});
+        prop_assert_eq!(play.table.store().used_bytes(), 0);
+    }
+}
