@@ -415,7 +415,8 @@ impl HttpParser {
         }
         let digits = text.iter().take_while(|b| hex(**b).is_some()).count();
         let size = text.iter().take(digits).try_fold(0u64, |n, &b| n.checked_mul(16)?.checked_add(u64::from(hex(b)?)));
-        if let (Some(size), 1..) = (size, digits) {
+        let word = text.get(digits).is_some_and(u8::is_ascii_alphanumeric);
+        if let (Some(size), 1.., false) = (size, digits, word) {
             if text.get(digits..).is_some_and(|rest| rest.contains(&b';')) {
                 self.note(direction, "http.request_chunk_extension", "http.response_chunk_extension");
             }
