@@ -1,0 +1,141 @@
+//! Lines and header fields (RFC 9112, sections 2.2 and 5).
+//!
+//! Lines end in CR LF or LF; to client a bare CR ends one as well, because browsers accept it. Folded lines are joined with one
+//! space, repeated fields with `, `, as rules expect them.
+
+use memchr::memchr2;
+
+/// A header field; repeated ones are joined.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) name: Vec<u8>,
+    pub(crate) value: Vec<u8>,
+}
+
+/// What was odd in a block of header lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Oddities {
+    pub(crate) missing_colon: bool,
+    pub(crate) bad_folding: bool,
+    pub(crate) repetition: bool,
+    pub(crate) invalid: bool,
+    pub(crate) too_many: bool,
+    pub(crate) lengths: usize,
+}
+
+/// Header fields kept of one message.
+const FIELDS: usize = 1024;
+
+/// A line at the start of `data`: its length without and with its end. `scanned` is where the search goes on.
+pub(crate) fn line(data: &[u8], scanned: &mut usize, bare_cr: bool, closed: bool) -> Option<(usize, usize)> {
+    loop {
+        let Some(at) = data.get(*scanned..).and_then(|rest| memchr2(b'\r', b'\n', rest)).map(|i| i + *scanned) else {
+            *scanned = data.len();
+            return None;
+        };
+        *scanned = at;
+        if data.get(at) == Some(&b'\n') {
+            return Some((at, at + 1));
+        }
+        let run = data.get(at..).unwrap_or_default().iter().take(16).take_while(|&&b| b == b'\r').count();
+        match data.get(at + run) {
+            Some(b'\n') => return Some((at, at + run + 1)),
+            None if !closed && run < 16 => return None,
+            _ if bare_cr => return Some((at, at + 1)),
+            _ => *scanned = at + run,
+        }
+    }
+}
+
+/// The fields of header lines (each with its end still on it).
+pub(crate) fn fields(raw: &[u8], bare_cr: bool) -> (Vec<Header>, Oddities) {
+    let (mut odd, mut out, mut rest) = (Oddities::default(), Vec::<Header>::new(), raw);
+    let mut joined: Vec<u8> = Vec::new();
+    while !rest.is_empty() {
+        let (length, total) = line(rest, &mut 0, bare_cr, true).unwrap_or((rest.len(), rest.len()));
+        let text = rest.get(..length).unwrap_or_default();
+        rest = rest.get(total..).unwrap_or_default();
+        let folded = matches!(text.first(), Some(b' ' | b'\t' | 0));
+        if folded && !(out.is_empty() && joined.is_empty()) && !hides_framing(text) {
+            joined.push(b' ');
+            joined.extend_from_slice(trim(text));
+            continue;
+        }
+        odd.bad_folding |= folded;
+        add(&mut out, &joined, &mut odd);
+        joined.clear();
+        joined.extend_from_slice(if folded { trim(text) } else { text });
+    }
+    add(&mut out, &joined, &mut odd);
+    (out, odd)
+}
+
+/// The value of a field by its lower-case name.
+pub(crate) fn find<'a>(headers: &'a [Header], name: &[u8]) -> Option<&'a [u8]> {
+    headers.iter().find(|h| same_name(&h.name, name)).map(|h| h.value.as_slice())
+}
+
+/// Whether two names are the same without case, and without the NUL bytes that some servers strip.
+pub(crate) fn same_name(a: &[u8], b: &[u8]) -> bool {
+    a.eq_ignore_ascii_case(b) || (a.contains(&0) && a.iter().filter(|&&c| c != 0).map(u8::to_ascii_lowercase).eq(b.iter().map(u8::to_ascii_lowercase)))
+}
+
+/// Without white space and NUL bytes at both ends.
+pub(crate) fn trim(text: &[u8]) -> &[u8] {
+    let blank = |b: &u8| matches!(b, b' ' | b'\t' | 0 | 0x0b | 0x0c | b'\r' | b'\n');
+    let start = text.iter().position(|b| !blank(b)).unwrap_or(text.len());
+    let end = text.iter().rposition(|b| !blank(b)).map_or(start, |i| i + 1);
+    text.get(start..end).unwrap_or_default()
+}
+
+/// A folded line that some clients take for a field which decides how the body is read.
+fn hides_framing(text: &[u8]) -> bool {
+    let text = trim(text);
+    [&b"transfer-encoding:"[..], b"content-encoding:", b"content-length:"]
+        .iter()
+        .any(|name| text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
+}
+
+fn add(out: &mut Vec<Header>, text: &[u8], odd: &mut Oddities) {
+    if text.is_empty() {
+        return;
+    }
+    if out.len() >= FIELDS {
+        odd.too_many = true;
+        return;
+    }
+    let (name, value) = match text.iter().position(|&b| b == b':') {
+        Some(colon) => {
+            let (name, value) = text.split_at(colon);
+            // A second colon right after the first is skipped, as lenient clients do.
+            (trim(name), trim(value.get(1..).unwrap_or_default()).strip_prefix(b":").map_or(trim(value.get(1..).unwrap_or_default()), trim))
+        }
+        None => {
+            odd.missing_colon = true;
+            (&b""[..], trim(text))
+        }
+    };
+    odd.invalid |= name.iter().any(|b| b.is_ascii_whitespace() || *b == 0);
+    odd.lengths += usize::from(same_name(name, b"content-length"));
+    match out.iter_mut().find(|h| !name.is_empty() && same_name(&h.name, name)) {
+        Some(first) => {
+            odd.repetition = true;
+            first.value.extend_from_slice(b", ");
+            first.value.extend_from_slice(value);
+        }
+        None => out.push(Header { name: name.to_vec(), value: value.to_vec() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folded_and_repeated_fields_are_joined() {
+        let (headers, odd) = fields(b"A: 1\r\n 2\r\nB : x\na: 3\r\nnone\r\n", false);
+        assert_eq!(find(&headers, b"a"), Some(&b"1 2, 3"[..]));
+        assert_eq!(find(&headers, b"b"), Some(&b"x"[..]));
+        assert!(odd.missing_colon && odd.repetition);
+    }
+}
