@@ -56,11 +56,9 @@ pub(super) fn ja4(hello: &Hello, carrier: Carrier) -> String {
     extensions.retain(|&e| e != extension::SERVER_NAME && e != extension::ALPN);
     extensions.sort_unstable();
     let mut details = hex_list(&extensions);
-    let algorithms = without_grease(&hello.signature_algorithms);
-    if !algorithms.is_empty() {
-        details.push('_');
-        details.push_str(&hex_list(&algorithms));
-    }
+    // The separator stays without algorithms: fingerprints in circulation were made so.
+    details.push('_');
+    details.push_str(&hex_list(&without_grease(&hello.signature_algorithms)));
     let extensions_hash = if extensions.is_empty() { "000000000000".into() } else { short_hash(&details) };
     let ciphers_hash = if ciphers.is_empty() { "000000000000".into() } else { short_hash(&hex_list(&ciphers)) };
     let version = version_code(hello.version());
@@ -168,8 +166,9 @@ mod tests {
     }
 
     #[test]
-    fn ja3_joins_numbers_and_keeps_empty_places() {
+    fn ja3_keeps_empty_places_and_ja4_its_separator() {
         let hello = Hello { legacy_version: 769, ciphers: vec![53, 255], extensions: vec![35, 15], ..Hello::default() };
+        assert_eq!(ja4(&hello, Carrier::Tcp), "t10i020200_f2d8273d9564_98f780df59b3");
         let ja3 = ja3(&hello);
         assert_eq!(
             (ja3.string.as_str(), ja3.hash.as_str()),

@@ -74,8 +74,6 @@ pub(super) struct Hello {
     pub(super) groups: Vec<u16>,
     pub(super) point_formats: Vec<u8>,
     pub(super) signature_algorithms: Vec<u16>,
-    /// A ticket that is not empty came with the hello.
-    pub(super) ticket: bool,
 }
 
 impl Hello {
@@ -158,7 +156,6 @@ impl Hello {
                     }
                 }
             }
-            extension::SESSION_TICKET => self.ticket = !body.0.is_empty(),
             extension::SUPPORTED_VERSIONS if from_client => self.versions = body.vector8()?.numbers(),
             extension::SUPPORTED_VERSIONS => self.versions = vec![body.u16()?],
             _ => {}
@@ -197,7 +194,7 @@ mod tests {
         let mut body = vec![3, 3];
         body.extend([7; 32]);
         body.extend([0, 0, 2, 0x13, 1, 1, 0]);
-        body.extend((extensions.len() as u16).to_be_bytes());
+        body.extend(u16::try_from(extensions.len()).unwrap().to_be_bytes());
         body.extend(extensions);
         let mut anomalies = vec![];
         (Hello::client(&body, &mut anomalies).unwrap(), anomalies)

@@ -62,7 +62,7 @@ pub(super) fn recorder(settings: &Settings) -> Recorder {
         let transaction: &dyn protocol::Transaction = transaction;
         let Some(transaction) = transaction.as_any().downcast_ref::<Transaction>() else { return false };
         let has_hello = transaction.seen.client_hello || transaction.seen.server_hello;
-        if purpose == Purpose::Record && (transaction.resumed && !resumed || !has_hello) {
+        if purpose == Purpose::Record && (transaction.is_resumed() && !resumed || !has_hello) {
             return false;
         }
         record.object("tls", |tls| write(transaction, &shown, tls));
@@ -77,7 +77,7 @@ fn write(transaction: &Transaction, shown: &[&str], tls: &mut Object<'_>) {
     let client_hello = transaction.hello.to_server.as_deref();
     let server_hello = transaction.hello.to_client.as_deref();
     write_names(server.and_then(|c| c.leaf.as_ref()), &has, tls);
-    if has("session_resumed") && transaction.resumed {
+    if has("session_resumed") && transaction.is_resumed() {
         tls.boolean("session_resumed", true);
     }
     if let Some(server) = server {
@@ -135,7 +135,7 @@ fn write_names(leaf: Option<&Leaf>, has: &dyn Fn(&str) -> bool, object: &mut Obj
 
 fn write_client(client: &Certificates, has: &dyn Fn(&str) -> bool, object: &mut Object<'_>) {
     let all = has("client");
-    write_names(client.leaf.as_ref(), &|_| all, object);
+    write_names(client.leaf.as_ref(), &|name| all && name != "subjectaltname", object);
     if all {
         object.text("fingerprint", &client.fingerprint);
         if let Some(leaf) = &client.leaf {

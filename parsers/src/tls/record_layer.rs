@@ -359,6 +359,7 @@ fn read_message(transaction: &mut Transaction, direction: Direction, message: Me
         (message::CERTIFICATE, _) => transaction.certificate(direction, body),
         (message::SERVER_KEY_EXCHANGE, Direction::ToClient) => transaction.seen.server_key_exchange = true,
         (message::CLIENT_KEY_EXCHANGE, Direction::ToServer) => transaction.seen.client_key_exchange = true,
+        (message::CERTIFICATE_REQUEST, Direction::ToClient) => transaction.certificate_requested = true,
         (message::SERVER_HELLO_DONE, Direction::ToClient) => transaction.reach(direction, server::HELLO_DONE),
         (message::NEW_SESSION_TICKET, Direction::ToClient) => {}
         (

@@ -118,8 +118,7 @@ fn server_hello(transaction: &mut Transaction, body: &[u8]) -> Option<()> {
     transaction.reach(Direction::ToClient, server::HELLO);
     let mut reader = Reader(body);
     reader.u8()?;
-    transaction.resumed |= reader.u8()? != 0;
-    reader.u8()?;
+    reader.take(2)?;
     transaction.outer_version.to_client = reader.u16()?;
     let (certificate, _, _) = (reader.u16()?, reader.u16()?, reader.u16()?);
     let der = reader.take(certificate.into())?;

@@ -27,6 +27,7 @@ pub(super) mod message {
     pub(in crate::tls) const NEW_SESSION_TICKET: u8 = 4;
     pub(in crate::tls) const CERTIFICATE: u8 = 11;
     pub(in crate::tls) const SERVER_KEY_EXCHANGE: u8 = 12;
+    pub(in crate::tls) const CERTIFICATE_REQUEST: u8 = 13;
     pub(in crate::tls) const SERVER_HELLO_DONE: u8 = 14;
     pub(in crate::tls) const CLIENT_KEY_EXCHANGE: u8 = 16;
 
@@ -43,7 +44,6 @@ pub(super) mod extension {
     pub(in crate::tls) const POINT_FORMATS: u16 = 11;
     pub(in crate::tls) const SIGNATURE_ALGORITHMS: u16 = 13;
     pub(in crate::tls) const ALPN: u16 = 16;
-    pub(in crate::tls) const SESSION_TICKET: u16 = 35;
     pub(in crate::tls) const SUPPORTED_VERSIONS: u16 = 43;
 }
 

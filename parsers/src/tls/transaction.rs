@@ -44,9 +44,10 @@ pub struct Transaction {
     pub(super) ja3: Both<Option<Ja3>>,
     pub(super) ja4: Option<String>,
     pub(super) seen: Seen,
-    pub(super) resumed: bool,
     /// Version of the first SSL 2 hello, or of the first record of a direction where no hello was read.
     pub(super) outer_version: Both<u16>,
+    /// The server asked for a certificate.
+    pub(super) certificate_requested: bool,
     retried: bool,
     progress: Both<u8>,
     anomalies: Vec<Anomaly>,
@@ -86,9 +87,11 @@ impl Transaction {
         self.seen
     }
 
-    /// Whether an earlier handshake was taken up again.
+    /// Whether an earlier handshake was taken up again: up to TLS 1.2, a server that answers without a certificate knows
+    /// the client.
     pub fn is_resumed(&self) -> bool {
-        self.resumed
+        let version = self.version(Direction::ToClient);
+        self.seen.server_hello && self.certificates.to_client.is_none() && version >> 8 == 3 && !is_tls13(version)
     }
 
     /// The server name that the client asked for.
@@ -162,10 +165,6 @@ impl Transaction {
         match Hello::server(body, &mut anomalies) {
             Some(hello) if self.hello.to_client.is_none() || self.retried => {
                 self.retried = hello.random == RETRY_RANDOM;
-                let taken_up = self.hello.to_server.as_ref().is_some_and(|client| {
-                    !hello.session_id.is_empty() && client.session_id == hello.session_id && !is_tls13(hello.version())
-                });
-                self.resumed |= taken_up;
                 if self.ja3.to_client.is_none() {
                     self.ja3.to_client = fingerprints.ja3.then(|| ja3s(&hello));
                 }
@@ -205,12 +204,6 @@ impl Transaction {
                 }
             }
             Direction::ToClient => {
-                // A server that proves itself with neither certificate nor key exchange knows the client from earlier.
-                let by_ticket = self.hello.to_server.as_ref().is_some_and(|hello| hello.ticket)
-                    && self.certificates.to_client.is_none()
-                    && !self.seen.server_key_exchange
-                    && !self.is_tls13();
-                self.resumed |= by_ticket;
                 if !self.is_tls13() {
                     self.reach_handshake_done(direction);
                 }
@@ -229,7 +222,10 @@ impl protocol::Transaction for Transaction {
     }
 
     fn is_recordable(&self) -> bool {
-        Direction::BOTH.into_iter().all(|direction| self.is_handshake_done(direction))
+        // After its hello is done, neither side adds anything unless the client was asked for a certificate.
+        let client_done = self.progress.to_server >= client::HANDSHAKE_DONE
+            || !self.certificate_requested && self.progress.to_client == server::HELLO_DONE;
+        client_done && self.progress.to_client >= server::HELLO_DONE
     }
 
     fn anomalies(&self) -> &[Anomaly] {
