@@ -70,6 +70,8 @@ pub(super) struct Hello {
     /// Types of the extensions in the order in which they came.
     pub(super) extensions: Vec<u16>,
     pub(super) sni: Option<Vec<u8>>,
+    /// A server name extension came.
+    pub(super) named: bool,
     pub(super) alpn: Vec<Vec<u8>>,
     pub(super) groups: Vec<u16>,
     pub(super) point_formats: Vec<u8>,
@@ -164,7 +166,7 @@ impl Hello {
     }
 
     fn read_server_name(&mut self, mut body: Reader<'_>, anomalies: &mut Vec<Anomaly>) -> Option<()> {
-        if self.extensions.iter().filter(|&&kind| kind == extension::SERVER_NAME).count() > 1 {
+        if std::mem::replace(&mut self.named, true) {
             anomalies.push(Anomaly("tls.multiple_sni_extensions"));
             return Some(());
         }

@@ -179,12 +179,10 @@ impl Transaction {
     }
 
     pub(super) fn certificate(&mut self, direction: Direction, body: &[u8]) {
-        let mut anomalies = Vec::new();
-        let certificates = Certificates::read(body, &mut anomalies);
-        anomalies.iter().for_each(|anomaly| self.raise(anomaly.0));
-        let slot = self.certificates.of_mut(direction);
-        if slot.is_none() {
-            *slot = certificates.map(Box::new);
+        if self.certificates.of(direction).is_none() {
+            let mut anomalies = Vec::new();
+            *self.certificates.of_mut(direction) = Certificates::read(body, &mut anomalies).map(Box::new);
+            anomalies.iter().for_each(|anomaly| self.raise(anomaly.0));
         }
         self.reach(
             direction,
