@@ -100,9 +100,17 @@ impl Leaf {
             }
         }
         let validity = certificate.validity();
+        let (subject, issuer) = (distinguished_name(certificate.subject()), distinguished_name(certificate.issuer()));
+        for (name, anomaly) in
+            [(&subject, "tls.certificate_invalid_subject"), (&issuer, "tls.certificate_invalid_issuer")]
+        {
+            if std::str::from_utf8(name).is_err() {
+                anomalies.push(Anomaly(anomaly));
+            }
+        }
         Some(Leaf {
-            subject: distinguished_name(certificate.subject()),
-            issuer: distinguished_name(certificate.issuer()),
+            subject,
+            issuer,
             serial: colons(&HEXUPPER.encode(certificate.raw_serial())),
             not_before: validity.not_before.timestamp(),
             not_after: validity.not_after.timestamp(),
@@ -139,7 +147,7 @@ fn distinguished_name(name: &X509Name<'_>) -> Vec<u8> {
             }
             match oid2abbrev(attribute.attr_type(), oid_registry()) {
                 Ok(short) => text.extend_from_slice(short.as_bytes()),
-                Err(_) => text.extend_from_slice(attribute.attr_type().to_id_string().as_bytes()),
+                Err(_) => text.extend_from_slice(format!("OID({})", attribute.attr_type().to_id_string()).as_bytes()),
             }
             text.push(b'=');
             attribute_text(attribute.attr_value(), &mut text);
@@ -208,6 +216,44 @@ fn anomaly_of(error: &x509_parser::nom::Err<X509Error>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Odd on purpose: a name of two parts, an unknown attribute, text beyond ASCII, names of every kind.
+    const ODD: &str = "\
+        MIIB9DCCAZmgAwIBAgICAOEwCgYIKoZIzj0EAwIwWTELMAkGA1UEBhMCTkwxEzARBgNVBAoMCsOcYmVyIEdtYkgxFDAIBgNVBAMMAWIwCAYDVQ\
+        QLDAFhMQswCQYCUwQMA29kZDESMBAGCSqGSIb3DQEJARYDckB4MB4XDTI2MTEyNDAxMDgyN1oXDTI3MTEyNDAxMDgyN1owWTELMAkGA1UEBhMC\
+        TkwxEzARBgNVBAoMCsOcYmVyIEdtYkgxFDAIBgNVBAMMAWIwCAYDVQQLDAFhMQswCQYCUwQMA29kZDESMBAGCSqGSIb3DQEJARYDckB4MFkwEw\
+        YHKoZIzj0CAQYIKoZIzj0DAQcDQgAEecIHuyfNpNlQ2gtVPTULWvjhKRtX/Mh1BVFUAhFykm2S1/nc9NTtxy4jLvwCJLyqLizRIjRKpr4a0cE5\
+        r70vq6NRME8wLgYDVR0RBCcwJYIBeIcECgAAAYYFdXJuOnmBA3JAeKQOMAwxCjAIBgNVBAMMAXowHQYDVR0OBBYEFMUEqXWaezVhlrtNzhgG4x\
+        dDnESsMAoGCCqGSM49BAMCA0kAMEYCIQDd1BlB5dWB6QjYFwAUs1eckARj9vJWsuHwhaJWX5dORAIhAO5b68RchjzGGzQwfG2AQpG82hSqi4Ny\
+        lxrE0jfLBqha\
+        ";
+
+    #[test]
+    fn an_odd_certificate_is_read_whole() {
+        let der = data_encoding::BASE64.decode(ODD.as_bytes()).unwrap();
+        let mut anomalies = vec![];
+        let certificates = Certificates::single(&der, &mut anomalies);
+        let leaf = certificates.leaf.unwrap();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        assert_eq!(text(&leaf.subject), "C=NL, O=Über GmbH, CN=b + OU=a, OID(2.3.4)=odd, Email=r@x");
+        assert_eq!(leaf.issuer, leaf.subject);
+        assert_eq!(leaf.serial, "00:E1");
+        assert_eq!((leaf.not_before, leaf.not_after), (1_795_482_507, 1_827_018_507));
+        let names: Vec<_> = leaf.alternative_names.iter().map(|name| text(name)).collect();
+        assert_eq!(names, ["x", "[10, 0, 0, 1]", "urn:y", "r@x", "DirectoryName(CN=z)"]);
+        assert_eq!(certificates.fingerprint, "9b:61:83:ed:a0:02:6b:c1:8e:c5:36:77:a5:60:9e:3c:13:54:af:57");
+        assert_eq!(anomalies, []);
+    }
+
+    #[test]
+    fn a_certificate_cut_anywhere_is_an_anomaly_and_keeps_its_fingerprint() {
+        let der = data_encoding::BASE64.decode(ODD.as_bytes()).unwrap();
+        for length in 0..der.len() {
+            let mut anomalies = vec![];
+            let certificates = Certificates::single(&der[..length], &mut anomalies);
+            assert_eq!((certificates.fingerprint.len(), anomalies.len()), (59, 1), "{length}");
+        }
+    }
 
     #[test]
     fn dates_are_right_before_and_after_1970() {

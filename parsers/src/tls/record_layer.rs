@@ -241,6 +241,8 @@ impl Parser for TlsParser {
     fn advance(&mut self, direction: Direction, chunk: &[u8], effects: &mut Effects<'_>) -> Advance {
         effects.work += chunk.len() as u64;
         let (mut data, mut records) = (chunk, 0);
+        // What comes after the transaction was retired belongs to nothing.
+        self.stopped |= self.transactions.find(0).is_none();
         while !data.is_empty() && !self.stopped {
             let record = match self.sides.of(direction).record {
                 Some(record) => record,
@@ -361,18 +363,16 @@ fn read_message(transaction: &mut Transaction, direction: Direction, message: Me
         (message::CLIENT_KEY_EXCHANGE, Direction::ToServer) => transaction.seen.client_key_exchange = true,
         (message::CERTIFICATE_REQUEST, Direction::ToClient) => transaction.certificate_requested = true,
         (message::SERVER_HELLO_DONE, Direction::ToClient) => transaction.reach(direction, server::HELLO_DONE),
-        (message::NEW_SESSION_TICKET, Direction::ToClient) => {}
         (
             message::CLIENT_HELLO | message::SERVER_HELLO | message::SERVER_KEY_EXCHANGE | message::CLIENT_KEY_EXCHANGE,
             _,
         ) => {
             transaction.raise("tls.invalid_handshake_message");
         }
-        (kind, _) => {
+        (kind, _) if message::is_known(kind) => {}
+        _ => {
             transaction.seen.unknown = true;
-            if !message::is_known(kind) {
-                transaction.raise("tls.invalid_handshake_message");
-            }
+            transaction.raise("tls.invalid_handshake_message");
         }
     }
 }

@@ -24,7 +24,6 @@ pub(super) mod content {
 pub(super) mod message {
     pub(in crate::tls) const CLIENT_HELLO: u8 = 1;
     pub(in crate::tls) const SERVER_HELLO: u8 = 2;
-    pub(in crate::tls) const NEW_SESSION_TICKET: u8 = 4;
     pub(in crate::tls) const CERTIFICATE: u8 = 11;
     pub(in crate::tls) const SERVER_KEY_EXCHANGE: u8 = 12;
     pub(in crate::tls) const CERTIFICATE_REQUEST: u8 = 13;

@@ -97,8 +97,12 @@ fn flow12() -> Both<Vec<u8>> {
 }
 
 fn shown(parser: &dyn Parser) -> String {
+    shown_with(parser, &[])
+}
+
+fn shown_with(parser: &dyn Parser, settings: &[(&str, &str)]) -> String {
     let mut out = Vec::new();
-    let recorder = (PROTOCOL.recorder)(&Settings::default());
+    let recorder = (PROTOCOL.recorder)(&Settings(settings.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect()));
     recorder(parser.transactions().get(0).unwrap(), Purpose::Record, &mut Object::new(&mut out));
     String::from_utf8(out).unwrap()
 }
@@ -136,6 +140,50 @@ fn a_flow_of_tls13_is_done_with_the_first_protected_record_of_the_client() {
         Course::Encrypted
     );
     assert_eq!((transaction(&*parser).negotiated_version(), transaction(&*parser).is_resumed()), (0x0304, false));
+}
+
+#[test]
+fn settings_say_what_a_record_shows() {
+    let (flow, mut parser) = (flow12(), open(&[("ja3-fingerprints", "no")]));
+    for direction in Direction::BOTH {
+        feed(&mut *parser, direction, flow.of(direction), 99);
+    }
+    for (settings, expected) in [
+        (&[("extended", "no")][..], r#"{"tls":{}}"#),
+        (&[("custom.0", "version"), ("custom.1", "chain")], r#"{"tls":{"version":"TLS 1.2","chain":["YQ=="]}}"#),
+        (&[("custom.0", "sni"), ("ja3", "on")], r#"{"tls":{"sni":"x"}}"#),
+        (
+            &[("custom.0", "client_handshake"), ("custom.1", "server_handshake")],
+            r#"{"tls":{"client_handshake":{"version":"TLS 1.3","ciphers":[4865],"exts":[0,16,43,21]},"server_handshake":{"version":"TLS 1.2","cipher":4865,"exts":[16]}}}"#,
+        ),
+    ] {
+        assert_eq!(shown_with(&*parser, settings), expected);
+    }
+}
+
+#[test]
+fn a_resumed_flow_is_recorded_unless_the_setting_says_no() {
+    let mut parser = open(&[]);
+    feed(&mut *parser, TO_SERVER, &record(22, &client_hello(0)), 99);
+    feed(&mut *parser, TO_CLIENT, &[record(22, &server_hello(&[])), record(20, &[1])].concat(), 99);
+    assert!(shown(&*parser).starts_with(r#"{"tls":{"session_resumed":true,"sni":"x""#));
+    assert_eq!(shown_with(&*parser, &[("session-resumption", "no")]), "{}");
+}
+
+#[test]
+fn a_hello_without_answer_shows_what_the_client_offers() {
+    let mut parser = open(&[]);
+    feed(&mut *parser, TO_SERVER, &record(22, &client_hello(0)), 99);
+    assert!(shown(&*parser).contains(r#""version":"TLS 1.3""#));
+}
+
+#[test]
+fn bytes_after_the_transaction_was_retired_are_taken() {
+    let (flow, mut parser) = (flow12(), open(&[]));
+    feed(&mut *parser, TO_SERVER, &flow.to_server, 99);
+    parser.transactions_mut().retire(0);
+    feed(&mut *parser, TO_SERVER, &flow.to_server, 99);
+    assert!(parser.transactions().range().is_empty());
 }
 
 #[test]
@@ -253,13 +301,15 @@ proptest! {
     fn noise_never_panics(
         noise in prop::collection::vec(any::<u8>(), 0..600),
         place in 0usize..400,
-        start in 0usize..3,
+        start in 0usize..4,
         piece in 1usize..100,
     ) {
         for direction in Direction::BOTH {
             let mut bytes = flow12().of(direction).clone();
             match start {
                 0 => bytes = noise.clone(),
+                // An SSL 2 hello that may have any lengths.
+                3 => bytes = [&[0x80, 60, if direction == TO_SERVER { 1 } else { 4 }, 0, 2][..], &noise].concat(),
                 1 => drop(bytes.splice(place.min(bytes.len()).., noise.iter().copied())),
                 _ => {
                     for (index, octet) in noise.iter().enumerate().filter(|(_, octet)| **octet < 8) {

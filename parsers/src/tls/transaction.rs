@@ -25,7 +25,7 @@ pub struct Seen {
     pub client_key_exchange: bool,
     /// A server key exchange.
     pub server_key_exchange: bool,
-    /// A handshake message of another or an unknown type.
+    /// A handshake message of an unknown type.
     pub unknown: bool,
 }
 
@@ -59,10 +59,10 @@ impl Transaction {
         self.hello.of(direction).as_ref().map_or(*self.outer_version.of(direction), |hello| hello.version())
     }
 
-    /// The version of the flow: the server's choice, or what the client's hello itself says before there is one.
+    /// The version of the flow: the server's choice, or what the client offers before there is one.
     pub fn negotiated_version(&self) -> u16 {
         match self.version(Direction::ToClient) {
-            0 => self.hello.to_server.as_ref().map_or(self.outer_version.to_server, |hello| hello.legacy_version),
+            0 => self.version(Direction::ToServer),
             version => version,
         }
     }
