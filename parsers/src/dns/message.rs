@@ -151,6 +151,12 @@ impl Message {
             bad_authorities = reader.section(authorities, &mut message.authorities).is_none();
             bad_additionals = !bad_authorities && reader.section(additionals, &mut message.additionals).is_none();
         }
+        // Half a section says less than its absence, which is what records of broken messages have always shown.
+        for (broken, section) in [(bad_authorities, &mut message.authorities), (bad_additionals, &mut message.additionals)] {
+            if broken {
+                section.clear();
+            }
+        }
         let anomalies = &mut message.anomalies;
         for (happened, name) in [
             (header.is_response() && direction == Direction::ToServer, "dns.not_request"),

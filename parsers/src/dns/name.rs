@@ -108,7 +108,7 @@ fn follow(
     loop {
         steps += 1;
         *work += 1;
-        if steps > MAX_STEPS && keep {
+        if steps > MAX_STEPS {
             // A chain of nothing but pointers can only be that long by going in a circle.
             if jumps > MAX_STEPS / 2 {
                 faults.endless = true;
@@ -116,11 +116,9 @@ fn follow(
                 faults.too_many_labels = true;
             }
             keep = false;
-        } else if steps == MAX_STEPS + 1 {
-            faults.too_many_labels = true;
-        }
-        if !keep && after.is_some() {
-            break;
+            if after.is_some() {
+                break;
+            }
         }
         let own = message.get(..limit)?;
         match *own.get(at)? {
@@ -217,6 +215,9 @@ mod tests {
         let (text, faults) = name(&many, 0);
         assert_eq!(text.map(|(_, after)| after), Some(601));
         assert!(faults.too_many_labels);
+        let circle = [&[63u8; 64][..], b"\xc0\x00"].concat();
+        let faults = fault(&circle);
+        assert!(faults.too_long && faults.too_many_labels);
     }
 
     #[test]
