@@ -10,6 +10,8 @@ use crate::protocol::{Anomaly, Direction};
 pub(super) const MAX_ENTRIES: usize = 256;
 /// Options that are kept of a message.
 const MAX_OPTIONS: usize = 64;
+/// Names of a message that are remembered for those that point to them.
+const MAX_KNOWN_NAMES: usize = 16;
 /// Octets of the header.
 pub(super) const HEADER_BYTES: usize = 12;
 
@@ -124,6 +126,7 @@ impl Message {
             data,
             at: HEADER_BYTES,
             texts: Arena::default(),
+            names: Vec::new(),
             options: Vec::new(),
             faults: NameFaults::default(),
             malformed: false,
@@ -145,14 +148,18 @@ impl Message {
             anomalies: Vec::new(),
         };
         let (mut bad_authorities, mut bad_additionals) = (false, false);
-        if reader.queries(queries, &mut message.queries).is_none() || reader.section(answers, &mut message.answers).is_none() {
+        if reader.queries(queries, &mut message.queries).is_none()
+            || reader.section(answers, &mut message.answers).is_none()
+        {
             reader.malformed = true;
         } else {
             bad_authorities = reader.section(authorities, &mut message.authorities).is_none();
             bad_additionals = !bad_authorities && reader.section(additionals, &mut message.additionals).is_none();
         }
         // Half a section says less than its absence, which is what records of broken messages have always shown.
-        for (broken, section) in [(bad_authorities, &mut message.authorities), (bad_additionals, &mut message.additionals)] {
+        for (broken, section) in
+            [(bad_authorities, &mut message.authorities), (bad_additionals, &mut message.additionals)]
+        {
             if broken {
                 section.clear();
             }
@@ -189,6 +196,12 @@ impl Message {
         self.texts.get(text)
     }
 
+    /// Whether it broke before anything but the header could be read.
+    pub(super) fn says_nothing(&self) -> bool {
+        let empty = self.queries.is_empty() && self.sections().iter().all(|section| section.is_empty());
+        empty && self.anomalies.contains(&Anomaly("dns.malformed_data"))
+    }
+
     /// The three sections of records.
     pub(super) fn sections(&self) -> [&[Answer]; 3] {
         [&self.answers, &self.authorities, &self.additionals]
@@ -211,6 +224,8 @@ struct Reader<'a> {
     data: &'a [u8],
     at: usize,
     texts: Arena,
+    /// Names that were read, with their places.
+    names: Vec<(usize, Text)>,
     options: Vec<(u16, Text)>,
     faults: NameFaults,
     malformed: bool,
@@ -253,7 +268,10 @@ impl Reader<'_> {
     }
 
     /// The name of an entry, passed over undecoded when there is no room for it.
-    #[expect(clippy::option_option, reason = "the outer is the end of what can be read, the inner an entry that is not kept")]
+    #[expect(
+        clippy::option_option,
+        reason = "the outer is the end of what can be read, the inner an entry that is not kept"
+    )]
     fn entry_name(&mut self, kept: usize) -> Option<Option<Text>> {
         if kept < MAX_ENTRIES {
             let (name, after) = self.name(self.at, self.data.len())?;
@@ -266,7 +284,18 @@ impl Reader<'_> {
     }
 
     fn name(&mut self, at: usize, end: usize) -> Option<(Text, usize)> {
-        name::read(self.data, at, end, &mut self.texts, &mut self.faults, self.work)
+        // Most names of a message are a pointer to one that was read before.
+        let target = short(self.data, at).filter(|_| at + 2 <= end).and_then(name::pointer);
+        let known = target.and_then(|target| self.names.iter().find(|(place, _)| *place == target));
+        if let Some((_, text)) = known {
+            *self.work += 1;
+            return Some((*text, at + 2));
+        }
+        let (text, after) = name::read(self.data, at, end, &mut self.texts, &mut self.faults, self.work)?;
+        if self.names.len() < MAX_KNOWN_NAMES {
+            self.names.push((target.unwrap_or(at), text));
+        }
+        Some((text, after))
     }
 
     /// Adds the entries of a record with content at `start`; `None` if it is broken, and nothing is added.

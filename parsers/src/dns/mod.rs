@@ -27,7 +27,10 @@ pub static PROTOCOL: Protocol = Protocol {
     patterns: &[],
     ports: &[53],
     probe: parser::probe,
-    states: Both { to_server: &["request_started", "request_complete"], to_client: &["response_started", "response_complete"] },
+    states: Both {
+        to_server: &["request_started", "request_complete"],
+        to_client: &["response_started", "response_complete"],
+    },
     fields: FIELDS,
     anomalies: ANOMALIES,
     event_type: Some("dns"),
@@ -73,5 +76,9 @@ static ANOMALIES: &[AnomalyKind] = &[
     kind("dns.invalid_additionals", "invalid_additionals", "The additional section is broken."),
     kind("dns.invalid_authorities", "invalid_authorities", "The authority section is broken."),
     kind("dns.too_many_records", "too_many_records", "A section has more entries than are kept (256)."),
-    kind("dns.too_many_messages", "too_many_messages", "More messages wait for inspection than are kept; one was passed over."),
+    kind(
+        "dns.too_many_messages",
+        "too_many_messages",
+        "More messages wait for inspection than are kept; one was passed over.",
+    ),
 ];

@@ -156,6 +156,11 @@ fn follow(
     Some((arena.since(begin, truncated), after?))
 }
 
+/// Where two octets point, if they are a pointer.
+pub(super) fn pointer(octets: u16) -> Option<usize> {
+    (octets >= 0xc000).then(|| usize::from(octets & 0x3fff))
+}
+
 /// The position behind the name at `start`, without following pointers.
 pub(super) fn skip(message: &[u8], start: usize, work: &mut u64) -> Option<usize> {
     let mut at = start;

@@ -6,7 +6,9 @@
 
 use crate::dns::message::{HEADER_BYTES, Header, Message, short};
 use crate::dns::name;
-use crate::protocol::{Advance, Anomaly, Both, Direction, Effects, Parser, Probe, TransactionList, Transactions, Transport};
+use crate::protocol::{
+    Advance, Anomaly, Both, Direction, Effects, Parser, Probe, TransactionList, Transactions, Transport,
+};
 
 /// Messages that wait to be inspected: more than a full window can hold in one call.
 const MAX_OPEN: usize = 4096;
@@ -43,6 +45,7 @@ impl DnsParser {
         let id = self.messages.next_id();
         match Message::read(data, direction, id, &mut effects.work) {
             None => effects.anomalies.push(Anomaly("dns.malformed_data")),
+            Some(message) if message.says_nothing() => effects.anomalies.extend(message.anomalies),
             Some(message) => {
                 if self.messages.open(message).is_none() {
                     effects.anomalies.push(Anomaly("dns.too_many_messages"));

@@ -153,7 +153,11 @@ fn write_sections(message: &Message, options: &Options, dns: &mut Object<'_>) {
         dns.array("authorities", |out| write_answers(message, &message.authorities, out));
     }
     // An option record without options only says that its sender knows of them.
-    let mut additionals = message.additionals.iter().filter(|a| !matches!(a.data, Data::Opt { count: 0, .. }) && !is_empty_opt(a)).peekable();
+    let mut additionals = message
+        .additionals
+        .iter()
+        .filter(|a| !matches!(a.data, Data::Opt { count: 0, .. }) && !is_empty_opt(a))
+        .peekable();
     if additionals.peek().is_some() {
         dns.array("additionals", |out| write_answers(message, additionals, out));
     }

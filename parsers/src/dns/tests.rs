@@ -75,7 +75,8 @@ fn messages_become_records() {
 
 #[test]
 fn version_2_records_and_filters_follow_the_settings() {
-    let settings = |pairs: &[(&str, &str)]| Settings(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
+    let settings =
+        |pairs: &[(&str, &str)]| Settings(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
     for (pairs, direction, data, expected) in [
         (
             &[("version", "2")][..],
@@ -97,7 +98,11 @@ fn version_2_records_and_filters_follow_the_settings() {
         let (mut parser, mut files) = (open(Transport::Udp), NoFiles);
         parser.advance(direction, data, &mut Effects::new(&mut files));
         let mut out = Vec::new();
-        let wanted = (PROTOCOL.recorder)(&settings(pairs))(parser.transactions().get(0).unwrap(), Purpose::Record, &mut Object::new(&mut out));
+        let wanted = (PROTOCOL.recorder)(&settings(pairs))(
+            parser.transactions().get(0).unwrap(),
+            Purpose::Record,
+            &mut Object::new(&mut out),
+        );
         assert_eq!(String::from_utf8(out).unwrap(), expected, "{pairs:?}");
         assert_eq!(wanted, expected != "{}");
     }
@@ -153,7 +158,8 @@ fn fields_are_read_in_the_direction_of_the_message() {
             Value::Stream { .. } => unreachable!(),
         };
         assert!((field.read)(transaction.as_any(), direction.reverse(), 0).is_none());
-        let values: Vec<String> = (0..take).map_while(|i| (field.read)(transaction.as_any(), direction, i)).map(text).collect();
+        let values: Vec<String> =
+            (0..take).map_while(|i| (field.read)(transaction.as_any(), direction, i)).map(text).collect();
         values.join(" ")
     };
     for (name, direction, expected) in [
@@ -197,7 +203,9 @@ fn parsing_goes_on_behind_a_gap() {
     let data = framed(&[QUERY; 6]);
     let one = QUERY.len() + 2;
     // Bytes handed over before the gap, bytes that never came, messages that are still seen.
-    for (before, missing, expected) in [(one, one, 5), (one + 10, 5, 5), (one + 10, one, 4), (one + 1, 7, 5), (one, 3, 5), (0, 3 * one, 3)] {
+    for (before, missing, expected) in
+        [(one, one, 5), (one + 10, 5, 5), (one + 10, one, 4), (one + 1, 7, 5), (one, 3, 5), (0, 3 * one, 3)]
+    {
         let (mut parser, mut files) = (open(Transport::Tcp), NoFiles);
         let mut effects = Effects::new(&mut files);
         parser.advance(ToServer, &data[..before], &mut effects);
@@ -213,7 +221,8 @@ fn parsing_goes_on_behind_a_gap() {
 
 #[test]
 fn twice_the_bytes_cost_twice_the_work() {
-    let hostile = framed(&[&[&b"\0\x01\0\0\0\xff\0\0\0\0\0\0"[..], &b"\x01a\xc0\x0c\0\x01\0\x01".repeat(255)].concat()]);
+    let hostile =
+        framed(&[&[&b"\0\x01\0\0\0\xff\0\0\0\0\0\0"[..], &b"\x01a\xc0\x0c\0\x01\0\x01".repeat(255)].concat()]);
     for once in [framed(&[QUERY; 40]), hostile, vec![0; 4000], vec![0xff; 200_000]] {
         for pieces in [vec![], vec![1; once.len() * 2]] {
             let twice = stream(ToServer, &once.repeat(2), &pieces).1;

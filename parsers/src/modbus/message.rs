@@ -205,9 +205,15 @@ impl Message {
             (Data::ReadRequest { quantity, .. }, Data::ReadResponse(data)) => {
                 data.len() == read_bytes(self.access(), *quantity)
             }
-            (Data::ReadWrite { read_quantity, .. }, Data::ReadResponse(data)) => data.len() == 2 * usize::from(*read_quantity),
-            (Data::WriteMultiple { address, quantity, .. }, Data::Write { address: to, data }) => address == to && quantity == data,
-            (Data::Write { .. }, Data::Write { .. }) | (Data::Mask { .. }, Data::Mask { .. }) => self.data == response.data,
+            (Data::ReadWrite { read_quantity, .. }, Data::ReadResponse(data)) => {
+                data.len() == 2 * usize::from(*read_quantity)
+            }
+            (Data::WriteMultiple { address, quantity, .. }, Data::Write { address: to, data }) => {
+                address == to && quantity == data
+            }
+            (Data::Write { .. }, Data::Write { .. }) | (Data::Mask { .. }, Data::Mask { .. }) => {
+                self.data == response.data
+            }
             (Data::Diagnostic { code, data }, Data::Diagnostic { code: repeated, data: back }) => {
                 code == repeated && (*code != 0 || data == back)
             }
@@ -238,7 +244,11 @@ fn request(function: u8, data: &[u8], errors: &mut Errors) -> Result<Data, Short
         }
         15 | 16 => {
             let (address, quantity, count) = (word(0)?, word(2)?, *data.get(4).ok_or(Short)?);
-            let (limit, bytes) = if function == 15 { (1968, usize::from(quantity).div_ceil(8)) } else { (123, 2 * usize::from(quantity)) };
+            let (limit, bytes) = if function == 15 {
+                (1968, usize::from(quantity).div_ceil(8))
+            } else {
+                (123, 2 * usize::from(quantity))
+            };
             expect((1..=limit).contains(&quantity) && bytes == usize::from(count), Errors::DATA_VALUE, errors);
             Data::WriteMultiple { address, quantity, data: counted(data, 5, count, errors)? }
         }

@@ -29,7 +29,10 @@ pub static PROTOCOL: Protocol = Protocol {
     patterns: &[],
     ports: &[502],
     probe: parser::probe,
-    states: Both { to_server: &["request_started", "request_complete"], to_client: &["response_started", "response_complete"] },
+    states: Both {
+        to_server: &["request_started", "request_complete"],
+        to_client: &["response_started", "response_complete"],
+    },
     fields: FIELDS,
     anomalies: ANOMALIES,
     event_type: Some("modbus"),

@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 
 use crate::modbus::message::{HEADER_BYTES, MAX_LENGTH, MIN_LENGTH, Message, short};
 use crate::modbus::transaction::ModbusTransaction;
-use crate::protocol::{Advance, Anomaly, Both, Direction, Effects, Parser, Probe, TransactionList, Transactions, Transport};
+use crate::protocol::{
+    Advance, Anomaly, Both, Direction, Effects, Parser, Probe, TransactionList, Transactions, Transport,
+};
 
 /// Transactions that are kept, answered or not: more than a full window can hold in one call.
 const MAX_OPEN: usize = 8192;

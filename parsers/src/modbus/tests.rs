@@ -50,8 +50,9 @@ fn exchange(request: &[u8], response: &[u8], pieces: &[usize]) -> (Vec<String>, 
 #[test]
 fn an_exchange_becomes_a_record() {
     let head = r#""transaction_id":1,"protocol_id":0,"unit_id":10,"function_raw":1,"function_code":"RdCoils","access_type":"READ | COILS","category":"PUBLIC_ASSIGNED","error_flags":"NONE""#;
-    let expected =
-        format!(r#"{{"modbus":{{"id":1,"request":{{{head},"read":{{"address":2,"quantity":9}}}},"response":{{{head},"read":{{"data":"cd01"}}}}}}}} []"#);
+    let expected = format!(
+        r#"{{"modbus":{{"id":1,"request":{{{head},"read":{{"address":2,"quantity":9}}}},"response":{{{head},"read":{{"data":"cd01"}}}}}}}} []"#
+    );
     assert_eq!(exchange(READ_COILS, COILS, &[]).0, [expected]);
 }
 
@@ -72,9 +73,17 @@ fn every_function_is_read_and_matched() {
         (b"\x10\0\x01\0\x02\x04\0\x0a\x01\x02", b"\x10\0\x01\0\x02", r#""write":{"address":1},"data":"000a0102""#),
         (b"\x11", b"\x11\x02\0\xff", r#""function_code":"ReportServerID""#),
         (b"\x14\x07\x06\0\x04\0\x01\0\x02", b"\x14\x06\x05\x06\x0d\xfe\0\x20", r#""function_code":"RdFileRec""#),
-        (b"\x15\x09\x06\0\x04\0\x07\0\x01\x06\xaf", b"\x15\x09\x06\0\x04\0\x07\0\x01\x06\xaf", r#""function_code":"WrFileRec""#),
+        (
+            b"\x15\x09\x06\0\x04\0\x07\0\x01\x06\xaf",
+            b"\x15\x09\x06\0\x04\0\x07\0\x01\x06\xaf",
+            r#""function_code":"WrFileRec""#,
+        ),
         (b"\x16\0\x04\0\xf2\0\x25", b"\x16\0\x04\0\xf2\0\x25", r#""write":{"address":4},"data":"00f20025""#),
-        (b"\x17\0\x03\0\x01\0\x0e\0\x01\x02\0\xff", b"\x17\x02\0\xfe", r#""read":{"address":3,"quantity":1},"write":{"address":14},"data":"00ff""#),
+        (
+            b"\x17\0\x03\0\x01\0\x0e\0\x01\x02\0\xff",
+            b"\x17\x02\0\xfe",
+            r#""read":{"address":3,"quantity":1},"write":{"address":14},"data":"00ff""#,
+        ),
         (b"\x18\x04\xde", b"\x18\0\x04\0\x01\x01\xb8", r#""function_code":"RdFIFOQueue""#),
         (b"\x2b\x0e\x03\x01", b"\x2b\x0e\x03\x01\0\0\0", r#""mei":{"raw":14,"code":"RdDevId","data":"0301"}"#),
         (b"\x46\x01", b"\x46\x02", r#""category":"USER_DEFINED""#),
@@ -117,7 +126,11 @@ fn pipelined_requests_find_their_responses_in_any_order() {
     let responses: Vec<u8> = [2u8, 0, 3, 1].into_iter().flat_map(|id| message(id, &[3, 2, 0, id])).collect();
     let seen = exchange(&requests, &responses, &[]).0;
     for (id, record) in seen.iter().enumerate() {
-        assert!(record.contains(&format!(r#""id":{}"#, id + 1)) && record.contains(&format!(r#""read":{{"data":"000{id}"}}"#)), "{record}");
+        assert!(
+            record.contains(&format!(r#""id":{}"#, id + 1))
+                && record.contains(&format!(r#""read":{{"data":"000{id}"}}"#)),
+            "{record}"
+        );
         assert!(record.ends_with(" []"));
     }
     assert_eq!(seen.len(), 4);
@@ -131,7 +144,9 @@ fn requests_without_response_are_bounded_and_end_with_the_stream() {
     for _ in 0..5 {
         parser.advance(ToServer, READ_COILS, &mut effects);
     }
-    let complete = |parser: &dyn Parser| parser.transactions().range().filter(|id| parser.transactions().get(*id).unwrap().is_complete()).count();
+    let complete = |parser: &dyn Parser| {
+        parser.transactions().range().filter(|id| parser.transactions().get(*id).unwrap().is_complete()).count()
+    };
     assert_eq!(complete(parser.as_ref()), 2);
     assert_eq!(parser.transactions().get(4).unwrap().anomalies(), [Anomaly("modbus.flooded")]);
     parser.close(ToClient, &mut effects);
@@ -205,7 +220,9 @@ fn parsing_goes_on_behind_a_gap_or_a_length_that_cannot_be() {
     let data = READ_COILS.repeat(6);
     let one = READ_COILS.len();
     // Bytes handed over before the gap, bytes that never came, messages that are still seen.
-    for (before, missing, expected) in [(one, one, 5), (one + 8, 2, 5), (one + 8, one, 4), (one + 3, 5, 5), (0, 3 * one, 3)] {
+    for (before, missing, expected) in
+        [(one, one, 5), (one + 8, 2, 5), (one + 8, one, 4), (one + 3, 5, 5), (0, 3 * one, 3)]
+    {
         let (mut parser, mut files) = (open(), NoFiles);
         let mut effects = Effects::new(&mut files);
         parser.advance(ToServer, &data[..before], &mut effects);
