@@ -1,5 +1,14 @@
 //! The keywords of the rule language: one keyword (or one family that differs only in a name), one file.
 
+mod bit_test;
+mod flow_counts;
+mod icmp;
+mod ip;
+mod packet;
+mod packet_event;
+mod packet_number;
+mod tcp;
+
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
 
@@ -18,7 +27,8 @@ pub struct Keyword {
 }
 
 /// Every keyword, by family.
-pub static KEYWORDS: &[&[Keyword]] = &[];
+pub static KEYWORDS: &[&[Keyword]] =
+    &[packet::KEYWORDS, ip::KEYWORDS, tcp::KEYWORDS, icmp::KEYWORDS, packet_event::KEYWORDS, flow_counts::KEYWORDS];
 
 /// A keyword by its name or one of its aliases.
 pub fn find(name: &str) -> Option<&'static Keyword> {

@@ -2,5 +2,6 @@
 
 pub mod condition;
 pub mod number;
+pub mod numbers;
 pub mod regex;
 pub mod transform;
