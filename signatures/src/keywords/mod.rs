@@ -1,13 +1,18 @@
 //! The keywords of the rule language: one keyword (or one family that differs only in a name), one file.
 
+mod app_layer;
 mod bit_test;
 mod flow_counts;
+mod flowbits;
+mod flowint;
+mod hostbits;
 mod icmp;
 mod ip;
 mod packet;
 mod packet_event;
 mod packet_number;
 mod tcp;
+pub(crate) mod threshold;
 
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
@@ -27,8 +32,19 @@ pub struct Keyword {
 }
 
 /// Every keyword, by family.
-pub static KEYWORDS: &[&[Keyword]] =
-    &[packet::KEYWORDS, ip::KEYWORDS, tcp::KEYWORDS, icmp::KEYWORDS, packet_event::KEYWORDS, flow_counts::KEYWORDS];
+pub static KEYWORDS: &[&[Keyword]] = &[
+    packet::KEYWORDS,
+    ip::KEYWORDS,
+    tcp::KEYWORDS,
+    icmp::KEYWORDS,
+    packet_event::KEYWORDS,
+    flow_counts::KEYWORDS,
+    app_layer::KEYWORDS,
+    flowbits::KEYWORDS,
+    flowint::KEYWORDS,
+    hostbits::KEYWORDS,
+    threshold::KEYWORDS,
+];
 
 /// A keyword by its name or one of its aliases.
 pub fn find(name: &str) -> Option<&'static Keyword> {
