@@ -13,6 +13,7 @@ mod packet_event;
 mod packet_number;
 mod tcp;
 pub(crate) mod threshold;
+mod transform;
 
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
@@ -44,6 +45,7 @@ pub static KEYWORDS: &[&[Keyword]] = &[
     flowint::KEYWORDS,
     hostbits::KEYWORDS,
     threshold::KEYWORDS,
+    transform::KEYWORDS,
 ];
 
 /// A keyword by its name or one of its aliases.
