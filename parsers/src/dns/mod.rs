@@ -1,30 +1,84 @@
-//! Domain Name System (RFC 1035).
+//! Domain Name System (RFC 1035), over datagrams and streams.
+//!
+//! Every message is a transaction of one direction. What a broken message still says is kept and shown, with an anomaly that
+//! names what is wrong; limits cut names and sections, and the next message is read as ever.
 
-use crate::protocol::{Both, Probe, Protocol, Settings, Opener, Recorder, Transport};
+mod message;
+mod name;
+mod parser;
+mod record;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod transaction;
 
-/// The card of dns.
+use crate::dns::message::Message;
+use crate::dns::parser::DnsParser;
+use crate::fields;
+use crate::protocol::{AnomalyKind, Both, Field, Opener, Protocol, Settings, Transport};
+
+/// The card of DNS.
 pub static PROTOCOL: Protocol = Protocol {
     name: "dns",
     aliases: &[],
     doc: "Domain Name System (RFC 1035).",
     on_by_default: true,
-    transports: &[Transport::Tcp],
+    transports: &[Transport::Tcp, Transport::Udp],
     patterns: &[],
-    ports: &[],
-    probe: |_, _, _| Probe::No,
-    states: Both { to_server: &[], to_client: &[] },
-    fields: &[],
-    anomalies: &[],
+    ports: &[53],
+    probe: parser::probe,
+    states: Both {
+        to_server: &["request_started", "request_complete"],
+        to_client: &["response_started", "response_complete"],
+    },
+    fields: FIELDS,
+    anomalies: ANOMALIES,
     event_type: Some("dns"),
     recorded_by_default: true,
     configure,
-    recorder,
+    recorder: record::recorder,
 };
 
 fn configure(_: &Settings) -> Opener {
-    Box::new(|_| unreachable!("not recognised yet"))
+    Box::new(|transport| Box::new(DnsParser::new(transport)))
 }
 
-fn recorder(_: &Settings) -> Recorder {
-    Box::new(|_, _, _| false)
+const READ: Option<u8> = Some(1);
+
+static FIELDS: &[Field] = fields! { Message:
+    "dns.query", "Names that a request asks for.", [READ, None], true, |m, d, i| m.query_name(d, i);
+    "dns.query.name", "Names in the question section of a request or response.", [READ, READ], true, |m, d, i| m.query_name(d, i);
+    "dns.queries.rrname", "Names in the question section of a request or response.", [READ, READ], true, |m, d, i| m.query_name(d, i);
+    "dns.answer.name", "Names of the records in the answer section.", [READ, READ], true, |m, d, i| m.record_name(0, d, i);
+    "dns.answers.rrname", "Names of the records in the answer section.", [READ, READ], true, |m, d, i| m.record_name(0, d, i);
+    "dns.authorities.rrname", "Names of the records in the authority section.", [READ, READ], true, |m, d, i| m.record_name(1, d, i);
+    "dns.additionals.rrname", "Names of the additional records.", [READ, READ], true, |m, d, i| m.record_name(2, d, i);
+    "dns.response.rrname", "Every name in a response: of questions, of records, and in the data of CNAME, MX, NS, PTR and SOA.", [None, READ], true,
+        |m, d, i| m.response_name(d, i);
+    "dns.opcode", "Kind of operation, 0 for a query.", [READ, READ], false, |m, d, _| m.operation(d);
+    "dns.rcode", "Return code, the four bits of the header.", [READ, READ], false, |m, d, _| m.result(d);
+    "dns.rrtype", "Record types: of the questions of a request, of the answers of a response.", [READ, READ], true, |m, d, i| m.record_type(d, i);
+};
+
+const fn kind(name: &'static str, record_name: &'static str, doc: &'static str) -> AnomalyKind {
+    AnomalyKind { name, record_name, doc }
 }
+
+static ANOMALIES: &[AnomalyKind] = &[
+    kind("dns.malformed_data", "malformed_data", "A message ends early, or its names or records are broken."),
+    kind("dns.not_request", "not_request", "A message to the server is marked as a response."),
+    kind("dns.not_response", "not_response", "A message to the client is not marked as a response."),
+    kind("dns.z_flag_set", "z_flag_set", "The reserved bit of the header is set."),
+    kind("dns.invalid_opcode", "invalid_opcode", "The kind of operation is not assigned."),
+    kind("dns.name_too_long", "name_too_long", "A name has more than 1025 characters and was cut."),
+    kind("dns.infinite_loop", "infinite_loop", "The compression pointers of a name go in a circle."),
+    kind("dns.too_many_labels", "too_many_labels", "A name has more than 255 labels and pointers and was cut."),
+    kind("dns.invalid_additionals", "invalid_additionals", "The additional section is broken."),
+    kind("dns.invalid_authorities", "invalid_authorities", "The authority section is broken."),
+    kind("dns.too_many_records", "too_many_records", "A section has more entries than are kept (256)."),
+    kind(
+        "dns.too_many_messages",
+        "too_many_messages",
+        "More messages wait for inspection than are kept; one was passed over.",
+    ),
+];

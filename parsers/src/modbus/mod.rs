@@ -1,30 +1,77 @@
-//! Modbus/TCP.
+//! Modbus/TCP (Modbus application protocol 1.1b3, Modbus messaging on TCP/IP 1.0b).
+//!
+//! A request and its response are one transaction. It tells what is read or written, in which unit and at which addresses, and
+//! the `modbus` rule keyword asks [`ModbusTransaction`] for it.
 
-use crate::protocol::{Both, Probe, Protocol, Settings, Opener, Recorder, Transport};
+mod message;
+mod parser;
+mod record;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod transaction;
 
-/// The card of modbus.
+pub use message::{Data, Message};
+pub use tables::{Access, Category, Errors};
+pub use transaction::ModbusTransaction;
+
+use crate::fields;
+use crate::modbus::parser::ModbusParser;
+use crate::protocol::{AnomalyKind, Both, Field, Opener, Protocol, Settings, Transport};
+
+/// The card of Modbus.
 pub static PROTOCOL: Protocol = Protocol {
     name: "modbus",
     aliases: &[],
-    doc: "Modbus/TCP.",
-    on_by_default: true,
+    doc: "Modbus/TCP (Modbus application protocol 1.1b3).",
+    on_by_default: false,
     transports: &[Transport::Tcp],
     patterns: &[],
-    ports: &[],
-    probe: |_, _, _| Probe::No,
-    states: Both { to_server: &[], to_client: &[] },
-    fields: &[],
-    anomalies: &[],
+    ports: &[502],
+    probe: parser::probe,
+    states: Both {
+        to_server: &["request_started", "request_complete"],
+        to_client: &["response_started", "response_complete"],
+    },
+    fields: FIELDS,
+    anomalies: ANOMALIES,
     event_type: Some("modbus"),
-    recorded_by_default: true,
+    recorded_by_default: false,
     configure,
-    recorder,
+    recorder: record::recorder,
 };
 
-fn configure(_: &Settings) -> Opener {
-    Box::new(|_| unreachable!("not recognised yet"))
+fn configure(settings: &Settings) -> Opener {
+    let waiting = usize::try_from(settings.number("request-flood", parser::DEFAULT_WAITING)).unwrap_or(usize::MAX);
+    Box::new(move |_| Box::new(ModbusParser::new(waiting)))
 }
 
-fn recorder(_: &Settings) -> Recorder {
-    Box::new(|_, _, _| false)
+const READ: Option<u8> = Some(1);
+
+static FIELDS: &[Field] = fields! { ModbusTransaction:
+    "modbus.unit", "Unit identifier.", [READ, READ], false, |tx, d, _| tx.number_of(d, |m| Some(m.unit.into()));
+    "modbus.function", "Function code as sent, with the highest bit set in an exception.", [READ, READ], false,
+        |tx, d, _| tx.number_of(d, |m| Some(m.function.into()));
+    "modbus.subfunction", "Diagnostic subfunction or kind of encapsulated interface.", [READ, READ], false,
+        |tx, d, _| tx.number_of(d, |m| m.subfunction().map(u64::from));
+    "modbus.category", "Category of the function: 1 assigned, 2 unassigned, 4 user defined, 8 reserved.", [READ, READ], false,
+        |tx, d, _| tx.number_of(d, |m| Some(m.category().0.into()));
+    "modbus.access", "Sum of 1 read, 2 write, 4 discretes, 8 coils, 16 input registers, 32 holding registers, 64 single, 128 multiple.",
+        [READ, READ], false, |tx, d, _| tx.number_of(d, |m| Some(m.access().0.into()));
+    "modbus.exception", "Exception code of a response.", [None, READ], false, |tx, d, _| tx.number_of(d, |m| m.exception().map(u64::from));
+};
+
+const fn kind(name: &'static str, record_name: &'static str, doc: &'static str) -> AnomalyKind {
+    AnomalyKind { name, record_name, doc }
 }
+
+static ANOMALIES: &[AnomalyKind] = &[
+    kind("modbus.invalid_protocol_id", "invalid_protocol_id", "The protocol identifier is not 0."),
+    kind("modbus.unsolicited_response", "unsolicited_response", "A response to no request that was seen."),
+    kind("modbus.invalid_length", "invalid_length", "The length is not that of such a message."),
+    kind("modbus.invalid_function_code", "invalid_function_code", "The function code cannot be."),
+    kind("modbus.invalid_value", "invalid_value", "A value is not allowed, or does not fit the others."),
+    kind("modbus.invalid_exception_code", "invalid_exception_code", "The exception code is not known."),
+    kind("modbus.value_mismatch", "value_mismatch", "A response does not fit its request."),
+    kind("modbus.flooded", "flooded", "More requests wait for a response than are kept; the oldest was given up."),
+];
