@@ -2,17 +2,21 @@
 
 mod app_layer;
 mod bit_test;
+mod file;
 mod flow_counts;
 mod flowbits;
 mod flowint;
 mod hostbits;
 mod icmp;
 mod ip;
+mod modbus;
+mod number_field;
 mod packet;
 mod packet_event;
 mod packet_number;
 mod tcp;
 pub(crate) mod threshold;
+mod tls;
 mod transform;
 
 use crate::language::builder::{Argument, Builder};
@@ -46,6 +50,10 @@ pub static KEYWORDS: &[&[Keyword]] = &[
     hostbits::KEYWORDS,
     threshold::KEYWORDS,
     transform::KEYWORDS,
+    file::KEYWORDS,
+    number_field::KEYWORDS,
+    tls::KEYWORDS,
+    modbus::KEYWORDS,
 ];
 
 /// A keyword by its name or one of its aliases.
