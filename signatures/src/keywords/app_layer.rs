@@ -27,8 +27,40 @@ pub(super) static KEYWORDS: &[Keyword] = &[
 
 /// Protocols that rules may name before they are parsed.
 const LATER: &[&str] = &[
-    "bittorrent-dht", "dcerpc", "dhcp", "dnp3", "doh2", "enip", "ftp", "ftp-data", "http2", "ike", "ikev2", "imap", "irc", "jabber", "krb5", "ldap",
-    "llmnr", "mdns", "mqtt", "msn", "nfs", "ntp", "pgsql", "pop3", "quic", "rdp", "rfb", "sip", "smb", "smtp", "snmp", "ssh", "telnet", "tftp",
+    "bittorrent-dht",
+    "dcerpc",
+    "dhcp",
+    "dnp3",
+    "doh2",
+    "enip",
+    "ftp",
+    "ftp-data",
+    "http2",
+    "ike",
+    "ikev2",
+    "imap",
+    "irc",
+    "jabber",
+    "krb5",
+    "ldap",
+    "llmnr",
+    "mdns",
+    "mqtt",
+    "msn",
+    "nfs",
+    "ntp",
+    "pgsql",
+    "pop3",
+    "quic",
+    "rdp",
+    "rfb",
+    "sip",
+    "smb",
+    "smtp",
+    "snmp",
+    "ssh",
+    "telnet",
+    "tftp",
     "websocket",
 ];
 
@@ -55,7 +87,10 @@ fn app_layer_protocol(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Res
     for name in names.split('|').map(|name| name.trim().to_ascii_lowercase()) {
         match protocol_id(&name) {
             Some(_) if name == "http" && mode == Some("exact") => {
-                return Err(argument.fault("`http` with `exact` never matches", "`http` stands for several versions: name one, such as `http1`"));
+                return Err(argument.fault(
+                    "`http` with `exact` never matches",
+                    "`http` stands for several versions: name one, such as `http1`",
+                ));
             }
             Some(id) => {
                 any_parsed = true;
@@ -72,7 +107,11 @@ fn app_layer_protocol(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Res
     if !any_parsed && !negated {
         builder.rule.later.push("app-layer-protocol");
     }
-    builder.rule.app_protocol.push(AppProtocolTest { name: canonical.join("|"), negated, mode: mode.map(str::to_owned) });
+    builder.rule.app_protocol.push(AppProtocolTest {
+        name: canonical.join("|"),
+        negated,
+        mode: mode.map(str::to_owned),
+    });
     Ok(())
 }
 
@@ -80,7 +119,8 @@ fn app_layer_event(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result
     let text = argument.required()?.to_ascii_lowercase();
     let Some((name, event)) = text.split_once('.') else {
         if !GENERIC_EVENTS.contains(&text.as_str()) {
-            return Err(argument.fault(format!("`{text}` is no known event"), "an event of a protocol is written `protocol.event`"));
+            return Err(argument
+                .fault(format!("`{text}` is no known event"), "an event of a protocol is written `protocol.event`"));
         }
         builder.rule.events.push(text);
         return Ok(());

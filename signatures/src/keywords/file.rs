@@ -88,7 +88,12 @@ fn push_content(builder: &mut Builder<'_>, argument: &Argument<'_>, buffer: &'st
         endswith: false,
         fast_pattern: None,
     };
-    let section = Section { buffer: Buffer::File(buffer), direction: None, transforms: Vec::new(), items: vec![Item::Content(content)] };
+    let section = Section {
+        buffer: Buffer::File(buffer),
+        direction: None,
+        transforms: Vec::new(),
+        items: vec![Item::Content(content)],
+    };
     builder.rule.sections.push(section);
     Ok(())
 }
@@ -98,7 +103,10 @@ fn quoted(argument: &Argument<'_>) -> Result<(bool, Vec<u8>), Fault> {
     let hint = "such as `\"text\"` or `!\"text|0a|\"`";
     let text = argument.required()?;
     let (negated, text) = text.strip_prefix('!').map_or((false, text), |text| (true, text.trim_start()));
-    let inner = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).ok_or_else(|| argument.fault("the text is not in quotes", hint))?;
+    let inner = text
+        .strip_prefix('"')
+        .and_then(|t| t.strip_suffix('"'))
+        .ok_or_else(|| argument.fault("the text is not in quotes", hint))?;
     let (mut bytes, mut hex, mut escaped) = (Vec::new(), None::<String>, false);
     for letter in inner.chars() {
         match (letter, hex.as_mut()) {
@@ -134,7 +142,8 @@ struct Extension {
 impl FileCondition for Extension {
     fn holds(&self, file: &FileView<'_>) -> Verdict {
         let start = file.name.len().checked_sub(self.ending.len());
-        let ends = start.and_then(|start| file.name.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case(&self.ending));
+        let ends =
+            start.and_then(|start| file.name.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case(&self.ending));
         if ends != self.negated { Verdict::Yes } else { Verdict::No }
     }
 }
@@ -164,7 +173,10 @@ impl FileCondition for Size {
 fn size(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
     let text = argument.required()?;
     let (direction, text) = match text.split_once(',') {
-        Some((word, rest)) => (Some(direction(word.trim()).ok_or_else(|| argument.fault(format!("`{word}` is no direction"), HINT))?), rest),
+        Some((word, rest)) => (
+            Some(direction(word.trim()).ok_or_else(|| argument.fault(format!("`{word}` is no direction"), HINT))?),
+            rest,
+        ),
         None => (None, text),
     };
     if let Some(direction) = direction {

@@ -116,7 +116,10 @@ fn push(builder: &mut Builder<'_>, argument: &Argument<'_>, sides: Sides, read: 
 
 fn push_sided(builder: &mut Builder<'_>, argument: &Argument<'_>, read: ReadBoth) -> Result<(), Fault> {
     let hint = "a direction and a number, such as `toserver,>100`";
-    let (side, test) = argument.required()?.split_once(',').ok_or_else(|| argument.fault("a direction or a number is missing", hint))?;
+    let (side, test) = argument
+        .required()?
+        .split_once(',')
+        .ok_or_else(|| argument.fault("a direction or a number is missing", hint))?;
     let sides = match side.trim() {
         "toserver" | "to_server" => Sides::ToServer,
         "toclient" | "to_client" => Sides::ToClient,
@@ -146,8 +149,10 @@ fn stream_size(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(),
     if !matches!(*operator, "<" | "<=" | ">" | ">=" | "=" | "!=") {
         return Err(argument.fault(format!("`{operator}` is no operator"), hint));
     }
-    let test = NumberTest::parse_within(&format!("{operator}{size}"), &[], u32::MAX.into()).map_err(|m| argument.fault(m, hint))?;
-    let read: ReadBoth = |flow| Both { to_server: flow.stream_bytes.to_server.into(), to_client: flow.stream_bytes.to_client.into() };
+    let test = NumberTest::parse_within(&format!("{operator}{size}"), &[], u32::MAX.into())
+        .map_err(|m| argument.fault(m, hint))?;
+    let read: ReadBoth =
+        |flow| Both { to_server: flow.stream_bytes.to_server.into(), to_client: flow.stream_bytes.to_client.into() };
     builder.rule.packet.push(Box::new(FlowCount { sides, read, test, tcp_only: true }));
     Ok(())
 }
@@ -166,7 +171,8 @@ impl PacketCondition for Age {
 }
 
 fn age(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
-    let test = NumberTest::parse_within(argument.required()?, &[], u32::MAX.into()).map_err(|m| argument.fault(m, HINT))?;
+    let test =
+        NumberTest::parse_within(argument.required()?, &[], u32::MAX.into()).map_err(|m| argument.fault(m, HINT))?;
     builder.rule.packet.push(Box::new(Age(test)));
     Ok(())
 }

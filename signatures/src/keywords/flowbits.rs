@@ -29,7 +29,8 @@ fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault
         builder.rule.noalert = true;
         return Ok(());
     }
-    let operation = operation(command).ok_or_else(|| argument.fault(format!("`{command}` is nothing to do with a bit"), HINT))?;
+    let operation =
+        operation(command).ok_or_else(|| argument.fault(format!("`{command}` is nothing to do with a bit"), HINT))?;
     let names = names.ok_or_else(|| argument.fault("a name is missing", HINT))?;
     let mut bits = Vec::new();
     for name in names.split('|') {

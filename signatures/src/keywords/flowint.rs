@@ -30,7 +30,8 @@ fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault
         ("notset" | "isnotset", None) => IntOperation::IsNotSet,
         (_, None) => return Err(argument.fault(format!("`{operator}` needs a value"), HINT)),
         (_, Some(text)) => {
-            let make = operation(operator).ok_or_else(|| argument.fault(format!("`{operator}` is nothing to do with a number"), HINT))?;
+            let make = operation(operator)
+                .ok_or_else(|| argument.fault(format!("`{operator}` is nothing to do with a number"), HINT))?;
             make(value_of(builder, argument, text)?)
         }
     };
@@ -55,7 +56,10 @@ fn operation(operator: &str) -> Option<fn(IntValue) -> IntOperation> {
 
 fn value_of(builder: &mut Builder<'_>, argument: &Argument<'_>, text: &str) -> Result<IntValue, Fault> {
     if text.starts_with(|c: char| c.is_ascii_digit()) {
-        return text.parse().map(IntValue::Value).map_err(|_| argument.fault(format!("`{text}` is not a number of 32 bits"), HINT));
+        return text
+            .parse()
+            .map(IntValue::Value)
+            .map_err(|_| argument.fault(format!("`{text}` is not a number of 32 bits"), HINT));
     }
     intern(builder, argument, text).map(IntValue::Variable)
 }

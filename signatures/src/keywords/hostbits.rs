@@ -46,12 +46,19 @@ fn xbits(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault
                     "ip_dst" => BitTrack::Destination,
                     "ip_pair" => BitTrack::Pair,
                     "tx" => BitTrack::Transaction,
-                    _ => return Err(argument.fault(format!("`{value}` cannot be tracked"), "ip_src, ip_dst, ip_pair or tx")),
+                    _ => {
+                        return Err(
+                            argument.fault(format!("`{value}` cannot be tracked"), "ip_src, ip_dst, ip_pair or tx")
+                        );
+                    }
                 });
             }
             "expire" if expire_s.is_none() => {
                 let seconds = value.parse().ok().filter(|&s: &u32| s > 0);
-                expire_s = Some(seconds.ok_or_else(|| argument.fault(format!("`{value}` is no number of seconds"), "at least 1"))?);
+                expire_s = Some(
+                    seconds
+                        .ok_or_else(|| argument.fault(format!("`{value}` is no number of seconds"), "at least 1"))?,
+                );
             }
             _ => return Err(argument.fault(format!("`{part}` is unknown here or stands twice"), hint)),
         }
@@ -80,8 +87,17 @@ fn hostbits(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fa
     push(builder, argument, word, name, track, HOSTBITS_EXPIRE_S)
 }
 
-fn push(builder: &mut Builder<'_>, argument: &Argument<'_>, word: &str, name: &str, track: BitTrack, expire_s: u32) -> Result<(), Fault> {
-    let operation = operation(word).ok_or_else(|| argument.fault(format!("`{word}` is nothing to do with a bit"), "set, unset, toggle, isset or isnotset"))?;
+fn push(
+    builder: &mut Builder<'_>,
+    argument: &Argument<'_>,
+    word: &str,
+    name: &str,
+    track: BitTrack,
+    expire_s: u32,
+) -> Result<(), Fault> {
+    let operation = operation(word).ok_or_else(|| {
+        argument.fault(format!("`{word}` is nothing to do with a bit"), "set, unset, toggle, isset or isnotset")
+    })?;
     let bit = builder.names.hostbits.intern(checked_name(name, argument)?);
     let bit = bit.ok_or_else(|| argument.fault("too many names of bits", ""))?;
     builder.rule.hostbits.push(HostBits { operation, bit, track, expire_s });

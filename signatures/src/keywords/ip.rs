@@ -160,7 +160,12 @@ fn options(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fau
     let kind = match OPTIONS.iter().find(|o| o.0 == name) {
         Some(option) => Some(option.1),
         None if name == "any" => None,
-        None => return Err(argument.fault(format!("`{name}` is no IP option"), "one of any, eol, nop, rr, ts, sec, esec, lsrr, ssrr, satid, cipso, rtralt, qs")),
+        None => {
+            return Err(argument.fault(
+                format!("`{name}` is no IP option"),
+                "one of any, eol, nop, rr, ts, sec, esec, lsrr, ssrr, satid, cipso, rtralt, qs",
+            ));
+        }
     };
     builder.rule.packet.push(Box::new(HasOption(kind)));
     Ok(())
@@ -177,7 +182,8 @@ impl PacketCondition for FragmentBits {
 
 fn fragment_bits(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
     let letters = [('M', 1), ('D', 2), ('R', 4)];
-    let test = BitTest::parse(argument.required()?, &letters).map_err(|m| argument.fault(m, "letters of M, D and R, such as `!M`"))?;
+    let test = BitTest::parse(argument.required()?, &letters)
+        .map_err(|m| argument.fault(m, "letters of M, D and R, such as `!M`"))?;
     builder.rule.packet.push(Box::new(FragmentBits(test)));
     Ok(())
 }

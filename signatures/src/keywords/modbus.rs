@@ -64,7 +64,8 @@ impl Modbus {
         let function = match &self.function {
             None => true,
             Some(Function::Code(code, subfunction)) => {
-                message.function_code() == *code && subfunction.is_none_or(|wanted| message.subfunction() == Some(wanted))
+                message.function_code() == *code
+                    && subfunction.is_none_or(|wanted| message.subfunction() == Some(wanted))
             }
             Some(Function::Category { categories, negated }) => message.category().intersects(*categories) != *negated,
         };
@@ -84,7 +85,8 @@ impl Modbus {
             None => low <= high,
             Some(value) => {
                 let mut addresses = (low..=high).take(ADDRESS_LIMIT).filter_map(|address| u32::try_from(address).ok());
-                addresses.any(|address| message.written_value(address).is_some_and(|written| value.holds(written.into())))
+                addresses
+                    .any(|address| message.written_value(address).is_some_and(|written| value.holds(written.into())))
             }
         }
     }
@@ -92,19 +94,30 @@ impl Modbus {
     fn read(text: &str) -> Result<Self, String> {
         let mut condition = Self::default();
         for part in text.split(',').map(str::trim) {
-            let (key, value) = part.split_once(char::is_whitespace).map_or((part, ""), |(key, value)| (key, value.trim()));
+            let (key, value) =
+                part.split_once(char::is_whitespace).map_or((part, ""), |(key, value)| (key, value.trim()));
             match key {
                 "unit" if condition.unit.is_none() => condition.unit = Some(NumberTest::parse_within(value, &[], 255)?),
-                "function" if condition.function.is_none() && condition.access.is_none() => condition.function = Some(function(value)?),
+                "function" if condition.function.is_none() && condition.access.is_none() => {
+                    condition.function = Some(function(value)?)
+                }
                 "subfunction" => match &mut condition.function {
-                    Some(Function::Code(_, subfunction @ None)) => *subfunction = Some(value.parse().map_err(|_| format!("`{value}` is no subfunction"))?),
+                    Some(Function::Code(_, subfunction @ None)) => {
+                        *subfunction = Some(value.parse().map_err(|_| format!("`{value}` is no subfunction"))?)
+                    }
                     _ => return Err("`subfunction` follows the number of a function".into()),
                 },
-                "access" if condition.access.is_none() && condition.function.is_none() => condition.access = Some(access(value)?),
+                "access" if condition.access.is_none() && condition.function.is_none() => {
+                    condition.access = Some(access(value)?)
+                }
                 "address" if condition.address.is_none() && condition.access.is_some() => {
                     condition.address = Some(NumberTest::parse_within(value, &[], 65_536)?);
                 }
-                "value" if condition.value.is_none() && condition.address.is_some() && condition.access.is_some_and(|a| a.contains(Access::WRITE)) => {
+                "value"
+                    if condition.value.is_none()
+                        && condition.address.is_some()
+                        && condition.access.is_some_and(|a| a.contains(Access::WRITE)) =>
+                {
                     condition.value = Some(NumberTest::parse_within(value, &[], 65_535)?);
                 }
                 _ => return Err(format!("`{part}` cannot stand here")),
@@ -162,7 +175,17 @@ mod tests {
         for text in KEYWORDS.iter().flat_map(|k| k.examples).map(|example| example.trim_start_matches("modbus:")) {
             assert!(Modbus::read(text).is_ok(), "{text}");
         }
-        for text in ["", "unit 256", "function", "function 300", "subfunction 4", "access write input", "access read, value 1", "address 5", "unit 1, unit 2"] {
+        for text in [
+            "",
+            "unit 256",
+            "function",
+            "function 300",
+            "subfunction 4",
+            "access write input",
+            "access read, value 1",
+            "address 5",
+            "unit 1, unit 2",
+        ] {
             assert!(Modbus::read(text).is_err(), "{text}");
         }
     }

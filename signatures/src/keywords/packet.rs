@@ -55,7 +55,11 @@ pub(super) static KEYWORDS: &[Keyword] = &[
     }),
 ];
 
-const fn checksum(name: &'static str, doc: &'static str, parse: fn(&mut Builder<'_>, &Argument<'_>) -> Result<(), Fault>) -> Keyword {
+const fn checksum(
+    name: &'static str,
+    doc: &'static str,
+    parse: fn(&mut Builder<'_>, &Argument<'_>) -> Result<(), Fault>,
+) -> Keyword {
     Keyword { name, aliases: &[], doc, examples: &[], parse }
 }
 

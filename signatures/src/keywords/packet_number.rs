@@ -26,7 +26,13 @@ pub(super) fn push(builder: &mut Builder<'_>, argument: &Argument<'_>, max: u64,
 }
 
 /// As [`push`], with names for numbers.
-pub(super) fn push_with(builder: &mut Builder<'_>, argument: &Argument<'_>, names: NumberNames<'_>, max: u64, read: Read) -> Result<(), Fault> {
+pub(super) fn push_with(
+    builder: &mut Builder<'_>,
+    argument: &Argument<'_>,
+    names: NumberNames<'_>,
+    max: u64,
+    read: Read,
+) -> Result<(), Fault> {
     let test = number(argument, names, max)?;
     builder.rule.packet.push(Box::new(PacketNumber { read, test }));
     Ok(())

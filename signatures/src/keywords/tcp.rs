@@ -53,18 +53,8 @@ pub(super) static KEYWORDS: &[Keyword] = &[
     },
 ];
 
-const FLAGS: &[(char, u8)] = &[
-    ('F', 1),
-    ('S', 2),
-    ('R', 4),
-    ('P', 8),
-    ('A', 16),
-    ('U', 32),
-    ('E', 64),
-    ('2', 64),
-    ('C', 128),
-    ('1', 128),
-];
+const FLAGS: &[(char, u8)] =
+    &[('F', 1), ('S', 2), ('R', 4), ('P', 8), ('A', 16), ('U', 32), ('E', 64), ('2', 64), ('C', 128), ('1', 128)];
 
 #[derive(Debug)]
 struct Flags(BitTest);
@@ -76,7 +66,8 @@ impl PacketCondition for Flags {
 }
 
 fn flags(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
-    let test = BitTest::parse(argument.required()?, FLAGS).map_err(|m| argument.fault(m, "letters of FSRPAUEC, such as `S,12`"))?;
+    let test = BitTest::parse(argument.required()?, FLAGS)
+        .map_err(|m| argument.fault(m, "letters of FSRPAUEC, such as `S,12`"))?;
     builder.rule.packet.push(Box::new(Flags(test)));
     Ok(())
 }

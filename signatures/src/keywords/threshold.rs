@@ -11,7 +11,10 @@ pub(super) static KEYWORDS: &[Keyword] = &[
         name: "threshold",
         aliases: &[],
         doc: "Alerts on the first `count` matches in `seconds` (limit), on every `count`th (threshold), on the `count`th once (both), or in a flow at `count` and multiples that grow by `multiplier` (backoff).",
-        examples: &["threshold:type limit, track by_src, count 1, seconds 60", "threshold:type backoff, track by_flow, count 1, multiplier 10"],
+        examples: &[
+            "threshold:type limit, track by_src, count 1, seconds 60",
+            "threshold:type backoff, track by_flow, count 1, multiplier 10",
+        ],
         parse: threshold,
     },
     Keyword {
@@ -36,7 +39,8 @@ fn threshold(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), F
         return Err(argument.fault("a second threshold", "a rule has one `threshold` or one `detection_filter`"));
     }
     let threshold = ThresholdParts::read(argument.required()?).and_then(|parts| parts.threshold());
-    rule.threshold = Some(threshold.map_err(|m| argument.fault(m, "such as `type limit, track by_src, count 1, seconds 60`"))?);
+    rule.threshold =
+        Some(threshold.map_err(|m| argument.fault(m, "such as `type limit, track by_src, count 1, seconds 60`"))?);
     Ok(())
 }
 
@@ -88,7 +92,9 @@ impl ThresholdParts {
     pub(crate) fn threshold(&self) -> Result<Threshold, String> {
         let kind = self.kind.ok_or("the type is missing")?;
         let backoff = kind == ThresholdKind::Backoff;
-        if backoff != (self.track == Some(Track::Flow) && self.multiplier.is_some()) && (backoff || self.multiplier.is_some()) {
+        if backoff != (self.track == Some(Track::Flow) && self.multiplier.is_some())
+            && (backoff || self.multiplier.is_some())
+        {
             return Err("`multiplier` goes with `type backoff, track by_flow`".into());
         }
         if backoff && self.seconds.is_some() {
@@ -189,7 +195,9 @@ fn tag(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> 
         "bytes" => TagUnit::Bytes,
         _ => return Err(argument.fault(format!("`{unit}` is no unit"), "packets, seconds or bytes")),
     };
-    let count = count.map_or(Some(TAG_PACKETS), positive).ok_or_else(|| argument.fault("the number is not one above 0", hint))?;
+    let count = count
+        .map_or(Some(TAG_PACKETS), positive)
+        .ok_or_else(|| argument.fault("the number is not one above 0", hint))?;
     // One is kept where there are several: that of a host, which sees more than the flow.
     let wider = builder.rule.tag.is_none_or(|tag| tag.host.is_none() && host.is_some());
     if wider {

@@ -121,7 +121,9 @@ impl TransactionCondition for TlsCondition {
                 version != 0 && !none_of.contains(&version) && (any_of.is_empty() || any_of.contains(&version))
             }
             Test::State(states) => states.iter().any(|(state, negated)| state.is_seen(tls) != *negated),
-            Test::ChainLength(test) => tls.certificates(direction).is_some() && test.holds(tls.chain_length(direction) as u64),
+            Test::ChainLength(test) => {
+                tls.certificates(direction).is_some() && test.holds(tls.chain_length(direction) as u64)
+            }
             Test::NotBefore(test) => tls.validity(direction).is_some_and(|(start, _)| test.holds(date(start))),
             Test::NotAfter(test) => tls.validity(direction).is_some_and(|(_, end)| test.holds(date(end))),
         }
@@ -164,7 +166,11 @@ fn version(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fau
             "1.1" => 0x0302,
             "1.2" => 0x0303,
             "1.3" => 0x0304,
-            _ => return Err(argument.fault(format!("`{name}` is no version"), "sslv2, sslv3, tls1.0, tls1.1, tls1.2 or tls1.3")),
+            _ => {
+                return Err(
+                    argument.fault(format!("`{name}` is no version"), "sslv2, sslv3, tls1.0, tls1.1, tls1.2 or tls1.3")
+                );
+            }
         });
     }
     push(builder, HELLO, Test::Version { any_of, none_of })
@@ -180,7 +186,12 @@ fn state(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault
             "client_keyx" => State::ClientKeyExchange,
             "server_keyx" => State::ServerKeyExchange,
             "unknown" => State::Unknown,
-            _ => return Err(argument.fault(format!("`{name}` is no state"), "client_hello, server_hello, client_keyx, server_keyx or unknown")),
+            _ => {
+                return Err(argument.fault(
+                    format!("`{name}` is no state"),
+                    "client_hello, server_hello, client_keyx, server_keyx or unknown",
+                ));
+            }
         };
         states.push((state, negated));
     }
@@ -204,7 +215,11 @@ fn dates(argument: &Argument<'_>) -> Result<NumberTest, Fault> {
     let at = |text: &str| date(text.trim()).ok_or_else(|| argument.fault(format!("`{text}` is no date"), hint));
     if let Some((start, end)) = text.split_once("<>") {
         let (start, end) = (at(start)?, at(end)?);
-        return if start < end { Ok(NumberTest::Between(start, end)) } else { Err(argument.fault("the range is empty", hint)) };
+        return if start < end {
+            Ok(NumberTest::Between(start, end))
+        } else {
+            Err(argument.fault("the range is empty", hint))
+        };
     }
     match (text.strip_prefix('<'), text.strip_prefix('>')) {
         (Some(end), _) => Ok(NumberTest::Less(at(end)?)),

@@ -8,20 +8,30 @@ use crate::verify::transform::{Base64, Base64Mode, PcreCapture, Subslice, Transf
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[
-    plain("dotprefix", "Puts a dot in front, so that `.example.com` finds whole labels.", |b, a| push_plain(b, a, Transform::DotPrefix)),
+    plain("dotprefix", "Puts a dot in front, so that `.example.com` finds whole labels.", |b, a| {
+        push_plain(b, a, Transform::DotPrefix)
+    }),
     plain("domain", "Leaves the registrable domain of a host name.", |b, a| push_plain(b, a, Transform::Domain)),
     plain("tld", "Leaves the public suffix of a host name.", |b, a| push_plain(b, a, Transform::Tld)),
     plain("url_decode", "Decodes `+` and `%41`.", |b, a| push_plain(b, a, Transform::UrlDecode)),
     plain("strip_whitespace", "Removes white space.", |b, a| push_plain(b, a, Transform::StripWhitespace)),
-    plain("compress_whitespace", "Leaves one of each run of white space.", |b, a| push_plain(b, a, Transform::CompressWhitespace)),
+    plain("compress_whitespace", "Leaves one of each run of white space.", |b, a| {
+        push_plain(b, a, Transform::CompressWhitespace)
+    }),
     plain("to_lowercase", "Makes ASCII letters small.", |b, a| push_plain(b, a, Transform::ToLowercase)),
     plain("to_uppercase", "Makes ASCII letters capital.", |b, a| push_plain(b, a, Transform::ToUppercase)),
     plain("header_lowercase", "Makes the names of headers small.", |b, a| push_plain(b, a, Transform::HeaderLowercase)),
-    plain("strip_pseudo_headers", "Removes HTTP/2 pseudo headers.", |b, a| push_plain(b, a, Transform::StripPseudoHeaders)),
+    plain("strip_pseudo_headers", "Removes HTTP/2 pseudo headers.", |b, a| {
+        push_plain(b, a, Transform::StripPseudoHeaders)
+    }),
     plain("to_md5", "Takes the MD5 digest.", |b, a| push_plain(b, a, Transform::ToMd5)),
     plain("to_sha1", "Takes the SHA-1 digest.", |b, a| push_plain(b, a, Transform::ToSha1)),
     plain("to_sha256", "Takes the SHA-256 digest.", |b, a| push_plain(b, a, Transform::ToSha256)),
-    plain("xor", "Exclusive or with a hex key (`\"0d0a\"`), or with bytes of the buffer (`extract count offset`), from an offset on.", xor),
+    plain(
+        "xor",
+        "Exclusive or with a hex key (`\"0d0a\"`), or with bytes of the buffer (`extract count offset`), from an offset on.",
+        xor,
+    ),
     plain("from_base64", "Decodes base64 (`offset`, `bytes`, `mode` rfc4648, rfc2045 or strict).", from_base64),
     plain("gunzip", "Inflates gzip, at most `max-size` bytes.", |b, a| inflate(b, a, Transform::Gunzip)),
     plain("zlib_deflate", "Inflates zlib, at most `max-size` bytes.", |b, a| inflate(b, a, Transform::ZlibDeflate)),
@@ -34,7 +44,11 @@ pub(super) static KEYWORDS: &[Keyword] = &[
     }),
 ];
 
-const fn plain(name: &'static str, doc: &'static str, parse: fn(&mut Builder<'_>, &Argument<'_>) -> Result<(), Fault>) -> Keyword {
+const fn plain(
+    name: &'static str,
+    doc: &'static str,
+    parse: fn(&mut Builder<'_>, &Argument<'_>) -> Result<(), Fault>,
+) -> Keyword {
     Keyword { name, aliases: &[], doc, examples: &[], parse }
 }
 
@@ -44,7 +58,12 @@ const DEFAULT_MAX_SIZE: u32 = 1 << 20;
 /// A transform after a condition begins anew with the buffer, for the conditions that follow it.
 fn push(builder: &mut Builder<'_>, transform: Transform) {
     if !builder.section().items.is_empty() {
-        let section = Section { buffer: builder.buffer, direction: builder.section().direction, transforms: Vec::new(), items: Vec::new() };
+        let section = Section {
+            buffer: builder.buffer,
+            direction: builder.section().direction,
+            transforms: Vec::new(),
+            items: Vec::new(),
+        };
         builder.rule.sections.push(section);
     }
     builder.section().transforms.push(transform);
@@ -57,7 +76,8 @@ fn push_plain(builder: &mut Builder<'_>, argument: &Argument<'_>, transform: Tra
 }
 
 fn xor(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
-    let xor = read_xor(argument.required()?).map_err(|m| argument.fault(m, "such as `\"0d0a\"`, `offset 4,\"0d0a\"` or `extract 1 0`"))?;
+    let xor = read_xor(argument.required()?)
+        .map_err(|m| argument.fault(m, "such as `\"0d0a\"`, `offset 4,\"0d0a\"` or `extract 1 0`"))?;
     push(builder, Transform::Xor(xor));
     Ok(())
 }
@@ -77,7 +97,10 @@ fn read_xor(text: &str) -> Result<Xor, String> {
             };
         } else {
             let hex = part.trim_matches('"').to_ascii_lowercase();
-            let bytes = data_encoding::HEXLOWER.decode(hex.as_bytes()).ok().filter(|bytes| !bytes.is_empty() && bytes.len() <= 255);
+            let bytes = data_encoding::HEXLOWER
+                .decode(hex.as_bytes())
+                .ok()
+                .filter(|bytes| !bytes.is_empty() && bytes.len() <= 255);
             key = Some(XorKey::Given(bytes.ok_or("the key is no hex of 1 to 255 bytes")?));
         }
     }
@@ -95,7 +118,11 @@ fn from_base64(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(),
             ("mode", _, "rfc4648") => base64.mode = Base64Mode::Rfc4648,
             ("mode", _, "rfc2045") => base64.mode = Base64Mode::Rfc2045,
             ("mode", _, "strict") => base64.mode = Base64Mode::Strict,
-            _ => return Err(argument.fault(format!("`{part}` is unknown here"), "such as `offset 6, bytes 20, mode rfc2045`")),
+            _ => {
+                return Err(
+                    argument.fault(format!("`{part}` is unknown here"), "such as `offset 6, bytes 20, mode rfc2045`")
+                );
+            }
         }
     }
     push(builder, Transform::FromBase64(base64));
@@ -106,8 +133,14 @@ fn inflate(builder: &mut Builder<'_>, argument: &Argument<'_>, make: fn(u32) -> 
     let limit = match argument.text {
         None => DEFAULT_MAX_SIZE,
         Some(text) => {
-            let limit = text.strip_prefix("max-size").and_then(|value| value.trim().parse().ok()).filter(|l| (1..=DEFAULT_MAX_SIZE).contains(l));
-            limit.ok_or_else(|| argument.fault(format!("`{text}` is no limit"), format!("`max-size` with 1 to {DEFAULT_MAX_SIZE} bytes")))?
+            let limit = text
+                .strip_prefix("max-size")
+                .and_then(|value| value.trim().parse().ok())
+                .filter(|l| (1..=DEFAULT_MAX_SIZE).contains(l));
+            limit.ok_or_else(|| {
+                argument
+                    .fault(format!("`{text}` is no limit"), format!("`max-size` with 1 to {DEFAULT_MAX_SIZE} bytes"))
+            })?
         }
     };
     push(builder, make(limit));
@@ -115,7 +148,8 @@ fn inflate(builder: &mut Builder<'_>, argument: &Argument<'_>, make: fn(u32) -> 
 }
 
 fn subslice(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
-    let fault = || argument.fault("an offset, a length and `truncate` are no such", "such as `0, 13` or `-6, -2, truncate`");
+    let fault =
+        || argument.fault("an offset, a length and `truncate` are no such", "such as `0, 13` or `-6, -2, truncate`");
     let mut parts: Vec<&str> = argument.required()?.split(',').map(str::trim).collect();
     let truncate = parts.last() == Some(&"truncate");
     if truncate {
@@ -134,7 +168,8 @@ fn subslice(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fa
 fn pcrexform(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
     let text = argument.required()?;
     let pattern = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
-    let capture = PcreCapture::new(pattern).map_err(|m| argument.fault(m, "an expression with a group, such as `\"id=([0-9]+)\"`"))?;
+    let capture = PcreCapture::new(pattern)
+        .map_err(|m| argument.fault(m, "an expression with a group, such as `\"id=([0-9]+)\"`"))?;
     push(builder, Transform::PcreCapture(capture));
     Ok(())
 }

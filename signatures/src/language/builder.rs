@@ -26,7 +26,9 @@ impl<'a> Argument<'a> {
     /// Fails where there is an argument to a keyword that takes none.
     pub fn none(&self) -> Result<(), Fault> {
         match self.text {
-            Some(_) => Err(self.fault(format!("`{}` takes no value", self.keyword), "remove the colon and what follows")),
+            Some(_) => {
+                Err(self.fault(format!("`{}` takes no value", self.keyword), "remove the colon and what follows"))
+            }
             None => Ok(()),
         }
     }

@@ -752,4 +752,3 @@ pub struct RuleSet {
     /// Names of xbits and hostbits by index.
     pub hostbits: Vec<String>,
 }
-

@@ -153,6 +153,11 @@ mod tests {
             assert!(bits.len() <= 100);
         }
         assert_eq!(bits.evicted(), 9_900);
-        assert!(bits.allows(&keyword(BitOperation::IsSet, BitTrack::Source), IpAddr::V4(9_999.into()), B, Timestamp(1)));
+        assert!(bits.allows(
+            &keyword(BitOperation::IsSet, BitTrack::Source),
+            IpAddr::V4(9_999.into()),
+            B,
+            Timestamp(1)
+        ));
     }
 }

@@ -108,7 +108,14 @@ impl Thresholds {
 
     /// Counts a match for a `rate_filter` and decides whether its new action is in force: from the match after `count` on,
     /// for `timeout_s` seconds.
-    pub fn rate_exceeded(&mut self, (gid, sid): (u32, u32), threshold: &Threshold, timeout_s: u32, subject: &Subject, now: Timestamp) -> bool {
+    pub fn rate_exceeded(
+        &mut self,
+        (gid, sid): (u32, u32),
+        threshold: &Threshold,
+        timeout_s: u32,
+        subject: &Subject,
+        now: Timestamp,
+    ) -> bool {
         let Some(by) = by(threshold.track, subject) else { return false };
         let entry = self.entry(Key { gid, sid, purpose: Purpose::Rate, by }, threshold, now);
         if let Some(until) = entry.active_until {
@@ -149,7 +156,8 @@ impl Thresholds {
             self.order.push_back(key);
         }
         let entry = self.entries.entry(key).or_insert_with(|| Entry::new(threshold, now));
-        let over = threshold.kind != ThresholdKind::Backoff && now.since(entry.anchor) > u64::from(threshold.seconds) * 1_000_000;
+        let over = threshold.kind != ThresholdKind::Backoff
+            && now.since(entry.anchor) > u64::from(threshold.seconds) * 1_000_000;
         if over && entry.active_until.is_none() {
             entry.restart(threshold, now);
         }
@@ -245,7 +253,10 @@ mod tests {
     fn alerts(threshold: &Threshold, seconds: impl IntoIterator<Item = u64>) -> Vec<u64> {
         let mut table = Thresholds::new(10);
         let matches = seconds.into_iter().zip(1..);
-        matches.filter(|&(s, _)| table.decide((1, 5), threshold, &subject(1, 9), Timestamp(s * 1_000_000))).map(|(_, number)| number).collect()
+        matches
+            .filter(|&(s, _)| table.decide((1, 5), threshold, &subject(1, 9), Timestamp(s * 1_000_000)))
+            .map(|(_, number)| number)
+            .collect()
     }
 
     #[test]
@@ -274,7 +285,8 @@ mod tests {
     fn different_ports_are_counted_where_asked_for() {
         let mut table = Thresholds::new(10);
         let filter = Threshold { unique_on: Some(UniquePort::Source), ..threshold(ThresholdKind::Filter, 2) };
-        let answers: Vec<bool> = [1, 1, 2, 2, 3, 4].map(|port| table.decide((1, 1), &filter, &subject(1, port), Timestamp(0))).to_vec();
+        let answers: Vec<bool> =
+            [1, 1, 2, 2, 3, 4].map(|port| table.decide((1, 1), &filter, &subject(1, port), Timestamp(0))).to_vec();
         assert_eq!(answers, [false, false, false, false, true, true]);
     }
 

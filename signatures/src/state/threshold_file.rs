@@ -162,7 +162,9 @@ impl<'a> Values<'a> {
         });
         let pairs = parts.map(|part| {
             let part = part.trim();
-            part.split_once(char::is_whitespace).map(|(key, value)| (key, value.trim())).ok_or_else(|| format!("`{part}` has no value"))
+            part.split_once(char::is_whitespace)
+                .map(|(key, value)| (key, value.trim()))
+                .ok_or_else(|| format!("`{part}` has no value"))
         });
         pairs.collect::<Result<_, _>>().map(Self)
     }
@@ -204,14 +206,19 @@ mod tests {
              suppress gen_id 1, sig_id 7, track by_either, ip [10.0.0.0/8, 1.1.1.1]\n",
         );
         assert!(file.faults.is_empty(), "{:?}", file.faults);
-        let threshold = |kind, track, count, seconds| Threshold { kind, track, count, seconds, multiplier: 1, unique_on: None };
+        let threshold =
+            |kind, track, count, seconds| Threshold { kind, track, count, seconds, multiplier: 1, unique_on: None };
         let addresses = Addresses { v4: vec![(10, 20)], v6: vec![] };
         let expected = [
             (Rules { gid: 1, sid: 1_000_001 }, Entry::Threshold(threshold(ThresholdKind::Limit, Track::Rule, 3, 1000))),
             (Rules { gid: 0, sid: 0 }, Entry::Threshold(threshold(ThresholdKind::Both, Track::Source, 1, 60))),
             (
                 Rules { gid: 1, sid: 5 },
-                Entry::RateFilter { threshold: threshold(ThresholdKind::Filter, Track::Destination, 2, 3), action: Action::Drop, timeout_s: 30 },
+                Entry::RateFilter {
+                    threshold: threshold(ThresholdKind::Filter, Track::Destination, 2, 3),
+                    action: Action::Drop,
+                    timeout_s: 30,
+                },
             ),
             (Rules { gid: 1, sid: 7 }, Entry::Suppress(None)),
             (Rules { gid: 1, sid: 7 }, Entry::Suppress(Some(Suppression { side: Side::Either, addresses }))),
@@ -222,7 +229,9 @@ mod tests {
 
     #[test]
     fn a_fault_names_its_line_and_skips_no_other() {
-        let file = read("this is not correct\nsuppress gen_id 1, sig_id 7\nsuppress gen_id 1, sig_id 8, track by_src, ip x\nrate_filter gen_id 1");
+        let file = read(
+            "this is not correct\nsuppress gen_id 1, sig_id 7\nsuppress gen_id 1, sig_id 8, track by_src, ip x\nrate_filter gen_id 1",
+        );
         assert_eq!(file.faults.iter().map(|f| f.0).collect::<Vec<_>>(), [1, 3, 4]);
         assert_eq!(file.entries.len(), 1);
     }

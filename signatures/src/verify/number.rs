@@ -137,7 +137,9 @@ impl NumberTest {
 
     fn parse_positive(text: &str, names: NumberNames<'_>) -> Result<Self, String> {
         if let Some(rest) = text.strip_prefix('&') {
-            let (mask, value) = rest.split_once('=').ok_or_else(|| format!("`{text}` needs a value after its mask, such as `&0x0f=0x01`"))?;
+            let (mask, value) = rest
+                .split_once('=')
+                .ok_or_else(|| format!("`{text}` needs a value after its mask, such as `&0x0f=0x01`"))?;
             let (mask, unequal) = mask.strip_suffix('!').map_or((mask, false), |mask| (mask, true));
             let (mask, value) = (number(mask, names)?, number(value, names)?);
             let test = Self::Bits { mask, value };
@@ -189,7 +191,12 @@ impl NumberTest {
 
     fn largest(&self) -> u64 {
         match *self {
-            Self::Equal(n) | Self::NotEqual(n) | Self::Less(n) | Self::LessOrEqual(n) | Self::Greater(n) | Self::GreaterOrEqual(n) => n,
+            Self::Equal(n)
+            | Self::NotEqual(n)
+            | Self::Less(n)
+            | Self::LessOrEqual(n)
+            | Self::Greater(n)
+            | Self::GreaterOrEqual(n) => n,
             Self::Between(_, high) | Self::NotBetween(_, high) => high,
             Self::Bits { mask, value } | Self::NotBits { mask, value } => mask.max(value),
         }
@@ -269,7 +276,27 @@ mod tests {
 
     #[test]
     fn what_cannot_be_right_is_refused() {
-        for text in ["", "x", "<", "5-", "-5", "5<>", "1<>2", "5<>1", "0x", "0x+1", "+5", "<0", "&5", "5 6", "1--5", "==5", "9q", "<>5", "99999999999999999999"] {
+        for text in [
+            "",
+            "x",
+            "<",
+            "5-",
+            "-5",
+            "5<>",
+            "1<>2",
+            "5<>1",
+            "0x",
+            "0x+1",
+            "+5",
+            "<0",
+            "&5",
+            "5 6",
+            "1--5",
+            "==5",
+            "9q",
+            "<>5",
+            "99999999999999999999",
+        ] {
             assert!(NumberTest::parse(text).is_err(), "{text}");
         }
         assert!(NumberTest::parse_within("256", &[], 255).is_err());
@@ -317,9 +344,13 @@ mod tests {
 
     #[test]
     fn bounds_hold_all_numbers_for_which_it_holds() {
-        for (text, bounds, exact) in
-            [("5", (5, 5), Some(5)), ("<5", (0, 4), None), (">5", (6, u64::MAX), None), ("3<>5", (4, 4), Some(4)), ("!5", (0, u64::MAX), None)]
-        {
+        for (text, bounds, exact) in [
+            ("5", (5, 5), Some(5)),
+            ("<5", (0, 4), None),
+            (">5", (6, u64::MAX), None),
+            ("3<>5", (4, 4), Some(4)),
+            ("!5", (0, u64::MAX), None),
+        ] {
             let test = NumberTest::parse(text).unwrap();
             assert_eq!((test.bounds(), test.exact()), (bounds, exact), "{text}");
         }

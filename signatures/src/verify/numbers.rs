@@ -66,7 +66,11 @@ impl NumbersTest {
 
 impl Members {
     fn parse(text: &str) -> Result<Self, String> {
-        let fault = || format!("`{text}` says no members of a list: use any, all, all1, or_absent, nb with a number, or a position");
+        let fault = || {
+            format!(
+                "`{text}` says no members of a list: use any, all, all1, or_absent, nb with a number, or a position"
+            )
+        };
         if let Some(wanted) = text.strip_prefix("nb") {
             return NumberTest::parse(wanted).map(Self::Number);
         }
@@ -109,7 +113,11 @@ mod tests {
             ("!2,nb 3", &[1, 3, 2], false),
         ];
         for (text, list, holds) in table {
-            assert_eq!(NumbersTest::parse(text, &[], u64::MAX).unwrap().holds(list.iter().copied()), *holds, "{text} {list:?}");
+            assert_eq!(
+                NumbersTest::parse(text, &[], u64::MAX).unwrap().holds(list.iter().copied()),
+                *holds,
+                "{text} {list:?}"
+            );
         }
         for text in ["1,", "1,some", "1,nb", "x,all"] {
             assert!(NumbersTest::parse(text, &[], u64::MAX).is_err(), "{text}");

@@ -29,7 +29,9 @@ impl Xor {
     pub(super) fn apply(&self, input: &[u8], output: &mut Vec<u8>) {
         let key = match &self.key {
             XorKey::Given(key) => key.as_slice(),
-            XorKey::Extracted { bytes, offset } => input.get(*offset..).and_then(|rest| rest.get(..*bytes)).unwrap_or(&[]),
+            XorKey::Extracted { bytes, offset } => {
+                input.get(*offset..).and_then(|rest| rest.get(..*bytes)).unwrap_or(&[])
+            }
         };
         output.extend_from_slice(input);
         let changed = output.get_mut(self.offset..).unwrap_or_default();
@@ -217,7 +219,11 @@ mod tests {
             (5, Some(99), true, "7.64.1"),
             (5, Some(99), false, "curl/7.64.1"),
         ] {
-            assert_eq!(Subslice { offset, bytes, truncate }.of(b"curl/7.64.1"), expected.as_bytes(), "{offset} {bytes:?}");
+            assert_eq!(
+                Subslice { offset, bytes, truncate }.of(b"curl/7.64.1"),
+                expected.as_bytes(),
+                "{offset} {bytes:?}"
+            );
         }
     }
 }

@@ -62,8 +62,12 @@ impl Transform {
                 output.push(b'.');
                 output.extend_from_slice(input);
             }
-            Self::Domain => output.extend_from_slice(psl::domain(input).as_ref().map_or(input, |domain| domain.as_bytes())),
-            Self::Tld => output.extend_from_slice(psl::suffix(input).as_ref().map_or(input, |suffix| suffix.as_bytes())),
+            Self::Domain => {
+                output.extend_from_slice(psl::domain(input).as_ref().map_or(input, |domain| domain.as_bytes()))
+            }
+            Self::Tld => {
+                output.extend_from_slice(psl::suffix(input).as_ref().map_or(input, |suffix| suffix.as_bytes()))
+            }
             Self::UrlDecode => text::url_decode(input, output),
             Self::Xor(xor) => xor.apply(input, output),
             Self::FromBase64(base64) => base64.apply(input, output),
