@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tapwire_parsers::protocol::{Anomaly, Both, Course, Direction, Effects, Opener, Parser, ProtocolId, Transaction, Transport};
 use tapwire_parsers::{protocol, protocol_id};
 use tapwire_signatures::plan::Plan;
-use tapwire_signatures::state::FlowState;
+use tapwire_signatures::state::flow::FlowState;
 use tapwire_signatures::verify::condition::{FileView, PacketView};
 use tapwire_signatures::verify::{Match, Matcher, TransactionState, TransactionView};
 

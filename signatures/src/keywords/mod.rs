@@ -1,5 +1,35 @@
 //! The keywords of the rule language: one keyword (or one family that differs only in a name), one file.
 
+mod app_layer;
+mod bit_test;
+mod buffers;
+mod bytes;
+mod content;
+mod file;
+mod flow;
+mod flow_counts;
+mod flowbits;
+mod flowint;
+mod hostbits;
+mod icmp;
+mod ip;
+mod later;
+mod meta;
+mod modbus;
+mod number_field;
+mod packet;
+mod packet_event;
+mod packet_number;
+mod pcre;
+mod sizes;
+mod tcp;
+pub(crate) mod threshold;
+mod tls;
+mod transform;
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
 
@@ -18,9 +48,39 @@ pub struct Keyword {
 }
 
 /// Every keyword, by family.
-pub static KEYWORDS: &[&[Keyword]] = &[];
+pub static KEYWORDS: &[&[Keyword]] = &[
+    meta::KEYWORDS,
+    flow::KEYWORDS,
+    content::KEYWORDS,
+    buffers::KEYWORDS,
+    bytes::KEYWORDS,
+    sizes::KEYWORDS,
+    pcre::KEYWORDS,
+    packet::KEYWORDS,
+    ip::KEYWORDS,
+    tcp::KEYWORDS,
+    icmp::KEYWORDS,
+    packet_event::KEYWORDS,
+    flow_counts::KEYWORDS,
+    app_layer::KEYWORDS,
+    flowbits::KEYWORDS,
+    flowint::KEYWORDS,
+    hostbits::KEYWORDS,
+    threshold::KEYWORDS,
+    transform::KEYWORDS,
+    file::KEYWORDS,
+    number_field::KEYWORDS,
+    tls::KEYWORDS,
+    modbus::KEYWORDS,
+    later::KEYWORDS,
+];
 
 /// A keyword by its name or one of its aliases.
 pub fn find(name: &str) -> Option<&'static Keyword> {
-    KEYWORDS.iter().flat_map(|family| family.iter()).find(|k| k.name == name || k.aliases.contains(&name))
+    static INDEX: LazyLock<HashMap<&'static str, &'static Keyword>> = LazyLock::new(|| {
+        let names = |k: &'static Keyword| std::iter::once(k.name).chain(k.aliases.iter().copied()).map(move |n| (n, k));
+        // A keyword that is active goes before one of the same name that is not.
+        KEYWORDS.iter().rev().flat_map(|family| family.iter()).flat_map(names).collect()
+    });
+    INDEX.get(name).copied()
 }

@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use tapwire_parsers::REGISTRY;
+
 use super::fault::Fault;
-use super::rule::{Buffer, Item, Rule, Section};
+use super::load::Environment;
+use super::rule::{Buffer, Content, Item, Operand, Rule, Section};
 
 /// The argument of a keyword.
 #[derive(Clone, Debug)]
@@ -69,6 +72,9 @@ pub struct SharedNames {
     pub hostbits: Names,
 }
 
+/// Variables that one rule may extract.
+const VARIABLE_LIMIT: usize = 64;
+
 /// A rule while it is read.
 pub struct Builder<'a> {
     /// The rule so far.
@@ -79,22 +85,195 @@ pub struct Builder<'a> {
     pub variables: Vec<String>,
     /// Where the next content goes: set by sticky buffers.
     pub buffer: Buffer,
+    /// What rules are read with.
+    pub environment: &'a Environment,
+    /// Why the rule is left out without being wrong (`requires`).
+    pub skipped: Option<String>,
+    /// Where the sticky buffer that is open was named, for faults about it.
+    pub buffer_span: Range<usize>,
+    /// Index of the open section; `None` right after a sticky buffer.
+    current: Option<usize>,
+    /// Section and item of the last content, which modifiers change.
+    last: Option<(usize, usize)>,
+    /// Items after `base64_data` go into it.
+    in_base64: bool,
 }
 
-#[expect(clippy::indexing_slicing, reason = "a section was pushed in the line before")]
-impl Builder<'_> {
+#[expect(clippy::indexing_slicing, reason = "sections are only pushed while an index to them is held")]
+impl<'a> Builder<'a> {
+    /// A rule of which only the header is known.
+    pub fn new(rule: Rule, names: &'a mut SharedNames, environment: &'a Environment) -> Self {
+        Self {
+            rule,
+            names,
+            variables: Vec::new(),
+            buffer: Buffer::Payload,
+            environment,
+            skipped: None,
+            buffer_span: 0..0,
+            current: None,
+            last: None,
+            in_base64: false,
+        }
+    }
+
+    /// Makes a buffer the one that the next items look at.
+    pub fn enter(&mut self, buffer: Buffer, span: Range<usize>) {
+        self.buffer = buffer;
+        self.buffer_span = span;
+        self.current = None;
+        self.in_base64 = false;
+    }
+
+    /// Whether a sticky buffer was named and nothing has looked at it.
+    pub fn is_idle(&self) -> bool {
+        self.current.is_none() && self.buffer != Buffer::Payload
+    }
+
     /// The section that items go to now; opened where it does not exist.
     pub fn section(&mut self) -> &mut Section {
-        let buffer = self.buffer;
-        if self.rule.sections.last().is_none_or(|s| s.buffer != buffer) {
+        let index = match self.current {
+            Some(index) => index,
+            None => self.open(self.buffer),
+        };
+        self.current = Some(index);
+        &mut self.rule.sections[index]
+    }
+
+    /// The section that a transform belongs to: one without items.
+    pub fn section_to_transform(&mut self) -> &mut Section {
+        let fresh = self.current.and_then(|i| self.rule.sections.get(i)).is_some_and(|s| s.items.is_empty());
+        if !fresh {
+            let buffer = self.buffer;
             self.rule.sections.push(Section { buffer, direction: None, transforms: Vec::new(), items: Vec::new() });
+            self.current = Some(self.rule.sections.len() - 1);
         }
-        let last = self.rule.sections.len() - 1;
-        &mut self.rule.sections[last]
+        self.section()
+    }
+
+    /// A section for a buffer: the one there is, unless each section may stand for another instance.
+    fn open(&mut self, buffer: Buffer) -> usize {
+        let known = self.rule.sections.iter().position(|s| s.buffer == buffer && s.transforms.is_empty());
+        match known.filter(|_| !is_multi(buffer)) {
+            Some(index) => index,
+            None => {
+                self.rule.sections.push(Section { buffer, direction: None, transforms: Vec::new(), items: Vec::new() });
+                self.rule.sections.len() - 1
+            }
+        }
     }
 
     /// Adds an item to the section that is open.
     pub fn push(&mut self, item: Item) {
-        self.section().items.push(item);
+        let starts_base64 = matches!(item, Item::Base64Data(_));
+        let is_content = matches!(item, Item::Content(_));
+        self.section();
+        let index = self.current.unwrap_or_default();
+        let items = &mut self.rule.sections[index].items;
+        match items.last_mut() {
+            Some(Item::Base64Data(inner)) if self.in_base64 => inner.push(item),
+            _ => {
+                items.push(item);
+                if is_content {
+                    self.last = Some((index, items.len() - 1));
+                }
+            }
+        }
+        self.in_base64 |= starts_base64;
+    }
+
+    /// The last content, for its modifiers.
+    pub fn content(&mut self, argument: &Argument<'_>) -> Result<&mut Content, Fault> {
+        let missing = argument.fault(format!("`{}` has no content before it", argument.keyword), "put it after a content");
+        let place = if self.in_base64 { self.current.map(|section| (section, usize::MAX)) } else { self.last };
+        let Some((section, item)) = place else { return Err(missing) };
+        let items = &mut self.rule.sections[section].items;
+        let item = if item == usize::MAX { items.last_mut() } else { items.get_mut(item) };
+        match item {
+            Some(Item::Content(content)) => Ok(content),
+            Some(Item::Base64Data(inner)) => match inner.last_mut() {
+                Some(Item::Content(content)) => Ok(content),
+                _ => Err(missing),
+            },
+            _ => Err(missing),
+        }
+    }
+
+    /// Moves the last item to a buffer, as the modifiers of older rules do (`content:"x"; http_uri;`).
+    pub fn move_last(&mut self, buffer: Buffer, argument: &Argument<'_>) -> Result<(), Fault> {
+        if self.buffer != Buffer::Payload {
+            return Err(argument.fault(
+                format!("`{}` cannot be used while a sticky buffer is open", argument.keyword),
+                "name the sticky buffer before the content instead",
+            ));
+        }
+        self.content(argument)?;
+        let item = match self.last.and_then(|(section, item)| {
+            let items = &mut self.rule.sections.get_mut(section)?.items;
+            (item + 1 == items.len()).then(|| items.pop()).flatten()
+        }) {
+            Some(item) => item,
+            None => return Err(argument.fault(format!("`{}` must follow its content", argument.keyword), "")),
+        };
+        if let Some((section, _)) = self.last
+            && self.rule.sections.get(section).is_some_and(|s| s.items.is_empty())
+        {
+            self.rule.sections.remove(section);
+        }
+        let index = self.open(buffer);
+        let items = &mut self.rule.sections[index].items;
+        items.push(item);
+        self.last = Some((index, items.len() - 1));
+        self.current = None;
+        Ok(())
+    }
+
+    /// Adds an item that belongs to a given buffer, whatever is open.
+    pub fn push_to(&mut self, buffer: Buffer, item: Item) {
+        let index = self.open(buffer);
+        self.rule.sections[index].items.push(item);
+    }
+
+    /// A number or the name of a variable.
+    pub fn operand(&self, text: &str, argument: &Argument<'_>) -> Result<Operand, Fault> {
+        let text = text.trim();
+        let number = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+            Some(hex) => i64::from_str_radix(hex, 16).ok(),
+            None => text.parse::<i64>().ok(),
+        };
+        if let Some(value) = number {
+            return Ok(Operand::Value(value));
+        }
+        let index = self.variables.iter().position(|v| v == text).and_then(|i| u8::try_from(i).ok());
+        index.map(Operand::Variable).ok_or_else(|| {
+            argument.fault(format!("`{text}` is neither a number nor a variable"), "variables are set by an earlier byte_extract or byte_math")
+        })
+    }
+
+    /// The index of a variable that is set from here on.
+    pub fn variable(&mut self, name: &str, argument: &Argument<'_>) -> Result<u8, Fault> {
+        let fits = name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+        if !fits {
+            return Err(argument.fault(format!("`{name}` is no name of a variable"), "start with a letter"));
+        }
+        let index = match self.variables.iter().position(|v| v == name) {
+            Some(index) => index,
+            None if self.variables.len() >= VARIABLE_LIMIT => return Err(argument.fault("the rule has too many variables", "")),
+            None => {
+                self.variables.push(name.into());
+                self.variables.len() - 1
+            }
+        };
+        let count = u8::try_from(self.variables.len()).unwrap_or(u8::MAX);
+        self.rule.variables = count;
+        u8::try_from(index).map_err(|_| argument.fault("the rule has too many variables", ""))
+    }
+}
+
+/// Whether a buffer can have several instances, each looked at by itself.
+fn is_multi(buffer: Buffer) -> bool {
+    match buffer {
+        Buffer::Field(name) => REGISTRY.iter().flat_map(|p| p.fields).any(|f| f.name == name && f.multi),
+        _ => false,
     }
 }

@@ -1,5 +1,13 @@
 //! The rule language: text to typed rules.
 
 pub mod builder;
+mod check;
+pub mod classification;
 pub mod fault;
+mod header;
+pub mod lexer;
+pub mod load;
+pub mod protocols;
+pub mod references;
 pub mod rule;
+pub mod variables;

@@ -580,6 +580,17 @@ pub struct Threshold {
     pub seconds: u32,
     /// Factor of `backoff`.
     pub multiplier: u32,
+    /// Count different ports only, rather than matches (`detection_filter`'s `unique_on`).
+    pub unique_on: Option<UniquePort>,
+}
+
+/// The port whose different values `detection_filter` counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UniquePort {
+    /// `src_port`
+    Source,
+    /// `dst_port`
+    Destination,
 }
 
 /// How matches become alerts.
@@ -646,7 +657,7 @@ pub enum TagUnit {
 /// The application protocol condition of `app-layer-protocol`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppProtocolTest {
-    /// Canonical name, `failed` or `unknown`.
+    /// Canonical name, `failed` or `unknown`; names are joined by `|` where any of them will do.
     pub name: String,
     /// `!`
     pub negated: bool,
@@ -741,4 +752,3 @@ pub struct RuleSet {
     /// Names of xbits and hostbits by index.
     pub hostbits: Vec<String>,
 }
-

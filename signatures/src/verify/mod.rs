@@ -7,6 +7,7 @@ pub mod condition;
 mod header;
 mod memory;
 pub mod number;
+pub mod numbers;
 pub mod packet;
 pub mod payload;
 pub mod regex;

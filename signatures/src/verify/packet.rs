@@ -8,7 +8,7 @@ use super::payload::{View, section_holds};
 use super::{Ground, Inspection, Match, Matcher, header, memory};
 use crate::language::rule::{AppProtocolTest, Buffer, Rule, Section};
 use crate::plan::{Kind, Plan, RuleIndex};
-use crate::state::FlowState;
+use crate::state::flow::FlowState;
 
 /// What is special about a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,7 +129,6 @@ impl Matcher {
         from.clear();
         from.extend_from_slice(view.data);
         for transform in &section.transforms {
-            to.clear();
             transform.apply(&from, &mut to);
             std::mem::swap(&mut from, &mut to);
         }

@@ -14,7 +14,7 @@ use super::payload::View;
 use super::{Ground, Match, Matcher, header, memory};
 use crate::language::rule::{Arrow, Buffer, Item, Rule, Section};
 use crate::plan::{Engine, Plan, RuleIndex, find_field, hook_progress};
-use crate::state::FlowState;
+use crate::state::flow::FlowState;
 
 /// A transaction and what surrounds it.
 #[derive(Clone, Copy)]
@@ -171,7 +171,6 @@ impl Matcher {
         from.clear();
         from.extend_from_slice(data);
         for transform in &engine.transforms {
-            to.clear();
             transform.apply(&from, &mut to);
             std::mem::swap(&mut from, &mut to);
         }

@@ -1,0 +1,140 @@
+//! What is known of a flow's application protocol: `app-layer-protocol`, and what it did wrong: `app-layer-event`.
+
+use tapwire_parsers::{protocol, protocol_id};
+
+use super::Keyword;
+use crate::language::builder::{Argument, Builder};
+use crate::language::fault::Fault;
+use crate::language::rule::AppProtocolTest;
+
+/// The family.
+pub(super) static KEYWORDS: &[Keyword] = &[
+    Keyword {
+        name: "app-layer-protocol",
+        aliases: &[],
+        doc: "Tests the recognised application protocol (one of a list with `|`); after a comma which one is meant: that of a direction, the one before or after a change.",
+        examples: &["app-layer-protocol:http", "app-layer-protocol:!tls,final", "app-layer-protocol:failed"],
+        parse: app_layer_protocol,
+    },
+    Keyword {
+        name: "app-layer-event",
+        aliases: &[],
+        doc: "Holds when an application protocol's parser, or its recognition, raised an anomaly.",
+        examples: &["app-layer-event:applayer_mismatch_protocol_both_directions"],
+        parse: app_layer_event,
+    },
+];
+
+/// Protocols that rules may name before they are parsed.
+const LATER: &[&str] = &[
+    "bittorrent-dht",
+    "dcerpc",
+    "dhcp",
+    "dnp3",
+    "doh2",
+    "enip",
+    "ftp",
+    "ftp-data",
+    "http2",
+    "ike",
+    "ikev2",
+    "imap",
+    "irc",
+    "jabber",
+    "krb5",
+    "ldap",
+    "llmnr",
+    "mdns",
+    "mqtt",
+    "msn",
+    "nfs",
+    "ntp",
+    "pgsql",
+    "pop3",
+    "quic",
+    "rdp",
+    "rfb",
+    "sip",
+    "smb",
+    "smtp",
+    "snmp",
+    "ssh",
+    "telnet",
+    "tftp",
+    "websocket",
+];
+
+/// Anomalies of recognition, which belong to no protocol.
+const GENERIC_EVENTS: &[&str] = &[
+    "applayer_mismatch_protocol_both_directions",
+    "applayer_wrong_direction_first_data",
+    "applayer_detect_protocol_only_one_direction",
+    "applayer_proto_detection_skipped",
+    "applayer_no_tls_after_starttls",
+    "applayer_unexpected_protocol",
+];
+
+const MODES: &[&str] = &["to_server", "to_client", "toserver", "toclient", "final", "original", "either", "exact"];
+
+fn app_layer_protocol(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
+    let text = argument.required()?;
+    let (names, mode) = text.split_once(',').map_or((text, None), |(names, mode)| (names, Some(mode.trim())));
+    let (names, negated) = names.trim().strip_prefix('!').map_or((names, false), |names| (names, true));
+    if let Some(mode) = mode.filter(|m| !MODES.contains(m)) {
+        return Err(argument.fault(format!("`{mode}` says no side of a flow"), MODES.join(", ")));
+    }
+    let (mut canonical, mut any_parsed) = (Vec::new(), false);
+    for name in names.split('|').map(|name| name.trim().to_ascii_lowercase()) {
+        match protocol_id(&name) {
+            Some(_) if name == "http" && mode == Some("exact") => {
+                return Err(argument.fault(
+                    "`http` with `exact` never matches",
+                    "`http` stands for several versions: name one, such as `http1`",
+                ));
+            }
+            Some(id) => {
+                any_parsed = true;
+                canonical.push(protocol(id).name.to_owned());
+            }
+            None if matches!(name.as_str(), "failed" | "unknown") => {
+                any_parsed = true;
+                canonical.push(name);
+            }
+            None if LATER.contains(&name.as_str()) => canonical.push(name),
+            None => return Err(argument.fault(format!("`{name}` is no known protocol"), "")),
+        }
+    }
+    if !any_parsed && !negated {
+        builder.rule.later.push("app-layer-protocol");
+    }
+    builder.rule.app_protocol.push(AppProtocolTest {
+        name: canonical.join("|"),
+        negated,
+        mode: mode.map(str::to_owned),
+    });
+    Ok(())
+}
+
+fn app_layer_event(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
+    let text = argument.required()?.to_ascii_lowercase();
+    let Some((name, event)) = text.split_once('.') else {
+        if !GENERIC_EVENTS.contains(&text.as_str()) {
+            return Err(argument
+                .fault(format!("`{text}` is no known event"), "an event of a protocol is written `protocol.event`"));
+        }
+        builder.rule.events.push(text);
+        return Ok(());
+    };
+    match protocol_id(name).map(protocol) {
+        Some(protocol) => {
+            let full = format!("{}.{event}", protocol.name);
+            if !protocol.anomalies.iter().any(|kind| kind.name == full) {
+                return Err(argument.fault(format!("`{event}` is no event of {}", protocol.name), ""));
+            }
+            builder.rule.events.push(full);
+        }
+        None if LATER.contains(&name) && !event.is_empty() => builder.rule.later.push("app-layer-event"),
+        None => return Err(argument.fault(format!("`{name}` is no known protocol"), "")),
+    }
+    Ok(())
+}

@@ -1,0 +1,255 @@
+//! Conditions on files that travel inside protocols.
+
+use tapwire_parsers::protocol::Direction;
+
+use super::Keyword;
+use super::packet_number::HINT;
+use crate::language::builder::{Argument, Builder};
+use crate::language::fault::Fault;
+use crate::language::rule::{Buffer, Content, Item, Section};
+use crate::verify::condition::{FileCondition, FileView, Verdict};
+use crate::verify::number::NumberTest;
+
+/// The family.
+pub(super) static KEYWORDS: &[Keyword] = &[
+    Keyword {
+        name: "filename",
+        aliases: &[],
+        doc: "Looks for text in a file's name, without regard to case.",
+        examples: &["filename:\"secret\"", "filename:!\"tar.gz\""],
+        parse: |b, a| push_content(b, a, "file.name"),
+    },
+    Keyword {
+        name: "filemagic",
+        aliases: &[],
+        doc: "Looks for text in the description of a file's type.",
+        examples: &["filemagic:\"PDF document\""],
+        parse: |b, a| {
+            b.rule.later.push("filemagic");
+            push_content(b, a, "file.magic")
+        },
+    },
+    Keyword {
+        name: "fileext",
+        aliases: &[],
+        doc: "Holds for files whose name ends with a dot and this, without regard to case.",
+        examples: &["fileext:\"pdf\"", "fileext:!\"mp4\""],
+        parse: extension,
+    },
+    Keyword {
+        name: "filesize",
+        aliases: &[],
+        doc: "Tests the size of a file; a direction may stand before it.",
+        examples: &["filesize:100", "filesize:>1mb", "filesize:to_client,<100"],
+        parse: size,
+    },
+    Keyword {
+        name: "filemd5",
+        aliases: &[],
+        doc: "Holds for files whose MD5 digest is in a list.",
+        examples: &["filemd5:known.md5"],
+        parse: |b, a| hash(b, a, "filemd5"),
+    },
+    Keyword {
+        name: "filesha1",
+        aliases: &[],
+        doc: "Holds for files whose SHA-1 digest is in a list.",
+        examples: &["filesha1:known.sha1"],
+        parse: |b, a| hash(b, a, "filesha1"),
+    },
+    Keyword {
+        name: "filesha256",
+        aliases: &[],
+        doc: "Holds for files whose SHA-256 digest is in a list.",
+        examples: &["filesha256:known.sha256"],
+        parse: |b, a| hash(b, a, "filesha256"),
+    },
+    Keyword {
+        name: "filestore",
+        aliases: &[],
+        doc: "Keeps the files of a match; a direction and a scope may be given.",
+        examples: &["filestore", "filestore:to_server,flow"],
+        parse: store,
+    },
+];
+
+fn push_content(builder: &mut Builder<'_>, argument: &Argument<'_>, buffer: &'static str) -> Result<(), Fault> {
+    let (negated, mut bytes) = quoted(argument)?;
+    bytes.make_ascii_lowercase();
+    let content = Content {
+        bytes,
+        nocase: true,
+        negated,
+        offset: None,
+        depth: None,
+        distance: None,
+        within: None,
+        startswith: false,
+        endswith: false,
+        fast_pattern: None,
+    };
+    let section = Section {
+        buffer: Buffer::File(buffer),
+        direction: None,
+        transforms: Vec::new(),
+        items: vec![Item::Content(content)],
+    };
+    builder.rule.sections.push(section);
+    Ok(())
+}
+
+/// A text in quotes, with escapes and hex between bars as in `content`, and whether an exclamation mark stands before it.
+fn quoted(argument: &Argument<'_>) -> Result<(bool, Vec<u8>), Fault> {
+    let hint = "such as `\"text\"` or `!\"text|0a|\"`";
+    let text = argument.required()?;
+    let (negated, text) = text.strip_prefix('!').map_or((false, text), |text| (true, text.trim_start()));
+    let inner = text
+        .strip_prefix('"')
+        .and_then(|t| t.strip_suffix('"'))
+        .ok_or_else(|| argument.fault("the text is not in quotes", hint))?;
+    let (mut bytes, mut hex, mut escaped) = (Vec::new(), None::<String>, false);
+    for letter in inner.chars() {
+        match (letter, hex.as_mut()) {
+            ('|', Some(digits)) => {
+                let read = data_encoding::HEXLOWER_PERMISSIVE.decode(digits.as_bytes());
+                bytes.extend(read.map_err(|_| argument.fault("the hex between bars is incomplete", hint))?);
+                hex = None;
+            }
+            (' ', Some(_)) => {}
+            (digit, Some(digits)) => digits.push(digit),
+            ('\\', None) if !escaped => {
+                escaped = true;
+                continue;
+            }
+            ('|', None) if !escaped => hex = Some(String::new()),
+            (letter, None) => bytes.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+        escaped = false;
+    }
+    if hex.is_some() || escaped || bytes.is_empty() {
+        return Err(argument.fault("the text is empty or ends within an escape", hint));
+    }
+    Ok((negated, bytes))
+}
+
+#[derive(Debug)]
+struct Extension {
+    /// With its dot.
+    ending: Vec<u8>,
+    negated: bool,
+}
+
+impl FileCondition for Extension {
+    fn holds(&self, file: &FileView<'_>) -> Verdict {
+        let start = file.name.len().checked_sub(self.ending.len());
+        let ends =
+            start.and_then(|start| file.name.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case(&self.ending));
+        if ends != self.negated { Verdict::Yes } else { Verdict::No }
+    }
+}
+
+fn extension(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
+    let (negated, extension) = quoted(argument)?;
+    let ending = [b".".as_slice(), &extension].concat();
+    builder.rule.file.push(Box::new(Extension { ending, negated }));
+    Ok(())
+}
+
+#[derive(Debug)]
+struct Size(NumberTest);
+
+impl FileCondition for Size {
+    fn holds(&self, file: &FileView<'_>) -> Verdict {
+        let exceeds = matches!(self.0, NumberTest::Greater(_) | NumberTest::GreaterOrEqual(_));
+        match (self.0.holds(file.size), file.closed) {
+            // Of a file that is not all there only its least size is known.
+            (true, _) if exceeds || (file.closed && file.complete) => Verdict::Yes,
+            (_, true) => Verdict::No,
+            (_, false) => Verdict::NotYet,
+        }
+    }
+}
+
+fn size(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
+    let text = argument.required()?;
+    let (direction, text) = match text.split_once(',') {
+        Some((word, rest)) => (
+            Some(direction(word.trim()).ok_or_else(|| argument.fault(format!("`{word}` is no direction"), HINT))?),
+            rest,
+        ),
+        None => (None, text),
+    };
+    if let Some(direction) = direction {
+        if builder.rule.flow.direction.is_some_and(|other| other != direction) {
+            return Err(argument.fault("the rule's `flow` has the other direction", ""));
+        }
+        builder.rule.flow.direction = Some(direction);
+    }
+    let test = NumberTest::parse(text).map_err(|m| argument.fault(m, HINT))?;
+    builder.rule.file.push(Box::new(Size(test)));
+    Ok(())
+}
+
+fn direction(word: &str) -> Option<Direction> {
+    match word {
+        "to_server" => Some(Direction::ToServer),
+        "to_client" => Some(Direction::ToClient),
+        _ => None,
+    }
+}
+
+/// Lists of digests are not read yet.
+fn hash(builder: &mut Builder<'_>, argument: &Argument<'_>, name: &'static str) -> Result<(), Fault> {
+    argument.required()?;
+    builder.rule.later.push(name);
+    Ok(())
+}
+
+fn store(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
+    for word in argument.text.into_iter().flat_map(|text| text.split(',')).map(str::trim) {
+        let known = ["request", "to_server", "response", "to_client", "both", "file", "tx", "ssn", "flow"];
+        if !known.contains(&word) {
+            return Err(argument.fault(format!("`{word}` is neither a direction nor a scope"), known.join(", ")));
+        }
+    }
+    builder.rule.filestore = true;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_answered_early_only_where_growing_cannot_change_it() {
+        use Verdict::{No, NotYet, Yes};
+        for (text, size, closed, complete, verdict) in [
+            (">10", 11, false, false, Yes),
+            (">10", 10, false, false, NotYet),
+            (">10", 11, true, false, Yes),
+            ("<10", 5, false, false, NotYet),
+            ("<10", 5, true, true, Yes),
+            ("<10", 5, true, false, No),
+            ("10", 10, true, true, Yes),
+        ] {
+            let view = FileView { name: b"a", size, head: &[], closed, complete, md5: None, sha1: None, sha256: None };
+            assert_eq!(Size(NumberTest::parse(text).unwrap()).holds(&view), verdict, "{text} {size}");
+        }
+    }
+
+    #[test]
+    fn texts_have_escapes_and_hex() {
+        for (text, expected) in [
+            ("\"a.b\"", Some((false, &b"a.b"[..]))),
+            ("!\"x|00 0A|y\"", Some((true, b"x\0\ny"))),
+            (r#""a\"b\;c\\""#, Some((false, b"a\"b;c\\"))),
+            ("plain", None),
+            ("\"|0|\"", None),
+            ("\"|00\"", None),
+            ("\"\"", None),
+        ] {
+            let argument = Argument { keyword: "filename", text: Some(text), span: 0..1 };
+            assert_eq!(quoted(&argument).ok(), expected.map(|(negated, bytes)| (negated, bytes.to_vec())), "{text}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! `pcre`: regular expressions.
+
+use super::Keyword;
+use super::content::quoted;
+use crate::language::builder::{Argument, Builder};
+use crate::language::fault::Fault;
+use crate::language::rule::{Buffer, Capture, Item, Pcre};
+use crate::verify::regex::{Options, Regex};
+
+/// The family.
+pub(super) static KEYWORDS: &[Keyword] = &[Keyword {
+    name: "pcre",
+    aliases: &[],
+    doc: "A regular expression between slashes, with options: i m s x A E G as in Perl, R to start at the cursor, letters of old buffers.",
+    examples: &[r#"pcre:"/a[0-9]+/i""#],
+    parse,
+}];
+
+fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
+    let (negated, text) = quoted(argument)?;
+    let (text, negated) = text.strip_prefix('!').map_or((text, negated), |rest| (rest, true));
+    let body = text.strip_prefix('/').ok_or_else(|| argument.fault("the expression does not start with `/`", ""))?;
+    let (pattern, rest) = body.rsplit_once('/').ok_or_else(|| argument.fault("the expression does not end with `/`", ""))?;
+    let (letters, names) = rest.split_once(',').unwrap_or((rest, ""));
+    let mut options = Options::default();
+    let (mut relative, mut buffer) = (false, None);
+    for letter in letters.trim().chars() {
+        match letter {
+            'i' => options.caseless = true,
+            'm' => options.multi_line = true,
+            's' => options.dot_all = true,
+            'x' => options.extended = true,
+            'A' => options.anchored = true,
+            'G' => options.ungreedy = true,
+            'E' | 'O' | 'B' => {}
+            'R' => relative = true,
+            _ => {
+                let name = legacy_buffer(letter).ok_or_else(|| argument.fault(format!("`{letter}` is no option"), ""))?;
+                if buffer.replace(name).is_some() {
+                    return Err(argument.fault("the expression names two buffers", ""));
+                }
+            }
+        }
+    }
+    let captures = captures(names, argument)?;
+    let regex = Regex::new(pattern, options).map_err(|e| argument.fault(e, "it is read as PCRE2 reads it"))?;
+    let item = Item::Pcre(Pcre { regex, negated, relative, captures });
+    match buffer {
+        Some(_) if builder.buffer != Buffer::Payload => {
+            Err(argument.fault("an option of the expression names a buffer while a sticky buffer is open", "leave the option out"))
+        }
+        Some(name) => {
+            builder.push_to(super::buffers::resolve(name), item);
+            Ok(())
+        }
+        None => {
+            builder.push(item);
+            Ok(())
+        }
+    }
+}
+
+/// The buffer that an option letter of older rules means.
+fn legacy_buffer(letter: char) -> Option<&'static str> {
+    Some(match letter {
+        'U' => "http.uri",
+        'I' => "http.uri.raw",
+        'H' => "http.header",
+        'D' => "http.header.raw",
+        'M' => "http.method",
+        'C' => "http.cookie",
+        'P' => "http.request_body",
+        'Q' => "http.response_body",
+        'V' => "http.user_agent",
+        'W' => "http.host",
+        'Z' => "http.host.raw",
+        'S' => "http.stat_code",
+        'Y' => "http.stat_msg",
+        _ => return None,
+    })
+}
+
+fn captures(names: &str, argument: &Argument<'_>) -> Result<Vec<Capture>, Fault> {
+    let one = |name: &str| {
+        let (kind, name) = name.split_once(':').unwrap_or(("pkt", name));
+        Ok(match kind {
+            "flow" => Capture::Flow(name.into()),
+            "pkt" => Capture::Packet(name.into()),
+            "alert" => Capture::Alert(name.into()),
+            _ => return Err(argument.fault(format!("`{kind}` is no place for a capture"), "flow, pkt or alert")),
+        })
+    };
+    names.split(',').map(str::trim).filter(|n| !n.is_empty()).map(one).collect()
+}

@@ -1,0 +1,73 @@
+//! Conditions on the TCP header (RFC 9293).
+
+use super::Keyword;
+use super::bit_test::BitTest;
+use super::packet_number::push;
+use crate::language::builder::{Argument, Builder};
+use crate::language::fault::Fault;
+use crate::verify::condition::{PacketCondition, PacketView};
+
+/// The family.
+pub(super) static KEYWORDS: &[Keyword] = &[
+    Keyword {
+        name: "tcp.flags",
+        aliases: &["flags"],
+        doc: "Tests the flags F S R P A U E C (or 2 and 1 for the last two): exactly these; `+` these and any others, `*` any of them, `!` not these; after a comma those that do not count.",
+        examples: &["tcp.flags:S", "tcp.flags:SA+", "tcp.flags:S,12", "tcp.flags:!R"],
+        parse: flags,
+    },
+    Keyword {
+        name: "tcp.seq",
+        aliases: &["seq"],
+        doc: "Tests the sequence number.",
+        examples: &["tcp.seq:0"],
+        parse: |b, a| push(b, a, u32::MAX.into(), |v| v.packet.tcp().map(|tcp| tcp.sequence.into())),
+    },
+    Keyword {
+        name: "tcp.ack",
+        aliases: &["ack"],
+        doc: "Tests the acknowledgement number.",
+        examples: &["tcp.ack:1"],
+        parse: |b, a| push(b, a, u32::MAX.into(), |v| v.packet.tcp().map(|tcp| tcp.acknowledgement.into())),
+    },
+    Keyword {
+        name: "tcp.window",
+        aliases: &["window"],
+        doc: "Tests the window as it stands in the header, not scaled.",
+        examples: &["tcp.window:2048", "tcp.window:!0"],
+        parse: |b, a| push(b, a, 65_535, |v| v.packet.tcp().map(|tcp| tcp.window.into())),
+    },
+    Keyword {
+        name: "tcp.mss",
+        aliases: &[],
+        doc: "Tests the maximum segment size option; packets without it do not match.",
+        examples: &["tcp.mss:<536", "tcp.mss:1460"],
+        parse: |b, a| push(b, a, 65_535, |v| v.packet.tcp().and_then(|tcp| tcp.options.mss).map(u64::from)),
+    },
+    Keyword {
+        name: "tcp.wscale",
+        aliases: &[],
+        doc: "Tests the window scale option; packets without it do not match.",
+        examples: &["tcp.wscale:7", "tcp.wscale:>14"],
+        parse: |b, a| push(b, a, 255, |v| v.packet.tcp().and_then(|tcp| tcp.options.window_scale).map(u64::from)),
+    },
+];
+
+const FLAGS: &[(char, u8)] =
+    &[('F', 1), ('S', 2), ('R', 4), ('P', 8), ('A', 16), ('U', 32), ('E', 64), ('2', 64), ('C', 128), ('1', 128)];
+
+#[derive(Debug)]
+struct Flags(BitTest);
+
+impl PacketCondition for Flags {
+    fn holds(&self, view: &PacketView<'_>) -> bool {
+        view.packet.tcp().is_some_and(|tcp| self.0.holds(tcp.flags))
+    }
+}
+
+fn flags(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
+    let test = BitTest::parse(argument.required()?, FLAGS)
+        .map_err(|m| argument.fault(m, "letters of FSRPAUEC, such as `S,12`"))?;
+    builder.rule.packet.push(Box::new(Flags(test)));
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! Rule files to a rule set, with everything that is wrong reported at once.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::builder::{Argument, Builder, SharedNames};
+use super::classification::Classification;
+use super::fault::Fault;
+use super::references::References;
+use super::rule::{FlowCondition, Rule, RuleProtocol, RuleSet};
+use super::variables::Sets;
+use super::{check, header, lexer, protocols};
+use crate::keywords;
+
+/// What rules are read with.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    /// Address variables by name, as written.
+    pub addresses: BTreeMap<String, String>,
+    /// Port variables by name, as written.
+    pub ports: BTreeMap<String, String>,
+    /// Classes of rules.
+    pub classes: Classification,
+    /// Kinds of references.
+    pub references: References,
+    /// Whether rules keep their text, for records that show it.
+    pub keep_text: bool,
+    /// The version of the rule language, for `requires`.
+    pub version: (u32, u32, u32),
+    /// Names of what the sensor can do, for `requires`.
+    pub features: Vec<String>,
+}
+
+/// A rule file.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Its name, for messages.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// A fault and where it is.
+#[derive(Clone, Debug)]
+pub struct Located {
+    /// Name of the file.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column of its first byte, from 1, in the rule's first line where the rule is one line.
+    pub column: u32,
+    /// Whether the rule is used all the same.
+    pub warning: bool,
+    /// What is wrong.
+    pub fault: Fault,
+    /// The rule's text.
+    pub text: String,
+}
+
+/// What a load gave.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The rules.
+    pub set: RuleSet,
+    /// What was wrong, in order of the files.
+    pub faults: Vec<Located>,
+    /// Rules that were left out because the sensor lacks what they require.
+    pub skipped: usize,
+    /// Rules that cannot match yet, by the keyword or protocol that is missing.
+    pub later: BTreeMap<String, usize>,
+}
+
+/// Reads rule files.
+pub fn load(sources: &[Source], environment: &Environment) -> Loaded {
+    let mut loaded = Loaded::default();
+    let (mut names, mut sets) = (SharedNames::default(), Sets::default());
+    let mut by_id: HashMap<(u32, u32), usize> = HashMap::new();
+    for (file, source) in (0..).zip(sources) {
+        for statement in lexer::statements(&source.text) {
+            let locate = |fault: Fault, warning: bool| Located {
+                file: source.name.clone(),
+                line: statement.line,
+                column: u32::try_from(fault.span.start).unwrap_or(0).saturating_add(1),
+                warning,
+                text: statement.text.clone().into_owned(),
+                fault,
+            };
+            match read(&statement.text, environment, &mut names, &mut sets) {
+                Ok(Outcome::Skipped) => loaded.skipped += 1,
+                Ok(Outcome::Rule(mut rule)) => {
+                    rule.place = (file, statement.line);
+                    let key = (rule.gid, rule.sid);
+                    match by_id.get(&key).and_then(|&i| loaded.set.rules.get_mut(i)) {
+                        Some(known) => {
+                            let message = format!("rule {} is there twice; the higher revision is used", rule.sid);
+                            loaded.faults.push(locate(Fault::new(0..0, message, "give each rule its own sid"), true));
+                            if rule.rev > known.rev {
+                                *known = *rule;
+                            }
+                        }
+                        None => {
+                            by_id.insert(key, loaded.set.rules.len());
+                            loaded.set.rules.push(*rule);
+                        }
+                    }
+                }
+                Err(fault) => loaded.faults.push(locate(fault, false)),
+            }
+        }
+    }
+    for rule in &loaded.set.rules {
+        if let Some(first) = rule.later.first() {
+            *loaded.later.entry((*first).to_owned()).or_default() += 1;
+        }
+    }
+    loaded.set.flowbits = names.flowbits.list;
+    loaded.set.flowints = names.flowints.list;
+    loaded.set.hostbits = names.hostbits.list;
+    loaded
+}
+
+enum Outcome {
+    Rule(Box<Rule>),
+    Skipped,
+}
+
+/// Reads one rule.
+fn read(text: &str, environment: &Environment, names: &mut SharedNames, sets: &mut Sets) -> Result<Outcome, Fault> {
+    let (head, options) = lexer::split(text)?;
+    let header = header::read(head, environment, sets)?;
+    let rule = empty(header, environment.keep_text.then(|| text.to_owned()));
+    let mut builder = Builder::new(rule, names, environment);
+    for option in &options {
+        let Some(keyword) = keywords::find(option.keyword) else {
+            return Err(Fault::new(option.span.clone(), format!("`{}` is no keyword", option.keyword), "check its spelling"));
+        };
+        let argument = Argument { keyword: option.keyword, text: option.text, span: option.span.clone() };
+        (keyword.parse)(&mut builder, &argument)?;
+    }
+    if builder.skipped.is_some() {
+        return Ok(Outcome::Skipped);
+    }
+    check::finish(&mut builder, text.len())?;
+    let mut rule = builder.rule;
+    if let RuleProtocol::Application(name) = rule.protocol
+        && !protocols::is_parsed(name)
+    {
+        rule.later.insert(0, name);
+    }
+    rule.sections.shrink_to_fit();
+    Ok(Outcome::Rule(Box::new(rule)))
+}
+
+fn empty(header: header::Header, text: Option<String>) -> Rule {
+    Rule {
+        action: header.action,
+        protocol: header.protocol,
+        hook: header.hook,
+        source: header.source,
+        arrow: header.arrow,
+        destination: header.destination,
+        gid: 1,
+        sid: 0,
+        rev: 0,
+        message: String::new(),
+        category: String::new(),
+        severity: 0,
+        references: Vec::new(),
+        metadata: Vec::new(),
+        target: None,
+        flow: FlowCondition::default(),
+        sections: Vec::new(),
+        packet: Vec::new(),
+        transaction: Vec::new(),
+        file: Vec::new(),
+        events: Vec::new(),
+        app_protocol: Vec::new(),
+        flowbits: Vec::new(),
+        flowints: Vec::new(),
+        hostbits: Vec::new(),
+        threshold: None,
+        detection_filter: None,
+        tag: None,
+        noalert: false,
+        filestore: false,
+        prefilter: false,
+        later: Vec::new(),
+        variables: 0,
+        place: (0, 0),
+        text,
+    }
+}

@@ -1,0 +1,42 @@
+//! Kinds of references, as `reference.config` lists them: `config reference: name address`.
+
+use std::collections::BTreeMap;
+
+use super::fault::Fault;
+use super::lexer::statements;
+
+/// The start of the address of each kind.
+#[derive(Clone, Debug, Default)]
+pub struct References(pub BTreeMap<String, String>);
+
+impl References {
+    /// Reads the file's text; faults carry their line.
+    pub fn parse(text: &str) -> (Self, Vec<(u32, Fault)>) {
+        let (mut references, mut faults) = (Self::default(), Vec::new());
+        for statement in statements(text) {
+            match read(&statement.text) {
+                Some((name, address)) => {
+                    references.0.entry(name).or_insert(address);
+                }
+                None => faults.push((
+                    statement.line,
+                    Fault::new(0..statement.text.len(), "this is no kind of reference", "write `config reference: name address`"),
+                )),
+            }
+        }
+        (references, faults)
+    }
+
+    /// The start of the address of a kind, in any case.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).or_else(|| self.0.get(&name.to_ascii_lowercase())).map(String::as_str)
+    }
+}
+
+fn read(text: &str) -> Option<(String, String)> {
+    let rest = text.strip_prefix("config")?.trim_start().strip_prefix("reference")?.trim_start().strip_prefix(':')?;
+    let mut words = rest.split_whitespace();
+    let (name, address) = (words.next()?, words.next()?);
+    let fits = name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    (fits && words.next().is_none()).then(|| (name.to_ascii_lowercase(), address.into()))
+}

@@ -1,0 +1,163 @@
+//! Bits of hosts and pairs of hosts (`xbits`, `hostbits`), shared by all flows; each expires by packet time.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+use tapwire_parsers::link::Timestamp;
+
+use crate::language::rule::{BitOperation, BitTrack, HostBits as Keyword};
+
+/// Whose bit it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Owner {
+    Host(IpAddr),
+    /// The smaller address first, so that both directions are one pair.
+    Pair(IpAddr, IpAddr),
+}
+
+type Key = (u16, Owner);
+
+/// The table of bits, of a bounded size: where it is full, the bit that was set first makes room.
+#[derive(Debug)]
+pub struct HostBits {
+    limit: usize,
+    until: HashMap<Key, Timestamp, foldhash::fast::RandomState>,
+    order: VecDeque<Key>,
+    evicted: u64,
+}
+
+impl HostBits {
+    /// A table of at most `limit` bits.
+    pub fn new(limit: usize) -> Self {
+        Self { limit: limit.max(1), until: HashMap::default(), order: VecDeque::new(), evicted: 0 }
+    }
+
+    /// Whether what a keyword asks for holds; those that change something hold always. Bits of transactions are not kept here.
+    pub fn allows(&self, keyword: &Keyword, source: IpAddr, destination: IpAddr, now: Timestamp) -> bool {
+        let Some(owner) = owner(keyword.track, source, destination) else { return false };
+        let isset = self.isset(&(keyword.bit, owner), now);
+        match keyword.operation {
+            BitOperation::IsSet => isset,
+            BitOperation::IsNotSet => !isset,
+            BitOperation::Set | BitOperation::Unset | BitOperation::Toggle => true,
+        }
+    }
+
+    /// Changes what a keyword changes, after its rule matched.
+    pub fn apply(&mut self, keyword: &Keyword, source: IpAddr, destination: IpAddr, now: Timestamp) {
+        let Some(owner) = owner(keyword.track, source, destination) else { return };
+        let key = (keyword.bit, owner);
+        let set = match keyword.operation {
+            BitOperation::Set => true,
+            BitOperation::Unset => false,
+            BitOperation::Toggle => !self.isset(&key, now),
+            BitOperation::IsSet | BitOperation::IsNotSet => return,
+        };
+        if set {
+            let until = Timestamp(now.0.saturating_add(u64::from(keyword.expire_s) * 1_000_000));
+            self.set(key, until, now);
+        } else if let Some(time) = self.until.get_mut(&key) {
+            // Its place in the order stays, so that setting it again needs no second one.
+            *time = Timestamp(0);
+        }
+    }
+
+    /// Number of bits that had to go before their time.
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// Number of bits kept, those that expired and were not yet dropped included.
+    pub fn len(&self) -> usize {
+        self.until.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.until.is_empty()
+    }
+
+    fn isset(&self, key: &Key, now: Timestamp) -> bool {
+        self.until.get(key).is_some_and(|until| now < *until)
+    }
+
+    fn set(&mut self, key: Key, until: Timestamp, now: Timestamp) {
+        if let Some(time) = self.until.get_mut(&key) {
+            *time = until;
+            return;
+        }
+        // Two looks for each new bit drop what expired faster than it can gather.
+        for _ in 0..2 {
+            let Some(oldest) = self.order.pop_front() else { break };
+            let expired = self.until.get(&oldest).is_none_or(|until| *until <= now);
+            if expired {
+                self.until.remove(&oldest);
+            } else if self.until.len() >= self.limit {
+                self.until.remove(&oldest);
+                self.evicted += 1;
+            } else {
+                self.order.push_back(oldest);
+            }
+        }
+        self.until.insert(key, until);
+        self.order.push_back(key);
+    }
+}
+
+fn owner(track: BitTrack, source: IpAddr, destination: IpAddr) -> Option<Owner> {
+    match track {
+        BitTrack::Source => Some(Owner::Host(source)),
+        BitTrack::Destination => Some(Owner::Host(destination)),
+        BitTrack::Pair => Some(Owner::Pair(source.min(destination), source.max(destination))),
+        BitTrack::Transaction => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+    const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));
+
+    fn keyword(operation: BitOperation, track: BitTrack) -> Keyword {
+        Keyword { operation, bit: 7, track, expire_s: 10 }
+    }
+
+    #[test]
+    fn a_bit_is_seen_from_the_other_side_until_it_expires() {
+        let mut bits = HostBits::new(10);
+        let second = |s: u64| Timestamp(s * 1_000_000);
+        bits.apply(&keyword(BitOperation::Set, BitTrack::Destination), A, B, second(100));
+        for (track, source, destination, at, isset) in [
+            (BitTrack::Source, B, A, 101, true),
+            (BitTrack::Source, A, B, 101, false),
+            (BitTrack::Pair, A, B, 101, false),
+            (BitTrack::Source, B, A, 110, false),
+        ] {
+            assert_eq!(bits.allows(&keyword(BitOperation::IsSet, track), source, destination, second(at)), isset);
+            assert_eq!(bits.allows(&keyword(BitOperation::IsNotSet, track), source, destination, second(at)), !isset);
+        }
+        bits.apply(&keyword(BitOperation::Set, BitTrack::Pair), A, B, second(100));
+        assert!(bits.allows(&keyword(BitOperation::IsSet, BitTrack::Pair), B, A, second(101)));
+        bits.apply(&keyword(BitOperation::Toggle, BitTrack::Pair), B, A, second(102));
+        assert!(!bits.allows(&keyword(BitOperation::IsSet, BitTrack::Pair), A, B, second(102)));
+    }
+
+    #[test]
+    fn the_table_never_grows_beyond_its_limit() {
+        let mut bits = HostBits::new(100);
+        for number in 0..10_000_u32 {
+            bits.apply(&keyword(BitOperation::Set, BitTrack::Source), IpAddr::V4(number.into()), B, Timestamp(1));
+            assert!(bits.len() <= 100);
+        }
+        assert_eq!(bits.evicted(), 9_900);
+        assert!(bits.allows(
+            &keyword(BitOperation::IsSet, BitTrack::Source),
+            IpAddr::V4(9_999.into()),
+            B,
+            Timestamp(1)
+        ));
+    }
+}

@@ -1,0 +1,91 @@
+//! Rules load: those of the project, the examples of every keyword, and, where they are at hand, large public sets.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use tapwire_signatures::keywords::KEYWORDS;
+use tapwire_signatures::language::classification::Classification;
+use tapwire_signatures::language::load::{Environment, Loaded, Source, load};
+use tapwire_signatures::language::references::References;
+
+fn environment() -> Environment {
+    let addresses = ["HOME_NET", "HTTP_SERVERS", "SMTP_SERVERS", "SQL_SERVERS", "DNS_SERVERS", "TELNET_SERVERS", "AIM_SERVERS", "DC_SERVERS",
+        "MODBUS_CLIENT", "MODBUS_SERVER", "ENIP_CLIENT", "ENIP_SERVER", "DNP3_SERVER", "DNP3_CLIENT"];
+    let ports = [("HTTP_PORTS", "80"), ("SHELLCODE_PORTS", "!80"), ("ORACLE_PORTS", "1521"), ("SSH_PORTS", "22"), ("FILE_DATA_PORTS", "[$HTTP_PORTS,110,143]"),
+        ("MODBUS_PORTS", "502"), ("DNP3_PORTS", "20000"), ("FTP_PORTS", "21")];
+    let mut addresses: BTreeMap<String, String> = addresses.iter().map(|n| ((*n).into(), "[192.168.0.0/16,10.0.0.0/8]".into())).collect();
+    addresses.insert("EXTERNAL_NET".into(), "!$HOME_NET".into());
+    Environment {
+        addresses,
+        ports: ports.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
+        classes: Classification::default(),
+        references: References::default(),
+        keep_text: false,
+        version: (9, 0, 0),
+        features: Vec::new(),
+    }
+}
+
+fn load_text(text: &str) -> Loaded {
+    load(&[Source { name: "test.rules".into(), text: text.into() }], &environment())
+}
+
+/// Headers that one of fits each example.
+const HEADERS: &[&str] = &["ip", "tcp", "http", "tls", "dns", "modbus"];
+/// Buffers and contents that an example may need before it.
+const BEFORE: &[&str] = &["", "http.uri; content:\"/\"; ", "http.uri; ", "content:\"a\"; "];
+
+#[test]
+fn every_example_loads() {
+    for keyword in KEYWORDS.iter().flat_map(|family| family.iter()) {
+        for example in keyword.examples {
+            let loads = HEADERS.iter().any(|protocol| {
+                BEFORE.iter().any(|before| {
+                    let rule = format!("alert {protocol} any any -> any any ({before}{example}; sid:1;)");
+                    load_text(&rule).faults.is_empty() || load_text(&rule.replace("sid:1;", "content:\"x\"; sid:1;")).faults.is_empty()
+                })
+            });
+            assert!(loads, "{example}");
+        }
+    }
+}
+
+#[test]
+fn rules_that_cannot_be_right_are_refused_at_their_place() {
+    for (rule, part) in [
+        ("alert tcp any any -> any any (msg:\"x\"; content:\"a\"; nocas; sid:1;)", "no keyword"),
+        ("alert tcp any any -> any any (content:\"abc\"; depth:2; sid:1;)", "depth"),
+        ("alert tcp $NONE any -> any any (content:\"abc\"; sid:1;)", "NONE"),
+        ("alert tcp any any -> any any (content:\"a|2\"; sid:1;)", "hex"),
+        ("alert tcp any any -> any any (content:\"a\";)", "sid"),
+        ("alert http any any -> any any (http.uri; http.method; content:\"a\"; sid:1;)", "sticky"),
+        ("alert tcp any any -> any any (pcre:\"/a(/\"; sid:1;)", ""),
+        ("alert tcp any any -> any any content:\"a\"; sid:1;)", ""),
+    ] {
+        let loaded = load_text(&format!("# a comment\n\n{rule}\n"));
+        let fault = loaded.faults.first().unwrap_or_else(|| panic!("loaded: {rule}"));
+        assert_eq!(fault.line, 3, "{rule}");
+        assert!(fault.fault.message.contains(part), "{rule}: {}", fault.fault.message);
+        assert!(loaded.set.rules.is_empty());
+    }
+}
+
+#[test]
+fn the_enabled_rules_of_a_large_public_set_load() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/rules/et-open");
+    let Ok(entries) = std::fs::read_dir(&folder) else {
+        eprintln!("left out: the shared rules are not beside this clone");
+        return;
+    };
+    let sources: Vec<Source> = entries
+        .map(|entry| entry.unwrap().path())
+        .map(|path| Source { name: path.display().to_string(), text: String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned() })
+        .collect();
+    let loaded = load(&sources, &environment());
+    for located in loaded.faults.iter().filter(|f| !f.warning).take(20) {
+        eprintln!("{}:{}: {} ({})", located.file, located.line, located.fault.message, located.text);
+    }
+    eprintln!("not active yet: {:?}", loaded.later);
+    assert_eq!(loaded.faults.iter().filter(|f| !f.warning).count(), 0);
+    assert_eq!(loaded.set.rules.len(), 33_230);
+}
