@@ -3,6 +3,15 @@
 //! [`Packet`] is what decoding leaves of a captured packet: borrowed bytes and the facts that flows, records and rules need.
 //! It never owns bytes and never allocates for a well-formed packet.
 
+mod checksum;
+mod cooked;
+mod ethernet;
+mod icmp;
+mod ipv4;
+mod ipv6;
+mod tcp;
+mod udp;
+
 use std::net::IpAddr;
 
 use smallvec::SmallVec;
@@ -234,6 +243,28 @@ impl<'a> Packet<'a> {
         }
     }
 
+    /// Notes that a header is broken: nothing behind it is read.
+    fn refuse(&mut self, anomaly: &'static str) {
+        self.anomalies.push(Anomaly(anomaly));
+        self.invalid = true;
+    }
+
+    /// Reads a captured packet from its link header on. Without `checksums` every checksum counts as right.
+    pub fn decode(number: u64, time: Timestamp, link_type: u32, data: &'a [u8], wire_len: u32, checksums: bool) -> Self {
+        let mut packet = Self::new(number, time, link_type, data, wire_len);
+        match link_type {
+            1 => ethernet::read(&mut packet, data, checksums),
+            113 => cooked::sll(&mut packet, data, checksums),
+            276 => cooked::sll2(&mut packet, data, checksums),
+            0 | 108 => cooked::null(&mut packet, data, checksums),
+            12 | 14 | 101 | 228 | 229 => cooked::raw(&mut packet, data, checksums),
+            9 | 50 => cooked::ppp(&mut packet, data, checksums),
+            104 => cooked::hdlc(&mut packet, data, checksums),
+            _ => packet.refuse("decoder.unknown_link_type"),
+        }
+        packet
+    }
+
     /// The TCP header.
     pub fn tcp(&self) -> Option<&Tcp<'a>> {
         match &self.layer4 {
@@ -266,4 +297,32 @@ impl<'a> Packet<'a> {
             _ => (0, 0),
         }
     }
+}
+
+/// Reads what an EtherType announces; whether it is known.
+fn network<'a>(packet: &mut Packet<'a>, kind: u16, data: &'a [u8], checksums: bool) -> bool {
+    match kind {
+        cooked::IPV4 => ipv4::read(packet, data, checksums),
+        cooked::IPV6 => ipv6::read(packet, data, checksums),
+        // ARP is known, and carries nothing that is read.
+        0x0806 => packet.payload = data,
+        _ => return false,
+    }
+    true
+}
+
+/// Reads what an IP protocol number announces.
+fn transport<'a>(packet: &mut Packet<'a>, protocol: u8, data: &'a [u8], checksums: bool) {
+    match protocol {
+        6 => tcp::read(packet, data, checksums),
+        17 => udp::read(packet, data, checksums),
+        1 => icmp::read(packet, data, false, checksums),
+        58 => icmp::read(packet, data, true, checksums),
+        _ => {}
+    }
+}
+
+/// Whether packets of a link type can be read.
+pub fn is_supported(link_type: u32) -> bool {
+    matches!(link_type, 0 | 1 | 9 | 12 | 14 | 50 | 101 | 104 | 108 | 113 | 228 | 229 | 276)
 }

@@ -6,7 +6,7 @@ use crate::language::fault::Fault;
 use crate::language::rule::{Content, FastPattern, Item, Operand};
 
 /// Bytes of the longest content.
-const LENGTH_LIMIT: usize = 255;
+const LENGTH_LIMIT: usize = 8_192;
 /// The largest position that a modifier may give.
 const POSITION_LIMIT: i64 = 1_048_576;
 

@@ -46,18 +46,23 @@ fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault
     let regex = Regex::new(pattern, options).map_err(|e| argument.fault(e, "it is read as PCRE2 reads it"))?;
     let item = Item::Pcre(Pcre { regex, negated, relative, captures });
     match buffer {
-        Some(_) if builder.buffer != Buffer::Payload => {
+        Some(name) if builder.buffer != Buffer::Payload && !same_bytes(builder.buffer, super::buffers::resolve(name)) => {
             Err(argument.fault("an option of the expression names a buffer while a sticky buffer is open", "leave the option out"))
         }
-        Some(name) => {
+        Some(name) if builder.buffer == Buffer::Payload => {
             builder.push_to(super::buffers::resolve(name), item);
             Ok(())
         }
-        None => {
+        _ => {
             builder.push(item);
             Ok(())
         }
     }
+}
+
+/// Whether the sticky buffer that is open is the one that a letter means; the body of a response is also a file's data.
+fn same_bytes(open: Buffer, meant: Buffer) -> bool {
+    open == meant || (open, meant) == (Buffer::Field("file.data"), Buffer::Field("http.response_body"))
 }
 
 /// The buffer that an option letter of older rules means.

@@ -35,7 +35,8 @@ pub(super) static KEYWORDS: &[Keyword] = &[
 
 fn threshold(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
     let rule = &mut builder.rule;
-    if rule.threshold.is_some() || rule.detection_filter.is_some() {
+    // Of two `threshold`s the later one counts; beside a `detection_filter` there is no telling which is meant.
+    if rule.detection_filter.is_some() {
         return Err(argument.fault("a second threshold", "a rule has one `threshold` or one `detection_filter`"));
     }
     let threshold = ThresholdParts::read(argument.required()?).and_then(|parts| parts.threshold());
@@ -70,8 +71,14 @@ impl ThresholdParts {
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         let mut parts = Self::default();
         for part in text.split(',').map(str::trim) {
+            let whole = parts.kind.is_some() && parts.track.is_some() && parts.count.is_some() && parts.seconds.is_some();
             let (key, value) = part.split_once(char::is_whitespace).unwrap_or((part, ""));
-            parts.set(key, value.trim())?;
+            // What follows the value (an option whose semicolon was forgotten) is passed over, as rule sets rely on it.
+            let value = value.split_whitespace().next().unwrap_or_default();
+            match parts.set(key, value) {
+                Err(_) if whole && !matches!(key, "multiplier" | "unique_on") => break,
+                other => other?,
+            }
         }
         Ok(parts)
     }

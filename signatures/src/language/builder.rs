@@ -208,12 +208,10 @@ impl<'a> Builder<'a> {
             ));
         }
         self.content(argument)?;
-        let item = match self.last.and_then(|(section, item)| {
-            let items = &mut self.rule.sections.get_mut(section)?.items;
-            (item + 1 == items.len()).then(|| items.pop()).flatten()
-        }) {
-            Some(item) => item,
-            None => return Err(argument.fault(format!("`{}` must follow its content", argument.keyword), "")),
+        // What follows the content depends on where it matched, and goes with it.
+        let moved = match self.last.and_then(|(section, item)| Some(self.rule.sections.get_mut(section)?.items.split_off(item))) {
+            Some(moved) if !moved.is_empty() => moved,
+            _ => return Err(argument.fault(format!("`{}` must follow its content", argument.keyword), "")),
         };
         if let Some((section, _)) = self.last
             && self.rule.sections.get(section).is_some_and(|s| s.items.is_empty())
@@ -222,8 +220,8 @@ impl<'a> Builder<'a> {
         }
         let index = self.open(buffer);
         let items = &mut self.rule.sections[index].items;
-        items.push(item);
-        self.last = Some((index, items.len() - 1));
+        self.last = Some((index, items.len()));
+        items.extend(moved);
         self.current = None;
         Ok(())
     }

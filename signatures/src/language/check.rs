@@ -97,9 +97,6 @@ fn content(content: &Content) -> Result<(), Wrong> {
     if content.startswith && (absolute || content.is_relative()) {
         return Err(("startswith stands beside offset, depth, distance or within".into(), "leave one of them out"));
     }
-    if content.endswith && (content.offset.is_some() || content.depth.is_some()) {
-        return Err(("endswith stands beside offset or depth".into(), "leave one of them out"));
-    }
     if content.fast_pattern.is_some() && content.negated && (absolute || content.is_relative()) {
         return Err(("a negated content at a place cannot be the fast pattern".into(), "choose another content"));
     }
