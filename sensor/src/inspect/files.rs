@@ -122,6 +122,16 @@ impl Files {
         Self { hashes, ..Self::default() }
     }
 
+    /// Whether no hash is computed.
+    pub fn has_no_hashes(&self) -> bool {
+        self.hashes == Hashes::default()
+    }
+
+    /// Which hashes are computed from the next file on.
+    pub fn set_hashes(&mut self, hashes: Hashes) {
+        self.hashes = hashes;
+    }
+
     /// The files of a transaction in a direction, oldest first.
     pub fn of(&self, transaction: u64, direction: Direction) -> impl Iterator<Item = &File> {
         self.closed.iter().chain(self.open.of(direction)).filter(move |f| f.transaction == transaction && f.direction == direction)

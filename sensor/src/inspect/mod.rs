@@ -68,7 +68,10 @@ pub struct Application {
     pub recognition_due: Both<bool>,
     /// Transactions that were ever opened, over all parsers of the flow.
     pub opened: u64,
+    /// The flow's community id, once a record wanted it.
+    pub community_id: Option<Box<str>>,
     parser: Option<Box<dyn Parser>>,
+    closed: Both<bool>,
     wanted: Both<usize>,
     change: Option<Option<&'static str>>,
     known: VecDeque<Known>,
@@ -144,6 +147,16 @@ impl Application {
     /// Whether the parser wants no bytes at all.
     pub fn is_deaf(&self) -> bool {
         self.stopped || self.encrypted || self.failed
+    }
+
+    /// Whether the parser was told that a direction ended.
+    pub fn is_closed(&self, direction: Direction) -> bool {
+        *self.closed.of(direction)
+    }
+
+    /// Notes that the parser is told that a direction ended.
+    pub fn note_closed(&mut self, direction: Direction) {
+        *self.closed.of_mut(direction) = true;
     }
 
     /// Whether the protocol is about to change: everything of the old one must be inspected and recorded first.

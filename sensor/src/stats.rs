@@ -1,0 +1,145 @@
+//! Counters of a run: each worker has its own, and they are added up when they are shown.
+
+use std::collections::BTreeMap;
+
+use tapwire_parsers::link::{Layer4, Packet};
+
+/// Packets by layer and by what became of them.
+#[derive(Clone, Debug, Default)]
+pub struct Counters {
+    names: BTreeMap<&'static str, u64>,
+    /// Packets that a worker was handed.
+    pub seen: u64,
+    /// Packets that went all the way through.
+    pub processed: u64,
+    /// Packets that were left aside, by reason.
+    pub dropped: BTreeMap<&'static str, u64>,
+    layers: Layers,
+    /// Events of decoding by name.
+    pub events: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Layers {
+    packets: u64,
+    bytes: u64,
+    longest: u64,
+    invalid: u64,
+    ethernet: u64,
+    vlan: u64,
+    ipv4: u64,
+    ipv6: u64,
+    tcp: u64,
+    udp: u64,
+    icmpv4: u64,
+    icmpv6: u64,
+}
+
+impl Counters {
+    /// Counts a packet and its headers.
+    pub fn packet(&mut self, packet: &Packet<'_>) {
+        let layers = &mut self.layers;
+        self.seen += 1;
+        layers.packets += 1;
+        let length = packet.data.len() as u64;
+        layers.bytes += length;
+        layers.longest = layers.longest.max(length);
+        layers.invalid += u64::from(packet.invalid);
+        layers.ethernet += u64::from(packet.ethernet.is_some());
+        layers.vlan += u64::from(packet.vlans.count > 0);
+        let v4 = packet.ip.as_ref().map(|ip| ip.source.is_ipv4());
+        layers.ipv4 += u64::from(v4 == Some(true));
+        layers.ipv6 += u64::from(v4 == Some(false));
+        match (&packet.layer4, v4) {
+            (Layer4::Tcp(_), _) => layers.tcp += 1,
+            (Layer4::Udp(_), _) => layers.udp += 1,
+            (Layer4::Icmp(_), Some(true)) => layers.icmpv4 += 1,
+            (Layer4::Icmp(_), _) => layers.icmpv6 += 1,
+            (Layer4::None, _) => {}
+        }
+        for anomaly in &packet.anomalies {
+            *self.events.entry(anomaly.0).or_default() += 1;
+        }
+    }
+
+    /// Adds to a counter by its dotted name.
+    pub fn add(&mut self, name: &'static str, count: u64) {
+        *self.names.entry(name).or_default() += count;
+    }
+
+    /// A packet that is left aside.
+    pub fn drop_packets(&mut self, reason: &'static str, count: u64) {
+        *self.dropped.entry(reason).or_default() += count;
+    }
+
+    /// Adds another worker's counters to these.
+    pub fn merge(&mut self, other: &Counters) {
+        for (name, count) in &other.names {
+            self.add(name, *count);
+        }
+        for (reason, count) in &other.dropped {
+            self.drop_packets(reason, *count);
+        }
+        for (name, count) in &other.events {
+            *self.events.entry(name).or_default() += count;
+        }
+        self.seen += other.seen;
+        self.processed += other.processed;
+        let (a, b) = (&mut self.layers, &other.layers);
+        a.longest = a.longest.max(b.longest);
+        for (mine, theirs) in [
+            (&mut a.packets, b.packets),
+            (&mut a.bytes, b.bytes),
+            (&mut a.invalid, b.invalid),
+            (&mut a.ethernet, b.ethernet),
+            (&mut a.vlan, b.vlan),
+            (&mut a.ipv4, b.ipv4),
+            (&mut a.ipv6, b.ipv6),
+            (&mut a.tcp, b.tcp),
+            (&mut a.udp, b.udp),
+            (&mut a.icmpv4, b.icmpv4),
+            (&mut a.icmpv6, b.icmpv6),
+        ] {
+            *mine += theirs;
+        }
+    }
+
+    /// Everything by its dotted name in `stats` records. `own` adds the books of packets and records under `tapwire`.
+    pub fn by_name(&self, own: bool) -> BTreeMap<String, u64> {
+        let layers = &self.layers;
+        let mut all: BTreeMap<String, u64> = self.names.iter().map(|(n, c)| ((*n).to_owned(), *c)).collect();
+        for (name, count) in [
+            ("decoder.pkts", layers.packets),
+            ("decoder.bytes", layers.bytes),
+            ("decoder.invalid", layers.invalid),
+            ("decoder.ethernet", layers.ethernet),
+            ("decoder.vlan", layers.vlan),
+            ("decoder.ipv4", layers.ipv4),
+            ("decoder.ipv6", layers.ipv6),
+            ("decoder.tcp", layers.tcp),
+            ("decoder.udp", layers.udp),
+            ("decoder.icmpv4", layers.icmpv4),
+            ("decoder.icmpv6", layers.icmpv6),
+            ("decoder.avg_pkt_size", layers.bytes.checked_div(layers.packets).unwrap_or(0)),
+            ("decoder.max_pkt_size", layers.longest),
+        ] {
+            all.insert(name.to_owned(), count);
+        }
+        for (name, count) in &self.events {
+            if let Some(rest) = name.strip_prefix("decoder.") {
+                all.insert(format!("decoder.event.{rest}"), *count);
+            }
+        }
+        if own {
+            all.insert("tapwire.packets.seen".into(), self.seen);
+            all.insert("tapwire.packets.processed".into(), self.processed);
+            for reason in DROP_REASONS {
+                all.insert(format!("tapwire.packets.dropped.{reason}"), self.dropped.get(reason).copied().unwrap_or(0));
+            }
+        }
+        all
+    }
+}
+
+/// Why packets are left aside: they could not be decoded, or live they came faster than they were taken.
+pub const DROP_REASONS: [&str; 3] = ["invalid", "ring_full", "kernel"];

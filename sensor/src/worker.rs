@@ -1,0 +1,410 @@
+//! The way of a packet on one page: decode, flow, inspect, records.
+//!
+//! A worker owns its flows; it is handed every batch and takes the packets of its shard. What it finds goes as text into one batch
+//! of records for each batch of packets, so that the writer can put the batches of all workers into one order.
+
+use std::sync::Arc;
+
+use tapwire_parsers::link::{Ip, Layer4, Packet, Tcp, TcpOptions, Timestamp, Udp};
+use tapwire_parsers::protocol::{Direction, Transport};
+use tapwire_signatures::state::flow::FlowState as RuleMemory;
+use tapwire_signatures::verify::Match;
+use tapwire_signatures::verify::condition::{FlowView, PacketView};
+use tapwire_signatures::verify::packet::Occasion;
+
+use crate::capture::batch::Batch;
+use crate::flow::stream::Chunk;
+use crate::flow::{self, EndReason, Flow, Key, Table};
+use crate::inspect::alerts::settle;
+use crate::inspect::recognise::Ports;
+use crate::inspect::{Application, Inspector};
+use crate::records::batch::RecordBatch;
+use crate::report::{Moment, Reporter};
+use crate::stats::Counters;
+
+/// How a worker treats streams and alerts.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Whether wrong checksums keep packets from streams and parsers.
+    pub checksums: bool,
+    /// Bytes of a stream that are inspected at once, to server and to client.
+    pub chunk_bytes: [usize; 2],
+    /// Alerts that one packet may raise.
+    pub alert_limit: usize,
+}
+
+/// A worker.
+pub struct Worker {
+    index: u16,
+    settings: Settings,
+    table: Table<Application>,
+    inspector: Inspector,
+    reporter: Reporter,
+    matches: Vec<Match>,
+    ended: Vec<(Flow<Application>, EndReason)>,
+    /// What it counted.
+    pub counters: Counters,
+}
+
+impl Worker {
+    /// The worker of shard `index`.
+    pub fn new(index: u16, settings: Settings, table: Table<Application>, inspector: Inspector, reporter: Reporter) -> Self {
+        Self { index, settings, table, inspector, reporter, matches: Vec::new(), ended: Vec::new(), counters: Counters::default() }
+    }
+
+    /// Takes the packets of its shard out of a batch and gives what it found.
+    pub fn batch(&mut self, batch: &Batch) -> RecordBatch {
+        for frame in batch.frames.iter().filter(|f| f.shard == self.index) {
+            let data = batch.data(frame);
+            let packet = Packet::decode(frame.number, frame.time, frame.link_type, data, frame.wire_len, self.settings.checksums);
+            self.packet(&packet);
+        }
+        self.reporter.take(batch.sequence)
+    }
+
+    /// Ends every flow whose time is over; for live use, where no later packet may come to tell.
+    pub fn expire(&mut self, now: Timestamp) {
+        let ended = &mut self.ended;
+        self.table.expire(now, &mut |flow, reason| ended.push((flow, reason)));
+        self.finish_ended(Moment::flow_end(u64::MAX / 4, now));
+    }
+
+    /// Ends every flow and gives the last records.
+    pub fn shut_down(mut self, sequence: u64) -> (RecordBatch, Counters) {
+        let ended = &mut self.ended;
+        self.table.shut_down(&mut |flow, reason| ended.push((flow, reason)));
+        self.ended.sort_by_key(|(flow, _)| flow.first_packet);
+        for (flow, reason) in std::mem::take(&mut self.ended) {
+            let moment = Moment::flow_end((u64::MAX / 2).saturating_add(flow.first_packet), flow.end);
+            self.finish(flow, reason, moment);
+        }
+        let begun = self.table.counters();
+        self.counters.add("flow.total", begun.begun.iter().sum());
+        for (name, count) in ["flow.tcp", "flow.udp", "flow.icmpv4", "flow.icmpv6"].into_iter().zip(begun.begun) {
+            self.counters.add(name, count);
+        }
+        self.counters.add("flow.tcp_reuse", begun.reused);
+        self.counters.add("tcp.invalid_checksum", begun.bad_checksums);
+        self.counters.add("tapwire.flow.evicted_new", begun.evicted_new);
+        self.counters.add("tapwire.flow.evicted_established", begun.evicted_established);
+        self.counters.add("tapwire.rules.candidates", self.inspector.matcher.decided);
+        self.counters.add("tapwire.rules.step_limit", self.inspector.matcher.limits.steps_hit);
+        self.counters.add("tapwire.rules.regex_limit", self.inspector.matcher.limits.regex_hit);
+        self.counters.add("tapwire.parser_faults", self.inspector.parser_faults);
+        (self.reporter.take(sequence), self.counters)
+    }
+
+    fn packet(&mut self, packet: &Packet<'_>) {
+        self.counters.packet(packet);
+        let moment = Moment::packet(packet);
+        self.reporter.decode_anomalies(packet, &moment);
+        if packet.invalid {
+            self.counters.drop_packets("invalid", 1);
+        } else {
+            self.counters.processed += 1;
+        }
+        let whole = !packet.invalid && packet.ip.as_ref().is_some_and(|ip| ip.fragment.is_none());
+        let ended = &mut self.ended;
+        let arrival = if whole { self.table.packet(packet, 0, &mut |flow, reason| ended.push((flow, reason))) } else { None };
+        let arrival = arrival.map(|a| (a.place, a.direction, a.tcp));
+        self.finish_ended(moment);
+        match arrival {
+            Some((place, direction, tcp)) => {
+                let Some(flow) = self.table.flow(place) else { return };
+                let mut at = Place {
+                    settings: &self.settings,
+                    inspector: &mut self.inspector,
+                    reporter: &mut self.reporter,
+                    matches: &mut self.matches,
+                    counters: &mut self.counters,
+                };
+                at.packet_of_flow(packet, flow, direction, &tcp, &moment);
+                self.table.settle(place);
+            }
+            None => self.packet_alone(packet, &moment),
+        }
+    }
+
+    /// A packet without a flow: rules on packets are asked all the same.
+    fn packet_alone(&mut self, packet: &Packet<'_>, moment: &Moment) {
+        let view = PacketView { packet, flow: None, stream_anomalies: &[], reassembled: false };
+        let plan = Arc::clone(&self.inspector.engine().plan);
+        self.matches.clear();
+        let occasion = Occasion { first: true, ..Occasion::default() };
+        self.inspector.matcher.packet(&plan, &view, occasion, &mut RuleMemory::default(), &mut self.matches);
+        settle(&plan, &mut self.matches, self.settings.alert_limit);
+        for found in &self.matches {
+            self.counters.add("detect.alert", 1);
+            self.reporter.alert_alone(&plan, found, packet, moment);
+        }
+    }
+
+    fn finish_ended(&mut self, moment: Moment) {
+        if self.ended.is_empty() {
+            return;
+        }
+        let mut ended = std::mem::take(&mut self.ended);
+        for (flow, reason) in ended.drain(..) {
+            let moment = Moment::flow_end(moment.order, flow.end);
+            self.finish(flow, reason, moment);
+        }
+        self.ended = ended;
+    }
+
+    fn finish(&mut self, mut flow: Flow<Application>, reason: EndReason, moment: Moment) {
+        let mut at = Place {
+            settings: &self.settings,
+            inspector: &mut self.inspector,
+            reporter: &mut self.reporter,
+            matches: &mut self.matches,
+            counters: &mut self.counters,
+        };
+        at.flow_end(&mut flow, &moment);
+        self.reporter.flow(&mut flow, reason, &moment);
+    }
+}
+
+/// What is at hand while one packet, or the end of one flow, is worked on.
+struct Place<'w> {
+    settings: &'w Settings,
+    inspector: &'w mut Inspector,
+    reporter: &'w mut Reporter,
+    matches: &'w mut Vec<Match>,
+    counters: &'w mut Counters,
+}
+
+impl Place<'_> {
+    fn packet_of_flow(&mut self, packet: &Packet<'_>, flow: &mut Flow<Application>, direction: Direction, tcp: &flow::TcpUpdate, moment: &Moment) {
+        let first = *flow.packets.of(direction) == 1;
+        if flow.app.files.has_no_hashes() {
+            flow.app.files.set_hashes(self.inspector.engine().hashes);
+        }
+        self.reporter.stream_anomalies(&tcp.anomalies, flow, packet, moment);
+        for anomaly in &tcp.anomalies {
+            *self.counters.events.entry(anomaly.0).or_default() += 1;
+        }
+        let mut datagram: &[u8] = &[];
+        if let Layer4::Udp(udp) = &packet.layer4 {
+            if udp.checksum_ok {
+                datagram = packet.payload;
+                let ports = ports_of(&flow.key);
+                self.inspector.bytes(&mut flow.app, Transport::Udp, direction, ports, datagram);
+                *flow.app.updated.of_mut(direction) = true;
+            }
+        } else if tcp.valid {
+            if tcp.closed {
+                for side in Direction::BOTH {
+                    if let Some(stream) = flow.stream_mut(side) {
+                        stream.flush();
+                    }
+                }
+            }
+            self.read(flow, direction.reverse());
+            self.read(flow, direction);
+        }
+        if flow.app.passed {
+            return;
+        }
+        let occasion = Occasion {
+            first,
+            streamed: tcp.accepted,
+            recognised: std::mem::take(flow.app.recognition_due.of_mut(direction)),
+        };
+        self.inspect(packet, flow, direction, &tcp.anomalies, Some(occasion), datagram, tcp.closed, moment);
+    }
+
+    /// Hands what is new in a direction's stream to the parser.
+    fn read(&mut self, flow: &mut Flow<Application>, direction: Direction) {
+        let ports = ports_of(&flow.key);
+        let Flow { tcp, app, .. } = flow;
+        let Some(tcp) = tcp else { return };
+        loop {
+            let stream = tcp.stream_mut(direction);
+            if app.is_deaf() {
+                stream.parser_off();
+                if app.encrypted {
+                    stream.raw_off();
+                }
+                return;
+            }
+            match stream.parser_next() {
+                Chunk::Data(data) => {
+                    let done = self.inspector.bytes(app, Transport::Tcp, direction, ports, data);
+                    stream.parser_consume(done);
+                    if app.changes() {
+                        return;
+                    }
+                    if done == 0 {
+                        break;
+                    }
+                }
+                Chunk::Gap(missing) => {
+                    stream.parser_skip_gap();
+                    self.inspector.gap(app, direction, missing);
+                }
+                Chunk::Nothing => break,
+            }
+        }
+        let stream = tcp.stream_mut(direction);
+        if stream.closed() && stream.fin_seen() && !app.is_closed(direction) {
+            app.note_closed(direction);
+            self.inspector.close(app, direction);
+        }
+    }
+
+    /// Asks the rules about a packet and about what is new in its direction, and records what was found.
+    #[expect(clippy::too_many_arguments, reason = "everything that surrounds one look at a flow")]
+    fn inspect(
+        &mut self,
+        packet: &Packet<'_>,
+        flow: &mut Flow<Application>,
+        direction: Direction,
+        anomalies: &[tapwire_parsers::protocol::Anomaly],
+        occasion: Option<Occasion>,
+        datagram: &[u8],
+        closing: bool,
+        moment: &Moment,
+    ) {
+        let view = view_of(flow, direction, packet.time);
+        let view = PacketView { packet, flow: Some(&view), stream_anomalies: anomalies, reassembled: false };
+        let plan = Arc::clone(&self.inspector.engine().plan);
+        self.matches.clear();
+        if let Some(occasion) = occasion {
+            self.inspector.matcher.packet(&plan, &view, occasion, &mut flow.app.rules, self.matches);
+        }
+        let due = self.settings.chunk_bytes.get(direction.index()).copied().unwrap_or(0);
+        let Flow { tcp, app, .. } = flow;
+        let mut raw_seen = false;
+        if let Some(tcp) = tcp {
+            let stream = tcp.stream_mut(direction);
+            let flush = std::mem::take(app.flush_raw.of_mut(direction)) || closing || stream.closed() || stream.depth_reached();
+            loop {
+                match stream.raw_next() {
+                    Chunk::Data(chunk) if flush || chunk.len() >= due => {
+                        raw_seen = true;
+                        let length = chunk.len();
+                        self.inspector.matcher.chunk(&plan, &view, chunk, &mut app.rules, self.matches);
+                        self.inspector.transactions(app, &view, chunk, self.matches);
+                        stream.raw_consume(length);
+                    }
+                    Chunk::Gap(_) => stream.raw_skip_gap(),
+                    _ => break,
+                }
+            }
+        }
+        if !raw_seen && (std::mem::take(app.updated.of_mut(direction)) || closing) {
+            self.inspector.transactions(app, &view, datagram, self.matches);
+        }
+        let settled = settle(&plan, self.matches, self.settings.alert_limit);
+        flow.app.passed |= settled.pass_flow;
+        self.counters.add("detect.alert", self.matches.len() as u64);
+        self.counters.add("detect.alert_queue_overflow", settled.overflow);
+        self.counters.add("detect.alerts_suppressed", settled.silent);
+        for found in self.matches.iter() {
+            flow.alerted = true;
+            self.reporter.alert(&plan, found, packet, flow, direction, moment);
+        }
+        self.reporter.transactions(flow, moment, false);
+        if flow.app.changes() {
+            self.change_protocol(packet, flow, moment);
+        }
+    }
+
+    /// Everything of the old protocol is inspected and recorded before the new one begins.
+    fn change_protocol(&mut self, packet: &Packet<'_>, flow: &mut Flow<Application>, moment: &Moment) {
+        let plan = Arc::clone(&self.inspector.engine().plan);
+        for direction in Direction::BOTH {
+            let flow_view = view_of(flow, direction, packet.time);
+            let pseudo = pseudo_packet(flow, direction, packet.time);
+            let view = PacketView { packet: &pseudo, flow: Some(&flow_view), stream_anomalies: &[], reassembled: false };
+            self.matches.clear();
+            self.inspector.transactions(&mut flow.app, &view, &[], self.matches);
+            settle(&plan, self.matches, self.settings.alert_limit);
+            for found in self.matches.iter() {
+                flow.alerted = true;
+                self.reporter.alert(&plan, found, packet, flow, direction, moment);
+            }
+        }
+        self.reporter.transactions(flow, moment, true);
+        flow.app.change_protocol();
+        for direction in Direction::BOTH {
+            self.read(flow, direction);
+        }
+    }
+
+    /// What is left in both directions is read, inspected and recorded, without a packet.
+    fn flow_end(&mut self, flow: &mut Flow<Application>, moment: &Moment) {
+        for direction in Direction::BOTH {
+            if let Some(stream) = flow.stream_mut(direction) {
+                stream.flush();
+            }
+        }
+        for direction in Direction::BOTH {
+            self.read(flow, direction);
+        }
+        for direction in Direction::BOTH {
+            if !flow.app.is_closed(direction) {
+                flow.app.note_closed(direction);
+                self.inspector.close(&mut flow.app, direction);
+            }
+        }
+        flow.app.files.truncate();
+        if !flow.app.passed {
+            for direction in Direction::BOTH {
+                let pseudo = pseudo_packet(flow, direction, moment.time);
+                self.inspect(&pseudo, flow, direction, &[], None, &[], true, moment);
+            }
+        }
+        self.reporter.transactions(flow, moment, true);
+    }
+}
+
+fn ports_of(key: &Key) -> Ports {
+    Ports { client: key.source_port, server: key.destination_port }
+}
+
+fn view_of(flow: &Flow<Application>, direction: Direction, now: Timestamp) -> FlowView {
+    FlowView { protocol: flow.app.protocol, protocol_failed: flow.app.failed, ..flow.view(direction, now) }
+}
+
+/// A packet without bytes that stands for a flow in a direction: rules compare its addresses and ports.
+fn pseudo_packet(flow: &Flow<Application>, direction: Direction, time: Timestamp) -> Packet<'static> {
+    let key = match direction {
+        Direction::ToServer => flow.key,
+        Direction::ToClient => flow.key.reverse(),
+    };
+    let mut packet = Packet::new(0, time, 0, &[], 0);
+    packet.vlans = key.vlans;
+    packet.ip = Some(Ip {
+        source: key.source,
+        destination: key.destination,
+        protocol: key.protocol,
+        ttl: 0,
+        tos: 0,
+        id: 0,
+        fragment: None,
+        flags: 0,
+        header: &[],
+        payload: &[],
+        checksum_ok: true,
+    });
+    packet.layer4 = match key.protocol {
+        flow::key::TCP => Layer4::Tcp(Tcp {
+            source_port: key.source_port,
+            destination_port: key.destination_port,
+            sequence: 0,
+            acknowledgement: 0,
+            flags: 0,
+            window: 0,
+            urgent: 0,
+            header: &[],
+            options: TcpOptions::default(),
+            checksum_ok: true,
+        }),
+        flow::key::UDP => {
+            Layer4::Udp(Udp { source_port: key.source_port, destination_port: key.destination_port, header: &[], checksum_ok: true })
+        }
+        _ => Layer4::None,
+    };
+    packet
+}
