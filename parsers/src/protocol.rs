@@ -264,6 +264,8 @@ pub struct Protocol {
     pub anomalies: &'static [AnomalyKind],
     /// The EVE event type of its records and the name of its object; `None` for a protocol without records.
     pub event_type: Option<&'static str>,
+    /// Whether its records show the transaction's id (`tx_id`) beside the object.
+    pub shows_transaction_id: bool,
     /// Whether records are written without a word in the configuration.
     pub recorded_by_default: bool,
     /// Reads the parser's settings.

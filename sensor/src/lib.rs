@@ -1,6 +1,16 @@
-//! The rooms that a packet goes through, in the order in which it does.
+//! The rooms that a packet goes through, in the order in which it does: capture, decode (in `tapwire_parsers::link`), flow, inspect,
+//! records, sinks. [`worker`] is the page on which all steps stand; [`run`] has the threads.
 
 pub mod capture;
+pub mod cli;
+pub mod config;
+pub mod engine;
 pub mod flow;
 pub mod inspect;
+pub mod records;
+pub mod report;
+pub mod run;
+pub mod sinks;
 pub mod stats;
+pub mod worker;
+pub mod writer;

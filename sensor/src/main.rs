@@ -1,1 +1,253 @@
-fn main() {}
+//! The program: reads its arguments, prepares, runs, and tells what happened.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use clap::Parser;
+use tapwire::capture::live::LiveSource;
+use tapwire::capture::{CaptureError, expand};
+use tapwire::cli::{Arguments, Check, ChecksumMode, Command, Common, Live, Replay};
+use tapwire::config::{Checksums, Problem};
+use tapwire::engine::{Prepared, prepare};
+use tapwire::run::{self, Plan, Summary};
+
+fn main() -> ExitCode {
+    let status = match Arguments::parse().command {
+        Command::Replay(options) => replay(&options),
+        Command::Run(options) => live(&options),
+        Command::Check(options) => check(&options),
+    };
+    ExitCode::from(status)
+}
+
+fn say(line: &str) {
+    // Standard error may be closed; there is nobody left to tell.
+    drop(writeln!(std::io::stderr().lock(), "{line}"));
+}
+
+/// Reads configuration and rules and reports their problems; the exit status where the run must not begin.
+fn prepared(common: &Common) -> Result<Prepared, u8> {
+    let prepared = prepare(common).map_err(|problem| {
+        say(&format!("error: {problem}"));
+        1
+    })?;
+    for problem in &prepared.faults {
+        say(&format!("error: {problem}"));
+    }
+    if !common.quiet {
+        for problem in &prepared.warnings {
+            say(&format!("warning: {problem}"));
+        }
+    }
+    if common.strict && !prepared.faults.is_empty() {
+        say(&format!("{} problems; nothing was done, because --strict was given", prepared.faults.len()));
+        return Err(1);
+    }
+    Ok(prepared)
+}
+
+fn workers(common: &Common) -> u16 {
+    let cores = std::thread::available_parallelism().map_or(1, |n| u16::try_from(n.get()).unwrap_or(1));
+    common.threads.unwrap_or(cores)
+}
+
+fn folder(common: &Common, prepared: &Prepared) -> PathBuf {
+    common.log_dir.clone().unwrap_or_else(|| prepared.configuration.log_dir.clone())
+}
+
+fn plan<'a>(common: &Common, prepared: &'a Prepared, folder: &'a std::path::Path) -> Plan<'a> {
+    Plan {
+        configuration: &prepared.configuration,
+        engine: Arc::clone(&prepared.engine),
+        rules: &prepared.rules,
+        folder,
+        workers: workers(common),
+        checksums: match common.checksums {
+            Some(ChecksumMode::On) => Checksums::On,
+            Some(ChecksumMode::Off) => Checksums::Off,
+            Some(ChecksumMode::Auto) => Checksums::Auto,
+            None => prepared.configuration.checksums,
+        },
+        progress: None,
+    }
+}
+
+fn replay(options: &Replay) -> u8 {
+    let common = &options.common;
+    let prepared = match prepared(common) {
+        Ok(prepared) => prepared,
+        Err(status) => return status,
+    };
+    let captures = match expand(&options.captures) {
+        Ok(captures) => captures,
+        Err(error) => return ended(&error.into()),
+    };
+    let folder = folder(common, &prepared);
+    let mut status = 0;
+    if options.each {
+        for capture in &captures {
+            let name = capture.file_name().unwrap_or(capture.as_os_str());
+            let own = folder.join(name);
+            let summary = run::replay(&plan(common, &prepared, &own), std::slice::from_ref(capture));
+            status = status.max(told(&summary, true));
+        }
+        return status;
+    }
+    let mut plan = plan(common, &prepared, &folder);
+    let progress = (!common.quiet && std::io::stderr().is_terminal()).then(|| Progress::start(&mut plan));
+    let summary = run::replay(&plan, &captures);
+    drop(progress);
+    told(&summary, common.quiet)
+}
+
+fn live(options: &Live) -> u8 {
+    let common = &options.common;
+    let prepared = match prepared(common) {
+        Ok(prepared) => prepared,
+        Err(status) => return status,
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&stop)) {
+            say(&format!("error: signals cannot be caught: {error}"));
+            return 1;
+        }
+    }
+    let folder = folder(common, &prepared);
+    let many = options.interfaces.len() > 1;
+    let watch = |interface: &String| {
+        let source = LiveSource::open(interface, options.bpf.as_deref(), Arc::clone(&stop));
+        let source = match source {
+            Ok(source) => source,
+            Err(error) => {
+                stop.store(true, Ordering::Relaxed);
+                return ended(&error);
+            }
+        };
+        // Each interface has its own records where there are several.
+        let own = if many { folder.join(interface) } else { folder.clone() };
+        if !common.quiet {
+            say(&format!("watching {interface}, records in {}; end with Ctrl-C", own.display()));
+        }
+        told(&run::live(&plan(common, &prepared, &own), source), common.quiet)
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = options.interfaces.iter().map(|interface| scope.spawn(move || watch(interface))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or(1)).max().unwrap_or(0)
+    })
+}
+
+fn check(options: &Check) -> u8 {
+    let Prepared { faults, warnings, rules, .. } = match prepare(&options.common) {
+        Ok(prepared) => prepared,
+        Err(problem) => {
+            say(&format!("error: {problem}"));
+            return 1;
+        }
+    };
+    let mut out = std::io::stdout().lock();
+    let mut text = String::new();
+    if options.json {
+        let mut line = Vec::new();
+        {
+            let mut object = tapwire_parsers::json::Object::new(&mut line);
+            object.number("loaded", rules.loaded).number("failed", rules.failed).number("skipped", rules.skipped);
+            object.object("not_active_yet", |o| {
+                for (name, count) in &rules.later {
+                    o.number(name, *count);
+                }
+            });
+            for (key, list) in [("errors", &faults), ("warnings", &warnings)] {
+                object.array(key, |array| {
+                    for problem in list {
+                        array.object(|o| {
+                            o.text("file", &problem.file).number("line", problem.line).number("column", problem.column);
+                            o.text("message", &problem.message).text("hint", &problem.hint);
+                        });
+                    }
+                });
+            }
+        }
+        text = String::from_utf8_lossy(&line).into_owned();
+    } else {
+        let shown = |kind: &str, list: &[Problem]| list.iter().map(|p| format!("{kind}: {p}\n")).collect::<String>();
+        text.push_str(&shown("error", &faults));
+        text.push_str(&shown("warning", &warnings));
+        for (name, count) in &rules.later {
+            text.push_str(&format!("not active yet: {count} rules that use {name}\n"));
+        }
+        text.push_str(&format!(
+            "{} rules loaded, {} refused, {} skipped; the prefilters hold {} KiB",
+            rules.loaded,
+            rules.failed,
+            rules.skipped,
+            rules.prefilter_bytes / 1024
+        ));
+    }
+    drop(writeln!(out, "{text}"));
+    u8::from(!faults.is_empty())
+}
+
+fn ended(error: &CaptureError) -> u8 {
+    say(&format!("error: {error}"));
+    error.exit_status()
+}
+
+/// Tells how a run went; its exit status.
+fn told(summary: &Summary, quiet: bool) -> u8 {
+    let count = |name: &str| summary.counters.get(name).copied().unwrap_or(0);
+    if !quiet {
+        let dropped = count("decoder.invalid");
+        say(&format!(
+            "{} packets seen, {} processed, {dropped} not decodable; {} flows, {} alerts",
+            count("decoder.pkts"),
+            count("decoder.pkts") - dropped,
+            count("flow.total"),
+            count("detect.alert"),
+        ));
+    }
+    match &summary.error {
+        Some(error) => {
+            say(&format!("error: {error}"));
+            error.exit_status()
+        }
+        None => 0,
+    }
+}
+
+/// A count of packets on the terminal while a replay runs.
+struct Progress {
+    bar: indicatif::ProgressBar,
+    stop: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Progress {
+    fn start(plan: &mut Plan<'_>) -> Self {
+        let packets = Arc::new(AtomicU64::new(0));
+        plan.progress = Some(Arc::clone(&packets));
+        let (bar, stop) = (indicatif::ProgressBar::new_spinner(), Arc::new(AtomicBool::new(false)));
+        let (shown, ended) = (bar.clone(), Arc::clone(&stop));
+        let thread = std::thread::spawn(move || {
+            while !ended.load(Ordering::Relaxed) {
+                shown.set_message(format!("{} packets", packets.load(Ordering::Relaxed)));
+                shown.tick();
+                std::thread::sleep(std::time::Duration::from_millis(100));
+            }
+        });
+        Self { bar, stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+        self.bar.finish_and_clear();
+    }
+}

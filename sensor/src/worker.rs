@@ -54,7 +54,8 @@ impl Worker {
 
     /// Takes the packets of its shard out of a batch and gives what it found.
     pub fn batch(&mut self, batch: &Batch) -> RecordBatch {
-        for frame in batch.frames.iter().filter(|f| f.shard == self.index) {
+        let own = self.index;
+        for frame in batch.frames.iter().filter(|f| f.shard == own) {
             let data = batch.data(frame);
             let packet = Packet::decode(frame.number, frame.time, frame.link_type, data, frame.wire_len, self.settings.checksums);
             self.packet(&packet);

@@ -34,6 +34,7 @@ pub static PROTOCOL: Protocol = Protocol {
     fields: FIELDS,
     anomalies: ANOMALIES,
     event_type: Some("dns"),
+    shows_transaction_id: false,
     recorded_by_default: true,
     configure,
     recorder: record::recorder,

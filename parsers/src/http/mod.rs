@@ -29,6 +29,7 @@ pub static PROTOCOL: Protocol = Protocol {
     fields: fields::FIELDS,
     anomalies: ANOMALIES,
     event_type: Some("http"),
+    shows_transaction_id: true,
     recorded_by_default: true,
     configure,
     recorder: record::recorder,

@@ -36,6 +36,7 @@ pub static PROTOCOL: Protocol = Protocol {
     fields: FIELDS,
     anomalies: ANOMALIES,
     event_type: Some("modbus"),
+    shows_transaction_id: false,
     recorded_by_default: false,
     configure,
     recorder: record::recorder,

@@ -41,6 +41,7 @@ pub static PROTOCOL: Protocol = Protocol {
     fields: FIELDS,
     anomalies: tables::ANOMALIES,
     event_type: Some("tls"),
+    shows_transaction_id: false,
     recorded_by_default: true,
     configure,
     recorder: record::recorder,

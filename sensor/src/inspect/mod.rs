@@ -69,7 +69,7 @@ pub struct Application {
     /// Transactions that were ever opened, over all parsers of the flow.
     pub opened: u64,
     /// The flow's community id, once a record wanted it.
-    pub community_id: Option<Box<str>>,
+    pub community_id: std::cell::OnceCell<Box<str>>,
     parser: Option<Box<dyn Parser>>,
     closed: Both<bool>,
     wanted: Both<usize>,
@@ -140,6 +140,13 @@ impl Application {
         if complete && known.recorded && inspected
             && let Some(parser) = &mut self.parser
         {
+            parser.transactions_mut().retire(id);
+        }
+    }
+
+    /// Forgets a transaction.
+    pub fn retire(&mut self, id: u64) {
+        if let Some(parser) = &mut self.parser {
             parser.transactions_mut().retire(id);
         }
     }

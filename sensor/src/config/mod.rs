@@ -1,0 +1,420 @@
+//! The configuration: Suricata's keys where Suricata has one, read into types, with defaults that need no file.
+
+pub mod node;
+mod outputs;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use tapwire_parsers::protocol::{Settings, parse_size};
+
+use crate::flow::Timeouts;
+use node::{Node, Value};
+pub use outputs::{Alerts, Anomalies, EveOutput, FastOutput, Files};
+
+/// Something wrong in a configuration or a rule, with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The file.
+    pub file: String,
+    /// Line, from 1; 0 where there is none.
+    pub line: u32,
+    /// Column, from 1.
+    pub column: u32,
+    /// What is wrong.
+    pub message: String,
+    /// What to do; empty where there is nothing to add.
+    pub hint: String,
+    /// The line itself.
+    pub excerpt: Option<String>,
+}
+
+impl Problem {
+    fn of_file(path: &Path, message: String, hint: &str) -> Self {
+        Self { file: path.display().to_string(), line: 0, column: 0, message, hint: hint.into(), excerpt: None }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file)?;
+        if self.line > 0 {
+            write!(f, ":{}:{}", self.line, self.column)?;
+        }
+        write!(f, ": {}", self.message)?;
+        if let Some(excerpt) = &self.excerpt {
+            let shown: String = excerpt.chars().filter(|c| !c.is_control()).take(200).collect();
+            write!(f, "\n    {shown}")?;
+        }
+        if !self.hint.is_empty() {
+            write!(f, "\n  hint: {}", self.hint)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether checksums are verified.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Checksums {
+    /// Guessed from the first packets.
+    #[default]
+    Auto,
+    /// Yes.
+    On,
+    /// No.
+    Off,
+}
+
+/// Whether a protocol is parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enabled {
+    /// Recognised and parsed.
+    Yes,
+    /// Neither.
+    No,
+    /// Recognised only.
+    DetectionOnly,
+}
+
+/// What `app-layer.protocols.<name>` says.
+#[derive(Clone, Debug, Default)]
+pub struct ProtocolSettings {
+    /// Whether it is on; its own default where nothing is said.
+    pub enabled: Option<Enabled>,
+    /// Over TCP.
+    pub tcp: Option<bool>,
+    /// Over UDP.
+    pub udp: Option<bool>,
+    /// Server ports on which it is probed for, as written.
+    pub ports: Option<String>,
+    /// Bytes of a stream that are inspected.
+    pub stream_depth: Option<u64>,
+    /// Everything below, for the parser.
+    pub settings: Settings,
+}
+
+/// What `stream` says.
+#[derive(Clone, Copy, Debug)]
+pub struct Stream {
+    /// Memory for reassembly, in bytes.
+    pub memory_bytes: u64,
+    /// Bytes of each direction after which nothing more is inspected; 0 for no limit.
+    pub depth_bytes: u64,
+    /// Connections whose begin was not seen are followed.
+    pub midstream: bool,
+    /// Connections of which one direction is seen are followed.
+    pub async_oneside: bool,
+    /// Data is inspected before it is acknowledged.
+    pub inline: bool,
+    /// Wrong checksums keep segments out.
+    pub checksum_validation: bool,
+    /// Raw bytes to server that are inspected at once.
+    pub to_server_chunk_bytes: u64,
+    /// Raw bytes to client that are inspected at once.
+    pub to_client_chunk_bytes: u64,
+}
+
+/// The whole configuration.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// `vars.address-groups`
+    pub address_groups: BTreeMap<String, String>,
+    /// `vars.port-groups`
+    pub port_groups: BTreeMap<String, String>,
+    /// `default-log-dir`
+    pub log_dir: PathBuf,
+    /// `default-rule-path`
+    pub rule_path: Option<PathBuf>,
+    /// `rule-files`
+    pub rule_files: Vec<String>,
+    /// `classification-file`
+    pub classification_file: Option<PathBuf>,
+    /// `reference-config-file`
+    pub reference_config_file: Option<PathBuf>,
+    /// `threshold-file`
+    pub threshold_file: Option<PathBuf>,
+    /// `outputs`: eve-log
+    pub eve: Vec<EveOutput>,
+    /// `outputs`: fast
+    pub fast: Option<FastOutput>,
+    /// `flow-timeouts`
+    pub timeouts: Timeouts,
+    /// `flow.memcap`
+    pub flow_memory_bytes: u64,
+    /// `stream`
+    pub stream: Stream,
+    /// `vlan.use-for-tracking`
+    pub vlan_tracking: bool,
+    /// `packet-alert-max`
+    pub alert_limit: usize,
+    /// `pcap-file.checksum-checks`
+    pub checksums: Checksums,
+    /// `app-layer.protocols`
+    pub protocols: BTreeMap<String, ProtocolSettings>,
+    /// Whether records get the `tapwire` object.
+    pub own_records: bool,
+}
+
+/// A configuration and what is wrong with it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What it says, with defaults in the place of what is wrong.
+    pub configuration: Configuration,
+    /// What cannot be right.
+    pub faults: Vec<Problem>,
+    /// What is not known.
+    pub warnings: Vec<Problem>,
+}
+
+impl Default for Configuration {
+    fn default() -> Self {
+        let servers = ["HTTP_SERVERS", "SMTP_SERVERS", "SQL_SERVERS", "DNS_SERVERS", "TELNET_SERVERS", "DC_SERVERS", "DNP3_SERVER", "DNP3_CLIENT",
+            "MODBUS_CLIENT", "MODBUS_SERVER", "ENIP_CLIENT", "ENIP_SERVER"];
+        let mut address_groups: BTreeMap<String, String> = servers.iter().map(|n| ((*n).into(), "$HOME_NET".into())).collect();
+        address_groups.insert("HOME_NET".into(), "[192.168.0.0/16,10.0.0.0/8,172.16.0.0/12]".into());
+        address_groups.insert("EXTERNAL_NET".into(), "!$HOME_NET".into());
+        address_groups.insert("AIM_SERVERS".into(), "$EXTERNAL_NET".into());
+        let ports = [("HTTP_PORTS", "80"), ("SHELLCODE_PORTS", "!80"), ("ORACLE_PORTS", "1521"), ("SSH_PORTS", "22"), ("DNP3_PORTS", "20000"),
+            ("MODBUS_PORTS", "502"), ("FILE_DATA_PORTS", "[$HTTP_PORTS,110,143]"), ("FTP_PORTS", "21"), ("GENEVE_PORTS", "6081"),
+            ("VXLAN_PORTS", "4789"), ("TEREDO_PORTS", "3544"), ("SIP_PORTS", "[5060,5061]")];
+        let modbus = ProtocolSettings { enabled: Some(Enabled::Yes), ..ProtocolSettings::default() };
+        Self {
+            address_groups,
+            port_groups: ports.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
+            log_dir: PathBuf::from("."),
+            rule_path: None,
+            rule_files: Vec::new(),
+            classification_file: None,
+            reference_config_file: None,
+            threshold_file: None,
+            eve: vec![EveOutput::default()],
+            fast: None,
+            timeouts: Timeouts::default(),
+            flow_memory_bytes: 128 << 20,
+            stream: Stream {
+                memory_bytes: 256 << 20,
+                depth_bytes: 1 << 20,
+                midstream: false,
+                async_oneside: false,
+                inline: false,
+                checksum_validation: true,
+                to_server_chunk_bytes: 2_560,
+                to_client_chunk_bytes: 2_560,
+            },
+            vlan_tracking: true,
+            alert_limit: 15,
+            checksums: Checksums::Auto,
+            protocols: [("modbus".to_owned(), modbus)].into(),
+            own_records: true,
+        }
+    }
+}
+
+/// Top-level keys that are read, or that have no meaning for a passive sensor and are passed over.
+const KNOWN: &[&str] = &[
+    "vars", "default-log-dir", "default-rule-path", "rule-files", "classification-file", "reference-config-file", "threshold-file", "outputs", "stats",
+    "flow-timeouts", "flow", "stream", "vlan", "packet-alert-max", "pcap-file", "app-layer", "tapwire", "include", "suricata-version", "plugins", "heartbeat",
+    "logging", "af-packet", "af-xdp", "dpdk", "pcap", "asn1-max-frames", "datasets", "security", "coredump", "host-mode", "unix-command", "legacy",
+    "exception-policy", "engine-analysis", "pcre", "host-os-policy", "defrag", "livedev", "host", "ippair", "decoder", "detect", "mpm-algo", "spm-algo", "threading",
+    "profiling", "nfq", "nflog", "capture", "netmap", "pfring", "ipfw", "napatech", "firewall", "runmode", "autofp-scheduler", "max-pending-packets", "run-as",
+    "sensor-name", "pid-file", "daemon-directory", "umask", "default-packet-size", "action-order", "luajit", "multi-detect", "reputation-categories-file",
+    "default-reputation-path", "reputation-files", "geoip-database", "magic-file", "detect-engine", "host-mode", "cuda", "ips", "sip", "rules", "profile", "engine-logging",
+    "iprep", "reputation-files", "icmp_log", "sys", "hostbits", "tls", "ja3", "lua", "vlan-tracking", "tenants", "dag", "mpipe", "erf-file", "delayed-detect",
+];
+
+/// Reads a configuration; the defaults where no file is given. `set` holds dotted keys and values, later ones win.
+pub fn load(file: Option<&Path>, set: &[(String, String)]) -> Result<Loaded, Problem> {
+    let mut root = match file {
+        Some(path) => Node::read(path)?,
+        None => Node::default(),
+    };
+    for (key, value) in set {
+        root.set(key, value);
+    }
+    let name = file.map_or_else(|| "--set".to_owned(), |f| f.display().to_string());
+    let mut reader = Reader { file: name, root: &root, faults: Vec::new() };
+    let mut configuration = Configuration::default();
+    reader.fill(&mut configuration, file);
+    let mut warnings = Vec::new();
+    for (key, node) in root.entries() {
+        if !KNOWN.contains(&key.as_str()) {
+            warnings.push(reader.problem(node, format!("the key `{key}` is not known and ignored"), "check its spelling"));
+        }
+    }
+    let known = |name: &str| tapwire_signatures::language::protocols::canonical_protocol(name).is_some() || matches!(name, "smb2" | "error-policy");
+    for (key, node) in root.at("app-layer.protocols").map(Node::entries).unwrap_or(&[]) {
+        if !known(key) {
+            warnings.push(reader.problem(node, format!("the protocol `{key}` is not known and ignored"), "check its spelling"));
+        }
+    }
+    let faults = reader.faults;
+    Ok(Loaded { configuration, faults, warnings })
+}
+
+/// Reads values out of the tree and notes what is wrong.
+struct Reader<'a> {
+    file: String,
+    root: &'a Node,
+    faults: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn problem(&self, node: &Node, message: String, hint: &str) -> Problem {
+        Problem { file: self.file.clone(), line: node.line, column: node.column, message, hint: hint.into(), excerpt: None }
+    }
+
+    fn bytes(&mut self, key: &str, into: &mut u64) {
+        if let Some(node) = self.root.at(key)
+            && let Some(text) = node.text()
+        {
+            match parse_size(text) {
+                Some(value) => *into = value,
+                None => self.faults.push(self.problem(node, format!("`{text}` is no size for {key}"), "such as 4096, 64 KiB or 1gb")),
+            }
+        }
+    }
+
+    fn seconds(&mut self, key: &str, into: &mut u32) {
+        if let Some(node) = self.root.at(key)
+            && let Some(text) = node.text()
+        {
+            match text.parse() {
+                Ok(value) => *into = value,
+                Err(_) => self.faults.push(self.problem(node, format!("`{text}` is no number of seconds for {key}"), "a whole number")),
+            }
+        }
+    }
+
+    fn switch(&mut self, key: &str, into: &mut bool) {
+        if let Some(node) = self.root.at(key)
+            && let Some(text) = node.text()
+        {
+            match node.switch() {
+                Some(value) => *into = value,
+                None if text == "auto" => {}
+                None => self.faults.push(self.problem(node, format!("`{text}` is neither yes nor no for {key}"), "yes or no")),
+            }
+        }
+    }
+
+    fn path(&self, key: &str) -> Option<PathBuf> {
+        self.root.at(key).and_then(Node::text).map(PathBuf::from)
+    }
+
+    fn fill(&mut self, c: &mut Configuration, file: Option<&Path>) {
+        for (kind, into) in [("vars.address-groups", &mut c.address_groups), ("vars.port-groups", &mut c.port_groups)] {
+            for (name, node) in self.root.at(kind).map(Node::entries).unwrap_or(&[]) {
+                let text = match &node.value {
+                    Value::Scalar(text) => text.clone(),
+                    Value::List(items) => format!("[{}]", items.iter().filter_map(Node::text).collect::<Vec<_>>().join(",")),
+                    _ => continue,
+                };
+                into.insert(name.clone(), text);
+            }
+        }
+        if let Some(dir) = self.path("default-log-dir") {
+            c.log_dir = dir;
+        }
+        c.rule_path = self.path("default-rule-path");
+        c.rule_files = self.root.at("rule-files").map(Node::items).unwrap_or(&[]).iter().filter_map(|n| n.text().map(str::to_owned)).collect();
+        c.classification_file = self.path("classification-file");
+        c.reference_config_file = self.path("reference-config-file");
+        c.threshold_file = self.path("threshold-file");
+        self.timeouts(&mut c.timeouts);
+        self.bytes("flow.memcap", &mut c.flow_memory_bytes);
+        let stream = &mut c.stream;
+        self.bytes("stream.reassembly.memcap", &mut stream.memory_bytes);
+        self.bytes("stream.reassembly.depth", &mut stream.depth_bytes);
+        self.bytes("stream.reassembly.toserver-chunk-size", &mut stream.to_server_chunk_bytes);
+        self.bytes("stream.reassembly.toclient-chunk-size", &mut stream.to_client_chunk_bytes);
+        self.switch("stream.midstream", &mut stream.midstream);
+        self.switch("stream.async-oneside", &mut stream.async_oneside);
+        self.switch("stream.inline", &mut stream.inline);
+        self.switch("stream.checksum-validation", &mut stream.checksum_validation);
+        self.switch("vlan.use-for-tracking", &mut c.vlan_tracking);
+        let mut limit = c.alert_limit as u64;
+        self.bytes("packet-alert-max", &mut limit);
+        c.alert_limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        if let Some(node) = self.root.at("pcap-file.checksum-checks") {
+            c.checksums = match (node.text(), node.switch()) {
+                (_, Some(true)) => Checksums::On,
+                (_, Some(false)) => Checksums::Off,
+                _ => Checksums::Auto,
+            };
+        }
+        for (name, node) in self.root.at("app-layer.protocols").map(Node::entries).unwrap_or(&[]) {
+            c.protocols.insert(name.clone(), protocol(node));
+        }
+        if file.is_some() {
+            c.own_records = self.root.at("tapwire").is_some();
+            c.eve = Vec::new();
+        }
+        self.switch("tapwire.records", &mut c.own_records);
+        if self.root.at("outputs").is_some() || file.is_some() {
+            (c.eve, c.fast) = outputs::read(self.root.at("outputs"));
+        }
+    }
+
+    fn timeouts(&mut self, t: &mut Timeouts) {
+        for (class, state, into) in [
+            ("tcp", "new", &mut t.tcp_new_s),
+            ("tcp", "established", &mut t.tcp_established_s),
+            ("tcp", "closed", &mut t.tcp_closed_s),
+            ("udp", "new", &mut t.udp_new_s),
+            ("udp", "established", &mut t.udp_established_s),
+            ("icmp", "new", &mut t.icmp_new_s),
+            ("icmp", "established", &mut t.icmp_established_s),
+            ("default", "new", &mut t.other_new_s),
+            ("default", "established", &mut t.other_established_s),
+        ] {
+            self.seconds(&format!("flow-timeouts.{class}.{state}"), into);
+        }
+    }
+}
+
+fn protocol(node: &Node) -> ProtocolSettings {
+    let enabled = node.get("enabled").and_then(|n| match (n.switch(), n.text()) {
+        (Some(true), _) => Some(Enabled::Yes),
+        (Some(false), _) => Some(Enabled::No),
+        (None, Some("detection-only")) => Some(Enabled::DetectionOnly),
+        _ => None,
+    });
+    let ports = ["detection-ports.dp", "tcp.detection-ports.dp", "udp.detection-ports.dp"].iter().find_map(|p| node.at(p)?.text());
+    ProtocolSettings {
+        enabled,
+        tcp: node.at("tcp.enabled").and_then(Node::switch),
+        udp: node.at("udp.enabled").and_then(Node::switch),
+        ports: ports.map(str::to_owned),
+        stream_depth: node.get("stream-depth").and_then(Node::text).and_then(parse_size),
+        settings: node.flatten(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_need_no_file_and_set_changes_them() {
+        let set = [("stream.reassembly.depth".to_owned(), "64kb".to_owned()), ("flow-timeouts.tcp.new".to_owned(), "x".to_owned())];
+        let loaded = load(None, &set).unwrap();
+        assert_eq!(loaded.configuration.stream.depth_bytes, 64 << 10);
+        assert_eq!(loaded.configuration.eve.len(), 1);
+        assert_eq!(loaded.faults.len(), 1);
+    }
+
+    #[test]
+    fn configurations_of_the_shared_test_data_load() {
+        let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+        if !shared.is_dir() {
+            eprintln!("left out: the shared test data is not beside this clone");
+            return;
+        }
+        for file in ["truth/config.yaml", "verify/default.yaml"] {
+            let loaded = load(Some(&shared.join(file)), &[]).unwrap();
+            assert_eq!((loaded.faults, loaded.warnings), (Vec::new(), Vec::new()), "{file}");
+            assert_eq!(loaded.configuration.eve.len(), 1);
+        }
+    }
+}

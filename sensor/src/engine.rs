@@ -1,0 +1,261 @@
+//! Configuration and rules to the engine that all workers share, with every problem on the way.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tapwire_parsers::protocol::{ProtocolId, Transport};
+use tapwire_parsers::{REGISTRY, protocol};
+use tapwire_signatures::language::classification::Classification;
+use tapwire_signatures::language::load::{self, Environment, Loaded, Source};
+use tapwire_signatures::language::references::References;
+use tapwire_signatures::language::variables::Sets;
+use tapwire_signatures::plan::Plan;
+
+use crate::cli::Common;
+use crate::config::{self, Configuration, Enabled, Problem};
+use crate::inspect::Engine;
+use crate::inspect::files::Hashes;
+use crate::inspect::recognise::Recogniser;
+
+/// The version of the rule language and of the records.
+pub const LANGUAGE_VERSION: (u32, u32, u32) = (9, 0, 0);
+/// Bytes of the largest rule file.
+const RULE_FILE_LIMIT: u64 = 512 << 20;
+
+/// What a run needs before its first packet.
+pub struct Prepared {
+    /// The configuration.
+    pub configuration: Configuration,
+    /// Rules and protocols.
+    pub engine: Arc<Engine>,
+    /// What cannot be right.
+    pub faults: Vec<Problem>,
+    /// What is odd.
+    pub warnings: Vec<Problem>,
+    /// Counts of the rules.
+    pub rules: RuleCounts,
+}
+
+/// Counts of a load of rules.
+#[derive(Clone, Debug, Default)]
+pub struct RuleCounts {
+    /// Rules that are used.
+    pub loaded: usize,
+    /// Rules that were refused.
+    pub failed: usize,
+    /// Rules that were left out because the sensor lacks what they require.
+    pub skipped: usize,
+    /// Rules that cannot match yet, by the keyword or protocol that is missing.
+    pub later: std::collections::BTreeMap<String, usize>,
+    /// Bytes of memory that the prefilters hold.
+    pub prefilter_bytes: usize,
+}
+
+/// Reads configuration and rules.
+pub fn prepare(common: &Common) -> Result<Prepared, Problem> {
+    let config::Loaded { configuration, mut faults, mut warnings } = config::load(common.config.as_deref(), &common.set)?;
+    let sources = sources(common, &configuration, &mut faults, &mut warnings);
+    let environment = environment(&configuration, &mut faults, &mut warnings);
+    let Loaded { set, faults: rule_faults, skipped, later } = load::load(&sources, &environment);
+    let mut rules = RuleCounts { loaded: set.rules.len(), skipped, later, ..RuleCounts::default() };
+    drop(sources);
+    for located in rule_faults {
+        let problem = Problem {
+            file: located.file,
+            line: located.line,
+            column: located.column,
+            message: located.fault.message,
+            hint: located.fault.hint,
+            excerpt: Some(located.text),
+        };
+        if located.warning {
+            warnings.push(problem);
+        } else {
+            rules.failed += 1;
+            faults.push(problem);
+        }
+    }
+    let plan = Plan::new(set);
+    rules.prefilter_bytes = plan.prefilter_bytes();
+    let engine = Arc::new(engine(&configuration, plan, &mut faults));
+    Ok(Prepared { configuration, engine, faults, warnings, rules })
+}
+
+fn engine(configuration: &Configuration, plan: Plan, faults: &mut Vec<Problem>) -> Engine {
+    let mut recogniser = Recogniser::default();
+    let mut openers = Vec::new();
+    let mut sets = Sets::default();
+    for id in (0..).map(ProtocolId).take(REGISTRY.len()) {
+        let card = protocol(id);
+        let said = configuration.protocols.get(card.name).cloned().unwrap_or_default();
+        let enabled = said.enabled.unwrap_or(if card.on_by_default { Enabled::Yes } else { Enabled::No });
+        openers.push((enabled == Enabled::Yes).then(|| (card.configure)(&said.settings)));
+        if enabled == Enabled::No {
+            continue;
+        }
+        let usual = || card.ports.iter().map(|&p| (p, p)).collect();
+        let ports: Vec<(u16, u16)> = match &said.ports {
+            None => usual(),
+            Some(text) => match sets.ports(text, &configuration.port_groups) {
+                Ok(ports) => ports.0.clone(),
+                Err(message) => {
+                    faults.push(Problem {
+                        file: "app-layer.protocols".into(),
+                        line: 0,
+                        column: 0,
+                        message: format!("detection-ports of {}: {message}", card.name),
+                        hint: "a list of ports such as 80, 8080".into(),
+                        excerpt: None,
+                    });
+                    usual()
+                }
+            },
+        };
+        for &transport in card.transports {
+            let on = match transport {
+                Transport::Tcp => said.tcp,
+                Transport::Udp => said.udp,
+            };
+            if on != Some(false) {
+                recogniser.add(id, transport, ports.clone());
+            }
+        }
+    }
+    let [mut md5, mut sha1, mut sha256] = plan.file_hashes;
+    for hashes in configuration.eve.iter().filter_map(|e| e.files).map(|f| f.hashes) {
+        let [a, b, c] = hashes;
+        (md5, sha1, sha256) = (md5 || a, sha1 || b, sha256 || c);
+    }
+    Engine { plan: Arc::new(plan), recogniser, openers, hashes: Hashes { md5, sha1, sha256 } }
+}
+
+fn environment(configuration: &Configuration, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> Environment {
+    let mut read = |path: &Option<PathBuf>, what: &str| -> (String, String) {
+        let Some(path) = path else { return (String::new(), String::new()) };
+        match read_text(path) {
+            Ok(text) => (path.display().to_string(), text),
+            Err(error) => {
+                let message = format!("the {what} file cannot be read: {error}");
+                warnings.push(Problem { file: path.display().to_string(), line: 0, column: 0, message, hint: String::new(), excerpt: None });
+                (String::new(), String::new())
+            }
+        }
+    };
+    let (class_file, class_text) = read(&configuration.classification_file, "classification");
+    let (reference_file, reference_text) = read(&configuration.reference_config_file, "reference");
+    let (classes, class_faults) = Classification::parse(&class_text);
+    let (references, reference_faults) = References::parse(&reference_text);
+    for (file, found) in [(class_file, class_faults), (reference_file, reference_faults)] {
+        faults.extend(found.into_iter().map(|(line, fault)| Problem {
+            file: file.clone(),
+            line,
+            column: 1,
+            message: fault.message,
+            hint: fault.hint,
+            excerpt: None,
+        }));
+    }
+    Environment {
+        addresses: configuration.address_groups.clone(),
+        ports: configuration.port_groups.clone(),
+        classes,
+        references,
+        keep_text: configuration.eve.iter().any(|e| e.alerts.is_some_and(|a| a.rule_text)),
+        version: LANGUAGE_VERSION,
+        features: Vec::new(),
+    }
+}
+
+fn read_text(path: &Path) -> std::io::Result<String> {
+    let size = std::fs::metadata(path)?.len();
+    if size > RULE_FILE_LIMIT {
+        return Err(std::io::Error::other("is too large"));
+    }
+    Ok(String::from_utf8_lossy(&std::fs::read(path)?).into_owned())
+}
+
+/// The rule files that the command line or the configuration names.
+fn sources(common: &Common, configuration: &Configuration, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> Vec<Source> {
+    if common.no_rules {
+        return Vec::new();
+    }
+    let from_command = !common.rules.is_empty();
+    let named: Vec<String> = if from_command {
+        common.rules.clone()
+    } else {
+        let base = configuration.rule_path.clone().unwrap_or_default();
+        configuration.rule_files.iter().map(|f| base.join(f).display().to_string()).collect()
+    };
+    let mut sources = Vec::new();
+    for name in named {
+        let files = match expand(&name) {
+            Ok(files) => files,
+            Err(error) => {
+                let hint = "name a rule file, a folder of *.rules, or a pattern";
+                let problem = Problem { file: name, line: 0, column: 0, message: format!("cannot be read: {error}"), hint: hint.into(), excerpt: None };
+                // A configuration made for another place often names files that are not here.
+                if from_command { faults.push(problem) } else { warnings.push(problem) }
+                continue;
+            }
+        };
+        for path in files {
+            match read_text(&path) {
+                Ok(text) => sources.push(Source { name: path.display().to_string(), text }),
+                Err(error) => faults.push(Problem {
+                    file: path.display().to_string(),
+                    line: 0,
+                    column: 0,
+                    message: format!("cannot be read: {error}"),
+                    hint: "check the path and its permissions".into(),
+                    excerpt: None,
+                }),
+            }
+        }
+    }
+    sources
+}
+
+/// A file stands for itself, a folder for its rule files, a pattern (`*` and `?` in its last part) for what it matches.
+fn expand(name: &str) -> std::io::Result<Vec<PathBuf>> {
+    let path = Path::new(name);
+    let listed = |folder: &Path, fits: &dyn Fn(&str) -> bool| -> std::io::Result<Vec<PathBuf>> {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let entries = std::fs::read_dir(folder)?.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>()?;
+        let mut found: Vec<PathBuf> = entries.into_iter().filter(|p| p.file_name().and_then(|n| n.to_str()).is_some_and(fits)).collect();
+        found.sort();
+        Ok(found)
+    };
+    if path.is_dir() {
+        return listed(path, &|n| n.ends_with(".rules"));
+    }
+    let pattern = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    if !path.exists() && pattern.contains(['*', '?']) {
+        let found = listed(path.parent().unwrap_or(Path::new("")), &|n| fits(pattern.as_bytes(), n.as_bytes()))?;
+        return if found.is_empty() { Err(std::io::Error::other("nothing fits the pattern")) } else { Ok(found) };
+    }
+    std::fs::metadata(path)?;
+    Ok(vec![path.to_owned()])
+}
+
+/// Whether a name fits a pattern of `*` (anything) and `?` (one character).
+fn fits(pattern: &[u8], name: &[u8]) -> bool {
+    match (pattern.split_first(), name.split_first()) {
+        (None, None) => true,
+        (Some((b'*', rest)), _) => fits(rest, name) || name.split_first().is_some_and(|(_, tail)| fits(pattern, tail)),
+        (Some((b'?', rest)), Some((_, tail))) => fits(rest, tail),
+        (Some((p, rest)), Some((n, tail))) => p == n && fits(rest, tail),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_fit_names() {
+        for (pattern, name, expected) in [("*.rules", "a.rules", true), ("a?c*", "abcde", true), ("a?c", "ac", false), ("*", "", true)] {
+            assert_eq!(fits(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} {name}");
+        }
+    }
+}

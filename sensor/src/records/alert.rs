@@ -1,0 +1,154 @@
+//! `alert`: a rule matched, with the evidence at hand.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use data_encoding::BASE64;
+use tapwire_parsers::json::Object;
+use tapwire_parsers::link::Timestamp;
+use tapwire_signatures::language::rule::{Action, Rule, Target};
+
+use super::header::{Clock, Header, record};
+
+/// What the flow was when the alert was raised.
+#[derive(Clone, Copy, Debug)]
+pub struct FlowBrief {
+    /// Packets to server and to client.
+    pub packets: (u64, u64),
+    /// Bytes to server and to client.
+    pub bytes: (u64, u64),
+    /// Time of its first packet.
+    pub start: Timestamp,
+    /// The client.
+    pub source: IpAddr,
+    /// The server.
+    pub destination: IpAddr,
+    /// Their ports, where the protocol has some.
+    pub ports: Option<(u16, u16)>,
+}
+
+/// An alert.
+pub struct Alert<'a> {
+    /// The rule.
+    pub rule: &'a Rule,
+    /// Recognised protocol, or `failed`.
+    pub app_protocol: Option<&'a str>,
+    /// `to_server` or `to_client`.
+    pub direction: Option<&'static str>,
+    /// The flow.
+    pub flow: Option<FlowBrief>,
+    /// How far the transaction had come in each direction.
+    pub progress: Option<(&'static str, &'static str)>,
+    /// The inspected bytes: text form wanted, base64 form wanted.
+    pub payload: Option<(&'a [u8], bool, bool)>,
+    /// Whether they are reassembled ones.
+    pub stream: bool,
+    /// The packet and its link type.
+    pub packet: Option<(&'a [u8], u32)>,
+    /// Whether the rule's metadata is shown.
+    pub metadata: bool,
+    /// Whether its references are.
+    pub references: bool,
+    /// Whether its text is.
+    pub text: bool,
+}
+
+/// Writes an alert; `protocols` adds the objects of its transaction.
+pub fn write(out: &mut Vec<u8>, header: &Header<'_>, alert: &Alert<'_>, clock: &mut Clock, protocols: impl FnOnce(&mut Object<'_>)) {
+    let mut start = String::new();
+    if let Some(flow) = &alert.flow {
+        start.push_str(clock.timestamp(flow.start));
+    }
+    record(out, header, clock, |object| {
+        object.object("alert", |o| rule(o, header, alert));
+        if let Some((to_server, to_client)) = alert.progress {
+            object.text("ts_progress", to_server).text("tc_progress", to_client);
+        }
+        protocols(object);
+        if let Some(protocol) = alert.app_protocol {
+            object.text("app_proto", protocol);
+        }
+        if let Some(direction) = alert.direction {
+            object.text("direction", direction);
+        }
+        if let Some(flow) = &alert.flow {
+            object.object("flow", |o| {
+                o.number("pkts_toserver", flow.packets.0).number("pkts_toclient", flow.packets.1);
+                o.number("bytes_toserver", flow.bytes.0).number("bytes_toclient", flow.bytes.1);
+                o.text("start", &start).address("src_ip", flow.source).address("dest_ip", flow.destination);
+                if let Some((source, destination)) = flow.ports {
+                    o.number("src_port", source).number("dest_port", destination);
+                }
+            });
+        }
+        if let Some((bytes, printable, base64)) = alert.payload {
+            if base64 {
+                object.text("payload", BASE64.encode(bytes));
+            }
+            if printable {
+                object.text("payload_printable", self::printable(bytes));
+            }
+            object.number("stream", u8::from(alert.stream));
+        }
+        if let Some((bytes, link_type)) = alert.packet {
+            object.text("packet", BASE64.encode(bytes)).object("packet_info", |o| {
+                o.number("linktype", link_type);
+            });
+        }
+    });
+}
+
+fn rule(object: &mut Object<'_>, header: &Header<'_>, alert: &Alert<'_>) {
+    let rule = alert.rule;
+    let action = if rule.action == Action::Reject { "blocked" } else { "allowed" };
+    object.text("action", action).number("gid", rule.gid).number("signature_id", rule.sid).number("rev", rule.rev);
+    object.text("signature", &rule.message).text("category", &rule.category).number("severity", rule.severity);
+    let (source, destination) = ((header.source, header.ports.map(|p| p.0)), (header.destination, header.ports.map(|p| p.1)));
+    let sides = match rule.target {
+        Some(Target::Source) => Some((destination, source)),
+        Some(Target::Destination) => Some((source, destination)),
+        None => None,
+    };
+    if let Some((attacker, victim)) = sides {
+        for (name, (address, port)) in [("source", attacker), ("target", victim)] {
+            object.object(name, |o| {
+                if let Some(address) = address {
+                    o.address("ip", address);
+                }
+                if let Some(port) = port {
+                    o.number("port", port);
+                }
+            });
+        }
+    }
+    if alert.metadata && !rule.metadata.is_empty() {
+        let mut by_key: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (key, value) in &rule.metadata {
+            by_key.entry(key).or_default().push(value);
+        }
+        object.object("metadata", |o| {
+            for (key, values) in by_key {
+                o.array(key, |array| {
+                    for value in values {
+                        array.text(value);
+                    }
+                });
+            }
+        });
+    }
+    if alert.references && !rule.references.is_empty() {
+        object.array("references", |array| {
+            for reference in &rule.references {
+                array.text(reference);
+            }
+        });
+    }
+    if let Some(text) = rule.text.as_ref().filter(|_| alert.text) {
+        object.text("rule", text);
+    }
+}
+
+/// Bytes as text for reading: what cannot be printed becomes a dot.
+pub fn printable(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().map(|&b| if (0x20..0x7f).contains(&b) || matches!(b, b'\r' | b'\n') { b } else { b'.' }).collect()
+}

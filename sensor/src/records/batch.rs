@@ -1,0 +1,92 @@
+//! What travels from the workers to the writer: text of records, and the order in which they belong.
+
+use std::net::IpAddr;
+
+use tapwire_parsers::link::Timestamp;
+
+/// Kinds of records that are counted apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// Alerts.
+    Alert,
+    /// Anomalies.
+    Anomaly,
+    /// Transactions.
+    Transaction,
+    /// Files.
+    File,
+    /// Flows.
+    Flow,
+}
+
+/// What decides over an alert when all workers' alerts are in order: thresholds count over all of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Gate {
+    /// The rule's place in the plan.
+    pub rule: u32,
+    /// The packet's source.
+    pub source: IpAddr,
+    /// The packet's destination.
+    pub destination: IpAddr,
+    /// The packet's ports.
+    pub ports: (u16, u16),
+    /// The flow.
+    pub flow: Option<u64>,
+    /// The packet's time.
+    pub time: Timestamp,
+    /// The same for all records of one alert.
+    pub group: u32,
+}
+
+/// A record in a batch.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Number of the packet that it belongs to.
+    pub packet: u64,
+    /// Position among the records of that packet.
+    pub ordinal: u32,
+    /// The output that it goes to.
+    pub output: u16,
+    /// Its kind.
+    pub class: Class,
+    /// What decides over it, for an alert of a rule with a threshold.
+    pub gate: Option<Box<Gate>>,
+    start: usize,
+    end: usize,
+}
+
+/// The records of one worker for one batch of packets.
+#[derive(Debug, Default)]
+pub struct RecordBatch {
+    /// Position of the batch of packets in the run.
+    pub sequence: u64,
+    /// The records, in the order in which they were made.
+    pub entries: Vec<Entry>,
+    text: Vec<u8>,
+}
+
+impl RecordBatch {
+    /// Appends a record that `fill` writes; nothing if it wrote nothing.
+    pub fn push(&mut self, packet: u64, output: u16, class: Class, gate: Option<Gate>, fill: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.text.len();
+        fill(&mut self.text);
+        let end = self.text.len();
+        if end > start {
+            let ordinal = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+            self.entries.push(Entry { packet, ordinal, output, class, gate: gate.map(Box::new), start, end });
+        }
+    }
+
+    /// The text of a record.
+    pub fn text(&self, entry: &Entry) -> &[u8] {
+        self.text.get(entry.start..entry.end).unwrap_or(&[])
+    }
+}
+
+/// The records of several workers in one order: by packet, then as each worker made them.
+pub fn merged(batches: &[RecordBatch]) -> Vec<(&RecordBatch, &Entry)> {
+    let mut all: Vec<_> = batches.iter().flat_map(|batch| batch.entries.iter().map(move |entry| (batch, entry))).collect();
+    // A packet belongs to one worker, so that the order within a packet is that worker's.
+    all.sort_by_key(|(_, entry)| (entry.packet, entry.ordinal));
+    all
+}

@@ -1,0 +1,119 @@
+//! `flow`: a conversation has ended.
+
+use tapwire_parsers::link::Timestamp;
+
+use super::header::{Clock, Header, record};
+
+/// A flow.
+#[derive(Clone, Copy, Debug)]
+pub struct FlowRecord<'a> {
+    /// Recognised protocol, or `failed`.
+    pub app_protocol: Option<&'a str>,
+    /// The protocol before it changed.
+    pub app_protocol_original: Option<&'a str>,
+    /// What each direction was recognised as, where they differ from the flow's.
+    pub app_protocol_sides: (Option<&'a str>, Option<&'a str>),
+    /// Packets to server and to client.
+    pub packets: (u64, u64),
+    /// Bytes to server and to client.
+    pub bytes: (u64, u64),
+    /// Time of its first packet.
+    pub start: Timestamp,
+    /// Time of its last packet.
+    pub end: Timestamp,
+    /// Seconds between them.
+    pub age_s: u64,
+    /// `new`, `established` or `closed`.
+    pub state: &'a str,
+    /// Why it ended.
+    pub reason: &'a str,
+    /// A rule alerted on it.
+    pub alerted: bool,
+    /// Transactions, where there were some.
+    pub transactions: u64,
+    /// Its packets were ignored because its begin was not seen.
+    pub midstream_ignored: bool,
+    /// The connection.
+    pub tcp: Option<TcpRecord<'a>>,
+}
+
+/// A flow's connection. Pairs are to server and to client.
+#[derive(Clone, Copy, Debug)]
+pub struct TcpRecord<'a> {
+    /// Flags that were seen.
+    pub flags: (u8, u8),
+    /// State at the end.
+    pub state: Option<&'a str>,
+    /// Whether bytes were missing.
+    pub gaps: (bool, bool),
+    /// Most separate regions of bytes at once.
+    pub regions: (u32, u32),
+    /// Urgent bytes that were taken out of the stream.
+    pub urgent: (u32, u32),
+}
+
+/// Writes a flow record.
+pub fn write(out: &mut Vec<u8>, header: &Header<'_>, flow: &FlowRecord<'_>, clock: &mut Clock) {
+    let (start, end) = (clock.timestamp(flow.start).to_owned(), clock.timestamp(flow.end).to_owned());
+    // The community id stands between the flow and its connection.
+    let community = header.community_id;
+    let header = Header { community_id: None, ..*header };
+    record(out, &header, clock, |object| {
+        for (name, value) in [
+            ("app_proto", flow.app_protocol),
+            ("app_proto_orig", flow.app_protocol_original),
+            ("app_proto_ts", flow.app_protocol_sides.0),
+            ("app_proto_tc", flow.app_protocol_sides.1),
+        ] {
+            if let Some(value) = value {
+                object.text(name, value);
+            }
+        }
+        object.object("flow", |o| {
+            o.number("pkts_toserver", flow.packets.0).number("pkts_toclient", flow.packets.1);
+            o.number("bytes_toserver", flow.bytes.0).number("bytes_toclient", flow.bytes.1);
+            o.text("start", &start).text("end", &end).number("age", flow.age_s);
+            o.text("state", flow.state).text("reason", flow.reason).boolean("alerted", flow.alerted);
+            if flow.midstream_ignored {
+                o.array("exception_policy", |policies| {
+                    policies.object(|p| {
+                        p.text("target", "stream_midstream").text("policy", "ignore");
+                    });
+                });
+            }
+            if flow.transactions > 0 {
+                o.number("tx_cnt", flow.transactions);
+            }
+        });
+        if let Some(id) = community {
+            object.text("community_id", id);
+        }
+        if let Some(tcp) = &flow.tcp {
+            object.object("tcp", |o| connection(o, tcp));
+        }
+    });
+}
+
+fn connection(object: &mut tapwire_parsers::json::Object<'_>, tcp: &TcpRecord<'_>) {
+    let all = tcp.flags.0 | tcp.flags.1;
+    object.text("tcp_flags", format!("{all:02x}")).text("tcp_flags_ts", format!("{:02x}", tcp.flags.0));
+    object.text("tcp_flags_tc", format!("{:02x}", tcp.flags.1));
+    for (name, bit) in crate::flow::TCP_FLAG_NAMES {
+        if all & bit != 0 {
+            object.boolean(name, true);
+        }
+    }
+    let Some(state) = tcp.state else { return };
+    object.text("state", state);
+    for (name, gap) in [("ts_gap", tcp.gaps.0), ("tc_gap", tcp.gaps.1)] {
+        if gap {
+            object.boolean(name, true);
+        }
+    }
+    object.number("ts_max_regions", tcp.regions.0).number("tc_max_regions", tcp.regions.1);
+    for (name, count) in [("ts_urgent_oob_data", tcp.urgent.0), ("tc_urgent_oob_data", tcp.urgent.1)] {
+        if count > 0 {
+            object.number(name, count);
+        }
+    }
+}

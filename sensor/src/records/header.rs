@@ -1,0 +1,186 @@
+//! What every record begins with: when, which flow, which packet, between whom.
+
+use std::net::IpAddr;
+
+use tapwire_parsers::json::Object;
+use tapwire_parsers::link::Timestamp;
+
+/// Writes time stamps, and keeps the text of the last second.
+#[derive(Debug, Default)]
+pub struct Clock {
+    second: Option<u64>,
+    text: String,
+}
+
+impl Clock {
+    /// `2019-12-22T12:33:20.837297+0000`
+    pub fn timestamp(&mut self, time: Timestamp) -> &str {
+        let (second, micros) = (time.0 / 1_000_000, time.0 % 1_000_000);
+        if self.second != Some(second) {
+            self.second = Some(second);
+            let stamp = i64::try_from(second).ok().and_then(|s| jiff::Timestamp::from_second(s).ok()).unwrap_or_default();
+            self.text = stamp.strftime("%Y-%m-%dT%H:%M:%S.000000+0000").to_string();
+        }
+        let digits = format!("{micros:06}");
+        if let Some(dot) = self.text.find('.') {
+            self.text.replace_range(dot + 1..dot + 7, &digits);
+        }
+        &self.text
+    }
+}
+
+/// The common part of a record.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Header<'a> {
+    /// When.
+    pub time: Timestamp,
+    /// The flow.
+    pub flow_id: Option<u64>,
+    /// The packet, by its position in the capture.
+    pub packet_number: Option<u64>,
+    /// The interface it came from.
+    pub interface: Option<&'a str>,
+    /// The kind of record.
+    pub event_type: &'a str,
+    /// VLAN ids, outermost first.
+    pub vlans: &'a [u16],
+    /// Source address.
+    pub source: Option<IpAddr>,
+    /// Destination address.
+    pub destination: Option<IpAddr>,
+    /// Ports, where the protocol has some.
+    pub ports: Option<(u16, u16)>,
+    /// IP protocol number.
+    pub protocol: Option<u8>,
+    /// Type and code of ICMP.
+    pub icmp: Option<(u8, u8)>,
+    /// Type and code of the answer, in flow records.
+    pub icmp_response: Option<(u8, u8)>,
+    /// Where the packet came from; absent in flow records.
+    pub packet_source: Option<&'a str>,
+    /// Ethernet source and destination.
+    pub ethernet: Option<([u8; 6], [u8; 6])>,
+    /// Community id.
+    pub community_id: Option<&'a str>,
+    /// Transaction id.
+    pub transaction: Option<u64>,
+    /// The capture file.
+    pub capture: Option<&'a str>,
+}
+
+impl Header<'_> {
+    /// Writes the common members.
+    pub fn write(&self, object: &mut Object<'_>, clock: &mut Clock) {
+        object.text("timestamp", clock.timestamp(self.time));
+        if let Some(id) = self.flow_id {
+            object.number("flow_id", id);
+        }
+        if let Some(interface) = self.interface {
+            object.text("in_iface", interface);
+        }
+        if let Some(number) = self.packet_number {
+            object.number("pcap_cnt", number);
+        }
+        object.text("event_type", self.event_type);
+        if !self.vlans.is_empty() {
+            object.array("vlan", |array| {
+                for &id in self.vlans {
+                    array.number(id);
+                }
+            });
+        }
+        let ports = self.ports;
+        if let Some(address) = self.source {
+            object.address("src_ip", address);
+            if let Some((source, _)) = ports {
+                object.number("src_port", source);
+            }
+        }
+        if let Some(address) = self.destination {
+            object.address("dest_ip", address);
+            if let Some((_, destination)) = ports {
+                object.number("dest_port", destination);
+            }
+        }
+        let flow_record = self.packet_source.is_none();
+        let version = self.source.map(|a| if a.is_ipv4() { 4 } else { 6 });
+        if let Some(version) = version.filter(|_| flow_record) {
+            object.number("ip_v", version);
+        }
+        if let Some(protocol) = self.protocol {
+            object.text("proto", protocol_name(protocol).as_bytes());
+        }
+        if let Some(version) = version.filter(|_| !flow_record) {
+            object.number("ip_v", version);
+        }
+        if let Some((kind, code)) = self.icmp {
+            object.number("icmp_type", kind).number("icmp_code", code);
+        }
+        if let Some((kind, code)) = self.icmp_response {
+            object.number("response_icmp_type", kind).number("response_icmp_code", code);
+        }
+        if let Some(source) = self.packet_source {
+            object.text("pkt_src", source);
+        }
+        if let Some((source, destination)) = self.ethernet {
+            object.object("ether", |ether| {
+                ether.text("src_mac", mac(source)).text("dest_mac", mac(destination));
+            });
+        }
+        if let Some(id) = self.community_id {
+            object.text("community_id", id);
+        }
+        if let Some(name) = self.capture {
+            object.text("pcap_filename", name);
+        }
+        if let Some(id) = self.transaction {
+            object.number("tx_id", id);
+        }
+    }
+}
+
+fn mac(address: [u8; 6]) -> String {
+    let [a, b, c, d, e, f] = address;
+    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+}
+
+/// The name of an IP protocol in records; its number where it has none.
+pub fn protocol_name(protocol: u8) -> std::borrow::Cow<'static, str> {
+    match protocol {
+        1 => "ICMP",
+        2 => "IGMP",
+        6 => "TCP",
+        17 => "UDP",
+        41 => "IPv6",
+        47 => "GRE",
+        50 => "ESP",
+        51 => "AH",
+        58 => "IPv6-ICMP",
+        132 => "SCTP",
+        other => return other.to_string().into(),
+    }
+    .into()
+}
+
+/// Writes a record of one object.
+pub fn record(out: &mut Vec<u8>, header: &Header<'_>, clock: &mut Clock, fill: impl FnOnce(&mut Object<'_>)) {
+    {
+        let mut object = Object::new(out);
+        header.write(&mut object, clock);
+        fill(&mut object);
+    }
+    out.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_is_written_with_microseconds() {
+        let mut clock = Clock::default();
+        for (micros, expected) in [(1_577_018_000_837_297, "2019-12-22T12:33:20.837297+0000"), (1_577_018_000_000_001, "2019-12-22T12:33:20.000001+0000")] {
+            assert_eq!(clock.timestamp(Timestamp(micros)), expected);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Findings to text: EVE records (version 9), one JSON object a line, and `fast.log`.
+//!
+//! Each file writes one kind of record from plain values; nothing here knows a worker, a table or a sink.
+
+pub mod alert;
+pub mod batch;
+pub mod fast;
+pub mod fileinfo;
+pub mod flow;
+pub mod header;
+pub mod stats;

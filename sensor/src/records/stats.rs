@@ -1,0 +1,56 @@
+//! `stats`: counters of the program, by dotted name.
+
+use std::collections::BTreeMap;
+
+use tapwire_parsers::json::Object;
+use tapwire_parsers::link::Timestamp;
+
+use super::header::{Clock, Header, record};
+
+/// Writes the counters, dots in their names as nested objects.
+pub fn write(out: &mut Vec<u8>, time: Timestamp, uptime_s: u64, counters: &BTreeMap<String, u64>, clock: &mut Clock) {
+    let header = Header { time, event_type: "stats", packet_source: None, ..Header::default() };
+    let all: Vec<(&str, u64)> = counters.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+    record(out, &header, clock, |object| {
+        object.object("stats", |stats| {
+            stats.number("uptime", uptime_s);
+            nested(stats, &all, 0);
+        });
+    });
+}
+
+/// Writes sorted names from position `skip` on; names that share a part become one object.
+fn nested(object: &mut Object<'_>, counters: &[(&str, u64)], skip: usize) {
+    let mut rest = counters;
+    while let Some(((name, count), behind)) = rest.split_first() {
+        let tail = name.get(skip..).unwrap_or_default();
+        match tail.split_once('.') {
+            None => {
+                object.number(tail, *count);
+                rest = behind;
+            }
+            Some((part, _)) => {
+                let until = skip + part.len() + 1;
+                let shared = |other: &str| other.get(..until) == name.get(..until);
+                let size = rest.iter().take_while(|(other, _)| shared(other)).count();
+                let (inside, behind) = rest.split_at_checked(size).unwrap_or((rest, &[]));
+                object.object(part, |o| nested(o, inside, until));
+                rest = behind;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dots_become_objects() {
+        let counters = [("a.b", 1), ("a.c.d", 2), ("a.c.e", 3), ("f", 4)].map(|(n, c)| (n.to_owned(), c)).into();
+        let mut out = Vec::new();
+        write(&mut out, Timestamp(0), 9, &counters, &mut Clock::default());
+        let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(value["stats"], serde_json::json!({"uptime": 9, "a": {"b": 1, "c": {"d": 2, "e": 3}}, "f": 4}));
+    }
+}

@@ -1,0 +1,507 @@
+//! Findings of a worker to records: which outputs want what, in what order, with which header.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tapwire_parsers::json::Object;
+use tapwire_parsers::link::{Layer4, Packet, Timestamp};
+use tapwire_parsers::protocol::{Anomaly, Direction, ProtocolId, Purpose, Recorder};
+use tapwire_parsers::{REGISTRY, protocol};
+use tapwire_signatures::language::rule::Rule;
+use tapwire_signatures::plan::Plan;
+use tapwire_signatures::verify::{Ground, Match};
+
+use crate::config::{Configuration, EveOutput};
+use crate::flow::{EndReason, Flow, Key, community_id};
+use crate::inspect::recognise::Recognition;
+use crate::inspect::{Application, RECOGNITION_ANOMALIES};
+use crate::records::alert::{self, Alert, FlowBrief};
+use crate::records::batch::{Class, Gate, RecordBatch};
+use crate::records::flow::{FlowRecord, TcpRecord};
+use crate::records::header::{Clock, Header, record};
+use crate::records::{fast, fileinfo, flow};
+
+/// When something was found, and where its record belongs in the order of all.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Packet time.
+    pub time: Timestamp,
+    /// Position among all records.
+    pub order: u64,
+    packet_number: Option<u64>,
+    ethernet: Option<([u8; 6], [u8; 6])>,
+}
+
+impl Moment {
+    /// That of a packet.
+    pub fn packet(packet: &Packet<'_>) -> Self {
+        let ethernet = packet.ethernet.map(|e| (e.source, e.destination));
+        Self { time: packet.time, order: packet.number, packet_number: Some(packet.number), ethernet }
+    }
+
+    /// That of a flow's end, which no packet tells.
+    pub fn flow_end(order: u64, time: Timestamp) -> Self {
+        Self { time, order, packet_number: None, ethernet: None }
+    }
+
+    fn source(&self) -> &'static str {
+        if self.packet_number.is_some() { "wire/pcap" } else { "stream (flow timeout)" }
+    }
+}
+
+/// An EVE output with the recorders of its protocols.
+struct Output {
+    eve: EveOutput,
+    recorders: Vec<Option<Recorder>>,
+}
+
+/// Everything that is written, shared by all workers.
+pub struct Outputs {
+    list: Vec<Output>,
+    references: Vec<Recorder>,
+    fast: bool,
+    /// Alerts of every rule pass the gate: there is a threshold file.
+    gate_all: bool,
+    capture: Option<String>,
+}
+
+impl Outputs {
+    /// The outputs of a configuration. `capture` names the capture file, where there is one.
+    pub fn new(configuration: &Configuration, gate_all: bool, capture: Option<String>) -> Self {
+        let list = configuration.eve.iter().map(|eve| {
+            let recorder = |p: &&'static protocol::Protocol| {
+                let name = p.event_type?;
+                eve.protocols.get(name).map(|settings| (p.recorder)(settings))
+            };
+            Output { eve: eve.clone(), recorders: REGISTRY.iter().map(recorder).collect() }
+        });
+        let references = REGISTRY.iter().map(|p| (p.recorder)(&protocol::Settings::default())).collect();
+        Self { list: list.collect(), references, fast: configuration.fast.is_some(), gate_all, capture }
+    }
+}
+
+/// Writes the records of one worker.
+pub struct Reporter {
+    outputs: Arc<Outputs>,
+    batch: RecordBatch,
+    clock: Clock,
+    group: u32,
+}
+
+/// The two ends of a flow as a direction has them.
+struct Ends {
+    source: IpAddr,
+    destination: IpAddr,
+    ports: (u16, u16),
+    protocol: u8,
+    has_ports: bool,
+    icmp: Option<(u8, u8)>,
+}
+
+impl Ends {
+    fn of(key: &Key, direction: Direction) -> Self {
+        let turned = if direction == Direction::ToServer { *key } else { key.reverse() };
+        Self {
+            source: turned.source,
+            destination: turned.destination,
+            ports: (turned.source_port, turned.destination_port),
+            protocol: key.protocol,
+            has_ports: key.has_ports(),
+            icmp: key.icmp(),
+        }
+    }
+
+    fn of_packet(packet: &Packet<'_>) -> Option<Self> {
+        let ip = packet.ip.as_ref()?;
+        let icmp = packet.icmp().map(|i| (i.kind, i.code));
+        let has_ports = matches!(packet.layer4, Layer4::Tcp(_) | Layer4::Udp(_));
+        Some(Self { source: ip.source, destination: ip.destination, ports: packet.ports(), protocol: ip.protocol, has_ports, icmp })
+    }
+
+    fn header<'a>(&self, event_type: &'a str, moment: &Moment) -> Header<'a> {
+        Header {
+            time: moment.time,
+            packet_number: moment.packet_number,
+            event_type,
+            source: Some(self.source),
+            destination: Some(self.destination),
+            ports: self.has_ports.then_some(self.ports),
+            protocol: Some(self.protocol),
+            icmp: self.icmp,
+            packet_source: Some(moment.source()),
+            ..Header::default()
+        }
+    }
+}
+
+impl Reporter {
+    /// A reporter to shared outputs.
+    pub fn new(outputs: Arc<Outputs>) -> Self {
+        Self { outputs, batch: RecordBatch::default(), clock: Clock::default(), group: 0 }
+    }
+
+    /// The records since the last call.
+    pub fn take(&mut self, sequence: u64) -> RecordBatch {
+        self.group = 0;
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.sequence = sequence;
+        batch
+    }
+
+    /// Anomalies of a packet's headers.
+    pub fn decode_anomalies(&mut self, packet: &Packet<'_>, moment: &Moment) {
+        if packet.anomalies.is_empty() {
+            return;
+        }
+        let ends = Ends::of_packet(packet);
+        let outputs = Arc::clone(&self.outputs);
+        for (index, output) in (0..).zip(&outputs.list).filter(|(_, o)| o.eve.anomalies.is_some_and(|a| a.decode)) {
+            for anomaly in &packet.anomalies {
+                let plain = Header {
+                    time: moment.time,
+                    packet_number: moment.packet_number,
+                    event_type: "anomaly",
+                    packet_source: Some(moment.source()),
+                    ..Header::default()
+                };
+                let header = ends.as_ref().map_or(plain, |e| e.header("anomaly", moment));
+                let header = Header { vlans: packet.vlans.as_slice(), capture: outputs.capture_name(&output.eve), ..header };
+                self.anomaly(index, &header, "decode", anomaly.0, moment);
+            }
+        }
+    }
+
+    /// Anomalies of a packet in its stream.
+    pub fn stream_anomalies(&mut self, anomalies: &[Anomaly], flow: &Flow<Application>, packet: &Packet<'_>, moment: &Moment) {
+        if anomalies.is_empty() {
+            return;
+        }
+        let Some(ends) = Ends::of_packet(packet) else { return };
+        let outputs = Arc::clone(&self.outputs);
+        for (index, output) in (0..).zip(&outputs.list).filter(|(_, o)| o.eve.anomalies.is_some_and(|a| a.stream)) {
+            for anomaly in anomalies {
+                let header = flow_header(ends.header("anomaly", moment), flow, output, &outputs, moment);
+                self.anomaly(index, &header, "stream", anomaly.0, moment);
+            }
+        }
+    }
+
+    fn anomaly(&mut self, output: u16, header: &Header<'_>, kind: &str, event: &str, moment: &Moment) {
+        let clock = &mut self.clock;
+        self.batch.push(moment.order, output, Class::Anomaly, None, |out| {
+            record(out, header, clock, |o| {
+                o.object("anomaly", |a| {
+                    a.text("type", kind).text("event", event);
+                });
+            });
+        });
+    }
+
+    /// An alert on a packet that has no flow.
+    pub fn alert_alone(&mut self, plan: &Plan, found: &Match, packet: &Packet<'_>, moment: &Moment) {
+        let Some(rule) = plan.rule(found.rule) else { return };
+        let ends = Ends::of_packet(packet);
+        let outputs = Arc::clone(&self.outputs);
+        self.group += 1;
+        for (index, output) in (0..).zip(&outputs.list) {
+            let Some(settings) = output.eve.alerts else { continue };
+            let plain = Header { time: moment.time, packet_number: moment.packet_number, event_type: "alert", packet_source: Some(moment.source()), ..Header::default() };
+            let header = ends.as_ref().map_or(plain, |e| e.header("alert", moment));
+            let header = Header { vlans: packet.vlans.as_slice(), capture: outputs.capture_name(&output.eve), ..header };
+            let gate = self.gate(rule, found, ends.as_ref(), None, moment, &outputs);
+            let shown = Alert {
+                rule,
+                app_protocol: None,
+                direction: None,
+                flow: None,
+                progress: None,
+                payload: None,
+                stream: false,
+                packet: settings.packet.then_some((packet.data, packet.link_type)),
+                metadata: settings.rule_metadata,
+                references: settings.rule_references,
+                text: settings.rule_text,
+            };
+            let clock = &mut self.clock;
+            self.batch.push(moment.order, index, Class::Alert, gate, |out| alert::write(out, &header, &shown, clock, |_| {}));
+        }
+        self.fast_line(rule, found, ends.as_ref(), None, moment, &outputs);
+    }
+
+    /// An alert on a packet, stream or transaction of a flow.
+    pub fn alert(&mut self, plan: &Plan, found: &Match, packet: &Packet<'_>, flow: &Flow<Application>, direction: Direction, moment: &Moment) {
+        let Some(rule) = plan.rule(found.rule) else { return };
+        let outputs = Arc::clone(&self.outputs);
+        let mut ends = Ends::of(&flow.key, direction);
+        if ends.icmp.is_some() {
+            ends.icmp = packet.icmp().map(|i| (i.kind, i.code)).or(ends.icmp);
+        }
+        self.group += 1;
+        let transaction = match found.ground {
+            Ground::Transaction(id) => Some(id),
+            Ground::Packet | Ground::Stream => None,
+        };
+        for (index, output) in (0..).zip(&outputs.list) {
+            let Some(settings) = output.eve.alerts else { continue };
+            let gate = self.gate(rule, found, Some(&ends), Some(flow.id), moment, &outputs);
+            let limit = settings.payload_limit.min(packet.payload.len());
+            let payload = packet.payload.get(..limit).unwrap_or(&[]);
+            let wanted = (settings.payload || settings.payload_printable) && !payload.is_empty();
+            let app_protocol = protocol_text(&flow.app);
+            let brief = FlowBrief {
+                packets: (flow.packets.to_server, flow.packets.to_client),
+                bytes: (flow.bytes.to_server, flow.bytes.to_client),
+                start: flow.start,
+                source: flow.key.source,
+                destination: flow.key.destination,
+                ports: flow.key.has_ports().then_some((flow.key.source_port, flow.key.destination_port)),
+            };
+            let base = flow_header(ends.header("alert", moment), flow, output, &outputs, moment);
+            let header = Header { transaction, ..base };
+            let app = &flow.app;
+            let subject = transaction.and_then(|id| app.transaction(id)).zip(app.protocol);
+            let two_sided = subject.filter(|(tx, _)| tx.only_direction().is_none());
+            let progress = two_sided.and_then(|(tx, id)| {
+                let states = protocol(id).states;
+                let name = |d: Direction| states.of(d).get(usize::from(tx.progress(d))).copied();
+                name(Direction::ToServer).zip(name(Direction::ToClient))
+            });
+            let shown = Alert {
+                rule,
+                app_protocol: app_protocol.filter(|_| settings.app_layer),
+                direction: Some(direction.name()),
+                flow: settings.flow.then_some(brief),
+                progress,
+                payload: wanted.then_some((payload, settings.payload_printable, settings.payload)),
+                stream: found.ground == Ground::Stream,
+                packet: (settings.packet && !packet.data.is_empty()).then_some((packet.data, packet.link_type)),
+                metadata: settings.rule_metadata,
+                references: settings.rule_references,
+                text: settings.rule_text,
+            };
+            let clock = &mut self.clock;
+            self.batch.push(moment.order, index, Class::Alert, gate, |out| {
+                alert::write(out, &header, &shown, clock, |object| {
+                    if settings.app_layer {
+                        refer(&outputs, app, transaction, object);
+                    }
+                });
+            });
+        }
+        let flow_id = flow.id;
+        self.fast_line(rule, found, Some(&ends), Some(flow_id), moment, &outputs);
+    }
+
+    fn fast_line(&mut self, rule: &Rule, found: &Match, ends: Option<&Ends>, flow: Option<u64>, moment: &Moment, outputs: &Outputs) {
+        let Some(ends) = ends.filter(|_| outputs.fast) else { return };
+        let gate = self.gate(rule, found, Some(ends), flow, moment, outputs);
+        let (from, to) = match ends.icmp {
+            Some((kind, code)) => (u16::from(kind), u16::from(code)),
+            None => ends.ports,
+        };
+        let index = u16::try_from(outputs.list.len()).unwrap_or(u16::MAX);
+        let clock = &mut self.clock;
+        self.batch.push(moment.order, index, Class::Alert, gate, |out| {
+            fast::write(out, moment.time, rule, ends.protocol, [(ends.source, from), (ends.destination, to)], clock);
+        });
+    }
+
+    fn gate(&self, rule: &Rule, found: &Match, ends: Option<&Ends>, flow: Option<u64>, moment: &Moment, outputs: &Outputs) -> Option<Gate> {
+        let ends = ends.filter(|_| outputs.gate_all || rule.threshold.is_some() || rule.detection_filter.is_some())?;
+        Some(Gate {
+            rule: found.rule,
+            source: ends.source,
+            destination: ends.destination,
+            ports: ends.ports,
+            flow,
+            time: moment.time,
+            group: self.group,
+        })
+    }
+
+    /// Anomalies, records and files of a flow's transactions. At the end of a flow (or of its protocol) whatever is left is
+    /// recorded as it is.
+    pub fn transactions(&mut self, flow: &mut Flow<Application>, moment: &Moment, last: bool) {
+        let Some(id) = flow.app.protocol else {
+            flow.app.anomalies.clear();
+            return;
+        };
+        let outputs = Arc::clone(&self.outputs);
+        let range = flow.app.open();
+        if range.is_empty() && flow.app.anomalies.is_empty() && !flow.app.files.has_closed() {
+            return;
+        }
+        let card = protocol(id);
+        for (direction, anomaly) in std::mem::take(&mut flow.app.anomalies) {
+            self.application_anomaly(flow, direction, anomaly, None, moment, &outputs);
+        }
+        while let Some(file) = flow.app.files.take_closed() {
+            for (index, output) in (0..).zip(&outputs.list).filter(|(_, o)| o.eve.files.is_some()) {
+                let ends = Ends::of(&flow.key, file.direction);
+                let header = flow_header(ends.header("fileinfo", moment), flow, output, &outputs, moment);
+                let (clock, app) = (&mut self.clock, &flow.app);
+                self.batch.push(moment.order, index, Class::File, None, |out| {
+                    fileinfo::write(out, &header, &file, card.name, clock, |o| refer(&outputs, app, Some(file.transaction), o));
+                });
+            }
+        }
+        for transaction in range {
+            let Some(open) = flow.app.transaction(transaction) else { continue };
+            let direction = open.only_direction().unwrap_or(Direction::ToServer);
+            let due = open.is_recordable() || last;
+            let raised = open.anomalies().len();
+            let seen = flow.app.known_mut(transaction).map_or(raised, |known| std::mem::replace(&mut known.anomalies, raised));
+            for position in seen..raised {
+                let anomaly = flow.app.transaction(transaction).and_then(|t| t.anomalies().get(position).copied());
+                if let Some(anomaly) = anomaly {
+                    self.application_anomaly(flow, direction, anomaly, Some(transaction), moment, &outputs);
+                }
+            }
+            let recorded = flow.app.known_mut(transaction).is_none_or(|known| {
+                let before = known.recorded;
+                known.recorded |= due;
+                before
+            });
+            if due && !recorded {
+                self.transaction(flow, id, transaction, direction, moment, &outputs);
+            }
+            if last {
+                flow.app.retire(transaction);
+            } else {
+                flow.app.retire_if_done(transaction);
+            }
+        }
+    }
+
+    fn transaction(&mut self, flow: &Flow<Application>, id: ProtocolId, transaction: u64, direction: Direction, moment: &Moment, outputs: &Outputs) {
+        let card = protocol(id);
+        let Some(event_type) = card.event_type else { return };
+        for (index, output) in (0..).zip(&outputs.list) {
+            let Some(recorder) = output.recorders.get(usize::from(id.0)).and_then(Option::as_ref) else { continue };
+            let ends = Ends::of(&flow.key, direction);
+            let base = flow_header(ends.header(event_type, moment), flow, output, outputs, moment);
+            let header = Header { transaction: card.shows_transaction_id.then_some(transaction), ..base };
+            let Some(open) = flow.app.transaction(transaction) else { continue };
+            let clock = &mut self.clock;
+            self.batch.push(moment.order, index, Class::Transaction, None, |out| {
+                let start = out.len();
+                let mut wanted = false;
+                record(out, &header, clock, |o| wanted = recorder(open, Purpose::Record, o));
+                if !wanted {
+                    out.truncate(start);
+                }
+            });
+        }
+    }
+
+    fn application_anomaly(&mut self, flow: &Flow<Application>, direction: Direction, anomaly: Anomaly, transaction: Option<u64>, moment: &Moment, outputs: &Outputs) {
+        let card = flow.app.protocol.map(protocol);
+        let of_protocol = card.and_then(|c| c.anomalies.iter().find(|a| a.name == anomaly.0));
+        let event = of_protocol.map(|a| a.record_name).or_else(|| RECOGNITION_ANOMALIES.iter().find(|a| a.0 == anomaly.0).map(|a| a.1));
+        let layer = if of_protocol.is_some() { "proto_parser" } else { "proto_detect" };
+        for (index, output) in (0..).zip(&outputs.list).filter(|(_, o)| o.eve.anomalies.is_some_and(|a| a.application)) {
+            let ends = Ends::of(&flow.key, direction);
+            let base = flow_header(ends.header("anomaly", moment), flow, output, outputs, moment);
+            let header = Header { transaction, ..base };
+            let clock = &mut self.clock;
+            self.batch.push(moment.order, index, Class::Anomaly, None, |out| {
+                record(out, &header, clock, |o| {
+                    o.object("anomaly", |a| {
+                        if let Some(card) = card {
+                            a.text("app_proto", card.name);
+                        }
+                        a.text("type", "applayer").text("event", event.unwrap_or(anomaly.0)).text("layer", layer);
+                    });
+                });
+            });
+        }
+    }
+
+    /// The record of a flow that has ended.
+    pub fn flow(&mut self, flow: &Flow<Application>, reason: EndReason, moment: &Moment) {
+        let outputs = Arc::clone(&self.outputs);
+        for (index, output) in (0..).zip(&outputs.list).filter(|(_, o)| o.eve.flows) {
+            let ends = Ends::of(&flow.key, Direction::ToServer);
+            let base = flow_header(ends.header("flow", moment), flow, output, &outputs, moment);
+            let header = Header { packet_source: None, packet_number: None, ethernet: None, icmp_response: flow.icmp_answer, ..base };
+            let own = protocol_text(&flow.app);
+            let side = |direction: Direction| match *flow.app.recognised.of(direction) {
+                Recognition::Found(id, _) => Some(protocol(id).name),
+                Recognition::Failed if flow.app.protocol.is_some() => Some("failed"),
+                _ => None,
+            };
+            let sides = Direction::BOTH.map(|d| side(d).filter(|name| Some(*name) != own && flow.app.protocol.is_some()));
+            let tcp = (flow.key.protocol == crate::flow::key::TCP).then(|| tcp_record(flow));
+            let shown = FlowRecord {
+                app_protocol: own,
+                app_protocol_original: flow.app.original.map(|id| protocol(id).name),
+                app_protocol_sides: (sides[0], sides[1]),
+                packets: (flow.packets.to_server, flow.packets.to_client),
+                bytes: (flow.bytes.to_server, flow.bytes.to_client),
+                start: flow.start,
+                end: flow.end,
+                age_s: flow.age_s(),
+                state: flow.state().name(),
+                reason: reason.name(),
+                alerted: flow.alerted,
+                transactions: flow.app.opened,
+                midstream_ignored: flow.midstream_ignored,
+                tcp,
+            };
+            let clock = &mut self.clock;
+            self.batch.push(moment.order, index, Class::Flow, None, |out| flow::write(out, &header, &shown, clock));
+        }
+    }
+}
+
+impl Outputs {
+    fn capture_name(&self, eve: &EveOutput) -> Option<&str> {
+        self.capture.as_deref().filter(|_| eve.capture_name)
+    }
+}
+
+fn flow_header<'a>(header: Header<'a>, flow: &'a Flow<Application>, output: &Output, outputs: &'a Outputs, moment: &Moment) -> Header<'a> {
+    let community_id = output.eve.community_id_seed.map(|seed| {
+        let id = flow.app.community_id.get_or_init(|| community_id(&flow.key, seed).into_boxed_str());
+        &**id
+    });
+    Header {
+        flow_id: Some(flow.id),
+        vlans: flow.key.vlans.as_slice(),
+        community_id,
+        ethernet: moment.ethernet.filter(|_| output.eve.ethernet),
+        capture: outputs.capture_name(&output.eve),
+        ..header
+    }
+}
+
+/// Adds the objects of a transaction to a record that refers to it.
+fn refer(outputs: &Outputs, app: &Application, transaction: Option<u64>, object: &mut Object<'_>) {
+    if let (Some(open), Some(id)) = (transaction.and_then(|t| app.transaction(t)), app.protocol)
+        && let Some(recorder) = outputs.references.get(usize::from(id.0))
+    {
+        recorder(open, Purpose::Reference, object);
+    }
+}
+
+fn protocol_text(app: &Application) -> Option<&'static str> {
+    match app.protocol {
+        Some(id) => Some(protocol(id).name),
+        None => app.failed.then_some("failed"),
+    }
+}
+
+fn tcp_record(flow: &Flow<Application>) -> TcpRecord<'static> {
+    let Some(tcp) = &flow.tcp else {
+        return TcpRecord { flags: (0, 0), state: None, gaps: (false, false), regions: (0, 0), urgent: (0, 0) };
+    };
+    let (server, client) = (tcp.stream(Direction::ToServer), tcp.stream(Direction::ToClient));
+    let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    TcpRecord {
+        flags: (tcp.flags(Direction::ToServer), tcp.flags(Direction::ToClient)),
+        state: Some(tcp.state.name()),
+        gaps: (server.gap_seen(), client.gap_seen()),
+        regions: (server.max_regions(), client.max_regions()),
+        urgent: (number(server.urgent_bytes()), number(client.urgent_bytes())),
+    }
+}

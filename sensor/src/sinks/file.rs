@@ -1,0 +1,31 @@
+//! A plain file, one record a line.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use super::Sink;
+
+/// Bytes that are collected before they are written.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// A plain file.
+pub struct PlainFile(BufWriter<File>);
+
+impl PlainFile {
+    /// Opens a file, to append to it or to begin anew.
+    pub fn create(path: &Path, append: bool) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).write(true).append(append).truncate(!append).open(path)?;
+        Ok(Self(BufWriter::with_capacity(BUFFER_BYTES, file)))
+    }
+}
+
+impl Sink for PlainFile {
+    fn write(&mut self, record: &[u8]) -> io::Result<()> {
+        self.0.write_all(record)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}

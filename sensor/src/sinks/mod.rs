@@ -1,0 +1,14 @@
+//! Ways out: one file for each.
+
+pub mod file;
+pub mod zstd;
+
+use std::io;
+
+/// Takes records.
+pub trait Sink: Send {
+    /// Appends a record, which is one whole line.
+    fn write(&mut self, record: &[u8]) -> io::Result<()>;
+    /// Makes everything that was written readable.
+    fn flush(&mut self) -> io::Result<()>;
+}

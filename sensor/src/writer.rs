@@ -1,0 +1,128 @@
+//! The last thread: batches of records from all workers, put into one order, past the thresholds, to the sinks.
+//!
+//! Thresholds count over all flows, so they are decided here, where alerts of all workers stand in the order of their packets; that
+//! makes them the same for any number of workers.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use tapwire_parsers::link::Timestamp;
+use tapwire_signatures::plan::Plan;
+use tapwire_signatures::state::threshold::{Subject, Thresholds};
+
+use crate::config::Configuration;
+use crate::records::batch::{Class, Entry, Gate, RecordBatch, merged};
+use crate::records::header::Clock;
+use crate::records::stats;
+use crate::sinks::Sink;
+use crate::sinks::file::PlainFile;
+use crate::sinks::zstd::ZstdFile;
+
+/// Thresholds that are followed at once.
+const THRESHOLD_LIMIT: usize = 100_000;
+
+/// Puts records into sinks.
+pub struct Writer {
+    plan: Arc<Plan>,
+    sinks: Vec<Box<dyn Sink>>,
+    /// Positions of the sinks that take counters.
+    stats_sinks: Vec<usize>,
+    thresholds: Thresholds,
+    clock: Clock,
+    /// Records of the first EVE output that were made.
+    pub made: u64,
+    /// Alerts that thresholds held back.
+    pub suppressed: u64,
+    alerts: u64,
+}
+
+impl Writer {
+    /// Opens the sinks of a configuration below a folder.
+    pub fn create(configuration: &Configuration, plan: Arc<Plan>, folder: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+        let mut stats_sinks = Vec::new();
+        for eve in &configuration.eve {
+            let path = folder.join(&eve.filename);
+            if eve.stats {
+                stats_sinks.push(sinks.len());
+            }
+            sinks.push(if eve.zstd { Box::new(ZstdFile::create(&path)?) } else { Box::new(PlainFile::create(&path, eve.append)?) });
+        }
+        if let Some(fast) = &configuration.fast {
+            sinks.push(Box::new(PlainFile::create(&folder.join(&fast.filename), fast.append)?));
+        }
+        let thresholds = Thresholds::new(THRESHOLD_LIMIT);
+        Ok(Self { plan, sinks, stats_sinks, thresholds, clock: Clock::default(), made: 0, suppressed: 0, alerts: 0 })
+    }
+
+    /// Writes what the workers found in one batch of packets.
+    pub fn write(&mut self, batches: &[RecordBatch]) -> io::Result<()> {
+        let mut decided: Option<(u64, u32, bool)> = None;
+        for (batch, entry) in merged(batches) {
+            if let Some(gate) = &entry.gate {
+                let key = (entry.packet, gate.group);
+                let open = match decided {
+                    Some((packet, group, open)) if (packet, group) == key => open,
+                    _ => {
+                        let open = self.decide(gate);
+                        decided = Some((key.0, key.1, open));
+                        self.suppressed += u64::from(!open);
+                        open
+                    }
+                };
+                if !open {
+                    continue;
+                }
+            }
+            self.deliver(entry, batch.text(entry))?;
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, entry: &Entry, text: &[u8]) -> io::Result<()> {
+        if entry.output == 0 {
+            self.made += 1;
+            self.alerts += u64::from(entry.class == Class::Alert);
+        }
+        match self.sinks.get_mut(usize::from(entry.output)) {
+            Some(sink) => sink.write(text),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether an alert passes its rule's thresholds.
+    fn decide(&mut self, gate: &Gate) -> bool {
+        let Some(rule) = self.plan.rule(gate.rule) else { return true };
+        let subject = Subject { source: gate.source, destination: gate.destination, ports: gate.ports, flow: gate.flow };
+        let id = (rule.gid, rule.sid);
+        [&rule.detection_filter, &rule.threshold].into_iter().flatten().all(|t| self.thresholds.decide(id, t, &subject, gate.time))
+    }
+
+    /// Makes everything that was written readable.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.sinks.iter_mut().try_for_each(|sink| sink.flush())
+    }
+
+    /// Writes the counters, and ends.
+    pub fn finish(&mut self, time: Timestamp, uptime_s: u64, mut counters: BTreeMap<String, u64>, own: bool) -> io::Result<BTreeMap<String, u64>> {
+        // What thresholds held back was counted as an alert by the workers.
+        counters.insert("detect.alert".into(), self.alerts);
+        *counters.entry("detect.alerts_suppressed".into()).or_default() += self.suppressed;
+        if own {
+            counters.insert("tapwire.records.made".into(), self.made);
+            counters.insert("tapwire.records.delivered".into(), self.made);
+        }
+        let mut line = Vec::new();
+        stats::write(&mut line, time, uptime_s, &counters, &mut self.clock);
+        for position in &self.stats_sinks {
+            if let Some(sink) = self.sinks.get_mut(*position) {
+                sink.write(&line)?;
+            }
+        }
+        self.flush()?;
+        Ok(counters)
+    }
+}
