@@ -19,9 +19,21 @@ impl Dice {
 }
 
 const WORDS: &[&str] = &[
-    "GET /index.html HTTP/1.1\r\n", "Host: www.example.com\r\n", "User-Agent: Mozilla/5.0 (Windows NT 10.0)\r\n", "Accept: */*\r\n",
-    "Content-Type: text/html\r\n", "Content-Length: 1024\r\n", "Connection: keep-alive\r\n", "<html><body>", "</div>", "password=", "id=17&name=",
-    "\0\0\0\0\0\0\0\0", "/static/js/app.js", "Cookie: session=", "\r\n\r\n",
+    "GET /index.html HTTP/1.1\r\n",
+    "Host: www.example.com\r\n",
+    "User-Agent: Mozilla/5.0 (Windows NT 10.0)\r\n",
+    "Accept: */*\r\n",
+    "Content-Type: text/html\r\n",
+    "Content-Length: 1024\r\n",
+    "Connection: keep-alive\r\n",
+    "<html><body>",
+    "</div>",
+    "password=",
+    "id=17&name=",
+    "\0\0\0\0\0\0\0\0",
+    "/static/js/app.js",
+    "Cookie: session=",
+    "\r\n\r\n",
 ];
 
 /// Text that looks like web traffic, mixed with binary, of about `length` bytes.

@@ -144,7 +144,7 @@ fn write_number(out: &mut Vec<u8>, value: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
-/// An address in its usual text form (RFC 5952 for IPv6, but written in full groups without `::` compression is not used).
+/// An address as text: IPv4 as usual, IPv6 as eight groups of four digits.
 pub fn write_address(out: &mut Vec<u8>, address: IpAddr) {
     match address {
         IpAddr::V4(v4) => {
@@ -170,10 +170,8 @@ pub fn write_address(out: &mut Vec<u8>, address: IpAddr) {
 }
 
 fn hex_digit(nibble: u16) -> u8 {
-    match nibble & 15 {
-        n @ 0..=9 => b'0' + n as u8,
-        n => b'a' + (n - 10) as u8,
-    }
+    let [_, low] = (nibble & 15).to_be_bytes();
+    if low < 10 { b'0' + low } else { b'a' + (low - 10) }
 }
 
 /// Writes a JSON string with its quotes.

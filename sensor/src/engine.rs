@@ -53,7 +53,8 @@ pub struct RuleCounts {
 
 /// Reads configuration and rules.
 pub fn prepare(common: &Common) -> Result<Prepared, Problem> {
-    let config::Loaded { configuration, mut faults, mut warnings } = config::load(common.config.as_deref(), &common.set)?;
+    let config::Loaded { configuration, mut faults, mut warnings } =
+        config::load(common.config.as_deref(), &common.set)?;
     let sources = sources(common, &configuration, &mut faults, &mut warnings);
     let environment = environment(&configuration, &mut faults, &mut warnings);
     let Loaded { set, faults: rule_faults, skipped, later } = load::load(&sources, &environment);
@@ -136,7 +137,14 @@ fn environment(configuration: &Configuration, faults: &mut Vec<Problem>, warning
             Ok(text) => (path.display().to_string(), text),
             Err(error) => {
                 let message = format!("the {what} file cannot be read: {error}");
-                warnings.push(Problem { file: path.display().to_string(), line: 0, column: 0, message, hint: String::new(), excerpt: None });
+                warnings.push(Problem {
+                    file: path.display().to_string(),
+                    line: 0,
+                    column: 0,
+                    message,
+                    hint: String::new(),
+                    excerpt: None,
+                });
                 (String::new(), String::new())
             }
         }
@@ -175,7 +183,12 @@ fn read_text(path: &Path) -> std::io::Result<String> {
 }
 
 /// The rule files that the command line or the configuration names.
-fn sources(common: &Common, configuration: &Configuration, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> Vec<Source> {
+fn sources(
+    common: &Common,
+    configuration: &Configuration,
+    faults: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) -> Vec<Source> {
     if common.no_rules {
         return Vec::new();
     }
@@ -192,9 +205,20 @@ fn sources(common: &Common, configuration: &Configuration, faults: &mut Vec<Prob
             Ok(files) => files,
             Err(error) => {
                 let hint = "name a rule file, a folder of *.rules, or a pattern";
-                let problem = Problem { file: name, line: 0, column: 0, message: format!("cannot be read: {error}"), hint: hint.into(), excerpt: None };
+                let problem = Problem {
+                    file: name,
+                    line: 0,
+                    column: 0,
+                    message: format!("cannot be read: {error}"),
+                    hint: hint.into(),
+                    excerpt: None,
+                };
                 // A configuration made for another place often names files that are not here.
-                if from_command { faults.push(problem) } else { warnings.push(problem) }
+                if from_command {
+                    faults.push(problem)
+                } else {
+                    warnings.push(problem)
+                }
                 continue;
             }
         };
@@ -221,7 +245,8 @@ fn expand(name: &str) -> std::io::Result<Vec<PathBuf>> {
     let listed = |folder: &Path, fits: &dyn Fn(&str) -> bool| -> std::io::Result<Vec<PathBuf>> {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         let entries = std::fs::read_dir(folder)?.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>()?;
-        let mut found: Vec<PathBuf> = entries.into_iter().filter(|p| p.file_name().and_then(|n| n.to_str()).is_some_and(fits)).collect();
+        let mut found: Vec<PathBuf> =
+            entries.into_iter().filter(|p| p.file_name().and_then(|n| n.to_str()).is_some_and(fits)).collect();
         found.sort();
         Ok(found)
     };
@@ -254,7 +279,9 @@ mod tests {
 
     #[test]
     fn patterns_fit_names() {
-        for (pattern, name, expected) in [("*.rules", "a.rules", true), ("a?c*", "abcde", true), ("a?c", "ac", false), ("*", "", true)] {
+        for (pattern, name, expected) in
+            [("*.rules", "a.rules", true), ("a?c*", "abcde", true), ("a?c", "ac", false), ("*", "", true)]
+        {
             assert_eq!(fits(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} {name}");
         }
     }

@@ -83,7 +83,7 @@ fn replay(options: &Replay) -> u8 {
     };
     let captures = match expand(&options.captures) {
         Ok(captures) => captures,
-        Err(error) => return ended(&error.into()),
+        Err(error) => return ended(&error),
     };
     let folder = folder(common, &prepared);
     let mut status = 0;
@@ -135,7 +135,8 @@ fn live(options: &Live) -> u8 {
         told(&run::live(&plan(common, &prepared, &own), source), common.quiet)
     };
     std::thread::scope(|scope| {
-        let threads: Vec<_> = options.interfaces.iter().map(|interface| scope.spawn(move || watch(interface))).collect();
+        let threads: Vec<_> =
+            options.interfaces.iter().map(|interface| scope.spawn(move || watch(interface))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap_or(1)).max().unwrap_or(0)
     })
 }

@@ -115,7 +115,14 @@ impl Ends {
         let ip = packet.ip.as_ref()?;
         let icmp = packet.icmp().map(|i| (i.kind, i.code));
         let has_ports = matches!(packet.layer4, Layer4::Tcp(_) | Layer4::Udp(_));
-        Some(Self { source: ip.source, destination: ip.destination, ports: packet.ports(), protocol: ip.protocol, has_ports, icmp })
+        Some(Self {
+            source: ip.source,
+            destination: ip.destination,
+            ports: packet.ports(),
+            protocol: ip.protocol,
+            has_ports,
+            icmp,
+        })
     }
 
     fn header<'a>(&self, event_type: &'a str, moment: &Moment) -> Header<'a> {
@@ -165,14 +172,21 @@ impl Reporter {
                     ..Header::default()
                 };
                 let header = ends.as_ref().map_or(plain, |e| e.header("anomaly", moment));
-                let header = Header { vlans: packet.vlans.as_slice(), capture: outputs.capture_name(&output.eve), ..header };
+                let header =
+                    Header { vlans: packet.vlans.as_slice(), capture: outputs.capture_name(&output.eve), ..header };
                 self.anomaly(index, &header, "decode", anomaly.0, moment);
             }
         }
     }
 
     /// Anomalies of a packet in its stream.
-    pub fn stream_anomalies(&mut self, anomalies: &[Anomaly], flow: &Flow<Application>, packet: &Packet<'_>, moment: &Moment) {
+    pub fn stream_anomalies(
+        &mut self,
+        anomalies: &[Anomaly],
+        flow: &Flow<Application>,
+        packet: &Packet<'_>,
+        moment: &Moment,
+    ) {
         if anomalies.is_empty() {
             return;
         }
@@ -205,9 +219,16 @@ impl Reporter {
         self.group += 1;
         for (index, output) in (0..).zip(&outputs.list) {
             let Some(settings) = output.eve.alerts else { continue };
-            let plain = Header { time: moment.time, packet_number: moment.packet_number, event_type: "alert", packet_source: Some(moment.source()), ..Header::default() };
+            let plain = Header {
+                time: moment.time,
+                packet_number: moment.packet_number,
+                event_type: "alert",
+                packet_source: Some(moment.source()),
+                ..Header::default()
+            };
             let header = ends.as_ref().map_or(plain, |e| e.header("alert", moment));
-            let header = Header { vlans: packet.vlans.as_slice(), capture: outputs.capture_name(&output.eve), ..header };
+            let header =
+                Header { vlans: packet.vlans.as_slice(), capture: outputs.capture_name(&output.eve), ..header };
             let gate = self.gate(rule, found, ends.as_ref(), None, moment, &outputs);
             let shown = Alert {
                 rule,
@@ -223,13 +244,22 @@ impl Reporter {
                 text: settings.rule_text,
             };
             let clock = &mut self.clock;
-            self.batch.push(moment.order, index, Class::Alert, gate, |out| alert::write(out, &header, &shown, clock, |_| {}));
+            self.batch
+                .push(moment.order, index, Class::Alert, gate, |out| alert::write(out, &header, &shown, clock, |_| {}));
         }
         self.fast_line(rule, found, ends.as_ref(), None, moment, &outputs);
     }
 
     /// An alert on a packet, stream or transaction of a flow.
-    pub fn alert(&mut self, plan: &Plan, found: &Match, packet: &Packet<'_>, flow: &Flow<Application>, direction: Direction, moment: &Moment) {
+    pub fn alert(
+        &mut self,
+        plan: &Plan,
+        found: &Match,
+        packet: &Packet<'_>,
+        flow: &Flow<Application>,
+        direction: Direction,
+        moment: &Moment,
+    ) {
         let Some(rule) = plan.rule(found.rule) else { return };
         let outputs = Arc::clone(&self.outputs);
         let mut ends = Ends::of(&flow.key, direction);
@@ -292,7 +322,15 @@ impl Reporter {
         self.fast_line(rule, found, Some(&ends), Some(flow_id), moment, &outputs);
     }
 
-    fn fast_line(&mut self, rule: &Rule, found: &Match, ends: Option<&Ends>, flow: Option<u64>, moment: &Moment, outputs: &Outputs) {
+    fn fast_line(
+        &mut self,
+        rule: &Rule,
+        found: &Match,
+        ends: Option<&Ends>,
+        flow: Option<u64>,
+        moment: &Moment,
+        outputs: &Outputs,
+    ) {
         let Some(ends) = ends.filter(|_| outputs.fast) else { return };
         let gate = self.gate(rule, found, Some(ends), flow, moment, outputs);
         let (from, to) = match ends.icmp {
@@ -306,7 +344,15 @@ impl Reporter {
         });
     }
 
-    fn gate(&self, rule: &Rule, found: &Match, ends: Option<&Ends>, flow: Option<u64>, moment: &Moment, outputs: &Outputs) -> Option<Gate> {
+    fn gate(
+        &self,
+        rule: &Rule,
+        found: &Match,
+        ends: Option<&Ends>,
+        flow: Option<u64>,
+        moment: &Moment,
+        outputs: &Outputs,
+    ) -> Option<Gate> {
         let ends = ends.filter(|_| outputs.gate_all || rule.threshold.is_some() || rule.detection_filter.is_some())?;
         Some(Gate {
             rule: found.rule,
@@ -341,7 +387,9 @@ impl Reporter {
                 let header = flow_header(ends.header("fileinfo", moment), flow, output, &outputs, moment);
                 let (clock, app) = (&mut self.clock, &flow.app);
                 self.batch.push(moment.order, index, Class::File, None, |out| {
-                    fileinfo::write(out, &header, &file, card.name, clock, |o| refer(&outputs, app, Some(file.transaction), o));
+                    fileinfo::write(out, &header, &file, card.name, clock, |o| {
+                        refer(&outputs, app, Some(file.transaction), o)
+                    });
                 });
             }
         }
@@ -350,7 +398,8 @@ impl Reporter {
             let direction = open.only_direction().unwrap_or(Direction::ToServer);
             let due = open.is_recordable() || last;
             let raised = open.anomalies().len();
-            let seen = flow.app.known_mut(transaction).map_or(raised, |known| std::mem::replace(&mut known.anomalies, raised));
+            let seen =
+                flow.app.known_mut(transaction).map_or(raised, |known| std::mem::replace(&mut known.anomalies, raised));
             for position in seen..raised {
                 let anomaly = flow.app.transaction(transaction).and_then(|t| t.anomalies().get(position).copied());
                 if let Some(anomaly) = anomaly {
@@ -373,7 +422,15 @@ impl Reporter {
         }
     }
 
-    fn transaction(&mut self, flow: &Flow<Application>, id: ProtocolId, transaction: u64, direction: Direction, moment: &Moment, outputs: &Outputs) {
+    fn transaction(
+        &mut self,
+        flow: &Flow<Application>,
+        id: ProtocolId,
+        transaction: u64,
+        direction: Direction,
+        moment: &Moment,
+        outputs: &Outputs,
+    ) {
         let card = protocol(id);
         let Some(event_type) = card.event_type else { return };
         for (index, output) in (0..).zip(&outputs.list) {
@@ -394,12 +451,23 @@ impl Reporter {
         }
     }
 
-    fn application_anomaly(&mut self, flow: &Flow<Application>, direction: Direction, anomaly: Anomaly, transaction: Option<u64>, moment: &Moment, outputs: &Outputs) {
+    fn application_anomaly(
+        &mut self,
+        flow: &Flow<Application>,
+        direction: Direction,
+        anomaly: Anomaly,
+        transaction: Option<u64>,
+        moment: &Moment,
+        outputs: &Outputs,
+    ) {
         let card = flow.app.protocol.map(protocol);
         let of_protocol = card.and_then(|c| c.anomalies.iter().find(|a| a.name == anomaly.0));
-        let event = of_protocol.map(|a| a.record_name).or_else(|| RECOGNITION_ANOMALIES.iter().find(|a| a.0 == anomaly.0).map(|a| a.1));
+        let event = of_protocol
+            .map(|a| a.record_name)
+            .or_else(|| RECOGNITION_ANOMALIES.iter().find(|a| a.0 == anomaly.0).map(|a| a.1));
         let layer = if of_protocol.is_some() { "proto_parser" } else { "proto_detect" };
-        for (index, output) in (0..).zip(&outputs.list).filter(|(_, o)| o.eve.anomalies.is_some_and(|a| a.application)) {
+        for (index, output) in (0..).zip(&outputs.list).filter(|(_, o)| o.eve.anomalies.is_some_and(|a| a.application))
+        {
             let ends = Ends::of(&flow.key, direction);
             let base = flow_header(ends.header("anomaly", moment), flow, output, outputs, moment);
             let header = Header { transaction, ..base };
@@ -423,14 +491,21 @@ impl Reporter {
         for (index, output) in (0..).zip(&outputs.list).filter(|(_, o)| o.eve.flows) {
             let ends = Ends::of(&flow.key, Direction::ToServer);
             let base = flow_header(ends.header("flow", moment), flow, output, &outputs, moment);
-            let header = Header { packet_source: None, packet_number: None, ethernet: None, icmp_response: flow.icmp_answer, ..base };
+            let header = Header {
+                packet_source: None,
+                packet_number: None,
+                ethernet: None,
+                icmp_response: flow.icmp_answer,
+                ..base
+            };
             let own = protocol_text(&flow.app);
             let side = |direction: Direction| match *flow.app.recognised.of(direction) {
                 Recognition::Found(id, _) => Some(protocol(id).name),
                 Recognition::Failed if flow.app.protocol.is_some() => Some("failed"),
                 _ => None,
             };
-            let sides = Direction::BOTH.map(|d| side(d).filter(|name| Some(*name) != own && flow.app.protocol.is_some()));
+            let sides =
+                Direction::BOTH.map(|d| side(d).filter(|name| Some(*name) != own && flow.app.protocol.is_some()));
             let tcp = (flow.key.protocol == crate::flow::key::TCP).then(|| tcp_record(flow));
             let shown = FlowRecord {
                 app_protocol: own,
@@ -460,7 +535,13 @@ impl Outputs {
     }
 }
 
-fn flow_header<'a>(header: Header<'a>, flow: &'a Flow<Application>, output: &Output, outputs: &'a Outputs, moment: &Moment) -> Header<'a> {
+fn flow_header<'a>(
+    header: Header<'a>,
+    flow: &'a Flow<Application>,
+    output: &Output,
+    outputs: &'a Outputs,
+    moment: &Moment,
+) -> Header<'a> {
     let community_id = output.eve.community_id_seed.map(|seed| {
         let id = flow.app.community_id.get_or_init(|| community_id(&flow.key, seed).into_boxed_str());
         &**id

@@ -28,7 +28,7 @@ use crate::worker::{Settings, Worker};
 use crate::writer::Writer;
 
 /// Batches on their way to one worker, and batches of records on their way back.
-const RING_DEPTH: usize = 16;
+const RING_DEPTH: usize = 8;
 /// Packets whose checksums are looked at to guess whether the capturing host left them to its network card.
 const CHECKSUM_SAMPLE: usize = 1_000;
 
@@ -127,7 +127,12 @@ pub fn live(plan: &Plan<'_>, mut source: LiveSource) -> Summary {
 }
 
 /// The threads of a run.
-fn drive(plan: &Plan<'_>, capture: Option<String>, live: bool, mut next: impl FnMut(&mut Batch) -> Result<bool, CaptureError> + Send) -> Summary {
+fn drive(
+    plan: &Plan<'_>,
+    capture: Option<String>,
+    live: bool,
+    mut next: impl FnMut(&mut Batch) -> Result<bool, CaptureError> + Send,
+) -> Summary {
     let configuration = plan.configuration;
     let write_error = |source| RunError::Write { folder: plan.folder.to_owned(), source };
     let mut writer = match Writer::create(configuration, Arc::clone(&plan.engine.plan), plan.folder) {
@@ -152,7 +157,8 @@ fn drive(plan: &Plan<'_>, capture: Option<String>, live: bool, mut next: impl Fn
     let error: Mutex<Option<RunError>> = Mutex::new(None);
     let counters = Mutex::new(Counters::default());
     thread::scope(|scope| {
-        let (mut to_workers, mut from_workers): (Vec<Sender<Arc<Batch>>>, Vec<Receiver<RecordBatch>>) = (Vec::new(), Vec::new());
+        let (mut to_workers, mut from_workers): (Vec<Sender<Arc<Batch>>>, Vec<Receiver<RecordBatch>>) =
+            (Vec::new(), Vec::new());
         for index in 0..plan.workers {
             let (packets, work) = ring::<Arc<Batch>>(RING_DEPTH);
             let (done, records) = ring(RING_DEPTH);

@@ -48,8 +48,23 @@ pub struct Worker {
 
 impl Worker {
     /// The worker of shard `index`.
-    pub fn new(index: u16, settings: Settings, table: Table<Application>, inspector: Inspector, reporter: Reporter) -> Self {
-        Self { index, settings, table, inspector, reporter, matches: Vec::new(), ended: Vec::new(), counters: Counters::default() }
+    pub fn new(
+        index: u16,
+        settings: Settings,
+        table: Table<Application>,
+        inspector: Inspector,
+        reporter: Reporter,
+    ) -> Self {
+        Self {
+            index,
+            settings,
+            table,
+            inspector,
+            reporter,
+            matches: Vec::new(),
+            ended: Vec::new(),
+            counters: Counters::default(),
+        }
     }
 
     /// Takes the packets of its shard out of a batch and gives what it found.
@@ -57,7 +72,14 @@ impl Worker {
         let own = self.index;
         for frame in batch.frames.iter().filter(|f| f.shard == own) {
             let data = batch.data(frame);
-            let packet = Packet::decode(frame.number, frame.time, frame.link_type, data, frame.wire_len, self.settings.checksums);
+            let packet = Packet::decode(
+                frame.number,
+                frame.time,
+                frame.link_type,
+                data,
+                frame.wire_len,
+                self.settings.checksums,
+            );
             self.packet(&packet);
         }
         self.reporter.take(batch.sequence)
@@ -106,7 +128,8 @@ impl Worker {
         }
         let whole = !packet.invalid && packet.ip.as_ref().is_some_and(|ip| ip.fragment.is_none());
         let ended = &mut self.ended;
-        let arrival = if whole { self.table.packet(packet, 0, &mut |flow, reason| ended.push((flow, reason))) } else { None };
+        let arrival =
+            if whole { self.table.packet(packet, 0, &mut |flow, reason| ended.push((flow, reason))) } else { None };
         let arrival = arrival.map(|a| (a.place, a.direction, a.tcp));
         self.finish_ended(moment);
         match arrival {
@@ -161,7 +184,7 @@ impl Worker {
             counters: &mut self.counters,
         };
         at.flow_end(&mut flow, &moment);
-        self.reporter.flow(&mut flow, reason, &moment);
+        self.reporter.flow(&flow, reason, &moment);
     }
 }
 
@@ -175,7 +198,14 @@ struct Place<'w> {
 }
 
 impl Place<'_> {
-    fn packet_of_flow(&mut self, packet: &Packet<'_>, flow: &mut Flow<Application>, direction: Direction, tcp: &flow::TcpUpdate, moment: &Moment) {
+    fn packet_of_flow(
+        &mut self,
+        packet: &Packet<'_>,
+        flow: &mut Flow<Application>,
+        direction: Direction,
+        tcp: &flow::TcpUpdate,
+        moment: &Moment,
+    ) {
         let first = *flow.packets.of(direction) == 1;
         if flow.app.files.has_no_hashes() {
             flow.app.files.set_hashes(self.inspector.engine().hashes);
@@ -212,6 +242,9 @@ impl Place<'_> {
             recognised: std::mem::take(flow.app.recognition_due.of_mut(direction)),
         };
         self.inspect(packet, flow, direction, &tcp.anomalies, Some(occasion), datagram, tcp.closed, moment);
+        if flow.tcp.as_ref().is_some_and(|tcp| tcp.state.is_over()) {
+            flow.app.release();
+        }
     }
 
     /// Hands what is new in a direction's stream to the parser.
@@ -278,7 +311,8 @@ impl Place<'_> {
         let mut raw_seen = false;
         if let Some(tcp) = tcp {
             let stream = tcp.stream_mut(direction);
-            let flush = std::mem::take(app.flush_raw.of_mut(direction)) || closing || stream.closed() || stream.depth_reached();
+            let flush =
+                std::mem::take(app.flush_raw.of_mut(direction)) || closing || stream.closed() || stream.depth_reached();
             loop {
                 match stream.raw_next() {
                     Chunk::Data(chunk) if flush || chunk.len() >= due => {
@@ -317,7 +351,8 @@ impl Place<'_> {
         for direction in Direction::BOTH {
             let flow_view = view_of(flow, direction, packet.time);
             let pseudo = pseudo_packet(flow, direction, packet.time);
-            let view = PacketView { packet: &pseudo, flow: Some(&flow_view), stream_anomalies: &[], reassembled: false };
+            let view =
+                PacketView { packet: &pseudo, flow: Some(&flow_view), stream_anomalies: &[], reassembled: false };
             self.matches.clear();
             self.inspector.transactions(&mut flow.app, &view, &[], self.matches);
             settle(&plan, self.matches, self.settings.alert_limit);
@@ -402,9 +437,12 @@ fn pseudo_packet(flow: &Flow<Application>, direction: Direction, time: Timestamp
             options: TcpOptions::default(),
             checksum_ok: true,
         }),
-        flow::key::UDP => {
-            Layer4::Udp(Udp { source_port: key.source_port, destination_port: key.destination_port, header: &[], checksum_ok: true })
-        }
+        flow::key::UDP => Layer4::Udp(Udp {
+            source_port: key.source_port,
+            destination_port: key.destination_port,
+            header: &[],
+            checksum_ok: true,
+        }),
         _ => Layer4::None,
     };
     packet

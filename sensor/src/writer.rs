@@ -49,7 +49,11 @@ impl Writer {
             if eve.stats {
                 stats_sinks.push(sinks.len());
             }
-            sinks.push(if eve.zstd { Box::new(ZstdFile::create(&path)?) } else { Box::new(PlainFile::create(&path, eve.append)?) });
+            sinks.push(if eve.zstd {
+                Box::new(ZstdFile::create(&path)?)
+            } else {
+                Box::new(PlainFile::create(&path, eve.append)?)
+            });
         }
         if let Some(fast) = &configuration.fast {
             sinks.push(Box::new(PlainFile::create(&folder.join(&fast.filename), fast.append)?));
@@ -96,9 +100,13 @@ impl Writer {
     /// Whether an alert passes its rule's thresholds.
     fn decide(&mut self, gate: &Gate) -> bool {
         let Some(rule) = self.plan.rule(gate.rule) else { return true };
-        let subject = Subject { source: gate.source, destination: gate.destination, ports: gate.ports, flow: gate.flow };
+        let subject =
+            Subject { source: gate.source, destination: gate.destination, ports: gate.ports, flow: gate.flow };
         let id = (rule.gid, rule.sid);
-        [&rule.detection_filter, &rule.threshold].into_iter().flatten().all(|t| self.thresholds.decide(id, t, &subject, gate.time))
+        [&rule.detection_filter, &rule.threshold]
+            .into_iter()
+            .flatten()
+            .all(|t| self.thresholds.decide(id, t, &subject, gate.time))
     }
 
     /// Makes everything that was written readable.
@@ -107,7 +115,13 @@ impl Writer {
     }
 
     /// Writes the counters, and ends.
-    pub fn finish(&mut self, time: Timestamp, uptime_s: u64, mut counters: BTreeMap<String, u64>, own: bool) -> io::Result<BTreeMap<String, u64>> {
+    pub fn finish(
+        &mut self,
+        time: Timestamp,
+        uptime_s: u64,
+        mut counters: BTreeMap<String, u64>,
+        own: bool,
+    ) -> io::Result<BTreeMap<String, u64>> {
         // What thresholds held back was counted as an alert by the workers.
         counters.insert("detect.alert".into(), self.alerts);
         *counters.entry("detect.alerts_suppressed".into()).or_default() += self.suppressed;

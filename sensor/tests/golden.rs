@@ -1,6 +1,13 @@
 //! Every case under `pcaps/` gives the records that stand beside its capture, byte for byte.
 //!
 //! `TAPWIRE_BLESS=1 cargo nextest run golden` writes what is given now, so that a review reads the difference.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says what is wrong by failing"
+)]
 
 mod common;
 
@@ -23,7 +30,11 @@ fn replay(case: &Path, threads: usize) -> Run {
 fn records(case: &Path, threads: usize) -> String {
     let run = replay(case, threads);
     run.succeed();
-    run.records().lines().filter(|line| !line.contains(r#""event_type":"stats""#)).map(|line| format!("{line}\n")).collect()
+    run.records()
+        .lines()
+        .filter(|line| !line.contains(r#""event_type":"stats""#))
+        .map(|line| format!("{line}\n"))
+        .collect()
 }
 
 #[test]

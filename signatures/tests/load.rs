@@ -1,4 +1,11 @@
 //! Rules load: those of the project, the examples of every keyword, and, where they are at hand, large public sets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says what is wrong by failing"
+)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,11 +16,34 @@ use tapwire_signatures::language::load::{Environment, Loaded, Source, load};
 use tapwire_signatures::language::references::References;
 
 fn environment() -> Environment {
-    let addresses = ["HOME_NET", "HTTP_SERVERS", "SMTP_SERVERS", "SQL_SERVERS", "DNS_SERVERS", "TELNET_SERVERS", "AIM_SERVERS", "DC_SERVERS",
-        "MODBUS_CLIENT", "MODBUS_SERVER", "ENIP_CLIENT", "ENIP_SERVER", "DNP3_SERVER", "DNP3_CLIENT"];
-    let ports = [("HTTP_PORTS", "80"), ("SHELLCODE_PORTS", "!80"), ("ORACLE_PORTS", "1521"), ("SSH_PORTS", "22"), ("FILE_DATA_PORTS", "[$HTTP_PORTS,110,143]"),
-        ("MODBUS_PORTS", "502"), ("DNP3_PORTS", "20000"), ("FTP_PORTS", "21")];
-    let mut addresses: BTreeMap<String, String> = addresses.iter().map(|n| ((*n).into(), "[192.168.0.0/16,10.0.0.0/8]".into())).collect();
+    let addresses = [
+        "HOME_NET",
+        "HTTP_SERVERS",
+        "SMTP_SERVERS",
+        "SQL_SERVERS",
+        "DNS_SERVERS",
+        "TELNET_SERVERS",
+        "AIM_SERVERS",
+        "DC_SERVERS",
+        "MODBUS_CLIENT",
+        "MODBUS_SERVER",
+        "ENIP_CLIENT",
+        "ENIP_SERVER",
+        "DNP3_SERVER",
+        "DNP3_CLIENT",
+    ];
+    let ports = [
+        ("HTTP_PORTS", "80"),
+        ("SHELLCODE_PORTS", "!80"),
+        ("ORACLE_PORTS", "1521"),
+        ("SSH_PORTS", "22"),
+        ("FILE_DATA_PORTS", "[$HTTP_PORTS,110,143]"),
+        ("MODBUS_PORTS", "502"),
+        ("DNP3_PORTS", "20000"),
+        ("FTP_PORTS", "21"),
+    ];
+    let mut addresses: BTreeMap<String, String> =
+        addresses.iter().map(|n| ((*n).into(), "[192.168.0.0/16,10.0.0.0/8]".into())).collect();
     addresses.insert("EXTERNAL_NET".into(), "!$HOME_NET".into());
     Environment {
         addresses,
@@ -42,7 +72,8 @@ fn every_example_loads() {
             let loads = HEADERS.iter().any(|protocol| {
                 BEFORE.iter().any(|before| {
                     let rule = format!("alert {protocol} any any -> any any ({before}{example}; sid:1;)");
-                    load_text(&rule).faults.is_empty() || load_text(&rule.replace("sid:1;", "content:\"x\"; sid:1;")).faults.is_empty()
+                    load_text(&rule).faults.is_empty()
+                        || load_text(&rule.replace("sid:1;", "content:\"x\"; sid:1;")).faults.is_empty()
                 })
             });
             assert!(loads, "{example}");
@@ -79,7 +110,10 @@ fn the_enabled_rules_of_a_large_public_set_load() {
     };
     let sources: Vec<Source> = entries
         .map(|entry| entry.unwrap().path())
-        .map(|path| Source { name: path.display().to_string(), text: String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned() })
+        .map(|path| Source {
+            name: path.display().to_string(),
+            text: String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned(),
+        })
         .collect();
     let loaded = load(&sources, &environment());
     for located in loaded.faults.iter().filter(|f| !f.warning).take(20) {

@@ -63,7 +63,8 @@ impl Decoder {
             } else if token == b"br" {
                 Kind::Brotli(Box::new(DecompressorWriter::new(Vec::new(), 4096)))
             } else if token == b"lzma" && lzma {
-                let options = Options { memlimit: Some(LZMA_MEMORY_BYTES), allow_incomplete: true, ..Options::default() };
+                let options =
+                    Options { memlimit: Some(LZMA_MEMORY_BYTES), allow_incomplete: true, ..Options::default() };
                 Kind::Lzma(Box::new(Stream::new_with_options(&options, Vec::new())))
             } else {
                 unknown |= !token.is_empty() && token != b"identity" && token != b"inflate";
@@ -181,7 +182,14 @@ fn gzip_header(held: &[u8]) -> Option<usize> {
     (held.len() >= at).then_some(at)
 }
 
-fn run_inflate(inflate: &mut Decompress, data: &[u8], room: u64, out: &mut Vec<u8>, done: &mut bool, faults: &mut Faults) -> bool {
+fn run_inflate(
+    inflate: &mut Decompress,
+    data: &[u8],
+    room: u64,
+    out: &mut Vec<u8>,
+    done: &mut bool,
+    faults: &mut Faults,
+) -> bool {
     let (mut rest, mut buffer) = (data, [0u8; 8192]);
     loop {
         let (taken, given) = (inflate.total_in(), inflate.total_out());
@@ -206,7 +214,13 @@ fn run_inflate(inflate: &mut Decompress, data: &[u8], room: u64, out: &mut Vec<u
     }
 }
 
-fn write_all<W: Write>(writer: &mut W, data: &[u8], room: u64, faults: &mut Faults, made: impl Fn(&W) -> usize) -> bool {
+fn write_all<W: Write>(
+    writer: &mut W,
+    data: &[u8],
+    room: u64,
+    faults: &mut Faults,
+    made: impl Fn(&W) -> usize,
+) -> bool {
     for piece in data.chunks(256) {
         if writer.write_all(piece).is_err() {
             return false;
@@ -222,7 +236,10 @@ fn write_all<W: Write>(writer: &mut W, data: &[u8], room: u64, faults: &mut Faul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flate2::{Compression, write::{DeflateEncoder, GzEncoder, ZlibEncoder}};
+    use flate2::{
+        Compression,
+        write::{DeflateEncoder, GzEncoder, ZlibEncoder},
+    };
 
     #[test]
     fn each_encoding_decodes_byte_by_byte() {
@@ -232,9 +249,15 @@ mod tests {
         raw.write_all(b"hello hello").unwrap();
         let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
         zlib.write_all(b"hello hello").unwrap();
-        for (name, data) in [("gzip", gzip.finish().unwrap()), ("deflate", raw.finish().unwrap()), ("deflate", zlib.finish().unwrap()), ("gzip", b"hello hello".to_vec())] {
+        for (name, data) in [
+            ("gzip", gzip.finish().unwrap()),
+            ("deflate", raw.finish().unwrap()),
+            ("deflate", zlib.finish().unwrap()),
+            ("gzip", b"hello hello".to_vec()),
+        ] {
             let (mut decoder, _, _) = Decoder::new(name.as_bytes(), 2, 1 << 20, false);
-            let mut out: Vec<u8> = data.iter().flat_map(|&b| decoder.push(&[b], false, &mut Faults::default())).collect();
+            let mut out: Vec<u8> =
+                data.iter().flat_map(|&b| decoder.push(&[b], false, &mut Faults::default())).collect();
             out.extend(decoder.push(b"", true, &mut Faults::default()));
             assert_eq!(out, b"hello hello");
         }

@@ -52,7 +52,11 @@ fn header<'a>(message: &'a Message, name: &[u8], index: usize) -> Option<Value<'
 }
 
 fn body(body: &Body, index: usize) -> Option<Value<'_>> {
-    (index == 0 && body.total > 0).then_some(Value::Stream { data: &body.data, offset: body.offset, complete: body.complete })
+    (index == 0 && body.total > 0).then_some(Value::Stream {
+        data: &body.data,
+        offset: body.offset,
+        complete: body.complete,
+    })
 }
 
 fn cookie(direction: Direction) -> &'static [u8] {

@@ -77,7 +77,9 @@ pub(crate) fn find<'a>(headers: &'a [Header], name: &[u8]) -> Option<&'a [u8]> {
 
 /// Whether two names are the same without case, and without the NUL bytes that some servers strip.
 pub(crate) fn same_name(a: &[u8], b: &[u8]) -> bool {
-    a.eq_ignore_ascii_case(b) || (a.contains(&0) && a.iter().filter(|&&c| c != 0).map(u8::to_ascii_lowercase).eq(b.iter().map(u8::to_ascii_lowercase)))
+    a.eq_ignore_ascii_case(b)
+        || (a.contains(&0)
+            && a.iter().filter(|&&c| c != 0).map(u8::to_ascii_lowercase).eq(b.iter().map(u8::to_ascii_lowercase)))
 }
 
 /// Without white space and NUL bytes at both ends.
@@ -108,7 +110,12 @@ fn add(out: &mut Vec<Header>, text: &[u8], odd: &mut Oddities) {
         Some(colon) => {
             let (name, value) = text.split_at(colon);
             // A second colon right after the first is skipped, as lenient clients do.
-            (trim(name), trim(value.get(1..).unwrap_or_default()).strip_prefix(b":").map_or(trim(value.get(1..).unwrap_or_default()), trim))
+            (
+                trim(name),
+                trim(value.get(1..).unwrap_or_default())
+                    .strip_prefix(b":")
+                    .map_or(trim(value.get(1..).unwrap_or_default()), trim),
+            )
         }
         None => {
             odd.missing_colon = true;

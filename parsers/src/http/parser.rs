@@ -28,8 +28,13 @@ impl Limits {
         let key = |name: &str| format!("libhtp.default-config.{name}");
         Self {
             open: settings.number(&key("max-tx"), 512),
-            body: [settings.bytes(&key("request-body-limit"), 100 << 10), settings.bytes(&key("response-body-limit"), 100 << 10)],
-            layers: usize::try_from(settings.number(&key("response-body-decompress-layer-limit"), 2)).unwrap_or(2).min(16),
+            body: [
+                settings.bytes(&key("request-body-limit"), 100 << 10),
+                settings.bytes(&key("response-body-limit"), 100 << 10),
+            ],
+            layers: usize::try_from(settings.number(&key("response-body-decompress-layer-limit"), 2))
+                .unwrap_or(2)
+                .min(16),
             bomb: settings.bytes(&key("compression-bomb-limit"), 1 << 20),
             lzma: settings.switch(&key("lzma-enabled"), false),
             field: usize::try_from(settings.bytes(&key("meta-field-limit"), 18_432)).unwrap_or(18_432),
@@ -78,7 +83,12 @@ type Step = Option<usize>;
 impl HttpParser {
     /// A parser for a new flow.
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, sides: [Side::default(), Side::default()], transactions: Transactions::default(), next_response: 0 }
+        Self {
+            limits,
+            sides: [Side::default(), Side::default()],
+            transactions: Transactions::default(),
+            next_response: 0,
+        }
     }
 
     fn side(&mut self, direction: Direction) -> &mut Side {
@@ -119,10 +129,13 @@ impl HttpParser {
             State::ChunkData(left) => {
                 let now = usize::try_from(left).unwrap_or(usize::MAX).min(data.len());
                 self.body(direction, data.get(..now)?, effects);
-                self.side(direction).state = if left == now as u64 { State::ChunkEnd } else { State::ChunkData(left - now as u64) };
+                self.side(direction).state =
+                    if left == now as u64 { State::ChunkEnd } else { State::ChunkData(left - now as u64) };
                 Some(now)
             }
-            State::Line | State::Headers | State::ChunkLine | State::ChunkEnd | State::Trailer => self.line_step(direction, data, effects),
+            State::Line | State::Headers | State::ChunkLine | State::ChunkEnd | State::Trailer => {
+                self.line_step(direction, data, effects)
+            }
         }
     }
 
@@ -136,7 +149,9 @@ impl HttpParser {
         effects.work += side.scanned.saturating_sub(before) as u64 + 1;
         let (length, total) = match found {
             Some(found) => found,
-            None if matches!(side.state, State::ChunkLine) && data.len() > 64 => return self.chunk_line(direction, data, 0, 0),
+            None if matches!(side.state, State::ChunkLine) && data.len() > 64 => {
+                return self.chunk_line(direction, data, 0, 0);
+            }
             None if data.len() > limit => {
                 self.note(direction, "http.request_field_too_long", "http.response_field_too_long");
                 (data.len(), data.len())
@@ -174,7 +189,8 @@ impl HttpParser {
             return Some(total);
         }
         let range = self.transactions.range();
-        let opened = if range.end - range.start < self.limits.open { self.transactions.open(Exchange::default()) } else { None };
+        let opened =
+            if range.end - range.start < self.limits.open { self.transactions.open(Exchange::default()) } else { None };
         let Some(id) = opened else {
             effects.anomalies.push(Anomaly("http.too_many_transactions"));
             return Some(total);
@@ -268,7 +284,9 @@ impl HttpParser {
     fn match_response(&mut self, effects: &mut Effects<'_>) -> Option<u64> {
         let range = self.transactions.range();
         self.next_response = self.next_response.max(range.start);
-        while self.next_response < range.end && self.transactions.find(self.next_response).is_none_or(|t| t.progress.to_client >= 5) {
+        while self.next_response < range.end
+            && self.transactions.find(self.next_response).is_none_or(|t| t.progress.to_client >= 5)
+        {
             self.next_response += 1;
         }
         if self.next_response < range.end {
@@ -285,7 +303,14 @@ impl HttpParser {
         opened
     }
 
-    fn header_line(&mut self, direction: Direction, data: &[u8], text: &[u8], total: usize, effects: &mut Effects<'_>) -> Step {
+    fn header_line(
+        &mut self,
+        direction: Direction,
+        data: &[u8],
+        text: &[u8],
+        total: usize,
+        effects: &mut Effects<'_>,
+    ) -> Step {
         let limit = self.limits.field.saturating_mul(4);
         let side = self.side(direction);
         if text.iter().all(|&b| matches!(b, b' ' | b'\t')) {
@@ -320,7 +345,11 @@ impl HttpParser {
             (odd.repetition, "http.request_header_repetition", "http.response_header_repetition"),
             (odd.invalid, "http.request_header_invalid", "http.response_header_invalid"),
             (odd.too_many, "http.request_too_many_headers", "http.response_too_many_headers"),
-            (odd.lengths > 1, "http.duplicate_content_length_field_in_request", "http.duplicate_content_length_field_in_response"),
+            (
+                odd.lengths > 1,
+                "http.duplicate_content_length_field_in_request",
+                "http.duplicate_content_length_field_in_response",
+            ),
         ] {
             if wrong {
                 self.note(direction, to_server, to_client);
@@ -352,10 +381,18 @@ impl HttpParser {
         let encoding = message.header(b"content-encoding").map(<[u8]>::to_vec);
         let upgrade = message.header(b"upgrade").map(<[u8]>::to_ascii_lowercase);
         if chunked == Some(false) {
-            tx.note(if direction == Direction::ToServer { "http.invalid_transfer_encoding_value_in_request" } else { "http.invalid_transfer_encoding_value_in_response" });
+            tx.note(if direction == Direction::ToServer {
+                "http.invalid_transfer_encoding_value_in_request"
+            } else {
+                "http.invalid_transfer_encoding_value_in_response"
+            });
         }
         if length == Some(None) {
-            tx.note(if direction == Direction::ToServer { "http.invalid_content_length_field_in_request" } else { "http.invalid_content_length_field_in_response" });
+            tx.note(if direction == Direction::ToServer {
+                "http.invalid_content_length_field_in_request"
+            } else {
+                "http.invalid_content_length_field_in_response"
+            });
         }
         let length = length.flatten();
         let code = tx.code().unwrap_or(0);
@@ -453,7 +490,8 @@ impl HttpParser {
         }
         tx.message_mut(direction).body.push(data, limit);
         let message = tx.message(direction);
-        let name = message.header(b"content-disposition").and_then(file_name).map_or_else(|| path_of(&tx.uri), <[u8]>::to_vec);
+        let name =
+            message.header(b"content-disposition").and_then(file_name).map_or_else(|| path_of(&tx.uri), <[u8]>::to_vec);
         let range = message.header(b"content-range").map(content_range);
         let [to_server, to_client] = &mut self.sides;
         let side = if direction == Direction::ToServer { to_server } else { to_client };
@@ -537,7 +575,9 @@ impl Parser for HttpParser {
         self.side(direction).closed = true;
         match self.side(direction).state {
             State::UntilClose => self.finish(direction, true, effects),
-            State::Known(_) | State::ChunkLine | State::ChunkData(_) | State::ChunkEnd | State::Trailer => self.finish(direction, false, effects),
+            State::Known(_) | State::ChunkLine | State::ChunkData(_) | State::ChunkEnd | State::Trailer => {
+                self.finish(direction, false, effects)
+            }
             State::Line | State::Headers | State::Skip => {}
         }
     }
@@ -557,16 +597,21 @@ fn blank(byte: u8) -> bool {
 
 /// `HTTP/1.1`, and what cameras say in its place (`RTSP/1.0`).
 fn looks_like_version(text: &[u8]) -> bool {
-    [&b"HTTP/"[..], b"RTSP/"].iter().any(|name| text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
+    [&b"HTTP/"[..], b"RTSP/"]
+        .iter()
+        .any(|name| text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
 }
 
 /// The greatest number in a `Content-Length`: where several contradict each other, no byte of the body shall escape.
 fn content_length(value: &[u8]) -> Option<u64> {
-    value.split(|b| matches!(b, b',' | b' ' | b'\t')).filter_map(|part| {
-        let from = part.iter().position(u8::is_ascii_digit)?;
-        let digits: Vec<u8> = part.get(from..)?.iter().copied().take_while(u8::is_ascii_digit).collect();
-        std::str::from_utf8(&digits).ok()?.parse().ok()
-    }).max()
+    value
+        .split(|b| matches!(b, b',' | b' ' | b'\t'))
+        .filter_map(|part| {
+            let from = part.iter().position(u8::is_ascii_digit)?;
+            let digits: Vec<u8> = part.get(from..)?.iter().copied().take_while(u8::is_ascii_digit).collect();
+            std::str::from_utf8(&digits).ok()?.parse().ok()
+        })
+        .max()
 }
 
 fn set_port(tx: &mut Exchange, port: Option<&[u8]>, wrong: &'static str) {

@@ -22,7 +22,13 @@ pub(crate) fn content_range(value: &[u8]) -> Option<FileRange> {
     (start <= end).then_some(FileRange { start, end, size: size.trim().parse().unwrap_or(0) })
 }
 
-fn write(transaction: &dyn Transaction, extended: bool, custom: &[String], dump: &str, record: &mut Object<'_>) -> bool {
+fn write(
+    transaction: &dyn Transaction,
+    extended: bool,
+    custom: &[String],
+    dump: &str,
+    record: &mut Object<'_>,
+) -> bool {
     let Some(tx) = transaction.as_any().downcast_ref::<Exchange>() else { return false };
     record.object("http", |http| {
         if !tx.host.is_empty() {
@@ -57,7 +63,10 @@ fn write(transaction: &dyn Transaction, extended: bool, custom: &[String], dump:
                 http.text(&name.replace('-', "_"), value);
             }
         }
-        for (key, wanted, headers) in [("request_headers", "request", &tx.request.headers), ("response_headers", "response", &tx.response.headers)] {
+        for (key, wanted, headers) in [
+            ("request_headers", "request", &tx.request.headers),
+            ("response_headers", "response", &tx.response.headers),
+        ] {
             if dump == "both" || dump == wanted {
                 write_headers(http, key, headers);
             }

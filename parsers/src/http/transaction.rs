@@ -26,7 +26,8 @@ impl Body {
     pub(crate) fn push(&mut self, data: &[u8], limit: u64) {
         let kept = self.offset + self.data.len() as u64;
         self.total += data.len() as u64;
-        let room = if limit == 0 { usize::MAX } else { usize::try_from(limit.saturating_sub(kept)).unwrap_or(usize::MAX) };
+        let room =
+            if limit == 0 { usize::MAX } else { usize::try_from(limit.saturating_sub(kept)).unwrap_or(usize::MAX) };
         self.data.extend_from_slice(data.get(..room.min(data.len())).unwrap_or_default());
         self.complete |= limit != 0 && room <= data.len();
         if self.data.len() > 2 * WINDOW_BYTES {

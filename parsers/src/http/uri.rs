@@ -17,7 +17,9 @@ impl<'a> Target<'a> {
         if connect {
             authority = Some(raw);
             rest = b"";
-        } else if let Some(at) = memchr::memmem::find(raw, b"://").filter(|&at| raw.iter().take(at).all(u8::is_ascii_alphanumeric)) {
+        } else if let Some(at) =
+            memchr::memmem::find(raw, b"://").filter(|&at| raw.iter().take(at).all(u8::is_ascii_alphanumeric))
+        {
             let after = raw.get(at + 3..).unwrap_or_default();
             let end = after.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(after.len());
             authority = after.get(..end);
@@ -120,7 +122,9 @@ mod tests {
 
     #[test]
     fn paths_become_normal() {
-        for (raw, normal) in [("/a/./b/../c", "/a/c"), ("/%61//b\\c", "/a/b/c"), ("/../../x/..", "/"), ("/%zz", "/%zz"), ("*", "*")] {
+        for (raw, normal) in
+            [("/a/./b/../c", "/a/c"), ("/%61//b\\c", "/a/b/c"), ("/../../x/..", "/"), ("/%zz", "/%zz"), ("*", "*")]
+        {
             assert_eq!(String::from_utf8(normalise_path(raw.as_bytes(), false)).unwrap(), normal);
         }
     }
@@ -128,6 +132,9 @@ mod tests {
     #[test]
     fn targets_have_parts() {
         let target = Target::read(b"http://u@h:80/p?q", false);
-        assert_eq!((target.host, target.port, target.path, target.query), (Some(&b"h"[..]), Some(&b"80"[..]), &b"/p"[..], &b"?q"[..]));
+        assert_eq!(
+            (target.host, target.port, target.path, target.query),
+            (Some(&b"h"[..]), Some(&b"80"[..]), &b"/p"[..], &b"?q"[..])
+        );
     }
 }

@@ -250,7 +250,14 @@ impl<'a> Packet<'a> {
     }
 
     /// Reads a captured packet from its link header on. Without `checksums` every checksum counts as right.
-    pub fn decode(number: u64, time: Timestamp, link_type: u32, data: &'a [u8], wire_len: u32, checksums: bool) -> Self {
+    pub fn decode(
+        number: u64,
+        time: Timestamp,
+        link_type: u32,
+        data: &'a [u8],
+        wire_len: u32,
+        checksums: bool,
+    ) -> Self {
         let mut packet = Self::new(number, time, link_type, data, wire_len);
         match link_type {
             1 => ethernet::read(&mut packet, data, checksums),

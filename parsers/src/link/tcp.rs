@@ -5,7 +5,9 @@ use crate::protocol::Anomaly;
 
 /// Reads a TCP header.
 pub(super) fn read<'a>(packet: &mut Packet<'a>, data: &'a [u8], checksums: bool) {
-    let Some(&[s0, s1, d0, d1, n0, n1, n2, n3, a0, a1, a2, a3, offset, flags, w0, w1, _, _, u0, u1]) = data.first_chunk::<20>() else {
+    let Some(&[s0, s1, d0, d1, n0, n1, n2, n3, a0, a1, a2, a3, offset, flags, w0, w1, _, _, u0, u1]) =
+        data.first_chunk::<20>()
+    else {
         packet.refuse("decoder.tcp.pkt_too_small");
         return;
     };

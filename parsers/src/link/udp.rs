@@ -15,8 +15,14 @@ pub(super) fn read<'a>(packet: &mut Packet<'a>, data: &'a [u8], checksums: bool)
     }
     let Some((header, payload)) = data.get(..length).and_then(|d| d.split_at_checked(8)) else { return };
     let unused = [c0, c1] == [0, 0];
-    let checksum_ok = !checksums || unused || packet.ip.as_ref().is_none_or(|ip| checksum::transport_ok(ip, 17, data.get(..length).unwrap_or(data)));
+    let checksum_ok = !checksums
+        || unused
+        || packet.ip.as_ref().is_none_or(|ip| checksum::transport_ok(ip, 17, data.get(..length).unwrap_or(data)));
     packet.payload = payload;
-    packet.layer4 =
-        Layer4::Udp(Udp { source_port: u16::from_be_bytes([s0, s1]), destination_port: u16::from_be_bytes([d0, d1]), header, checksum_ok });
+    packet.layer4 = Layer4::Udp(Udp {
+        source_port: u16::from_be_bytes([s0, s1]),
+        destination_port: u16::from_be_bytes([d0, d1]),
+        header,
+        checksum_ok,
+    });
 }

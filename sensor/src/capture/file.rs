@@ -86,7 +86,15 @@ impl FileSource {
             Some(opened) => opened,
             None => {
                 let magic = source.unread().first_chunk::<4>().copied();
-                let begun = matches!(magic, Some([0xd4, 0xc3, 0xb2, 0xa1] | [0x4d, 0x3c, 0xb2, 0xa1] | [0xa1, 0xb2, 0xc3, 0xd4] | [0xa1, 0xb2, 0x3c, 0x4d]));
+                let begun = matches!(
+                    magic,
+                    Some(
+                        [0xd4, 0xc3, 0xb2, 0xa1]
+                            | [0x4d, 0x3c, 0xb2, 0xa1]
+                            | [0xa1, 0xb2, 0xc3, 0xd4]
+                            | [0xa1, 0xb2, 0x3c, 0x4d]
+                    )
+                );
                 return Err(match read {
                     Err(error) if magic.is_none() => unreadable_or_damaged(path, error),
                     _ if begun => CaptureError::Cut { path: path.to_owned(), offset: source.unread().len() as u64 },
@@ -157,7 +165,11 @@ impl Source for FileSource {
                 Step::Packet { time, link_type, wire_len, data, size } => {
                     if !is_supported(link_type) {
                         let offset = self.base + self.start as u64;
-                        return Err(CaptureError::Unsupported { path: self.path.clone(), offset, what: format!("link type {link_type}") });
+                        return Err(CaptureError::Unsupported {
+                            path: self.path.clone(),
+                            offset,
+                            what: format!("link type {link_type}"),
+                        });
                     }
                     batch.push(self.next_number, time, link_type, wire_len, data);
                     self.next_number += 1;

@@ -80,7 +80,8 @@ impl Walker {
 
 fn pcap_packet(data: &[u8], little: bool, nano: bool, link_type: u32) -> Step<'_> {
     let field = |at| u32_at(data, at, little);
-    let (Some(seconds), Some(fraction), Some(captured), Some(wire_len)) = (field(0), field(4), field(8), field(12)) else {
+    let (Some(seconds), Some(fraction), Some(captured), Some(wire_len)) = (field(0), field(4), field(8), field(12))
+    else {
         return Step::Need(16);
     };
     let length = captured as usize;
@@ -138,7 +139,9 @@ fn interface(body: &[u8], little: bool) -> Option<Interface> {
         let Some(value) = options.get(4..4 + length) else { break };
         match (code, value) {
             (0, _) => break,
-            (9, [resolution]) if resolution & 0x80 == 0 => ticks = 10_u64.checked_pow(u32::from(*resolution)).unwrap_or(ticks),
+            (9, [resolution]) if resolution & 0x80 == 0 => {
+                ticks = 10_u64.checked_pow(u32::from(*resolution)).unwrap_or(ticks)
+            }
             (9, [resolution]) => ticks = 1_u64.checked_shl(u32::from(resolution & 0x7f)).unwrap_or(ticks),
             (14, [_, _, _, _, _, _, _, _]) => {
                 let bytes: [u8; 8] = *value.first_chunk()?;
@@ -155,10 +158,14 @@ fn interface(body: &[u8], little: bool) -> Option<Interface> {
 fn enhanced<'a>(body: &'a [u8], little: bool, interfaces: &[Interface], size: usize, old: bool) -> Step<'a> {
     let index = if old { u16_at(body, 0, little).map(u32::from) } else { u32_at(body, 0, little) };
     let field = |at| u32_at(body, at, little);
-    let (Some(index), Some(high), Some(low), Some(captured), Some(wire_len)) = (index, field(4), field(8), field(12), field(16)) else {
+    let (Some(index), Some(high), Some(low), Some(captured), Some(wire_len)) =
+        (index, field(4), field(8), field(12), field(16))
+    else {
         return Step::Wrong("a packet block is too short");
     };
-    let Some(interface) = interfaces.get(index as usize) else { return Step::Wrong("a packet's interface is not described") };
+    let Some(interface) = interfaces.get(index as usize) else {
+        return Step::Wrong("a packet's interface is not described");
+    };
     let length = captured as usize;
     if length > PACKET_LIMIT {
         return Step::Wrong("a packet is longer than 256 KiB");

@@ -32,13 +32,22 @@ impl LiveSource {
         let device = |error: pcap::Error| CaptureError::Device { name: interface.to_owned(), what: error.to_string() };
         let capture = Capture::from_device(interface).map_err(device)?;
         let timeout_ms = i32::try_from(BATCH_WAIT.as_millis()).unwrap_or(100);
-        let mut capture = capture.promisc(true).snaplen(SNAPSHOT_BYTES).buffer_size(RING_BYTES).timeout(timeout_ms).open().map_err(device)?;
+        let mut capture = capture
+            .promisc(true)
+            .snaplen(SNAPSHOT_BYTES)
+            .buffer_size(RING_BYTES)
+            .timeout(timeout_ms)
+            .open()
+            .map_err(device)?;
         if let Some(filter) = filter {
             capture.filter(filter, true).map_err(device)?;
         }
         let link_type = u32::try_from(capture.get_datalink().0).unwrap_or(u32::MAX);
         if !is_supported(link_type) {
-            return Err(CaptureError::Device { name: interface.to_owned(), what: format!("link type {link_type} is not supported") });
+            return Err(CaptureError::Device {
+                name: interface.to_owned(),
+                what: format!("link type {link_type} is not supported"),
+            });
         }
         let capture = capture.setnonblock().map_err(device)?;
         Ok(Self { name: interface.to_owned(), capture, link_type, stop, next_number: 1 })
@@ -61,7 +70,13 @@ impl Source for LiveSource {
                 Ok(packet) => {
                     let seconds = u64::try_from(packet.header.ts.tv_sec).unwrap_or(0);
                     let micros = u64::try_from(packet.header.ts.tv_usec).unwrap_or(0);
-                    batch.push(self.next_number, Timestamp(seconds * 1_000_000 + micros), self.link_type, packet.header.len, packet.data);
+                    batch.push(
+                        self.next_number,
+                        Timestamp(seconds * 1_000_000 + micros),
+                        self.link_type,
+                        packet.header.len,
+                        packet.data,
+                    );
                     self.next_number += 1;
                 }
                 Err(pcap::Error::TimeoutExpired) => std::thread::sleep(Duration::from_millis(1)),

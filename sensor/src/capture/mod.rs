@@ -109,7 +109,8 @@ const DEPTH_LIMIT: usize = 16;
 
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), CaptureError> {
     fn inner(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<()> {
-        let mut entries: Vec<PathBuf> = std::fs::read_dir(folder)?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
+        let mut entries: Vec<PathBuf> =
+            std::fs::read_dir(folder)?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
         entries.sort();
         for path in entries {
             if path.is_dir() {

@@ -169,15 +169,39 @@ pub struct Loaded {
 
 impl Default for Configuration {
     fn default() -> Self {
-        let servers = ["HTTP_SERVERS", "SMTP_SERVERS", "SQL_SERVERS", "DNS_SERVERS", "TELNET_SERVERS", "DC_SERVERS", "DNP3_SERVER", "DNP3_CLIENT",
-            "MODBUS_CLIENT", "MODBUS_SERVER", "ENIP_CLIENT", "ENIP_SERVER"];
-        let mut address_groups: BTreeMap<String, String> = servers.iter().map(|n| ((*n).into(), "$HOME_NET".into())).collect();
+        let servers = [
+            "HTTP_SERVERS",
+            "SMTP_SERVERS",
+            "SQL_SERVERS",
+            "DNS_SERVERS",
+            "TELNET_SERVERS",
+            "DC_SERVERS",
+            "DNP3_SERVER",
+            "DNP3_CLIENT",
+            "MODBUS_CLIENT",
+            "MODBUS_SERVER",
+            "ENIP_CLIENT",
+            "ENIP_SERVER",
+        ];
+        let mut address_groups: BTreeMap<String, String> =
+            servers.iter().map(|n| ((*n).into(), "$HOME_NET".into())).collect();
         address_groups.insert("HOME_NET".into(), "[192.168.0.0/16,10.0.0.0/8,172.16.0.0/12]".into());
         address_groups.insert("EXTERNAL_NET".into(), "!$HOME_NET".into());
         address_groups.insert("AIM_SERVERS".into(), "$EXTERNAL_NET".into());
-        let ports = [("HTTP_PORTS", "80"), ("SHELLCODE_PORTS", "!80"), ("ORACLE_PORTS", "1521"), ("SSH_PORTS", "22"), ("DNP3_PORTS", "20000"),
-            ("MODBUS_PORTS", "502"), ("FILE_DATA_PORTS", "[$HTTP_PORTS,110,143]"), ("FTP_PORTS", "21"), ("GENEVE_PORTS", "6081"),
-            ("VXLAN_PORTS", "4789"), ("TEREDO_PORTS", "3544"), ("SIP_PORTS", "[5060,5061]")];
+        let ports = [
+            ("HTTP_PORTS", "80"),
+            ("SHELLCODE_PORTS", "!80"),
+            ("ORACLE_PORTS", "1521"),
+            ("SSH_PORTS", "22"),
+            ("DNP3_PORTS", "20000"),
+            ("MODBUS_PORTS", "502"),
+            ("FILE_DATA_PORTS", "[$HTTP_PORTS,110,143]"),
+            ("FTP_PORTS", "21"),
+            ("GENEVE_PORTS", "6081"),
+            ("VXLAN_PORTS", "4789"),
+            ("TEREDO_PORTS", "3544"),
+            ("SIP_PORTS", "[5060,5061]"),
+        ];
         let modbus = ProtocolSettings { enabled: Some(Enabled::Yes), ..ProtocolSettings::default() };
         Self {
             address_groups,
@@ -213,14 +237,100 @@ impl Default for Configuration {
 
 /// Top-level keys that are read, or that have no meaning for a passive sensor and are passed over.
 const KNOWN: &[&str] = &[
-    "vars", "default-log-dir", "default-rule-path", "rule-files", "classification-file", "reference-config-file", "threshold-file", "outputs", "stats",
-    "flow-timeouts", "flow", "stream", "vlan", "packet-alert-max", "pcap-file", "app-layer", "tapwire", "include", "suricata-version", "plugins", "heartbeat",
-    "logging", "af-packet", "af-xdp", "dpdk", "pcap", "asn1-max-frames", "datasets", "security", "coredump", "host-mode", "unix-command", "legacy",
-    "exception-policy", "engine-analysis", "pcre", "host-os-policy", "defrag", "livedev", "host", "ippair", "decoder", "detect", "mpm-algo", "spm-algo", "threading",
-    "profiling", "nfq", "nflog", "capture", "netmap", "pfring", "ipfw", "napatech", "firewall", "runmode", "autofp-scheduler", "max-pending-packets", "run-as",
-    "sensor-name", "pid-file", "daemon-directory", "umask", "default-packet-size", "action-order", "luajit", "multi-detect", "reputation-categories-file",
-    "default-reputation-path", "reputation-files", "geoip-database", "magic-file", "detect-engine", "host-mode", "cuda", "ips", "sip", "rules", "profile", "engine-logging",
-    "iprep", "reputation-files", "icmp_log", "sys", "hostbits", "tls", "ja3", "lua", "vlan-tracking", "tenants", "dag", "mpipe", "erf-file", "delayed-detect",
+    "vars",
+    "default-log-dir",
+    "default-rule-path",
+    "rule-files",
+    "classification-file",
+    "reference-config-file",
+    "threshold-file",
+    "outputs",
+    "stats",
+    "flow-timeouts",
+    "flow",
+    "stream",
+    "vlan",
+    "packet-alert-max",
+    "pcap-file",
+    "app-layer",
+    "tapwire",
+    "include",
+    "suricata-version",
+    "plugins",
+    "heartbeat",
+    "logging",
+    "af-packet",
+    "af-xdp",
+    "dpdk",
+    "pcap",
+    "asn1-max-frames",
+    "datasets",
+    "security",
+    "coredump",
+    "host-mode",
+    "unix-command",
+    "legacy",
+    "exception-policy",
+    "engine-analysis",
+    "pcre",
+    "host-os-policy",
+    "defrag",
+    "livedev",
+    "host",
+    "ippair",
+    "decoder",
+    "detect",
+    "mpm-algo",
+    "spm-algo",
+    "threading",
+    "profiling",
+    "nfq",
+    "nflog",
+    "capture",
+    "netmap",
+    "pfring",
+    "ipfw",
+    "napatech",
+    "firewall",
+    "runmode",
+    "autofp-scheduler",
+    "max-pending-packets",
+    "run-as",
+    "sensor-name",
+    "pid-file",
+    "daemon-directory",
+    "umask",
+    "default-packet-size",
+    "action-order",
+    "luajit",
+    "multi-detect",
+    "reputation-categories-file",
+    "default-reputation-path",
+    "reputation-files",
+    "geoip-database",
+    "magic-file",
+    "detect-engine",
+    "host-mode",
+    "cuda",
+    "ips",
+    "sip",
+    "rules",
+    "profile",
+    "engine-logging",
+    "iprep",
+    "reputation-files",
+    "icmp_log",
+    "sys",
+    "hostbits",
+    "tls",
+    "ja3",
+    "lua",
+    "vlan-tracking",
+    "tenants",
+    "dag",
+    "mpipe",
+    "erf-file",
+    "delayed-detect",
 ];
 
 /// Reads a configuration; the defaults where no file is given. `set` holds dotted keys and values, later ones win.
@@ -239,13 +349,24 @@ pub fn load(file: Option<&Path>, set: &[(String, String)]) -> Result<Loaded, Pro
     let mut warnings = Vec::new();
     for (key, node) in root.entries() {
         if !KNOWN.contains(&key.as_str()) {
-            warnings.push(reader.problem(node, format!("the key `{key}` is not known and ignored"), "check its spelling"));
+            warnings.push(reader.problem(
+                node,
+                format!("the key `{key}` is not known and ignored"),
+                "check its spelling",
+            ));
         }
     }
-    let known = |name: &str| tapwire_signatures::language::protocols::canonical_protocol(name).is_some() || matches!(name, "smb2" | "error-policy");
+    let known = |name: &str| {
+        tapwire_signatures::language::protocols::canonical_protocol(name).is_some()
+            || matches!(name, "smb2" | "error-policy")
+    };
     for (key, node) in root.at("app-layer.protocols").map(Node::entries).unwrap_or(&[]) {
         if !known(key) {
-            warnings.push(reader.problem(node, format!("the protocol `{key}` is not known and ignored"), "check its spelling"));
+            warnings.push(reader.problem(
+                node,
+                format!("the protocol `{key}` is not known and ignored"),
+                "check its spelling",
+            ));
         }
     }
     let faults = reader.faults;
@@ -261,7 +382,14 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn problem(&self, node: &Node, message: String, hint: &str) -> Problem {
-        Problem { file: self.file.clone(), line: node.line, column: node.column, message, hint: hint.into(), excerpt: None }
+        Problem {
+            file: self.file.clone(),
+            line: node.line,
+            column: node.column,
+            message,
+            hint: hint.into(),
+            excerpt: None,
+        }
     }
 
     fn bytes(&mut self, key: &str, into: &mut u64) {
@@ -270,7 +398,11 @@ impl Reader<'_> {
         {
             match parse_size(text) {
                 Some(value) => *into = value,
-                None => self.faults.push(self.problem(node, format!("`{text}` is no size for {key}"), "such as 4096, 64 KiB or 1gb")),
+                None => self.faults.push(self.problem(
+                    node,
+                    format!("`{text}` is no size for {key}"),
+                    "such as 4096, 64 KiB or 1gb",
+                )),
             }
         }
     }
@@ -281,7 +413,11 @@ impl Reader<'_> {
         {
             match text.parse() {
                 Ok(value) => *into = value,
-                Err(_) => self.faults.push(self.problem(node, format!("`{text}` is no number of seconds for {key}"), "a whole number")),
+                Err(_) => self.faults.push(self.problem(
+                    node,
+                    format!("`{text}` is no number of seconds for {key}"),
+                    "a whole number",
+                )),
             }
         }
     }
@@ -293,7 +429,11 @@ impl Reader<'_> {
             match node.switch() {
                 Some(value) => *into = value,
                 None if text == "auto" => {}
-                None => self.faults.push(self.problem(node, format!("`{text}` is neither yes nor no for {key}"), "yes or no")),
+                None => self.faults.push(self.problem(
+                    node,
+                    format!("`{text}` is neither yes nor no for {key}"),
+                    "yes or no",
+                )),
             }
         }
     }
@@ -307,7 +447,9 @@ impl Reader<'_> {
             for (name, node) in self.root.at(kind).map(Node::entries).unwrap_or(&[]) {
                 let text = match &node.value {
                     Value::Scalar(text) => text.clone(),
-                    Value::List(items) => format!("[{}]", items.iter().filter_map(Node::text).collect::<Vec<_>>().join(",")),
+                    Value::List(items) => {
+                        format!("[{}]", items.iter().filter_map(Node::text).collect::<Vec<_>>().join(","))
+                    }
                     _ => continue,
                 };
                 into.insert(name.clone(), text);
@@ -317,7 +459,14 @@ impl Reader<'_> {
             c.log_dir = dir;
         }
         c.rule_path = self.path("default-rule-path");
-        c.rule_files = self.root.at("rule-files").map(Node::items).unwrap_or(&[]).iter().filter_map(|n| n.text().map(str::to_owned)).collect();
+        c.rule_files = self
+            .root
+            .at("rule-files")
+            .map(Node::items)
+            .unwrap_or(&[])
+            .iter()
+            .filter_map(|n| n.text().map(str::to_owned))
+            .collect();
         c.classification_file = self.path("classification-file");
         c.reference_config_file = self.path("reference-config-file");
         c.threshold_file = self.path("threshold-file");
@@ -380,7 +529,9 @@ fn protocol(node: &Node) -> ProtocolSettings {
         (None, Some("detection-only")) => Some(Enabled::DetectionOnly),
         _ => None,
     });
-    let ports = ["detection-ports.dp", "tcp.detection-ports.dp", "udp.detection-ports.dp"].iter().find_map(|p| node.at(p)?.text());
+    let ports = ["detection-ports.dp", "tcp.detection-ports.dp", "udp.detection-ports.dp"]
+        .iter()
+        .find_map(|p| node.at(p)?.text());
     ProtocolSettings {
         enabled,
         tcp: node.at("tcp.enabled").and_then(Node::switch),
@@ -397,7 +548,10 @@ mod tests {
 
     #[test]
     fn defaults_need_no_file_and_set_changes_them() {
-        let set = [("stream.reassembly.depth".to_owned(), "64kb".to_owned()), ("flow-timeouts.tcp.new".to_owned(), "x".to_owned())];
+        let set = [
+            ("stream.reassembly.depth".to_owned(), "64kb".to_owned()),
+            ("flow-timeouts.tcp.new".to_owned(), "x".to_owned()),
+        ];
         let loaded = load(None, &set).unwrap();
         assert_eq!(loaded.configuration.stream.depth_bytes, 64 << 10);
         assert_eq!(loaded.configuration.eve.len(), 1);

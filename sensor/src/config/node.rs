@@ -123,7 +123,11 @@ impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<Plain>::deserialize(deserializer)?;
         let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-        Ok(Node { value: spanned.value.0, line: number(spanned.referenced.line()), column: number(spanned.referenced.column()) })
+        Ok(Node {
+            value: spanned.value.0,
+            line: number(spanned.referenced.line()),
+            column: number(spanned.referenced.column()),
+        })
     }
 }
 
@@ -135,17 +139,24 @@ impl Node {
 
     fn read_at(path: &Path, depth: usize) -> Result<Self, Problem> {
         let problem = |message: String, hint: &str| Problem::of_file(path, message, hint);
-        let size = std::fs::metadata(path).map_err(|e| problem(format!("cannot be read: {e}"), "check the path and its permissions"))?.len();
+        let size = std::fs::metadata(path)
+            .map_err(|e| problem(format!("cannot be read: {e}"), "check the path and its permissions"))?
+            .len();
         if size > FILE_LIMIT || depth > INCLUDE_DEPTH {
             return Err(problem("is too large, or includes files too deeply".into(), ""));
         }
-        let text = std::fs::read(path).map_err(|e| problem(format!("cannot be read: {e}"), "check the path and its permissions"))?;
+        let text = std::fs::read(path)
+            .map_err(|e| problem(format!("cannot be read: {e}"), "check the path and its permissions"))?;
         let text = String::from_utf8_lossy(&text);
-        let mut root: Node = if text.lines().all(|l| l.trim().is_empty() || l.trim_start().starts_with(['#', '%', '-'])) && !text.contains(':') {
+        let mut root: Node = if text.lines().all(|l| l.trim().is_empty() || l.trim_start().starts_with(['#', '%', '-']))
+            && !text.contains(':')
+        {
             Node::default()
         } else {
             serde_saphyr::from_str(&text).map_err(|error| {
-                let place = error.location().map(|l| (u32::try_from(l.line()).unwrap_or(0), u32::try_from(l.column()).unwrap_or(0)));
+                let place = error
+                    .location()
+                    .map(|l| (u32::try_from(l.line()).unwrap_or(0), u32::try_from(l.column()).unwrap_or(0)));
                 let (line, column) = place.unwrap_or_default();
                 Problem {
                     file: path.display().to_string(),
@@ -153,7 +164,10 @@ impl Node {
                     column,
                     message: error.to_string().lines().next().unwrap_or("is no YAML").to_owned(),
                     hint: "check indentation, quotes and colons there".into(),
-                    excerpt: usize::try_from(line).ok().and_then(|l| text.lines().nth(l.checked_sub(1)?)).map(str::to_owned),
+                    excerpt: usize::try_from(line)
+                        .ok()
+                        .and_then(|l| text.lines().nth(l.checked_sub(1)?))
+                        .map(str::to_owned),
                 }
             })?
         };
@@ -267,7 +281,9 @@ impl Node {
                 Value::Scalar(text) => {
                     out.0.insert(path.to_owned(), text.clone());
                 }
-                Value::List(items) => items.iter().enumerate().for_each(|(i, item)| walk(item, &below(&i.to_string()), out)),
+                Value::List(items) => {
+                    items.iter().enumerate().for_each(|(i, item)| walk(item, &below(&i.to_string()), out))
+                }
                 Value::Map(entries) => entries.iter().for_each(|(key, item)| walk(item, &below(key), out)),
             }
         }

@@ -101,7 +101,11 @@ impl Default for EveOutput {
             flows: true,
             stats: true,
             files: Some(Files::default()),
-            protocols: REGISTRY.iter().filter_map(|p| p.event_type).map(|name| (name.to_owned(), Settings::default())).collect(),
+            protocols: REGISTRY
+                .iter()
+                .filter_map(|p| p.event_type)
+                .map(|name| (name.to_owned(), Settings::default()))
+                .collect(),
         }
     }
 }
@@ -197,7 +201,12 @@ fn alerts(node: &Node, metadata: bool) -> Alerts {
     Alerts {
         payload: switch(node, "payload", false),
         payload_printable: switch(node, "payload-printable", false),
-        payload_limit: node.get("payload-buffer-size").and_then(Node::text).and_then(parse_size).and_then(|n| usize::try_from(n).ok()).unwrap_or(4 << 10),
+        payload_limit: node
+            .get("payload-buffer-size")
+            .and_then(Node::text)
+            .and_then(parse_size)
+            .and_then(|n| usize::try_from(n).ok())
+            .unwrap_or(4 << 10),
         packet: switch(node, "packet", false),
         app_layer: of("metadata.app-layer", true),
         flow: of("metadata.flow", true),

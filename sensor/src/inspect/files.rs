@@ -53,10 +53,17 @@ pub struct File {
 
 #[derive(Debug, Default)]
 struct Digests {
-    running: (Option<Box<Md5>>, Option<Box<Sha1>>, Option<Box<Sha256>>),
+    running: Running,
     md5: Option<[u8; 16]>,
     sha1: Option<[u8; 20]>,
     sha256: Option<[u8; 32]>,
+}
+
+#[derive(Debug, Default)]
+struct Running {
+    md5: Option<Box<Md5>>,
+    sha1: Option<Box<Sha1>>,
+    sha256: Option<Box<Sha256>>,
 }
 
 impl File {
@@ -97,7 +104,7 @@ impl File {
     fn close(&mut self, complete: bool) {
         self.closed = true;
         self.complete = complete && !self.gaps;
-        let (md5, sha1, sha256) = std::mem::take(&mut self.digests.running);
+        let Running { md5, sha1, sha256 } = std::mem::take(&mut self.digests.running);
         if self.complete {
             self.digests.md5 = md5.map(|h| h.finalize().into());
             self.digests.sha1 = sha1.map(|h| h.finalize().into());
@@ -110,7 +117,7 @@ impl File {
 #[derive(Debug, Default)]
 pub struct Files {
     hashes: Hashes,
-    open: Both<Option<File>>,
+    open: Both<Option<Box<File>>>,
     closed: VecDeque<File>,
     /// Files that ended while too many waited for their record.
     pub dropped: u64,
@@ -134,7 +141,10 @@ impl Files {
 
     /// The files of a transaction in a direction, oldest first.
     pub fn of(&self, transaction: u64, direction: Direction) -> impl Iterator<Item = &File> {
-        self.closed.iter().chain(self.open.of(direction)).filter(move |f| f.transaction == transaction && f.direction == direction)
+        self.closed
+            .iter()
+            .chain(self.open.of(direction).as_deref())
+            .filter(move |f| f.transaction == transaction && f.direction == direction)
     }
 
     /// Takes the next file that has ended.
@@ -159,8 +169,9 @@ impl FileSink for Files {
     fn open(&mut self, direction: Direction, transaction: u64, name: &[u8], range: Option<FileRange>) {
         self.close(direction, false);
         let Hashes { md5, sha1, sha256 } = self.hashes;
-        let running = (md5.then(Default::default), sha1.then(Default::default), sha256.then(Default::default));
-        *self.open.of_mut(direction) = Some(File {
+        let running =
+            Running { md5: md5.then(Box::default), sha1: sha1.then(Box::default), sha256: sha256.then(Box::default) };
+        *self.open.of_mut(direction) = Some(Box::new(File {
             transaction,
             direction,
             name: name.get(..NAME_LIMIT_BYTES).unwrap_or(name).to_vec(),
@@ -172,7 +183,7 @@ impl FileSink for Files {
             inspected: false,
             head: Vec::new(),
             digests: Digests { running, ..Digests::default() },
-        });
+        }));
     }
 
     fn append(&mut self, direction: Direction, data: &[u8]) {
@@ -180,7 +191,7 @@ impl FileSink for Files {
         file.size += data.len() as u64;
         let room = HEAD_LIMIT_BYTES.saturating_sub(file.head.len());
         file.head.extend_from_slice(data.get(..room).unwrap_or(data));
-        let (md5, sha1, sha256) = &mut file.digests.running;
+        let Running { md5, sha1, sha256 } = &mut file.digests.running;
         if let Some(hash) = md5 {
             hash.update(data);
         }
@@ -203,7 +214,7 @@ impl FileSink for Files {
         if let Some(mut file) = self.open.of_mut(direction).take() {
             file.close(complete);
             if self.closed.len() < CLOSED_LIMIT {
-                self.closed.push_back(file);
+                self.closed.push_back(*file);
             } else {
                 self.dropped += 1;
             }

@@ -12,7 +12,9 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tapwire_parsers::protocol::{Anomaly, Both, Course, Direction, Effects, Opener, Parser, ProtocolId, Transaction, Transport};
+use tapwire_parsers::protocol::{
+    Anomaly, Both, Course, Direction, Effects, Opener, Parser, ProtocolId, Transaction, Transport,
+};
 use tapwire_parsers::{protocol, protocol_id};
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::flow::FlowState;
@@ -136,8 +138,11 @@ impl Application {
         let Some(transaction) = self.transaction(id) else { return };
         let (complete, only) = (transaction.is_complete(), transaction.only_direction());
         let Some(known) = self.known_mut(id) else { return };
-        let inspected = Direction::BOTH.into_iter().filter(|&d| only.is_none_or(|o| o == d)).all(|d| *known.inspected.of(d));
-        if complete && known.recorded && inspected
+        let inspected =
+            Direction::BOTH.into_iter().filter(|&d| only.is_none_or(|o| o == d)).all(|d| *known.inspected.of(d));
+        if complete
+            && known.recorded
+            && inspected
             && let Some(parser) = &mut self.parser
         {
             parser.transactions_mut().retire(id);
@@ -148,6 +153,15 @@ impl Application {
     pub fn retire(&mut self, id: u64) {
         if let Some(parser) = &mut self.parser {
             parser.transactions_mut().retire(id);
+        }
+    }
+
+    /// Gives the parser's memory back once its flow is closed and nothing is left to record.
+    pub fn release(&mut self) {
+        if self.parser.as_ref().is_some_and(|p| p.transactions().range().is_empty()) {
+            self.parser = None;
+            self.known = VecDeque::new();
+            self.stopped = true;
         }
     }
 
@@ -219,7 +233,14 @@ impl Inspector {
     }
 
     /// Takes ordered bytes of a direction, from the first one that is not done with; returns how many are done with now.
-    pub fn bytes(&mut self, app: &mut Application, transport: Transport, direction: Direction, ports: Ports, chunk: &[u8]) -> usize {
+    pub fn bytes(
+        &mut self,
+        app: &mut Application,
+        transport: Transport,
+        direction: Direction,
+        ports: Ports,
+        chunk: &[u8],
+    ) -> usize {
         if app.is_deaf() {
             return chunk.len();
         }
@@ -239,7 +260,14 @@ impl Inspector {
     }
 
     /// Recognises a flow by one direction; whether it is known now.
-    fn recognise(&mut self, app: &mut Application, transport: Transport, direction: Direction, ports: Ports, chunk: &[u8]) -> bool {
+    fn recognise(
+        &mut self,
+        app: &mut Application,
+        transport: Transport,
+        direction: Direction,
+        ports: Ports,
+        chunk: &[u8],
+    ) -> bool {
         if *app.recognised.of(direction) == Recognition::Failed {
             return false;
         }
@@ -248,7 +276,8 @@ impl Inspector {
         match answer {
             Recognition::Found(id, _) => {
                 app.protocol = Some(id);
-                app.parser = self.engine.openers.get(usize::from(id.0)).and_then(Option::as_ref).map(|open| open(transport));
+                app.parser =
+                    self.engine.openers.get(usize::from(id.0)).and_then(Option::as_ref).map(|open| open(transport));
                 app.stopped = app.parser.is_none();
                 app.recognition_due = Both { to_server: true, to_client: true };
                 app.updated = Both { to_server: true, to_client: true };
@@ -267,7 +296,14 @@ impl Inspector {
     }
 
     /// Looks at the second direction of a flow that the first one has bound.
-    fn compare(&mut self, app: &mut Application, transport: Transport, direction: Direction, ports: Ports, chunk: &[u8]) {
+    fn compare(
+        &mut self,
+        app: &mut Application,
+        transport: Transport,
+        direction: Direction,
+        ports: Ports,
+        chunk: &[u8],
+    ) {
         if *app.recognised.of(direction) != Recognition::Open || transport == Transport::Udp {
             return;
         }
@@ -328,7 +364,12 @@ impl Inspector {
     }
 
     /// Calls the parser. One that panics is let go, with an anomaly: the fault ends this flow's parsing and nothing else.
-    fn guard<T>(&mut self, app: &mut Application, direction: Direction, call: impl FnOnce(&mut dyn Parser, &mut Effects<'_>) -> T) -> Option<T> {
+    fn guard<T>(
+        &mut self,
+        app: &mut Application,
+        direction: Direction,
+        call: impl FnOnce(&mut dyn Parser, &mut Effects<'_>) -> T,
+    ) -> Option<T> {
         let parser = app.parser.as_mut()?;
         let mut effects = Effects::new(&mut app.files);
         let result = catch_unwind(AssertUnwindSafe(|| call(&mut **parser, &mut effects)));
@@ -368,7 +409,8 @@ impl Inspector {
             if transaction.only_direction().is_some_and(|only| only != direction) {
                 continue;
             }
-            let of_transaction: Vec<FileView<'_>> = files.of(transaction_id, direction).map(files::File::view).collect();
+            let of_transaction: Vec<FileView<'_>> =
+                files.of(transaction_id, direction).map(files::File::view).collect();
             let subject = TransactionView {
                 protocol: id,
                 id: transaction_id,

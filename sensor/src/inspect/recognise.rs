@@ -52,7 +52,14 @@ impl Recogniser {
     }
 
     /// Looks at the first bytes of a direction, all that came so far. `whole` tells that no more will come (a datagram).
-    pub fn recognise(&self, transport: Transport, direction: Direction, ports: Ports, bytes: &[u8], whole: bool) -> Recognition {
+    pub fn recognise(
+        &self,
+        transport: Transport,
+        direction: Direction,
+        ports: Ports,
+        bytes: &[u8],
+        whole: bool,
+    ) -> Recognition {
         if bytes.is_empty() {
             return Recognition::Open;
         }
@@ -131,12 +138,20 @@ fn stands(pattern: &Pattern, bytes: &[u8]) -> Option<bool> {
 mod tests {
     use super::*;
 
-    const GET: Pattern =
-        Pattern { transport: Transport::Tcp, direction: Direction::ToServer, bytes: b"GET ", nocase: false, offset: 0, depth: 4 };
+    const GET: Pattern = Pattern {
+        transport: Transport::Tcp,
+        direction: Direction::ToServer,
+        bytes: b"GET ",
+        nocase: false,
+        offset: 0,
+        depth: 4,
+    };
 
     #[test]
     fn a_pattern_is_there_or_not_or_cannot_be_told() {
-        for (bytes, expected) in [(&b"GET /"[..], Some(true)), (b"GE", None), (b"PU", Some(false)), (b"PUT /", Some(false)), (b"", None)] {
+        for (bytes, expected) in
+            [(&b"GET /"[..], Some(true)), (b"GE", None), (b"PU", Some(false)), (b"PUT /", Some(false)), (b"", None)]
+        {
             assert_eq!(stands(&GET, bytes), expected, "{bytes:?}");
         }
     }

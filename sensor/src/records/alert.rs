@@ -54,7 +54,13 @@ pub struct Alert<'a> {
 }
 
 /// Writes an alert; `protocols` adds the objects of its transaction.
-pub fn write(out: &mut Vec<u8>, header: &Header<'_>, alert: &Alert<'_>, clock: &mut Clock, protocols: impl FnOnce(&mut Object<'_>)) {
+pub fn write(
+    out: &mut Vec<u8>,
+    header: &Header<'_>,
+    alert: &Alert<'_>,
+    clock: &mut Clock,
+    protocols: impl FnOnce(&mut Object<'_>),
+) {
     let mut start = String::new();
     if let Some(flow) = &alert.flow {
         start.push_str(clock.timestamp(flow.start));
@@ -102,8 +108,12 @@ fn rule(object: &mut Object<'_>, header: &Header<'_>, alert: &Alert<'_>) {
     let rule = alert.rule;
     let action = if rule.action == Action::Reject { "blocked" } else { "allowed" };
     object.text("action", action).number("gid", rule.gid).number("signature_id", rule.sid).number("rev", rule.rev);
-    object.text("signature", &rule.message).text("category", &rule.category).number("severity", rule.severity);
-    let (source, destination) = ((header.source, header.ports.map(|p| p.0)), (header.destination, header.ports.map(|p| p.1)));
+    object
+        .text("signature", &rule.message)
+        .text("category", rule.category.as_bytes())
+        .number("severity", rule.severity);
+    let (source, destination) =
+        ((header.source, header.ports.map(|p| p.0)), (header.destination, header.ports.map(|p| p.1)));
     let sides = match rule.target {
         Some(Target::Source) => Some((destination, source)),
         Some(Target::Destination) => Some((source, destination)),
@@ -123,7 +133,7 @@ fn rule(object: &mut Object<'_>, header: &Header<'_>, alert: &Alert<'_>) {
     }
     if alert.metadata && !rule.metadata.is_empty() {
         let mut by_key: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for (key, value) in &rule.metadata {
+        for (key, value) in rule.metadata.iter() {
             by_key.entry(key).or_default().push(value);
         }
         object.object("metadata", |o| {
@@ -139,7 +149,7 @@ fn rule(object: &mut Object<'_>, header: &Header<'_>, alert: &Alert<'_>) {
     if alert.references && !rule.references.is_empty() {
         object.array("references", |array| {
             for reference in &rule.references {
-                array.text(reference);
+                array.text(reference.as_bytes());
             }
         });
     }

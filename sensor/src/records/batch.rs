@@ -67,7 +67,14 @@ pub struct RecordBatch {
 
 impl RecordBatch {
     /// Appends a record that `fill` writes; nothing if it wrote nothing.
-    pub fn push(&mut self, packet: u64, output: u16, class: Class, gate: Option<Gate>, fill: impl FnOnce(&mut Vec<u8>)) {
+    pub fn push(
+        &mut self,
+        packet: u64,
+        output: u16,
+        class: Class,
+        gate: Option<Gate>,
+        fill: impl FnOnce(&mut Vec<u8>),
+    ) {
         let start = self.text.len();
         fill(&mut self.text);
         let end = self.text.len();
@@ -85,7 +92,8 @@ impl RecordBatch {
 
 /// The records of several workers in one order: by packet, then as each worker made them.
 pub fn merged(batches: &[RecordBatch]) -> Vec<(&RecordBatch, &Entry)> {
-    let mut all: Vec<_> = batches.iter().flat_map(|batch| batch.entries.iter().map(move |entry| (batch, entry))).collect();
+    let mut all: Vec<_> =
+        batches.iter().flat_map(|batch| batch.entries.iter().map(move |entry| (batch, entry))).collect();
     // A packet belongs to one worker, so that the order within a packet is that worker's.
     all.sort_by_key(|(_, entry)| (entry.packet, entry.ordinal));
     all

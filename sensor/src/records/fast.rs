@@ -9,7 +9,14 @@ use tapwire_signatures::language::rule::Rule;
 use super::header::{Clock, protocol_name};
 
 /// Writes the line of an alert; `ends` are source and destination with their ports (type and code for ICMP).
-pub fn write(out: &mut Vec<u8>, time: Timestamp, rule: &Rule, protocol: u8, ends: [(IpAddr, u16); 2], clock: &mut Clock) {
+pub fn write(
+    out: &mut Vec<u8>,
+    time: Timestamp,
+    rule: &Rule,
+    protocol: u8,
+    ends: [(IpAddr, u16); 2],
+    clock: &mut Clock,
+) {
     let stamp = clock.timestamp(time);
     let part = |from: usize, to: usize| stamp.get(from..to).unwrap_or_default();
     let day = format!("{}/{}/{}-{}", part(5, 7), part(8, 10), part(0, 4), part(11, 26));

@@ -7,7 +7,14 @@ use super::header::{Clock, Header, record};
 use crate::inspect::files::File;
 
 /// Writes a file record; `protocols` adds the objects of the transaction that carried it.
-pub fn write(out: &mut Vec<u8>, header: &Header<'_>, file: &File, app_protocol: &str, clock: &mut Clock, protocols: impl FnOnce(&mut Object<'_>)) {
+pub fn write(
+    out: &mut Vec<u8>,
+    header: &Header<'_>,
+    file: &File,
+    app_protocol: &str,
+    clock: &mut Clock,
+    protocols: impl FnOnce(&mut Object<'_>),
+) {
     record(out, header, clock, |object| {
         protocols(object);
         object.text("app_proto", app_protocol);

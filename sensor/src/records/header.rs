@@ -18,7 +18,8 @@ impl Clock {
         let (second, micros) = (time.0 / 1_000_000, time.0 % 1_000_000);
         if self.second != Some(second) {
             self.second = Some(second);
-            let stamp = i64::try_from(second).ok().and_then(|s| jiff::Timestamp::from_second(s).ok()).unwrap_or_default();
+            let stamp =
+                i64::try_from(second).ok().and_then(|s| jiff::Timestamp::from_second(s).ok()).unwrap_or_default();
             self.text = stamp.strftime("%Y-%m-%dT%H:%M:%S.000000+0000").to_string();
         }
         let digits = format!("{micros:06}");
@@ -179,7 +180,10 @@ mod tests {
     #[test]
     fn time_is_written_with_microseconds() {
         let mut clock = Clock::default();
-        for (micros, expected) in [(1_577_018_000_837_297, "2019-12-22T12:33:20.837297+0000"), (1_577_018_000_000_001, "2019-12-22T12:33:20.000001+0000")] {
+        for (micros, expected) in [
+            (1_577_018_000_837_297, "2019-12-22T12:33:20.837297+0000"),
+            (1_577_018_000_000_001, "2019-12-22T12:33:20.000001+0000"),
+        ] {
             assert_eq!(clock.timestamp(Timestamp(micros)), expected);
         }
     }

@@ -1,5 +1,10 @@
 //! Runs the program on captures and reads what it left.
-#![allow(dead_code, reason = "each test program uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::disallowed_methods,
+    reason = "each test program uses its part, and reads what is bounded"
+)]
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

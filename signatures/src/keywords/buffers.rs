@@ -59,7 +59,9 @@ pub(super) fn resolve(name: &'static str) -> Buffer {
     match name {
         "pkt_data" => Buffer::Payload,
         "file.name" => Buffer::File(name),
-        "ipv4.hdr" | "ipv6.hdr" | "tcp.hdr" | "udp.hdr" | "icmpv4.hdr" | "icmpv6.hdr" | "ether.hdr" => Buffer::Header(name),
+        "ipv4.hdr" | "ipv6.hdr" | "tcp.hdr" | "udp.hdr" | "icmpv4.hdr" | "icmpv6.hdr" | "ether.hdr" => {
+            Buffer::Header(name)
+        }
         _ if REGISTRY.iter().flat_map(|p| p.fields).any(|f| f.name == name) => Buffer::Field(name),
         _ => Buffer::Later(name),
     }
@@ -69,14 +71,22 @@ fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault
     let keyword = KEYWORDS.iter().find(|k| k.name == argument.keyword || k.aliases.contains(&argument.keyword));
     let name = keyword.map_or("pkt_data", |k| k.name);
     if builder.is_idle() {
-        return Err(argument.fault("nothing looks at the sticky buffer before this one", "put a content or another condition after it"));
+        return Err(argument.fault(
+            "nothing looks at the sticky buffer before this one",
+            "put a content or another condition after it",
+        ));
     }
     let direction = match argument.text {
         None => None,
         Some(_) if name == "frame" => None,
         Some("to_server" | "request") => Some(Direction::ToServer),
         Some("to_client" | "response") => Some(Direction::ToClient),
-        Some(_) => return Err(argument.fault(format!("`{}` takes no value", argument.keyword), "or to_server, to_client where the buffer is in both")),
+        Some(_) => {
+            return Err(argument.fault(
+                format!("`{}` takes no value", argument.keyword),
+                "or to_server, to_client where the buffer is in both",
+            ));
+        }
     };
     let buffer = resolve(name);
     if let Buffer::Later(name) = buffer {

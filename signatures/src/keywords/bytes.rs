@@ -4,14 +4,33 @@ use super::Keyword;
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
 use crate::language::rule::{
-    ByteExtract, ByteJump, ByteMath, ByteTest, Comparison, Endian, IsDataAt, Item, MathOperator, NumberFormat, Operand, TextBase,
+    ByteExtract, ByteJump, ByteMath, ByteTest, Comparison, Endian, IsDataAt, Item, MathOperator, NumberFormat, Operand,
+    TextBase,
 };
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[
-    Keyword { name: "byte_test", aliases: &[], doc: "Compares a number in the buffer.", examples: &["byte_test:2,>,100,0"], parse: byte_test },
-    Keyword { name: "byte_jump", aliases: &[], doc: "Moves the cursor by a number in the buffer.", examples: &["byte_jump:2,0"], parse: byte_jump },
-    Keyword { name: "byte_extract", aliases: &[], doc: "Keeps a number of the buffer in a variable.", examples: &["byte_extract:1,0,size"], parse: byte_extract },
+    Keyword {
+        name: "byte_test",
+        aliases: &[],
+        doc: "Compares a number in the buffer.",
+        examples: &["byte_test:2,>,100,0"],
+        parse: byte_test,
+    },
+    Keyword {
+        name: "byte_jump",
+        aliases: &[],
+        doc: "Moves the cursor by a number in the buffer.",
+        examples: &["byte_jump:2,0"],
+        parse: byte_jump,
+    },
+    Keyword {
+        name: "byte_extract",
+        aliases: &[],
+        doc: "Keeps a number of the buffer in a variable.",
+        examples: &["byte_extract:1,0,size"],
+        parse: byte_extract,
+    },
     Keyword {
         name: "byte_math",
         aliases: &[],
@@ -19,7 +38,13 @@ pub(super) static KEYWORDS: &[Keyword] = &[
         examples: &["byte_math:bytes 2, offset 0, oper +, rvalue 4, result sum"],
         parse: byte_math,
     },
-    Keyword { name: "isdataat", aliases: &[], doc: "Whether the buffer reaches to a position.", examples: &["isdataat:10", "isdataat:!1"], parse: is_data_at },
+    Keyword {
+        name: "isdataat",
+        aliases: &[],
+        doc: "Whether the buffer reaches to a position.",
+        examples: &["isdataat:10", "isdataat:!1"],
+        parse: is_data_at,
+    },
 ];
 
 /// A format as the words after the fixed ones change it.
@@ -34,9 +59,23 @@ struct Words {
 }
 
 /// Reads the words that the keywords share, in any order.
-fn words<'w>(builder: &Builder<'_>, argument: &Argument<'_>, bytes: Operand, offset: Operand, rest: impl Iterator<Item = &'w str>) -> Result<Words, Fault> {
+fn words<'w>(
+    builder: &Builder<'_>,
+    argument: &Argument<'_>,
+    bytes: Operand,
+    offset: Operand,
+    rest: impl Iterator<Item = &'w str>,
+) -> Result<Words, Fault> {
     let format = NumberFormat { bytes, endian: Endian::Big, text: None, bitmask: None, relative: false, offset };
-    let mut out = Words { format, text: false, multiplier: 1, align: 1, from_beginning: false, from_end: false, post_offset: Operand::Value(0) };
+    let mut out = Words {
+        format,
+        text: false,
+        multiplier: 1,
+        align: 1,
+        from_beginning: false,
+        from_end: false,
+        post_offset: Operand::Value(0),
+    };
     for word in rest.map(str::trim) {
         let (name, value) = word.split_once(char::is_whitespace).map_or((word, ""), |(n, v)| (n, v.trim()));
         match name {
@@ -49,14 +88,27 @@ fn words<'w>(builder: &Builder<'_>, argument: &Argument<'_>, bytes: Operand, off
             "dec" => out.format.text = Some(TextBase::Decimal),
             "oct" => out.format.text = Some(TextBase::Octal),
             "align" if value.is_empty() => out.align = 4,
-            "align" => out.align = value.parse().ok().filter(|v| matches!(v, 2 | 4)).ok_or_else(|| argument.fault("`align` is 2 or 4", ""))?,
+            "align" => {
+                out.align = value
+                    .parse()
+                    .ok()
+                    .filter(|v| matches!(v, 2 | 4))
+                    .ok_or_else(|| argument.fault("`align` is 2 or 4", ""))?
+            }
             "from_beginning" => out.from_beginning = true,
             "from_end" => out.from_end = true,
-            "multiplier" => out.multiplier = value.parse().ok().filter(|&v| v > 0).ok_or_else(|| argument.fault("`multiplier` is a number above 0", ""))?,
+            "multiplier" => {
+                out.multiplier = value
+                    .parse()
+                    .ok()
+                    .filter(|&v| v > 0)
+                    .ok_or_else(|| argument.fault("`multiplier` is a number above 0", ""))?
+            }
             "post_offset" => out.post_offset = builder.operand(value, argument)?,
             "bitmask" => {
                 let mask = value.strip_prefix("0x").or_else(|| value.strip_prefix("0X")).unwrap_or(value);
-                out.format.bitmask = Some(u32::from_str_radix(mask, 16).map_err(|_| argument.fault("`bitmask` is a hex number", ""))?);
+                out.format.bitmask =
+                    Some(u32::from_str_radix(mask, 16).map_err(|_| argument.fault("`bitmask` is a hex number", ""))?);
             }
             _ => return Err(argument.fault(format!("`{word}` has no meaning here"), "")),
         }
@@ -75,10 +127,15 @@ fn words<'w>(builder: &Builder<'_>, argument: &Argument<'_>, bytes: Operand, off
 
 fn byte_test(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
     let mut parts = argument.required()?.split(',');
-    let (Some(bytes), Some(operator), Some(value), Some(offset)) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-        return Err(argument.fault("`byte_test` needs bytes, operator, value and offset", "such as byte_test:2,>,100,0"));
+    let (Some(bytes), Some(operator), Some(value), Some(offset)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(
+            argument.fault("`byte_test` needs bytes, operator, value and offset", "such as byte_test:2,>,100,0")
+        );
     };
-    let (bytes, value, offset) = (builder.operand(bytes, argument)?, builder.operand(value, argument)?, builder.operand(offset, argument)?);
+    let (bytes, value, offset) =
+        (builder.operand(bytes, argument)?, builder.operand(value, argument)?, builder.operand(offset, argument)?);
     let operator = operator.trim();
     let (negated, operator) = operator.strip_prefix('!').map_or((false, operator), |rest| (true, rest.trim()));
     let operator = match operator {
@@ -126,7 +183,12 @@ fn byte_extract(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<()
     let words = words(builder, argument, bytes, offset, parts)?;
     let variable = builder.variable(name.trim(), argument)?;
     let align = if words.align > 1 { words.align } else { 0 };
-    builder.push(Item::ByteExtract(ByteExtract { number: words.format, multiplier: words.multiplier, align, variable }));
+    builder.push(Item::ByteExtract(ByteExtract {
+        number: words.format,
+        multiplier: words.multiplier,
+        align,
+        variable,
+    }));
     Ok(())
 }
 
@@ -156,7 +218,9 @@ fn byte_math(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), F
             _ => shared.push(part.into()),
         }
     }
-    let (Some(bytes), Some(offset), Some(operator), Some(value), Some(result)) = (bytes, offset, operator, value, result) else {
+    let (Some(bytes), Some(offset), Some(operator), Some(value), Some(result)) =
+        (bytes, offset, operator, value, result)
+    else {
         return Err(argument.fault("`byte_math` needs bytes, offset, oper, rvalue and result", ""));
     };
     if operator == MathOperator::Divide && value == Operand::Value(0) {

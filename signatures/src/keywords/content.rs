@@ -12,27 +12,99 @@ const POSITION_LIMIT: i64 = 1_048_576;
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[
-    Keyword { name: "content", aliases: &[], doc: "Bytes that must (or with `!` must not) be in the buffer.", examples: &[r#"content:"a|20|b""#, r#"content:!"x""#], parse: content },
-    Keyword { name: "uricontent", aliases: &[], doc: "A content in http.uri.", examples: &[], parse: |b, a| {
-        content(b, a)?;
-        b.move_last(super::buffers::resolve("http.uri"), a)
-    } },
-    Keyword { name: "nocase", aliases: &[], doc: "Ignores ASCII case.", examples: &[], parse: |b, a| {
-        a.none()?;
-        let content = b.content(a)?;
-        content.nocase = true;
-        content.bytes.make_ascii_lowercase();
-        Ok(())
-    } },
-    Keyword { name: "offset", aliases: &[], doc: "First position of the content.", examples: &[], parse: |b, a| position(b, a, |c| &mut c.offset) },
-    Keyword { name: "depth", aliases: &[], doc: "Bytes from the offset in which the content must lie.", examples: &[], parse: |b, a| position(b, a, |c| &mut c.depth) },
-    Keyword { name: "distance", aliases: &[], doc: "Bytes between the match before and this content.", examples: &[], parse: |b, a| position(b, a, |c| &mut c.distance) },
-    Keyword { name: "within", aliases: &[], doc: "Bytes after the match before in which the content must lie.", examples: &[], parse: |b, a| position(b, a, |c| &mut c.within) },
-    Keyword { name: "startswith", aliases: &[], doc: "The content starts the buffer.", examples: &[], parse: |b, a| a.none().and_then(|()| b.content(a).map(|c| c.startswith = true)) },
-    Keyword { name: "endswith", aliases: &[], doc: "The content ends the buffer.", examples: &[], parse: |b, a| a.none().and_then(|()| b.content(a).map(|c| c.endswith = true)) },
-    Keyword { name: "rawbytes", aliases: &[], doc: "Has no meaning any more.", examples: &[], parse: |b, a| a.none().and_then(|()| b.content(a).map(drop)) },
-    Keyword { name: "replace", aliases: &[], doc: "Is for inline use; a passive sensor only checks it.", examples: &[], parse: |b, a| a.required().and_then(|_| b.content(a).map(drop)) },
-    Keyword { name: "fast_pattern", aliases: &[], doc: "Makes the content before the one that is looked for first.", examples: &[], parse: fast_pattern },
+    Keyword {
+        name: "content",
+        aliases: &[],
+        doc: "Bytes that must (or with `!` must not) be in the buffer.",
+        examples: &[r#"content:"a|20|b""#, r#"content:!"x""#],
+        parse: content,
+    },
+    Keyword {
+        name: "uricontent",
+        aliases: &[],
+        doc: "A content in http.uri.",
+        examples: &[],
+        parse: |b, a| {
+            content(b, a)?;
+            b.move_last(super::buffers::resolve("http.uri"), a)
+        },
+    },
+    Keyword {
+        name: "nocase",
+        aliases: &[],
+        doc: "Ignores ASCII case.",
+        examples: &[],
+        parse: |b, a| {
+            a.none()?;
+            let content = b.content(a)?;
+            content.nocase = true;
+            content.bytes.make_ascii_lowercase();
+            Ok(())
+        },
+    },
+    Keyword {
+        name: "offset",
+        aliases: &[],
+        doc: "First position of the content.",
+        examples: &[],
+        parse: |b, a| position(b, a, |c| &mut c.offset),
+    },
+    Keyword {
+        name: "depth",
+        aliases: &[],
+        doc: "Bytes from the offset in which the content must lie.",
+        examples: &[],
+        parse: |b, a| position(b, a, |c| &mut c.depth),
+    },
+    Keyword {
+        name: "distance",
+        aliases: &[],
+        doc: "Bytes between the match before and this content.",
+        examples: &[],
+        parse: |b, a| position(b, a, |c| &mut c.distance),
+    },
+    Keyword {
+        name: "within",
+        aliases: &[],
+        doc: "Bytes after the match before in which the content must lie.",
+        examples: &[],
+        parse: |b, a| position(b, a, |c| &mut c.within),
+    },
+    Keyword {
+        name: "startswith",
+        aliases: &[],
+        doc: "The content starts the buffer.",
+        examples: &[],
+        parse: |b, a| a.none().and_then(|()| b.content(a).map(|c| c.startswith = true)),
+    },
+    Keyword {
+        name: "endswith",
+        aliases: &[],
+        doc: "The content ends the buffer.",
+        examples: &[],
+        parse: |b, a| a.none().and_then(|()| b.content(a).map(|c| c.endswith = true)),
+    },
+    Keyword {
+        name: "rawbytes",
+        aliases: &[],
+        doc: "Has no meaning any more.",
+        examples: &[],
+        parse: |b, a| a.none().and_then(|()| b.content(a).map(drop)),
+    },
+    Keyword {
+        name: "replace",
+        aliases: &[],
+        doc: "Is for inline use; a passive sensor only checks it.",
+        examples: &[],
+        parse: |b, a| a.required().and_then(|_| b.content(a).map(drop)),
+    },
+    Keyword {
+        name: "fast_pattern",
+        aliases: &[],
+        doc: "Makes the content before the one that is looked for first.",
+        examples: &[],
+        parse: fast_pattern,
+    },
     modifier("http_uri", "http.uri"),
     modifier("http_raw_uri", "http.uri.raw"),
     modifier("http_method", "http.method"),
@@ -61,14 +133,15 @@ fn move_to_buffer(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<
 }
 
 /// Reads a value that may be negated and must stand in quotes.
-pub(super) fn quoted<'a>(argument: &Argument<'a>) -> Result<(bool, &'a str), Fault> {
+fn quoted<'a>(argument: &Argument<'a>) -> Result<(bool, &'a str), Fault> {
     let text = argument.required()?;
     let (negated, text) = match text.strip_prefix('!') {
         Some(rest) => (true, rest.trim_start()),
         None => (false, text),
     };
     let inner = text.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
-    let inner = inner.ok_or_else(|| argument.fault(format!("`{}` needs a value in double quotes", argument.keyword), ""))?;
+    let inner =
+        inner.ok_or_else(|| argument.fault(format!("`{}` needs a value in double quotes", argument.keyword), ""))?;
     Ok((negated, inner))
 }
 
@@ -97,7 +170,10 @@ fn bytes(text: &str, argument: &Argument<'_>) -> Result<Vec<u8>, Fault> {
     for byte in text.bytes() {
         if escaped {
             if !matches!(byte, b'\\' | b'"' | b';' | b':') {
-                return Err(argument.fault(format!("`\\{}` is no escape", char::from(byte)), r#"only \\ \" \; and \: are; write other bytes in hex"#));
+                return Err(argument.fault(
+                    format!("`\\{}` is no escape", char::from(byte)),
+                    r#"only \\ \" \; and \: are; write other bytes in hex"#,
+                ));
             }
             out.push(byte);
             escaped = false;
@@ -109,7 +185,9 @@ fn bytes(text: &str, argument: &Argument<'_>) -> Result<Vec<u8>, Fault> {
             (b' ', true) => {}
             (_, true) => {
                 let digit = char::from(byte).to_digit(16).and_then(|d| u8::try_from(d).ok());
-                let digit = digit.ok_or_else(|| argument.fault(format!("`{}` is no hex digit", char::from(byte)), "close the hex part with `|`"))?;
+                let digit = digit.ok_or_else(|| {
+                    argument.fault(format!("`{}` is no hex digit", char::from(byte)), "close the hex part with `|`")
+                })?;
                 match nibble.take() {
                     Some(high) => out.push(high << 4 | digit),
                     None => nibble = Some(digit),
@@ -126,12 +204,18 @@ fn bytes(text: &str, argument: &Argument<'_>) -> Result<Vec<u8>, Fault> {
     }
     match out.len() {
         0 => Err(argument.fault("the content is empty", "")),
-        n if n > LENGTH_LIMIT => Err(argument.fault(format!("the content has {n} bytes"), format!("at most {LENGTH_LIMIT}"))),
+        n if n > LENGTH_LIMIT => {
+            Err(argument.fault(format!("the content has {n} bytes"), format!("at most {LENGTH_LIMIT}")))
+        }
         _ => Ok(out),
     }
 }
 
-fn position(builder: &mut Builder<'_>, argument: &Argument<'_>, field: fn(&mut Content) -> &mut Option<Operand>) -> Result<(), Fault> {
+fn position(
+    builder: &mut Builder<'_>,
+    argument: &Argument<'_>,
+    field: fn(&mut Content) -> &mut Option<Operand>,
+) -> Result<(), Fault> {
     let text = argument.required()?;
     let operand = builder.operand(text.trim_matches('"'), argument)?;
     let signed = matches!(argument.keyword, "distance");
@@ -142,7 +226,9 @@ fn position(builder: &mut Builder<'_>, argument: &Argument<'_>, field: fn(&mut C
     }
     let place = field(builder.content(argument)?);
     if place.is_some() {
-        return Err(argument.fault(format!("the content has `{}` already", argument.keyword), "each content has its own"));
+        return Err(
+            argument.fault(format!("the content has `{}` already", argument.keyword), "each content has its own")
+        );
     }
     *place = Some(operand);
     Ok(())
@@ -161,8 +247,10 @@ fn fast_pattern(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<()
             FastPattern::Whole
         }
         Some(text) => {
-            let numbers = text.split_once(',').and_then(|(o, l)| Some((o.trim().parse().ok()?, l.trim().parse().ok()?)));
-            let (offset, length): (u16, u16) = numbers.ok_or_else(|| argument.fault("the part is `offset,length`", ""))?;
+            let numbers =
+                text.split_once(',').and_then(|(o, l)| Some((o.trim().parse().ok()?, l.trim().parse().ok()?)));
+            let (offset, length): (u16, u16) =
+                numbers.ok_or_else(|| argument.fault("the part is `offset,length`", ""))?;
             if length == 0 || usize::from(offset) + usize::from(length) > content.bytes.len() {
                 return Err(argument.fault("the part lies outside the content", ""));
             }
@@ -172,4 +260,3 @@ fn fast_pattern(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<()
     content.fast_pattern = Some(part);
     Ok(())
 }
-

@@ -58,7 +58,11 @@ fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault
                 flow.fragments = Some(false);
                 None
             }
-            _ => return Err(argument.fault(format!("`{word}` is no state of a flow"), "such as established or to_server")),
+            _ => {
+                return Err(
+                    argument.fault(format!("`{word}` is no state of a flow"), "such as established or to_server")
+                );
+            }
         };
         if let Some(direction) = direction {
             if flow.direction.is_some_and(|d| d != direction) {

@@ -8,10 +8,34 @@ use crate::language::rule::Target;
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[
-    Keyword { name: "msg", aliases: &[], doc: "What the alert says.", examples: &[r#"msg:"a message""#], parse: message },
-    Keyword { name: "sid", aliases: &[], doc: "The rule's id.", examples: &["sid:1"], parse: |b, a| number(a).map(|n| b.rule.sid = n) },
-    Keyword { name: "gid", aliases: &[], doc: "The group of ids.", examples: &["gid:1"], parse: |b, a| number(a).map(|n| b.rule.gid = n) },
-    Keyword { name: "rev", aliases: &[], doc: "The rule's revision.", examples: &["rev:2"], parse: |b, a| number(a).map(|n| b.rule.rev = n) },
+    Keyword {
+        name: "msg",
+        aliases: &[],
+        doc: "What the alert says.",
+        examples: &[r#"msg:"a message""#],
+        parse: message,
+    },
+    Keyword {
+        name: "sid",
+        aliases: &[],
+        doc: "The rule's id.",
+        examples: &["sid:1"],
+        parse: |b, a| number(a).map(|n| b.rule.sid = n),
+    },
+    Keyword {
+        name: "gid",
+        aliases: &[],
+        doc: "The group of ids.",
+        examples: &["gid:1"],
+        parse: |b, a| number(a).map(|n| b.rule.gid = n),
+    },
+    Keyword {
+        name: "rev",
+        aliases: &[],
+        doc: "The rule's revision.",
+        examples: &["rev:2"],
+        parse: |b, a| number(a).map(|n| b.rule.rev = n),
+    },
     Keyword {
         name: "classtype",
         aliases: &[],
@@ -19,13 +43,55 @@ pub(super) static KEYWORDS: &[Keyword] = &[
         examples: &[],
         parse: classtype,
     },
-    Keyword { name: "priority", aliases: &[], doc: "The severity, 1 to 255.", examples: &["priority:1"], parse: priority },
-    Keyword { name: "reference", aliases: &[], doc: "Where to read more: kind, id.", examples: &["reference:url,example.com/x"], parse: reference },
-    Keyword { name: "metadata", aliases: &[], doc: "Pairs of key and value, for the alert.", examples: &["metadata:tag c2, cve 2020_1"], parse: metadata },
-    Keyword { name: "target", aliases: &[], doc: "Which side was attacked.", examples: &["target:src_ip"], parse: target },
-    Keyword { name: "requires", aliases: &[], doc: "What the sensor must be able to do; otherwise the rule is skipped.", examples: &["requires:version >= 7.0.0"], parse: requires },
-    Keyword { name: "noalert", aliases: &[], doc: "Raises no alert.", examples: &["noalert"], parse: |b, a| a.none().map(|()| b.rule.noalert = true) },
-    Keyword { name: "alert", aliases: &[], doc: "Raises an alert although the action is pass.", examples: &["alert"], parse: |_, a| a.none() },
+    Keyword {
+        name: "priority",
+        aliases: &[],
+        doc: "The severity, 1 to 255.",
+        examples: &["priority:1"],
+        parse: priority,
+    },
+    Keyword {
+        name: "reference",
+        aliases: &[],
+        doc: "Where to read more: kind, id.",
+        examples: &["reference:url,example.com/x"],
+        parse: reference,
+    },
+    Keyword {
+        name: "metadata",
+        aliases: &[],
+        doc: "Pairs of key and value, for the alert.",
+        examples: &["metadata:tag c2, cve 2020_1"],
+        parse: metadata,
+    },
+    Keyword {
+        name: "target",
+        aliases: &[],
+        doc: "Which side was attacked.",
+        examples: &["target:src_ip"],
+        parse: target,
+    },
+    Keyword {
+        name: "requires",
+        aliases: &[],
+        doc: "What the sensor must be able to do; otherwise the rule is skipped.",
+        examples: &["requires:version >= 7.0.0"],
+        parse: requires,
+    },
+    Keyword {
+        name: "noalert",
+        aliases: &[],
+        doc: "Raises no alert.",
+        examples: &["noalert"],
+        parse: |b, a| a.none().map(|()| b.rule.noalert = true),
+    },
+    Keyword {
+        name: "alert",
+        aliases: &[],
+        doc: "Raises an alert although the action is pass.",
+        examples: &["alert"],
+        parse: |_, a| a.none(),
+    },
     Keyword {
         name: "prefilter",
         aliases: &[],
@@ -58,7 +124,9 @@ fn unescape(text: &str) -> String {
 
 fn message(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
     let text = argument.required()?;
-    let inner = unquote(text).filter(|_| text.starts_with('"')).ok_or_else(|| argument.fault("`msg` needs a text in quotes", ""))?;
+    let inner = unquote(text)
+        .filter(|_| text.starts_with('"'))
+        .ok_or_else(|| argument.fault("`msg` needs a text in quotes", ""))?;
     builder.rule.message = unescape(inner);
     Ok(())
 }
@@ -76,7 +144,8 @@ fn classtype(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), F
 
 fn priority(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
     let value = number(argument)?;
-    builder.rule.severity = u8::try_from(value).ok().filter(|&v| v > 0).ok_or_else(|| argument.fault("a priority is 1 to 255", ""))?;
+    builder.rule.severity =
+        u8::try_from(value).ok().filter(|&v| v > 0).ok_or_else(|| argument.fault("a priority is 1 to 255", ""))?;
     Ok(())
 }
 
@@ -85,16 +154,19 @@ fn reference(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), F
     let Some((kind, id)) = text.split_once(',') else {
         return Err(argument.fault("a reference is a kind and an id", "such as reference:url,example.com"));
     };
-    let start = builder.environment.references.get(kind.trim()).map_or_else(|| format!("{}:", kind.trim()), str::to_owned);
-    builder.rule.references.push(format!("{start}{}", id.trim()));
+    let start =
+        builder.environment.references.get(kind.trim()).map_or_else(|| format!("{}:", kind.trim()), str::to_owned);
+    builder.rule.references.push(format!("{start}{}", id.trim()).into());
     Ok(())
 }
 
 fn metadata(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
+    let mut all = std::mem::take(&mut builder.rule.metadata).into_vec();
     for pair in argument.required()?.split(',').map(str::trim).filter(|p| !p.is_empty()) {
         let (key, value) = pair.split_once(char::is_whitespace).unwrap_or((pair, ""));
-        builder.rule.metadata.push((key.into(), value.trim().into()));
+        all.push((builder.names.text(key), builder.names.text(value.trim())));
     }
+    builder.rule.metadata = all.into_boxed_slice();
     Ok(())
 }
 

@@ -1,9 +1,9 @@
 //! `pcre`: regular expressions.
 
 use super::Keyword;
-use super::content::quoted;
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
+use crate::language::lexer::unquote;
 use crate::language::rule::{Buffer, Capture, Item, Pcre};
 use crate::verify::regex::{Options, Regex};
 
@@ -17,10 +17,11 @@ pub(super) static KEYWORDS: &[Keyword] = &[Keyword {
 }];
 
 fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
-    let (negated, text) = quoted(argument)?;
+    let (negated, text) = expression(argument)?;
     let (text, negated) = text.strip_prefix('!').map_or((text, negated), |rest| (rest, true));
     let body = text.strip_prefix('/').ok_or_else(|| argument.fault("the expression does not start with `/`", ""))?;
-    let (pattern, rest) = body.rsplit_once('/').ok_or_else(|| argument.fault("the expression does not end with `/`", ""))?;
+    let (pattern, rest) =
+        body.rsplit_once('/').ok_or_else(|| argument.fault("the expression does not end with `/`", ""))?;
     let (letters, names) = rest.split_once(',').unwrap_or((rest, ""));
     let mut options = Options::default();
     let (mut relative, mut buffer) = (false, None);
@@ -35,7 +36,8 @@ fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault
             'E' | 'O' | 'B' => {}
             'R' => relative = true,
             _ => {
-                let name = legacy_buffer(letter).ok_or_else(|| argument.fault(format!("`{letter}` is no option"), ""))?;
+                let name =
+                    legacy_buffer(letter).ok_or_else(|| argument.fault(format!("`{letter}` is no option"), ""))?;
                 if buffer.replace(name).is_some() {
                     return Err(argument.fault("the expression names two buffers", ""));
                 }
@@ -46,8 +48,13 @@ fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault
     let regex = Regex::new(pattern, options).map_err(|e| argument.fault(e, "it is read as PCRE2 reads it"))?;
     let item = Item::Pcre(Pcre { regex, negated, relative, captures });
     match buffer {
-        Some(name) if builder.buffer != Buffer::Payload && !same_bytes(builder.buffer, super::buffers::resolve(name)) => {
-            Err(argument.fault("an option of the expression names a buffer while a sticky buffer is open", "leave the option out"))
+        Some(name)
+            if builder.buffer != Buffer::Payload && !same_bytes(builder.buffer, super::buffers::resolve(name)) =>
+        {
+            Err(argument.fault(
+                "an option of the expression names a buffer while a sticky buffer is open",
+                "leave the option out",
+            ))
         }
         Some(name) if builder.buffer == Buffer::Payload => {
             builder.push_to(super::buffers::resolve(name), item);
@@ -58,6 +65,14 @@ fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault
             Ok(())
         }
     }
+}
+
+/// The expression with its slashes, and whether it is negated. Quotes are usual, but not needed.
+fn expression<'a>(argument: &Argument<'a>) -> Result<(bool, &'a str), Fault> {
+    let text = argument.required()?;
+    let (negated, text) = text.strip_prefix('!').map_or((false, text), |rest| (true, rest.trim_start()));
+    let text = unquote(text).ok_or_else(|| argument.fault("the expression has only one quote", "close it"))?;
+    Ok((negated, text))
 }
 
 /// Whether the sticky buffer that is open is the one that a letter means; the body of a response is also a file's data.

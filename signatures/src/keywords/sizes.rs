@@ -9,15 +9,39 @@ use crate::verify::number::NumberTest;
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[
     Keyword { name: "bsize", aliases: &[], doc: "Tests the size of the sticky buffer.", examples: &[], parse: bsize },
-    Keyword { name: "urilen", aliases: &[], doc: "Tests the length of the URI; `raw` or `norm` after a comma.", examples: &["urilen:<10", "urilen:5<>9,raw"], parse: urilen },
-    Keyword { name: "absent", aliases: &[], doc: "Holds where the sticky buffer is not there; with `or_else` also where the rest holds.", examples: &[], parse: absent },
+    Keyword {
+        name: "urilen",
+        aliases: &[],
+        doc: "Tests the length of the URI; `raw` or `norm` after a comma.",
+        examples: &["urilen:<10", "urilen:5<>9,raw"],
+        parse: urilen,
+    },
+    Keyword {
+        name: "absent",
+        aliases: &[],
+        doc: "Holds where the sticky buffer is not there; with `or_else` also where the rest holds.",
+        examples: &[],
+        parse: absent,
+    },
     Keyword { name: "entropy", aliases: &[], doc: "Tests the entropy of the buffer.", examples: &[], parse: entropy },
-    Keyword { name: "base64_decode", aliases: &[], doc: "Decodes base64 in the buffer.", examples: &["base64_decode:bytes 12, offset 4, relative"], parse: base64_decode },
-    Keyword { name: "base64_data", aliases: &[], doc: "What follows looks at the decoded bytes.", examples: &[], parse: |b, a| {
-        a.none()?;
-        b.push(Item::Base64Data(Vec::new()));
-        Ok(())
-    } },
+    Keyword {
+        name: "base64_decode",
+        aliases: &[],
+        doc: "Decodes base64 in the buffer.",
+        examples: &["base64_decode:bytes 12, offset 4, relative"],
+        parse: base64_decode,
+    },
+    Keyword {
+        name: "base64_data",
+        aliases: &[],
+        doc: "What follows looks at the decoded bytes.",
+        examples: &[],
+        parse: |b, a| {
+            a.none()?;
+            b.push(Item::Base64Data(Vec::new()));
+            Ok(())
+        },
+    },
 ];
 
 fn test(text: &str, argument: &Argument<'_>) -> Result<NumberTest, Fault> {
@@ -64,8 +88,10 @@ fn entropy(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fau
     let mut valued = false;
     for part in argument.required()?.split(',').map(str::trim) {
         let (name, rest) = part.split_once(char::is_whitespace).map_or((part, ""), |(n, v)| (n, v.trim()));
-        let number = |text: &str| text.trim().parse::<u32>().map_err(|_| argument.fault(format!("`{text}` is no number"), ""));
-        let real = |text: &str| text.trim().parse::<f64>().map_err(|_| argument.fault(format!("`{text}` is no number"), ""));
+        let number =
+            |text: &str| text.trim().parse::<u32>().map_err(|_| argument.fault(format!("`{text}` is no number"), ""));
+        let real =
+            |text: &str| text.trim().parse::<f64>().map_err(|_| argument.fault(format!("`{text}` is no number"), ""));
         match name {
             "bytes" => out.bytes = number(rest)?,
             "offset" => out.offset = number(rest)?,

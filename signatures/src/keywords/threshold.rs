@@ -71,7 +71,8 @@ impl ThresholdParts {
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         let mut parts = Self::default();
         for part in text.split(',').map(str::trim) {
-            let whole = parts.kind.is_some() && parts.track.is_some() && parts.count.is_some() && parts.seconds.is_some();
+            let whole =
+                parts.kind.is_some() && parts.track.is_some() && parts.count.is_some() && parts.seconds.is_some();
             let (key, value) = part.split_once(char::is_whitespace).unwrap_or((part, ""));
             // What follows the value (an option whose semicolon was forgotten) is passed over, as rule sets rely on it.
             let value = value.split_whitespace().next().unwrap_or_default();

@@ -1,7 +1,8 @@
 //! A rule while it is read: what keywords fill.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use tapwire_parsers::REGISTRY;
 
@@ -29,7 +30,9 @@ impl<'a> Argument<'a> {
     /// Fails where there is an argument to a keyword that takes none.
     pub fn none(&self) -> Result<(), Fault> {
         match self.text {
-            Some(_) => Err(self.fault(format!("`{}` takes no value", self.keyword), "remove the colon and what follows")),
+            Some(_) => {
+                Err(self.fault(format!("`{}` takes no value", self.keyword), "remove the colon and what follows"))
+            }
             None => Ok(()),
         }
     }
@@ -70,6 +73,19 @@ pub struct SharedNames {
     pub flowints: Names,
     /// Of xbits and hostbits.
     pub hostbits: Names,
+    texts: HashSet<Arc<str>>,
+}
+
+impl SharedNames {
+    /// A text that many rules have, kept once.
+    pub fn text(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.texts.get(text) {
+            return Arc::clone(known);
+        }
+        let text: Arc<str> = text.into();
+        self.texts.insert(Arc::clone(&text));
+        text
+    }
 }
 
 /// Variables that one rule may extract.
@@ -167,6 +183,14 @@ impl<'a> Builder<'a> {
     pub fn push(&mut self, item: Item) {
         let starts_base64 = matches!(item, Item::Base64Data(_));
         let is_content = matches!(item, Item::Content(_));
+        // Without a sticky buffer, what depends on the last content looks where that content was put by its modifiers.
+        let follows = self.buffer == Buffer::Payload
+            && (starts_base64 || !is_content && crate::verify::payload::is_relative(&item));
+        if let Some((section, _)) = self.last.filter(|_| follows && !self.in_base64) {
+            self.current = Some(section);
+        } else if self.buffer == Buffer::Payload && !self.in_base64 {
+            self.current = None;
+        }
         self.section();
         let index = self.current.unwrap_or_default();
         let items = &mut self.rule.sections[index].items;
@@ -184,7 +208,8 @@ impl<'a> Builder<'a> {
 
     /// The last content, for its modifiers.
     pub fn content(&mut self, argument: &Argument<'_>) -> Result<&mut Content, Fault> {
-        let missing = argument.fault(format!("`{}` has no content before it", argument.keyword), "put it after a content");
+        let missing =
+            argument.fault(format!("`{}` has no content before it", argument.keyword), "put it after a content");
         let place = if self.in_base64 { self.current.map(|section| (section, usize::MAX)) } else { self.last };
         let Some((section, item)) = place else { return Err(missing) };
         let items = &mut self.rule.sections[section].items;
@@ -209,7 +234,10 @@ impl<'a> Builder<'a> {
         }
         self.content(argument)?;
         // What follows the content depends on where it matched, and goes with it.
-        let moved = match self.last.and_then(|(section, item)| Some(self.rule.sections.get_mut(section)?.items.split_off(item))) {
+        let moved = match self
+            .last
+            .and_then(|(section, item)| Some(self.rule.sections.get_mut(section)?.items.split_off(item)))
+        {
             Some(moved) if !moved.is_empty() => moved,
             _ => return Err(argument.fault(format!("`{}` must follow its content", argument.keyword), "")),
         };
@@ -244,19 +272,25 @@ impl<'a> Builder<'a> {
         }
         let index = self.variables.iter().position(|v| v == text).and_then(|i| u8::try_from(i).ok());
         index.map(Operand::Variable).ok_or_else(|| {
-            argument.fault(format!("`{text}` is neither a number nor a variable"), "variables are set by an earlier byte_extract or byte_math")
+            argument.fault(
+                format!("`{text}` is neither a number nor a variable"),
+                "variables are set by an earlier byte_extract or byte_math",
+            )
         })
     }
 
     /// The index of a variable that is set from here on.
     pub fn variable(&mut self, name: &str, argument: &Argument<'_>) -> Result<u8, Fault> {
-        let fits = name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+        let fits = name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
         if !fits {
             return Err(argument.fault(format!("`{name}` is no name of a variable"), "start with a letter"));
         }
         let index = match self.variables.iter().position(|v| v == name) {
             Some(index) => index,
-            None if self.variables.len() >= VARIABLE_LIMIT => return Err(argument.fault("the rule has too many variables", "")),
+            None if self.variables.len() >= VARIABLE_LIMIT => {
+                return Err(argument.fault("the rule has too many variables", ""));
+            }
             None => {
                 self.variables.push(name.into());
                 self.variables.len() - 1

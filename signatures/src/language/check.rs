@@ -13,7 +13,11 @@ const DEFAULT_SEVERITY: u8 = 3;
 /// Finishes a rule, or tells why it cannot be right. `end` is the length of its text.
 pub(super) fn finish(builder: &mut Builder<'_>, end: usize) -> Result<(), Fault> {
     if builder.is_idle() {
-        return Err(Fault::new(builder.buffer_span.clone(), "nothing looks at the last sticky buffer", "put a content or another condition after it"));
+        return Err(Fault::new(
+            builder.buffer_span.clone(),
+            "nothing looks at the last sticky buffer",
+            "put a content or another condition after it",
+        ));
     }
     let rule = &mut builder.rule;
     let whole = 0..end;
@@ -29,9 +33,14 @@ pub(super) fn finish(builder: &mut Builder<'_>, end: usize) -> Result<(), Fault>
     }
     let fields = rule.sections.iter().any(|s| matches!(s.buffer, Buffer::Field(_)));
     if fields && rule.packet.iter().any(|c| c.needs_packet()) {
-        return Err(Fault::new(whole, "the rule tests a packet and a buffer of an application protocol", "make two rules of it, joined by flowbits"));
+        return Err(Fault::new(
+            whole,
+            "the rule tests a packet and a buffer of an application protocol",
+            "make two rules of it, joined by flowbits",
+        ));
     }
-    directions(rule).map_err(|message| Fault::new(whole.clone(), message, "use `=>` for a rule on request and response"))?;
+    directions(rule)
+        .map_err(|message| Fault::new(whole.clone(), message, "use `=>` for a rule on request and response"))?;
     if let RuleProtocol::Application(name) = rule.protocol {
         foreign_field(rule, name).map_or(Ok(()), |field| {
             Err(Fault::new(whole, format!("`{field}` is no buffer of {name}"), "change the protocol in the header"))
@@ -57,7 +66,10 @@ fn items(items: &[Item], section: &Section) -> Result<(), Wrong> {
                 }) {
                     let length = content.bytes.len() as u64;
                     if section.transforms.is_empty() && !content.negated && size.bounds().1 < length {
-                        return Err((format!("a content of {length} bytes cannot be in a buffer of the given size"), "check bsize"));
+                        return Err((
+                            format!("a content of {length} bytes cannot be in a buffer of the given size"),
+                            "check bsize",
+                        ));
                     }
                 }
             }
@@ -71,7 +83,10 @@ fn items(items: &[Item], section: &Section) -> Result<(), Wrong> {
                 && !content.nocase
                 && content.bytes.iter().any(u8::is_ascii_uppercase)
             {
-                return Err(("http.host is in lower case, the content has capitals".into(), "write it in lower case or use http.host.raw"));
+                return Err((
+                    "http.host is in lower case, the content has capitals".into(),
+                    "write it in lower case or use http.host.raw",
+                ));
             }
         }
     }
@@ -92,7 +107,10 @@ fn content(content: &Content) -> Result<(), Wrong> {
     }
     let absolute = content.offset.is_some() || content.depth.is_some();
     if absolute && content.is_relative() {
-        return Err(("a content has both offset or depth and distance or within".into(), "a position is absolute or relative"));
+        return Err((
+            "a content has both offset or depth and distance or within".into(),
+            "a position is absolute or relative",
+        ));
     }
     if content.startswith && (absolute || content.is_relative()) {
         return Err(("startswith stands beside offset, depth, distance or within".into(), "leave one of them out"));

@@ -1,6 +1,7 @@
 //! Classes of rules, as `classification.config` lists them: `config classification: name,description,priority`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::fault::Fault;
 use super::lexer::statements;
@@ -9,7 +10,7 @@ use super::lexer::statements;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Class {
     /// What alerts show as category.
-    pub description: String,
+    pub description: Arc<str>,
     /// 1 is the most severe.
     pub priority: u8,
 }
@@ -29,7 +30,11 @@ impl Classification {
                 }
                 None => faults.push((
                     statement.line,
-                    Fault::new(0..statement.text.len(), "this is no classification", "write `config classification: name,description,priority`"),
+                    Fault::new(
+                        0..statement.text.len(),
+                        "this is no classification",
+                        "write `config classification: name,description,priority`",
+                    ),
                 )),
             }
         }
@@ -43,11 +48,13 @@ impl Classification {
 }
 
 fn read(text: &str) -> Option<(String, Class)> {
-    let rest = text.strip_prefix("config")?.trim_start().strip_prefix("classification")?.trim_start().strip_prefix(':')?;
+    let rest =
+        text.strip_prefix("config")?.trim_start().strip_prefix("classification")?.trim_start().strip_prefix(':')?;
     let (name, rest) = rest.split_once(',')?;
     let (description, priority) = rest.rsplit_once(',')?;
     let name = name.trim();
-    let fits = name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    let fits = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
     let priority = priority.trim().parse().ok().filter(|p| *p > 0)?;
     fits.then(|| (name.to_ascii_lowercase(), Class { description: description.trim().into(), priority }))
 }

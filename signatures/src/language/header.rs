@@ -29,14 +29,21 @@ pub(super) fn read(text: &str, environment: &Environment, sets: &mut Sets) -> Re
     let mut words = words.iter();
     let mut next = |what: &str| {
         words.next().copied().ok_or_else(|| {
-            Fault::new(0..text.len(), format!("the header has no {what}"), "write action, protocol, addresses, ports, an arrow, addresses, ports")
+            Fault::new(
+                0..text.len(),
+                format!("the header has no {what}"),
+                "write action, protocol, addresses, ports, an arrow, addresses, ports",
+            )
         })
     };
     let (at, word) = next("action")?;
-    let action = action(word).ok_or_else(|| Fault::new(at..at + word.len(), format!("`{word}` is no action"), "one of alert, pass, drop, reject, config"))?;
+    let action = action(word).ok_or_else(|| {
+        Fault::new(at..at + word.len(), format!("`{word}` is no action"), "one of alert, pass, drop, reject, config")
+    })?;
     let (at, word) = next("protocol")?;
     let (name, hook) = word.split_once(':').map_or((word, None), |(name, hook)| (name, Some(hook.to_string())));
-    let protocol = protocol(name).ok_or_else(|| Fault::new(at..at + word.len(), format!("`{name}` is no protocol"), ""))?;
+    let protocol =
+        protocol(name).ok_or_else(|| Fault::new(at..at + word.len(), format!("`{name}` is no protocol"), ""))?;
     let from = (next("source address")?, next("source port")?);
     let (at, word) = next("arrow")?;
     let arrow = match word {
@@ -54,8 +61,13 @@ pub(super) fn read(text: &str, environment: &Environment, sets: &mut Sets) -> Re
     Ok(Header { action, protocol, hook, source, arrow, destination })
 }
 
-fn endpoint(((at, address), (port_at, port)): ((usize, &str), (usize, &str)), environment: &Environment, sets: &mut Sets) -> Result<Endpoint, Fault> {
-    let addresses = sets.addresses(address, &environment.addresses).map_err(|e| Fault::new(at..at + address.len(), e, ""))?;
+fn endpoint(
+    ((at, address), (port_at, port)): ((usize, &str), (usize, &str)),
+    environment: &Environment,
+    sets: &mut Sets,
+) -> Result<Endpoint, Fault> {
+    let addresses =
+        sets.addresses(address, &environment.addresses).map_err(|e| Fault::new(at..at + address.len(), e, ""))?;
     let ports = sets.ports(port, &environment.ports).map_err(|e| Fault::new(port_at..port_at + port.len(), e, ""))?;
     let negated = negated(address, environment, 0);
     Ok(Endpoint { addresses, ports, negated })
@@ -64,7 +76,8 @@ fn endpoint(((at, address), (port_at, port)): ((usize, &str), (usize, &str)), en
 fn negated(text: &str, environment: &Environment, depth: usize) -> bool {
     let written = text.contains('!') || text.contains('-');
     let mut names = text.split('$').skip(1).map(|t| t.split([',', ']', ' ']).next().unwrap_or_default());
-    written || depth < 16 && names.any(|n| environment.addresses.get(n).is_some_and(|v| negated(v, environment, depth + 1)))
+    written
+        || depth < 16 && names.any(|n| environment.addresses.get(n).is_some_and(|v| negated(v, environment, depth + 1)))
 }
 
 /// Words and their positions; brackets hold blanks together.

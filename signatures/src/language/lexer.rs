@@ -66,7 +66,9 @@ pub struct RuleOption<'a> {
 
 /// A rule's header and its options.
 pub fn split(rule: &str) -> Result<(&str, Vec<RuleOption<'_>>), Fault> {
-    let open = rule.find('(').ok_or_else(|| Fault::new(0..rule.len(), "the rule has no options", "put options in parentheses after the header"))?;
+    let open = rule.find('(').ok_or_else(|| {
+        Fault::new(0..rule.len(), "the rule has no options", "put options in parentheses after the header")
+    })?;
     let body = rule.get(open + 1..).unwrap_or_default();
     let Some(inner) = body.strip_suffix(')') else {
         return Err(Fault::new(rule.len()..rule.len(), "the rule does not end with `)`", "close the options"));
@@ -86,7 +88,11 @@ pub fn split(rule: &str) -> Result<(&str, Vec<RuleOption<'_>>), Fault> {
     let rest = inner.get(from..).unwrap_or_default();
     if !rest.trim().is_empty() {
         let start = open + 1 + from;
-        return Err(Fault::new(start..start + rest.len(), "the last option does not end with `;`", "end each option with a semicolon"));
+        return Err(Fault::new(
+            start..start + rest.len(),
+            "the last option does not end with `;`",
+            "end each option with a semicolon",
+        ));
     }
     Ok((rule.get(..open).unwrap_or_default(), options))
 }
@@ -133,13 +139,19 @@ mod tests {
     #[test]
     fn lines_comments_and_continuations_become_statements() {
         let found = statements("# no\n\n a b \\\n c\n  #x\nd");
-        assert_eq!(found.iter().map(|s| (s.text.as_ref(), s.line, s.start)).collect::<Vec<_>>(), [("a b    c", 3, 7), ("d", 6, 21)]);
+        assert_eq!(
+            found.iter().map(|s| (s.text.as_ref(), s.line, s.start)).collect::<Vec<_>>(),
+            [("a b    c", 3, 7), ("d", 6, 21)]
+        );
     }
 
     #[test]
     fn options_end_at_semicolons_that_are_not_escaped() {
         let (header, options) = split(r#"alert x (msg:"a\;b"; nocase; )"#).unwrap();
         assert_eq!(header, "alert x ");
-        assert_eq!(options.iter().map(|o| (o.keyword, o.text)).collect::<Vec<_>>(), [("msg", Some(r#""a\;b""#)), ("nocase", None)]);
+        assert_eq!(
+            options.iter().map(|o| (o.keyword, o.text)).collect::<Vec<_>>(),
+            [("msg", Some(r#""a\;b""#)), ("nocase", None)]
+        );
     }
 }

@@ -131,7 +131,11 @@ fn read(text: &str, environment: &Environment, names: &mut SharedNames, sets: &m
     let mut builder = Builder::new(rule, names, environment);
     for option in &options {
         let Some(keyword) = keywords::find(option.keyword) else {
-            return Err(Fault::new(option.span.clone(), format!("`{}` is no keyword", option.keyword), "check its spelling"));
+            return Err(Fault::new(
+                option.span.clone(),
+                format!("`{}` is no keyword", option.keyword),
+                "check its spelling",
+            ));
         };
         let argument = Argument { keyword: option.keyword, text: option.text, span: option.span.clone() };
         (keyword.parse)(&mut builder, &argument)?;
@@ -146,7 +150,9 @@ fn read(text: &str, environment: &Environment, names: &mut SharedNames, sets: &m
     {
         rule.later.insert(0, name);
     }
+    rule.sections.iter_mut().for_each(|s| s.items.shrink_to_fit());
     rule.sections.shrink_to_fit();
+    rule.references.shrink_to_fit();
     Ok(Outcome::Rule(Box::new(rule)))
 }
 
@@ -162,10 +168,10 @@ fn empty(header: header::Header, text: Option<String>) -> Rule {
         sid: 0,
         rev: 0,
         message: String::new(),
-        category: String::new(),
+        category: "".into(),
         severity: 0,
         references: Vec::new(),
-        metadata: Vec::new(),
+        metadata: Box::default(),
         target: None,
         flow: FlowCondition::default(),
         sections: Vec::new(),

@@ -20,7 +20,11 @@ impl References {
                 }
                 None => faults.push((
                     statement.line,
-                    Fault::new(0..statement.text.len(), "this is no kind of reference", "write `config reference: name address`"),
+                    Fault::new(
+                        0..statement.text.len(),
+                        "this is no kind of reference",
+                        "write `config reference: name address`",
+                    ),
                 )),
             }
         }
@@ -37,6 +41,7 @@ fn read(text: &str) -> Option<(String, String)> {
     let rest = text.strip_prefix("config")?.trim_start().strip_prefix("reference")?.trim_start().strip_prefix(':')?;
     let mut words = rest.split_whitespace();
     let (name, address) = (words.next()?, words.next()?);
-    let fits = name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    let fits = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
     (fits && words.next().is_none()).then(|| (name.to_ascii_lowercase(), address.into()))
 }

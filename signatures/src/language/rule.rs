@@ -1,6 +1,7 @@
 //! What a rule says, typed. The parser fills it, the plan and the verifier read it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use tapwire_parsers::protocol::Direction;
 
@@ -130,9 +131,9 @@ impl Ports {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// Addresses. Rules that share a set share it in the plan.
-    pub addresses: std::sync::Arc<Addresses>,
+    pub addresses: Arc<Addresses>,
     /// Ports.
-    pub ports: std::sync::Arc<Ports>,
+    pub ports: Arc<Ports>,
     /// The address part was written with a negation or a range (decides whether the rule is IP-only).
     pub negated: bool,
 }
@@ -689,13 +690,13 @@ pub struct Rule {
     /// `msg`
     pub message: String,
     /// `classtype`'s text from the classification file, "" without one.
-    pub category: String,
+    pub category: Arc<str>,
     /// 1 is the most severe; from `priority` or the class; 3 by default.
     pub severity: u8,
     /// `reference`, as address where the reference file knows the kind.
-    pub references: Vec<String>,
+    pub references: Vec<Box<str>>,
     /// `metadata` in order, key and value.
-    pub metadata: Vec<(String, String)>,
+    pub metadata: Box<[(Arc<str>, Arc<str>)]>,
     /// `target`
     pub target: Option<Target>,
     /// `flow`

@@ -104,7 +104,9 @@ fn element(text: &str, kind: &Kind<'_>, depth: usize) -> Result<Pair, String> {
         return list(text, kind, depth);
     }
     let range = if kind.ports { ports(text) } else { addresses(text) };
-    range.ok_or_else(|| format!("`{text}` is no {}", if kind.ports { "port or range of ports" } else { "address, prefix or range" }))
+    range.ok_or_else(|| {
+        format!("`{text}` is no {}", if kind.ports { "port or range of ports" } else { "address, prefix or range" })
+    })
 }
 
 fn list(text: &str, kind: &Kind<'_>, depth: usize) -> Result<Pair, String> {
@@ -256,7 +258,9 @@ mod tests {
         let variables = BTreeMap::from([("HOME".to_string(), "[10.0.0.0/8,192.168.1.1]".to_string())]);
         let mut sets = Sets::default();
         let set = sets.addresses("[$HOME,!10.1.0.0-10.1.0.5]", &variables).unwrap();
-        for (address, within) in [("10.0.0.1", true), ("10.1.0.5", false), ("10.1.0.6", true), ("192.168.1.1", true), ("::1", false)] {
+        for (address, within) in
+            [("10.0.0.1", true), ("10.1.0.5", false), ("10.1.0.6", true), ("192.168.1.1", true), ("::1", false)]
+        {
             assert_eq!(set.contains(address.parse().unwrap()), within, "{address}");
         }
         assert!(sets.addresses("!$HOME", &variables).unwrap().contains("::1".parse().unwrap()));
@@ -268,7 +272,10 @@ mod tests {
     #[test]
     fn ports_have_open_ranges() {
         let mut sets = Sets::default();
-        assert_eq!(sets.ports("[80,1024:,!2000]", &BTreeMap::new()).unwrap().0, [(80, 80), (1024, 1999), (2001, 65535)]);
+        assert_eq!(
+            sets.ports("[80,1024:,!2000]", &BTreeMap::new()).unwrap().0,
+            [(80, 80), (1024, 1999), (2001, 65535)]
+        );
         assert_eq!(sets.ports("!80", &BTreeMap::new()).unwrap().0, [(0, 79), (81, 65535)]);
     }
 }

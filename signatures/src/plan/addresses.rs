@@ -43,7 +43,8 @@ impl Side {
             IpAddr::V4(a) => {
                 let value = u32::from(a);
                 let block = value >> 16;
-                let listed = self.v4_bitmap.get((block / 64) as usize).is_some_and(|word| word & (1 << (block % 64)) != 0);
+                let listed =
+                    self.v4_bitmap.get((block / 64) as usize).is_some_and(|word| word & (1 << (block % 64)) != 0);
                 if listed { segment(&self.v4, value) } else { None }
             }
             IpAddr::V6(a) => segment(&self.v6, u128::from(a)),
@@ -79,7 +80,11 @@ impl AddressIndexBuilder {
         };
         to.add(index, addresses);
         if rule.arrow == Arrow::BothWays {
-            let (other, same) = if std::ptr::eq(addresses, source) { (&mut self.destination, source) } else { (&mut self.source, destination) };
+            let (other, same) = if std::ptr::eq(addresses, source) {
+                (&mut self.destination, source)
+            } else {
+                (&mut self.source, destination)
+            };
             other.add(index, same);
         }
         true

@@ -69,15 +69,22 @@ fn of_payload(rule: &Rule, of_packets: bool) -> Kind {
         _ if streams_only => Kind::Stream,
         RuleProtocol::Tcp if positioned => Kind::PacketAndStream,
         RuleProtocol::Tcp => Kind::Stream,
-        RuleProtocol::Application(_) | RuleProtocol::Ip | RuleProtocol::Ipv4 | RuleProtocol::Ipv6 if positioned => Kind::PacketAndStream,
-        RuleProtocol::Application(_) | RuleProtocol::Ip | RuleProtocol::Ipv4 | RuleProtocol::Ipv6 => Kind::PayloadOrStream,
+        RuleProtocol::Application(_) | RuleProtocol::Ip | RuleProtocol::Ipv4 | RuleProtocol::Ipv6 if positioned => {
+            Kind::PacketAndStream
+        }
+        RuleProtocol::Application(_) | RuleProtocol::Ip | RuleProtocol::Ipv4 | RuleProtocol::Ipv6 => {
+            Kind::PayloadOrStream
+        }
         _ => Kind::Packet,
     }
 }
 
 /// Whether a content stands at a fixed place: such rules look at packets as well as at the stream.
 fn is_positioned(section: &Section) -> bool {
-    section.items.iter().any(|item| matches!(item, Item::Content(c) if c.offset.is_some() || c.depth.is_some() || c.startswith))
+    section
+        .items
+        .iter()
+        .any(|item| matches!(item, Item::Content(c) if c.offset.is_some() || c.depth.is_some() || c.startswith))
 }
 
 fn is_ip_only(rule: &Rule) -> bool {

@@ -179,14 +179,18 @@ impl<'r> PlanBuilder<'r> {
     fn add_packet(&mut self, index: RuleIndex, rule: &Rule) {
         if let Some(pattern) = payload_pattern(rule) {
             let (tcp, udp, other) = carriers(rule.protocol);
-            for (wanted, group) in [(tcp, &mut self.tcp_packets), (udp, &mut self.udp_packets), (other, &mut self.other_packets)] {
+            for (wanted, group) in
+                [(tcp, &mut self.tcp_packets), (udp, &mut self.udp_packets), (other, &mut self.other_packets)]
+            {
                 if wanted {
                     group.add(index, Some(pattern));
                 }
             }
         } else if !self.by_address.add(index, rule) {
             match listed_ports(rule) {
-                Some(ports) => ports.into_iter().for_each(|port| self.plan.by_port.entry(port).or_default().push(index)),
+                Some(ports) => {
+                    ports.into_iter().for_each(|port| self.plan.by_port.entry(port).or_default().push(index))
+                }
                 None => self.plan.any_packet.push(index),
             }
         }
@@ -205,7 +209,10 @@ impl<'r> PlanBuilder<'r> {
                     && let Some(field) = protocol.fields.iter().position(|f| f.name == name)
                 {
                     let key = (position, direction, field, format!("{:?}", section.transforms));
-                    let (_, group) = self.engines.entry(key).or_insert_with(|| (section.transforms.iter().collect(), GroupBuilder::default()));
+                    let (_, group) = self
+                        .engines
+                        .entry(key)
+                        .or_insert_with(|| (section.transforms.iter().collect(), GroupBuilder::default()));
                     group.add(index, Some(pattern_bytes(content)));
                 } else if let Some(both) = self.plan.transactions.get_mut(position) {
                     let plan = both.of_mut(direction);
@@ -250,7 +257,8 @@ impl<'r> PlanBuilder<'r> {
 
 /// The bytes of the fast pattern among a rule's payload contents.
 fn payload_pattern(rule: &Rule) -> Option<&[u8]> {
-    fast_pattern::choose(rule, |section| section.buffer == Buffer::Payload && section.transforms.is_empty()).map(|(_, c)| pattern_bytes(c))
+    fast_pattern::choose(rule, |section| section.buffer == Buffer::Payload && section.transforms.is_empty())
+        .map(|(_, c)| pattern_bytes(c))
 }
 
 fn pattern_bytes(content: &Content) -> &[u8] {
@@ -269,7 +277,9 @@ fn carriers(protocol: RuleProtocol) -> (bool, bool, bool) {
         RuleProtocol::Tcp | RuleProtocol::TcpPacket | RuleProtocol::TcpStream => (true, false, false),
         RuleProtocol::Udp => (false, true, false),
         RuleProtocol::Application(_) => (true, true, false),
-        RuleProtocol::Icmp | RuleProtocol::Icmpv4 | RuleProtocol::Icmpv6 | RuleProtocol::Igmp | RuleProtocol::Sctp => (false, false, true),
+        RuleProtocol::Icmp | RuleProtocol::Icmpv4 | RuleProtocol::Icmpv6 | RuleProtocol::Igmp | RuleProtocol::Sctp => {
+            (false, false, true)
+        }
         _ => (true, true, true),
     }
 }

@@ -17,12 +17,15 @@ pub(super) fn key(rule: &Rule) -> (u8, u8, u8, u8, u8, u32, u32) {
         (false, false) => 3,
     };
     let reads = |operation: BitOperation| matches!(operation, BitOperation::IsSet | BitOperation::IsNotSet);
-    let flowbits = bits(rule.flowbits.iter().any(|b| !reads(b.operation)), rule.flowbits.iter().any(|b| reads(b.operation)));
-    let hostbits = bits(rule.hostbits.iter().any(|b| !reads(b.operation)), rule.hostbits.iter().any(|b| reads(b.operation)));
+    let flowbits =
+        bits(rule.flowbits.iter().any(|b| !reads(b.operation)), rule.flowbits.iter().any(|b| reads(b.operation)));
+    let hostbits =
+        bits(rule.hostbits.iter().any(|b| !reads(b.operation)), rule.hostbits.iter().any(|b| reads(b.operation)));
     let tests = |operation: &crate::language::rule::IntOperation| {
         use crate::language::rule::IntOperation::{IsNotSet, IsSet, Test};
         matches!(operation, Test(..) | IsSet | IsNotSet)
     };
-    let flowints = bits(rule.flowints.iter().any(|i| !tests(&i.operation)), rule.flowints.iter().any(|i| tests(&i.operation)));
+    let flowints =
+        bits(rule.flowints.iter().any(|i| !tests(&i.operation)), rule.flowints.iter().any(|i| tests(&i.operation)));
     (action, flowbits, flowints, hostbits, rule.severity, rule.sid, rule.gid)
 }

@@ -85,7 +85,15 @@ impl Grams {
     }
 
     #[cold]
-    fn compare(&self, text: &[u8], position: usize, gram: u32, hash: u32, patterns: &[Box<[u8]>], found: &mut impl FnMut(PatternId)) {
+    fn compare(
+        &self,
+        text: &[u8],
+        position: usize,
+        gram: u32,
+        hash: u32,
+        patterns: &[Box<[u8]>],
+        found: &mut impl FnMut(PatternId),
+    ) {
         let bucket = (hash >> self.bucket_shift) as usize;
         let (Some(&start), Some(&end)) = (self.buckets.get(bucket), self.buckets.get(bucket + 1)) else { return };
         for entry in self.entries.get(start as usize..end as usize).unwrap_or(&[]) {

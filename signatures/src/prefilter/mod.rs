@@ -141,7 +141,8 @@ mod tests {
 
     #[test]
     fn patterns_of_every_length_are_found_at_both_ends() {
-        let patterns: Vec<Vec<u8>> = ["a", "bc", "DEF", "ghij", "longer pattern"].iter().map(|p| p.as_bytes().to_vec()).collect();
+        let patterns: Vec<Vec<u8>> =
+            ["a", "bc", "DEF", "ghij", "longer pattern"].iter().map(|p| p.as_bytes().to_vec()).collect();
         for (index, pattern) in patterns.iter().enumerate() {
             for buffer in [pattern.clone(), [b"....", &pattern[..]].concat(), [&pattern[..], b"...."].concat()] {
                 let found = matches(&patterns, &buffer.to_ascii_uppercase());

@@ -28,8 +28,27 @@ pub(crate) fn rarity(bytes: &[u8]) -> u32 {
 
 /// Words that stand in nearly every message of their protocol: a gram within them says nothing.
 const COMMON: &[&[u8]] = &[
-    b"http/1.", b"user-agent", b"content-", b"mozilla/", b"windows", b"accept", b"host: ", b"connection", b"get /", b"post /",
-    b".com", b".net", b".org", b"www.", b"http://", b"https://", b".php", b".html", b"type", b"text/", b"application/",
+    b"http/1.",
+    b"user-agent",
+    b"content-",
+    b"mozilla/",
+    b"windows",
+    b"accept",
+    b"host: ",
+    b"connection",
+    b"get /",
+    b"post /",
+    b".com",
+    b".net",
+    b".org",
+    b"www.",
+    b"http://",
+    b"https://",
+    b".php",
+    b".html",
+    b"type",
+    b"text/",
+    b"application/",
 ];
 
 /// Start of the rarest window of `length` bytes within a pattern that is at least that long.
@@ -60,7 +79,9 @@ mod tests {
 
     #[test]
     fn the_rarest_window_avoids_what_is_everywhere() {
-        for (pattern, expected) in [(&b"http/1.1 xqz"[..], &b" xqz"[..]), (b"\0\0\0\0\x9c\x81\0\0", b"\0\0\x9c\x81"), (b"abcd", b"abcd")] {
+        for (pattern, expected) in
+            [(&b"http/1.1 xqz"[..], &b" xqz"[..]), (b"\0\0\0\0\x9c\x81\0\0", b"\0\0\x9c\x81"), (b"abcd", b"abcd")]
+        {
             let start = rarest_window(pattern, 4);
             assert_eq!(&pattern[start..start + 4], expected);
         }

@@ -42,9 +42,11 @@ fn protocol_holds(wanted: RuleProtocol, view: &PacketView<'_>) -> bool {
         RuleProtocol::Sctp => is(&[132]),
         RuleProtocol::PacketHeader | RuleProtocol::Ether => true,
         RuleProtocol::Arp => view.packet.ethernet.is_some_and(|e| e.kind == 0x0806),
-        RuleProtocol::Application(name) => {
-            view.flow.and_then(|f| f.protocol).map(protocol).is_some_and(|p| p.name == name || p.aliases.contains(&name))
-        }
+        RuleProtocol::Application(name) => view
+            .flow
+            .and_then(|f| f.protocol)
+            .map(protocol)
+            .is_some_and(|p| p.name == name || p.aliases.contains(&name)),
     }
 }
 

@@ -23,7 +23,14 @@ pub struct Occasion {
 
 impl Matcher {
     /// Appends the rules that match a packet, in order.
-    pub fn packet(&mut self, plan: &Plan, view: &PacketView<'_>, occasion: Occasion, state: &mut FlowState, matches: &mut Vec<Match>) {
+    pub fn packet(
+        &mut self,
+        plan: &Plan,
+        view: &PacketView<'_>,
+        occasion: Occasion,
+        state: &mut FlowState,
+        matches: &mut Vec<Match>,
+    ) {
         if plan.is_empty() {
             return;
         }
@@ -62,7 +69,13 @@ impl Matcher {
         self.return_candidates(candidates);
     }
 
-    fn packet_rule(&mut self, inspection: &Inspection<'_>, index: RuleIndex, occasion: Occasion, state: &mut FlowState) -> bool {
+    fn packet_rule(
+        &mut self,
+        inspection: &Inspection<'_>,
+        index: RuleIndex,
+        occasion: Occasion,
+        state: &mut FlowState,
+    ) -> bool {
         let Some(planned) = inspection.plan.rules.get(index as usize) else { return false };
         let (rule, view) = (&planned.rule, inspection.view);
         let due = match planned.kind {
@@ -85,7 +98,14 @@ impl Matcher {
     }
 
     /// Appends the rules that match a chunk of reassembled bytes of the view's direction, in order.
-    pub fn chunk(&mut self, plan: &Plan, view: &PacketView<'_>, chunk: &[u8], state: &mut FlowState, matches: &mut Vec<Match>) {
+    pub fn chunk(
+        &mut self,
+        plan: &Plan,
+        view: &PacketView<'_>,
+        chunk: &[u8],
+        state: &mut FlowState,
+        matches: &mut Vec<Match>,
+    ) {
         if plan.streams.is_empty() {
             return;
         }
@@ -116,7 +136,9 @@ impl Matcher {
                 Buffer::Header(name) => header_bytes(packet, name),
                 Buffer::Field(_) | Buffer::File(_) | Buffer::Later(_) => None,
             };
-            data.is_some_and(|data| self.section(section, View::whole(data), usize::from(rule.variables)) == Verdict::Yes)
+            data.is_some_and(|data| {
+                self.section(section, View::whole(data), usize::from(rule.variables)) == Verdict::Yes
+            })
         })
     }
 

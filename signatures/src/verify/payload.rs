@@ -9,8 +9,8 @@ use smallvec::SmallVec;
 use super::condition::Verdict;
 use super::regex::Found;
 use crate::language::rule::{
-    Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest, Comparison, Content, Endian, Entropy, IsDataAt, Item, MathOperator, NumberFormat,
-    Operand, Pcre, TextBase,
+    Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest, Comparison, Content, Endian, Entropy, IsDataAt, Item,
+    MathOperator, NumberFormat, Operand, Pcre, TextBase,
 };
 
 /// Steps that one section may take in one buffer.
@@ -58,7 +58,14 @@ enum Outcome {
 
 /// Whether all items of a section hold on a buffer. `NotYet` where the buffer still grows and more of it may help.
 pub fn section_holds(items: &[Item], view: View<'_>, variables: usize, limits: &mut Limits) -> Verdict {
-    let mut run = Run { view, variables: SmallVec::from_elem(0, variables), steps: STEP_LIMIT, decoded: Vec::new(), limits, sized: true };
+    let mut run = Run {
+        view,
+        variables: SmallVec::from_elem(0, variables),
+        steps: STEP_LIMIT,
+        decoded: Vec::new(),
+        limits,
+        sized: true,
+    };
     match run.items(items, view.data, 0) {
         Outcome::Match => Verdict::Yes,
         _ if run.sized && !view.complete => Verdict::NotYet,
@@ -257,7 +264,8 @@ impl Run<'_, '_> {
 
     fn byte_jump(&self, jump: &ByteJump, data: &[u8], cursor: usize) -> Option<usize> {
         // Without bytes to read, the jump is its post_offset alone.
-        let (number, after) = if jump.number.bytes == Operand::Value(0) { (0, cursor) } else { self.number(&jump.number, data, cursor)? };
+        let (number, after) =
+            if jump.number.bytes == Operand::Value(0) { (0, cursor) } else { self.number(&jump.number, data, cursor)? };
         let mut number = i64::try_from(number.checked_mul(u64::from(jump.multiplier.max(1)))?).ok()?;
         if jump.align {
             number = number.checked_add(3)? & !3;
@@ -304,7 +312,11 @@ impl Run<'_, '_> {
         let position = self.value(at.position);
         let (len, cursor) = (to_i64(data.len()), to_i64(cursor));
         // A relative position may be the end itself, an absolute one may not.
-        let held = if at.relative { cursor.saturating_add(position) <= len && cursor.saturating_add(position) >= 0 } else { position < len };
+        let held = if at.relative {
+            cursor.saturating_add(position) <= len && cursor.saturating_add(position) >= 0
+        } else {
+            position < len
+        };
         held != at.negated
     }
 
@@ -330,12 +342,13 @@ fn find(window: &[u8], content: &Content) -> Option<usize> {
     let (&first, _) = needle.split_first()?;
     let last_start = window.len().checked_sub(needle.len())?;
     let starts = window.get(..=last_start)?;
-    let at = |start: usize| window.get(start..start + needle.len()).is_some_and(|part| part.eq_ignore_ascii_case(needle));
+    let at =
+        |start: usize| window.get(start..start + needle.len()).is_some_and(|part| part.eq_ignore_ascii_case(needle));
     memchr::memchr2_iter(first, first.to_ascii_uppercase(), starts).find(|&start| at(start))
 }
 
 /// Whether an item's position depends on the one before it.
-fn is_relative(item: &Item) -> bool {
+pub(crate) fn is_relative(item: &Item) -> bool {
     match item {
         Item::Content(content) => content.is_relative(),
         Item::Pcre(pcre) => pcre.relative,
@@ -375,7 +388,9 @@ fn text_number(bytes: &[u8], base: TextBase) -> Option<(u64, usize)> {
     if matches!(bytes.get(position), Some(b'-' | b'+')) {
         position += 1;
     }
-    if radix == 16 && bytes.get(position..).is_some_and(|rest| matches!(rest, [b'0', b'x' | b'X', d, ..] if d.is_ascii_hexdigit())) {
+    if radix == 16
+        && bytes.get(position..).is_some_and(|rest| matches!(rest, [b'0', b'x' | b'X', d, ..] if d.is_ascii_hexdigit()))
+    {
         position += 2;
     }
     let start = position;
@@ -416,7 +431,11 @@ fn entropy_holds(entropy: &Entropy, data: &[u8]) -> bool {
     let part = data.get(entropy.offset as usize..).unwrap_or(&[]);
     let part = if entropy.bytes == 0 { part } else { part.get(..entropy.bytes as usize).unwrap_or(part) };
     let value = shannon_entropy(part);
-    let held = if entropy.inclusive { entropy.low <= value && value <= entropy.high } else { entropy.low < value && value < entropy.high };
+    let held = if entropy.inclusive {
+        entropy.low <= value && value <= entropy.high
+    } else {
+        entropy.low < value && value < entropy.high
+    };
     held != entropy.negated
 }
 
@@ -464,14 +483,22 @@ mod tests {
     #[test]
     fn a_relative_content_tries_every_occurrence_of_the_one_before() {
         let items = [Item::Content(content("ab")), relative("cd", 0, Some(2))];
-        for (data, expected) in [("abcd", true), ("ab.cd", false), ("ab.abcd", true), ("abab.abcd", true), ("cdab", false)] {
+        for (data, expected) in
+            [("abcd", true), ("ab.cd", false), ("ab.abcd", true), ("abab.abcd", true), ("cdab", false)]
+        {
             assert_eq!(holds(&items, data), expected, "{data}");
         }
     }
 
     #[test]
     fn windows_are_kept() {
-        let at = |offset, depth| Item::Content(Content { offset: Some(Operand::Value(offset)), depth: Some(Operand::Value(depth)), ..content("ab") });
+        let at = |offset, depth| {
+            Item::Content(Content {
+                offset: Some(Operand::Value(offset)),
+                depth: Some(Operand::Value(depth)),
+                ..content("ab")
+            })
+        };
         for (item, data, expected) in [
             (at(0, 2), "ab", true),
             (at(1, 2), ".ab", true),
@@ -498,7 +525,14 @@ mod tests {
 
     #[test]
     fn numbers_are_read_jumped_over_and_compared() {
-        let number = NumberFormat { bytes: Operand::Value(1), endian: Endian::Big, text: None, bitmask: None, relative: false, offset: Operand::Value(0) };
+        let number = NumberFormat {
+            bytes: Operand::Value(1),
+            endian: Endian::Big,
+            text: None,
+            bitmask: None,
+            relative: false,
+            offset: Operand::Value(0),
+        };
         let jump = Item::ByteJump(ByteJump {
             number,
             multiplier: 1,
@@ -509,14 +543,22 @@ mod tests {
         });
         assert!(holds(&[jump, relative("x", 0, Some(1))], "\u{2}..x"));
         let text = NumberFormat { text: Some(TextBase::Decimal), bytes: Operand::Value(5), ..number };
-        let test = Item::ByteTest(ByteTest { number: text, negated: false, operator: Comparison::Greater, value: Operand::Value(122) });
+        let test = Item::ByteTest(ByteTest {
+            number: text,
+            negated: false,
+            operator: Comparison::Greater,
+            value: Operand::Value(122),
+        });
         assert!(holds(std::slice::from_ref(&test), "123"));
         assert!(!holds(&[test], "122 "));
     }
 
     #[test]
     fn a_hostile_buffer_meets_the_step_limit() {
-        let items: Vec<Item> = std::iter::once(Item::Content(content("a"))).chain((0..6).map(|_| relative("a", 0, None))).chain([relative("b", 0, Some(1))]).collect();
+        let items: Vec<Item> = std::iter::once(Item::Content(content("a")))
+            .chain((0..6).map(|_| relative("a", 0, None)))
+            .chain([relative("b", 0, Some(1))])
+            .collect();
         let mut limits = Limits::default();
         assert_eq!(section_holds(&items, View::whole(&[b'a'; 4_000]), 0, &mut limits), Verdict::No);
         assert_eq!(limits.steps_hit, 1);

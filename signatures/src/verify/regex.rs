@@ -5,6 +5,7 @@
 //! has no setter for them.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use pcre2::bytes::RegexBuilder;
 
@@ -28,9 +29,14 @@ pub struct Options {
     pub ungreedy: bool,
 }
 
-/// A compiled expression.
+/// An expression that is known to be right. Its machine code is made when it is first needed: few of the expressions of a large rule
+/// set ever are, and each holds several KiB.
 #[derive(Debug)]
-pub struct Regex(pcre2::bytes::Regex);
+pub struct Regex {
+    pattern: Box<str>,
+    options: Options,
+    compiled: OnceLock<Option<pcre2::bytes::Regex>>,
+}
 
 /// What a search found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,25 +50,10 @@ pub enum Found {
 }
 
 impl Regex {
-    /// Compiles an expression, or tells what is wrong with it.
+    /// Checks an expression, or tells what is wrong with it.
     pub fn new(pattern: &str, options: Options) -> Result<Self, String> {
-        let mut text = String::from(LIMITS);
-        if options.ungreedy {
-            text.push_str("(?U)");
-        }
-        if options.anchored {
-            text.push_str("\\G");
-        }
-        text.push_str(pattern);
-        RegexBuilder::new()
-            .caseless(options.caseless)
-            .multi_line(options.multi_line)
-            .dotall(options.dot_all)
-            .extended(options.extended)
-            .jit_if_available(true)
-            .build(&text)
-            .map(Self)
-            .map_err(|e| e.to_string())
+        compile(pattern, options, false)?;
+        Ok(Self { pattern: pattern.into(), options, compiled: OnceLock::new() })
     }
 
     /// The first match at or behind `start`.
@@ -70,12 +61,34 @@ impl Regex {
         if start > haystack.len() {
             return Found::No;
         }
-        match self.0.find_at(haystack, start) {
+        let Some(regex) = self.compiled.get_or_init(|| compile(&self.pattern, self.options, true).ok()) else {
+            return Found::No;
+        };
+        match regex.find_at(haystack, start) {
             Ok(Some(found)) => Found::At(found.start()..found.end()),
             Ok(None) => Found::No,
             Err(_) => Found::LimitHit,
         }
     }
+}
+
+fn compile(pattern: &str, options: Options, native: bool) -> Result<pcre2::bytes::Regex, String> {
+    let mut text = String::from(LIMITS);
+    if options.ungreedy {
+        text.push_str("(?U)");
+    }
+    if options.anchored {
+        text.push_str("\\G");
+    }
+    text.push_str(pattern);
+    RegexBuilder::new()
+        .caseless(options.caseless)
+        .multi_line(options.multi_line)
+        .dotall(options.dot_all)
+        .extended(options.extended)
+        .jit_if_available(native)
+        .build(&text)
+        .map_err(|e| e.to_string())
 }
 
 #[cfg(test)]

@@ -72,7 +72,8 @@ impl Matcher {
         let Some(transaction_plan) = plan.transaction_plan(subject.protocol, direction) else { return };
         let Some(side) = known.sides.get_mut(direction.index()) else { return };
         let progress = subject.transaction.progress(direction);
-        let mut moved = !side.started || progress != side.progress || !subject.raw.is_empty() || !subject.files.is_empty();
+        let mut moved =
+            !side.started || progress != side.progress || !subject.raw.is_empty() || !subject.files.is_empty();
         self.candidates.clear();
         if !side.started {
             self.candidates.extend_from_slice(&transaction_plan.always);
@@ -102,7 +103,10 @@ impl Matcher {
             }
             let Some(rule) = plan.rule(index) else { continue };
             let waited = waiting.binary_search(&index).is_ok();
-            if !waited && !(header::holds(rule, view) && rule.packet.iter().all(|c| c.holds(view)) && memory::holds(rule, state)) {
+            // What waited fulfilled these when it became a candidate.
+            let due = waited
+                || header::holds(rule, view) && rule.packet.iter().all(|c| c.holds(view)) && memory::holds(rule, state);
+            if !due {
                 continue;
             }
             match self.transaction_rule(rule, subject) {
@@ -119,9 +123,17 @@ impl Matcher {
     }
 
     /// Scans a buffer that has just become available; one that still grows is noted.
-    fn scan_engine(&mut self, engine: &Engine, position: usize, subject: &TransactionView<'_>, growing: &mut SmallVec<[(usize, u64); 2]>) {
+    fn scan_engine(
+        &mut self,
+        engine: &Engine,
+        position: usize,
+        subject: &TransactionView<'_>,
+        growing: &mut SmallVec<[(usize, u64); 2]>,
+    ) {
         for index in 0.. {
-            let Some(value) = (engine.field.read)(subject.transaction.as_any(), subject.direction, index) else { break };
+            let Some(value) = (engine.field.read)(subject.transaction.as_any(), subject.direction, index) else {
+                break;
+            };
             match value {
                 Value::Bytes(data) => self.scan(engine, data),
                 Value::Stream { data, complete: true, .. } => self.scan(engine, data),
@@ -139,12 +151,19 @@ impl Matcher {
     }
 
     /// Scans what buffers have grown by since the last look; whether there was anything to look at.
-    fn scan_growing(&mut self, engines: &[Engine], subject: &TransactionView<'_>, growing: &mut SmallVec<[(usize, u64); 2]>) -> bool {
+    fn scan_growing(
+        &mut self,
+        engines: &[Engine],
+        subject: &TransactionView<'_>,
+        growing: &mut SmallVec<[(usize, u64); 2]>,
+    ) -> bool {
         let window = *self.body_windows.of(subject.direction);
         let mut moved = false;
         growing.retain(|(position, seen)| {
             let Some(engine) = engines.get(*position) else { return false };
-            let Some(Value::Stream { data, offset, complete }) = (engine.field.read)(subject.transaction.as_any(), subject.direction, 0) else {
+            let Some(Value::Stream { data, offset, complete }) =
+                (engine.field.read)(subject.transaction.as_any(), subject.direction, 0)
+            else {
                 return true;
             };
             let size = offset + data.len() as u64;
@@ -230,12 +249,18 @@ impl Matcher {
                     Some(_) => {}
                     None => return Verdict::No,
                 }
-                let mut verdict = if section.items.iter().any(|i| matches!(i, Item::Absent { .. })) { Verdict::Yes } else { Verdict::No };
+                let mut verdict = if section.items.iter().any(|i| matches!(i, Item::Absent { .. })) {
+                    Verdict::Yes
+                } else {
+                    Verdict::No
+                };
                 for index in 0.. {
                     let Some(value) = (field.read)(subject.transaction.as_any(), direction, index) else { break };
                     let view = match value {
                         Value::Bytes(data) => View::whole(data),
-                        Value::Stream { data, offset, complete } => View { data, size: offset + data.len() as u64, complete },
+                        Value::Stream { data, offset, complete } => {
+                            View { data, size: offset + data.len() as u64, complete }
+                        }
                         Value::Number(_) => return Verdict::No,
                     };
                     match self.section(section, view, variables) {
@@ -256,7 +281,10 @@ impl Matcher {
                 _ => Verdict::NotYet,
             },
             Buffer::File("file.name") => {
-                let held = subject.files.iter().any(|file| self.section(section, View::whole(file.name), variables) == Verdict::Yes);
+                let held = subject
+                    .files
+                    .iter()
+                    .any(|file| self.section(section, View::whole(file.name), variables) == Verdict::Yes);
                 if held { Verdict::Yes } else { Verdict::NotYet }
             }
             Buffer::File(_) | Buffer::Header(_) | Buffer::Later(_) => Verdict::No,
