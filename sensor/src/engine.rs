@@ -10,6 +10,7 @@ use tapwire_signatures::language::load::{self, Environment, Loaded, Source};
 use tapwire_signatures::language::references::References;
 use tapwire_signatures::language::variables::Sets;
 use tapwire_signatures::plan::Plan;
+use tapwire_signatures::state::threshold_file::{Entry, Rules, ThresholdFile};
 
 use crate::cli::Common;
 use crate::config::{self, Configuration, Enabled, Problem};
@@ -28,6 +29,8 @@ pub struct Prepared {
     pub configuration: Configuration,
     /// Rules and protocols.
     pub engine: Arc<Engine>,
+    /// What the threshold file says.
+    pub thresholds: Arc<[(Rules, Entry)]>,
     /// What cannot be right.
     pub faults: Vec<Problem>,
     /// What is odd.
@@ -76,10 +79,11 @@ pub fn prepare(common: &Common) -> Result<Prepared, Problem> {
             faults.push(problem);
         }
     }
+    let thresholds = thresholds(&configuration, &mut faults, &mut warnings);
     let plan = Plan::new(set);
     rules.prefilter_bytes = plan.prefilter_bytes();
     let engine = Arc::new(engine(&configuration, plan, &mut faults));
-    Ok(Prepared { configuration, engine, faults, warnings, rules })
+    Ok(Prepared { configuration, engine, thresholds, faults, warnings, rules })
 }
 
 fn engine(configuration: &Configuration, plan: Plan, faults: &mut Vec<Problem>) -> Engine {
@@ -172,6 +176,40 @@ fn environment(configuration: &Configuration, faults: &mut Vec<Problem>, warning
         version: LANGUAGE_VERSION,
         features: Vec::new(),
     }
+}
+
+/// Reads the threshold file, where one is named.
+fn thresholds(
+    configuration: &Configuration,
+    faults: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) -> Arc<[(Rules, Entry)]> {
+    let Some(path) = &configuration.threshold_file else { return Arc::default() };
+    let file = path.display().to_string();
+    let problem = |line: usize, message: String, hint: String| Problem {
+        file: file.clone(),
+        line: u32::try_from(line).unwrap_or(0),
+        column: 1,
+        message,
+        hint,
+        excerpt: None,
+    };
+    let text = match read_text(path) {
+        Ok(text) => text,
+        Err(error) => {
+            warnings.push(problem(0, format!("the threshold file cannot be read: {error}"), String::new()));
+            return Arc::default();
+        }
+    };
+    let addresses =
+        |text: &str| Sets::default().addresses(text, &configuration.address_groups).map(|set| (*set).clone());
+    let read = ThresholdFile::read(&text, &addresses);
+    faults.extend(read.faults.into_iter().map(|(line, fault)| problem(line, fault.message, fault.hint)));
+    if read.entries.iter().any(|(_, entry)| matches!(entry, Entry::RateFilter { .. })) {
+        let hint = "thresholds and suppressions are".to_owned();
+        warnings.push(problem(0, "rate_filter is not active yet and passed over".into(), hint));
+    }
+    read.entries.into()
 }
 
 fn read_text(path: &Path) -> std::io::Result<String> {

@@ -62,7 +62,7 @@ fn plan<'a>(common: &Common, prepared: &'a Prepared, folder: &'a std::path::Path
     Plan {
         configuration: &prepared.configuration,
         engine: Arc::clone(&prepared.engine),
-        rules: &prepared.rules,
+        thresholds: Arc::clone(&prepared.thresholds),
         folder,
         workers: workers(common),
         checksums: match common.checksums {

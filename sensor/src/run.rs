@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crossbeam::queue::ArrayQueue;
 use tapwire_parsers::link::{Packet, Timestamp};
+use tapwire_signatures::state::threshold_file::{Entry, Rules};
 
 use crate::capture::batch::{Batch, Frame};
 use crate::capture::file::FileSource;
@@ -16,7 +18,6 @@ use crate::capture::live::LiveSource;
 use crate::capture::ring::{Receiver, Sender, ring};
 use crate::capture::{CaptureError, Source};
 use crate::config::{Checksums, Configuration};
-use crate::engine::RuleCounts;
 use crate::flow::stream::StreamSettings;
 use crate::flow::tcp::TcpSettings;
 use crate::flow::{self, Budget, Key, Table};
@@ -29,6 +30,8 @@ use crate::writer::Writer;
 
 /// Batches on their way to one worker, and batches of records on their way back.
 const RING_DEPTH: usize = 8;
+/// How long records may wait before they can be read, when live.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// Packets whose checksums are looked at to guess whether the capturing host left them to its network card.
 const CHECKSUM_SAMPLE: usize = 1_000;
 
@@ -73,8 +76,8 @@ pub struct Plan<'a> {
     pub configuration: &'a Configuration,
     /// Rules and protocols.
     pub engine: Arc<Engine>,
-    /// Counts of the rules, for the counters.
-    pub rules: &'a RuleCounts,
+    /// What the threshold file says.
+    pub thresholds: Arc<[(Rules, Entry)]>,
     /// Folder for records.
     pub folder: &'a Path,
     /// Number of workers.
@@ -135,11 +138,12 @@ fn drive(
 ) -> Summary {
     let configuration = plan.configuration;
     let write_error = |source| RunError::Write { folder: plan.folder.to_owned(), source };
-    let mut writer = match Writer::create(configuration, Arc::clone(&plan.engine.plan), plan.folder) {
-        Ok(writer) => writer,
-        Err(source) => return Summary { counters: BTreeMap::new(), error: Some(write_error(source)) },
-    };
-    let outputs = Arc::new(Outputs::new(configuration, false, capture));
+    let mut writer =
+        match Writer::create(configuration, Arc::clone(&plan.engine.plan), Arc::clone(&plan.thresholds), plan.folder) {
+            Ok(writer) => writer,
+            Err(source) => return Summary { counters: BTreeMap::new(), error: Some(write_error(source)) },
+        };
+    let outputs = Arc::new(Outputs::new(configuration, !plan.thresholds.is_empty(), capture));
     let (flows, streams) = budgets(configuration);
     let pool: Arc<ArrayQueue<Batch>> = Arc::new(ArrayQueue::new(RING_DEPTH * 2));
     let failed = AtomicBool::new(false);
@@ -209,13 +213,18 @@ fn drive(
                 }
             }
         });
+        let mut flushed = Instant::now();
         // This thread is the writer: one batch of records of each worker at a time.
         loop {
             let batches: Vec<RecordBatch> = from_workers.iter().filter_map(Receiver::recv).collect();
             if batches.is_empty() {
                 break;
             }
-            let result = writer.write(&batches).and_then(|()| if live { writer.flush() } else { Ok(()) });
+            let due = live && flushed.elapsed() >= FLUSH_EVERY;
+            let result = writer.write(&batches).and_then(|()| if due { writer.flush() } else { Ok(()) });
+            if due {
+                flushed = Instant::now();
+            }
             if let Err(source) = result
                 && !failed.swap(true, Ordering::Relaxed)
             {
@@ -323,10 +332,9 @@ fn looks_offloaded(batch: &Batch) -> bool {
     let (mut seen, mut wrong) = (0_usize, 0_usize);
     for frame in batch.frames.iter().take(CHECKSUM_SAMPLE) {
         let packet = Packet::decode(frame.number, frame.time, frame.link_type, batch.data(frame), frame.wire_len, true);
-        if let Some(tcp) = packet.tcp() {
-            seen += 1;
-            wrong += usize::from(!tcp.checksum_ok);
-        }
+        let right = packet.tcp().map(|t| t.checksum_ok).or(packet.udp().map(|u| u.checksum_ok));
+        seen += usize::from(right.is_some());
+        wrong += usize::from(right == Some(false));
     }
     // A tenth of all is more than damage on a wire does.
     wrong * 10 > seen

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use tapwire_parsers::link::Timestamp;
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::threshold::{Subject, Thresholds};
+use tapwire_signatures::state::threshold_file::{Entry as FileEntry, Rules, Side, Suppression};
 
 use crate::config::Configuration;
 use crate::records::batch::{Class, Entry, Gate, RecordBatch, merged};
@@ -30,9 +31,13 @@ pub struct Writer {
     /// Positions of the sinks that take counters.
     stats_sinks: Vec<usize>,
     thresholds: Thresholds,
+    /// What the threshold file says, in order.
+    entries: Arc<[(Rules, FileEntry)]>,
     clock: Clock,
-    /// Records of the first EVE output that were made.
+    /// Records that were made for all outputs.
     pub made: u64,
+    /// Records that their sinks took.
+    pub delivered: u64,
     /// Alerts that thresholds held back.
     pub suppressed: u64,
     alerts: u64,
@@ -40,7 +45,12 @@ pub struct Writer {
 
 impl Writer {
     /// Opens the sinks of a configuration below a folder.
-    pub fn create(configuration: &Configuration, plan: Arc<Plan>, folder: &Path) -> io::Result<Self> {
+    pub fn create(
+        configuration: &Configuration,
+        plan: Arc<Plan>,
+        entries: Arc<[(Rules, FileEntry)]>,
+        folder: &Path,
+    ) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
         let mut stats_sinks = Vec::new();
@@ -50,7 +60,7 @@ impl Writer {
                 stats_sinks.push(sinks.len());
             }
             sinks.push(if eve.zstd {
-                Box::new(ZstdFile::create(&path)?)
+                Box::new(ZstdFile::create(&path, eve.append)?)
             } else {
                 Box::new(PlainFile::create(&path, eve.append)?)
             });
@@ -59,7 +69,18 @@ impl Writer {
             sinks.push(Box::new(PlainFile::create(&folder.join(&fast.filename), fast.append)?));
         }
         let thresholds = Thresholds::new(THRESHOLD_LIMIT);
-        Ok(Self { plan, sinks, stats_sinks, thresholds, clock: Clock::default(), made: 0, suppressed: 0, alerts: 0 })
+        Ok(Self {
+            plan,
+            sinks,
+            stats_sinks,
+            thresholds,
+            entries,
+            clock: Clock::default(),
+            made: 0,
+            delivered: 0,
+            suppressed: 0,
+            alerts: 0,
+        })
     }
 
     /// Writes what the workers found in one batch of packets.
@@ -87,26 +108,32 @@ impl Writer {
     }
 
     fn deliver(&mut self, entry: &Entry, text: &[u8]) -> io::Result<()> {
-        if entry.output == 0 {
-            self.made += 1;
-            self.alerts += u64::from(entry.class == Class::Alert);
+        self.made += 1;
+        self.alerts += u64::from(entry.output == 0 && entry.class == Class::Alert);
+        if let Some(sink) = self.sinks.get_mut(usize::from(entry.output)) {
+            sink.write(text)?;
+            self.delivered += 1;
         }
-        match self.sinks.get_mut(usize::from(entry.output)) {
-            Some(sink) => sink.write(text),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
-    /// Whether an alert passes its rule's thresholds.
+    /// Whether an alert passes the suppressions and thresholds of its rule; those of the file replace the rule's own.
     fn decide(&mut self, gate: &Gate) -> bool {
         let Some(rule) = self.plan.rule(gate.rule) else { return true };
         let subject =
             Subject { source: gate.source, destination: gate.destination, ports: gate.ports, flow: gate.flow };
         let id = (rule.gid, rule.sid);
-        [&rule.detection_filter, &rule.threshold]
-            .into_iter()
-            .flatten()
-            .all(|t| self.thresholds.decide(id, t, &subject, gate.time))
+        let mut filed = None;
+        for (_, entry) in self.entries.iter().filter(|(rules, _)| rules.contains(rule.gid, rule.sid)) {
+            match entry {
+                FileEntry::Suppress(None) => return false,
+                FileEntry::Suppress(Some(suppression)) if is_suppressed(suppression, gate) => return false,
+                FileEntry::Threshold(threshold) => filed = Some(threshold),
+                FileEntry::Suppress(Some(_)) | FileEntry::RateFilter { .. } => {}
+            }
+        }
+        let own = [rule.detection_filter.as_ref(), filed.or(rule.threshold.as_ref())];
+        own.into_iter().flatten().all(|t| self.thresholds.decide(id, t, &subject, gate.time))
     }
 
     /// Makes everything that was written readable.
@@ -127,7 +154,10 @@ impl Writer {
         *counters.entry("detect.alerts_suppressed".into()).or_default() += self.suppressed;
         if own {
             counters.insert("tapwire.records.made".into(), self.made);
-            counters.insert("tapwire.records.delivered".into(), self.made);
+            counters.insert("tapwire.records.delivered".into(), self.delivered);
+            counters.insert("tapwire.records.shed".into(), self.made - self.delivered);
+        } else {
+            counters.retain(|name, _| !name.starts_with("tapwire."));
         }
         let mut line = Vec::new();
         stats::write(&mut line, time, uptime_s, &counters, &mut self.clock);
@@ -138,5 +168,14 @@ impl Writer {
         }
         self.flush()?;
         Ok(counters)
+    }
+}
+
+fn is_suppressed(suppression: &Suppression, gate: &Gate) -> bool {
+    let listed = |address| suppression.addresses.contains(address);
+    match suppression.side {
+        Side::Source => listed(gate.source),
+        Side::Destination => listed(gate.destination),
+        Side::Either => listed(gate.source) || listed(gate.destination),
     }
 }

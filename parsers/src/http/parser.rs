@@ -216,11 +216,8 @@ impl HttpParser {
         }
         let parts = Target::read(target, method == b"CONNECT");
         tx.uri = if method == b"CONNECT" { target.to_vec() } else { normalise_path(parts.path, twice_path) };
-        if twice_query {
-            tx.uri.extend_from_slice(&percent_decode(parts.query));
-        } else {
-            tx.uri.extend_from_slice(parts.query);
-        }
+        let query = percent_decode(parts.query);
+        tx.uri.extend_from_slice(&if twice_query { percent_decode(&query) } else { query });
         if let Some(host) = parts.host {
             tx.host_raw = host.to_vec();
             tx.host = host.to_ascii_lowercase();

@@ -35,6 +35,8 @@ pub(super) enum Walker {
 /// An interface of a pcapng section.
 pub(super) struct Interface {
     link_type: u32,
+    /// Bytes that were kept of a packet; 0 for all.
+    snapshot: u32,
     /// Ticks in a second.
     ticks: u64,
     offset_s: i64,
@@ -132,6 +134,7 @@ fn block<'a>(data: &'a [u8], little: &mut bool, interfaces: &mut Vec<Interface>)
 
 fn interface(body: &[u8], little: bool) -> Option<Interface> {
     let link_type = u32::from(u16_at(body, 0, little)?);
+    let snapshot = u32_at(body, 4, little)?;
     let (mut ticks, mut offset_s) = (1_000_000, 0);
     let mut options = body.get(8..).unwrap_or(&[]);
     while let (Some(code), Some(length)) = (u16_at(options, 0, little), u16_at(options, 2, little)) {
@@ -151,7 +154,7 @@ fn interface(body: &[u8], little: bool) -> Option<Interface> {
         }
         options = options.get(4 + length.next_multiple_of(4)..).unwrap_or(&[]);
     }
-    Some(Interface { link_type, ticks, offset_s })
+    Some(Interface { link_type, snapshot, ticks, offset_s })
 }
 
 /// An enhanced packet block, or the packet block that it replaced.
@@ -183,7 +186,8 @@ fn simple<'a>(body: &'a [u8], little: bool, interfaces: &[Interface], size: usiz
         return Step::Wrong("a packet's interface is not described");
     };
     let data = body.get(4..).unwrap_or(&[]);
-    let data = data.get(..wire_len as usize).unwrap_or(data);
+    let kept = if interface.snapshot == 0 { wire_len } else { wire_len.min(interface.snapshot) };
+    let data = data.get(..kept as usize).unwrap_or(data);
     if data.len() > PACKET_LIMIT {
         return Step::Wrong("a packet is longer than 256 KiB");
     }

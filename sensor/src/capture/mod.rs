@@ -104,20 +104,22 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CaptureError> {
     Ok(all)
 }
 
-/// Folders deeper than this are left alone: a link may lead in a circle.
+/// Folders deeper than this are left alone.
 const DEPTH_LIMIT: usize = 16;
 
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), CaptureError> {
     fn inner(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<()> {
-        let mut entries: Vec<PathBuf> =
-            std::fs::read_dir(folder)?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
-        entries.sort();
-        for path in entries {
-            if path.is_dir() {
+        let mut entries = std::fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
+        entries.sort_by_key(std::fs::DirEntry::path);
+        for entry in entries {
+            // A link to a folder may lead in a circle, and reading a pipe may never end.
+            let kind = entry.file_type()?;
+            let path = entry.path();
+            if kind.is_dir() {
                 if depth < DEPTH_LIMIT {
                     inner(&path, depth + 1, found)?;
                 }
-            } else if file::is_capture(&path) {
+            } else if path.is_file() && file::is_capture(&path) {
                 found.push(path);
             }
         }

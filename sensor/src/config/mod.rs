@@ -156,6 +156,16 @@ pub struct Configuration {
     pub own_records: bool,
 }
 
+impl Configuration {
+    /// The same, but every output appends to what is there.
+    pub fn appending(&self) -> Self {
+        let mut same = self.clone();
+        same.eve.iter_mut().for_each(|eve| eve.append = true);
+        same.fast.iter_mut().for_each(|fast| fast.append = true);
+        same
+    }
+}
+
 /// A configuration and what is wrong with it.
 #[derive(Debug)]
 pub struct Loaded {

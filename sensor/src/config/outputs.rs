@@ -155,7 +155,7 @@ fn eve_output(node: &Node) -> EveOutput {
     let mut out = EveOutput {
         filename: text("filename").unwrap_or("eve.json").to_owned(),
         zstd: text("compression") == Some("zstd"),
-        append: false,
+        append: switch(node, "append", false),
         capture_name: switch(node, "pcap-file", false),
         community_id_seed: switch(node, "community-id", false).then_some(seed),
         ethernet: switch(node, "ethernet", false),

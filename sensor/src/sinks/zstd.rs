@@ -1,6 +1,6 @@
 //! A file of zstd frames, each of whole records: whatever happens, every finished frame can be read.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -22,12 +22,17 @@ pub struct ZstdFile {
 }
 
 impl ZstdFile {
-    /// Begins a file anew.
-    pub fn create(path: &Path) -> io::Result<Self> {
+    /// Opens a file, to append frames to it or to begin anew.
+    pub fn create(path: &Path, append: bool) -> io::Result<Self> {
         let mut compressor = Compressor::new(LEVEL)?;
         compressor.include_checksum(true)?;
         let frame = vec![0; zstd::zstd_safe::compress_bound(FRAME_BYTES * 2)];
-        Ok(Self { file: File::create(path)?, compressor, text: Vec::with_capacity(FRAME_BYTES * 2), frame })
+        Ok(Self {
+            file: OpenOptions::new().create(true).write(true).append(append).truncate(!append).open(path)?,
+            compressor,
+            text: Vec::with_capacity(FRAME_BYTES * 2),
+            frame,
+        })
     }
 }
 
@@ -58,7 +63,7 @@ mod tests {
     #[test]
     fn every_flush_ends_a_frame_that_can_be_read_by_itself() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let mut sink = ZstdFile::create(file.path()).unwrap();
+        let mut sink = ZstdFile::create(file.path(), false).unwrap();
         for record in ["{\"a\":1}\n", "{\"b\":2}\n"] {
             sink.write(record.as_bytes()).unwrap();
             sink.flush().unwrap();

@@ -64,6 +64,10 @@ const LATER: &[&str] = &[
     "websocket",
 ];
 
+/// Events that rules of earlier years name and that no parser raises any more.
+const RETIRED_EVENTS: &[&str] =
+    &["dns.not_a_response", "dns.unsolicited_response", "dns.flooded", "dns.state_memcap_reached"];
+
 /// Anomalies of recognition, which belong to no protocol.
 const GENERIC_EVENTS: &[&str] = &[
     "applayer_mismatch_protocol_both_directions",
@@ -128,6 +132,11 @@ fn app_layer_event(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result
     match protocol_id(name).map(protocol) {
         Some(protocol) => {
             let full = format!("{}.{event}", protocol.name);
+            // Older rule sets name events that are not raised any more.
+            if RETIRED_EVENTS.contains(&full.as_str()) {
+                builder.rule.later.push("app-layer-event");
+                return Ok(());
+            }
             if !protocol.anomalies.iter().any(|kind| kind.name == full) {
                 return Err(argument.fault(format!("`{event}` is no event of {}", protocol.name), ""));
             }

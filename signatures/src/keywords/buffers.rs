@@ -79,6 +79,13 @@ fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault
     let direction = match argument.text {
         None => None,
         Some(_) if name == "frame" => None,
+        // `tls.subject:"CN=x"` is short for the buffer and a content.
+        Some(_) if matches!(argument.keyword, "tls.subject" | "tls.issuerdn") => {
+            builder.enter(resolve(name), argument.span.clone());
+            super::content::push(builder, argument)?;
+            builder.enter(Buffer::Payload, argument.span.clone());
+            return Ok(());
+        }
         Some("to_server" | "request") => Some(Direction::ToServer),
         Some("to_client" | "response") => Some(Direction::ToClient),
         Some(_) => {

@@ -17,7 +17,7 @@ pub(super) static KEYWORDS: &[Keyword] = &[
         aliases: &[],
         doc: "Bytes that must (or with `!` must not) be in the buffer.",
         examples: &[r#"content:"a|20|b""#, r#"content:!"x""#],
-        parse: content,
+        parse: push,
     },
     Keyword {
         name: "uricontent",
@@ -25,7 +25,7 @@ pub(super) static KEYWORDS: &[Keyword] = &[
         doc: "A content in http.uri.",
         examples: &[],
         parse: |b, a| {
-            content(b, a)?;
+            push(b, a)?;
             b.move_last(super::buffers::resolve("http.uri"), a)
         },
     },
@@ -145,7 +145,8 @@ fn quoted<'a>(argument: &Argument<'a>) -> Result<(bool, &'a str), Fault> {
     Ok((negated, inner))
 }
 
-fn content(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
+/// Reads a content into the buffer that is open.
+pub(super) fn push(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
     let (negated, text) = quoted(argument)?;
     let bytes = bytes(text, argument)?;
     builder.push(Item::Content(Content {

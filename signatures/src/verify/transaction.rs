@@ -249,11 +249,9 @@ impl Matcher {
                     Some(_) => {}
                     None => return Verdict::No,
                 }
-                let mut verdict = if section.items.iter().any(|i| matches!(i, Item::Absent { .. })) {
-                    Verdict::Yes
-                } else {
-                    Verdict::No
-                };
+                let may_be_absent = section.items.iter().any(|i| matches!(i, Item::Absent { .. }));
+                // A body may begin after its headers: what is not there may still come while the direction goes on.
+                let mut verdict = if may_be_absent { Verdict::Yes } else { Verdict::NotYet };
                 for index in 0.. {
                     let Some(value) = (field.read)(subject.transaction.as_any(), direction, index) else { break };
                     let view = match value {
