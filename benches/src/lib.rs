@@ -64,3 +64,11 @@ pub fn patterns(count: usize, seed: u64) -> Vec<Vec<u8>> {
         })
         .collect()
 }
+
+/// A raw IPv4 packet with an empty UDP datagram of flow `number`.
+pub fn udp_packet(number: u32) -> Vec<u8> {
+    let [a, b, c, d] = number.to_be_bytes();
+    let mut packet = vec![0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, b, c, d, 192, 0, 2, a];
+    packet.extend([0x10, 0, 0, 53, 0, 8, 0, 0]);
+    packet
+}

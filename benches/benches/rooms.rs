@@ -1,0 +1,138 @@
+//! The rooms that a packet goes through, one by one, and the whole way.
+
+use std::path::{Path, PathBuf};
+
+use divan::counter::{BytesCount, ItemsCount};
+use tapwire::capture::Source;
+use tapwire::capture::batch::Batch;
+use tapwire::capture::file::FileSource;
+use tapwire::flow::{Budget, Key, Settings, Table};
+use tapwire_benches::udp_packet;
+use tapwire_parsers::REGISTRY;
+use tapwire_parsers::link::{Layer4, Packet, Timestamp};
+use tapwire_parsers::protocol::{Direction, Effects, NoFiles, Protocol, Settings as ProtocolSettings, Transport};
+
+fn main() {
+    divan::main();
+}
+
+fn cases(protocol: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pcaps").join(protocol);
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|e| e.path().join("capture.pcap")).filter(|p| p.exists()).collect()
+}
+
+fn packets(path: &Path) -> Batch {
+    let mut batch = Batch::default();
+    if let Ok(mut source) = FileSource::open(path, 1) {
+        drop(source.fill(&mut batch));
+    }
+    batch
+}
+
+fn decode_all(batch: &Batch) -> impl Iterator<Item = Packet<'_>> {
+    batch.frames.iter().map(|f| Packet::decode(f.number, f.time, f.link_type, batch.data(f), f.wire_len, false))
+}
+
+#[divan::bench]
+fn decode(bencher: divan::Bencher<'_, '_>) {
+    let batches: Vec<Batch> = cases("http").iter().chain(&cases("dns")).map(|p| packets(p)).collect();
+    let count: usize = batches.iter().map(|b| b.frames.len()).sum();
+    bencher
+        .counter(ItemsCount::new(count))
+        .bench_local(|| batches.iter().flat_map(decode_all).filter(|p| p.ip.is_some()).count());
+}
+
+#[divan::bench(args = [1_000, 100_000, 1_000_000])]
+fn flow_lookup(bencher: divan::Bencher<'_, '_>, flows: u32) {
+    let mut table: Table<()> = Table::new(Settings::default(), Budget::new(0), Budget::new(0));
+    let frames: Vec<Vec<u8>> = (0..flows).map(udp_packet).collect();
+    let mut visit = |number: usize, frame: &[u8]| {
+        let packet = Packet::decode(number as u64, Timestamp(1_000_000), 101, frame, 28, false);
+        table.packet(&packet, 0, &mut |_, _| {}).map(|arrival| arrival.new)
+    };
+    for (number, frame) in frames.iter().enumerate() {
+        visit(number, frame);
+    }
+    let mut next = 0_usize;
+    bencher.counter(ItemsCount::new(1_000_usize)).bench_local(|| {
+        let mut known = 0;
+        for _ in 0..1_000 {
+            // A stride that visits all flows in no order that a cache could guess.
+            next = (next + 7_919) % frames.len();
+            known += usize::from(frames.get(next).and_then(|f| visit(next, f)) == Some(false));
+        }
+        known
+    });
+}
+
+/// A case's payloads of its first flow, in order.
+fn conversation(path: &Path) -> (Transport, Vec<(Direction, Vec<u8>)>) {
+    let batch = packets(path);
+    let (mut first, mut out, mut transport) = (None, Vec::new(), Transport::Tcp);
+    for packet in decode_all(&batch) {
+        let Some(key) = Key::of(&packet, true, 0) else { continue };
+        let opening = *first.get_or_insert(key);
+        if matches!(packet.layer4, Layer4::Udp(_)) {
+            transport = Transport::Udp;
+        }
+        if key.canonical() == opening.canonical() && !packet.payload.is_empty() {
+            let direction = if key == opening { Direction::ToServer } else { Direction::ToClient };
+            out.push((direction, packet.payload.to_vec()));
+        }
+    }
+    (transport, out)
+}
+
+fn protocols() -> Vec<&'static str> {
+    REGISTRY.iter().map(|p| p.name).filter(|name| !cases(name).is_empty()).collect()
+}
+
+fn parse(card: &Protocol, transport: Transport, conversation: &[(Direction, Vec<u8>)]) -> u64 {
+    let mut parser = (card.configure)(&ProtocolSettings::default())(transport);
+    let mut files = NoFiles;
+    let mut left = [Vec::new(), Vec::new()];
+    for (direction, bytes) in conversation {
+        let Some(left) = left.get_mut(direction.index()) else { continue };
+        left.extend_from_slice(bytes);
+        let done = parser.advance(*direction, left, &mut Effects::new(&mut files)).consumed;
+        left.drain(..done.min(left.len()));
+    }
+    parser.transactions().range().end
+}
+
+#[divan::bench(args = protocols())]
+fn parser(bencher: divan::Bencher<'_, '_>, name: &str) {
+    let card = REGISTRY.iter().find(|p| p.name == name);
+    let inputs: Vec<_> = cases(name).iter().map(|p| conversation(p)).collect();
+    let bytes: usize = inputs.iter().flat_map(|i| &i.1).map(|(_, b)| b.len()).sum();
+    bencher.counter(BytesCount::new(bytes)).bench_local(|| {
+        inputs.iter().map(|(transport, input)| card.map_or(0, |card| parse(card, *transport, input))).sum::<u64>()
+    });
+}
+
+/// The whole way, from a capture file to compressed records: `TAPWIRE_CAPTURE` names a larger one than the project's own.
+#[divan::bench(sample_count = 5)]
+fn replay(bencher: divan::Bencher<'_, '_>) {
+    use clap::Parser;
+    let own = cases("http").into_iter().next().unwrap_or_default();
+    let capture = std::env::var_os("TAPWIRE_CAPTURE").map_or(own, PathBuf::from);
+    let size = std::fs::metadata(&capture).map_or(0, |m| m.len());
+    let folder = std::env::temp_dir().join(format!("tapwire-bench-{}", std::process::id()));
+    let arguments = tapwire::cli::Arguments::try_parse_from(["tapwire", "replay", "--no-rules", "-"]);
+    let Ok(tapwire::cli::Arguments { command: tapwire::cli::Command::Replay(options) }) = arguments else { return };
+    let Ok(prepared) = tapwire::engine::prepare(&options.common) else { return };
+    bencher.counter(BytesCount::new(size)).bench_local(|| {
+        let plan = tapwire::run::Plan {
+            configuration: &prepared.configuration,
+            engine: prepared.engine.clone(),
+            thresholds: prepared.thresholds.clone(),
+            folder: &folder,
+            workers: 1,
+            checksums: tapwire::config::Checksums::Off,
+            progress: None,
+        };
+        tapwire::run::replay(&plan, std::slice::from_ref(&capture)).counters.len()
+    });
+    drop(std::fs::remove_dir_all(&folder));
+}
