@@ -1,29 +1,215 @@
-//! ICMP (RFC 792) and ICMPv6 (RFC 4443).
+//! ICMP (RFC 792, 950, 1256) and ICMPv6 (RFC 4443, 4861, 2710 and later).
 
-use super::checksum::{fold, sum, transport_ok};
-use super::{Icmp, Layer4, Packet};
+use super::ip_protocols::{ICMP, ICMP_V6};
+use super::{Anomalies, Icmp, Ip, internet_checksum, raise};
+use crate::protocol::Anomaly;
 
-/// Reads the header of an ICMP message, of version 6 where `v6`.
-pub(super) fn read<'a>(packet: &mut Packet<'a>, data: &'a [u8], v6: bool, checksums: bool) {
-    let least = if v6 { 4 } else { 8 };
-    let &[kind, code, ..] = data else {
-        packet.refuse(if v6 { "decoder.icmpv6.pkt_too_small" } else { "decoder.icmpv4.pkt_too_small" });
-        return;
+/// Reads the ICMP header of what an IPv4 packet carries and gives what follows its eight octets.
+pub fn read_v4<'a>(
+    ip: &Ip<'a>,
+    verify_checksum: bool,
+    anomalies: &mut Anomalies,
+) -> Result<(Icmp<'a>, &'a [u8]), Anomaly> {
+    let Some((header, payload)) = ip.payload.split_at_checked(8) else {
+        return Err(Anomaly("decoder.icmpv4.pkt_too_small"));
     };
-    if data.len() < least {
-        packet.refuse(if v6 { "decoder.icmpv6.pkt_too_small" } else { "decoder.icmpv4.pkt_too_small" });
-        return;
+    let &[kind, code, _, _, i0, i1, s0, s1] = header.first_chunk().unwrap_or(&[0; 8]);
+    match CODES_V4.iter().find(|(known, _)| *known == kind) {
+        None => raise(anomalies, "decoder.icmpv4.unknown_type"),
+        Some((_, last)) if code > *last => raise(anomalies, "decoder.icmpv4.unknown_code"),
+        // An error carries the beginning of the packet that caused it.
+        Some(_) if matches!(kind, 3 | 4 | 5 | 11 | 12) => match payload.first() {
+            None => {}
+            _ if payload.len() < 20 => raise(anomalies, "decoder.icmpv4.ipv4_trunc_pkt"),
+            Some(version) if version >> 4 != 4 => raise(anomalies, "decoder.icmpv4.ipv4_unknown_ver"),
+            _ => {}
+        },
+        Some(_) => {}
     }
-    let (header, payload) = data.split_at_checked(8).unwrap_or((data, &[]));
-    let carries_id = if v6 { matches!(kind, 128 | 129) } else { matches!(kind, 0 | 8 | 13 | 14 | 15 | 16 | 17 | 18) };
-    let (id, sequence) = match *header {
-        [_, _, _, _, i0, i1, s0, s1] if carries_id => {
-            (Some(u16::from_be_bytes([i0, i1])), Some(u16::from_be_bytes([s0, s1])))
-        }
-        _ => (None, None),
+    let numbered = matches!(kind, 0 | 8 | 13..=18);
+    let icmp = Icmp {
+        kind,
+        code,
+        id: numbered.then_some(u16::from_be_bytes([i0, i1])),
+        sequence: numbered.then_some(u16::from_be_bytes([s0, s1])),
+        header,
+        checksum_ok: !verify_checksum || internet_checksum::holds(ip.payload),
     };
-    let checksum_ok = !checksums
-        || if v6 { packet.ip.as_ref().is_none_or(|ip| transport_ok(ip, 58, data)) } else { fold(sum(data)) == 0xffff };
-    packet.payload = payload;
-    packet.layer4 = Layer4::Icmp(Icmp { kind, code, id, sequence, header, checksum_ok });
+    Ok((icmp, payload))
+}
+
+/// Reads the ICMPv6 header of what an IPv6 packet carries and gives what follows its eight octets.
+pub fn read_v6<'a>(
+    ip: &Ip<'a>,
+    verify_checksum: bool,
+    anomalies: &mut Anomalies,
+) -> Result<(Icmp<'a>, &'a [u8]), Anomaly> {
+    let Some((header, payload)) = ip.payload.split_at_checked(8) else {
+        return Err(Anomaly("decoder.icmpv6.pkt_too_small"));
+    };
+    let &[kind, code, _, _, i0, i1, s0, s1] = header.first_chunk().unwrap_or(&[0; 8]);
+    match kind {
+        100 | 101 | 200 | 201 => raise(anomalies, "decoder.icmpv6.experimentation_type"),
+        5..=126 | 162..=254 => raise(anomalies, "decoder.icmpv6.unassigned_type"),
+        _ => match CODES_V6.iter().find(|(known, _)| *known == kind) {
+            None => raise(anomalies, "decoder.icmpv6.unknown_type"),
+            Some((_, last)) if code > *last => raise(anomalies, "decoder.icmpv6.unknown_code"),
+            Some(_) if kind <= 4 => match payload.first() {
+                _ if payload.len() < 40 => raise(anomalies, "decoder.icmpv6.ipv6_trunc_pkt"),
+                Some(version) if version >> 4 != 6 => raise(anomalies, "decoder.icmpv6.ipv6_unknown_version"),
+                _ => {}
+            },
+            Some(_) => {}
+        },
+    }
+    if matches!(kind, 130..=132) && ip.ttl != 1 {
+        raise(anomalies, "decoder.icmpv6.mld_message_with_invalid_hl");
+    }
+    let numbered = matches!(kind, 128 | 129);
+    let icmp = Icmp {
+        kind,
+        code,
+        id: numbered.then_some(u16::from_be_bytes([i0, i1])),
+        sequence: numbered.then_some(u16::from_be_bytes([s0, s1])),
+        header,
+        checksum_ok: !verify_checksum || internet_checksum::holds_over(ip, ICMP_V6, ip.payload),
+    };
+    Ok((icmp, payload))
+}
+
+/// Whether the protocol number is that of ICMP of the IP version.
+pub fn follows(ip: &Ip<'_>) -> bool {
+    ip.protocol == if ip.source.is_ipv4() { ICMP } else { ICMP_V6 }
+}
+
+/// Types of ICMP that are known, and their highest code.
+const CODES_V4: [(u8, u8); 15] = [
+    (0, 0),
+    (3, 15),
+    (4, 0),
+    (5, 3),
+    (8, 0),
+    // A router may be one that only Mobile IP uses (RFC 5944).
+    (9, 16),
+    (10, 0),
+    (11, 1),
+    (12, 2),
+    (13, 0),
+    (14, 0),
+    (15, 0),
+    (16, 0),
+    (17, 0),
+    (18, 0),
+];
+
+/// Types of ICMPv6 that are known, and their highest code.
+const CODES_V6: [(u8, u8); 36] = [
+    (1, 7),
+    (2, 0),
+    (3, 1),
+    (4, 3),
+    (128, 0),
+    (129, 0),
+    (130, 0),
+    (131, 0),
+    (132, 0),
+    (133, 0),
+    (134, 0),
+    (135, 0),
+    (136, 0),
+    (137, 0),
+    (138, 255),
+    (139, 2),
+    (140, 2),
+    (141, 0),
+    (142, 0),
+    (143, 0),
+    (144, 0),
+    (145, 0),
+    (146, 0),
+    (147, 0),
+    (148, 0),
+    (149, 0),
+    (150, 255),
+    (151, 255),
+    (152, 255),
+    (153, 255),
+    (154, 255),
+    (155, 255),
+    (157, 255),
+    (158, 255),
+    (160, 255),
+    (161, 255),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+    use super::*;
+
+    fn ip(source: IpAddr, payload: &[u8]) -> Ip<'_> {
+        Ip {
+            source,
+            destination: source,
+            protocol: ICMP,
+            ttl: 64,
+            tos: 0,
+            id: 0,
+            fragment: None,
+            flags: 0,
+            header: &[],
+            payload,
+            checksum_ok: true,
+        }
+    }
+
+    #[test]
+    fn echoes_have_numbers() {
+        let data = [8, 0, 0, 0, 1, 2, 3, 4, 0xaa];
+        let (icmp, payload) = read_v4(&ip(Ipv4Addr::LOCALHOST.into(), &data), false, &mut Anomalies::new()).unwrap();
+        assert_eq!((icmp.kind, icmp.id, icmp.sequence, payload), (8, Some(0x102), Some(0x304), &[0xaa][..]));
+        let data = [1, 0, 0, 0, 1, 2, 3, 4];
+        let (icmp, _) = read_v6(&ip(Ipv6Addr::LOCALHOST.into(), &data), false, &mut Anomalies::new()).unwrap();
+        assert_eq!((icmp.id, icmp.sequence), (None, None));
+    }
+
+    #[test]
+    fn odd_messages_have_names() {
+        let message = |kind, code, rest: &[u8]| [&[kind, code, 0, 0, 0, 0, 0, 0], rest].concat();
+        for (v6, data, names) in [
+            (false, message(0, 0, &[]), &[][..]),
+            (false, message(3, 16, &[0x45; 20]), &["decoder.icmpv4.unknown_code"]),
+            (false, message(3, 1, &[0x45; 19]), &["decoder.icmpv4.ipv4_trunc_pkt"]),
+            (false, message(11, 1, &[0x65; 20]), &["decoder.icmpv4.ipv4_unknown_ver"]),
+            (false, message(99, 0, &[]), &["decoder.icmpv4.unknown_type"]),
+            (true, message(135, 0, &[]), &[]),
+            (true, message(128, 1, &[]), &["decoder.icmpv6.unknown_code"]),
+            (true, message(100, 0, &[]), &["decoder.icmpv6.experimentation_type"]),
+            (true, message(70, 0, &[]), &["decoder.icmpv6.unassigned_type"]),
+            (true, message(255, 0, &[]), &["decoder.icmpv6.unknown_type"]),
+            (true, message(131, 0, &[]), &["decoder.icmpv6.mld_message_with_invalid_hl"]),
+            (true, message(3, 0, &[0x60; 39]), &["decoder.icmpv6.ipv6_trunc_pkt"]),
+            (true, message(3, 0, &[0x40; 40]), &["decoder.icmpv6.ipv6_unknown_version"]),
+        ] {
+            let mut anomalies = Anomalies::new();
+            let read = if v6 {
+                read_v6(&ip(Ipv6Addr::LOCALHOST.into(), &data), false, &mut anomalies)
+            } else {
+                read_v4(&ip(Ipv4Addr::LOCALHOST.into(), &data), false, &mut anomalies)
+            };
+            read.unwrap();
+            assert_eq!(anomalies.iter().map(|a| a.0).collect::<Vec<_>>(), names, "{data:?}");
+        }
+    }
+
+    #[test]
+    fn short_messages_are_broken() {
+        let (v4, v6) = (Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into());
+        let mut anomalies = Anomalies::new();
+        let broken = read_v4(&ip(v4, &[8, 0, 0, 0, 0, 0, 0]), false, &mut anomalies).unwrap_err();
+        assert_eq!(broken, Anomaly("decoder.icmpv4.pkt_too_small"));
+        let broken = read_v6(&ip(v6, &[]), false, &mut anomalies).unwrap_err();
+        assert_eq!(broken, Anomaly("decoder.icmpv6.pkt_too_small"));
+    }
 }

@@ -1,88 +1,91 @@
-//! IPv6 (RFC 8200) with its extension headers.
+//! IPv6 (RFC 8200): the fixed header; what may follow it is in [`ipv6_extensions`](super::ipv6_extensions).
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::{Fragment, Ip, Packet, transport};
+use super::{Anomalies, Ip, ipv6_extensions};
 use crate::protocol::Anomaly;
 
-/// Extension headers that are looked through.
-const EXTENSION_LIMIT: usize = 16;
-
-/// Reads an IPv6 header, its extensions and what it carries.
-pub(super) fn read<'a>(packet: &mut Packet<'a>, data: &'a [u8], checksums: bool) {
-    let Some(fixed) = data.first_chunk::<40>() else {
-        packet.refuse("decoder.ipv6.pkt_too_small");
-        return;
+/// Reads the header and its extensions. The payload is cut at the length that the header states.
+///
+/// If an extension is broken, there is a header all the same, of which the payload is what could not be read.
+#[inline]
+pub fn read<'a>(data: &'a [u8], anomalies: &mut Anomalies) -> Result<(Ip<'a>, Option<Anomaly>), Anomaly> {
+    let Some((&[fixed @ .., l0, l1, next, hops], addresses)) = data.split_first_chunk::<8>() else {
+        return Err(Anomaly("decoder.ipv6.pkt_too_small"));
     };
-    let &[v0, v1, _, _, l0, l1, next, hops, ..] = fixed;
-    if v0 >> 4 != 6 {
-        packet.refuse("decoder.ipv6.wrong_ip_version");
-        return;
+    let Some((source, rest)) = addresses.split_first_chunk::<16>() else {
+        return Err(Anomaly("decoder.ipv6.pkt_too_small"));
+    };
+    let Some((destination, rest)) = rest.split_first_chunk::<16>() else {
+        return Err(Anomaly("decoder.ipv6.pkt_too_small"));
+    };
+    let [first, second, ..] = fixed;
+    if first >> 4 != 6 {
+        return Err(Anomaly("decoder.ipv6.wrong_ip_version"));
     }
-    let total = usize::from(u16::from_be_bytes([l0, l1]));
-    let Some(body) = data.get(40..40 + total) else {
-        packet.refuse("decoder.ipv6.trunc_pkt");
-        return;
+    let len = usize::from(u16::from_be_bytes([l0, l1]));
+    let Some(rest) = rest.get(..len) else {
+        return Err(Anomaly("decoder.ipv6.trunc_pkt"));
     };
-    let (Some(source), Some(destination)) = (address(fixed, 8), address(fixed, 24)) else { return };
-    let mut ip = Ip {
-        source,
-        destination,
-        protocol: next,
+    let (end, broken) = ipv6_extensions::read(next, rest, anomalies);
+    let header_len = FIXED_LEN + rest.len().saturating_sub(end.payload.len());
+    let ip = Ip {
+        source: IpAddr::V6(Ipv6Addr::from(*source)),
+        destination: IpAddr::V6(Ipv6Addr::from(*destination)),
+        protocol: end.protocol,
         ttl: hops,
-        tos: v0 << 4 | v1 >> 4,
-        id: 0,
-        fragment: None,
+        tos: first << 4 | second >> 4,
+        id: end.id,
+        fragment: end.fragment,
         flags: 0,
-        header: data.get(..40).unwrap_or(&[]),
-        payload: body,
+        header: data.get(..header_len).unwrap_or(data),
+        payload: end.payload,
         checksum_ok: true,
     };
-    let mut rest = body;
-    let mut fits = true;
-    for _ in 0..EXTENSION_LIMIT {
-        let (length, kind) = match (ip.protocol, rest) {
-            (0 | 43 | 60, [kind, length, ..]) => ((usize::from(*length) + 1) * 8, *kind),
-            (51, [kind, length, ..]) => ((usize::from(*length) + 2) * 4, *kind),
-            (44, [kind, _, o0, o1, i0, i1, i2, i3, ..]) => {
-                let placement = u16::from_be_bytes([*o0, *o1]);
-                let (more, offset) = (placement & 1 != 0, u32::from(placement & 0xfff8));
-                ip.id = u32::from_be_bytes([*i0, *i1, *i2, *i3]);
-                if more || offset > 0 {
-                    ip.fragment = Some(Fragment { offset, more });
-                }
-                (8, *kind)
-            }
-            (0 | 43 | 44 | 51 | 60, _) => {
-                fits = false;
-                break;
-            }
-            _ => break,
-        };
-        let Some(behind) = rest.get(length..) else {
-            fits = false;
-            break;
-        };
-        ip.protocol = kind;
-        rest = behind;
-        if ip.fragment.is_some() {
-            break;
-        }
-    }
-    ip.payload = rest;
-    ip.header = data.get(..data.len().min(40 + total - rest.len())).unwrap_or(&[]);
-    let (protocol, whole) = (ip.protocol, ip.fragment.is_none());
-    packet.ip = Some(ip);
-    packet.payload = rest;
-    if !fits {
-        packet.anomalies.push(Anomaly("decoder.ipv6.trunc_exthdr"));
-        packet.invalid = true;
-    } else if whole {
-        transport(packet, protocol, rest, checksums);
-    }
+    Ok((ip, broken))
 }
 
-fn address(header: &[u8; 40], at: usize) -> Option<IpAddr> {
-    let octets: [u8; 16] = *header.get(at..)?.first_chunk()?;
-    Some(IpAddr::V6(Ipv6Addr::from(octets)))
+const FIXED_LEN: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(next: u8, payload: &[u8]) -> Vec<u8> {
+        let mut data = vec![0x61, 0x23, 0x45, 0x67, 0, 0, next, 64];
+        data[5] = u8::try_from(payload.len()).unwrap();
+        data.extend([&[0x20; 16][..], &[0xfe; 16], payload].concat());
+        data
+    }
+
+    #[test]
+    fn the_fields_and_no_padding_are_read() {
+        let mut data = packet(17, &[1, 2, 3, 4, 5, 6, 7, 8]);
+        data.extend([9; 6]);
+        let (ip, broken) = read(&data, &mut Anomalies::new()).unwrap();
+        assert_eq!((ip.protocol, ip.ttl, ip.tos, broken), (17, 64, 0x12, None));
+        assert_eq!((ip.header, ip.payload), (&data[..40], &data[40..48]));
+    }
+
+    #[test]
+    fn extensions_belong_to_the_header() {
+        let data = packet(0, &[6, 0, 5, 2, 0, 0, 0, 0, 0xaa, 0xbb]);
+        let (ip, _) = read(&data, &mut Anomalies::new()).unwrap();
+        assert_eq!((ip.protocol, ip.header.len(), ip.payload), (6, 48, &[0xaa, 0xbb][..]));
+    }
+
+    #[test]
+    fn broken_headers_have_names() {
+        let data = packet(17, &[1, 2, 3]);
+        let mut wrong = data.clone();
+        wrong[0] = 0x41;
+        for (data, name) in [
+            (&data[..39], "decoder.ipv6.pkt_too_small"),
+            (&data[..7], "decoder.ipv6.pkt_too_small"),
+            (&data[..42], "decoder.ipv6.trunc_pkt"),
+            (&wrong[..], "decoder.ipv6.wrong_ip_version"),
+        ] {
+            assert_eq!(read(data, &mut Anomalies::new()).unwrap_err(), Anomaly(name));
+        }
+    }
 }

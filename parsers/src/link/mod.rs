@@ -2,15 +2,28 @@
 //!
 //! [`Packet`] is what decoding leaves of a captured packet: borrowed bytes and the facts that flows, records and rules need.
 //! It never owns bytes and never allocates for a well-formed packet.
+//!
+//! Every file reads the header that it is named after, in the same way: `read` takes the bytes from the header on and gives
+//! the header and what follows it, or the [`Anomaly`] of a header that is broken, after which nothing can be read. What is
+//! odd in a header that can be read all the same goes to the packet's [`Anomalies`].
 
-mod checksum;
-mod cooked;
-mod ethernet;
-mod icmp;
-mod ipv4;
-mod ipv6;
-mod tcp;
-mod udp;
+pub mod cisco_hdlc;
+mod decode;
+pub mod ethernet;
+pub mod icmp;
+pub mod internet_checksum;
+pub mod ipv4;
+pub mod ipv4_options;
+pub mod ipv6;
+pub mod ipv6_extensions;
+pub mod linux_cooked;
+pub mod null;
+pub mod ppp;
+pub mod tcp;
+pub mod udp;
+pub mod vlan;
+
+pub use decode::is_supported;
 
 use std::net::IpAddr;
 
@@ -90,6 +103,40 @@ pub struct Fragment {
     pub offset: u32,
     /// Whether further pieces follow.
     pub more: bool,
+}
+
+/// Ethernet types of what a link carries.
+pub mod ether_types {
+    /// IPv4.
+    pub const IPV4: u16 = 0x0800;
+    /// Address resolution.
+    pub const ARP: u16 = 0x0806;
+    /// IPv6.
+    pub const IPV6: u16 = 0x86dd;
+    /// A VLAN tag (IEEE 802.1Q).
+    pub const VLAN: u16 = 0x8100;
+    /// A service VLAN tag (IEEE 802.1ad).
+    pub const VLAN_SERVICE: u16 = 0x88a8;
+    /// A VLAN tag as some stacked it before there was a standard.
+    pub const VLAN_STACKED: u16 = 0x9100;
+}
+
+/// IP protocol numbers that are looked into.
+pub mod ip_protocols {
+    /// ICMP.
+    pub const ICMP: u8 = 1;
+    /// Internet Group Management Protocol.
+    pub const IGMP: u8 = 2;
+    /// TCP.
+    pub const TCP: u8 = 6;
+    /// UDP.
+    pub const UDP: u8 = 17;
+    /// Encapsulating security payload.
+    pub const ESP: u8 = 50;
+    /// ICMPv6.
+    pub const ICMP_V6: u8 = 58;
+    /// SCTP.
+    pub const SCTP: u8 = 132;
 }
 
 /// TCP header fields (RFC 9293).
@@ -195,6 +242,17 @@ pub struct Icmp<'a> {
     pub checksum_ok: bool,
 }
 
+/// What was odd or wrong in a packet's headers.
+pub type Anomalies = SmallVec<[Anomaly; 4]>;
+
+/// Adds an anomaly that is not there yet, so that there are never more than there are kinds.
+#[cold]
+pub fn raise(anomalies: &mut Anomalies, name: &'static str) {
+    if !anomalies.contains(&Anomaly(name)) {
+        anomalies.push(Anomaly(name));
+    }
+}
+
 /// A decoded packet.
 #[derive(Clone, Debug)]
 pub struct Packet<'a> {
@@ -212,6 +270,8 @@ pub struct Packet<'a> {
     pub ethernet: Option<Ethernet>,
     /// VLAN tags.
     pub vlans: Vlans,
+    /// What follows the link headers and VLAN tags, as an Ethernet type ([`ether_types`]); 0 if that is not known.
+    pub ether_type: u16,
     /// The IP header, if one could be read.
     pub ip: Option<Ip<'a>>,
     /// What is above IP.
@@ -219,7 +279,7 @@ pub struct Packet<'a> {
     /// What follows the last decoded header.
     pub payload: &'a [u8],
     /// What was wrong with it, such as `decoder.ipv4.trunc_pkt`.
-    pub anomalies: SmallVec<[Anomaly; 4]>,
+    pub anomalies: Anomalies,
     /// A header was broken: the packet has no flow and is counted as invalid.
     pub invalid: bool,
 }
@@ -235,41 +295,13 @@ impl<'a> Packet<'a> {
             wire_len,
             ethernet: None,
             vlans: Vlans::default(),
+            ether_type: 0,
             ip: None,
             layer4: Layer4::None,
             payload: &[],
-            anomalies: SmallVec::new(),
+            anomalies: Anomalies::new(),
             invalid: false,
         }
-    }
-
-    /// Notes that a header is broken: nothing behind it is read.
-    fn refuse(&mut self, anomaly: &'static str) {
-        self.anomalies.push(Anomaly(anomaly));
-        self.invalid = true;
-    }
-
-    /// Reads a captured packet from its link header on. Without `checksums` every checksum counts as right.
-    pub fn decode(
-        number: u64,
-        time: Timestamp,
-        link_type: u32,
-        data: &'a [u8],
-        wire_len: u32,
-        checksums: bool,
-    ) -> Self {
-        let mut packet = Self::new(number, time, link_type, data, wire_len);
-        match link_type {
-            1 => ethernet::read(&mut packet, data, checksums),
-            113 => cooked::sll(&mut packet, data, checksums),
-            276 => cooked::sll2(&mut packet, data, checksums),
-            0 | 108 => cooked::null(&mut packet, data, checksums),
-            12 | 14 | 101 | 228 | 229 => cooked::raw(&mut packet, data, checksums),
-            9 | 50 => cooked::ppp(&mut packet, data, checksums),
-            104 => cooked::hdlc(&mut packet, data, checksums),
-            _ => packet.refuse("decoder.unknown_link_type"),
-        }
-        packet
     }
 
     /// The TCP header.
@@ -304,32 +336,4 @@ impl<'a> Packet<'a> {
             _ => (0, 0),
         }
     }
-}
-
-/// Reads what an EtherType announces; whether it is known.
-fn network<'a>(packet: &mut Packet<'a>, kind: u16, data: &'a [u8], checksums: bool) -> bool {
-    match kind {
-        cooked::IPV4 => ipv4::read(packet, data, checksums),
-        cooked::IPV6 => ipv6::read(packet, data, checksums),
-        // ARP is known, and carries nothing that is read.
-        0x0806 => packet.payload = data,
-        _ => return false,
-    }
-    true
-}
-
-/// Reads what an IP protocol number announces.
-fn transport<'a>(packet: &mut Packet<'a>, protocol: u8, data: &'a [u8], checksums: bool) {
-    match protocol {
-        6 => tcp::read(packet, data, checksums),
-        17 => udp::read(packet, data, checksums),
-        1 => icmp::read(packet, data, false, checksums),
-        58 => icmp::read(packet, data, true, checksums),
-        _ => {}
-    }
-}
-
-/// Whether packets of a link type can be read.
-pub fn is_supported(link_type: u32) -> bool {
-    matches!(link_type, 0 | 1 | 9 | 12 | 14 | 50 | 101 | 104 | 108 | 113 | 228 | 229 | 276)
 }

@@ -1,28 +1,78 @@
 //! UDP (RFC 768).
 
-use super::{Layer4, Packet, Udp, checksum};
+use std::net::IpAddr;
 
-/// Reads a UDP header.
-pub(super) fn read<'a>(packet: &mut Packet<'a>, data: &'a [u8], checksums: bool) {
-    let Some((&[s0, s1, d0, d1, l0, l1, c0, c1], _)) = data.split_first_chunk::<8>() else {
-        packet.refuse("decoder.udp.pkt_too_small");
-        return;
+use super::ip_protocols::UDP;
+use super::{Ip, Udp, internet_checksum};
+use crate::protocol::Anomaly;
+
+/// Reads the header of what an IP packet carries and gives the payload, cut at the length that the header states.
+#[inline]
+pub fn read<'a>(ip: &Ip<'a>, verify_checksum: bool) -> Result<(Udp<'a>, &'a [u8]), Anomaly> {
+    let data = ip.payload;
+    let Some(&[s0, s1, d0, d1, l0, l1, c0, c1]) = data.first_chunk::<8>() else {
+        return Err(Anomaly("decoder.udp.hlen_too_small"));
     };
-    let length = usize::from(u16::from_be_bytes([l0, l1]));
-    if length < 8 || length > data.len() {
-        packet.refuse(if length < 8 { "decoder.udp.len_invalid" } else { "decoder.udp.hlen_invalid" });
-        return;
+    let len = usize::from(u16::from_be_bytes([l0, l1]));
+    if len < 8 {
+        return Err(Anomaly("decoder.udp.len_invalid"));
     }
-    let Some((header, payload)) = data.get(..length).and_then(|d| d.split_at_checked(8)) else { return };
-    let unused = [c0, c1] == [0, 0];
-    let checksum_ok = !checksums
-        || unused
-        || packet.ip.as_ref().is_none_or(|ip| checksum::transport_ok(ip, 17, data.get(..length).unwrap_or(data)));
-    packet.payload = payload;
-    packet.layer4 = Layer4::Udp(Udp {
+    let Some(datagram) = data.get(..len) else {
+        return Err(Anomaly("decoder.udp.pkt_too_small"));
+    };
+    let (header, payload) = datagram.split_at_checked(8).unwrap_or((datagram, &[]));
+    // Over IPv6 the checksum may not be left out.
+    let unused = [c0, c1] == [0, 0] && matches!(ip.source, IpAddr::V4(_));
+    let udp = Udp {
         source_port: u16::from_be_bytes([s0, s1]),
         destination_port: u16::from_be_bytes([d0, d1]),
         header,
-        checksum_ok,
-    });
+        checksum_ok: !verify_checksum || unused || internet_checksum::holds_over(ip, UDP, datagram),
+    };
+    Ok((udp, payload))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use super::*;
+
+    fn ip(source: IpAddr, payload: &[u8]) -> Ip<'_> {
+        Ip {
+            source,
+            destination: source,
+            protocol: UDP,
+            ttl: 1,
+            tos: 0,
+            id: 0,
+            fragment: None,
+            flags: 0,
+            header: &[],
+            payload,
+            checksum_ok: true,
+        }
+    }
+
+    #[test]
+    fn the_payload_ends_where_the_header_says() {
+        let data = [0, 53, 1, 0, 0, 9, 0, 0, 0xaa, 0xbb];
+        let ip4 = ip(Ipv4Addr::LOCALHOST.into(), &data);
+        let (udp, payload) = read(&ip4, true).unwrap();
+        assert_eq!((udp.source_port, udp.destination_port, payload), (53, 256, &[0xaa][..]));
+        assert!(udp.checksum_ok, "a checksum of 0 is none");
+        let ip6 = ip(Ipv6Addr::LOCALHOST.into(), &data);
+        assert!(!read(&ip6, true).unwrap().0.checksum_ok, "over IPv6 it is one");
+    }
+
+    #[test]
+    fn broken_headers_have_names() {
+        for (data, name) in [
+            (&[0, 1, 0, 2, 0, 8, 0][..], "decoder.udp.hlen_too_small"),
+            (&[0, 1, 0, 2, 0, 7, 0, 0], "decoder.udp.len_invalid"),
+            (&[0, 1, 0, 2, 0, 9, 0, 0], "decoder.udp.pkt_too_small"),
+        ] {
+            assert_eq!(read(&ip(Ipv4Addr::LOCALHOST.into(), data), false).unwrap_err(), Anomaly(name));
+        }
+    }
 }

@@ -1,0 +1,350 @@
+//! From the link header to the transport: which header follows which.
+//!
+//! Each step calls the next with what it left. A broken header ends it: the packet is invalid and keeps what was read before.
+//! Tunnels begin where [`read_transport`] and [`read_network`] know no more.
+
+use super::ether_types::{ARP, IPV4, IPV6};
+use super::ip_protocols::{ESP, ICMP, ICMP_V6, IGMP, SCTP, TCP, UDP};
+use super::{Ip, Layer4, Packet, Timestamp, raise};
+use super::{cisco_hdlc, ethernet, icmp, ipv4, ipv6, linux_cooked, null, ppp, tcp, udp, vlan};
+use crate::protocol::Anomaly;
+
+impl<'a> Packet<'a> {
+    /// Reads a captured packet from its link header on. Without `checksums` every checksum counts as right.
+    pub fn decode(
+        number: u64,
+        time: Timestamp,
+        link_type: u32,
+        data: &'a [u8],
+        wire_len: u32,
+        checksums: bool,
+    ) -> Self {
+        let mut packet = Self::new(number, time, link_type, data, wire_len);
+        if let Err(anomaly) = read_link(&mut packet, checksums) {
+            raise(&mut packet.anomalies, anomaly.0);
+            packet.invalid = true;
+            packet.payload = &[];
+        }
+        packet
+    }
+}
+
+/// Whether packets of a link type can be read.
+pub fn is_supported(link_type: u32) -> bool {
+    matches!(
+        link_type,
+        NULL | ETHERNET
+            | PPP
+            | RAW_BSD
+            | RAW_OPENBSD
+            | PPP_HDLC
+            | RAW
+            | CISCO_HDLC
+            | LOOP
+            | LINUX_COOKED
+            | RAW_V4
+            | RAW_V6
+            | LINUX_COOKED_V2
+    )
+}
+
+#[inline]
+fn read_link<'a>(packet: &mut Packet<'a>, checksums: bool) -> Result<(), Anomaly> {
+    let data = packet.data;
+    let (ether_type, rest) = match packet.link_type {
+        ETHERNET => {
+            let (header, rest) = ethernet::read(data)?;
+            packet.ethernet = Some(header);
+            (header.kind, rest)
+        }
+        LINUX_COOKED => linux_cooked::read(data)?,
+        LINUX_COOKED_V2 => linux_cooked::read_v2(data)?,
+        RAW | RAW_BSD | RAW_OPENBSD | RAW_V4 | RAW_V6 => match data.first().map(|first| first >> 4) {
+            Some(4) => (IPV4, data),
+            Some(6) => (IPV6, data),
+            _ => return Err(Anomaly("decoder.ipraw.invalid_ip_version")),
+        },
+        NULL | LOOP => null::read(data, &mut packet.anomalies)?,
+        PPP | PPP_HDLC => ppp::read(data)?,
+        CISCO_HDLC => cisco_hdlc::read(data)?,
+        // Captures of other link types are refused when they are opened.
+        _ => (0, data),
+    };
+    let (ether_type, rest) = if vlan::follows(ether_type) {
+        vlan::read(ether_type, rest, &mut packet.vlans, &mut packet.anomalies)?
+    } else {
+        (ether_type, rest)
+    };
+    packet.ether_type = ether_type;
+    packet.payload = rest;
+    read_network(packet, rest, checksums)
+}
+
+#[inline]
+fn read_network<'a>(packet: &mut Packet<'a>, data: &'a [u8], checksums: bool) -> Result<(), Anomaly> {
+    match packet.ether_type {
+        IPV4 => {
+            let ip = ipv4::read(data, checksums, &mut packet.anomalies)?;
+            packet.ip = Some(ip);
+            read_transport(packet, &ip, checksums)
+        }
+        IPV6 => {
+            let (ip, broken) = ipv6::read(data, &mut packet.anomalies)?;
+            packet.ip = Some(ip);
+            match broken {
+                Some(anomaly) => Err(anomaly),
+                None => read_transport(packet, &ip, checksums),
+            }
+        }
+        other => {
+            if packet.vlans.count > 0 && !KNOWN_ETHER_TYPES.contains(&other) {
+                return Err(Anomaly("decoder.vlan.unknown_type"));
+            }
+            if packet.ethernet.is_some() && !KNOWN_ETHER_TYPES.contains(&other) {
+                raise(&mut packet.anomalies, "decoder.ethernet.unknown_ethertype");
+            }
+            Ok(())
+        }
+    }
+}
+
+#[inline]
+fn read_transport<'a>(packet: &mut Packet<'a>, ip: &Ip<'a>, checksums: bool) -> Result<(), Anomaly> {
+    packet.payload = ip.payload;
+    if ip.fragment.is_some() {
+        return Ok(());
+    }
+    let (layer4, payload) = match ip.protocol {
+        TCP => {
+            let (tcp, payload) = tcp::read(ip, checksums, &mut packet.anomalies)?;
+            (Layer4::Tcp(tcp), payload)
+        }
+        UDP => {
+            let (udp, payload) = udp::read(ip, checksums)?;
+            (Layer4::Udp(udp), payload)
+        }
+        ICMP if ip.source.is_ipv4() => {
+            let (icmp, payload) = icmp::read_v4(ip, checksums, &mut packet.anomalies)?;
+            (Layer4::Icmp(icmp), payload)
+        }
+        ICMP_V6 if ip.source.is_ipv6() => {
+            let (icmp, payload) = icmp::read_v6(ip, checksums, &mut packet.anomalies)?;
+            (Layer4::Icmp(icmp), payload)
+        }
+        ICMP_V6 => return Err(Anomaly("decoder.ipv4.icmpv6")),
+        other => {
+            if ip.source.is_ipv4() && !KNOWN_PROTOCOLS.contains(&other) {
+                raise(&mut packet.anomalies, "decoder.ipv4.unknown_protocol");
+            }
+            return Ok(());
+        }
+    };
+    packet.layer4 = layer4;
+    packet.payload = payload;
+    Ok(())
+}
+
+const NULL: u32 = 0;
+const ETHERNET: u32 = 1;
+const PPP: u32 = 9;
+const RAW_BSD: u32 = 12;
+const RAW_OPENBSD: u32 = 14;
+const PPP_HDLC: u32 = 50;
+const RAW: u32 = 101;
+const CISCO_HDLC: u32 = 104;
+const LOOP: u32 = 108;
+const LINUX_COOKED: u32 = 113;
+const RAW_V4: u32 = 228;
+const RAW_V6: u32 = 229;
+const LINUX_COOKED_V2: u32 = 276;
+
+/// What Ethernet may carry without being odd: ARP, MPLS, PPPoE, provider backbone and other tags, network service headers,
+/// Ethernet in GRE and its mirrors.
+const KNOWN_ETHER_TYPES: [u16; 13] =
+    [ARP, 0x6558, 0x8847, 0x8848, 0x8863, 0x8864, 0x8903, 0x8926, 0x88e7, 0x893f, 0x894f, 0x88be, 0x22eb];
+/// What IPv4 may carry without being odd: what is decoded, and IP and GRE tunnels.
+const KNOWN_PROTOCOLS: [u8; 6] = [IGMP, 4, 41, 47, ESP, SCTP];
+
+#[cfg(test)]
+mod tests {
+    use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn decode(link_type: u32, data: &[u8]) -> Packet<'_> {
+        Packet::decode(1, Timestamp(0), link_type, data, 0, true)
+    }
+
+    fn names<'p>(packet: &'p Packet<'_>) -> Vec<&'p str> {
+        packet.anomalies.iter().map(|anomaly| anomaly.0).collect()
+    }
+
+    fn udp_over_ipv4() -> Vec<u8> {
+        let mut data = Vec::new();
+        PacketBuilder::ipv4([10, 0, 0, 1], [10, 0, 0, 2], 64).udp(53, 5353).write(&mut data, b"hello").unwrap();
+        data
+    }
+
+    #[test]
+    fn every_link_type_leads_to_ip() {
+        let ip = udp_over_ipv4();
+        let with = |header: &[u8]| [header, &ip, &[0; 3]].concat();
+        let mut cooked = [0; 16];
+        cooked[14] = 8;
+        let mut cooked_v2 = [0; 20];
+        cooked_v2[0] = 8;
+        let mut frame = [0; 14];
+        frame[12] = 8;
+        let mut tagged = [0; 22];
+        (tagged[12], tagged[13], tagged[15], tagged[16], tagged[19], tagged[20]) = (0x88, 0xa8, 5, 0x81, 6, 8);
+        for (link_type, header, vlans) in [
+            (NULL, &[2, 0, 0, 0][..], &[][..]),
+            (LOOP, &[0, 0, 0, 2], &[]),
+            (ETHERNET, &frame, &[]),
+            (ETHERNET, &tagged, &[5, 6]),
+            (PPP, &[0xff, 3, 0, 0x21], &[]),
+            (RAW, &[], &[]),
+            (RAW_BSD, &[], &[]),
+            (RAW_OPENBSD, &[], &[]),
+            (RAW_V4, &[], &[]),
+            (CISCO_HDLC, &[0x0f, 0, 8, 0], &[]),
+            (LINUX_COOKED, &cooked, &[]),
+            (LINUX_COOKED_V2, &cooked_v2, &[]),
+        ] {
+            assert!(is_supported(link_type));
+            let data = with(header);
+            let packet = decode(link_type, &data);
+            assert_eq!((packet.ports(), packet.payload), ((53, 5353), &b"hello"[..]), "link type {link_type}");
+            assert_eq!((packet.vlans.as_slice(), packet.ether_type, packet.invalid), (vlans, IPV4, false));
+            assert!(packet.ip.unwrap().checksum_ok && packet.udp().unwrap().checksum_ok && names(&packet).is_empty());
+        }
+        assert!(!is_supported(147));
+    }
+
+    #[test]
+    fn a_broken_transport_header_leaves_the_addresses() {
+        let mut data = udp_over_ipv4();
+        data.truncate(24);
+        data[3] = 24;
+        let packet = decode(RAW, &data);
+        assert_eq!(names(&packet), ["decoder.udp.hlen_too_small"]);
+        assert!(packet.invalid && packet.ip.is_some() && packet.payload.is_empty());
+    }
+
+    #[test]
+    fn pieces_of_datagrams_have_no_transport_header() {
+        let mut data = udp_over_ipv4();
+        data[6] = 0x20;
+        let packet = decode(RAW, &data);
+        assert!(matches!(packet.layer4, Layer4::None) && !packet.invalid);
+        assert_eq!(packet.payload.len(), 13);
+    }
+
+    #[test]
+    fn what_is_not_known_is_named() {
+        let mut frame = [0; 60];
+        frame[12] = 0x77;
+        assert_eq!(names(&decode(ETHERNET, &frame)), ["decoder.ethernet.unknown_ethertype"]);
+        (frame[12], frame[13], frame[16]) = (0x81, 0, 0x77);
+        assert_eq!(names(&decode(ETHERNET, &frame)), ["decoder.vlan.unknown_type"]);
+        let mut data = udp_over_ipv4();
+        data[9] = 200;
+        assert_eq!(names(&decode(RAW, &data)), ["decoder.ipv4.unknown_protocol"]);
+        data[9] = 58;
+        assert_eq!(names(&decode(RAW, &data)), ["decoder.ipv4.icmpv6"]);
+        assert_eq!(names(&decode(RAW, &[0x50])), ["decoder.ipraw.invalid_ip_version"]);
+    }
+
+    proptest! {
+        #[test]
+        fn noise_never_panics(link in 0usize..13, data in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let types = [
+                NULL, ETHERNET, PPP, RAW_BSD, RAW_OPENBSD, PPP_HDLC, RAW, CISCO_HDLC, LOOP, LINUX_COOKED, RAW_V4, RAW_V6,
+                LINUX_COOKED_V2,
+            ];
+            decode(types[link], &data);
+        }
+
+        #[test]
+        fn changed_packets_never_panic(
+            v6 in any::<bool>(),
+            changes in proptest::collection::vec((0usize..120, any::<u8>()), 0..6),
+            cut in 0usize..130,
+        ) {
+            let mut data = valid(v6, Some(7), true, 1, 2, b"some payload that is long enough");
+            for (at, byte) in changes {
+                if let Some(place) = data.get_mut(at) {
+                    *place = byte;
+                }
+            }
+            data.truncate(cut);
+            decode(ETHERNET, &data);
+        }
+
+        #[test]
+        fn valid_packets_are_read_as_another_library_does(
+            v6 in any::<bool>(),
+            vlan in proptest::option::of(0u16..4096),
+            tcp in any::<bool>(),
+            from in any::<u16>(),
+            to in any::<u16>(),
+            payload in proptest::collection::vec(any::<u8>(), 0..100),
+        ) {
+            let data = valid(v6, vlan, tcp, from, to, &payload);
+            let packet = decode(ETHERNET, &data);
+            let other = SlicedPacket::from_ethernet(&data).unwrap();
+            prop_assert_eq!(packet.vlans.as_slice(), vlan.as_slice());
+            prop_assert_eq!(packet.ports(), (from, to));
+            let ip = packet.ip.unwrap();
+            match other.net.unwrap() {
+                NetSlice::Ipv4(net) => {
+                    prop_assert_eq!(ip.source, net.header().source_addr());
+                    prop_assert_eq!(ip.ttl, net.header().ttl());
+                    prop_assert_eq!(ip.header, net.header().slice());
+                    prop_assert_eq!(ip.payload, net.payload().payload);
+                }
+                NetSlice::Ipv6(net) => {
+                    prop_assert_eq!(ip.destination, net.header().destination_addr());
+                    prop_assert_eq!(ip.ttl, net.header().hop_limit());
+                    prop_assert_eq!(ip.payload, net.payload().payload);
+                }
+                NetSlice::Arp(_) => unreachable!("no ARP is built"),
+            }
+            match other.transport.unwrap() {
+                TransportSlice::Tcp(segment) => {
+                    let tcp = packet.tcp().unwrap();
+                    prop_assert_eq!(tcp.sequence, segment.sequence_number());
+                    prop_assert_eq!(tcp.window, segment.window_size());
+                    prop_assert_eq!(tcp.header, segment.header_slice());
+                    prop_assert_eq!(packet.payload, segment.payload());
+                    prop_assert!(tcp.checksum_ok);
+                }
+                TransportSlice::Udp(datagram) => {
+                    prop_assert_eq!(packet.payload, datagram.payload());
+                    prop_assert!(packet.udp().unwrap().checksum_ok);
+                }
+                _ => unreachable!("only TCP and UDP are built"),
+            }
+            prop_assert!(ip.checksum_ok && packet.anomalies.is_empty());
+        }
+    }
+
+    fn valid(v6: bool, vlan: Option<u16>, tcp: bool, from: u16, to: u16, payload: &[u8]) -> Vec<u8> {
+        let mut data = Vec::new();
+        let link = PacketBuilder::ethernet2([1; 6], [2; 6]);
+        let ip = match (vlan, v6) {
+            (Some(id), true) => link.single_vlan(id.try_into().unwrap()).ipv6([3; 16], [4; 16], 9),
+            (Some(id), false) => link.single_vlan(id.try_into().unwrap()).ipv4([10, 1, 2, 3], [10, 3, 2, 1], 9),
+            (None, true) => link.ipv6([3; 16], [4; 16], 9),
+            (None, false) => link.ipv4([10, 1, 2, 3], [10, 3, 2, 1], 9),
+        };
+        if tcp {
+            let options = [etherparse::TcpOptionElement::MaximumSegmentSize(1460)];
+            ip.tcp(from, to, 77, 1024).options(&options).unwrap().write(&mut data, payload).unwrap();
+        } else {
+            ip.udp(from, to).write(&mut data, payload).unwrap();
+        }
+        data
+    }
+}

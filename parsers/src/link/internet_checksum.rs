@@ -1,0 +1,64 @@
+//! The Internet checksum (RFC 1071), and the pseudo headers that it covers (RFC 9293, 8200).
+
+use std::net::IpAddr;
+
+use super::Ip;
+
+/// Whether the ones' complement sum over a header, its checksum included, is what it has to be.
+#[inline]
+pub fn holds(data: &[u8]) -> bool {
+    fold(sum(data)) == 0xffff
+}
+
+/// The same for what IP carries, with the pseudo header of its addresses, `protocol` and length.
+pub fn holds_over(ip: &Ip<'_>, protocol: u8, data: &[u8]) -> bool {
+    let addresses = match (ip.source, ip.destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => sum(&source.octets()) + sum(&destination.octets()),
+        (IpAddr::V6(source), IpAddr::V6(destination)) => sum(&source.octets()) + sum(&destination.octets()),
+        _ => return false,
+    };
+    let length = (data.len() as u64).to_be_bytes();
+    fold(sum(data) + addresses + sum(&length) + sum(&[0, protocol])) == 0xffff
+}
+
+/// The sum of the 32-bit words in the order of the machine: the sum of ones' complement does not mind the order of octets,
+/// and 64 bits do not overflow before 16 GiB.
+#[inline]
+fn sum(data: &[u8]) -> u64 {
+    let (words, rest) = data.as_chunks::<4>();
+    let mut last = [0; 4];
+    for (to, from) in last.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum::<u64>() + u64::from(u32::from_ne_bytes(last))
+}
+
+/// The sum as 16 bits, with the carries added in.
+#[inline]
+fn fold(mut sum: u64) -> u64 {
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_holds_until_a_bit_flips() {
+        let header = [0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0xb8, 0x61, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0, 0xc7];
+        assert!(holds(&header));
+        for bit in 0..header.len() * 8 {
+            let mut broken = header;
+            broken[bit / 8] ^= 1 << (bit % 8);
+            assert!(!holds(&broken), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn odd_lengths_are_filled_with_zero() {
+        assert_eq!(sum(&[1, 2, 3, 4, 5]), sum(&[1, 2, 3, 4, 5, 0, 0, 0]));
+    }
+}
