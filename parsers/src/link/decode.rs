@@ -5,7 +5,7 @@
 
 use super::ether_types::{ARP, IPV4, IPV6};
 use super::ip_protocols::{ESP, ICMP, ICMP_V6, IGMP, SCTP, TCP, UDP};
-use super::{Ip, Layer4, Packet, Timestamp, raise};
+use super::{Layer4, Packet, Timestamp, raise};
 use super::{cisco_hdlc, ethernet, icmp, ipv4, ipv6, linux_cooked, null, ppp, tcp, udp, vlan};
 use crate::protocol::Anomaly;
 
@@ -84,16 +84,15 @@ fn read_link<'a>(packet: &mut Packet<'a>, checksums: bool) -> Result<(), Anomaly
 fn read_network<'a>(packet: &mut Packet<'a>, data: &'a [u8], checksums: bool) -> Result<(), Anomaly> {
     match packet.ether_type {
         IPV4 => {
-            let ip = ipv4::read(data, checksums, &mut packet.anomalies)?;
-            packet.ip = Some(ip);
-            read_transport(packet, &ip, checksums)
+            packet.ip = Some(ipv4::read(data, checksums, &mut packet.anomalies)?);
+            read_transport(packet, checksums)
         }
         IPV6 => {
             let (ip, broken) = ipv6::read(data, &mut packet.anomalies)?;
             packet.ip = Some(ip);
             match broken {
                 Some(anomaly) => Err(anomaly),
-                None => read_transport(packet, &ip, checksums),
+                None => read_transport(packet, checksums),
             }
         }
         other => {
@@ -109,7 +108,8 @@ fn read_network<'a>(packet: &mut Packet<'a>, data: &'a [u8], checksums: bool) ->
 }
 
 #[inline]
-fn read_transport<'a>(packet: &mut Packet<'a>, ip: &Ip<'a>, checksums: bool) -> Result<(), Anomaly> {
+fn read_transport(packet: &mut Packet<'_>, checksums: bool) -> Result<(), Anomaly> {
+    let Some(ip) = &packet.ip else { return Ok(()) };
     packet.payload = ip.payload;
     if ip.fragment.is_some() {
         return Ok(());
