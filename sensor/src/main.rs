@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use clap::Parser;
-use tapwire::capture::live::LiveSource;
-use tapwire::capture::{CaptureError, expand};
+use tapwire::capture::CaptureError;
+use tapwire::capture::listing::Listing;
+use tapwire::capture::live::Interface;
 use tapwire::cli::{Arguments, Check, ChecksumMode, Command, Common, Live, Replay};
 use tapwire::config::{Checksums, Problem};
 use tapwire::engine::{Prepared, prepare};
@@ -81,10 +82,15 @@ fn replay(options: &Replay) -> u8 {
         Ok(prepared) => prepared,
         Err(status) => return status,
     };
-    let captures = match expand(&options.captures) {
-        Ok(captures) => captures,
+    let Listing { captures, others } = match Listing::of(&options.captures) {
+        Ok(listing) => listing,
         Err(error) => return ended(&error),
     };
+    if !common.quiet {
+        for path in others {
+            say(&format!("{}: is no capture and is left out", path.display()));
+        }
+    }
     let folder = folder(common, &prepared);
     let mut status = 0;
     if options.each {
@@ -119,7 +125,7 @@ fn live(options: &Live) -> u8 {
     let folder = folder(common, &prepared);
     let many = options.interfaces.len() > 1;
     let watch = |interface: &String| {
-        let source = LiveSource::open(interface, options.bpf.as_deref(), Arc::clone(&stop));
+        let source = Interface::open(interface, 0, options.bpf.as_deref(), Arc::clone(&stop));
         let source = match source {
             Ok(source) => source,
             Err(error) => {

@@ -1,6 +1,7 @@
 //! A run: one thread reads packets, N workers inspect them, the writer puts their records in order.
 
 use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,19 +9,19 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam::queue::ArrayQueue;
 use tapwire_parsers::link::{Packet, Timestamp};
 use tapwire_signatures::state::threshold_file::{Entry, Rules};
 
-use crate::capture::batch::{Batch, Frame};
-use crate::capture::file::FileSource;
-use crate::capture::live::LiveSource;
+use crate::capture::batch::{Batch, Pool};
+use crate::capture::fanout::{self, Handed};
+use crate::capture::files::Files;
+use crate::capture::live::Interface;
 use crate::capture::ring::{Receiver, Sender, ring};
-use crate::capture::{CaptureError, Source};
+use crate::capture::{CaptureError, Losses, More, Source};
 use crate::config::{Checksums, Configuration};
 use crate::flow::stream::StreamSettings;
 use crate::flow::tcp::TcpSettings;
-use crate::flow::{self, Budget, Key, Table};
+use crate::flow::{self, Budget, Table};
 use crate::inspect::{Engine, Inspector};
 use crate::records::batch::RecordBatch;
 use crate::report::{Outputs, Reporter};
@@ -90,52 +91,20 @@ pub struct Plan<'a> {
 
 /// Reads capture files one after the other into one run.
 pub fn replay(plan: &Plan<'_>, captures: &[PathBuf]) -> Summary {
-    let mut sources = captures.iter();
-    let mut number = 1;
-    let mut current: Option<FileSource> = None;
     let name = captures.first().map(|c| c.display().to_string());
-    drive(plan, name, false, move |batch| {
-        loop {
-            if let Some(source) = &mut current {
-                let more = source.fill(batch);
-                number = source.next_number();
-                match more {
-                    Ok(true) => return Ok(true),
-                    Ok(false) => current = None,
-                    Err(error) => {
-                        current = None;
-                        return Err(error);
-                    }
-                }
-            }
-            match sources.next() {
-                Some(path) => current = Some(FileSource::open(path, number)?),
-                None => return Ok(false),
-            }
-        }
-    })
+    drive(plan, name, false, &mut Files::new(captures))
 }
 
-/// Watches an interface until `stop`.
-pub fn live(plan: &Plan<'_>, mut source: LiveSource) -> Summary {
-    let dropped = Arc::new(AtomicU64::new(0));
-    let count = Arc::clone(&dropped);
-    let mut summary = drive(plan, None, true, move |batch| {
-        let more = source.fill(batch);
-        count.store(source.dropped(), Ordering::Relaxed);
-        more
-    });
-    summary.counters.insert("capture.kernel_drops".into(), dropped.load(Ordering::Relaxed));
+/// Watches an interface until it is told to stop.
+pub fn live(plan: &Plan<'_>, mut source: Interface) -> Summary {
+    let mut summary = drive(plan, None, true, &mut source);
+    let Losses { dropped, dropped_by_interface, .. } = source.losses();
+    summary.counters.insert("capture.kernel_drops".into(), dropped + dropped_by_interface);
     summary
 }
 
 /// The threads of a run.
-fn drive(
-    plan: &Plan<'_>,
-    capture: Option<String>,
-    live: bool,
-    mut next: impl FnMut(&mut Batch) -> Result<bool, CaptureError> + Send,
-) -> Summary {
+fn drive(plan: &Plan<'_>, capture: Option<String>, live: bool, source: &mut dyn Source) -> Summary {
     let configuration = plan.configuration;
     let write_error = |source| RunError::Write { folder: plan.folder.to_owned(), source };
     let mut writer =
@@ -145,12 +114,12 @@ fn drive(
         };
     let outputs = Arc::new(Outputs::new(configuration, !plan.thresholds.is_empty(), capture));
     let (flows, streams) = budgets(configuration);
-    let pool: Arc<ArrayQueue<Batch>> = Arc::new(ArrayQueue::new(RING_DEPTH * 2));
+    let pool = Pool::new(RING_DEPTH * 2);
     let failed = AtomicBool::new(false);
     let last_time = AtomicU64::new(0);
     // The first batch tells whether checksums mean anything.
-    let mut first = Batch::default();
-    let first_result = next(&mut first);
+    let mut first = pool.take();
+    let first_result = source.next_batch(&mut first);
     let checksums = match plan.checksums {
         Checksums::On => true,
         Checksums::Off => false,
@@ -161,62 +130,62 @@ fn drive(
     let error: Mutex<Option<RunError>> = Mutex::new(None);
     let counters = Mutex::new(Counters::default());
     thread::scope(|scope| {
-        let (mut to_workers, mut from_workers): (Vec<Sender<Arc<Batch>>>, Vec<Receiver<RecordBatch>>) =
-            (Vec::new(), Vec::new());
-        for index in 0..plan.workers {
-            let (packets, work) = ring::<Arc<Batch>>(RING_DEPTH);
+        // Which flow goes to which worker is nobody else's business.
+        let key = std::collections::hash_map::RandomState::new().hash_one(plan.workers);
+        let (mut distributor, work) = fanout::channel(plan.workers, RING_DEPTH, key);
+        let mut from_workers: Vec<Receiver<RecordBatch>> = Vec::new();
+        for (index, work) in (0..).zip(work) {
             let (done, records) = ring(RING_DEPTH);
-            to_workers.push(packets);
             from_workers.push(records);
             let table = Table::new(flow_settings(configuration, checksums), Arc::clone(&flows), Arc::clone(&streams));
             let inspector = Inspector::new(Arc::clone(&plan.engine));
             let worker = Worker::new(index, settings, table, inspector, Reporter::new(Arc::clone(&outputs)));
-            let (pool, counters) = (Arc::clone(&pool), &counters);
-            scope.spawn(move || work_through(worker, &work, &done, &pool, live, counters));
+            let counters = &counters;
+            scope.spawn(move || work_through(worker, work, done, live, counters));
         }
-        let (failed, last_time, error) = (&failed, &last_time, &error);
+        let (failed, last_time, error, counters) = (&failed, &last_time, &error, &counters);
         scope.spawn(move || {
-            let workers = plan.workers;
-            let mut sequence = 0;
-            let mut pending = Some((first, first_result));
+            let mut ready = Some((first, first_result));
+            let mut dropped = 0;
             loop {
-                let (mut batch, result) = match pending.take() {
-                    Some(ready) => ready,
-                    None => {
-                        let mut batch = pool.pop().unwrap_or_default();
-                        let result = next(&mut batch);
-                        (batch, result)
-                    }
-                };
-                batch.sequence = sequence;
-                sequence += 1;
-                if workers > 1 {
-                    batch.assign(|frame, data| shard(frame, data, workers));
-                }
+                let (batch, result) = ready.take().unwrap_or_else(|| {
+                    let mut batch = pool.take();
+                    let result = source.next_batch(&mut batch);
+                    (batch, result)
+                });
                 if let Some(frame) = batch.frames.last() {
                     last_time.store(frame.time.0, Ordering::Relaxed);
                     if let Some(progress) = &plan.progress {
                         progress.store(frame.number, Ordering::Relaxed);
                     }
                 }
-                let batch = Arc::new(batch);
-                let sent = to_workers.iter().all(|worker| worker.send(Arc::clone(&batch)).is_ok());
+                // A file waits for the workers, an interface does not.
+                let handed = if live { distributor.offer(batch) } else { distributor.send(batch) };
+                if let Handed::Dropped(packets) = handed {
+                    dropped += packets;
+                }
                 let more = match result {
-                    Ok(more) => more,
+                    Ok(more) => more == More::Yes,
                     Err(problem) => {
                         note(error, RunError::Capture(problem));
                         false
                     }
                 };
-                if !more || !sent || failed.load(Ordering::Relaxed) {
+                if !more || handed == Handed::Gone || failed.load(Ordering::Relaxed) {
                     break;
                 }
+            }
+            if dropped > 0
+                && let Ok(mut all) = counters.lock()
+            {
+                all.seen += dropped;
+                all.drop_packets("ring_full", dropped);
             }
         });
         let mut flushed = Instant::now();
         // This thread is the writer: one batch of records of each worker at a time.
         loop {
-            let batches: Vec<RecordBatch> = from_workers.iter().filter_map(Receiver::recv).collect();
+            let batches: Vec<RecordBatch> = from_workers.iter_mut().filter_map(Receiver::recv).collect();
             if batches.is_empty() {
                 break;
             }
@@ -258,9 +227,8 @@ fn note(place: &Mutex<Option<RunError>>, error: RunError) {
 /// A worker's life: every batch in turn, then the end of all its flows.
 fn work_through(
     mut worker: Worker,
-    work: &Receiver<Arc<Batch>>,
-    done: &Sender<RecordBatch>,
-    pool: &ArrayQueue<Batch>,
+    mut work: fanout::Receiver,
+    mut done: Sender<RecordBatch>,
     live: bool,
     counters: &Mutex<Counters>,
 ) {
@@ -272,10 +240,7 @@ fn work_through(
         }
         let records = worker.batch(&batch);
         // The last one to be done with a batch gives its memory back.
-        if let Ok(mut batch) = Arc::try_unwrap(batch) {
-            batch.clear();
-            drop(pool.push(batch));
-        }
+        drop(batch);
         if done.send(records).is_err() {
             break;
         }
@@ -316,15 +281,6 @@ fn worker_settings(configuration: &Configuration, checksums: bool) -> Settings {
         chunk_bytes: [bytes(stream.to_server_chunk_bytes), bytes(stream.to_client_chunk_bytes)],
         alert_limit: configuration.alert_limit,
     }
-}
-
-/// The worker that owns a packet's flow: by its key in either direction, fragments by their addresses.
-fn shard(frame: &Frame, data: &[u8], workers: u16) -> u16 {
-    let packet = Packet::decode(frame.number, frame.time, frame.link_type, data, frame.wire_len, false);
-    let Some(key) = Key::of(&packet, false, 0) else { return 0 };
-    let key = Key::of_cause(&packet, &key).unwrap_or(key).canonical();
-    let state = foldhash::fast::FixedState::with_seed(0);
-    u16::try_from(key.digest(&state) % u64::from(workers.max(1))).unwrap_or(0)
 }
 
 /// Whether so many checksums are wrong that the capturing host must have left them to its network card.

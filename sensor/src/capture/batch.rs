@@ -1,14 +1,22 @@
-//! Packets that travel together: their bytes in one arena, so that none is allocated for itself.
+//! Packets in bulk: one arena of bytes, and where each packet is in it.
+//!
+//! A batch is filled once, read by many and then goes back to the pool that it came from, so that a run needs no more memory
+//! than its rings can hold, and none is allocated for a packet.
 
+use std::sync::Arc;
+
+use crossbeam::queue::ArrayQueue;
 use tapwire_parsers::link::Timestamp;
 
-/// Packets in a batch.
-const FRAME_LIMIT: usize = 1_024;
-/// Bytes in a batch; the last packet may go over it.
-const BYTE_LIMIT: usize = 1 << 20;
+use super::PACKET_LIMIT_BYTES;
 
-/// A captured packet: its bytes stand in the batch.
-#[derive(Clone, Copy, Debug)]
+/// Packets that a batch holds at most.
+pub const PACKETS: usize = 1024;
+/// Bytes at which a batch is full.
+pub const BYTES: usize = 1 << 20;
+
+/// A packet in a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// Position in the run, from 1.
     pub number: u64,
@@ -16,54 +24,170 @@ pub struct Frame {
     pub time: Timestamp,
     /// Link type as tcpdump numbers it.
     pub link_type: u32,
-    /// Bytes on the wire.
+    /// Length on the wire, in bytes.
     pub wire_len: u32,
-    /// The worker that it goes to.
+    /// The worker that it belongs to.
     pub shard: u16,
-    start: u32,
+    /// The interface of the capture, from 0.
+    pub interface: u16,
+    offset: u32,
     len: u32,
 }
 
-/// Packets in the order in which they were captured.
+/// What is known of a packet besides its bytes and its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// When it was captured.
+    pub time: Timestamp,
+    /// Link type as tcpdump numbers it.
+    pub link_type: u32,
+    /// The interface of the capture, from 0.
+    pub interface: u16,
+    /// Length on the wire, in bytes.
+    pub wire_len: u32,
+}
+
+/// Some packets, in the order in which they were captured.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// Position of the batch in the run, from 0.
+    /// Position among the batches of a run, from 0: the distributor sets it.
     pub sequence: u64,
     /// The packets.
     pub frames: Vec<Frame>,
     arena: Vec<u8>,
+    home: Option<Arc<ArrayQueue<Batch>>>,
 }
 
 impl Batch {
-    /// The captured bytes of one of its packets.
-    pub fn data(&self, frame: &Frame) -> &[u8] {
-        let start = frame.start as usize;
-        self.arena.get(start..start + frame.len as usize).unwrap_or(&[])
+    /// An empty batch that belongs to no pool.
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// Empties it and keeps its memory.
+    /// The captured bytes of one of its packets.
+    pub fn data(&self, frame: &Frame) -> &[u8] {
+        let (offset, len) = (frame.offset as usize, frame.len as usize);
+        self.arena.get(offset..offset.saturating_add(len)).unwrap_or(&[])
+    }
+
+    /// The captured bytes of all its packets, in bytes.
+    pub fn data_len(&self) -> usize {
+        self.arena.len()
+    }
+
+    /// Whether a further packet belongs into the next batch.
+    pub fn is_full(&self) -> bool {
+        self.frames.len() >= PACKETS || self.arena.len() >= BYTES
+    }
+
+    /// Adds a packet. Of one that is longer than a packet can be, the first bytes are kept.
+    pub fn push(&mut self, number: u64, arrival: Arrival, data: &[u8]) {
+        let data = data.get(..PACKET_LIMIT_BYTES).unwrap_or(data);
+        // A batch that is full, and one packet, are far below 4 GiB.
+        let (Ok(offset), Ok(len)) = (u32::try_from(self.arena.len()), u32::try_from(data.len())) else { return };
+        self.arena.extend_from_slice(data);
+        let Arrival { time, link_type, interface, wire_len } = arrival;
+        self.frames.push(Frame { number, time, link_type, wire_len, shard: 0, interface, offset, len });
+    }
+
+    /// Takes all packets out.
     pub fn clear(&mut self) {
         self.frames.clear();
         self.arena.clear();
     }
+}
 
-    /// Appends a packet.
-    pub fn push(&mut self, number: u64, time: Timestamp, link_type: u32, wire_len: u32, data: &[u8]) {
-        let (Ok(start), Ok(len)) = (u32::try_from(self.arena.len()), u32::try_from(data.len())) else { return };
-        self.arena.extend_from_slice(data);
-        self.frames.push(Frame { number, time, link_type, wire_len, shard: 0, start, len });
+impl Drop for Batch {
+    fn drop(&mut self) {
+        let Some(home) = self.home.take() else { return };
+        let empty = Batch {
+            sequence: 0,
+            frames: std::mem::take(&mut self.frames),
+            arena: std::mem::take(&mut self.arena),
+            home: None,
+        };
+        // If the pool is full or nobody else has it any more, the memory is given back.
+        let _ = home.push(empty);
+    }
+}
+
+/// Batches that are used again. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Pool(Arc<ArrayQueue<Batch>>);
+
+impl Pool {
+    /// A pool that keeps at most `size` unused batches.
+    pub fn new(size: usize) -> Self {
+        Self(Arc::new(ArrayQueue::new(size.max(1))))
     }
 
-    /// Whether it should go on its way.
-    pub fn is_full(&self) -> bool {
-        self.frames.len() >= FRAME_LIMIT || self.arena.len() >= BYTE_LIMIT
+    /// An empty batch, which comes back by itself when the last one who has it drops it.
+    pub fn take(&self) -> Batch {
+        let mut batch = self.0.pop().unwrap_or_else(|| Batch {
+            sequence: 0,
+            frames: Vec::with_capacity(PACKETS),
+            arena: Vec::with_capacity(BYTES + PACKET_LIMIT_BYTES),
+            home: None,
+        });
+        batch.clear();
+        batch.home = Some(Arc::clone(&self.0));
+        batch
     }
 
-    /// Gives each packet its shard.
-    pub fn assign(&mut self, shard: impl Fn(&Frame, &[u8]) -> u16) {
-        for frame in &mut self.frames {
-            let start = frame.start as usize;
-            frame.shard = shard(frame, self.arena.get(start..start + frame.len as usize).unwrap_or(&[]));
+    /// How many unused batches it has.
+    pub fn unused(&self) -> usize {
+        self.0.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ARRIVAL: Arrival = Arrival { time: Timestamp(5), link_type: 1, interface: 2, wire_len: 60 };
+
+    #[test]
+    fn packets_are_found_again() {
+        let mut batch = Batch::new();
+        for (number, data) in [(1, &b"first"[..]), (2, b""), (3, b"third")] {
+            batch.push(number, ARRIVAL, data);
         }
+        let found: Vec<_> = batch.frames.iter().map(|frame| (frame.number, batch.data(frame))).collect();
+        assert_eq!(found, [(1, &b"first"[..]), (2, b""), (3, b"third")]);
+        assert_eq!((batch.frames[2].interface, batch.frames[2].wire_len), (2, 60));
+    }
+
+    #[test]
+    fn a_batch_is_full_by_packets_or_by_bytes() {
+        let mut batch = Batch::new();
+        for number in 0..1024 {
+            assert!(!batch.is_full());
+            batch.push(number, ARRIVAL, b"x");
+        }
+        assert!(batch.is_full());
+        batch.clear();
+        for number in 0..4 {
+            assert!(!batch.is_full());
+            batch.push(number, ARRIVAL, &[0; PACKET_LIMIT_BYTES + 1]);
+        }
+        assert!(batch.is_full());
+    }
+
+    #[test]
+    fn a_batch_comes_back_when_the_last_one_drops_it() {
+        let pool = Pool::new(1);
+        let mut batch = pool.take();
+        batch.push(1, ARRIVAL, b"data");
+        let arena = batch.arena.as_ptr();
+        let shared = Arc::new(batch);
+        let other = Arc::clone(&shared);
+        drop(shared);
+        assert_eq!(pool.unused(), 0);
+        drop(other);
+        assert_eq!(pool.unused(), 1);
+        let again = pool.take();
+        assert_eq!((again.arena.as_ptr(), again.frames.len(), again.data_len()), (arena, 0, 0));
+        drop((again, pool.take()));
+        assert_eq!(pool.unused(), 1, "it keeps no more than its size");
     }
 }

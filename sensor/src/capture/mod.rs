@@ -1,129 +1,62 @@
-//! Where packets come from, and how they reach the workers.
+//! Where packets come from, and whose they are.
 //!
-//! A [`Source`] fills batches: [`file`] from capture files, [`live`] from an interface. Batches travel over lock-free [`ring`]s; nothing
-//! here looks into a packet.
+//! A [`Source`] fills batches: capture files ([`files`], named by a [`listing`]) or an interface ([`live`]). The thread that reads hands each batch to
+//! all workers ([`fanout`]) over bounded rings ([`ring`]), and each of them takes the packets of its shard ([`shard`]). So
+//! all see one sequence of batches, and what they find can be put into one order, whatever their number.
+//!
+//! Nothing here looks above the transport header, and nothing is sized by a length whose bytes have not come.
 
 pub mod batch;
-pub mod file;
+mod compression;
+mod error;
+pub mod fanout;
+pub mod files;
 mod format;
+mod input;
+pub mod listing;
 pub mod live;
+mod pcap;
+mod pcapng;
 pub mod ring;
+pub mod shard;
 
-use std::io;
-use std::path::{Path, PathBuf};
+pub use error::CaptureError;
 
 use batch::Batch;
 
-/// Why packets stopped coming.
-#[derive(Debug, thiserror::Error)]
-pub enum CaptureError {
-    /// A file or folder that cannot be read.
-    #[error("{}: cannot be read: {source}; check the path and its permissions", path.display())]
-    Unreadable {
-        /// The path.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file that is no capture.
-    #[error("{}: is no capture file; pcap and pcapng are read, plain or as .gz, .zst or .lz4", path.display())]
-    NoCapture {
-        /// The path.
-        path: PathBuf,
-    },
-    /// A file that ends within a packet.
-    #[error("{}: is cut off at byte {offset}; the packets before were processed", path.display())]
-    Cut {
-        /// The path.
-        path: PathBuf,
-        /// Position in the capture, after decompression.
-        offset: u64,
-    },
-    /// A file with something in it that cannot be.
-    #[error("{}: is damaged at byte {offset}: {what}; the packets before were processed", path.display())]
-    Corrupt {
-        /// The path.
-        path: PathBuf,
-        /// Position in the capture, after decompression.
-        offset: u64,
-        /// What is wrong.
-        what: &'static str,
-    },
-    /// A file that cannot be read for what it holds.
-    #[error("{}: at byte {offset}: {what} is not supported", path.display())]
-    Unsupported {
-        /// The path.
-        path: PathBuf,
-        /// Position in the capture, after decompression.
-        offset: u64,
-        /// What it is.
-        what: String,
-    },
-    /// An interface that cannot be watched.
-    #[error("{name}: {what}; check the interface's name and that you may capture (CAP_NET_RAW)")]
-    Device {
-        /// The interface.
-        name: String,
-        /// Why.
-        what: String,
-    },
-}
+/// A source of packets.
+pub trait Source: Send {
+    /// Fills an empty batch.
+    ///
+    /// Packets that were read before an error come first: the error is given by the next call, which leaves the batch empty.
+    /// After an error a source may be asked again and goes on with what it has besides, such as the next file.
+    fn next_batch(&mut self, batch: &mut Batch) -> Result<More, CaptureError>;
 
-impl CaptureError {
-    /// The exit status of a run that ends with it.
-    pub fn exit_status(&self) -> u8 {
-        match self {
-            CaptureError::Unreadable { .. } | CaptureError::NoCapture { .. } | CaptureError::Device { .. } => 1,
-            CaptureError::Cut { .. } => 3,
-            CaptureError::Corrupt { .. } => 4,
-            CaptureError::Unsupported { .. } => 5,
-        }
+    /// What was lost before it got here, since the last call.
+    fn losses(&mut self) -> Losses {
+        Losses::default()
     }
 }
 
-/// Gives packets.
-pub trait Source {
-    /// Appends packets until the batch is full; false at the end. Packets read before an error stay in the batch.
-    fn fill(&mut self, batch: &mut Batch) -> Result<bool, CaptureError>;
+/// Whether a source has more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum More {
+    /// Perhaps. Live, the batch may be empty: time has passed.
+    Yes,
+    /// No, and the batch may hold the last packets.
+    No,
 }
 
-/// Folders become the captures in them, sorted by name; a file stands for itself, `-` for standard input.
-pub fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CaptureError> {
-    let mut all = Vec::new();
-    for path in paths {
-        if path.as_os_str() != "-" && path.is_dir() {
-            let before = all.len();
-            walk(path, &mut all)?;
-            if all.len() == before {
-                return Err(CaptureError::NoCapture { path: path.clone() });
-            }
-        } else {
-            all.push(path.clone());
-        }
-    }
-    Ok(all)
+/// Packets by what the system did with them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// The filter let them through.
+    pub received: u64,
+    /// There was no room for them in the system's buffer.
+    pub dropped: u64,
+    /// The interface or its driver dropped them.
+    pub dropped_by_interface: u64,
 }
 
-/// Folders deeper than this are left alone.
-const DEPTH_LIMIT: usize = 16;
-
-fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), CaptureError> {
-    fn inner(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<()> {
-        let mut entries = std::fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
-        entries.sort_by_key(std::fs::DirEntry::path);
-        for entry in entries {
-            // A link to a folder may lead in a circle, and reading a pipe may never end.
-            let kind = entry.file_type()?;
-            let path = entry.path();
-            if kind.is_dir() {
-                if depth < DEPTH_LIMIT {
-                    inner(&path, depth + 1, found)?;
-                }
-            } else if path.is_file() && file::is_capture(&path) {
-                found.push(path);
-            }
-        }
-        Ok(())
-    }
-    inner(folder, 0, found).map_err(|source| CaptureError::Unreadable { path: folder.to_owned(), source })
-}
+/// The longest packet that is taken, in bytes: what libpcap takes.
+pub const PACKET_LIMIT_BYTES: usize = 262_144;

@@ -1,0 +1,177 @@
+//! Capture files: pcap and pcapng, compressed or not, one behind the other as one run. What a file is, its bytes tell.
+//!
+//! Files are opened one at a time, when their turn comes.
+
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::batch::Batch;
+use super::format::{Damage, Format};
+use super::input::Input;
+use super::{CaptureError, More, Source, compression};
+
+/// Capture files that are read one behind the other.
+pub struct Files {
+    waiting: VecDeque<PathBuf>,
+    open: Option<Open>,
+    failed: Option<CaptureError>,
+    /// The last packet's number.
+    number: u64,
+    size: Option<u64>,
+    progress: Arc<AtomicU64>,
+}
+
+struct Open {
+    format: Format,
+    input: Input,
+    name: String,
+    compressed: bool,
+}
+
+impl Files {
+    /// Captures from files and, as `-`, the standard input. For folders there is [`Listing`](super::listing::Listing).
+    pub fn new(paths: &[PathBuf]) -> Self {
+        let size = |path: &PathBuf| fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|file| file.len());
+        Self {
+            waiting: paths.iter().cloned().collect(),
+            open: None,
+            failed: None,
+            number: 0,
+            size: paths.iter().map(size).sum(),
+            progress: Arc::default(),
+        }
+    }
+
+    /// The size of all files together, as they are stored, if they all are files.
+    pub fn size_bytes(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// How many of these bytes were read.
+    pub fn progress(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.progress)
+    }
+
+    /// Opens the next file; whether there is one.
+    fn open_next(&mut self) -> Result<bool, CaptureError> {
+        let Some(path) = self.waiting.pop_front() else { return Ok(false) };
+        let name = if is_standard_input(&path) { "standard input".into() } else { path.display().to_string() };
+        let unreadable = |cause| CaptureError::Unreadable { name: name.clone(), cause };
+        let (mut input, compressed) = open_input(&path, &self.progress).map_err(unreadable)?;
+        let damage = match Format::open(&mut input) {
+            Ok(Some(format)) => {
+                self.open = Some(Open { format, input, name, compressed });
+                return Ok(true);
+            }
+            Ok(None) if matches!(input.view_some(1), Ok(&[])) => Damage::Cut,
+            Ok(None) => Damage::Unsupported("a file that is neither pcap nor pcapng".into()),
+            Err(damage) => damage,
+        };
+        Err(describe(damage, name, input.position(), compressed))
+    }
+}
+
+/// Whether a file begins like a capture, compressed or not.
+pub(super) fn is_capture(path: &Path) -> io::Result<bool> {
+    let (mut input, _) = open_input(path, &Arc::default())?;
+    Ok(!matches!(Format::open(&mut input), Ok(None)))
+}
+
+fn open_input(path: &Path, progress: &Arc<AtomicU64>) -> io::Result<(Input, bool)> {
+    let progress = Arc::clone(progress);
+    let (reader, compressed) = if is_standard_input(path) {
+        compression::open(Counted { reader: io::stdin(), progress })?
+    } else {
+        compression::open(Counted { reader: File::open(path)?, progress })?
+    };
+    Ok((Input::new(reader), compressed))
+}
+
+impl Source for Files {
+    fn next_batch(&mut self, batch: &mut Batch) -> Result<More, CaptureError> {
+        while self.failed.is_none() {
+            if self.open.is_none() {
+                match self.open_next() {
+                    Ok(true) => {}
+                    Ok(false) => return Ok(More::No),
+                    Err(error) => self.failed = Some(error),
+                }
+            }
+            let Some(open) = &mut self.open else { continue };
+            match fill(open, &mut self.number, batch) {
+                Ok(Filled::Full) => return Ok(More::Yes),
+                Ok(Filled::Ended) => self.open = None,
+                Err(damage) => {
+                    let (name, offset) = (std::mem::take(&mut open.name), open.input.position());
+                    self.failed = Some(describe(damage, name, offset, open.compressed));
+                    self.open = None;
+                }
+            }
+        }
+        match self.failed.take() {
+            Some(error) if batch.frames.is_empty() => Err(error),
+            error => {
+                self.failed = error;
+                Ok(More::Yes)
+            }
+        }
+    }
+}
+
+enum Filled {
+    /// The batch is.
+    Full,
+    /// The file has.
+    Ended,
+}
+
+fn fill(open: &mut Open, number: &mut u64, batch: &mut Batch) -> Result<Filled, Damage> {
+    while !batch.is_full() {
+        let Some((arrival, data)) = open.format.next(&mut open.input)? else { return Ok(Filled::Ended) };
+        *number += 1;
+        batch.push(*number, arrival, data);
+    }
+    Ok(Filled::Full)
+}
+
+fn describe(damage: Damage, name: String, offset: u64, uncompressed: bool) -> CaptureError {
+    match damage {
+        Damage::Cut => CaptureError::CutOff { name, offset, uncompressed },
+        Damage::Corrupt(what) => CaptureError::Corrupt { name, offset, uncompressed, what: what.into() },
+        Damage::Unsupported(what) => CaptureError::Unsupported { name, offset, uncompressed, what },
+        Damage::Failed(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => {
+            CaptureError::CutOff { name, offset, uncompressed }
+        }
+        // What does not come from the system comes from decompression.
+        Damage::Failed(cause) if uncompressed && cause.raw_os_error().is_none() => {
+            CaptureError::Corrupt { name, offset, uncompressed, what: format!("decompression fails: {cause}") }
+        }
+        Damage::Failed(cause) => CaptureError::Unreadable { name, cause },
+    }
+}
+
+/// Whether a path stands for the standard input.
+pub(super) fn is_standard_input(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// Counts what is read, for whoever shows the progress.
+struct Counted<R> {
+    reader: R,
+    progress: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        self.progress.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! Which captures a command line names.
+//!
+//! A folder stands for the captures in it and in the folders in it, in the order of their names. What a file is, its first
+//! bytes tell.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::CaptureError;
+use super::files::{is_capture, is_standard_input};
+
+/// Files that were named, and those in folders that were named.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Those to read, and `-` for the standard input.
+    pub captures: Vec<PathBuf>,
+    /// Those in folders that are no captures.
+    pub others: Vec<PathBuf>,
+}
+
+impl Listing {
+    /// Looks for the captures that `paths` stand for. A file that is named is taken without a look.
+    pub fn of(paths: &[PathBuf]) -> Result<Self, CaptureError> {
+        let mut listing = Self::default();
+        for path in paths {
+            let is_folder = || fs::metadata(path).map(|data| data.is_dir()).map_err(|cause| unreadable(path, cause));
+            if is_standard_input(path) || !is_folder()? {
+                listing.captures.push(path.clone());
+                continue;
+            }
+            let before = listing.captures.len();
+            listing.look(path, 0)?;
+            if listing.captures.len() == before {
+                return Err(CaptureError::Nothing { name: path.display().to_string() });
+            }
+        }
+        Ok(listing)
+    }
+
+    /// Links to folders are not followed, as they may lead back.
+    fn look(&mut self, folder: &Path, depth: usize) -> Result<(), CaptureError> {
+        let list = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let mut list = list.map_err(|cause| unreadable(folder, cause))?;
+        list.sort_by_key(fs::DirEntry::file_name);
+        for entry in list {
+            let path = entry.path();
+            let kind = entry.file_type().map_err(|cause| unreadable(&path, cause))?;
+            if kind.is_dir() {
+                if depth < DEPTH_LIMIT {
+                    self.look(&path, depth + 1)?;
+                }
+            } else if path.is_file() {
+                let is_capture = is_capture(&path).map_err(|cause| unreadable(&path, cause))?;
+                let list = if is_capture { &mut self.captures } else { &mut self.others };
+                list.push(path);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unreadable(path: &Path, cause: io::Error) -> CaptureError {
+    CaptureError::Unreadable { name: path.display().to_string(), cause }
+}
+
+const DEPTH_LIMIT: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_stands_for_the_captures_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, data: &[u8]| {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, data).unwrap();
+            path
+        };
+        let header = [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0];
+        let captures = [
+            write("a.txt", &header),
+            write("b/1.pcap", &header),
+            write("b/2", &zstd::encode_all(&header[..], 1).unwrap()),
+            write("damaged", &header[..20]),
+        ];
+        let others = [write("b/notes.pcap", b"no capture"), write("empty.pcap", b"")];
+        let listing = Listing::of(&[folder.path().to_path_buf(), "-".into(), others[0].clone()]).unwrap();
+        let named = ["-".into(), others[0].clone()];
+        assert_eq!(listing.captures, [&captures[..], &named].concat());
+        assert_eq!(listing.others, others);
+    }
+
+    #[test]
+    fn a_folder_without_captures_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        for _ in 0..2 {
+            let error = Listing::of(&[folder.path().to_path_buf()]).unwrap_err();
+            assert!(matches!(error, CaptureError::Nothing { .. }) && error.exit_status() == 1);
+            fs::write(folder.path().join("notes"), "none").unwrap();
+        }
+        assert_eq!(Listing::of(&["/no/such/file".into()]).unwrap_err().exit_status(), 1);
+    }
+}

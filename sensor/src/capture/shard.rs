@@ -1,0 +1,183 @@
+//! Which worker a packet belongs to: a hash that is the same for both directions of a flow.
+//!
+//! Ports count where both directions have them, so that also flows between two hosts are spread. Pieces of datagrams have
+//! none and go by their addresses; an unreachable destination goes with the packet that it tells of, as it belongs to that
+//! one's flow. VLANs do not count, as the configuration may say that they do not separate flows.
+
+use std::net::IpAddr;
+
+use tapwire_parsers::link::{Ip, Layer4, Packet, ip_protocols};
+
+/// The hash of the flow that a packet belongs to, under a secret key; 0 without an IP header.
+pub fn flow_hash(packet: &Packet<'_>, key: u64) -> u64 {
+    let Some(ip) = &packet.ip else { return 0 };
+    let ports = match &packet.layer4 {
+        Layer4::Tcp(tcp) => Some((tcp.source_port, tcp.destination_port)),
+        Layer4::Udp(udp) => Some((udp.source_port, udp.destination_port)),
+        Layer4::Icmp(icmp) if icmp.kind == UNREACHABLE && ip.source.is_ipv4() => {
+            if let Some(cause) = cause(packet.payload) {
+                return hash_v4(cause.source, cause.destination, cause.protocol, cause.ports, key);
+            }
+            None
+        }
+        Layer4::Icmp(_) => None,
+        Layer4::None => sctp_ports(ip),
+    };
+    // Broken transport headers and pieces have no ports, and no protocol that could be trusted.
+    let protocol = if ports.is_some() { ip.protocol } else { 0 };
+    let ports = ports.unwrap_or_default();
+    match (ip.source, ip.destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            hash_v4(source.to_bits(), destination.to_bits(), protocol, ports, key)
+        }
+        (source, destination) => hash_v6(source, destination, protocol, ports, key),
+    }
+}
+
+/// One of `count` shards for a hash: each gets an equal part of all hashes.
+pub fn of_hash(hash: u64, count: u16) -> u16 {
+    let part = (u128::from(hash) * u128::from(count)) >> 64;
+    u16::try_from(part).unwrap_or(0)
+}
+
+struct Cause {
+    source: u32,
+    destination: u32,
+    protocol: u8,
+    ports: (u16, u16),
+}
+
+/// The flow of the packet of which an ICMP error carries the first bytes.
+fn cause(inner: &[u8]) -> Option<Cause> {
+    let &[first, _, _, _, _, _, _, _, _, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = inner.first_chunk::<20>()?;
+    let length = usize::from(first & 15) * 4;
+    if first >> 4 != 4 || length < 20 || !matches!(protocol, ip_protocols::TCP | ip_protocols::UDP | ip_protocols::SCTP)
+    {
+        return None;
+    }
+    let &[p0, p1, q0, q1] = inner.get(length..)?.first_chunk()?;
+    Some(Cause {
+        source: u32::from_be_bytes([s0, s1, s2, s3]),
+        destination: u32::from_be_bytes([d0, d1, d2, d3]),
+        protocol,
+        ports: (u16::from_be_bytes([p0, p1]), u16::from_be_bytes([q0, q1])),
+    })
+}
+
+fn sctp_ports(ip: &Ip<'_>) -> Option<(u16, u16)> {
+    if ip.protocol != ip_protocols::SCTP || ip.fragment.is_some() {
+        return None;
+    }
+    let &[a, b, c, d] = ip.payload.first_chunk()?;
+    Some((u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])))
+}
+
+fn hash_v4(source: u32, destination: u32, protocol: u8, ports: (u16, u16), key: u64) -> u64 {
+    let a = u64::from(source) << 16 | u64::from(ports.0);
+    let b = u64::from(destination) << 16 | u64::from(ports.1);
+    let both = fold(a.min(b) ^ key, a.max(b) ^ key.rotate_left(32) ^ SALT_1);
+    fold(both ^ u64::from(protocol), key ^ SALT_2)
+}
+
+fn hash_v6(source: IpAddr, destination: IpAddr, protocol: u8, ports: (u16, u16), key: u64) -> u64 {
+    let (a, b) = (end(source, ports.0, key), end(destination, ports.1, key));
+    // The sum is the same in both directions, and ends that are the same do not cancel each other.
+    fold(a.wrapping_add(b) ^ u64::from(protocol) ^ key, key.rotate_left(17) ^ SALT_1)
+}
+
+fn end(address: IpAddr, port: u16, key: u64) -> u64 {
+    let bits = match address {
+        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits(),
+    };
+    let (low, high) = halves(bits);
+    fold(low ^ key, high ^ u64::from(port) ^ key.rotate_left(32) ^ SALT_2)
+}
+
+/// The two halves of a product, folded into one.
+fn fold(a: u64, b: u64) -> u64 {
+    let (low, high) = halves(u128::from(a) * u128::from(b));
+    low ^ high
+}
+
+fn halves(number: u128) -> (u64, u64) {
+    let [a, b, c, d, e, f, g, h, rest @ ..] = number.to_le_bytes();
+    (u64::from_le_bytes([a, b, c, d, e, f, g, h]), u64::from_le_bytes(rest))
+}
+
+/// ICMP type of an unreachable destination.
+const UNREACHABLE: u8 = 3;
+/// Digits of pi.
+const SALT_1: u64 = 0x243f_6a88_85a3_08d3;
+const SALT_2: u64 = 0x1319_8a2e_0370_7344;
+
+#[cfg(test)]
+mod tests {
+    use tapwire_parsers::link::Timestamp;
+
+    use super::*;
+
+    const KEY: u64 = 0x0123_4567_89ab_cdef;
+
+    fn hash(data: &[u8]) -> u64 {
+        flow_hash(&Packet::decode(1, Timestamp(0), 101, data, 0, false), KEY)
+    }
+
+    fn ipv4(protocol: u8, from: [u8; 4], to: [u8; 4], fragment: u8, payload: &[u8]) -> Vec<u8> {
+        let len = u8::try_from(20 + payload.len()).unwrap();
+        [&[0x45, 0, 0, len, 0, 1, fragment, 0, 64, protocol, 0, 0], &from[..], &to, payload].concat()
+    }
+
+    fn ipv6(protocol: u8, from: u8, to: u8, payload: &[u8]) -> Vec<u8> {
+        let len = u8::try_from(payload.len()).unwrap();
+        [&[0x60, 0, 0, 0, 0, len, protocol, 64], &[from; 16][..], &[to; 16], payload].concat()
+    }
+
+    fn udp(from: u16, to: u16) -> Vec<u8> {
+        [from.to_be_bytes(), to.to_be_bytes(), [0, 8], [0, 0]].concat()
+    }
+
+    const A: [u8; 4] = [10, 0, 0, 1];
+    const B: [u8; 4] = [10, 0, 0, 2];
+
+    #[test]
+    fn both_directions_have_one_hash() {
+        let echo = |kind| [kind, 0, 0, 0, 0, 1, 0, 1];
+        for (there, back, other) in [
+            (ipv4(17, A, B, 0, &udp(1, 2)), ipv4(17, B, A, 0, &udp(2, 1)), ipv4(17, A, B, 0, &udp(2, 1))),
+            (ipv4(17, A, A, 0, &udp(1, 2)), ipv4(17, A, A, 0, &udp(2, 1)), ipv4(17, A, A, 0, &udp(1, 1))),
+            (ipv6(17, 1, 2, &udp(1, 2)), ipv6(17, 2, 1, &udp(2, 1)), ipv6(17, 1, 2, &udp(2, 1))),
+            (ipv6(17, 1, 1, &udp(1, 2)), ipv6(17, 1, 1, &udp(2, 1)), ipv6(17, 2, 2, &udp(1, 2))),
+            (ipv4(1, A, B, 0, &echo(8)), ipv4(1, B, A, 0, &echo(0)), ipv4(1, A, A, 0, &echo(8))),
+            (ipv4(132, A, B, 0, &udp(1, 2)), ipv4(132, B, A, 0, &udp(2, 1)), ipv4(17, A, B, 0, &udp(1, 2))),
+        ] {
+            assert_eq!(hash(&there), hash(&back));
+            assert_ne!(hash(&there), hash(&other));
+        }
+    }
+
+    #[test]
+    fn all_pieces_of_a_datagram_have_one_hash() {
+        let first = ipv4(17, A, B, 0x20, &udp(1, 2));
+        let last = ipv4(17, A, B, 0x01, &[9; 8]);
+        assert_eq!(hash(&first), hash(&last));
+    }
+
+    #[test]
+    fn an_unreachable_destination_goes_with_the_packet_that_it_tells_of() {
+        let packet = ipv4(17, A, B, 0, &udp(1, 2));
+        let error = ipv4(1, [10, 9, 9, 9], A, 0, &[&[3, 1, 0, 0, 0, 0, 0, 0], &packet[..]].concat());
+        assert_eq!(hash(&error), hash(&packet));
+    }
+
+    #[test]
+    fn shards_get_equal_parts() {
+        let mut counts = [0u32; 7];
+        for port in 0..7000 {
+            let shard = of_hash(hash(&ipv4(17, A, B, 0, &udp(port, 53))), 7);
+            counts[usize::from(shard)] += 1;
+        }
+        assert!(counts.iter().all(|count| (850..1150).contains(count)), "{counts:?}");
+        assert_eq!((of_hash(u64::MAX, 7), of_hash(0, 7), of_hash(5, 1)), (6, 0, 0));
+    }
+}
