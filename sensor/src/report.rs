@@ -19,6 +19,7 @@ use crate::records::alert::{self, Alert, FlowBrief};
 use crate::records::batch::{Class, Gate, RecordBatch};
 use crate::records::flow::{FlowRecord, TcpRecord};
 use crate::records::header::{Clock, Header, record};
+use crate::records::metadata::Metadata;
 use crate::records::{fast, fileinfo, flow};
 
 /// When something was found, and where its record belongs in the order of all.
@@ -63,11 +64,12 @@ pub struct Outputs {
     /// Alerts of every rule pass the gate: there is a threshold file.
     gate_all: bool,
     capture: Option<String>,
+    plan: Arc<Plan>,
 }
 
 impl Outputs {
     /// The outputs of a configuration. `capture` names the capture file, where there is one.
-    pub fn new(configuration: &Configuration, gate_all: bool, capture: Option<String>) -> Self {
+    pub fn new(configuration: &Configuration, plan: Arc<Plan>, gate_all: bool, capture: Option<String>) -> Self {
         let list = configuration.eve.iter().map(|eve| {
             let recorder = |p: &&'static protocol::Protocol| {
                 let name = p.event_type?;
@@ -76,7 +78,7 @@ impl Outputs {
             Output { eve: eve.clone(), recorders: REGISTRY.iter().map(recorder).collect() }
         });
         let references = REGISTRY.iter().map(|p| (p.recorder)(&protocol::Settings::default())).collect();
-        Self { list: list.collect(), references, fast: configuration.fast.is_some(), gate_all, capture }
+        Self { list: list.collect(), references, fast: configuration.fast.is_some(), gate_all, capture, plan }
     }
 }
 
@@ -232,6 +234,7 @@ impl Reporter {
             let gate = self.gate(rule, found, ends.as_ref(), None, moment, &outputs);
             let shown = Alert {
                 rule,
+                context: &found.context,
                 app_protocol: None,
                 direction: None,
                 flow: None,
@@ -298,6 +301,7 @@ impl Reporter {
             });
             let shown = Alert {
                 rule,
+                context: &found.context,
                 app_protocol: app_protocol.filter(|_| settings.app_layer),
                 direction: Some(direction.name()),
                 flow: settings.flow.then_some(brief),
@@ -435,6 +439,7 @@ impl Reporter {
         let Some(event_type) = card.event_type else { return };
         for (index, output) in (0..).zip(&outputs.list) {
             let Some(recorder) = output.recorders.get(usize::from(id.0)).and_then(Option::as_ref) else { continue };
+            let direction = if recorder.shows_flow_ends { Direction::ToServer } else { direction };
             let ends = Ends::of(&flow.key, direction);
             let base = flow_header(ends.header(event_type, moment), flow, output, outputs, moment);
             let header = Header { transaction: card.shows_transaction_id.then_some(transaction), ..base };
@@ -443,7 +448,7 @@ impl Reporter {
             self.batch.push(moment.order, index, Class::Transaction, None, |out| {
                 let start = out.len();
                 let mut wanted = false;
-                record(out, &header, clock, |o| wanted = recorder(open, Purpose::Record, o));
+                record(out, &header, clock, |o| wanted = recorder.write(open, Purpose::Record, o));
                 if !wanted {
                     out.truncate(start);
                 }
@@ -548,6 +553,8 @@ fn flow_header<'a>(
     });
     Header {
         flow_id: Some(flow.id),
+        metadata: (output.eve.metadata && !flow.app.rules.is_empty())
+            .then_some(Metadata { plan: &outputs.plan, state: &flow.app.rules }),
         vlans: flow.key.vlans.as_slice(),
         community_id,
         ethernet: moment.ethernet.filter(|_| output.eve.ethernet),
@@ -561,7 +568,7 @@ fn refer(outputs: &Outputs, app: &Application, transaction: Option<u64>, object:
     if let (Some(open), Some(id)) = (transaction.and_then(|t| app.transaction(t)), app.protocol)
         && let Some(recorder) = outputs.references.get(usize::from(id.0))
     {
-        recorder(open, Purpose::Reference, object);
+        recorder.write(open, Purpose::Reference, object);
     }
 }
 

@@ -112,7 +112,8 @@ fn drive(plan: &Plan<'_>, capture: Option<String>, live: bool, source: &mut dyn 
             Ok(writer) => writer,
             Err(source) => return Summary { counters: BTreeMap::new(), error: Some(write_error(source)) },
         };
-    let outputs = Arc::new(Outputs::new(configuration, !plan.thresholds.is_empty(), capture));
+    let outputs =
+        Arc::new(Outputs::new(configuration, Arc::clone(&plan.engine.plan), !plan.thresholds.is_empty(), capture));
     let (flows, streams) = budgets(configuration);
     let pool = Pool::new(RING_DEPTH * 2);
     let failed = AtomicBool::new(false);

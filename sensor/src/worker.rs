@@ -202,11 +202,12 @@ impl Place<'_> {
         &mut self,
         packet: &Packet<'_>,
         flow: &mut Flow<Application>,
-        direction: Direction,
+        mut direction: Direction,
         tcp: &flow::TcpUpdate,
         moment: &Moment,
     ) {
         let first = *flow.packets.of(direction) == 1;
+        flow.app.turnable = flow.is_turnable() && flow.app.protocol.is_none();
         if flow.app.files.has_no_hashes() {
             flow.app.files.set_hashes(self.inspector.engine().hashes);
         }
@@ -230,8 +231,17 @@ impl Place<'_> {
                     }
                 }
             }
-            self.read(flow, direction.reverse());
-            self.read(flow, direction);
+            for side in [direction.reverse(), direction] {
+                self.read(flow, side);
+                if flow.app.turned {
+                    flow.turn();
+                    direction = direction.reverse();
+                    for side in Direction::BOTH {
+                        self.read(flow, side);
+                    }
+                    break;
+                }
+            }
         }
         if flow.app.passed {
             return;
@@ -265,7 +275,7 @@ impl Place<'_> {
                 Chunk::Data(data) => {
                     let done = self.inspector.bytes(app, Transport::Tcp, direction, ports, data);
                     stream.parser_consume(done);
-                    if app.changes() {
+                    if app.changes() || app.turned {
                         return;
                     }
                     if done == 0 {
@@ -392,6 +402,21 @@ impl Place<'_> {
             }
         }
         self.reporter.transactions(flow, moment, true);
+    }
+}
+
+impl Flow<Application> {
+    /// Whether its first packet need not be the client's.
+    fn is_turnable(&self) -> bool {
+        self.tcp
+            .as_ref()
+            .map_or(self.key.protocol == flow::key::UDP && self.packets.to_client == 0, |tcp| tcp.midstream)
+    }
+
+    /// The client and the server change places.
+    fn turn(&mut self) {
+        self.swap();
+        self.app.turn();
     }
 }
 

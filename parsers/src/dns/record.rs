@@ -62,7 +62,8 @@ impl Options {
 /// Reads the settings of records.
 pub(super) fn recorder(settings: &Settings) -> Recorder {
     let options = Options::read(settings);
-    Box::new(move |transaction: &dyn Transaction, purpose, record| {
+    let shows_flow_ends = options.version == 2;
+    let mut recorder = Recorder::new(move |transaction: &dyn Transaction, purpose, record| {
         let Some(message) = transaction.as_any().downcast_ref::<Message>() else { return false };
         match purpose {
             Purpose::Reference => write_version_3(message, &Options::ALL, record),
@@ -71,7 +72,9 @@ pub(super) fn recorder(settings: &Settings) -> Recorder {
             Purpose::Record => write_version_3(message, &options, record),
         }
         true
-    })
+    });
+    recorder.shows_flow_ends = shows_flow_ends;
+    recorder
 }
 
 fn is_response(message: &Message) -> bool {

@@ -58,7 +58,7 @@ pub(super) fn recorder(settings: &Settings) -> Recorder {
         }
     }
     let resumed = settings.switch("session-resumption", true);
-    Box::new(move |transaction, purpose, record| {
+    Recorder::new(move |transaction, purpose, record| {
         let transaction: &dyn protocol::Transaction = transaction;
         let Some(transaction) = transaction.as_any().downcast_ref::<Transaction>() else { return false };
         let has_hello = transaction.seen.client_hello || transaction.seen.server_hello;

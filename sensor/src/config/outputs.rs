@@ -22,6 +22,8 @@ pub struct EveOutput {
     pub community_id_seed: Option<u16>,
     /// Whether records show Ethernet addresses.
     pub ethernet: bool,
+    /// Whether records show what rules remember of their flow.
+    pub metadata: bool,
     /// Alerts, where they are wanted.
     pub alerts: Option<Alerts>,
     /// Anomalies, where they are wanted.
@@ -96,6 +98,7 @@ impl Default for EveOutput {
             capture_name: false,
             community_id_seed: Some(0),
             ethernet: false,
+            metadata: true,
             alerts: Some(Alerts::default()),
             anomalies: Some(Anomalies { decode: false, stream: false, application: true }),
             flows: true,
@@ -159,6 +162,7 @@ fn eve_output(node: &Node) -> EveOutput {
         capture_name: switch(node, "pcap-file", false),
         community_id_seed: switch(node, "community-id", false).then_some(seed),
         ethernet: switch(node, "ethernet", false),
+        metadata: switch(node, "metadata", true),
         alerts: None,
         anomalies: None,
         flows: false,
@@ -170,6 +174,7 @@ fn eve_output(node: &Node) -> EveOutput {
         out.filename.push_str(".zst");
     }
     let nothing = Node::default();
+    let dns_version = std::env::var("SURICATA_EVE_DNS_VERSION").ok();
     for item in node.get("types").map(Node::items).unwrap_or(&[]) {
         let named: Vec<(&str, &Node)> = match &item.value {
             Value::Scalar(name) => vec![(name.as_str(), &nothing)],
@@ -187,7 +192,13 @@ fn eve_output(node: &Node) -> EveOutput {
                 "stats" => out.stats = true,
                 "files" => out.files = Some(files(settings)),
                 _ => {
-                    out.protocols.insert(name.to_owned(), settings.flatten());
+                    let mut settings = settings.flatten();
+                    if name == "dns"
+                        && let Some(version) = &dns_version
+                    {
+                        settings.0.entry("version".into()).or_insert_with(|| version.clone());
+                    }
+                    out.protocols.insert(name.to_owned(), settings);
                 }
             }
         }

@@ -70,6 +70,10 @@ pub struct Application {
     pub recognition_due: Both<bool>,
     /// Transactions that were ever opened, over all parsers of the flow.
     pub opened: u64,
+    /// Its bytes show that client and server are the other way round.
+    pub turned: bool,
+    /// Its begin was not seen: client and server may be the other way round.
+    pub turnable: bool,
     /// The flow's community id, once a record wanted it.
     pub community_id: std::cell::OnceCell<Box<str>>,
     parser: Option<Box<dyn Parser>>,
@@ -165,6 +169,18 @@ impl Application {
         }
     }
 
+    /// Follows a flow whose client and server change places.
+    pub fn turn(&mut self) {
+        self.turned = false;
+        self.turnable = false;
+        let Self { recognised, updated, flush_raw, recognition_due, closed, wanted, .. } = self;
+        std::mem::swap(&mut recognised.to_server, &mut recognised.to_client);
+        for both in [updated, flush_raw, recognition_due, closed] {
+            std::mem::swap(&mut both.to_server, &mut both.to_client);
+        }
+        std::mem::swap(&mut wanted.to_server, &mut wanted.to_client);
+    }
+
     /// Whether the parser wants no bytes at all.
     pub fn is_deaf(&self) -> bool {
         self.stopped || self.encrypted || self.failed
@@ -252,6 +268,10 @@ impl Inspector {
             let hopeless = app.is_deaf() || chunk.len() >= WAITING_LIMIT_BYTES || transport == Transport::Udp;
             return if hopeless { chunk.len() } else { 0 };
         }
+        if app.turned {
+            // The caller gives the same bytes again as those of the other direction.
+            return 0;
+        }
         self.compare(app, transport, direction, ports, chunk);
         if chunk.len() < *app.wanted.of(direction) {
             return 0;
@@ -271,10 +291,12 @@ impl Inspector {
         if *app.recognised.of(direction) == Recognition::Failed {
             return false;
         }
-        let answer = self.engine.recogniser.recognise(transport, direction, ports, chunk, transport == Transport::Udp);
+        let whole = transport == Transport::Udp;
+        let answer = self.engine.recogniser.recognise(transport, direction, ports, chunk, whole, app.turnable);
         *app.recognised.of_mut(direction) = answer;
         match answer {
-            Recognition::Found(id, _) => {
+            Recognition::Found(id, turned) => {
+                app.turned = turned;
                 app.protocol = Some(id);
                 app.parser =
                     self.engine.openers.get(usize::from(id.0)).and_then(Option::as_ref).map(|open| open(transport));
@@ -307,7 +329,7 @@ impl Inspector {
         if *app.recognised.of(direction) != Recognition::Open || transport == Transport::Udp {
             return;
         }
-        let answer = self.engine.recogniser.recognise(transport, direction, ports, chunk, false);
+        let answer = self.engine.recogniser.recognise(transport, direction, ports, chunk, false, false);
         *app.recognised.of_mut(direction) = answer;
         match answer {
             Recognition::Failed => app.raise(direction, Anomaly("applayer_detect_protocol_only_one_direction")),

@@ -7,6 +7,7 @@ use data_encoding::BASE64;
 use tapwire_parsers::json::Object;
 use tapwire_parsers::link::Timestamp;
 use tapwire_signatures::language::rule::{Action, Rule, Target};
+use tapwire_signatures::verify::Context;
 
 use super::header::{Clock, Header, record};
 
@@ -31,6 +32,8 @@ pub struct FlowBrief {
 pub struct Alert<'a> {
     /// The rule.
     pub rule: &'a Rule,
+    /// What it captured.
+    pub context: &'a Context,
     /// Recognised protocol, or `failed`.
     pub app_protocol: Option<&'a str>,
     /// `to_server` or `to_client`.
@@ -143,6 +146,13 @@ fn rule(object: &mut Object<'_>, header: &Header<'_>, alert: &Alert<'_>) {
                         array.text(value);
                     }
                 });
+            }
+        });
+    }
+    if !alert.context.is_empty() {
+        object.object("context", |o| {
+            for (name, value) in alert.context {
+                o.text(name, &**value);
             }
         });
     }

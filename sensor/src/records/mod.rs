@@ -8,4 +8,5 @@ pub mod fast;
 pub mod fileinfo;
 pub mod flow;
 pub mod header;
+pub mod metadata;
 pub mod stats;
