@@ -80,7 +80,7 @@ pub fn prepare(common: &Common) -> Result<Prepared, Problem> {
         }
     }
     let thresholds = thresholds(&configuration, &mut faults, &mut warnings);
-    let plan = Plan::new(set);
+    let plan = Plan::new(set, &configuration.action_order);
     rules.prefilter_bytes = plan.prefilter_bytes();
     let engine = Arc::new(engine(&configuration, plan, &mut faults));
     Ok(Prepared { configuration, engine, thresholds, faults, warnings, rules })

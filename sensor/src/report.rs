@@ -64,6 +64,7 @@ pub struct Outputs {
     /// Alerts of every rule pass the gate: there is a threshold file.
     gate_all: bool,
     capture: Option<String>,
+    guess_transaction: bool,
     plan: Arc<Plan>,
 }
 
@@ -78,7 +79,15 @@ impl Outputs {
             Output { eve: eve.clone(), recorders: REGISTRY.iter().map(recorder).collect() }
         });
         let references = REGISTRY.iter().map(|p| (p.recorder)(&protocol::Settings::default())).collect();
-        Self { list: list.collect(), references, fast: configuration.fast.is_some(), gate_all, capture, plan }
+        Self {
+            list: list.collect(),
+            references,
+            fast: configuration.fast.is_some(),
+            gate_all,
+            capture,
+            guess_transaction: configuration.guess_transaction,
+            plan,
+        }
     }
 }
 
@@ -214,7 +223,14 @@ impl Reporter {
     }
 
     /// An alert on a packet that has no flow.
-    pub fn alert_alone(&mut self, plan: &Plan, found: &Match, packet: &Packet<'_>, moment: &Moment) {
+    pub fn alert_alone(
+        &mut self,
+        plan: &Plan,
+        found: &Match,
+        packet: &Packet<'_>,
+        verdict: &'static str,
+        moment: &Moment,
+    ) {
         let Some(rule) = plan.rule(found.rule) else { return };
         let ends = Ends::of_packet(packet);
         let outputs = Arc::clone(&self.outputs);
@@ -245,6 +261,7 @@ impl Reporter {
                 metadata: settings.rule_metadata,
                 references: settings.rule_references,
                 text: settings.rule_text,
+                verdict: settings.verdict.then_some(verdict),
             };
             let clock = &mut self.clock;
             self.batch
@@ -260,7 +277,7 @@ impl Reporter {
         found: &Match,
         packet: &Packet<'_>,
         flow: &Flow<Application>,
-        direction: Direction,
+        (direction, verdict): (Direction, &'static str),
         moment: &Moment,
     ) {
         let Some(rule) = plan.rule(found.rule) else { return };
@@ -270,9 +287,10 @@ impl Reporter {
             ends.icmp = packet.icmp().map(|i| (i.kind, i.code)).or(ends.icmp);
         }
         self.group += 1;
-        let transaction = match found.ground {
-            Ground::Transaction(id) => Some(id),
-            Ground::Packet | Ground::Stream => None,
+        let guess = || outputs.guess_transaction.then(|| flow.app.only_open(direction)).flatten();
+        let (transaction, guessed) = match found.ground {
+            Ground::Transaction(id) => (Some(id), false),
+            Ground::Packet | Ground::Stream => guess().map_or((None, false), |id| (Some(id), true)),
         };
         for (index, output) in (0..).zip(&outputs.list) {
             let Some(settings) = output.eve.alerts else { continue };
@@ -290,7 +308,7 @@ impl Reporter {
                 ports: flow.key.has_ports().then_some((flow.key.source_port, flow.key.destination_port)),
             };
             let base = flow_header(ends.header("alert", moment), flow, output, &outputs, moment);
-            let header = Header { transaction, ..base };
+            let header = Header { transaction, guessed, ..base };
             let app = &flow.app;
             let subject = transaction.and_then(|id| app.transaction(id)).zip(app.protocol);
             let two_sided = subject.filter(|(tx, _)| tx.only_direction().is_none());
@@ -302,7 +320,7 @@ impl Reporter {
             let shown = Alert {
                 rule,
                 context: &found.context,
-                app_protocol: app_protocol.filter(|_| settings.app_layer),
+                app_protocol,
                 direction: Some(direction.name()),
                 flow: settings.flow.then_some(brief),
                 progress,
@@ -312,6 +330,7 @@ impl Reporter {
                 metadata: settings.rule_metadata,
                 references: settings.rule_references,
                 text: settings.rule_text,
+                verdict: settings.verdict.then_some(verdict),
             };
             let clock = &mut self.clock;
             self.batch.push(moment.order, index, Class::Alert, gate, |out| {
@@ -527,6 +546,7 @@ impl Reporter {
                 transactions: flow.app.opened,
                 midstream_ignored: flow.midstream_ignored,
                 tcp,
+                action: flow.app.passed.then_some("pass"),
             };
             let clock = &mut self.clock;
             self.batch.push(moment.order, index, Class::Flow, None, |out| flow::write(out, &header, &shown, clock));

@@ -156,10 +156,10 @@ impl Worker {
         self.matches.clear();
         let occasion = Occasion { first: true, ..Occasion::default() };
         self.inspector.matcher.packet(&plan, &view, occasion, &mut RuleMemory::default(), &mut self.matches);
-        settle(&plan, &mut self.matches, self.settings.alert_limit);
+        let verdict = settle(&plan, &mut self.matches, self.settings.alert_limit).verdict();
         for found in &self.matches {
             self.counters.add("detect.alert", 1);
-            self.reporter.alert_alone(&plan, found, packet, moment);
+            self.reporter.alert_alone(&plan, found, packet, verdict, moment);
         }
     }
 
@@ -347,7 +347,7 @@ impl Place<'_> {
         self.counters.add("detect.alerts_suppressed", settled.silent);
         for found in self.matches.iter() {
             flow.alerted = true;
-            self.reporter.alert(&plan, found, packet, flow, direction, moment);
+            self.reporter.alert(&plan, found, packet, flow, (direction, settled.verdict()), moment);
         }
         self.reporter.transactions(flow, moment, false);
         if flow.app.changes() {
@@ -365,10 +365,10 @@ impl Place<'_> {
                 PacketView { packet: &pseudo, flow: Some(&flow_view), stream_anomalies: &[], reassembled: false };
             self.matches.clear();
             self.inspector.transactions(&mut flow.app, &view, &[], self.matches);
-            settle(&plan, self.matches, self.settings.alert_limit);
+            let verdict = settle(&plan, self.matches, self.settings.alert_limit).verdict();
             for found in self.matches.iter() {
                 flow.alerted = true;
-                self.reporter.alert(&plan, found, packet, flow, direction, moment);
+                self.reporter.alert(&plan, found, packet, flow, (direction, verdict), moment);
             }
         }
         self.reporter.transactions(flow, moment, true);

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use tapwire_parsers::protocol::{Settings, parse_size};
 
+use tapwire_signatures::plan::order::ActionOrder;
+
 use crate::flow::Timeouts;
 use node::{Node, Value};
 pub use outputs::{Alerts, Anomalies, EveOutput, FastOutput, Files};
@@ -148,6 +150,10 @@ pub struct Configuration {
     pub vlan_tracking: bool,
     /// `packet-alert-max`
     pub alert_limit: usize,
+    /// `action-order`
+    pub action_order: ActionOrder,
+    /// `detect.guess-applayer-tx`: an alert on bytes shows the only open transaction of its direction.
+    pub guess_transaction: bool,
     /// `pcap-file.checksum-checks`
     pub checksums: Checksums,
     /// `app-layer.protocols`
@@ -238,6 +244,8 @@ impl Default for Configuration {
             },
             vlan_tracking: true,
             alert_limit: 15,
+            action_order: ActionOrder::default(),
+            guess_transaction: false,
             checksums: Checksums::Auto,
             protocols: [("modbus".to_owned(), modbus)].into(),
             own_records: true,
@@ -495,6 +503,17 @@ impl Reader<'_> {
         let mut limit = c.alert_limit as u64;
         self.bytes("packet-alert-max", &mut limit);
         c.alert_limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        self.switch("detect.guess-applayer-tx", &mut c.guess_transaction);
+        if let Some(node) = self.root.at("action-order") {
+            match ActionOrder::read(node.items().iter().filter_map(Node::text)) {
+                Some(order) => c.action_order = order,
+                None => self.faults.push(self.problem(
+                    node,
+                    "this is no order of actions".to_owned(),
+                    "name each of pass, drop, reject and alert once",
+                )),
+            }
+        }
         if let Some(node) = self.root.at("pcap-file.checksum-checks") {
             c.checksums = match (node.text(), node.switch()) {
                 (_, Some(true)) => Checksums::On,

@@ -59,6 +59,8 @@ pub struct Alerts {
     pub rule_references: bool,
     /// The rule's text.
     pub rule_text: bool,
+    /// Whether alerts show what becomes of the packet.
+    pub verdict: bool,
 }
 
 /// Which anomalies are written.
@@ -125,6 +127,7 @@ impl Default for Alerts {
             rule_metadata: true,
             rule_references: false,
             rule_text: false,
+            verdict: false,
         }
     }
 }
@@ -224,6 +227,7 @@ fn alerts(node: &Node, metadata: bool) -> Alerts {
         rule_metadata: metadata && of("metadata.rule.metadata", false),
         rule_references: of("metadata.rule.reference", false),
         rule_text: of("metadata.rule.raw", false),
+        verdict: switch(node, "verdict", false),
     }
 }
 

@@ -132,6 +132,15 @@ impl Application {
         self.parser.as_ref().map_or(0..0, |p| p.transactions().range())
     }
 
+    /// The open transaction that rules have not seen the end of in a direction, if there is just one.
+    pub fn only_open(&self, direction: Direction) -> Option<u64> {
+        let mut open = self.open().filter(|&id| {
+            let only = self.transaction(id).map(Transaction::only_direction);
+            only.is_some_and(|only| only.is_none_or(|own| own == direction))
+        });
+        open.next().filter(|_| open.next().is_none())
+    }
+
     /// What is known of an open transaction.
     pub fn known_mut(&mut self, id: u64) -> Option<&mut Known> {
         self.known.get_mut(usize::try_from(id.checked_sub(self.base)?).ok()?)

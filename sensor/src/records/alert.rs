@@ -54,6 +54,8 @@ pub struct Alert<'a> {
     pub references: bool,
     /// Whether its text is.
     pub text: bool,
+    /// What becomes of the packet, where that is wanted.
+    pub verdict: Option<&'static str>,
 }
 
 /// Writes an alert; `protocols` adds the objects of its transaction.
@@ -79,6 +81,11 @@ pub fn write(
         }
         if let Some(direction) = alert.direction {
             object.text("direction", direction);
+        }
+        if let Some(action) = alert.verdict {
+            object.object("verdict", |o| {
+                o.text("action", action);
+            });
         }
         if let Some(flow) = &alert.flow {
             object.object("flow", |o| {

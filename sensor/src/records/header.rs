@@ -69,6 +69,8 @@ pub struct Header<'a> {
     pub community_id: Option<&'a str>,
     /// Transaction id.
     pub transaction: Option<u64>,
+    /// The transaction is not the one that a rule matched on, but the only one it can be.
+    pub guessed: bool,
     /// The capture file.
     pub capture: Option<&'a str>,
 }
@@ -143,6 +145,9 @@ impl Header<'_> {
         }
         if let Some(id) = self.transaction {
             object.number("tx_id", id);
+            if self.guessed {
+                object.boolean("tx_guessed", true);
+            }
         }
     }
 }
