@@ -42,6 +42,10 @@ fn prepared(common: &Common) -> Result<Prepared, u8> {
         for problem in &prepared.warnings {
             say(&format!("warning: {problem}"));
         }
+        for problem in &prepared.left_out {
+            // No problem, so it does not go where problems go.
+            drop(writeln!(std::io::stdout().lock(), "left out: {problem}"));
+        }
     }
     if common.strict && !prepared.faults.is_empty() {
         say(&format!("{} problems; nothing was done, because --strict was given", prepared.faults.len()));
@@ -148,7 +152,7 @@ fn live(options: &Live) -> u8 {
 }
 
 fn check(options: &Check) -> u8 {
-    let Prepared { faults, warnings, rules, .. } = match prepare(&options.common) {
+    let Prepared { faults, warnings, left_out, rules, .. } = match prepare(&options.common) {
         Ok(prepared) => prepared,
         Err(problem) => {
             say(&format!("error: {problem}"));
@@ -167,7 +171,7 @@ fn check(options: &Check) -> u8 {
                     o.number(name, *count);
                 }
             });
-            for (key, list) in [("errors", &faults), ("warnings", &warnings)] {
+            for (key, list) in [("errors", &faults), ("warnings", &warnings), ("left_out", &left_out)] {
                 object.array(key, |array| {
                     for problem in list {
                         array.object(|o| {
@@ -183,6 +187,7 @@ fn check(options: &Check) -> u8 {
         let shown = |kind: &str, list: &[Problem]| list.iter().map(|p| format!("{kind}: {p}\n")).collect::<String>();
         text.push_str(&shown("error", &faults));
         text.push_str(&shown("warning", &warnings));
+        text.push_str(&shown("left out", &left_out));
         for (name, count) in &rules.later {
             text.push_str(&format!("not active yet: {count} rules that use {name}\n"));
         }

@@ -236,7 +236,7 @@ impl Reporter {
         let outputs = Arc::clone(&self.outputs);
         self.group += 1;
         for (index, output) in (0..).zip(&outputs.list) {
-            let Some(settings) = output.eve.alerts else { continue };
+            let Some(settings) = &output.eve.alerts else { continue };
             let plain = Header {
                 time: moment.time,
                 packet_number: moment.packet_number,
@@ -251,6 +251,7 @@ impl Reporter {
             let shown = Alert {
                 rule,
                 context: &found.context,
+                forwarded: None,
                 app_protocol: None,
                 direction: None,
                 flow: None,
@@ -287,13 +288,21 @@ impl Reporter {
             ends.icmp = packet.icmp().map(|i| (i.kind, i.code)).or(ends.icmp);
         }
         self.group += 1;
-        let guess = || outputs.guess_transaction.then(|| flow.app.only_open(direction)).flatten();
         let (transaction, guessed) = match found.ground {
             Ground::Transaction(id) => (Some(id), false),
-            Ground::Packet | Ground::Stream => guess().map_or((None, false), |id| (Some(id), true)),
+            Ground::Packet | Ground::Stream => {
+                let oldest = flow.app.oldest_open(direction);
+                // A datagram's rule on a protocol means the transaction that the datagram brought.
+                let own = flow.key.protocol == crate::flow::key::UDP && rule.names_application();
+                match oldest {
+                    Some((id, _)) if own => (Some(id), false),
+                    Some((id, true)) if outputs.guess_transaction => (Some(id), true),
+                    _ => (None, false),
+                }
+            }
         };
         for (index, output) in (0..).zip(&outputs.list) {
-            let Some(settings) = output.eve.alerts else { continue };
+            let Some(settings) = &output.eve.alerts else { continue };
             let gate = self.gate(rule, found, Some(&ends), Some(flow.id), moment, &outputs);
             let limit = settings.payload_limit.min(packet.payload.len());
             let payload = packet.payload.get(..limit).unwrap_or(&[]);
@@ -308,9 +317,15 @@ impl Reporter {
                 ports: flow.key.has_ports().then_some((flow.key.source_port, flow.key.destination_port)),
             };
             let base = flow_header(ends.header("alert", moment), flow, output, &outputs, moment);
-            let header = Header { transaction, guessed, ..base };
+            let mut header = Header { transaction, guessed, ..base };
             let app = &flow.app;
             let subject = transaction.and_then(|id| app.transaction(id)).zip(app.protocol);
+            let forwarded = settings.forwarded.as_ref().zip(subject);
+            let mut client = forwarded.and_then(|(how, (tx, id))| how.address(protocol(id), tx));
+            if settings.forwarded.as_ref().is_some_and(|how| how.overwrite) && client.is_some() {
+                let place = if direction == Direction::ToServer { &mut header.source } else { &mut header.destination };
+                *place = client.take();
+            }
             let two_sided = subject.filter(|(tx, _)| tx.only_direction().is_none());
             let progress = two_sided.and_then(|(tx, id)| {
                 let states = protocol(id).states;
@@ -320,6 +335,7 @@ impl Reporter {
             let shown = Alert {
                 rule,
                 context: &found.context,
+                forwarded: client,
                 app_protocol,
                 direction: Some(direction.name()),
                 flow: settings.flow.then_some(brief),

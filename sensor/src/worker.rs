@@ -221,6 +221,11 @@ impl Place<'_> {
                 datagram = packet.payload;
                 let ports = ports_of(&flow.key);
                 self.inspector.bytes(&mut flow.app, Transport::Udp, direction, ports, datagram);
+                if flow.app.turned {
+                    flow.turn();
+                    direction = direction.reverse();
+                    self.inspector.bytes(&mut flow.app, Transport::Udp, direction, ports_of(&flow.key), datagram);
+                }
                 *flow.app.updated.of_mut(direction) = true;
             }
         } else if tcp.valid {

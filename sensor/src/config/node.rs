@@ -178,9 +178,19 @@ impl Node {
         };
         for name in includes {
             let included = Self::read_at(&path.parent().unwrap_or(Path::new("")).join(name), depth + 1)?;
-            if let Value::Map(entries) = included.value {
+            // A key counts where it stands last, as if the other file stood in the place of its name.
+            if let (Value::Map(entries), Value::Map(own)) = (included.value, &mut root.value) {
+                let place = own.iter().position(|(key, _)| key == "include").unwrap_or(0);
                 for (key, node) in entries {
-                    root.put(&[&key], node);
+                    match own.iter().rposition(|(known, _)| *known == key) {
+                        Some(later) if later > place => {}
+                        Some(before) => {
+                            if let Some(entry) = own.get_mut(before) {
+                                entry.1 = node;
+                            }
+                        }
+                        None => own.push((key, node)),
+                    }
                 }
             }
         }

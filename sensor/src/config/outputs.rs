@@ -1,5 +1,6 @@
 //! `outputs`: which records are written, where, and what they show.
 
+use crate::records::forwarded::Forwarded;
 use std::collections::BTreeMap;
 
 use tapwire_parsers::REGISTRY;
@@ -39,8 +40,10 @@ pub struct EveOutput {
 }
 
 /// What alerts show.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Alerts {
+    /// How the client behind a proxy is shown.
+    pub forwarded: Option<Forwarded>,
     /// Payload in base64.
     pub payload: bool,
     /// Payload as text.
@@ -109,7 +112,7 @@ impl Default for EveOutput {
             protocols: REGISTRY
                 .iter()
                 .filter_map(|p| p.event_type)
-                .map(|name| (name.to_owned(), Settings::default()))
+                .map(|name| (name.to_owned(), Settings([("extended".to_owned(), "yes".to_owned())].into())))
                 .collect(),
         }
     }
@@ -118,6 +121,7 @@ impl Default for EveOutput {
 impl Default for Alerts {
     fn default() -> Self {
         Self {
+            forwarded: None,
             payload: false,
             payload_printable: false,
             payload_limit: 4 << 10,
@@ -189,7 +193,7 @@ fn eve_output(node: &Node) -> EveOutput {
                 continue;
             }
             match name {
-                "alert" => out.alerts = Some(alerts(settings, switch(node, "metadata", true))),
+                "alert" => out.alerts = Some(alerts(settings, node.get("xff"), switch(node, "metadata", true))),
                 "anomaly" => out.anomalies = Some(anomalies(settings)),
                 "flow" => out.flows = true,
                 "stats" => out.stats = true,
@@ -209,10 +213,11 @@ fn eve_output(node: &Node) -> EveOutput {
     out
 }
 
-fn alerts(node: &Node, metadata: bool) -> Alerts {
+fn alerts(node: &Node, above: Option<&Node>, metadata: bool) -> Alerts {
     let all = node.get("metadata").and_then(Node::switch).unwrap_or(true);
     let of = |key: &str, default: bool| all && switch(node, key, default);
     Alerts {
+        forwarded: node.get("xff").or(above).and_then(forwarded),
         payload: switch(node, "payload", false),
         payload_printable: switch(node, "payload-printable", false),
         payload_limit: node
@@ -229,6 +234,15 @@ fn alerts(node: &Node, metadata: bool) -> Alerts {
         rule_text: of("metadata.rule.raw", false),
         verdict: switch(node, "verdict", false),
     }
+}
+
+fn forwarded(node: &Node) -> Option<Forwarded> {
+    let text = |key: &str| node.get(key).and_then(Node::text);
+    switch(node, "enabled", false).then(|| Forwarded {
+        overwrite: text("mode") == Some("overwrite"),
+        reverse: text("deployment") != Some("forward"),
+        header: text("header").unwrap_or("X-Forwarded-For").to_owned(),
+    })
 }
 
 fn anomalies(node: &Node) -> Anomalies {

@@ -132,13 +132,14 @@ impl Application {
         self.parser.as_ref().map_or(0..0, |p| p.transactions().range())
     }
 
-    /// The open transaction that rules have not seen the end of in a direction, if there is just one.
-    pub fn only_open(&self, direction: Direction) -> Option<u64> {
+    /// The oldest open transaction that has a direction, and whether it is the only one.
+    pub fn oldest_open(&self, direction: Direction) -> Option<(u64, bool)> {
         let mut open = self.open().filter(|&id| {
             let only = self.transaction(id).map(Transaction::only_direction);
             only.is_some_and(|only| only.is_none_or(|own| own == direction))
         });
-        open.next().filter(|_| open.next().is_none())
+        let oldest = open.next()?;
+        Some((oldest, open.next().is_none()))
     }
 
     /// What is known of an open transaction.

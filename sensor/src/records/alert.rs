@@ -32,6 +32,8 @@ pub struct FlowBrief {
 pub struct Alert<'a> {
     /// The rule.
     pub rule: &'a Rule,
+    /// The client behind a proxy.
+    pub forwarded: Option<IpAddr>,
     /// What it captured.
     pub context: &'a Context,
     /// Recognised protocol, or `failed`.
@@ -155,6 +157,9 @@ fn rule(object: &mut Object<'_>, header: &Header<'_>, alert: &Alert<'_>) {
                 });
             }
         });
+    }
+    if let Some(address) = alert.forwarded {
+        object.address("xff", address);
     }
     if !alert.context.is_empty() {
         object.object("context", |o| {

@@ -43,8 +43,6 @@ const LATER: &[&str] = &[
     "jabber",
     "krb5",
     "ldap",
-    "llmnr",
-    "mdns",
     "mqtt",
     "msn",
     "nfs",

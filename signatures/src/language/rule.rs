@@ -751,6 +751,13 @@ pub struct Rule {
     pub text: Option<String>,
 }
 
+impl Rule {
+    /// Whether its header names an application protocol.
+    pub fn names_application(&self) -> bool {
+        matches!(self.protocol, RuleProtocol::Application(_))
+    }
+}
+
 /// Every rule of a load, with the names that they share.
 #[derive(Debug, Default)]
 pub struct RuleSet {
