@@ -227,11 +227,8 @@ impl HttpParser {
         tx.request.protocol = protocol.to_vec();
         tx.method = method.to_vec();
         tx.target = target.to_vec();
-        if protocol.is_empty() {
-            self.finish(Direction::ToServer, true, effects);
-        } else {
-            self.side(Direction::ToServer).state = State::Headers;
-        }
+        // Without a protocol it is complete (HTTP/0.9), unless header lines follow: the answer or the next request tells.
+        self.side(Direction::ToServer).state = State::Headers;
         Some(total)
     }
 
@@ -253,6 +250,9 @@ impl HttpParser {
             }
         }
         let id = self.match_response(effects)?;
+        if self.side(Direction::ToServer).transaction == id && self.is_bare_request() {
+            self.end_bare_request(effects);
+        }
         self.side(Direction::ToClient).transaction = id;
         let tx = self.transactions.find_mut(id)?;
         tx.progress.to_client = 2;
@@ -275,6 +275,21 @@ impl HttpParser {
         }
         self.side(Direction::ToClient).state = State::Headers;
         Some(total)
+    }
+
+    /// Whether the request that is read has no protocol and has not ended.
+    fn is_bare_request(&mut self) -> bool {
+        let reads = matches!(self.side(Direction::ToServer).state, State::Headers);
+        reads && self.current(Direction::ToServer).is_some_and(|tx| tx.request.protocol.is_empty())
+    }
+
+    /// A request without protocol ends when it is answered or closed, with the header lines that it had.
+    fn end_bare_request(&mut self, effects: &mut Effects<'_>) {
+        if self.side(Direction::ToServer).raw.is_empty() {
+            self.finish(Direction::ToServer, true, effects);
+        } else {
+            self.head_done(Direction::ToServer, effects);
+        }
     }
 
     /// The transaction that the next response belongs to.
@@ -309,6 +324,14 @@ impl HttpParser {
         effects: &mut Effects<'_>,
     ) -> Step {
         let limit = self.limits.field.saturating_mul(4);
+        if direction == Direction::ToServer
+            && self.is_bare_request()
+            && self.side(direction).raw.is_empty()
+            && is_request_line(text)
+        {
+            self.finish(direction, true, effects);
+            return Some(0);
+        }
         let side = self.side(direction);
         if text.iter().all(|&b| matches!(b, b' ' | b'\t')) {
             if !text.is_empty() && !side.closed {
@@ -570,6 +593,9 @@ impl Parser for HttpParser {
 
     fn close(&mut self, direction: Direction, effects: &mut Effects<'_>) {
         self.side(direction).closed = true;
+        if direction == Direction::ToServer && self.is_bare_request() {
+            self.end_bare_request(effects);
+        }
         match self.side(direction).state {
             State::UntilClose => self.finish(direction, true, effects),
             State::Known(_) | State::ChunkLine | State::ChunkData(_) | State::ChunkEnd | State::Trailer => {
@@ -597,6 +623,16 @@ fn looks_like_version(text: &[u8]) -> bool {
     [&b"HTTP/"[..], b"RTSP/"]
         .iter()
         .any(|name| text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
+}
+
+/// A method, and a path or a version at the end: no header line has either.
+fn is_request_line(text: &[u8]) -> bool {
+    let Some(space) = text.iter().position(|&b| b == b' ') else { return false };
+    let (method, rest) = text.split_at(space);
+    let last = rest.rsplit(|&b| blank(b)).find(|word| !word.is_empty()).unwrap_or_default();
+    !method.is_empty()
+        && method.iter().all(u8::is_ascii_uppercase)
+        && (trim(rest).starts_with(b"/") || looks_like_version(last))
 }
 
 /// The greatest number in a `Content-Length`: where several contradict each other, no byte of the body shall escape.
