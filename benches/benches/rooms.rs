@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use divan::counter::{BytesCount, ItemsCount};
 use tapwire::capture::Source;
 use tapwire::capture::batch::Batch;
-use tapwire::capture::file::FileSource;
+use tapwire::capture::files::Files;
 use tapwire::flow::{Budget, Key, Settings, Table};
 use tapwire_benches::udp_packet;
 use tapwire_parsers::REGISTRY;
@@ -24,9 +24,7 @@ fn cases(protocol: &str) -> Vec<PathBuf> {
 
 fn packets(path: &Path) -> Batch {
     let mut batch = Batch::default();
-    if let Ok(mut source) = FileSource::open(path, 1) {
-        drop(source.fill(&mut batch));
-    }
+    drop(Files::new(&[path.to_owned()]).next_batch(&mut batch));
     batch
 }
 

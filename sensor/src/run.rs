@@ -67,8 +67,8 @@ impl RunError {
 pub struct Summary {
     /// All counters by name.
     pub counters: BTreeMap<String, u64>,
-    /// What ended it early.
-    pub error: Option<RunError>,
+    /// What went wrong, in order: a capture that could not be read to its end does not keep the next one from being read.
+    pub errors: Vec<RunError>,
 }
 
 /// What a run needs.
@@ -110,7 +110,7 @@ fn drive(plan: &Plan<'_>, capture: Option<String>, live: bool, source: &mut dyn 
     let mut writer =
         match Writer::create(configuration, Arc::clone(&plan.engine.plan), Arc::clone(&plan.thresholds), plan.folder) {
             Ok(writer) => writer,
-            Err(source) => return Summary { counters: BTreeMap::new(), error: Some(write_error(source)) },
+            Err(source) => return Summary { counters: BTreeMap::new(), errors: vec![write_error(source)] },
         };
     let outputs =
         Arc::new(Outputs::new(configuration, Arc::clone(&plan.engine.plan), !plan.thresholds.is_empty(), capture));
@@ -128,7 +128,7 @@ fn drive(plan: &Plan<'_>, capture: Option<String>, live: bool, source: &mut dyn 
     };
     let start = first.frames.first().map_or(Timestamp(0), |f| f.time);
     let settings = worker_settings(configuration, checksums);
-    let error: Mutex<Option<RunError>> = Mutex::new(None);
+    let errors: Mutex<Vec<RunError>> = Mutex::default();
     let counters = Mutex::new(Counters::default());
     thread::scope(|scope| {
         // Which flow goes to which worker is nobody else's business.
@@ -144,7 +144,7 @@ fn drive(plan: &Plan<'_>, capture: Option<String>, live: bool, source: &mut dyn 
             let counters = &counters;
             scope.spawn(move || work_through(worker, work, done, live, counters));
         }
-        let (failed, last_time, error, counters) = (&failed, &last_time, &error, &counters);
+        let (failed, last_time, errors, counters) = (&failed, &last_time, &errors, &counters);
         scope.spawn(move || {
             let mut ready = Some((first, first_result));
             let mut dropped = 0;
@@ -168,8 +168,8 @@ fn drive(plan: &Plan<'_>, capture: Option<String>, live: bool, source: &mut dyn 
                 let more = match result {
                     Ok(more) => more == More::Yes,
                     Err(problem) => {
-                        note(error, RunError::Capture(problem));
-                        false
+                        note(errors, RunError::Capture(problem));
+                        !live
                     }
                 };
                 if !more || handed == Handed::Gone || failed.load(Ordering::Relaxed) {
@@ -191,14 +191,14 @@ fn drive(plan: &Plan<'_>, capture: Option<String>, live: bool, source: &mut dyn 
                 break;
             }
             let due = live && flushed.elapsed() >= FLUSH_EVERY;
-            let result = writer.write(&batches).and_then(|()| if due { writer.flush() } else { Ok(()) });
+            let result = writer.write(&batches).and_then(|()| if due { writer.sync() } else { Ok(()) });
             if due {
                 flushed = Instant::now();
             }
             if let Err(source) = result
                 && !failed.swap(true, Ordering::Relaxed)
             {
-                note(error, write_error(source));
+                note(errors, write_error(source));
             }
         }
     });
@@ -207,21 +207,23 @@ fn drive(plan: &Plan<'_>, capture: Option<String>, live: bool, source: &mut dyn 
     let mut by_name = counters.by_name(configuration.own_records);
     by_name.insert("flow.memuse".into(), flows.drawn_bytes() as u64);
     by_name.insert("tcp.reassembly_memuse".into(), streams.drawn_bytes() as u64);
-    let mut error = error.into_inner().unwrap_or_default();
+    let mut errors = errors.into_inner().unwrap_or_default();
     let uptime_s = last.since(start) / 1_000_000;
     let by_name = match writer.finish(last, uptime_s, by_name.clone(), configuration.own_records) {
         Ok(counters) => counters,
         Err(source) => {
-            error.get_or_insert(write_error(source));
+            if !errors.iter().any(|error| matches!(error, RunError::Write { .. })) {
+                errors.push(write_error(source));
+            }
             by_name
         }
     };
-    Summary { counters: by_name, error }
+    Summary { counters: by_name, errors }
 }
 
-fn note(place: &Mutex<Option<RunError>>, error: RunError) {
+fn note(place: &Mutex<Vec<RunError>>, error: RunError) {
     if let Ok(mut place) = place.lock() {
-        place.get_or_insert(error);
+        place.push(error);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Counters of a run: each worker has its own, and they are added up when they are shown.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use tapwire_parsers::link::{Layer4, Packet};
@@ -7,7 +8,7 @@ use tapwire_parsers::link::{Layer4, Packet};
 /// Packets by layer and by what became of them.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
-    names: BTreeMap<&'static str, u64>,
+    names: BTreeMap<Cow<'static, str>, u64>,
     /// Packets that a worker was handed.
     pub seen: u64,
     /// Packets that went all the way through.
@@ -63,8 +64,8 @@ impl Counters {
     }
 
     /// Adds to a counter by its dotted name.
-    pub fn add(&mut self, name: &'static str, count: u64) {
-        *self.names.entry(name).or_default() += count;
+    pub fn add(&mut self, name: impl Into<Cow<'static, str>>, count: u64) {
+        *self.names.entry(name.into()).or_default() += count;
     }
 
     /// A packet that is left aside.
@@ -75,7 +76,7 @@ impl Counters {
     /// Adds another worker's counters to these.
     pub fn merge(&mut self, other: &Counters) {
         for (name, count) in &other.names {
-            self.add(name, *count);
+            self.add(name.clone(), *count);
         }
         for (reason, count) in &other.dropped {
             self.drop_packets(reason, *count);
@@ -107,7 +108,7 @@ impl Counters {
     /// Everything by its dotted name in `stats` records. `own` adds the books of packets and records under `tapwire`.
     pub fn by_name(&self, own: bool) -> BTreeMap<String, u64> {
         let layers = &self.layers;
-        let mut all: BTreeMap<String, u64> = self.names.iter().map(|(n, c)| ((*n).to_owned(), *c)).collect();
+        let mut all: BTreeMap<String, u64> = self.names.iter().map(|(n, c)| (n.clone().into_owned(), *c)).collect();
         for (name, count) in [
             ("decoder.pkts", layers.packets),
             ("decoder.bytes", layers.bytes),

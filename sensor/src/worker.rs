@@ -114,6 +114,9 @@ impl Worker {
         self.counters.add("tapwire.rules.step_limit", self.inspector.matcher.limits.steps_hit);
         self.counters.add("tapwire.rules.regex_limit", self.inspector.matcher.limits.regex_hit);
         self.counters.add("tapwire.parser_faults", self.inspector.parser_faults);
+        for (name, count) in self.inspector.counters() {
+            self.counters.add(name, count);
+        }
         (self.reporter.take(sequence), self.counters)
     }
 

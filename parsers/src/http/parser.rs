@@ -55,7 +55,8 @@ enum State {
     ChunkData(u64),
     ChunkEnd,
     Trailer,
-    Skip,
+    /// Where the next message begins is not known: lines are passed over until one can begin it.
+    Lost,
 }
 
 #[derive(Default)]
@@ -112,7 +113,6 @@ impl HttpParser {
 
     fn step(&mut self, direction: Direction, data: &[u8], effects: &mut Effects<'_>) -> Step {
         match self.side(direction).state {
-            State::Skip => Some(data.len()),
             State::Known(left) => {
                 let now = usize::try_from(left).unwrap_or(usize::MAX).min(data.len());
                 self.body(direction, data.get(..now)?, effects);
@@ -133,7 +133,7 @@ impl HttpParser {
                     if left == now as u64 { State::ChunkEnd } else { State::ChunkData(left - now as u64) };
                 Some(now)
             }
-            State::Line | State::Headers | State::ChunkLine | State::ChunkEnd | State::Trailer => {
+            State::Line | State::Lost | State::Headers | State::ChunkLine | State::ChunkEnd | State::Trailer => {
                 self.line_step(direction, data, effects)
             }
         }
@@ -164,6 +164,16 @@ impl HttpParser {
                 Direction::ToServer => self.request_line(text, total, effects),
                 Direction::ToClient => self.response_line(data, text, total, effects),
             },
+            State::Lost => {
+                let begins = match direction {
+                    Direction::ToServer => is_request_line(text) && memchr::memmem::find(text, b" HTTP/").is_some(),
+                    Direction::ToClient => looks_like_version(text),
+                };
+                if begins {
+                    self.side(direction).state = State::Line;
+                }
+                Some(if begins { 0 } else { total })
+            }
             State::Headers => self.header_line(direction, data, text, total, effects),
             State::ChunkLine => self.chunk_line(direction, data, length, total),
             State::ChunkEnd => {
@@ -249,7 +259,10 @@ impl HttpParser {
                 return Some(total);
             }
         }
-        let id = self.match_response(effects)?;
+        let Some(id) = self.match_response(effects) else {
+            self.side(Direction::ToClient).state = State::Lost;
+            return Some(total);
+        };
         if self.side(Direction::ToServer).transaction == id && self.is_bare_request() {
             self.end_bare_request(effects);
         }
@@ -310,7 +323,6 @@ impl HttpParser {
         let opened = self.transactions.open(tx);
         if opened.is_none() {
             effects.anomalies.push(Anomaly("http.too_many_transactions"));
-            self.side(Direction::ToClient).state = State::Skip;
         }
         opened
     }
@@ -568,15 +580,16 @@ impl Parser for HttpParser {
         };
         if missing > left || left == 0 {
             self.finish(direction, false, effects);
-            self.side(direction).state = State::Skip;
+            self.side(direction).state = State::Lost;
             effects.anomalies.push(Anomaly("http.invalid_gap"));
-            return false;
+            return true;
         }
         if self.side(direction).file {
             effects.files.gap(direction, missing);
         }
         if let Some(tx) = self.current(direction) {
-            tx.message_mut(direction).body.total += missing;
+            let body = &mut tx.message_mut(direction).body;
+            body.total = body.total.saturating_add(missing);
         }
         let after = match self.side(direction).state {
             State::Known(_) => State::Known(left - missing),
@@ -601,7 +614,7 @@ impl Parser for HttpParser {
             State::Known(_) | State::ChunkLine | State::ChunkData(_) | State::ChunkEnd | State::Trailer => {
                 self.finish(direction, false, effects)
             }
-            State::Line | State::Headers | State::Skip => {}
+            State::Line | State::Lost | State::Headers => {}
         }
     }
 

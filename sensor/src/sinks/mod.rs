@@ -11,4 +11,6 @@ pub trait Sink: Send {
     fn write(&mut self, record: &[u8]) -> io::Result<()>;
     /// Makes everything that was written readable.
     fn flush(&mut self) -> io::Result<()>;
+    /// The same, and it will be there after a crash of the machine.
+    fn sync(&mut self) -> io::Result<()>;
 }

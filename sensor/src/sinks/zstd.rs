@@ -19,6 +19,8 @@ pub struct ZstdFile {
     compressor: Compressor<'static>,
     text: Vec<u8>,
     frame: Vec<u8>,
+    /// Where the last whole frame ends.
+    end: u64,
 }
 
 impl ZstdFile {
@@ -27,19 +29,19 @@ impl ZstdFile {
         let mut compressor = Compressor::new(LEVEL)?;
         compressor.include_checksum(true)?;
         let frame = vec![0; zstd::zstd_safe::compress_bound(FRAME_BYTES * 2)];
-        Ok(Self {
-            file: OpenOptions::new().create(true).write(true).append(append).truncate(!append).open(path)?,
-            compressor,
-            text: Vec::with_capacity(FRAME_BYTES * 2),
-            frame,
-        })
+        let file = OpenOptions::new().create(true).write(true).append(append).truncate(!append).open(path)?;
+        let end = file.metadata()?.len();
+        Ok(Self { file, end, compressor, text: Vec::with_capacity(FRAME_BYTES * 2), frame })
     }
 }
 
 impl Sink for ZstdFile {
     fn write(&mut self, record: &[u8]) -> io::Result<()> {
+        if self.text.len() + record.len() > FRAME_BYTES {
+            self.flush()?;
+        }
         self.text.extend_from_slice(record);
-        if self.text.len() >= FRAME_BYTES { self.flush() } else { Ok(()) }
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -52,7 +54,19 @@ impl Sink for ZstdFile {
         }
         let size = self.compressor.compress_to_buffer(&self.text, &mut self.frame)?;
         self.text.clear();
-        self.file.write_all(self.frame.get(..size).unwrap_or(&[]))
+        let written = self.file.write_all(self.frame.get(..size).unwrap_or(&[]));
+        if written.is_err() {
+            // Half a frame would make readers stumble: it goes, and the frames before it stay.
+            drop(self.file.set_len(self.end));
+        } else {
+            self.end += size as u64;
+        }
+        written
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.flush()?;
+        self.file.sync_data()
     }
 }
 
