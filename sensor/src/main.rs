@@ -225,6 +225,13 @@ fn told(summary: &Summary, quiet: bool) -> u8 {
             count("detect.alert"),
         ));
     }
+    if summary.panics > 0 {
+        say(&format!(
+            "{} packets made a worker panic and were dropped with their flows; the first are kept as panic-*.pcap beside the records: \
+             please report them",
+            summary.panics
+        ));
+    }
     for error in &summary.errors {
         say(&format!("error: {error}"));
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tapwire_parsers::link::{Packet, Timestamp};
 use tapwire_signatures::state::threshold_file::{Entry, Rules};
 
-use crate::capture::batch::{Batch, Pool};
+use crate::capture::batch::{Batch, Frame, Pool};
 use crate::capture::fanout::{self, Handed};
 use crate::capture::files::Files;
 use crate::capture::live::Interface;
@@ -22,9 +22,10 @@ use crate::config::{Checksums, Configuration};
 use crate::flow::stream::StreamSettings;
 use crate::flow::tcp::TcpSettings;
 use crate::flow::{self, Budget, Table};
-use crate::inspect::{Engine, Inspector};
+use crate::inspect::{Application, Engine, Inspector};
 use crate::records::batch::RecordBatch;
 use crate::report::{Outputs, Reporter};
+use crate::sinks::packet;
 use crate::stats::Counters;
 use crate::worker::{Settings, Worker};
 use crate::writer::Writer;
@@ -35,6 +36,9 @@ const RING_DEPTH: usize = 4;
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// Packets whose checksums are looked at to guess whether the capturing host left them to its network card.
 const CHECKSUM_SAMPLE: usize = 1_000;
+
+/// Packets that are kept of those at which one worker panics.
+const KEPT_PACKETS: u32 = 16;
 
 /// What ended a run early.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +73,8 @@ pub struct Summary {
     pub counters: BTreeMap<String, u64>,
     /// What went wrong, in order: a capture that could not be read to its end does not keep the next one from being read.
     pub errors: Vec<RunError>,
+    /// Packets at which a worker panicked.
+    pub panics: u64,
 }
 
 /// What a run needs.
@@ -110,7 +116,7 @@ fn drive(plan: &Plan<'_>, capture: Option<String>, live: bool, source: &mut dyn 
     let mut writer =
         match Writer::create(configuration, Arc::clone(&plan.engine.plan), Arc::clone(&plan.thresholds), plan.folder) {
             Ok(writer) => writer,
-            Err(source) => return Summary { counters: BTreeMap::new(), errors: vec![write_error(source)] },
+            Err(source) => return Summary { counters: BTreeMap::new(), errors: vec![write_error(source)], panics: 0 },
         };
     let outputs =
         Arc::new(Outputs::new(configuration, Arc::clone(&plan.engine.plan), !plan.thresholds.is_empty(), capture));
@@ -138,11 +144,15 @@ fn drive(plan: &Plan<'_>, capture: Option<String>, live: bool, source: &mut dyn 
         for (index, work) in (0..).zip(work) {
             let (done, records) = ring(RING_DEPTH);
             from_workers.push(records);
-            let table = Table::new(flow_settings(configuration, checksums), Arc::clone(&flows), Arc::clone(&streams));
+            let (flows, streams) = (&flows, &streams);
+            let fresh =
+                move || Table::new(flow_settings(configuration, checksums), Arc::clone(flows), Arc::clone(streams));
+            let table = fresh();
             let inspector = Inspector::new(Arc::clone(&plan.engine));
             let worker = Worker::new(index, settings, table, inspector, Reporter::new(Arc::clone(&outputs)));
             let counters = &counters;
-            scope.spawn(move || work_through(worker, work, done, live, counters));
+            let folder = plan.folder;
+            scope.spawn(move || work_through(worker, work, done, (live, folder), &fresh, counters));
         }
         let (failed, last_time, errors, counters) = (&failed, &last_time, &errors, &counters);
         scope.spawn(move || {
@@ -204,6 +214,7 @@ fn drive(plan: &Plan<'_>, capture: Option<String>, live: bool, source: &mut dyn 
     });
     let counters = counters.into_inner().unwrap_or_default();
     let last = Timestamp(last_time.into_inner());
+    let panics = counters.dropped.get("worker_panic").copied().unwrap_or(0);
     let mut by_name = counters.by_name(configuration.own_records);
     by_name.insert("flow.memuse".into(), flows.drawn_bytes() as u64);
     by_name.insert("tcp.reassembly_memuse".into(), streams.drawn_bytes() as u64);
@@ -218,7 +229,7 @@ fn drive(plan: &Plan<'_>, capture: Option<String>, live: bool, source: &mut dyn 
             by_name
         }
     };
-    Summary { counters: by_name, errors }
+    Summary { counters: by_name, errors, panics }
 }
 
 fn note(place: &Mutex<Vec<RunError>>, error: RunError) {
@@ -232,16 +243,25 @@ fn work_through(
     mut worker: Worker,
     mut work: fanout::Receiver,
     mut done: Sender<RecordBatch>,
-    live: bool,
+    (live, folder): (bool, &Path),
+    fresh: &dyn Fn() -> Table<Application>,
     counters: &Mutex<Counters>,
 ) {
+    let mut kept = 0;
+    let mut lost = |frame: &Frame, data: &[u8]| {
+        kept += 1;
+        if kept <= KEPT_PACKETS {
+            // What cannot be kept is counted all the same.
+            drop(packet::keep(&folder.join(format!("panic-{}.pcap", frame.number)), frame, data));
+        }
+    };
     let mut sequence = 0;
     while let Some(batch) = work.recv() {
         sequence = batch.sequence + 1;
         if live && let Some(frame) = batch.frames.last() {
             worker.expire(frame.time);
         }
-        let records = worker.batch(&batch);
+        let records = worker.batch(&batch, fresh, &mut lost);
         // The last one to be done with a batch gives its memory back.
         drop(batch);
         if done.send(records).is_err() {

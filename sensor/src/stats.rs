@@ -20,6 +20,14 @@ pub struct Counters {
     pub events: BTreeMap<&'static str, u64>,
 }
 
+/// The books of packets before one of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Books {
+    seen: u64,
+    processed: u64,
+    invalid: u64,
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Layers {
     packets: u64,
@@ -71,6 +79,21 @@ impl Counters {
     /// A packet that is left aside.
     pub fn drop_packets(&mut self, reason: &'static str, count: u64) {
         *self.dropped.entry(reason).or_default() += count;
+    }
+
+    /// The books of packets as they stand.
+    pub fn books(&self) -> Books {
+        Books { seen: self.seen, processed: self.processed, invalid: self.dropped.get("invalid").copied().unwrap_or(0) }
+    }
+
+    /// Strikes out what was booked of a packet since `before`, and drops it.
+    pub fn strike(&mut self, before: Books, reason: &'static str) {
+        self.seen = before.seen + 1;
+        self.processed = before.processed;
+        if let Some(invalid) = self.dropped.get_mut("invalid") {
+            *invalid = before.invalid;
+        }
+        self.drop_packets(reason, 1);
     }
 
     /// Adds another worker's counters to these.
@@ -142,5 +165,6 @@ impl Counters {
     }
 }
 
-/// Why packets are left aside: they could not be decoded, or live they came faster than they were taken.
-pub const DROP_REASONS: [&str; 3] = ["invalid", "ring_full", "kernel"];
+/// Why packets are left aside: they could not be decoded, live they came faster than they were taken, or a worker panicked at
+/// them.
+pub const DROP_REASONS: [&str; 4] = ["invalid", "ring_full", "kernel", "worker_panic"];

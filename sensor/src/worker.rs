@@ -3,6 +3,7 @@
 //! A worker owns its flows; it is handed every batch and takes the packets of its shard. What it finds goes as text into one batch
 //! of records for each batch of packets, so that the writer can put the batches of all workers into one order.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tapwire_parsers::link::{Ip, Layer4, Packet, Tcp, TcpOptions, Timestamp, Udp};
@@ -12,7 +13,7 @@ use tapwire_signatures::verify::Match;
 use tapwire_signatures::verify::condition::{FlowView, PacketView};
 use tapwire_signatures::verify::packet::Occasion;
 
-use crate::capture::batch::Batch;
+use crate::capture::batch::{Batch, Frame};
 use crate::flow::stream::Chunk;
 use crate::flow::{self, EndReason, Flow, Key, Table};
 use crate::inspect::alerts::settle;
@@ -20,7 +21,7 @@ use crate::inspect::recognise::Ports;
 use crate::inspect::{Application, Inspector};
 use crate::records::batch::RecordBatch;
 use crate::report::{Moment, Reporter};
-use crate::stats::Counters;
+use crate::stats::{Books, Counters};
 
 /// How a worker treats streams and alerts.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +45,11 @@ pub struct Worker {
     ended: Vec<(Flow<Application>, EndReason)>,
     /// What it counted.
     pub counters: Counters,
+    /// Where it is: position of the packet in its batch, and the books before it.
+    at: usize,
+    books: Books,
+    #[cfg(test)]
+    trip_at: Option<u64>,
 }
 
 impl Worker {
@@ -64,13 +70,44 @@ impl Worker {
             matches: Vec::new(),
             ended: Vec::new(),
             counters: Counters::default(),
+            at: 0,
+            books: Books::default(),
+            #[cfg(test)]
+            trip_at: None,
         }
     }
 
     /// Takes the packets of its shard out of a batch and gives what it found.
-    pub fn batch(&mut self, batch: &Batch) -> RecordBatch {
+    ///
+    /// A panic costs the shard its flows and nothing else: `fresh` gives an empty table, `lost` is told of the packet that did it,
+    /// and the work goes on with the next packet.
+    pub fn batch(
+        &mut self,
+        batch: &Batch,
+        fresh: &dyn Fn() -> Table<Application>,
+        lost: &mut dyn FnMut(&Frame, &[u8]),
+    ) -> RecordBatch {
+        let mut from = 0;
+        while catch_unwind(AssertUnwindSafe(|| self.frames(batch, from))).is_err() {
+            if let Some(frame) = batch.frames.get(self.at) {
+                lost(frame, batch.data(frame));
+            }
+            self.counters.strike(self.books, "worker_panic");
+            self.table = fresh();
+            self.inspector = Inspector::new(Arc::clone(self.inspector.engine()));
+            self.matches.clear();
+            self.ended.clear();
+            from = self.at + 1;
+        }
+        self.reporter.take(batch.sequence)
+    }
+
+    fn frames(&mut self, batch: &Batch, from: usize) {
         let own = self.index;
-        for frame in batch.frames.iter().filter(|f| f.shard == own) {
+        for (at, frame) in batch.frames.iter().enumerate().skip(from).filter(|(_, f)| f.shard == own) {
+            (self.at, self.books) = (at, self.counters.books());
+            #[cfg(test)]
+            assert_ne!(self.trip_at, Some(frame.number), "the packet at which a test lets it panic");
             let data = batch.data(frame);
             let packet = Packet::decode(
                 frame.number,
@@ -82,7 +119,6 @@ impl Worker {
             );
             self.packet(&packet);
         }
-        self.reporter.take(batch.sequence)
     }
 
     /// Ends every flow whose time is over; for live use, where no later packet may come to tell.
@@ -92,8 +128,14 @@ impl Worker {
         self.finish_ended(Moment::flow_end(u64::MAX / 4, now));
     }
 
-    /// Ends every flow and gives the last records.
+    /// Ends every flow and gives the last records. A panic costs those that were not written yet.
     pub fn shut_down(mut self, sequence: u64) -> (RecordBatch, Counters) {
+        drop(catch_unwind(AssertUnwindSafe(|| self.end_all())));
+        self.count();
+        (self.reporter.take(sequence), self.counters)
+    }
+
+    fn end_all(&mut self) {
         let ended = &mut self.ended;
         self.table.shut_down(&mut |flow, reason| ended.push((flow, reason)));
         self.ended.sort_by_key(|(flow, _)| flow.first_packet);
@@ -101,6 +143,9 @@ impl Worker {
             let moment = Moment::flow_end((u64::MAX / 2).saturating_add(flow.first_packet), flow.end);
             self.finish(flow, reason, moment);
         }
+    }
+
+    fn count(&mut self) {
         let begun = self.table.counters();
         self.counters.add("flow.total", begun.begun.iter().sum());
         for (name, count) in ["flow.tcp", "flow.udp", "flow.icmpv4", "flow.icmpv6"].into_iter().zip(begun.begun) {
@@ -117,7 +162,6 @@ impl Worker {
         for (name, count) in self.inspector.counters() {
             self.counters.add(name, count);
         }
-        (self.reporter.take(sequence), self.counters)
     }
 
     fn packet(&mut self, packet: &Packet<'_>) {
@@ -479,4 +523,50 @@ fn pseudo_packet(flow: &Flow<Application>, direction: Direction, time: Timestamp
         _ => Layer4::None,
     };
     packet
+}
+
+#[cfg(test)]
+mod tests {
+    use tapwire_signatures::language::rule::RuleSet;
+    use tapwire_signatures::plan::Plan;
+
+    use super::*;
+    use crate::capture::batch::Arrival;
+    use crate::config::Configuration;
+    use crate::flow::Budget;
+    use crate::inspect::Engine;
+    use crate::inspect::recognise::Recogniser;
+    use crate::records::batch::merged;
+    use crate::report::Outputs;
+
+    #[test]
+    fn a_panic_costs_one_packet_and_the_books_still_add_up() {
+        let plan = Arc::new(Plan::new(RuleSet::default(), &Default::default()));
+        let engine = Engine {
+            plan: Arc::clone(&plan),
+            recogniser: Recogniser::default(),
+            openers: Vec::new(),
+            hashes: Default::default(),
+        };
+        let configuration = Configuration::default();
+        let fresh = || Table::new(flow::Settings::default(), Budget::new(0), Budget::new(0));
+        let outputs = Arc::new(Outputs::new(&configuration, plan, false, None));
+        let settings = Settings { checksums: false, chunk_bytes: [1, 1], alert_limit: 15 };
+        let mut worker = Worker::new(0, settings, fresh(), Inspector::new(Arc::new(engine)), Reporter::new(outputs));
+        worker.trip_at = Some(2);
+        let mut batch = Batch::new();
+        for number in 1..=4 {
+            let arrival = Arrival { time: Timestamp(number), link_type: 101, interface: 0, wire_len: 28 };
+            let mut data = vec![0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+            data.extend([1, 1, 0, 99, 0, 8, 0, 0]);
+            batch.push(number, arrival, &data);
+        }
+        let mut lost = Vec::new();
+        worker.batch(&batch, &fresh, &mut |frame, data| lost.push((frame.number, data.len())));
+        assert_eq!(lost, [(2, 28)]);
+        let counters = &worker.counters;
+        assert_eq!((counters.seen, counters.processed, counters.dropped.get("worker_panic")), (4, 3, Some(&1)));
+        let (records, _) = worker.shut_down(1);
+        assert_eq!(merged(&[records]).len(), 1, "the flow of the packets behind it is recorded");
+    }
 }

@@ -1,6 +1,7 @@
 //! Ways out: one file for each.
 
 pub mod file;
+pub mod packet;
 pub mod zstd;
 
 use std::io;
