@@ -56,6 +56,15 @@ struct Output {
     recorders: Vec<Option<Recorder>>,
 }
 
+/// Where packets come from, as records name it.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The capture file.
+    pub capture: Option<String>,
+    /// The interface.
+    pub interface: Option<String>,
+}
+
 /// Everything that is written, shared by all workers.
 pub struct Outputs {
     list: Vec<Output>,
@@ -64,13 +73,14 @@ pub struct Outputs {
     /// Alerts of every rule pass the gate: there is a threshold file.
     gate_all: bool,
     capture: Option<String>,
+    interface: Option<String>,
     guess_transaction: bool,
     plan: Arc<Plan>,
 }
 
 impl Outputs {
-    /// The outputs of a configuration. `capture` names the capture file, where there is one.
-    pub fn new(configuration: &Configuration, plan: Arc<Plan>, gate_all: bool, capture: Option<String>) -> Self {
+    /// The outputs of a configuration.
+    pub fn new(configuration: &Configuration, plan: Arc<Plan>, gate_all: bool, origin: Origin) -> Self {
         let list = configuration.eve.iter().map(|eve| {
             let recorder = |p: &&'static protocol::Protocol| {
                 let name = p.event_type?;
@@ -84,7 +94,8 @@ impl Outputs {
             references,
             fast: configuration.fast.is_some(),
             gate_all,
-            capture,
+            capture: origin.capture,
+            interface: origin.interface,
             guess_transaction: configuration.guess_transaction,
             plan,
         }
@@ -183,8 +194,12 @@ impl Reporter {
                     ..Header::default()
                 };
                 let header = ends.as_ref().map_or(plain, |e| e.header("anomaly", moment));
-                let header =
-                    Header { vlans: packet.vlans.as_slice(), capture: outputs.capture_name(&output.eve), ..header };
+                let header = Header {
+                    vlans: packet.vlans.as_slice(),
+                    capture: outputs.capture_name(&output.eve),
+                    interface: outputs.interface.as_deref(),
+                    ..header
+                };
                 self.anomaly(index, &header, "decode", anomaly.0, moment);
             }
         }
@@ -245,8 +260,12 @@ impl Reporter {
                 ..Header::default()
             };
             let header = ends.as_ref().map_or(plain, |e| e.header("alert", moment));
-            let header =
-                Header { vlans: packet.vlans.as_slice(), capture: outputs.capture_name(&output.eve), ..header };
+            let header = Header {
+                vlans: packet.vlans.as_slice(),
+                capture: outputs.capture_name(&output.eve),
+                interface: outputs.interface.as_deref(),
+                ..header
+            };
             let gate = self.gate(rule, found, ends.as_ref(), None, moment, &outputs);
             let shown = Alert {
                 rule,
@@ -595,6 +614,7 @@ fn flow_header<'a>(
         community_id,
         ethernet: moment.ethernet.filter(|_| output.eve.ethernet),
         capture: outputs.capture_name(&output.eve),
+        interface: outputs.interface.as_deref(),
         ..header
     }
 }

@@ -17,14 +17,14 @@ use crate::capture::fanout::{self, Handed};
 use crate::capture::files::Files;
 use crate::capture::live::Interface;
 use crate::capture::ring::{Receiver, Sender, ring};
-use crate::capture::{CaptureError, Losses, More, Source};
+use crate::capture::{CaptureError, More, Source};
 use crate::config::{Checksums, Configuration};
 use crate::flow::stream::StreamSettings;
 use crate::flow::tcp::TcpSettings;
 use crate::flow::{self, Budget, Table};
 use crate::inspect::{Application, Engine, Inspector};
 use crate::records::batch::RecordBatch;
-use crate::report::{Outputs, Reporter};
+use crate::report::{Origin, Outputs, Reporter};
 use crate::sinks::packet;
 use crate::stats::Counters;
 use crate::worker::{Settings, Worker};
@@ -97,20 +97,18 @@ pub struct Plan<'a> {
 
 /// Reads capture files one after the other into one run.
 pub fn replay(plan: &Plan<'_>, captures: &[PathBuf]) -> Summary {
-    let name = captures.first().map(|c| c.display().to_string());
-    drive(plan, name, false, &mut Files::new(captures))
+    let capture = captures.first().map(|c| c.display().to_string());
+    drive(plan, Origin { capture, interface: None }, false, &mut Files::new(captures))
 }
 
 /// Watches an interface until it is told to stop.
 pub fn live(plan: &Plan<'_>, mut source: Interface) -> Summary {
-    let mut summary = drive(plan, None, true, &mut source);
-    let Losses { dropped, dropped_by_interface, .. } = source.losses();
-    summary.counters.insert("capture.kernel_drops".into(), dropped + dropped_by_interface);
-    summary
+    let interface = Some(source.name().to_owned());
+    drive(plan, Origin { capture: None, interface }, true, &mut source)
 }
 
 /// The threads of a run.
-fn drive(plan: &Plan<'_>, capture: Option<String>, live: bool, source: &mut dyn Source) -> Summary {
+fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -> Summary {
     let configuration = plan.configuration;
     let write_error = |source| RunError::Write { folder: plan.folder.to_owned(), source };
     let mut writer =
@@ -119,7 +117,7 @@ fn drive(plan: &Plan<'_>, capture: Option<String>, live: bool, source: &mut dyn 
             Err(source) => return Summary { counters: BTreeMap::new(), errors: vec![write_error(source)], panics: 0 },
         };
     let outputs =
-        Arc::new(Outputs::new(configuration, Arc::clone(&plan.engine.plan), !plan.thresholds.is_empty(), capture));
+        Arc::new(Outputs::new(configuration, Arc::clone(&plan.engine.plan), !plan.thresholds.is_empty(), origin));
     let (flows, streams) = budgets(configuration);
     let pool = Pool::new(RING_DEPTH * 2);
     let failed = AtomicBool::new(false);
@@ -186,11 +184,17 @@ fn drive(plan: &Plan<'_>, capture: Option<String>, live: bool, source: &mut dyn 
                     break;
                 }
             }
-            if dropped > 0
-                && let Ok(mut all) = counters.lock()
-            {
-                all.seen += dropped;
-                all.drop_packets("ring_full", dropped);
+            let lost = source.losses();
+            let kernel = lost.dropped + lost.dropped_by_interface;
+            if let Ok(mut all) = counters.lock() {
+                for (reason, packets) in [("ring_full", dropped), ("kernel", kernel)] {
+                    all.seen += packets;
+                    all.drop_packets(reason, packets);
+                }
+                if live {
+                    all.add("capture.kernel_packets", lost.received);
+                    all.add("capture.kernel_drops", kernel);
+                }
             }
         });
         let mut flushed = Instant::now();

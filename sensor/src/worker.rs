@@ -550,7 +550,7 @@ mod tests {
         };
         let configuration = Configuration::default();
         let fresh = || Table::new(flow::Settings::default(), Budget::new(0), Budget::new(0));
-        let outputs = Arc::new(Outputs::new(&configuration, plan, false, None));
+        let outputs = Arc::new(Outputs::new(&configuration, plan, false, Default::default()));
         let settings = Settings { checksums: false, chunk_bytes: [1, 1], alert_limit: 15 };
         let mut worker = Worker::new(0, settings, fresh(), Inspector::new(Arc::new(engine)), Reporter::new(outputs));
         worker.trip_at = Some(2);
