@@ -166,7 +166,7 @@ impl Node {
                     file: path.display().to_string(),
                     line,
                     column,
-                    message: error.to_string().lines().next().unwrap_or("is no YAML").to_owned(),
+                    message: reason(&error.to_string()),
                     hint: "check indentation, quotes and colons there".into(),
                     excerpt: usize::try_from(line)
                         .ok()
@@ -357,6 +357,16 @@ impl Node {
         let mut out = tapwire_parsers::protocol::Settings::default();
         walk(self, "", &mut out);
         out
+    }
+}
+
+/// The first line of the YAML reader's message, without the place that is named beside it.
+fn reason(message: &str) -> String {
+    let first = message.lines().next().unwrap_or("is no YAML");
+    let first = first.strip_prefix("error: ").unwrap_or(first);
+    match first.split_once(": ") {
+        Some((place, rest)) if place.starts_with("line ") => rest.to_owned(),
+        _ => first.to_owned(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A file of zstd frames, each of whole records: whatever happens, every finished frame can be read.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use zstd::bulk::Compressor;
@@ -57,7 +57,7 @@ impl Sink for ZstdFile {
         let written = self.file.write_all(self.frame.get(..size).unwrap_or(&[]));
         if written.is_err() {
             // Half a frame would make readers stumble: it goes, and the frames before it stay.
-            drop(self.file.set_len(self.end));
+            drop(self.file.set_len(self.end).and_then(|()| self.file.seek(SeekFrom::Start(self.end))));
         } else {
             self.end += size as u64;
         }
@@ -73,6 +73,22 @@ impl Sink for ZstdFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn half_a_frame_is_taken_back() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut sink = ZstdFile::create(file.path(), false).unwrap();
+        sink.write(b"{\"a\":1}\n").unwrap();
+        sink.flush().unwrap();
+        // A device that is always full stands for the disk during one write.
+        let whole = std::mem::replace(&mut sink.file, File::create("/dev/full").unwrap());
+        sink.write(b"{\"lost\":1}\n").unwrap();
+        assert_eq!(sink.flush().unwrap_err().kind(), io::ErrorKind::StorageFull);
+        sink.file = whole;
+        sink.write(b"{\"b\":2}\n").unwrap();
+        sink.sync().unwrap();
+        assert_eq!(zstd::decode_all(&std::fs::read(file.path()).unwrap()[..]).unwrap(), b"{\"a\":1}\n{\"b\":2}\n");
+    }
 
     #[test]
     fn every_flush_ends_a_frame_that_can_be_read_by_itself() {
