@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use tapwire_parsers::json::Object;
+use tapwire_parsers::link::tunnel::Carrier;
 use tapwire_parsers::link::{Layer4, Packet, Timestamp};
 use tapwire_parsers::protocol::{Anomaly, Direction, ProtocolId, Purpose, Recorder};
 use tapwire_parsers::{REGISTRY, protocol};
@@ -22,6 +23,9 @@ use crate::records::header::{Clock, Header, record};
 use crate::records::metadata::Metadata;
 use crate::records::{fast, fileinfo, flow};
 
+/// Packets within one captured packet come in the order of their depth.
+const DEPTH_BITS: u32 = 5;
+
 /// When something was found, and where its record belongs in the order of all.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
@@ -31,22 +35,67 @@ pub struct Moment {
     pub order: u64,
     packet_number: Option<u64>,
     ethernet: Option<([u8; 6], [u8; 6])>,
+    tunnel: Option<Tunnel>,
+}
+
+/// The packet around a packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Tunnel {
+    /// Its source address.
+    pub source: IpAddr,
+    /// Its destination address.
+    pub destination: IpAddr,
+    /// Its ports, where it has some.
+    pub ports: Option<(u16, u16)>,
+    /// Its IP protocol.
+    pub protocol: u8,
+    /// In how many packets the inner one came.
+    pub depth: u8,
+    /// Where records say that the inner one comes from.
+    pub name: &'static str,
+}
+
+impl Tunnel {
+    /// That of a packet that carries another one at `depth`.
+    pub fn around(outer: &Packet<'_>, carrier: Carrier, depth: u8) -> Option<Self> {
+        let ip = outer.ip.as_ref()?;
+        let has_ports = matches!(outer.layer4, Layer4::Tcp(_) | Layer4::Udp(_));
+        Some(Self {
+            source: ip.source,
+            destination: ip.destination,
+            ports: has_ports.then(|| outer.ports()),
+            protocol: ip.protocol,
+            depth,
+            name: carrier.source(ip.source.is_ipv6()),
+        })
+    }
 }
 
 impl Moment {
-    /// That of a packet.
-    pub fn packet(packet: &Packet<'_>) -> Self {
+    /// That of a packet, which came in another one or not.
+    pub fn packet(packet: &Packet<'_>, tunnel: Option<Tunnel>) -> Self {
         let ethernet = packet.ethernet.map(|e| (e.source, e.destination));
-        Self { time: packet.time, order: packet.number, packet_number: Some(packet.number), ethernet }
+        let order = packet.number << DEPTH_BITS | u64::from(packet.depth);
+        Self { time: packet.time, order, packet_number: Some(packet.number), ethernet, tunnel }
+    }
+
+    /// That of a flow's end because the run ends: behind all packets, in the order in which flows began.
+    pub fn shutdown<A>(flow: &Flow<A>) -> Self {
+        let began = flow.first_packet << DEPTH_BITS | u64::from(flow.first_depth);
+        Self::flow_end((u64::MAX / 2).saturating_add(began), flow.end)
     }
 
     /// That of a flow's end, which no packet tells.
     pub fn flow_end(order: u64, time: Timestamp) -> Self {
-        Self { time, order, packet_number: None, ethernet: None }
+        Self { time, order, packet_number: None, ethernet: None, tunnel: None }
     }
 
     fn source(&self) -> &'static str {
-        if self.packet_number.is_some() { "wire/pcap" } else { "stream (flow timeout)" }
+        match (&self.tunnel, self.packet_number) {
+            (Some(tunnel), _) => tunnel.name,
+            (None, Some(_)) => "wire/pcap",
+            (None, None) => "stream (flow timeout)",
+        }
     }
 }
 
@@ -270,6 +319,7 @@ impl Reporter {
             let shown = Alert {
                 rule,
                 context: &found.context,
+                tunnel: moment.tunnel,
                 forwarded: None,
                 app_protocol: None,
                 direction: None,
@@ -354,6 +404,7 @@ impl Reporter {
             let shown = Alert {
                 rule,
                 context: &found.context,
+                tunnel: moment.tunnel,
                 forwarded: client,
                 app_protocol,
                 direction: Some(direction.name()),

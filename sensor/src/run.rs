@@ -17,6 +17,7 @@ use crate::capture::fanout::{self, Handed};
 use crate::capture::files::Files;
 use crate::capture::live::Interface;
 use crate::capture::ring::{Receiver, Sender, ring};
+use crate::capture::shard::Shards;
 use crate::capture::{CaptureError, More, Source};
 use crate::config::{Checksums, Configuration};
 use crate::flow::stream::StreamSettings;
@@ -147,7 +148,13 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
                 move || Table::new(flow_settings(configuration, checksums), Arc::clone(flows), Arc::clone(streams));
             let table = fresh();
             let inspector = Inspector::new(Arc::clone(&plan.engine));
-            let worker = Worker::new(index, settings, table, inspector, Reporter::new(Arc::clone(&outputs)));
+            let worker = Worker::new(
+                (index, Shards { key, count: plan.workers }),
+                settings,
+                table,
+                inspector,
+                Reporter::new(Arc::clone(&outputs)),
+            );
             let counters = &counters;
             let folder = plan.folder;
             scope.spawn(move || work_through(worker, work, done, (live, folder), &fresh, counters));
@@ -218,7 +225,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
     });
     let counters = counters.into_inner().unwrap_or_default();
     let last = Timestamp(last_time.into_inner());
-    let panics = counters.dropped.get("worker_panic").copied().unwrap_or(0);
+    let panics = counters.panics;
     let mut by_name = counters.by_name(configuration.own_records);
     by_name.insert("flow.memuse".into(), flows.drawn_bytes() as u64);
     by_name.insert("tcp.reassembly_memuse".into(), streams.drawn_bytes() as u64);
@@ -307,6 +314,7 @@ fn worker_settings(configuration: &Configuration, checksums: bool) -> Settings {
         checksums,
         chunk_bytes: [bytes(stream.to_server_chunk_bytes), bytes(stream.to_client_chunk_bytes)],
         alert_limit: configuration.alert_limit,
+        tunnels: configuration.tunnels,
     }
 }
 

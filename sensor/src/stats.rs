@@ -13,6 +13,8 @@ pub struct Counters {
     pub seen: u64,
     /// Packets that went all the way through.
     pub processed: u64,
+    /// Packets at which a worker panicked.
+    pub panics: u64,
     /// Packets that were left aside, by reason.
     pub dropped: BTreeMap<&'static str, u64>,
     layers: Layers,
@@ -48,11 +50,13 @@ impl Counters {
     /// Counts a packet and its headers.
     pub fn packet(&mut self, packet: &Packet<'_>) {
         let layers = &mut self.layers;
-        self.seen += 1;
-        layers.packets += 1;
-        let length = packet.data.len() as u64;
-        layers.bytes += length;
-        layers.longest = layers.longest.max(length);
+        if packet.depth == 0 {
+            self.seen += 1;
+            layers.packets += 1;
+            let length = packet.data.len() as u64;
+            layers.bytes += length;
+            layers.longest = layers.longest.max(length);
+        }
         layers.invalid += u64::from(packet.invalid);
         layers.ethernet += u64::from(packet.ethernet.is_some());
         layers.vlan += u64::from(packet.vlans.count > 0);
@@ -86,14 +90,16 @@ impl Counters {
         Books { seen: self.seen, processed: self.processed, invalid: self.dropped.get("invalid").copied().unwrap_or(0) }
     }
 
-    /// Strikes out what was booked of a packet since `before`, and drops it.
-    pub fn strike(&mut self, before: Books, reason: &'static str) {
-        self.seen = before.seen + 1;
+    /// Strikes out what was booked of a packet at which its worker panicked since `before`, and drops it. One that only came
+    /// along for what it carries (not `own`) is booked elsewhere.
+    pub fn strike(&mut self, before: Books, own: bool) {
+        self.panics += 1;
+        self.seen = before.seen + u64::from(own);
         self.processed = before.processed;
         if let Some(invalid) = self.dropped.get_mut("invalid") {
             *invalid = before.invalid;
         }
-        self.drop_packets(reason, 1);
+        self.drop_packets("worker_panic", u64::from(own));
     }
 
     /// Adds another worker's counters to these.
@@ -107,6 +113,7 @@ impl Counters {
         for (name, count) in &other.events {
             *self.events.entry(name).or_default() += count;
         }
+        self.panics += other.panics;
         self.seen += other.seen;
         self.processed += other.processed;
         let (a, b) = (&mut self.layers, &other.layers);

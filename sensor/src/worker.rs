@@ -14,13 +14,15 @@ use tapwire_signatures::verify::condition::{FlowView, PacketView};
 use tapwire_signatures::verify::packet::Occasion;
 
 use crate::capture::batch::{Batch, Frame};
+use crate::capture::shard::Shards;
+use crate::config::Tunnels;
 use crate::flow::stream::Chunk;
 use crate::flow::{self, EndReason, Flow, Key, Table};
 use crate::inspect::alerts::settle;
 use crate::inspect::recognise::Ports;
 use crate::inspect::{Application, Inspector};
 use crate::records::batch::RecordBatch;
-use crate::report::{Moment, Reporter};
+use crate::report::{Moment, Reporter, Tunnel};
 use crate::stats::{Books, Counters};
 
 /// How a worker treats streams and alerts.
@@ -32,11 +34,14 @@ pub struct Settings {
     pub chunk_bytes: [usize; 2],
     /// Alerts that one packet may raise.
     pub alert_limit: usize,
+    /// Which tunnels are looked into.
+    pub tunnels: Tunnels,
 }
 
 /// A worker.
 pub struct Worker {
     index: u16,
+    shards: Shards,
     settings: Settings,
     table: Table<Application>,
     inspector: Inspector,
@@ -55,7 +60,7 @@ pub struct Worker {
 impl Worker {
     /// The worker of shard `index`.
     pub fn new(
-        index: u16,
+        (index, shards): (u16, Shards),
         settings: Settings,
         table: Table<Application>,
         inspector: Inspector,
@@ -63,6 +68,7 @@ impl Worker {
     ) -> Self {
         Self {
             index,
+            shards,
             settings,
             table,
             inspector,
@@ -92,7 +98,7 @@ impl Worker {
             if let Some(frame) = batch.frames.get(self.at) {
                 lost(frame, batch.data(frame));
             }
-            self.counters.strike(self.books, "worker_panic");
+            self.counters.strike(self.books, batch.frames.get(self.at).is_some_and(|f| f.shard == self.index));
             self.table = fresh();
             self.inspector = Inspector::new(Arc::clone(self.inspector.engine()));
             self.matches.clear();
@@ -104,7 +110,7 @@ impl Worker {
 
     fn frames(&mut self, batch: &Batch, from: usize) {
         let own = self.index;
-        for (at, frame) in batch.frames.iter().enumerate().skip(from).filter(|(_, f)| f.shard == own) {
+        for (at, frame) in batch.frames.iter().enumerate().skip(from).filter(|(_, f)| f.shard == own || f.tunnel) {
             (self.at, self.books) = (at, self.counters.books());
             #[cfg(test)]
             assert_ne!(self.trip_at, Some(frame.number), "the packet at which a test lets it panic");
@@ -117,7 +123,23 @@ impl Worker {
                 frame.wire_len,
                 self.settings.checksums,
             );
-            self.packet(&packet);
+            if frame.shard == own {
+                self.packet(&packet, None);
+            }
+            self.inner_packets(packet);
+        }
+    }
+
+    /// The packets that a packet carries, each inside the one before; those of this shard are taken.
+    fn inner_packets(&mut self, mut outer: Packet<'_>) {
+        while let Some(carried) = outer.inner.filter(|inner| self.settings.tunnels.reads(inner.carrier))
+            && let Some(packet) = Packet::decode_inner(&outer, self.settings.checksums)
+        {
+            if self.shards.of(&packet) == self.index {
+                let tunnel = Tunnel::around(&outer, carried.carrier, packet.depth);
+                self.packet(&packet, tunnel);
+            }
+            outer = packet;
         }
     }
 
@@ -138,9 +160,10 @@ impl Worker {
     fn end_all(&mut self) {
         let ended = &mut self.ended;
         self.table.shut_down(&mut |flow, reason| ended.push((flow, reason)));
-        self.ended.sort_by_key(|(flow, _)| flow.first_packet);
+        // A packet and what it carries begin flows of their own.
+        self.ended.sort_by_key(|(flow, _)| (flow.first_packet, flow.first_depth));
         for (flow, reason) in std::mem::take(&mut self.ended) {
-            let moment = Moment::flow_end((u64::MAX / 2).saturating_add(flow.first_packet), flow.end);
+            let moment = Moment::shutdown(&flow);
             self.finish(flow, reason, moment);
         }
     }
@@ -164,19 +187,21 @@ impl Worker {
         }
     }
 
-    fn packet(&mut self, packet: &Packet<'_>) {
+    fn packet(&mut self, packet: &Packet<'_>, tunnel: Option<Tunnel>) {
         self.counters.packet(packet);
-        let moment = Moment::packet(packet);
+        let moment = Moment::packet(packet, tunnel);
         self.reporter.decode_anomalies(packet, &moment);
-        if packet.invalid {
-            self.counters.drop_packets("invalid", 1);
-        } else {
-            self.counters.processed += 1;
+        // What a packet carries is a part of it in the books.
+        match (packet.depth, packet.invalid) {
+            (0, true) => self.counters.drop_packets("invalid", 1),
+            (0, false) => self.counters.processed += 1,
+            _ => {}
         }
         let whole = !packet.invalid && packet.ip.as_ref().is_some_and(|ip| ip.fragment.is_none());
+        let depth = if self.settings.tunnels.separate_flows { packet.depth } else { 0 };
         let ended = &mut self.ended;
         let arrival =
-            if whole { self.table.packet(packet, 0, &mut |flow, reason| ended.push((flow, reason))) } else { None };
+            if whole { self.table.packet(packet, depth, &mut |flow, reason| ended.push((flow, reason))) } else { None };
         let arrival = arrival.map(|a| (a.place, a.direction, a.tcp));
         self.finish_ended(moment);
         match arrival {
@@ -551,8 +576,14 @@ mod tests {
         let configuration = Configuration::default();
         let fresh = || Table::new(flow::Settings::default(), Budget::new(0), Budget::new(0));
         let outputs = Arc::new(Outputs::new(&configuration, plan, false, Default::default()));
-        let settings = Settings { checksums: false, chunk_bytes: [1, 1], alert_limit: 15 };
-        let mut worker = Worker::new(0, settings, fresh(), Inspector::new(Arc::new(engine)), Reporter::new(outputs));
+        let settings = Settings { checksums: false, chunk_bytes: [1, 1], alert_limit: 15, tunnels: Tunnels::default() };
+        let mut worker = Worker::new(
+            (0, Shards { key: 0, count: 1 }),
+            settings,
+            fresh(),
+            Inspector::new(Arc::new(engine)),
+            Reporter::new(outputs),
+        );
         worker.trip_at = Some(2);
         let mut batch = Batch::new();
         for number in 1..=4 {

@@ -1,11 +1,13 @@
 //! From the link header to the transport: which header follows which.
 //!
 //! Each step calls the next with what it left. A broken header ends it: the packet is invalid and keeps what was read before.
-//! Tunnels begin where [`read_transport`] and [`read_network`] know no more.
+//! What a tunnel carries is not read here but named, and read as a packet of its own.
 
 use super::ether_types::{ARP, IPV4, IPV6};
 use super::ip_protocols::{ESP, ICMP, ICMP_V6, IGMP, SCTP, TCP, UDP};
-use super::{Layer4, Packet, Timestamp, raise};
+use super::tags::Follows;
+use super::tunnel::Begins;
+use super::{Layer4, Packet, Timestamp, raise, tags, tunnel};
 use super::{cisco_hdlc, ethernet, icmp, ipv4, ipv6, linux_cooked, null, ppp, tcp, udp, vlan};
 use crate::protocol::Anomaly;
 
@@ -27,6 +29,53 @@ impl<'a> Packet<'a> {
         }
         packet
     }
+
+    /// Reads the packet that another one carries; nothing if it carries none or is in too many others already.
+    pub fn decode_inner(outer: &Packet<'a>, checksums: bool) -> Option<Self> {
+        let inner = outer.inner?;
+        let wire_len = u32::try_from(inner.data.len()).unwrap_or(u32::MAX);
+        let mut packet = Self::new(outer.number, outer.time, outer.link_type, inner.data, wire_len);
+        packet.depth = outer.depth + 1;
+        let read = if packet.depth > TUNNEL_LIMIT {
+            Err(Anomaly("decoder.too_many_layers"))
+        } else {
+            read_inner(&mut packet, inner.begins, checksums)
+        };
+        if let Err(anomaly) = read {
+            raise(&mut packet.anomalies, anomaly.0);
+            packet.invalid = true;
+            packet.payload = &[];
+        }
+        Some(packet)
+    }
+}
+
+fn read_inner(packet: &mut Packet<'_>, begins: Begins, checksums: bool) -> Result<(), Anomaly> {
+    let data = packet.data;
+    let (ether_type, rest) = match begins {
+        Begins::Frame => {
+            let (header, rest) = ethernet::read(data)?;
+            packet.ethernet = Some(header);
+            (header.kind, rest)
+        }
+        Begins::Type(ether_type) => (ether_type, data),
+        Begins::Ppp => ppp::read(data)?,
+        Begins::Mirror(size) => {
+            let short = Anomaly("decoder.erspan.header_too_small");
+            let (mirror, rest) = data.split_at_checked(usize::from(size)).ok_or(short)?;
+            if let [high, low, ..] = *mirror {
+                let id = u16::from_be_bytes([high & 15, low]);
+                if let (true, Some(first)) = (id != 0, packet.vlans.ids.first_mut()) {
+                    *first = id;
+                    packet.vlans.count = 1;
+                }
+            }
+            let (header, rest) = ethernet::read(rest)?;
+            packet.ethernet = Some(header);
+            (header.kind, rest)
+        }
+    };
+    read_tags(packet, ether_type, rest, checksums)
 }
 
 /// Whether packets of a link type can be read.
@@ -70,11 +119,45 @@ fn read_link<'a>(packet: &mut Packet<'a>, checksums: bool) -> Result<(), Anomaly
         // Captures of other link types are refused when they are opened.
         _ => (0, data),
     };
-    let (ether_type, rest) = if vlan::follows(ether_type) {
-        vlan::read(ether_type, rest, &mut packet.vlans, &mut packet.anomalies)?
-    } else {
-        (ether_type, rest)
-    };
+    read_tags(packet, ether_type, rest, checksums)
+}
+
+/// Takes off what stands between the link and the network header.
+#[inline]
+fn read_tags<'a>(
+    packet: &mut Packet<'a>,
+    mut ether_type: u16,
+    mut rest: &'a [u8],
+    checksums: bool,
+) -> Result<(), Anomaly> {
+    let mut layers = 0;
+    while !matches!(ether_type, IPV4 | IPV6) {
+        if vlan::follows(ether_type) {
+            (ether_type, rest) = vlan::read(ether_type, rest, &mut packet.vlans, &mut packet.anomalies)?;
+        } else if tags::is_tag(ether_type) {
+            let (follows, behind) = tags::read(ether_type, rest, &mut packet.anomalies)?;
+            rest = behind;
+            ether_type = match follows {
+                Follows::Type(kind) => kind,
+                Follows::Frame => {
+                    let (header, behind) = ethernet::read(rest)?;
+                    rest = behind;
+                    header.kind
+                }
+                Follows::Nothing => {
+                    packet.ether_type = ether_type;
+                    packet.payload = rest;
+                    return Ok(());
+                }
+            };
+        } else {
+            break;
+        }
+        layers += 1;
+        if layers > TAG_LIMIT {
+            return Err(Anomaly("decoder.too_many_layers"));
+        }
+    }
     packet.ether_type = ether_type;
     packet.payload = rest;
     read_network(packet, rest, checksums)
@@ -115,6 +198,10 @@ fn read_transport(packet: &mut Packet<'_>, checksums: bool) -> Result<(), Anomal
         return Ok(());
     }
     let (layer4, payload) = match ip.protocol {
+        IP_IN_IP | IP_V6_IN_IP | GRE => {
+            packet.inner = tunnel::inside(ip, &Layer4::None, ip.payload, &mut packet.anomalies)?;
+            return Ok(());
+        }
         TCP => {
             let (tcp, payload) = tcp::read(ip, checksums, &mut packet.anomalies)?;
             (Layer4::Tcp(tcp), payload)
@@ -139,10 +226,21 @@ fn read_transport(packet: &mut Packet<'_>, checksums: bool) -> Result<(), Anomal
             return Ok(());
         }
     };
+    if let Layer4::Udp(_) = &layer4 {
+        packet.inner = tunnel::inside(ip, &layer4, payload, &mut packet.anomalies)?;
+    }
     packet.layer4 = layer4;
     packet.payload = payload;
     Ok(())
 }
+
+/// Headers between link and network, each group of VLAN tags counting as one.
+const TAG_LIMIT: u32 = 16;
+/// Packets around a packet.
+const TUNNEL_LIMIT: u8 = 16;
+const IP_IN_IP: u8 = 4;
+const IP_V6_IN_IP: u8 = 41;
+const GRE: u8 = 47;
 
 const NULL: u32 = 0;
 const ETHERNET: u32 = 1;

@@ -19,7 +19,9 @@ pub mod ipv6_extensions;
 pub mod linux_cooked;
 pub mod null;
 pub mod ppp;
+pub mod tags;
 pub mod tcp;
+pub mod tunnel;
 pub mod udp;
 pub mod vlan;
 
@@ -282,6 +284,10 @@ pub struct Packet<'a> {
     pub anomalies: Anomalies,
     /// A header was broken: the packet has no flow and is counted as invalid.
     pub invalid: bool,
+    /// In how many other packets it came.
+    pub depth: u8,
+    /// A packet that it carries, which is one of its own: see [`Packet::decode_inner`].
+    pub inner: Option<tunnel::Inner<'a>>,
 }
 
 impl<'a> Packet<'a> {
@@ -301,6 +307,8 @@ impl<'a> Packet<'a> {
             payload: &[],
             anomalies: Anomalies::new(),
             invalid: false,
+            depth: 0,
+            inner: None,
         }
     }
 

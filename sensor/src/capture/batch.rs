@@ -28,6 +28,8 @@ pub struct Frame {
     pub wire_len: u32,
     /// The worker that it belongs to.
     pub shard: u16,
+    /// It carries another packet, which may belong to another worker.
+    pub tunnel: bool,
     /// The interface of the capture, from 0.
     pub interface: u16,
     offset: u32,
@@ -87,7 +89,7 @@ impl Batch {
         let (Ok(offset), Ok(len)) = (u32::try_from(self.arena.len()), u32::try_from(data.len())) else { return };
         self.arena.extend_from_slice(data);
         let Arrival { time, link_type, interface, wire_len } = arrival;
-        self.frames.push(Frame { number, time, link_type, wire_len, shard: 0, interface, offset, len });
+        self.frames.push(Frame { number, time, link_type, wire_len, shard: 0, tunnel: false, interface, offset, len });
     }
 
     /// Takes all packets out.

@@ -9,7 +9,7 @@ use tapwire_parsers::link::Packet;
 
 use super::batch::Batch;
 use super::ring::{self, Sender, ring};
-use super::shard;
+use super::shard::Shards;
 
 /// The end of a ring that a worker takes batches out of.
 pub type Receiver = ring::Receiver<Arc<Batch>>;
@@ -17,14 +17,14 @@ pub type Receiver = ring::Receiver<Arc<Batch>>;
 /// Rings for some workers with `depth` batches each, under a secret `key` for the hash of flows.
 pub fn channel(workers: u16, depth: usize, key: u64) -> (Distributor, Vec<Receiver>) {
     let (rings, receivers) = (0..workers).map(|_| ring(depth)).unzip();
-    (Distributor { rings, key, sequence: 0 }, receivers)
+    (Distributor { rings, shards: Shards { key, count: workers }, sequence: 0 }, receivers)
 }
 
 /// Hands batches to all workers. Dropping it tells them that there are no more.
 #[derive(Debug)]
 pub struct Distributor {
     rings: Vec<Sender<Arc<Batch>>>,
-    key: u64,
+    shards: Shards,
     sequence: u64,
 }
 
@@ -67,13 +67,13 @@ impl Distributor {
     fn address(&mut self, mut batch: Batch) -> Arc<Batch> {
         batch.sequence = self.sequence;
         self.sequence += 1;
-        let count = u16::try_from(self.rings.len()).unwrap_or(u16::MAX);
-        if count > 1 {
+        if self.rings.len() > 1 {
             let mut frames = std::mem::take(&mut batch.frames);
             for frame in &mut frames {
                 let data = batch.data(frame);
                 let packet = Packet::decode(frame.number, frame.time, frame.link_type, data, frame.wire_len, false);
-                frame.shard = shard::of_hash(shard::flow_hash(&packet, self.key), count);
+                frame.shard = self.shards.of(&packet);
+                frame.tunnel = packet.inner.is_some();
             }
             batch.frames = frames;
         }

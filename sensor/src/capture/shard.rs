@@ -1,5 +1,6 @@
 //! Which worker a packet belongs to: a hash that is the same for both directions of a flow.
 //!
+//! A packet within a packet goes by its own flow: the worker that owns the outer one need not be the one that owns the inner one.
 //! Ports count where both directions have them, so that also flows between two hosts are spread. Pieces of datagrams have
 //! none and go by their addresses; an unreachable destination goes with the packet that it tells of, as it belongs to that
 //! one's flow. VLANs do not count, as the configuration may say that they do not separate flows.
@@ -7,6 +8,22 @@
 use std::net::IpAddr;
 
 use tapwire_parsers::link::{Ip, Layer4, Packet, ip_protocols};
+
+/// How flows are spread over workers.
+#[derive(Clone, Copy, Debug)]
+pub struct Shards {
+    /// A secret of the run.
+    pub key: u64,
+    /// How many workers there are.
+    pub count: u16,
+}
+
+impl Shards {
+    /// The worker that a packet belongs to.
+    pub fn of(&self, packet: &Packet<'_>) -> u16 {
+        if self.count < 2 { 0 } else { of_hash(flow_hash(packet, self.key), self.count) }
+    }
+}
 
 /// The hash of the flow that a packet belongs to, under a secret key; 0 without an IP header.
 pub fn flow_hash(packet: &Packet<'_>, key: u64) -> u64 {

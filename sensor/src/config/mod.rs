@@ -3,6 +3,7 @@
 pub mod node;
 mod outputs;
 pub mod problem;
+mod tunnels;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use crate::flow::Timeouts;
 use node::{Node, Value};
 pub use outputs::{Alerts, Anomalies, EveOutput, FastOutput, Files};
 pub use problem::{Problem, Severity};
+pub use tunnels::Tunnels;
 
 /// Whether checksums are verified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,6 +112,8 @@ pub struct Configuration {
     pub vlan_tracking: bool,
     /// `packet-alert-max`
     pub alert_limit: usize,
+    /// `decoder`
+    pub tunnels: Tunnels,
     /// `action-order`
     pub action_order: ActionOrder,
     /// `detect.guess-applayer-tx`: an alert on bytes shows the only open transaction of its direction.
@@ -204,6 +208,7 @@ impl Default for Configuration {
             },
             vlan_tracking: true,
             alert_limit: 15,
+            tunnels: Tunnels::default(),
             action_order: ActionOrder::default(),
             guess_transaction: false,
             checksums: Checksums::Auto,
@@ -531,6 +536,7 @@ impl Reader<'_> {
         let mut limit = c.alert_limit as u64;
         self.bytes("packet-alert-max", &mut limit);
         c.alert_limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        c.tunnels = Tunnels::read(self.root, &mut self.faults);
         self.switch("detect.guess-applayer-tx", &mut c.guess_transaction);
         if let Some(node) = self.root.at("action-order") {
             match ActionOrder::read(node.items().iter().filter_map(Node::text)) {

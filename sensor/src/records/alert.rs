@@ -9,7 +9,8 @@ use tapwire_parsers::link::Timestamp;
 use tapwire_signatures::language::rule::{Action, Rule, Target};
 use tapwire_signatures::verify::Context;
 
-use super::header::{Clock, Header, record};
+use super::header::{Clock, Header, protocol_name, record};
+use crate::report::Tunnel;
 
 /// What the flow was when the alert was raised.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +33,8 @@ pub struct FlowBrief {
 pub struct Alert<'a> {
     /// The rule.
     pub rule: &'a Rule,
+    /// The packet around the packet.
+    pub tunnel: Option<Tunnel>,
     /// The client behind a proxy.
     pub forwarded: Option<IpAddr>,
     /// What it captured.
@@ -74,6 +77,19 @@ pub fn write(
     }
     record(out, header, clock, |object| {
         object.object("alert", |o| rule(o, header, alert));
+        if let Some(tunnel) = &alert.tunnel {
+            object.object("tunnel", |o| {
+                o.address("src_ip", tunnel.source);
+                if let Some((source, _)) = tunnel.ports {
+                    o.number("src_port", source);
+                }
+                o.address("dest_ip", tunnel.destination);
+                if let Some((_, destination)) = tunnel.ports {
+                    o.number("dest_port", destination);
+                }
+                o.text("proto", protocol_name(tunnel.protocol).as_bytes()).number("depth", tunnel.depth);
+            });
+        }
         if let Some((to_server, to_client)) = alert.progress {
             object.text("ts_progress", to_server).text("tc_progress", to_client);
         }
