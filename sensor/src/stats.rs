@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use tapwire_parsers::link::{Layer4, Packet};
+use tapwire_parsers::link::{Header, Layer4, Packet};
 
 /// Packets by layer and by what became of them.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +44,7 @@ struct Layers {
     udp: u64,
     icmpv4: u64,
     icmpv6: u64,
+    others: [u64; Header::ALL.len()],
 }
 
 impl Counters {
@@ -69,6 +70,11 @@ impl Counters {
             (Layer4::Icmp(_), Some(true)) => layers.icmpv4 += 1,
             (Layer4::Icmp(_), _) => layers.icmpv6 += 1,
             (Layer4::None, _) => {}
+        }
+        if packet.headers != 0 {
+            for (count, (header, _)) in layers.others.iter_mut().zip(Header::ALL) {
+                *count += u64::from(packet.has(header));
+            }
         }
         for anomaly in &packet.anomalies {
             *self.events.entry(anomaly.0).or_default() += 1;
@@ -117,6 +123,9 @@ impl Counters {
         self.seen += other.seen;
         self.processed += other.processed;
         let (a, b) = (&mut self.layers, &other.layers);
+        for (mine, theirs) in a.others.iter_mut().zip(b.others) {
+            *mine += theirs;
+        }
         a.longest = a.longest.max(b.longest);
         for (mine, theirs) in [
             (&mut a.packets, b.packets),
@@ -155,6 +164,9 @@ impl Counters {
             ("decoder.max_pkt_size", layers.longest),
         ] {
             all.insert(name.to_owned(), count);
+        }
+        for ((_, name), count) in Header::ALL.iter().zip(layers.others) {
+            all.insert(format!("decoder.{name}"), count);
         }
         for (name, count) in &self.events {
             if let Some(rest) = name.strip_prefix("decoder.") {

@@ -7,7 +7,7 @@ use super::ether_types::{ARP, IPV4, IPV6};
 use super::ip_protocols::{ESP, ICMP, ICMP_V6, IGMP, SCTP, TCP, UDP};
 use super::tags::Follows;
 use super::tunnel::Begins;
-use super::{Layer4, Packet, Timestamp, raise, tags, tunnel};
+use super::{Header, Layer4, Packet, Timestamp, raise, tags, tunnel};
 use super::{cisco_hdlc, ethernet, icmp, ipv4, ipv6, linux_cooked, null, ppp, tcp, udp, vlan};
 use crate::protocol::Anomaly;
 
@@ -100,6 +100,18 @@ pub fn is_supported(link_type: u32) -> bool {
 #[inline]
 fn read_link<'a>(packet: &mut Packet<'a>, checksums: bool) -> Result<(), Anomaly> {
     let data = packet.data;
+    let link = match packet.link_type {
+        LINUX_COOKED => Some(Header::Sll),
+        LINUX_COOKED_V2 => Some(Header::Sll2),
+        RAW | RAW_BSD | RAW_OPENBSD | RAW_V4 | RAW_V6 => Some(Header::Raw),
+        NULL | LOOP => Some(Header::Null),
+        PPP | PPP_HDLC => Some(Header::Ppp),
+        CISCO_HDLC => Some(Header::Chdlc),
+        _ => None,
+    };
+    if let Some(link) = link {
+        packet.note(link);
+    }
     let (ether_type, rest) = match packet.link_type {
         ETHERNET => {
             let (header, rest) = ethernet::read(data)?;
@@ -135,6 +147,9 @@ fn read_tags<'a>(
         if vlan::follows(ether_type) {
             (ether_type, rest) = vlan::read(ether_type, rest, &mut packet.vlans, &mut packet.anomalies)?;
         } else if tags::is_tag(ether_type) {
+            if let Some(header) = tags::header(ether_type) {
+                packet.note(header);
+            }
             let (follows, behind) = tags::read(ether_type, rest, &mut packet.anomalies)?;
             rest = behind;
             ether_type = match follows {
@@ -179,6 +194,9 @@ fn read_network<'a>(packet: &mut Packet<'a>, data: &'a [u8], checksums: bool) ->
             }
         }
         other => {
+            if other == ARP {
+                packet.note(Header::Arp);
+            }
             if packet.vlans.count > 0 && !KNOWN_ETHER_TYPES.contains(&other) {
                 return Err(Anomaly("decoder.vlan.unknown_type"));
             }
@@ -194,6 +212,16 @@ fn read_network<'a>(packet: &mut Packet<'a>, data: &'a [u8], checksums: bool) ->
 fn read_transport(packet: &mut Packet<'_>, checksums: bool) -> Result<(), Anomaly> {
     let Some(ip) = &packet.ip else { return Ok(()) };
     packet.payload = ip.payload;
+    let counted = match ip.protocol {
+        GRE => Some(Header::Gre),
+        ESP => Some(Header::Esp),
+        SCTP => Some(Header::Sctp),
+        IGMP => Some(Header::Igmp),
+        _ => None,
+    };
+    if let Some(header) = counted {
+        packet.headers |= 1 << header as u32;
+    }
     if ip.fragment.is_some() {
         return Ok(());
     }

@@ -244,6 +244,68 @@ pub struct Icmp<'a> {
     pub checksum_ok: bool,
 }
 
+/// Headers that are counted by their presence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Header {
+    /// Linux cooked capture.
+    Sll,
+    /// Linux cooked capture, version 2.
+    Sll2,
+    /// Raw IP.
+    Raw,
+    /// BSD loopback.
+    Null,
+    /// PPP.
+    Ppp,
+    /// Cisco HDLC.
+    Chdlc,
+    /// Address resolution.
+    Arp,
+    /// MPLS labels.
+    Mpls,
+    /// PPP over Ethernet.
+    Pppoe,
+    /// Provider backbone.
+    Ieee8021ah,
+    /// Bridge port extension.
+    Etag,
+    /// Virtual network tag.
+    Vntag,
+    /// Network service header.
+    Nsh,
+    /// Generic routing encapsulation.
+    Gre,
+    /// Encapsulating security payload.
+    Esp,
+    /// SCTP.
+    Sctp,
+    /// Group management.
+    Igmp,
+}
+
+impl Header {
+    /// All of them, by their names in counters.
+    pub const ALL: [(Header, &'static str); 17] = [
+        (Header::Sll, "sll"),
+        (Header::Sll2, "sll2"),
+        (Header::Raw, "raw"),
+        (Header::Null, "null"),
+        (Header::Ppp, "ppp"),
+        (Header::Chdlc, "chdlc"),
+        (Header::Arp, "arp"),
+        (Header::Mpls, "mpls"),
+        (Header::Pppoe, "pppoe"),
+        (Header::Ieee8021ah, "ieee8021ah"),
+        (Header::Etag, "etag"),
+        (Header::Vntag, "vntag"),
+        (Header::Nsh, "nsh"),
+        (Header::Gre, "gre"),
+        (Header::Esp, "esp"),
+        (Header::Sctp, "sctp"),
+        (Header::Igmp, "igmp"),
+    ];
+}
+
 /// What was odd or wrong in a packet's headers.
 pub type Anomalies = SmallVec<[Anomaly; 4]>;
 
@@ -284,6 +346,8 @@ pub struct Packet<'a> {
     pub anomalies: Anomalies,
     /// A header was broken: the packet has no flow and is counted as invalid.
     pub invalid: bool,
+    /// Headers that it has, a bit for each [`Header`].
+    pub headers: u32,
     /// In how many other packets it came.
     pub depth: u8,
     /// A packet that it carries, which is one of its own: see [`Packet::decode_inner`].
@@ -307,9 +371,20 @@ impl<'a> Packet<'a> {
             payload: &[],
             anomalies: Anomalies::new(),
             invalid: false,
+            headers: 0,
             depth: 0,
             inner: None,
         }
+    }
+
+    /// Notes that it has a header.
+    pub fn note(&mut self, header: Header) {
+        self.headers |= 1 << header as u32;
+    }
+
+    /// Whether it has a header.
+    pub fn has(&self, header: Header) -> bool {
+        self.headers & 1 << header as u32 != 0
     }
 
     /// The TCP header.

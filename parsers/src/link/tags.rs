@@ -4,7 +4,7 @@
 //! [`read`] takes one such header off. What follows is named by its Ethernet type, or is a whole Ethernet frame again.
 
 use super::ether_types::{IPV4, IPV6};
-use super::{Anomalies, ppp, raise};
+use super::{Anomalies, Header, ppp, raise};
 use crate::protocol::Anomaly;
 
 /// What follows a header.
@@ -24,6 +24,19 @@ pub fn is_tag(ether_type: u16) -> bool {
         ether_type,
         MPLS_UNICAST | MPLS_MULTICAST | PPPOE_SESSION | PPPOE_DISCOVERY | BACKBONE | FABRIC_PATH | E_TAG | VN_TAG | NSH
     )
+}
+
+/// The header that an Ethernet type stands for, where it is counted.
+pub fn header(ether_type: u16) -> Option<Header> {
+    Some(match ether_type {
+        MPLS_UNICAST | MPLS_MULTICAST => Header::Mpls,
+        PPPOE_SESSION | PPPOE_DISCOVERY => Header::Pppoe,
+        BACKBONE => Header::Ieee8021ah,
+        E_TAG => Header::Etag,
+        VN_TAG => Header::Vntag,
+        NSH => Header::Nsh,
+        _ => return None,
+    })
 }
 
 /// Takes a header of an Ethernet type off.
