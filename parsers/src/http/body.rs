@@ -2,7 +2,7 @@
 
 use super::decode::{Decoder, Faults};
 use super::multipart::{Multipart, Part, parameter};
-use super::parser::{FileState, Framing, HttpParser, State, Step};
+use super::parser::{FileState, Framing, HttpParser, State, Step, blank};
 use super::record::content_range;
 use super::transaction::Exchange;
 use super::uri::hex;
@@ -92,7 +92,7 @@ impl HttpParser {
 
     /// A line with the size of a chunk.
     pub(super) fn chunk_line(&mut self, direction: Direction, text: &[u8], total: usize) -> Step {
-        let text = text.trim_ascii_start();
+        let text = text.iter().position(|b| !blank(*b)).and_then(|at| text.get(at..)).unwrap_or_default();
         self.count_framing(direction, total);
         if text.is_empty() {
             return Some(total);

@@ -420,7 +420,7 @@ impl HttpParser {
         let limit = self.limits.field.saturating_mul(4);
         let side = self.side(direction);
         if text.iter().all(|&b| matches!(b, b' ' | b'\t')) {
-            let odd = !text.is_empty() || data.get(..total).is_some_and(|end| end.starts_with(b"\r\r"));
+            let odd = !matches!(data.get(..total), Some(b"\r\n" | b"\n"));
             if odd && !side.closed {
                 // A blank line that is not empty is part of the headers when more of them follow, else clients take it
                 // for the end.
@@ -450,7 +450,7 @@ impl HttpParser {
         for (wrong, to_server, to_client) in [
             (odd.missing_colon, "http.request_field_missing_colon", "http.response_field_missing_colon"),
             (odd.bad_folding, "http.invalid_request_field_folding", "http.invalid_response_field_folding"),
-            (odd.repetitions > REPETITIONS, "http.request_header_repetition", "http.response_header_repetition"),
+            (odd.repetitions > 0, "http.request_header_repetition", "http.response_header_repetition"),
             (odd.invalid, "http.request_header_invalid", "http.response_header_invalid"),
             (odd.too_many, "http.request_too_many_headers", "http.response_too_many_headers"),
             (
@@ -554,7 +554,7 @@ impl Parser for HttpParser {
 }
 
 /// White space, and the line ends among it.
-fn blank(byte: u8) -> bool {
+pub(super) fn blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | 0x0b | 0x0c | b'\r' | b'\n')
 }
 
@@ -605,8 +605,6 @@ const OPEN_LIMIT: u64 = 65_536;
 const LINE_END_BYTES: usize = 16;
 /// Digits of a chunk size, with leading zeros.
 const CHUNK_DIGITS: usize = 64;
-/// Repetitions of a header field that are not worth an anomaly.
-const REPETITIONS: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -38,7 +38,7 @@ const METHODS: &[&[u8]] = &[
     b"DESCRIBE",
 ];
 /// Schemes of `Authorization` that are told apart.
-const SCHEMES: &[&[u8]] = &[b"basic", b"digest", b"bearer", b"negotiate", b"ntlm"];
+const SCHEMES: &[&[u8]] = &[b"basic", b"digest", b"bearer"];
 /// Longest host name (RFC 1035).
 const HOST_BYTES: usize = 255;
 
