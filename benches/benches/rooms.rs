@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use divan::counter::{BytesCount, ItemsCount};
 use tapwire::capture::Source;
 use tapwire::capture::batch::Batch;
-use tapwire::capture::file::FileSource;
+use tapwire::capture::files::Files;
+use tapwire::flow::stream::Chunk;
 use tapwire::flow::{Budget, Key, Settings, Table};
-use tapwire_benches::udp_packet;
+use tapwire_benches::{tcp_segment, traffic, udp_packet};
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::link::{Layer4, Packet, Timestamp};
 use tapwire_parsers::protocol::{Direction, Effects, NoFiles, Protocol, Settings as ProtocolSettings, Transport};
@@ -24,9 +25,7 @@ fn cases(protocol: &str) -> Vec<PathBuf> {
 
 fn packets(path: &Path) -> Batch {
     let mut batch = Batch::default();
-    if let Ok(mut source) = FileSource::open(path, 1) {
-        drop(source.fill(&mut batch));
-    }
+    drop(Files::new(&[path.to_owned()]).next_batch(&mut batch));
     batch
 }
 
@@ -108,6 +107,42 @@ fn parser(bencher: divan::Bencher<'_, '_>, name: &str) {
     let bytes: usize = inputs.iter().flat_map(|i| &i.1).map(|(_, b)| b.len()).sum();
     bencher.counter(BytesCount::new(bytes)).bench_local(|| {
         inputs.iter().map(|(transport, input)| card.map_or(0, |card| parse(card, *transport, input))).sum::<u64>()
+    });
+}
+
+/// A connection with a MiB from the client, its segments in order or each pair of them swapped, read as it is acknowledged.
+#[divan::bench(args = [false, true])]
+fn reassembly(bencher: divan::Bencher<'_, '_>, swapped: bool) {
+    const SEGMENTS: u32 = 748;
+    const BYTES: u32 = 1_402;
+    let payload = traffic(BYTES as usize, 7);
+    let payload = payload.get(..BYTES as usize).unwrap_or(&payload);
+    let mut frames =
+        vec![tcp_segment(true, 0, 0, 2, &[]), tcp_segment(false, 0, 1, 18, &[]), tcp_segment(true, 1, 1, 16, &[])];
+    for pair in 0..SEGMENTS / 2 {
+        let order = if swapped { [1, 0] } else { [0, 1] };
+        frames.extend(order.map(|half| tcp_segment(true, 1 + (pair * 2 + half) * BYTES, 1, 24, payload)));
+        frames.push(tcp_segment(false, 1, 1 + (pair * 2 + 2) * BYTES, 16, &[]));
+    }
+    bencher.counter(BytesCount::new(SEGMENTS * BYTES)).bench_local(|| {
+        let settings = Settings { checksums: false, ..Settings::default() };
+        let mut table: Table<()> = Table::new(settings, Budget::new(0), Budget::new(0));
+        let mut read = 0;
+        for (number, frame) in (1..).zip(&frames) {
+            let packet = Packet::decode(number, Timestamp(number), 101, frame, 40, false);
+            let Some(arrival) = table.packet(&packet, 0, &mut |_, _| {}) else { continue };
+            let place = arrival.place;
+            if let Some(stream) = arrival.flow.stream_mut(Direction::ToServer) {
+                while let Chunk::Data(data) = stream.parser_next() {
+                    let length = data.len();
+                    read += length;
+                    stream.parser_consume(length);
+                    stream.raw_consume(length);
+                }
+            }
+            table.settle(place);
+        }
+        read
     });
 }
 

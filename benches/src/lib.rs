@@ -72,3 +72,20 @@ pub fn udp_packet(number: u32) -> Vec<u8> {
     packet.extend([0x10, 0, 0, 53, 0, 8, 0, 0]);
     packet
 }
+
+/// A raw IPv4 packet with a TCP segment between one client and one server.
+pub fn tcp_segment(from_client: bool, sequence: u32, acknowledgement: u32, flags: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(40 + payload.len()).unwrap_or(u16::MAX).to_be_bytes();
+    let (client, server) = ([10, 0, 0, 1], [192, 0, 2, 1]);
+    let (from, to) = if from_client { (client, server) } else { (server, client) };
+    let ports: [u8; 4] = if from_client { [0x30, 0x39, 0, 80] } else { [0, 80, 0x30, 0x39] };
+    let mut packet = vec![0x45, 0, length[0], length[1], 0, 0, 0, 0, 64, 6, 0, 0];
+    packet.extend(from);
+    packet.extend(to);
+    packet.extend(ports);
+    packet.extend(sequence.to_be_bytes());
+    packet.extend(acknowledgement.to_be_bytes());
+    packet.extend([0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
+    packet.extend(payload);
+    packet
+}

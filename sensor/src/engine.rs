@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tapwire_parsers::protocol::{ProtocolId, Transport};
 use tapwire_parsers::{REGISTRY, protocol};
 use tapwire_signatures::language::classification::Classification;
-use tapwire_signatures::language::load::{self, Environment, Loaded, Source};
+use tapwire_signatures::language::load::{self, Environment, Loaded, Located, Source};
 use tapwire_signatures::language::references::References;
 use tapwire_signatures::language::variables::Sets;
 use tapwire_signatures::plan::Plan;
@@ -35,6 +35,8 @@ pub struct Prepared {
     pub faults: Vec<Problem>,
     /// What is odd.
     pub warnings: Vec<Problem>,
+    /// Rules that ask for what this sensor does not have.
+    pub left_out: Vec<Problem>,
     /// Counts of the rules.
     pub rules: RuleCounts,
 }
@@ -61,29 +63,35 @@ pub fn prepare(common: &Common) -> Result<Prepared, Problem> {
     let sources = sources(common, &configuration, &mut faults, &mut warnings);
     let environment = environment(&configuration, &mut faults, &mut warnings);
     let Loaded { set, faults: rule_faults, skipped, later } = load::load(&sources, &environment);
-    let mut rules = RuleCounts { loaded: set.rules.len(), skipped, later, ..RuleCounts::default() };
+    let mut rules = RuleCounts { loaded: set.rules.len(), skipped: skipped.len(), later, ..RuleCounts::default() };
     drop(sources);
     for located in rule_faults {
-        let problem = Problem {
-            file: located.file,
-            line: located.line,
-            column: located.column,
-            message: located.fault.message,
-            hint: located.fault.hint,
-            excerpt: Some(located.text),
-        };
-        if located.warning {
-            warnings.push(problem);
+        let warning = located.warning;
+        if warning {
+            warnings.push(rule_problem(located));
         } else {
             rules.failed += 1;
-            faults.push(problem);
+            faults.push(rule_problem(located));
         }
     }
+    // What a rule requires is its author's word for "not here": told, but no problem.
+    let left_out = skipped.into_iter().map(rule_problem).collect();
     let thresholds = thresholds(&configuration, &mut faults, &mut warnings);
-    let plan = Plan::new(set);
+    let plan = Plan::new(set, &configuration.action_order);
     rules.prefilter_bytes = plan.prefilter_bytes();
     let engine = Arc::new(engine(&configuration, plan, &mut faults));
-    Ok(Prepared { configuration, engine, thresholds, faults, warnings, rules })
+    Ok(Prepared { configuration, engine, thresholds, faults, warnings, left_out, rules })
+}
+
+fn rule_problem(located: Located) -> Problem {
+    Problem {
+        file: located.file,
+        line: located.line,
+        column: located.column,
+        message: located.fault.message,
+        hint: located.fault.hint,
+        excerpt: Some(located.text),
+    }
 }
 
 fn engine(configuration: &Configuration, plan: Plan, faults: &mut Vec<Problem>) -> Engine {
@@ -172,10 +180,17 @@ fn environment(configuration: &Configuration, faults: &mut Vec<Problem>, warning
         ports: configuration.port_groups.clone(),
         classes,
         references,
-        keep_text: configuration.eve.iter().any(|e| e.alerts.is_some_and(|a| a.rule_text)),
+        keep_text: configuration.eve.iter().any(|e| e.alerts.as_ref().is_some_and(|a| a.rule_text)),
         version: LANGUAGE_VERSION,
-        features: Vec::new(),
+        features: features(configuration),
     }
+}
+
+/// What rules may require: fingerprints of TLS, unless they are switched off.
+fn features(configuration: &Configuration) -> Vec<String> {
+    let tls = configuration.protocols.get("tls");
+    let on = |name: &&str| tls.is_none_or(|tls| tls.settings.switch(&format!("{name}-fingerprints"), true));
+    ["ja3", "ja4"].iter().filter(|name| on(name)).map(|name| (*name).to_owned()).collect()
 }
 
 /// Reads the threshold file, where one is named.

@@ -11,9 +11,9 @@ use tapwire::capture::CaptureError;
 use tapwire::capture::listing::Listing;
 use tapwire::capture::live::Interface;
 use tapwire::cli::{Arguments, Check, ChecksumMode, Command, Common, Live, Replay};
-use tapwire::config::{Checksums, Problem};
+use tapwire::config::{Checksums, Severity};
 use tapwire::engine::{Prepared, prepare};
-use tapwire::run::{self, Plan, Summary};
+use tapwire::run::{self, Plan, RunError, Summary};
 
 fn main() -> ExitCode {
     let status = match Arguments::parse().command {
@@ -32,15 +32,19 @@ fn say(line: &str) {
 /// Reads configuration and rules and reports their problems; the exit status where the run must not begin.
 fn prepared(common: &Common) -> Result<Prepared, u8> {
     let prepared = prepare(common).map_err(|problem| {
-        say(&format!("error: {problem}"));
+        say(&problem.render(Severity::Error));
         1
     })?;
     for problem in &prepared.faults {
-        say(&format!("error: {problem}"));
+        say(&problem.render(Severity::Error));
     }
     if !common.quiet {
         for problem in &prepared.warnings {
-            say(&format!("warning: {problem}"));
+            say(&problem.render(Severity::Warning));
+        }
+        for problem in &prepared.left_out {
+            // No problem, so it does not go where problems go.
+            drop(writeln!(std::io::stdout().lock(), "{}", problem.render(Severity::Note)));
         }
     }
     if common.strict && !prepared.faults.is_empty() {
@@ -148,10 +152,10 @@ fn live(options: &Live) -> u8 {
 }
 
 fn check(options: &Check) -> u8 {
-    let Prepared { faults, warnings, rules, .. } = match prepare(&options.common) {
+    let Prepared { faults, warnings, left_out, rules, .. } = match prepare(&options.common) {
         Ok(prepared) => prepared,
         Err(problem) => {
-            say(&format!("error: {problem}"));
+            say(&problem.render(Severity::Error));
             return 1;
         }
     };
@@ -167,7 +171,7 @@ fn check(options: &Check) -> u8 {
                     o.number(name, *count);
                 }
             });
-            for (key, list) in [("errors", &faults), ("warnings", &warnings)] {
+            for (key, list) in [("errors", &faults), ("warnings", &warnings), ("left_out", &left_out)] {
                 object.array(key, |array| {
                     for problem in list {
                         array.object(|o| {
@@ -180,9 +184,14 @@ fn check(options: &Check) -> u8 {
         }
         text = String::from_utf8_lossy(&line).into_owned();
     } else {
-        let shown = |kind: &str, list: &[Problem]| list.iter().map(|p| format!("{kind}: {p}\n")).collect::<String>();
-        text.push_str(&shown("error", &faults));
-        text.push_str(&shown("warning", &warnings));
+        for (severity, list) in
+            [(Severity::Error, &faults), (Severity::Warning, &warnings), (Severity::Note, &left_out)]
+        {
+            for problem in list {
+                text.push_str(&problem.render(severity));
+                text.push('\n');
+            }
+        }
         for (name, count) in &rules.later {
             text.push_str(&format!("not active yet: {count} rules that use {name}\n"));
         }
@@ -216,13 +225,17 @@ fn told(summary: &Summary, quiet: bool) -> u8 {
             count("detect.alert"),
         ));
     }
-    match &summary.error {
-        Some(error) => {
-            say(&format!("error: {error}"));
-            error.exit_status()
-        }
-        None => 0,
+    if summary.panics > 0 {
+        say(&format!(
+            "{} packets made a worker panic and were dropped with their flows; the first are kept as panic-*.pcap beside the records: \
+             please report them",
+            summary.panics
+        ));
     }
+    for error in &summary.errors {
+        say(&format!("error: {error}"));
+    }
+    summary.errors.iter().map(RunError::exit_status).max().unwrap_or(0)
 }
 
 /// A count of packets on the terminal while a replay runs.

@@ -19,6 +19,7 @@ use crate::records::alert::{self, Alert, FlowBrief};
 use crate::records::batch::{Class, Gate, RecordBatch};
 use crate::records::flow::{FlowRecord, TcpRecord};
 use crate::records::header::{Clock, Header, record};
+use crate::records::metadata::Metadata;
 use crate::records::{fast, fileinfo, flow};
 
 /// When something was found, and where its record belongs in the order of all.
@@ -55,6 +56,15 @@ struct Output {
     recorders: Vec<Option<Recorder>>,
 }
 
+/// Where packets come from, as records name it.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The capture file.
+    pub capture: Option<String>,
+    /// The interface.
+    pub interface: Option<String>,
+}
+
 /// Everything that is written, shared by all workers.
 pub struct Outputs {
     list: Vec<Output>,
@@ -63,11 +73,14 @@ pub struct Outputs {
     /// Alerts of every rule pass the gate: there is a threshold file.
     gate_all: bool,
     capture: Option<String>,
+    interface: Option<String>,
+    guess_transaction: bool,
+    plan: Arc<Plan>,
 }
 
 impl Outputs {
-    /// The outputs of a configuration. `capture` names the capture file, where there is one.
-    pub fn new(configuration: &Configuration, gate_all: bool, capture: Option<String>) -> Self {
+    /// The outputs of a configuration.
+    pub fn new(configuration: &Configuration, plan: Arc<Plan>, gate_all: bool, origin: Origin) -> Self {
         let list = configuration.eve.iter().map(|eve| {
             let recorder = |p: &&'static protocol::Protocol| {
                 let name = p.event_type?;
@@ -76,7 +89,16 @@ impl Outputs {
             Output { eve: eve.clone(), recorders: REGISTRY.iter().map(recorder).collect() }
         });
         let references = REGISTRY.iter().map(|p| (p.recorder)(&protocol::Settings::default())).collect();
-        Self { list: list.collect(), references, fast: configuration.fast.is_some(), gate_all, capture }
+        Self {
+            list: list.collect(),
+            references,
+            fast: configuration.fast.is_some(),
+            gate_all,
+            capture: origin.capture,
+            interface: origin.interface,
+            guess_transaction: configuration.guess_transaction,
+            plan,
+        }
     }
 }
 
@@ -172,8 +194,12 @@ impl Reporter {
                     ..Header::default()
                 };
                 let header = ends.as_ref().map_or(plain, |e| e.header("anomaly", moment));
-                let header =
-                    Header { vlans: packet.vlans.as_slice(), capture: outputs.capture_name(&output.eve), ..header };
+                let header = Header {
+                    vlans: packet.vlans.as_slice(),
+                    capture: outputs.capture_name(&output.eve),
+                    interface: outputs.interface.as_deref(),
+                    ..header
+                };
                 self.anomaly(index, &header, "decode", anomaly.0, moment);
             }
         }
@@ -212,13 +238,20 @@ impl Reporter {
     }
 
     /// An alert on a packet that has no flow.
-    pub fn alert_alone(&mut self, plan: &Plan, found: &Match, packet: &Packet<'_>, moment: &Moment) {
+    pub fn alert_alone(
+        &mut self,
+        plan: &Plan,
+        found: &Match,
+        packet: &Packet<'_>,
+        verdict: &'static str,
+        moment: &Moment,
+    ) {
         let Some(rule) = plan.rule(found.rule) else { return };
         let ends = Ends::of_packet(packet);
         let outputs = Arc::clone(&self.outputs);
         self.group += 1;
         for (index, output) in (0..).zip(&outputs.list) {
-            let Some(settings) = output.eve.alerts else { continue };
+            let Some(settings) = &output.eve.alerts else { continue };
             let plain = Header {
                 time: moment.time,
                 packet_number: moment.packet_number,
@@ -227,11 +260,17 @@ impl Reporter {
                 ..Header::default()
             };
             let header = ends.as_ref().map_or(plain, |e| e.header("alert", moment));
-            let header =
-                Header { vlans: packet.vlans.as_slice(), capture: outputs.capture_name(&output.eve), ..header };
+            let header = Header {
+                vlans: packet.vlans.as_slice(),
+                capture: outputs.capture_name(&output.eve),
+                interface: outputs.interface.as_deref(),
+                ..header
+            };
             let gate = self.gate(rule, found, ends.as_ref(), None, moment, &outputs);
             let shown = Alert {
                 rule,
+                context: &found.context,
+                forwarded: None,
                 app_protocol: None,
                 direction: None,
                 flow: None,
@@ -242,6 +281,7 @@ impl Reporter {
                 metadata: settings.rule_metadata,
                 references: settings.rule_references,
                 text: settings.rule_text,
+                verdict: settings.verdict.then_some(verdict),
             };
             let clock = &mut self.clock;
             self.batch
@@ -257,7 +297,7 @@ impl Reporter {
         found: &Match,
         packet: &Packet<'_>,
         flow: &Flow<Application>,
-        direction: Direction,
+        (direction, verdict): (Direction, &'static str),
         moment: &Moment,
     ) {
         let Some(rule) = plan.rule(found.rule) else { return };
@@ -267,12 +307,21 @@ impl Reporter {
             ends.icmp = packet.icmp().map(|i| (i.kind, i.code)).or(ends.icmp);
         }
         self.group += 1;
-        let transaction = match found.ground {
-            Ground::Transaction(id) => Some(id),
-            Ground::Packet | Ground::Stream => None,
+        let (transaction, guessed) = match found.ground {
+            Ground::Transaction(id) => (Some(id), false),
+            Ground::Packet | Ground::Stream => {
+                let oldest = flow.app.oldest_open(direction);
+                // A datagram's rule on a protocol means the transaction that the datagram brought.
+                let own = flow.key.protocol == crate::flow::key::UDP && rule.names_application();
+                match oldest {
+                    Some((id, _)) if own => (Some(id), false),
+                    Some((id, true)) if outputs.guess_transaction => (Some(id), true),
+                    _ => (None, false),
+                }
+            }
         };
         for (index, output) in (0..).zip(&outputs.list) {
-            let Some(settings) = output.eve.alerts else { continue };
+            let Some(settings) = &output.eve.alerts else { continue };
             let gate = self.gate(rule, found, Some(&ends), Some(flow.id), moment, &outputs);
             let limit = settings.payload_limit.min(packet.payload.len());
             let payload = packet.payload.get(..limit).unwrap_or(&[]);
@@ -287,9 +336,15 @@ impl Reporter {
                 ports: flow.key.has_ports().then_some((flow.key.source_port, flow.key.destination_port)),
             };
             let base = flow_header(ends.header("alert", moment), flow, output, &outputs, moment);
-            let header = Header { transaction, ..base };
+            let mut header = Header { transaction, guessed, ..base };
             let app = &flow.app;
             let subject = transaction.and_then(|id| app.transaction(id)).zip(app.protocol);
+            let forwarded = settings.forwarded.as_ref().zip(subject);
+            let mut client = forwarded.and_then(|(how, (tx, id))| how.address(protocol(id), tx));
+            if settings.forwarded.as_ref().is_some_and(|how| how.overwrite) && client.is_some() {
+                let place = if direction == Direction::ToServer { &mut header.source } else { &mut header.destination };
+                *place = client.take();
+            }
             let two_sided = subject.filter(|(tx, _)| tx.only_direction().is_none());
             let progress = two_sided.and_then(|(tx, id)| {
                 let states = protocol(id).states;
@@ -298,7 +353,9 @@ impl Reporter {
             });
             let shown = Alert {
                 rule,
-                app_protocol: app_protocol.filter(|_| settings.app_layer),
+                context: &found.context,
+                forwarded: client,
+                app_protocol,
                 direction: Some(direction.name()),
                 flow: settings.flow.then_some(brief),
                 progress,
@@ -308,6 +365,7 @@ impl Reporter {
                 metadata: settings.rule_metadata,
                 references: settings.rule_references,
                 text: settings.rule_text,
+                verdict: settings.verdict.then_some(verdict),
             };
             let clock = &mut self.clock;
             self.batch.push(moment.order, index, Class::Alert, gate, |out| {
@@ -435,6 +493,7 @@ impl Reporter {
         let Some(event_type) = card.event_type else { return };
         for (index, output) in (0..).zip(&outputs.list) {
             let Some(recorder) = output.recorders.get(usize::from(id.0)).and_then(Option::as_ref) else { continue };
+            let direction = if recorder.shows_flow_ends { Direction::ToServer } else { direction };
             let ends = Ends::of(&flow.key, direction);
             let base = flow_header(ends.header(event_type, moment), flow, output, outputs, moment);
             let header = Header { transaction: card.shows_transaction_id.then_some(transaction), ..base };
@@ -443,7 +502,7 @@ impl Reporter {
             self.batch.push(moment.order, index, Class::Transaction, None, |out| {
                 let start = out.len();
                 let mut wanted = false;
-                record(out, &header, clock, |o| wanted = recorder(open, Purpose::Record, o));
+                record(out, &header, clock, |o| wanted = recorder.write(open, Purpose::Record, o));
                 if !wanted {
                     out.truncate(start);
                 }
@@ -522,6 +581,7 @@ impl Reporter {
                 transactions: flow.app.opened,
                 midstream_ignored: flow.midstream_ignored,
                 tcp,
+                action: flow.app.passed.then_some("pass"),
             };
             let clock = &mut self.clock;
             self.batch.push(moment.order, index, Class::Flow, None, |out| flow::write(out, &header, &shown, clock));
@@ -548,10 +608,13 @@ fn flow_header<'a>(
     });
     Header {
         flow_id: Some(flow.id),
+        metadata: (output.eve.metadata && !flow.app.rules.is_empty())
+            .then_some(Metadata { plan: &outputs.plan, state: &flow.app.rules }),
         vlans: flow.key.vlans.as_slice(),
         community_id,
         ethernet: moment.ethernet.filter(|_| output.eve.ethernet),
         capture: outputs.capture_name(&output.eve),
+        interface: outputs.interface.as_deref(),
         ..header
     }
 }
@@ -561,7 +624,7 @@ fn refer(outputs: &Outputs, app: &Application, transaction: Option<u64>, object:
     if let (Some(open), Some(id)) = (transaction.and_then(|t| app.transaction(t)), app.protocol)
         && let Some(recorder) = outputs.references.get(usize::from(id.0))
     {
-        recorder(open, Purpose::Reference, object);
+        recorder.write(open, Purpose::Reference, object);
     }
 }
 

@@ -12,29 +12,33 @@ use std::time::{Duration, Instant};
 use tapwire_parsers::link::{Packet, Timestamp};
 use tapwire_signatures::state::threshold_file::{Entry, Rules};
 
-use crate::capture::batch::{Batch, Pool};
+use crate::capture::batch::{Batch, Frame, Pool};
 use crate::capture::fanout::{self, Handed};
 use crate::capture::files::Files;
 use crate::capture::live::Interface;
 use crate::capture::ring::{Receiver, Sender, ring};
-use crate::capture::{CaptureError, Losses, More, Source};
+use crate::capture::{CaptureError, More, Source};
 use crate::config::{Checksums, Configuration};
 use crate::flow::stream::StreamSettings;
 use crate::flow::tcp::TcpSettings;
 use crate::flow::{self, Budget, Table};
-use crate::inspect::{Engine, Inspector};
+use crate::inspect::{Application, Engine, Inspector};
 use crate::records::batch::RecordBatch;
-use crate::report::{Outputs, Reporter};
+use crate::report::{Origin, Outputs, Reporter};
+use crate::sinks::packet;
 use crate::stats::Counters;
 use crate::worker::{Settings, Worker};
 use crate::writer::Writer;
 
 /// Batches on their way to one worker, and batches of records on their way back.
-const RING_DEPTH: usize = 8;
+const RING_DEPTH: usize = 4;
 /// How long records may wait before they can be read, when live.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// Packets whose checksums are looked at to guess whether the capturing host left them to its network card.
 const CHECKSUM_SAMPLE: usize = 1_000;
+
+/// Packets that are kept of those at which one worker panics.
+const KEPT_PACKETS: u32 = 16;
 
 /// What ended a run early.
 #[derive(Debug, thiserror::Error)]
@@ -67,8 +71,10 @@ impl RunError {
 pub struct Summary {
     /// All counters by name.
     pub counters: BTreeMap<String, u64>,
-    /// What ended it early.
-    pub error: Option<RunError>,
+    /// What went wrong, in order: a capture that could not be read to its end does not keep the next one from being read.
+    pub errors: Vec<RunError>,
+    /// Packets at which a worker panicked.
+    pub panics: u64,
 }
 
 /// What a run needs.
@@ -91,28 +97,27 @@ pub struct Plan<'a> {
 
 /// Reads capture files one after the other into one run.
 pub fn replay(plan: &Plan<'_>, captures: &[PathBuf]) -> Summary {
-    let name = captures.first().map(|c| c.display().to_string());
-    drive(plan, name, false, &mut Files::new(captures))
+    let capture = captures.first().map(|c| c.display().to_string());
+    drive(plan, Origin { capture, interface: None }, false, &mut Files::new(captures))
 }
 
 /// Watches an interface until it is told to stop.
 pub fn live(plan: &Plan<'_>, mut source: Interface) -> Summary {
-    let mut summary = drive(plan, None, true, &mut source);
-    let Losses { dropped, dropped_by_interface, .. } = source.losses();
-    summary.counters.insert("capture.kernel_drops".into(), dropped + dropped_by_interface);
-    summary
+    let interface = Some(source.name().to_owned());
+    drive(plan, Origin { capture: None, interface }, true, &mut source)
 }
 
 /// The threads of a run.
-fn drive(plan: &Plan<'_>, capture: Option<String>, live: bool, source: &mut dyn Source) -> Summary {
+fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -> Summary {
     let configuration = plan.configuration;
     let write_error = |source| RunError::Write { folder: plan.folder.to_owned(), source };
     let mut writer =
         match Writer::create(configuration, Arc::clone(&plan.engine.plan), Arc::clone(&plan.thresholds), plan.folder) {
             Ok(writer) => writer,
-            Err(source) => return Summary { counters: BTreeMap::new(), error: Some(write_error(source)) },
+            Err(source) => return Summary { counters: BTreeMap::new(), errors: vec![write_error(source)], panics: 0 },
         };
-    let outputs = Arc::new(Outputs::new(configuration, !plan.thresholds.is_empty(), capture));
+    let outputs =
+        Arc::new(Outputs::new(configuration, Arc::clone(&plan.engine.plan), !plan.thresholds.is_empty(), origin));
     let (flows, streams) = budgets(configuration);
     let pool = Pool::new(RING_DEPTH * 2);
     let failed = AtomicBool::new(false);
@@ -127,7 +132,7 @@ fn drive(plan: &Plan<'_>, capture: Option<String>, live: bool, source: &mut dyn 
     };
     let start = first.frames.first().map_or(Timestamp(0), |f| f.time);
     let settings = worker_settings(configuration, checksums);
-    let error: Mutex<Option<RunError>> = Mutex::new(None);
+    let errors: Mutex<Vec<RunError>> = Mutex::default();
     let counters = Mutex::new(Counters::default());
     thread::scope(|scope| {
         // Which flow goes to which worker is nobody else's business.
@@ -137,13 +142,17 @@ fn drive(plan: &Plan<'_>, capture: Option<String>, live: bool, source: &mut dyn 
         for (index, work) in (0..).zip(work) {
             let (done, records) = ring(RING_DEPTH);
             from_workers.push(records);
-            let table = Table::new(flow_settings(configuration, checksums), Arc::clone(&flows), Arc::clone(&streams));
+            let (flows, streams) = (&flows, &streams);
+            let fresh =
+                move || Table::new(flow_settings(configuration, checksums), Arc::clone(flows), Arc::clone(streams));
+            let table = fresh();
             let inspector = Inspector::new(Arc::clone(&plan.engine));
             let worker = Worker::new(index, settings, table, inspector, Reporter::new(Arc::clone(&outputs)));
             let counters = &counters;
-            scope.spawn(move || work_through(worker, work, done, live, counters));
+            let folder = plan.folder;
+            scope.spawn(move || work_through(worker, work, done, (live, folder), &fresh, counters));
         }
-        let (failed, last_time, error, counters) = (&failed, &last_time, &error, &counters);
+        let (failed, last_time, errors, counters) = (&failed, &last_time, &errors, &counters);
         scope.spawn(move || {
             let mut ready = Some((first, first_result));
             let mut dropped = 0;
@@ -167,19 +176,25 @@ fn drive(plan: &Plan<'_>, capture: Option<String>, live: bool, source: &mut dyn 
                 let more = match result {
                     Ok(more) => more == More::Yes,
                     Err(problem) => {
-                        note(error, RunError::Capture(problem));
-                        false
+                        note(errors, RunError::Capture(problem));
+                        !live
                     }
                 };
                 if !more || handed == Handed::Gone || failed.load(Ordering::Relaxed) {
                     break;
                 }
             }
-            if dropped > 0
-                && let Ok(mut all) = counters.lock()
-            {
-                all.seen += dropped;
-                all.drop_packets("ring_full", dropped);
+            let lost = source.losses();
+            let kernel = lost.dropped + lost.dropped_by_interface;
+            if let Ok(mut all) = counters.lock() {
+                for (reason, packets) in [("ring_full", dropped), ("kernel", kernel)] {
+                    all.seen += packets;
+                    all.drop_packets(reason, packets);
+                }
+                if live {
+                    all.add("capture.kernel_packets", lost.received);
+                    all.add("capture.kernel_drops", kernel);
+                }
             }
         });
         let mut flushed = Instant::now();
@@ -190,37 +205,40 @@ fn drive(plan: &Plan<'_>, capture: Option<String>, live: bool, source: &mut dyn 
                 break;
             }
             let due = live && flushed.elapsed() >= FLUSH_EVERY;
-            let result = writer.write(&batches).and_then(|()| if due { writer.flush() } else { Ok(()) });
+            let result = writer.write(&batches).and_then(|()| if due { writer.sync() } else { Ok(()) });
             if due {
                 flushed = Instant::now();
             }
             if let Err(source) = result
                 && !failed.swap(true, Ordering::Relaxed)
             {
-                note(error, write_error(source));
+                note(errors, write_error(source));
             }
         }
     });
     let counters = counters.into_inner().unwrap_or_default();
     let last = Timestamp(last_time.into_inner());
+    let panics = counters.dropped.get("worker_panic").copied().unwrap_or(0);
     let mut by_name = counters.by_name(configuration.own_records);
     by_name.insert("flow.memuse".into(), flows.drawn_bytes() as u64);
     by_name.insert("tcp.reassembly_memuse".into(), streams.drawn_bytes() as u64);
-    let mut error = error.into_inner().unwrap_or_default();
+    let mut errors = errors.into_inner().unwrap_or_default();
     let uptime_s = last.since(start) / 1_000_000;
     let by_name = match writer.finish(last, uptime_s, by_name.clone(), configuration.own_records) {
         Ok(counters) => counters,
         Err(source) => {
-            error.get_or_insert(write_error(source));
+            if !errors.iter().any(|error| matches!(error, RunError::Write { .. })) {
+                errors.push(write_error(source));
+            }
             by_name
         }
     };
-    Summary { counters: by_name, error }
+    Summary { counters: by_name, errors, panics }
 }
 
-fn note(place: &Mutex<Option<RunError>>, error: RunError) {
+fn note(place: &Mutex<Vec<RunError>>, error: RunError) {
     if let Ok(mut place) = place.lock() {
-        place.get_or_insert(error);
+        place.push(error);
     }
 }
 
@@ -229,16 +247,25 @@ fn work_through(
     mut worker: Worker,
     mut work: fanout::Receiver,
     mut done: Sender<RecordBatch>,
-    live: bool,
+    (live, folder): (bool, &Path),
+    fresh: &dyn Fn() -> Table<Application>,
     counters: &Mutex<Counters>,
 ) {
+    let mut kept = 0;
+    let mut lost = |frame: &Frame, data: &[u8]| {
+        kept += 1;
+        if kept <= KEPT_PACKETS {
+            // What cannot be kept is counted all the same.
+            drop(packet::keep(&folder.join(format!("panic-{}.pcap", frame.number)), frame, data));
+        }
+    };
     let mut sequence = 0;
     while let Some(batch) = work.recv() {
         sequence = batch.sequence + 1;
         if live && let Some(frame) = batch.frames.last() {
             worker.expire(frame.time);
         }
-        let records = worker.batch(&batch);
+        let records = worker.batch(&batch, fresh, &mut lost);
         // The last one to be done with a batch gives its memory back.
         drop(batch);
         if done.send(records).is_err() {

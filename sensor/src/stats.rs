@@ -1,5 +1,6 @@
 //! Counters of a run: each worker has its own, and they are added up when they are shown.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use tapwire_parsers::link::{Layer4, Packet};
@@ -7,7 +8,7 @@ use tapwire_parsers::link::{Layer4, Packet};
 /// Packets by layer and by what became of them.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
-    names: BTreeMap<&'static str, u64>,
+    names: BTreeMap<Cow<'static, str>, u64>,
     /// Packets that a worker was handed.
     pub seen: u64,
     /// Packets that went all the way through.
@@ -17,6 +18,14 @@ pub struct Counters {
     layers: Layers,
     /// Events of decoding by name.
     pub events: BTreeMap<&'static str, u64>,
+}
+
+/// The books of packets before one of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Books {
+    seen: u64,
+    processed: u64,
+    invalid: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,8 +72,8 @@ impl Counters {
     }
 
     /// Adds to a counter by its dotted name.
-    pub fn add(&mut self, name: &'static str, count: u64) {
-        *self.names.entry(name).or_default() += count;
+    pub fn add(&mut self, name: impl Into<Cow<'static, str>>, count: u64) {
+        *self.names.entry(name.into()).or_default() += count;
     }
 
     /// A packet that is left aside.
@@ -72,10 +81,25 @@ impl Counters {
         *self.dropped.entry(reason).or_default() += count;
     }
 
+    /// The books of packets as they stand.
+    pub fn books(&self) -> Books {
+        Books { seen: self.seen, processed: self.processed, invalid: self.dropped.get("invalid").copied().unwrap_or(0) }
+    }
+
+    /// Strikes out what was booked of a packet since `before`, and drops it.
+    pub fn strike(&mut self, before: Books, reason: &'static str) {
+        self.seen = before.seen + 1;
+        self.processed = before.processed;
+        if let Some(invalid) = self.dropped.get_mut("invalid") {
+            *invalid = before.invalid;
+        }
+        self.drop_packets(reason, 1);
+    }
+
     /// Adds another worker's counters to these.
     pub fn merge(&mut self, other: &Counters) {
         for (name, count) in &other.names {
-            self.add(name, *count);
+            self.add(name.clone(), *count);
         }
         for (reason, count) in &other.dropped {
             self.drop_packets(reason, *count);
@@ -107,7 +131,7 @@ impl Counters {
     /// Everything by its dotted name in `stats` records. `own` adds the books of packets and records under `tapwire`.
     pub fn by_name(&self, own: bool) -> BTreeMap<String, u64> {
         let layers = &self.layers;
-        let mut all: BTreeMap<String, u64> = self.names.iter().map(|(n, c)| ((*n).to_owned(), *c)).collect();
+        let mut all: BTreeMap<String, u64> = self.names.iter().map(|(n, c)| (n.clone().into_owned(), *c)).collect();
         for (name, count) in [
             ("decoder.pkts", layers.packets),
             ("decoder.bytes", layers.bytes),
@@ -141,5 +165,6 @@ impl Counters {
     }
 }
 
-/// Why packets are left aside: they could not be decoded, or live they came faster than they were taken.
-pub const DROP_REASONS: [&str; 3] = ["invalid", "ring_full", "kernel"];
+/// Why packets are left aside: they could not be decoded, live they came faster than they were taken, or a worker panicked at
+/// them.
+pub const DROP_REASONS: [&str; 4] = ["invalid", "ring_full", "kernel", "worker_panic"];

@@ -3,6 +3,7 @@
 //! A worker owns its flows; it is handed every batch and takes the packets of its shard. What it finds goes as text into one batch
 //! of records for each batch of packets, so that the writer can put the batches of all workers into one order.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tapwire_parsers::link::{Ip, Layer4, Packet, Tcp, TcpOptions, Timestamp, Udp};
@@ -12,7 +13,7 @@ use tapwire_signatures::verify::Match;
 use tapwire_signatures::verify::condition::{FlowView, PacketView};
 use tapwire_signatures::verify::packet::Occasion;
 
-use crate::capture::batch::Batch;
+use crate::capture::batch::{Batch, Frame};
 use crate::flow::stream::Chunk;
 use crate::flow::{self, EndReason, Flow, Key, Table};
 use crate::inspect::alerts::settle;
@@ -20,7 +21,7 @@ use crate::inspect::recognise::Ports;
 use crate::inspect::{Application, Inspector};
 use crate::records::batch::RecordBatch;
 use crate::report::{Moment, Reporter};
-use crate::stats::Counters;
+use crate::stats::{Books, Counters};
 
 /// How a worker treats streams and alerts.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +45,11 @@ pub struct Worker {
     ended: Vec<(Flow<Application>, EndReason)>,
     /// What it counted.
     pub counters: Counters,
+    /// Where it is: position of the packet in its batch, and the books before it.
+    at: usize,
+    books: Books,
+    #[cfg(test)]
+    trip_at: Option<u64>,
 }
 
 impl Worker {
@@ -64,13 +70,44 @@ impl Worker {
             matches: Vec::new(),
             ended: Vec::new(),
             counters: Counters::default(),
+            at: 0,
+            books: Books::default(),
+            #[cfg(test)]
+            trip_at: None,
         }
     }
 
     /// Takes the packets of its shard out of a batch and gives what it found.
-    pub fn batch(&mut self, batch: &Batch) -> RecordBatch {
+    ///
+    /// A panic costs the shard its flows and nothing else: `fresh` gives an empty table, `lost` is told of the packet that did it,
+    /// and the work goes on with the next packet.
+    pub fn batch(
+        &mut self,
+        batch: &Batch,
+        fresh: &dyn Fn() -> Table<Application>,
+        lost: &mut dyn FnMut(&Frame, &[u8]),
+    ) -> RecordBatch {
+        let mut from = 0;
+        while catch_unwind(AssertUnwindSafe(|| self.frames(batch, from))).is_err() {
+            if let Some(frame) = batch.frames.get(self.at) {
+                lost(frame, batch.data(frame));
+            }
+            self.counters.strike(self.books, "worker_panic");
+            self.table = fresh();
+            self.inspector = Inspector::new(Arc::clone(self.inspector.engine()));
+            self.matches.clear();
+            self.ended.clear();
+            from = self.at + 1;
+        }
+        self.reporter.take(batch.sequence)
+    }
+
+    fn frames(&mut self, batch: &Batch, from: usize) {
         let own = self.index;
-        for frame in batch.frames.iter().filter(|f| f.shard == own) {
+        for (at, frame) in batch.frames.iter().enumerate().skip(from).filter(|(_, f)| f.shard == own) {
+            (self.at, self.books) = (at, self.counters.books());
+            #[cfg(test)]
+            assert_ne!(self.trip_at, Some(frame.number), "the packet at which a test lets it panic");
             let data = batch.data(frame);
             let packet = Packet::decode(
                 frame.number,
@@ -82,7 +119,6 @@ impl Worker {
             );
             self.packet(&packet);
         }
-        self.reporter.take(batch.sequence)
     }
 
     /// Ends every flow whose time is over; for live use, where no later packet may come to tell.
@@ -92,8 +128,14 @@ impl Worker {
         self.finish_ended(Moment::flow_end(u64::MAX / 4, now));
     }
 
-    /// Ends every flow and gives the last records.
+    /// Ends every flow and gives the last records. A panic costs those that were not written yet.
     pub fn shut_down(mut self, sequence: u64) -> (RecordBatch, Counters) {
+        drop(catch_unwind(AssertUnwindSafe(|| self.end_all())));
+        self.count();
+        (self.reporter.take(sequence), self.counters)
+    }
+
+    fn end_all(&mut self) {
         let ended = &mut self.ended;
         self.table.shut_down(&mut |flow, reason| ended.push((flow, reason)));
         self.ended.sort_by_key(|(flow, _)| flow.first_packet);
@@ -101,6 +143,9 @@ impl Worker {
             let moment = Moment::flow_end((u64::MAX / 2).saturating_add(flow.first_packet), flow.end);
             self.finish(flow, reason, moment);
         }
+    }
+
+    fn count(&mut self) {
         let begun = self.table.counters();
         self.counters.add("flow.total", begun.begun.iter().sum());
         for (name, count) in ["flow.tcp", "flow.udp", "flow.icmpv4", "flow.icmpv6"].into_iter().zip(begun.begun) {
@@ -114,7 +159,9 @@ impl Worker {
         self.counters.add("tapwire.rules.step_limit", self.inspector.matcher.limits.steps_hit);
         self.counters.add("tapwire.rules.regex_limit", self.inspector.matcher.limits.regex_hit);
         self.counters.add("tapwire.parser_faults", self.inspector.parser_faults);
-        (self.reporter.take(sequence), self.counters)
+        for (name, count) in self.inspector.counters() {
+            self.counters.add(name, count);
+        }
     }
 
     fn packet(&mut self, packet: &Packet<'_>) {
@@ -156,10 +203,10 @@ impl Worker {
         self.matches.clear();
         let occasion = Occasion { first: true, ..Occasion::default() };
         self.inspector.matcher.packet(&plan, &view, occasion, &mut RuleMemory::default(), &mut self.matches);
-        settle(&plan, &mut self.matches, self.settings.alert_limit);
+        let verdict = settle(&plan, &mut self.matches, self.settings.alert_limit).verdict();
         for found in &self.matches {
             self.counters.add("detect.alert", 1);
-            self.reporter.alert_alone(&plan, found, packet, moment);
+            self.reporter.alert_alone(&plan, found, packet, verdict, moment);
         }
     }
 
@@ -202,11 +249,12 @@ impl Place<'_> {
         &mut self,
         packet: &Packet<'_>,
         flow: &mut Flow<Application>,
-        direction: Direction,
+        mut direction: Direction,
         tcp: &flow::TcpUpdate,
         moment: &Moment,
     ) {
         let first = *flow.packets.of(direction) == 1;
+        flow.app.turnable = flow.is_turnable() && flow.app.protocol.is_none();
         if flow.app.files.has_no_hashes() {
             flow.app.files.set_hashes(self.inspector.engine().hashes);
         }
@@ -220,6 +268,11 @@ impl Place<'_> {
                 datagram = packet.payload;
                 let ports = ports_of(&flow.key);
                 self.inspector.bytes(&mut flow.app, Transport::Udp, direction, ports, datagram);
+                if flow.app.turned {
+                    flow.turn();
+                    direction = direction.reverse();
+                    self.inspector.bytes(&mut flow.app, Transport::Udp, direction, ports_of(&flow.key), datagram);
+                }
                 *flow.app.updated.of_mut(direction) = true;
             }
         } else if tcp.valid {
@@ -230,8 +283,17 @@ impl Place<'_> {
                     }
                 }
             }
-            self.read(flow, direction.reverse());
-            self.read(flow, direction);
+            for side in [direction.reverse(), direction] {
+                self.read(flow, side);
+                if flow.app.turned {
+                    flow.turn();
+                    direction = direction.reverse();
+                    for side in Direction::BOTH {
+                        self.read(flow, side);
+                    }
+                    break;
+                }
+            }
         }
         if flow.app.passed {
             return;
@@ -265,7 +327,7 @@ impl Place<'_> {
                 Chunk::Data(data) => {
                     let done = self.inspector.bytes(app, Transport::Tcp, direction, ports, data);
                     stream.parser_consume(done);
-                    if app.changes() {
+                    if app.changes() || app.turned {
                         return;
                     }
                     if done == 0 {
@@ -337,7 +399,7 @@ impl Place<'_> {
         self.counters.add("detect.alerts_suppressed", settled.silent);
         for found in self.matches.iter() {
             flow.alerted = true;
-            self.reporter.alert(&plan, found, packet, flow, direction, moment);
+            self.reporter.alert(&plan, found, packet, flow, (direction, settled.verdict()), moment);
         }
         self.reporter.transactions(flow, moment, false);
         if flow.app.changes() {
@@ -355,10 +417,10 @@ impl Place<'_> {
                 PacketView { packet: &pseudo, flow: Some(&flow_view), stream_anomalies: &[], reassembled: false };
             self.matches.clear();
             self.inspector.transactions(&mut flow.app, &view, &[], self.matches);
-            settle(&plan, self.matches, self.settings.alert_limit);
+            let verdict = settle(&plan, self.matches, self.settings.alert_limit).verdict();
             for found in self.matches.iter() {
                 flow.alerted = true;
-                self.reporter.alert(&plan, found, packet, flow, direction, moment);
+                self.reporter.alert(&plan, found, packet, flow, (direction, verdict), moment);
             }
         }
         self.reporter.transactions(flow, moment, true);
@@ -392,6 +454,21 @@ impl Place<'_> {
             }
         }
         self.reporter.transactions(flow, moment, true);
+    }
+}
+
+impl Flow<Application> {
+    /// Whether its first packet need not be the client's.
+    fn is_turnable(&self) -> bool {
+        self.tcp
+            .as_ref()
+            .map_or(self.key.protocol == flow::key::UDP && self.packets.to_client == 0, |tcp| tcp.midstream)
+    }
+
+    /// The client and the server change places.
+    fn turn(&mut self) {
+        self.swap();
+        self.app.turn();
     }
 }
 
@@ -446,4 +523,50 @@ fn pseudo_packet(flow: &Flow<Application>, direction: Direction, time: Timestamp
         _ => Layer4::None,
     };
     packet
+}
+
+#[cfg(test)]
+mod tests {
+    use tapwire_signatures::language::rule::RuleSet;
+    use tapwire_signatures::plan::Plan;
+
+    use super::*;
+    use crate::capture::batch::Arrival;
+    use crate::config::Configuration;
+    use crate::flow::Budget;
+    use crate::inspect::Engine;
+    use crate::inspect::recognise::Recogniser;
+    use crate::records::batch::merged;
+    use crate::report::Outputs;
+
+    #[test]
+    fn a_panic_costs_one_packet_and_the_books_still_add_up() {
+        let plan = Arc::new(Plan::new(RuleSet::default(), &Default::default()));
+        let engine = Engine {
+            plan: Arc::clone(&plan),
+            recogniser: Recogniser::default(),
+            openers: Vec::new(),
+            hashes: Default::default(),
+        };
+        let configuration = Configuration::default();
+        let fresh = || Table::new(flow::Settings::default(), Budget::new(0), Budget::new(0));
+        let outputs = Arc::new(Outputs::new(&configuration, plan, false, Default::default()));
+        let settings = Settings { checksums: false, chunk_bytes: [1, 1], alert_limit: 15 };
+        let mut worker = Worker::new(0, settings, fresh(), Inspector::new(Arc::new(engine)), Reporter::new(outputs));
+        worker.trip_at = Some(2);
+        let mut batch = Batch::new();
+        for number in 1..=4 {
+            let arrival = Arrival { time: Timestamp(number), link_type: 101, interface: 0, wire_len: 28 };
+            let mut data = vec![0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+            data.extend([1, 1, 0, 99, 0, 8, 0, 0]);
+            batch.push(number, arrival, &data);
+        }
+        let mut lost = Vec::new();
+        worker.batch(&batch, &fresh, &mut |frame, data| lost.push((frame.number, data.len())));
+        assert_eq!(lost, [(2, 28)]);
+        let counters = &worker.counters;
+        assert_eq!((counters.seen, counters.processed, counters.dropped.get("worker_panic")), (4, 3, Some(&1)));
+        let (records, _) = worker.shut_down(1);
+        assert_eq!(merged(&[records]).len(), 1, "the flow of the packets behind it is recorded");
+    }
 }

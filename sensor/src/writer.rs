@@ -136,9 +136,9 @@ impl Writer {
         own.into_iter().flatten().all(|t| self.thresholds.decide(id, t, &subject, gate.time))
     }
 
-    /// Makes everything that was written readable.
-    pub fn flush(&mut self) -> io::Result<()> {
-        self.sinks.iter_mut().try_for_each(|sink| sink.flush())
+    /// Makes everything that was written readable, also after a crash.
+    pub fn sync(&mut self) -> io::Result<()> {
+        self.sinks.iter_mut().try_for_each(|sink| sink.sync())
     }
 
     /// Writes the counters, and ends.
@@ -166,7 +166,7 @@ impl Writer {
                 sink.write(&line)?;
             }
         }
-        self.flush()?;
+        self.sync()?;
         Ok(counters)
     }
 }

@@ -3,6 +3,7 @@
 //! A broken message keeps what could be read before it breaks; a record whose data is broken is passed over by its length. Of each
 //! section a bounded number of entries is kept, the rest is passed over without being decoded.
 
+use crate::dns::Dialect;
 use crate::dns::name::{self, Arena, NameFaults, Text};
 use crate::protocol::{Anomaly, Direction};
 
@@ -75,6 +76,8 @@ pub(super) struct Answer {
     pub(super) ttl: u32,
     /// What it says.
     pub(super) data: Data,
+    /// Position of its record in the section: the strings of a TXT record share it.
+    pub(super) record: u16,
 }
 
 /// The data of a resource record.
@@ -82,6 +85,8 @@ pub(super) struct Answer {
 pub(super) enum Data {
     /// Empty, broken, or of a type that is not read.
     None,
+    /// The bytes of a type that is not read, where the dialect shows them.
+    Unknown(Text),
     /// An IPv4 address.
     V4([u8; 4]),
     /// An IPv6 address.
@@ -116,11 +121,18 @@ pub(super) struct Message {
     pub(super) response_names: Vec<Text>,
     pub(super) texts: Arena,
     pub(super) anomalies: Vec<Anomaly>,
+    malformed: bool,
 }
 
 impl Message {
     /// Reads a message; `None` without a whole header. `id` is that of the transaction that it becomes. Work is counted.
-    pub(super) fn read(data: &[u8], direction: Direction, id: u64, work: &mut u64) -> Option<Message> {
+    pub(super) fn read(
+        data: &[u8],
+        direction: Direction,
+        id: u64,
+        dialect: &Dialect,
+        work: &mut u64,
+    ) -> Option<Message> {
         let header = Header::read(data)?;
         let mut reader = Reader {
             data,
@@ -131,6 +143,7 @@ impl Message {
             faults: NameFaults::default(),
             malformed: false,
             too_many: false,
+            keep_unknown: dialect.shows_unknown_data,
             work,
         };
         let [queries, answers, authorities, additionals] = header.counts;
@@ -146,6 +159,7 @@ impl Message {
             response_names: Vec::new(),
             texts: Arena::default(),
             anomalies: Vec::new(),
+            malformed: false,
         };
         let (mut bad_authorities, mut bad_additionals) = (false, false);
         if reader.queries(queries, &mut message.queries).is_none()
@@ -164,28 +178,28 @@ impl Message {
                 section.clear();
             }
         }
-        let anomalies = &mut message.anomalies;
+        message.malformed = reader.malformed || reader.faults.astray;
         for (happened, name) in [
-            (header.is_response() && direction == Direction::ToServer, "dns.not_request"),
-            (!header.is_response() && direction == Direction::ToClient, "dns.not_response"),
-            (reader.malformed || reader.faults.astray, "dns.malformed_data"),
-            (bad_additionals, "dns.invalid_additionals"),
-            (bad_authorities, "dns.invalid_authorities"),
-            (header.z(), "dns.z_flag_set"),
-            (header.opcode() >= 7, "dns.invalid_opcode"),
-            (reader.faults.too_long, "dns.name_too_long"),
-            (reader.faults.endless, "dns.infinite_loop"),
-            (reader.faults.too_many_labels, "dns.too_many_labels"),
-            (reader.too_many, "dns.too_many_records"),
+            (header.is_response() && direction == Direction::ToServer, "not_request"),
+            (!header.is_response() && direction == Direction::ToClient, "not_response"),
+            (message.malformed, "malformed_data"),
+            (bad_additionals, "invalid_additionals"),
+            (bad_authorities, "invalid_authorities"),
+            (header.z(), "z_flag_set"),
+            (header.opcode() >= 7, "invalid_opcode"),
+            (reader.faults.too_long, "name_too_long"),
+            (reader.faults.endless, "infinite_loop"),
+            (reader.faults.too_many_labels, "too_many_labels"),
+            (reader.too_many, "too_many_records"),
         ] {
-            if happened {
-                anomalies.push(Anomaly(name));
+            if happened && let Some(anomaly) = dialect.anomaly(name) {
+                message.anomalies.push(anomaly);
             }
         }
         message.options = std::mem::take(&mut reader.options);
         message.texts = std::mem::take(&mut reader.texts);
         message.texts.shrink();
-        if direction == Direction::ToClient {
+        if direction == Direction::ToClient || dialect.is_symmetric {
             message.response_names = message.names();
         }
         Some(message)
@@ -199,7 +213,7 @@ impl Message {
     /// Whether it broke before anything but the header could be read.
     pub(super) fn says_nothing(&self) -> bool {
         let empty = self.queries.is_empty() && self.sections().iter().all(|section| section.is_empty());
-        empty && self.anomalies.contains(&Anomaly("dns.malformed_data"))
+        empty && self.malformed
     }
 
     /// The three sections of records.
@@ -230,6 +244,7 @@ struct Reader<'a> {
     faults: NameFaults,
     malformed: bool,
     too_many: bool,
+    keep_unknown: bool,
     work: &'a mut u64,
 }
 
@@ -248,7 +263,7 @@ impl Reader<'_> {
     }
 
     fn section(&mut self, count: u16, answers: &mut Vec<Answer>) -> Option<()> {
-        for _ in 0..count {
+        for record in 0..count {
             let name = self.entry_name(answers.len())?;
             let (kind, ttl) = (short(self.data, self.at)?, long(self.data, self.at + 4)?);
             let start = self.at + 10;
@@ -257,7 +272,7 @@ impl Reader<'_> {
             *self.work += content.len() as u64;
             self.at = end;
             if let Some(name) = name {
-                let template = Answer { name, kind, ttl, data: Data::None };
+                let template = Answer { name, kind, ttl, data: Data::None, record };
                 if self.content(template, content, start, answers).is_none() {
                     self.malformed = true;
                     answers.push(template);
@@ -331,6 +346,7 @@ impl Reader<'_> {
                 kind: *content.get(1)?,
                 fingerprint: self.texts.keep(content.get(2..)?),
             },
+            _ if self.keep_unknown => Data::Unknown(self.texts.keep(content)),
             _ => Data::None,
         };
         answers.push(Answer { data, ..record });

@@ -3,6 +3,7 @@
 //! Every message is a transaction of one direction. What a broken message still says is kept and shown, with an anomaly that
 //! names what is wrong; limits cut names and sections, and the next message is read as ever.
 
+pub(crate) mod local;
 mod message;
 mod name;
 mod parser;
@@ -15,7 +16,7 @@ mod transaction;
 use crate::dns::message::Message;
 use crate::dns::parser::DnsParser;
 use crate::fields;
-use crate::protocol::{AnomalyKind, Both, Field, Opener, Protocol, Settings, Transport};
+use crate::protocol::{Anomaly, AnomalyKind, Both, Field, Opener, Protocol, Settings, Transport};
 
 /// The card of DNS.
 pub static PROTOCOL: Protocol = Protocol {
@@ -26,7 +27,7 @@ pub static PROTOCOL: Protocol = Protocol {
     transports: &[Transport::Tcp, Transport::Udp],
     patterns: &[],
     ports: &[53],
-    probe: parser::probe,
+    probe: |transport, direction, data| parser::probe(&DIALECT, transport, direction, data),
     states: Both {
         to_server: &["request_started", "request_complete"],
         to_client: &["response_started", "response_complete"],
@@ -40,8 +41,27 @@ pub static PROTOCOL: Protocol = Protocol {
     recorder: record::recorder,
 };
 
+/// What tells DNS and its relatives apart, which share the form of messages.
+pub(crate) struct Dialect {
+    /// Anomalies that it raises.
+    pub(crate) anomalies: &'static [AnomalyKind],
+    /// Whether questions and answers go in either direction (to a group, all do).
+    pub(crate) is_symmetric: bool,
+    /// Whether records show the data of types that are not read.
+    pub(crate) shows_unknown_data: bool,
+}
+
+static DIALECT: Dialect = Dialect { anomalies: ANOMALIES, is_symmetric: false, shows_unknown_data: false };
+
+impl Dialect {
+    /// An anomaly by its name in records, if it has that one.
+    fn anomaly(&self, record_name: &str) -> Option<Anomaly> {
+        self.anomalies.iter().find(|kind| kind.record_name == record_name).map(|kind| Anomaly(kind.name))
+    }
+}
+
 fn configure(_: &Settings) -> Opener {
-    Box::new(|transport| Box::new(DnsParser::new(transport)))
+    Box::new(|transport| Box::new(DnsParser::new(transport, &DIALECT)))
 }
 
 const READ: Option<u8> = Some(1);

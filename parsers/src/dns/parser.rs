@@ -5,10 +5,8 @@
 //! that is, it looks for the next place where a message can begin.
 
 use crate::dns::message::{HEADER_BYTES, Header, Message, short};
-use crate::dns::name;
-use crate::protocol::{
-    Advance, Anomaly, Both, Direction, Effects, Parser, Probe, TransactionList, Transactions, Transport,
-};
+use crate::dns::{Dialect, name};
+use crate::protocol::{Advance, Both, Direction, Effects, Parser, Probe, TransactionList, Transactions, Transport};
 
 /// Messages that wait to be inspected: more than a full window can hold in one call.
 const MAX_OPEN: usize = 4096;
@@ -18,6 +16,7 @@ const LOOK_BYTES: usize = HEADER_BYTES + 256 + 4;
 /// The parser of one flow.
 pub(super) struct DnsParser {
     transport: Transport,
+    dialect: &'static Dialect,
     streams: Both<Stream>,
     messages: Transactions<Message, MAX_OPEN>,
 }
@@ -37,18 +36,18 @@ struct Stream {
 
 impl DnsParser {
     /// A parser for a new flow.
-    pub(super) fn new(transport: Transport) -> Self {
-        Self { transport, streams: Both::default(), messages: Transactions::default() }
+    pub(super) fn new(transport: Transport, dialect: &'static Dialect) -> Self {
+        Self { transport, dialect, streams: Both::default(), messages: Transactions::default() }
     }
 
     fn message(&mut self, direction: Direction, data: &[u8], effects: &mut Effects<'_>) {
         let id = self.messages.next_id();
-        match Message::read(data, direction, id, &mut effects.work) {
-            None => effects.anomalies.push(Anomaly("dns.malformed_data")),
+        match Message::read(data, direction, id, self.dialect, &mut effects.work) {
+            None => effects.anomalies.extend(self.dialect.anomaly("malformed_data")),
             Some(message) if message.says_nothing() => effects.anomalies.extend(message.anomalies),
             Some(message) => {
                 if self.messages.open(message).is_none() {
-                    effects.anomalies.push(Anomaly("dns.too_many_messages"));
+                    effects.anomalies.extend(self.dialect.anomaly("too_many_messages"));
                 }
             }
         }
@@ -181,7 +180,7 @@ fn begins(data: &[u8], direction: Direction, work: &mut u64) -> Begin {
 }
 
 /// Looks at the first bytes of a direction.
-pub(super) fn probe(transport: Transport, direction: Direction, data: &[u8]) -> Probe {
+pub(super) fn probe(dialect: &Dialect, transport: Transport, direction: Direction, data: &[u8]) -> Probe {
     let (message, length) = match (transport, short(data, 0)) {
         (Transport::Udp, _) => (data, data.len()),
         (Transport::Tcp, Some(length)) => {
@@ -204,6 +203,7 @@ pub(super) fn probe(transport: Transport, direction: Direction, data: &[u8]) -> 
         return Probe::No;
     }
     match (header.is_response(), direction) {
+        _ if dialect.is_symmetric => Probe::Yes,
         (false, Direction::ToServer) | (true, Direction::ToClient) => Probe::Yes,
         _ => Probe::Reversed,
     }

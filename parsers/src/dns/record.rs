@@ -62,7 +62,8 @@ impl Options {
 /// Reads the settings of records.
 pub(super) fn recorder(settings: &Settings) -> Recorder {
     let options = Options::read(settings);
-    Box::new(move |transaction: &dyn Transaction, purpose, record| {
+    let shows_flow_ends = options.version == 2;
+    let mut recorder = Recorder::new(move |transaction: &dyn Transaction, purpose, record| {
         let Some(message) = transaction.as_any().downcast_ref::<Message>() else { return false };
         match purpose {
             Purpose::Reference => write_version_3(message, &Options::ALL, record),
@@ -71,7 +72,9 @@ pub(super) fn recorder(settings: &Settings) -> Recorder {
             Purpose::Record => write_version_3(message, &options, record),
         }
         true
-    })
+    });
+    recorder.shows_flow_ends = shows_flow_ends;
+    recorder
 }
 
 fn is_response(message: &Message) -> bool {
@@ -182,7 +185,7 @@ fn write_answers<'a>(message: &Message, answers: impl IntoIterator<Item = &'a An
 
 fn write_data(message: &Message, data: Data, out: &mut Object<'_>) {
     match data {
-        Data::None => {}
+        Data::None | Data::Unknown(_) => {}
         Data::V4(_) | Data::V6(_) | Data::Name(_) | Data::Text(_) => {
             if let Some(text) = plain(message, data) {
                 out.text("rdata", text.as_ref());
@@ -216,7 +219,7 @@ fn write_data(message: &Message, data: Data, out: &mut Object<'_>) {
 }
 
 /// The members of data that has more than one.
-fn write_structure(message: &Message, data: Data, out: &mut Object<'_>) {
+pub(super) fn write_structure(message: &Message, data: Data, out: &mut Object<'_>) {
     match data {
         Data::Soa { mname, rname, numbers } => {
             for (name, key, truncated) in [(mname, "mname", "mname_truncated"), (rname, "rname", "rname_truncated")] {
@@ -268,7 +271,7 @@ fn is_grouped(kind: u16) -> bool {
 }
 
 /// Data that is one text.
-fn plain(message: &Message, data: Data) -> Option<Cow<'_, [u8]>> {
+pub(super) fn plain(message: &Message, data: Data) -> Option<Cow<'_, [u8]>> {
     let address = match data {
         Data::V4(octets) => IpAddr::from(octets),
         Data::V6(octets) => IpAddr::from(octets),
@@ -280,12 +283,12 @@ fn plain(message: &Message, data: Data) -> Option<Cow<'_, [u8]>> {
     Some(Cow::Owned(out))
 }
 
-fn write_text(message: &Message, text: Text, key: &str, out: &mut Object<'_>) {
+pub(super) fn write_text(message: &Message, text: Text, key: &str, out: &mut Object<'_>) {
     out.text(key, readable(message.text(text)).as_ref());
 }
 
 /// Bytes as records of this protocol show them: text as it is, and in what is no UTF-8 every byte past ASCII as `\xHH`.
-fn readable(bytes: &[u8]) -> Cow<'_, [u8]> {
+pub(super) fn readable(bytes: &[u8]) -> Cow<'_, [u8]> {
     if std::str::from_utf8(bytes).is_ok() {
         return Cow::Borrowed(bytes);
     }
@@ -301,7 +304,7 @@ fn readable(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(text.into_bytes())
 }
 
-fn hex(bytes: &[u8], separator: &str) -> String {
+pub(super) fn hex(bytes: &[u8], separator: &str) -> String {
     let mut text = String::with_capacity(bytes.len() * 3);
     for (i, byte) in bytes.iter().enumerate() {
         if i > 0 {

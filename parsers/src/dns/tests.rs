@@ -22,7 +22,7 @@ fn seen(parser: &dyn Parser, flow: &[Anomaly]) -> Vec<String> {
     let list = parser.transactions();
     let transactions = list.range().filter_map(|id| list.get(id)).map(|tx| {
         let mut out = Vec::new();
-        record(tx, Purpose::Record, &mut Object::new(&mut out));
+        record.write(tx, Purpose::Record, &mut Object::new(&mut out));
         format!("{} {:?}", String::from_utf8(out).unwrap(), tx.anomalies())
     });
     transactions.chain(flow.iter().map(|a| a.0.to_owned())).collect()
@@ -98,7 +98,7 @@ fn version_2_records_and_filters_follow_the_settings() {
         let (mut parser, mut files) = (open(Transport::Udp), NoFiles);
         parser.advance(direction, data, &mut Effects::new(&mut files));
         let mut out = Vec::new();
-        let wanted = (PROTOCOL.recorder)(&settings(pairs))(
+        let wanted = (PROTOCOL.recorder)(&settings(pairs)).write(
             parser.transactions().get(0).unwrap(),
             Purpose::Record,
             &mut Object::new(&mut out),

@@ -45,7 +45,7 @@ impl Message {
 
     /// A name anywhere in a response.
     pub(super) fn response_name(&self, direction: Direction, index: usize) -> Option<Value<'_>> {
-        let names = self.response_names.get(index).filter(|_| direction == self.direction);
+        let names = self.response_names.get(index).filter(|_| direction == self.direction && self.is_answer());
         names.map(|name| self.value(*name))
     }
 
@@ -69,6 +69,11 @@ impl Message {
     /// The result.
     pub(super) fn result(&self, direction: Direction) -> Option<Value<'_>> {
         (direction == self.direction).then(|| Value::Number(self.header.rcode().into()))
+    }
+
+    /// Whether it answers: where the direction does not tell, its flag does.
+    fn is_answer(&self) -> bool {
+        self.direction == Direction::ToClient || self.header.is_response()
     }
 
     fn queries(&self, direction: Direction) -> &[Query] {

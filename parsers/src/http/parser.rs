@@ -71,7 +71,8 @@ pub(super) enum State {
     ChunkData(u64),
     ChunkEnd,
     Trailer,
-    Skip,
+    /// Where the next message begins is not known: lines are passed over until one can begin it.
+    Lost,
 }
 
 /// What delimits a body.
@@ -171,7 +172,6 @@ impl HttpParser {
             return Some(end.map_or(data.len(), |at| at + 1));
         }
         match self.side(direction).state {
-            State::Skip => Some(data.len()),
             State::Known(left) => {
                 let now = usize::try_from(left).unwrap_or(usize::MAX).min(data.len());
                 self.body(direction, data.get(..now)?, effects);
@@ -254,6 +254,16 @@ impl HttpParser {
                 Direction::ToServer => self.request_line(text, total, effects),
                 Direction::ToClient => self.response_line(text, total, effects),
             },
+            State::Lost => {
+                let begins = match direction {
+                    Direction::ToServer => is_request_line(text) && memchr::memmem::find(text, b" HTTP/").is_some(),
+                    Direction::ToClient => looks_like_version(text),
+                };
+                if begins {
+                    self.side(direction).state = State::Line;
+                }
+                Some(if begins { 0 } else { total })
+            }
             State::Protocolless => Some(self.after_protocolless(text, total, effects)),
             State::Headers => self.header_line(direction, data, text, total, effects),
             State::ChunkLine => self.chunk_line(direction, text, total),
@@ -331,7 +341,10 @@ impl HttpParser {
             self.side(Direction::ToClient).state = State::Junk;
             return Some(0);
         }
-        let id = self.match_response(effects)?;
+        let Some(id) = self.match_response(effects) else {
+            self.side(Direction::ToClient).state = State::Lost;
+            return Some(total);
+        };
         self.side(Direction::ToClient).transaction = id;
         let tx = self.transactions.find_mut(id)?;
         tx.progress.to_client = 2;
@@ -372,7 +385,7 @@ impl HttpParser {
     /// What came in place of a status line is the body of an answer without headers.
     fn junk_is_body(&mut self, effects: &mut Effects<'_>) {
         let junk = std::mem::take(&mut self.side(Direction::ToClient).raw);
-        self.side(Direction::ToClient).state = State::Skip;
+        self.side(Direction::ToClient).state = State::Lost;
         let Some(id) = self.match_response(effects) else { return };
         self.side(Direction::ToClient).transaction = id;
         if let Some(tx) = self.transactions.find_mut(id) {
@@ -500,9 +513,9 @@ impl Parser for HttpParser {
         };
         if missing > left || left == 0 {
             self.finish(direction, false, effects);
-            self.side(direction).state = State::Skip;
+            self.side(direction).state = State::Lost;
             effects.anomalies.push(Anomaly("http.invalid_gap"));
-            return false;
+            return true;
         }
         if self.side(direction).file == FileState::Open {
             effects.files.gap(direction, missing);
@@ -540,7 +553,7 @@ impl Parser for HttpParser {
             | State::ChunkData(_)
             | State::ChunkEnd
             | State::Trailer => self.finish(direction, true, effects),
-            State::Line | State::Headers | State::Skip | State::Junk | State::JunkEnd => {}
+            State::Line | State::Headers | State::Lost | State::Junk | State::JunkEnd => {}
         }
     }
 
@@ -563,6 +576,16 @@ fn looks_like_version(text: &[u8]) -> bool {
     [&b"HTTP/"[..], b"RTSP/"]
         .iter()
         .any(|name| text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
+}
+
+/// A method, and a path or a version at the end: no header line has either.
+fn is_request_line(text: &[u8]) -> bool {
+    let Some(space) = text.iter().position(|&b| b == b' ') else { return false };
+    let (method, rest) = text.split_at(space);
+    let last = rest.rsplit(|&b| blank(b)).find(|word| !word.is_empty()).unwrap_or_default();
+    !method.is_empty()
+        && method.iter().all(u8::is_ascii_uppercase)
+        && (trim(rest).starts_with(b"/") || looks_like_version(last))
 }
 
 /// Whether what follows is a status line; `None` while it cannot be told.

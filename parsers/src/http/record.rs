@@ -7,10 +7,13 @@ use crate::protocol::{FileRange, Purpose, Recorder, Settings, Transaction};
 
 /// Reads the settings of records.
 pub(crate) fn recorder(settings: &Settings) -> Recorder {
-    let extended = settings.switch("extended", true);
+    let extended = settings.switch("extended", false);
     let custom: Vec<String> = settings.list("custom").into_iter().map(str::to_ascii_lowercase).collect();
     let dump = settings.text("dump-all-headers").unwrap_or_default().to_ascii_lowercase();
-    Box::new(move |transaction, _: Purpose, record| write(transaction, extended, &custom, &dump, record))
+    Recorder::new(move |transaction, purpose, record| {
+        // What refers to a transaction shows all of it.
+        write(transaction, extended || purpose == Purpose::Reference, &custom, &dump, record)
+    })
 }
 
 /// The range of a `Content-Range: bytes start-end/size`.

@@ -15,7 +15,8 @@ impl<'a> Target<'a> {
         let mut rest = raw;
         let mut authority = None;
         if connect {
-            authority = Some(raw);
+            // A path is no authority.
+            authority = Some(raw).filter(|raw| !raw.starts_with(b"/"));
             rest = b"";
         } else if let Some(at) =
             memchr::memmem::find(raw, b"://").filter(|&at| raw.iter().take(at).all(u8::is_ascii_alphanumeric))

@@ -11,7 +11,7 @@ use crate::protocol::{Purpose, Recorder, Settings, Transaction};
 /// Reads the settings of records.
 pub(super) fn recorder(settings: &Settings) -> Recorder {
     let enabled = settings.switch("enabled", true);
-    Box::new(move |transaction: &dyn Transaction, purpose, record| {
+    Recorder::new(move |transaction: &dyn Transaction, purpose, record| {
         let Some(transaction) = transaction.as_any().downcast_ref::<ModbusTransaction>() else { return false };
         if purpose == Purpose::Record && !enabled {
             return false;

@@ -26,7 +26,7 @@ fn seen(parser: &dyn Parser, flow: &[Anomaly]) -> Vec<String> {
     let list = parser.transactions();
     let transactions = list.range().filter_map(|id| list.get(id)).map(|tx| {
         let mut out = Vec::new();
-        record(tx, Purpose::Record, &mut Object::new(&mut out));
+        record.write(tx, Purpose::Record, &mut Object::new(&mut out));
         format!("{} {:?}", String::from_utf8(out).unwrap(), tx.anomalies())
     });
     transactions.chain(flow.iter().map(|a| a.0.to_owned())).collect()

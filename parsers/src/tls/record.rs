@@ -43,7 +43,7 @@ const EXTENDED: usize = 16;
 /// Reads the settings of records.
 pub(super) fn recorder(settings: &Settings) -> Recorder {
     let custom = settings.list("custom");
-    let extended = settings.switch("extended", true);
+    let extended = settings.switch("extended", false);
     let mut shown: Vec<&'static str> = match (custom.is_empty(), extended) {
         (false, _) => NAMES.into_iter().filter(|name| custom.contains(name)).collect(),
         (true, true) => NAMES.into_iter().take(EXTENDED).collect(),
@@ -58,14 +58,16 @@ pub(super) fn recorder(settings: &Settings) -> Recorder {
         }
     }
     let resumed = settings.switch("session-resumption", true);
-    Box::new(move |transaction, purpose, record| {
+    let all: Vec<&'static str> = NAMES.into_iter().take(EXTENDED).collect();
+    Recorder::new(move |transaction, purpose, record| {
         let transaction: &dyn protocol::Transaction = transaction;
         let Some(transaction) = transaction.as_any().downcast_ref::<Transaction>() else { return false };
         let has_hello = transaction.seen.client_hello || transaction.seen.server_hello;
         if purpose == Purpose::Record && (transaction.is_resumed() && !resumed || !has_hello) {
             return false;
         }
-        record.object("tls", |tls| write(transaction, &shown, tls));
+        let shown = if purpose == Purpose::Reference { &all } else { &shown };
+        record.object("tls", |tls| write(transaction, shown, tls));
         true
     })
 }

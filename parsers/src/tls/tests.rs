@@ -102,8 +102,10 @@ fn shown(parser: &dyn Parser) -> String {
 
 fn shown_with(parser: &dyn Parser, settings: &[(&str, &str)]) -> String {
     let mut out = Vec::new();
-    let recorder = (PROTOCOL.recorder)(&Settings(settings.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect()));
-    recorder(parser.transactions().get(0).unwrap(), Purpose::Record, &mut Object::new(&mut out));
+    let recorder = (PROTOCOL.recorder)(&Settings(
+        [("extended", "yes")].iter().chain(settings).map(|(k, v)| ((*k).into(), (*v).into())).collect(),
+    ));
+    recorder.write(parser.transactions().get(0).unwrap(), Purpose::Record, &mut Object::new(&mut out));
     String::from_utf8(out).unwrap()
 }
 

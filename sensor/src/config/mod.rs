@@ -2,57 +2,19 @@
 
 pub mod node;
 mod outputs;
+pub mod problem;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use tapwire_parsers::protocol::{Settings, parse_size};
 
+use tapwire_signatures::plan::order::ActionOrder;
+
 use crate::flow::Timeouts;
 use node::{Node, Value};
 pub use outputs::{Alerts, Anomalies, EveOutput, FastOutput, Files};
-
-/// Something wrong in a configuration or a rule, with its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The file.
-    pub file: String,
-    /// Line, from 1; 0 where there is none.
-    pub line: u32,
-    /// Column, from 1.
-    pub column: u32,
-    /// What is wrong.
-    pub message: String,
-    /// What to do; empty where there is nothing to add.
-    pub hint: String,
-    /// The line itself.
-    pub excerpt: Option<String>,
-}
-
-impl Problem {
-    fn of_file(path: &Path, message: String, hint: &str) -> Self {
-        Self { file: path.display().to_string(), line: 0, column: 0, message, hint: hint.into(), excerpt: None }
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file)?;
-        if self.line > 0 {
-            write!(f, ":{}:{}", self.line, self.column)?;
-        }
-        write!(f, ": {}", self.message)?;
-        if let Some(excerpt) = &self.excerpt {
-            let shown: String = excerpt.chars().filter(|c| !c.is_control()).take(200).collect();
-            write!(f, "\n    {shown}")?;
-        }
-        if !self.hint.is_empty() {
-            write!(f, "\n  hint: {}", self.hint)?;
-        }
-        Ok(())
-    }
-}
+pub use problem::{Problem, Severity};
 
 /// Whether checksums are verified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -148,6 +110,10 @@ pub struct Configuration {
     pub vlan_tracking: bool,
     /// `packet-alert-max`
     pub alert_limit: usize,
+    /// `action-order`
+    pub action_order: ActionOrder,
+    /// `detect.guess-applayer-tx`: an alert on bytes shows the only open transaction of its direction.
+    pub guess_transaction: bool,
     /// `pcap-file.checksum-checks`
     pub checksums: Checksums,
     /// `app-layer.protocols`
@@ -222,7 +188,7 @@ impl Default for Configuration {
             classification_file: None,
             reference_config_file: None,
             threshold_file: None,
-            eve: vec![EveOutput::default()],
+            eve: outputs::read(Some(&outputs::usual()), &mut Vec::new(), &mut Vec::new()).0,
             fast: None,
             timeouts: Timeouts::default(),
             flow_memory_bytes: 128 << 20,
@@ -238,12 +204,101 @@ impl Default for Configuration {
             },
             vlan_tracking: true,
             alert_limit: 15,
+            action_order: ActionOrder::default(),
+            guess_transaction: false,
             checksums: Checksums::Auto,
             protocols: [("modbus".to_owned(), modbus)].into(),
             own_records: true,
         }
     }
 }
+
+/// Keys of the sections that are read, those included that other sensors read and this one need not.
+const KNOWN_BELOW: &[(&str, &[&str])] = &[
+    (
+        "stream",
+        &[
+            "memcap",
+            "memcap-policy",
+            "checksum-validation",
+            "midstream",
+            "midstream-policy",
+            "async-oneside",
+            "inline",
+            "drop-invalid",
+            "bypass",
+            "max-synack-queued",
+            "max-syn-queued",
+            "prealloc-sessions",
+            "reassembly",
+            "liberal-timestamps",
+        ],
+    ),
+    (
+        "stream.reassembly",
+        &[
+            "memcap",
+            "memcap-policy",
+            "depth",
+            "toserver-chunk-size",
+            "toclient-chunk-size",
+            "randomize-chunk-size",
+            "randomize-chunk-range",
+            "raw",
+            "segment-prealloc",
+            "check-overlap-different-data",
+            "urgent",
+            "max-regions",
+            "zero-copy-size",
+        ],
+    ),
+    ("vars", &["address-groups", "port-groups"]),
+    ("vlan", &["use-for-tracking"]),
+    (
+        "flow",
+        &[
+            "memcap",
+            "memcap-policy",
+            "hash-size",
+            "prealloc",
+            "emergency-recovery",
+            "managers",
+            "recyclers",
+            "end-on-shutdown",
+            "rate-tracking",
+        ],
+    ),
+    ("flow-timeouts", &["default", "tcp", "udp", "icmp"]),
+    ("flow-timeouts.tcp", TIMEOUT_KEYS),
+    ("flow-timeouts.udp", TIMEOUT_KEYS),
+    ("flow-timeouts.icmp", TIMEOUT_KEYS),
+    ("flow-timeouts.default", TIMEOUT_KEYS),
+    (
+        "pcap-file",
+        &[
+            "checksum-checks",
+            "tenant-id",
+            "delete-when-done",
+            "buffer-size",
+            "continuous",
+            "recursive",
+            "poll-interval",
+            "delay",
+        ],
+    ),
+    ("tapwire", &["records"]),
+];
+
+const TIMEOUT_KEYS: &[&str] = &[
+    "new",
+    "established",
+    "closed",
+    "bypassed",
+    "emergency-new",
+    "emergency-established",
+    "emergency-closed",
+    "emergency-bypassed",
+];
 
 /// Top-level keys that are read, or that have no meaning for a passive sensor and are passed over.
 const KNOWN: &[&str] = &[
@@ -320,7 +375,6 @@ const KNOWN: &[&str] = &[
     "geoip-database",
     "magic-file",
     "detect-engine",
-    "host-mode",
     "cuda",
     "ips",
     "sip",
@@ -328,7 +382,6 @@ const KNOWN: &[&str] = &[
     "profile",
     "engine-logging",
     "iprep",
-    "reputation-files",
     "icmp_log",
     "sys",
     "hostbits",
@@ -349,21 +402,25 @@ pub fn load(file: Option<&Path>, set: &[(String, String)]) -> Result<Loaded, Pro
         Some(path) => Node::read(path)?,
         None => Node::default(),
     };
+    if file.is_none() && set.iter().any(|(key, _)| key.starts_with("outputs.")) {
+        // What is set is a part of what would be written anyway.
+        root.put(&["outputs"], outputs::usual());
+    }
     for (key, value) in set {
         root.set(key, value);
     }
-    let name = file.map_or_else(|| "--set".to_owned(), |f| f.display().to_string());
-    let mut reader = Reader { file: name, root: &root, faults: Vec::new() };
+    let mut reader = Reader { root: &root, faults: Vec::new(), warnings: Vec::new() };
     let mut configuration = Configuration::default();
     reader.fill(&mut configuration, file);
-    let mut warnings = Vec::new();
+    let mut warnings = std::mem::take(&mut reader.warnings);
+    for (path, known) in KNOWN_BELOW {
+        if let Some(section) = root.at(path) {
+            section.name_unknown(path, known, &mut warnings);
+        }
+    }
     for (key, node) in root.entries() {
         if !KNOWN.contains(&key.as_str()) {
-            warnings.push(reader.problem(
-                node,
-                format!("the key `{key}` is not known and ignored"),
-                "check its spelling",
-            ));
+            warnings.push(node.problem(format!("the key `{key}` is not known and ignored"), "check its spelling"));
         }
     }
     let known = |name: &str| {
@@ -372,11 +429,7 @@ pub fn load(file: Option<&Path>, set: &[(String, String)]) -> Result<Loaded, Pro
     };
     for (key, node) in root.at("app-layer.protocols").map(Node::entries).unwrap_or(&[]) {
         if !known(key) {
-            warnings.push(reader.problem(
-                node,
-                format!("the protocol `{key}` is not known and ignored"),
-                "check its spelling",
-            ));
+            warnings.push(node.problem(format!("the protocol `{key}` is not known and ignored"), "check its spelling"));
         }
     }
     let faults = reader.faults;
@@ -385,34 +438,21 @@ pub fn load(file: Option<&Path>, set: &[(String, String)]) -> Result<Loaded, Pro
 
 /// Reads values out of the tree and notes what is wrong.
 struct Reader<'a> {
-    file: String,
     root: &'a Node,
     faults: Vec<Problem>,
+    warnings: Vec<Problem>,
 }
 
 impl Reader<'_> {
-    fn problem(&self, node: &Node, message: String, hint: &str) -> Problem {
-        Problem {
-            file: self.file.clone(),
-            line: node.line,
-            column: node.column,
-            message,
-            hint: hint.into(),
-            excerpt: None,
-        }
-    }
-
     fn bytes(&mut self, key: &str, into: &mut u64) {
         if let Some(node) = self.root.at(key)
             && let Some(text) = node.text()
         {
             match parse_size(text) {
                 Some(value) => *into = value,
-                None => self.faults.push(self.problem(
-                    node,
-                    format!("`{text}` is no size for {key}"),
-                    "such as 4096, 64 KiB or 1gb",
-                )),
+                None => self
+                    .faults
+                    .push(node.problem(format!("`{text}` is no size for {key}"), "such as 4096, 64 KiB or 1gb")),
             }
         }
     }
@@ -423,11 +463,9 @@ impl Reader<'_> {
         {
             match text.parse() {
                 Ok(value) => *into = value,
-                Err(_) => self.faults.push(self.problem(
-                    node,
-                    format!("`{text}` is no number of seconds for {key}"),
-                    "a whole number",
-                )),
+                Err(_) => self
+                    .faults
+                    .push(node.problem(format!("`{text}` is no number of seconds for {key}"), "a whole number")),
             }
         }
     }
@@ -439,11 +477,9 @@ impl Reader<'_> {
             match node.switch() {
                 Some(value) => *into = value,
                 None if text == "auto" => {}
-                None => self.faults.push(self.problem(
-                    node,
-                    format!("`{text}` is neither yes nor no for {key}"),
-                    "yes or no",
-                )),
+                None => {
+                    self.faults.push(node.problem(format!("`{text}` is neither yes nor no for {key}"), "yes or no"))
+                }
             }
         }
     }
@@ -495,6 +531,16 @@ impl Reader<'_> {
         let mut limit = c.alert_limit as u64;
         self.bytes("packet-alert-max", &mut limit);
         c.alert_limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        self.switch("detect.guess-applayer-tx", &mut c.guess_transaction);
+        if let Some(node) = self.root.at("action-order") {
+            match ActionOrder::read(node.items().iter().filter_map(Node::text)) {
+                Some(order) => c.action_order = order,
+                None => self.faults.push(node.problem(
+                    "this is no order of actions".to_owned(),
+                    "name each of pass, drop, reject and alert once",
+                )),
+            }
+        }
         if let Some(node) = self.root.at("pcap-file.checksum-checks") {
             c.checksums = match (node.text(), node.switch()) {
                 (_, Some(true)) => Checksums::On,
@@ -511,7 +557,7 @@ impl Reader<'_> {
         }
         self.switch("tapwire.records", &mut c.own_records);
         if self.root.at("outputs").is_some() || file.is_some() {
-            (c.eve, c.fast) = outputs::read(self.root.at("outputs"));
+            (c.eve, c.fast) = outputs::read(self.root.at("outputs"), &mut self.faults, &mut self.warnings);
         }
     }
 

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
@@ -20,6 +21,8 @@ const FILE_LIMIT: u64 = 16 << 20;
 pub struct Node {
     /// What it is.
     pub value: Value,
+    /// The file that says it; none for the command line.
+    pub file: Option<Arc<str>>,
     /// Line, from 1; 0 for what no file says.
     pub line: u32,
     /// Column, from 1.
@@ -124,6 +127,7 @@ impl<'de> Deserialize<'de> for Node {
         let spanned = Spanned::<Plain>::deserialize(deserializer)?;
         let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
         Ok(Node {
+            file: None,
             value: spanned.value.0,
             line: number(spanned.referenced.line()),
             column: number(spanned.referenced.column()),
@@ -162,7 +166,7 @@ impl Node {
                     file: path.display().to_string(),
                     line,
                     column,
-                    message: error.to_string().lines().next().unwrap_or("is no YAML").to_owned(),
+                    message: reason(&error.to_string()),
                     hint: "check indentation, quotes and colons there".into(),
                     excerpt: usize::try_from(line)
                         .ok()
@@ -171,6 +175,7 @@ impl Node {
                 }
             })?
         };
+        root.say_file(&path.display().to_string().into());
         let includes: Vec<String> = match root.get("include").map(|n| &n.value) {
             Some(Value::Scalar(one)) => vec![one.clone()],
             Some(Value::List(many)) => many.iter().filter_map(|n| n.text().map(str::to_owned)).collect(),
@@ -178,13 +183,44 @@ impl Node {
         };
         for name in includes {
             let included = Self::read_at(&path.parent().unwrap_or(Path::new("")).join(name), depth + 1)?;
-            if let Value::Map(entries) = included.value {
+            // A key counts where it stands last, as if the other file stood in the place of its name.
+            if let (Value::Map(entries), Value::Map(own)) = (included.value, &mut root.value) {
+                let place = own.iter().position(|(key, _)| key == "include").unwrap_or(0);
                 for (key, node) in entries {
-                    root.put(&[&key], node);
+                    match own.iter().rposition(|(known, _)| *known == key) {
+                        Some(later) if later > place => {}
+                        Some(before) => {
+                            if let Some(entry) = own.get_mut(before) {
+                                entry.1 = node;
+                            }
+                        }
+                        None => own.push((key, node)),
+                    }
                 }
             }
         }
         Ok(root)
+    }
+
+    fn say_file(&mut self, file: &Arc<str>) {
+        self.file = Some(Arc::clone(file));
+        match &mut self.value {
+            Value::Null | Value::Scalar(_) => {}
+            Value::List(items) => items.iter_mut().for_each(|item| item.say_file(file)),
+            Value::Map(entries) => entries.iter_mut().for_each(|(_, node)| node.say_file(file)),
+        }
+    }
+
+    /// A problem at this place.
+    pub fn problem(&self, message: String, hint: &str) -> Problem {
+        let file = self.file.as_deref().unwrap_or("--set").to_owned();
+        let excerpt = self.file.as_deref().and_then(|file| line_of(file, self.line));
+        Problem { file, line: self.line, column: self.column, message, hint: hint.into(), excerpt }
+    }
+
+    /// Parses text that this program says itself.
+    pub fn parse(text: &str) -> Self {
+        serde_saphyr::from_str(text).unwrap_or_default()
     }
 
     /// A member by key.
@@ -234,18 +270,49 @@ impl Node {
         }
     }
 
+    /// A switch below it; what is neither on nor off is a fault, and the default is used.
+    pub fn switch_at(&self, path: &str, default: bool, faults: &mut Vec<Problem>) -> bool {
+        let Some((node, text)) = self.at(path).and_then(|node| Some((node, node.text()?))) else { return default };
+        node.switch().unwrap_or_else(|| {
+            faults.push(node.problem(format!("`{text}` is neither yes nor no for {path}"), "yes or no"));
+            default
+        })
+    }
+
+    /// One of some words below it; another one is a fault, and the first is used.
+    pub fn choice_at<'c>(&self, path: &str, choices: &[&'c str], faults: &mut Vec<Problem>) -> &'c str {
+        let first = choices.first().copied().unwrap_or_default();
+        let Some((node, text)) = self.at(path).and_then(|node| Some((node, node.text()?))) else { return first };
+        choices.iter().copied().find(|choice| choice.eq_ignore_ascii_case(text)).unwrap_or_else(|| {
+            faults.push(node.problem(format!("`{text}` is no {path}"), &choices.join(", ")));
+            first
+        })
+    }
+
+    /// Names the keys of a map that are not among the known ones.
+    pub fn name_unknown(&self, section: &str, known: &[&str], warnings: &mut Vec<Problem>) {
+        for (key, node) in self.entries().iter().filter(|(key, _)| !known.contains(&key.as_str())) {
+            warnings.push(
+                node.problem(format!("the key `{section}.{key}` is not known and ignored"), "check its spelling"),
+            );
+        }
+    }
+
     /// Sets a value at a dotted path, making what is missing on the way.
     pub fn set(&mut self, path: &str, value: &str) {
         let parts: Vec<&str> = path.split('.').collect();
-        let value = Node { value: Value::Scalar(value.trim_matches(['"', '\'']).to_owned()), line: 0, column: 0 };
+        let value = Node { value: Value::Scalar(value.trim_matches(['"', '\'']).to_owned()), ..Node::default() };
         self.put(&parts, value);
     }
 
-    fn put(&mut self, parts: &[&str], value: Node) {
+    pub(super) fn put(&mut self, parts: &[&str], value: Node) {
         let Some((part, rest)) = parts.split_first() else {
             *self = value;
             return;
         };
+        if matches!(self.value, Value::Null) && *part == "0" {
+            self.value = Value::List(Vec::new());
+        }
         if let (Value::List(items), Ok(index)) = (&mut self.value, part.parse::<usize>()) {
             if index == items.len() {
                 items.push(Node::default());
@@ -291,6 +358,22 @@ impl Node {
         walk(self, "", &mut out);
         out
     }
+}
+
+/// The first line of the YAML reader's message, without the place that is named beside it.
+fn reason(message: &str) -> String {
+    let first = message.lines().next().unwrap_or("is no YAML");
+    let first = first.strip_prefix("error: ").unwrap_or(first);
+    match first.split_once(": ") {
+        Some((place, rest)) if place.starts_with("line ") => rest.to_owned(),
+        _ => first.to_owned(),
+    }
+}
+
+fn line_of(file: &str, line: u32) -> Option<String> {
+    let text = std::fs::read(file).ok()?;
+    let line = usize::try_from(line.checked_sub(1)?).ok()?;
+    String::from_utf8_lossy(&text).lines().nth(line).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! `outputs`: which records are written, where, and what they show.
 
+use crate::records::forwarded::Forwarded;
 use std::collections::BTreeMap;
 
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::protocol::{Settings, parse_size};
 
+use super::Problem;
 use super::node::{Node, Value};
 
 /// An EVE output.
@@ -22,6 +24,8 @@ pub struct EveOutput {
     pub community_id_seed: Option<u16>,
     /// Whether records show Ethernet addresses.
     pub ethernet: bool,
+    /// Whether records show what rules remember of their flow.
+    pub metadata: bool,
     /// Alerts, where they are wanted.
     pub alerts: Option<Alerts>,
     /// Anomalies, where they are wanted.
@@ -37,8 +41,10 @@ pub struct EveOutput {
 }
 
 /// What alerts show.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Alerts {
+    /// How the client behind a proxy is shown.
+    pub forwarded: Option<Forwarded>,
     /// Payload in base64.
     pub payload: bool,
     /// Payload as text.
@@ -57,6 +63,8 @@ pub struct Alerts {
     pub rule_references: bool,
     /// The rule's text.
     pub rule_text: bool,
+    /// Whether alerts show what becomes of the packet.
+    pub verdict: bool,
 }
 
 /// Which anomalies are written.
@@ -86,58 +94,124 @@ pub struct FastOutput {
     pub append: bool,
 }
 
-impl Default for EveOutput {
-    /// What is written without a configuration.
-    fn default() -> Self {
-        Self {
-            filename: "eve.json.zst".into(),
-            zstd: true,
-            append: false,
-            capture_name: false,
-            community_id_seed: Some(0),
-            ethernet: false,
-            alerts: Some(Alerts::default()),
-            anomalies: Some(Anomalies { decode: false, stream: false, application: true }),
-            flows: true,
-            stats: true,
-            files: Some(Files::default()),
-            protocols: REGISTRY
-                .iter()
-                .filter_map(|p| p.event_type)
-                .map(|name| (name.to_owned(), Settings::default()))
-                .collect(),
-        }
+/// Outputs that can be configured; those that other sensors write besides are passed over.
+const OUTPUTS: &[&str] = &[
+    "eve-log",
+    "fast",
+    "stats",
+    "file-store",
+    "pcap-log",
+    "alert-debug",
+    "tls-store",
+    "tls-log",
+    "http-log",
+    "tcp-data",
+    "http-body-data",
+    "lua",
+    "syslog",
+    "alert-prelude",
+    "drop",
+    "unified2-alert",
+    "dns-log",
+    "file-log",
+    "alert-syslog",
+];
+
+const EVE_KEYS: &[&str] = &[
+    "enabled",
+    "filetype",
+    "filename",
+    "append",
+    "compression",
+    "metadata",
+    "pcap-file",
+    "community-id",
+    "community-id-seed",
+    "ethernet",
+    "suricata-version",
+    "xff",
+    "types",
+    "prefix",
+    "identity",
+    "facility",
+    "level",
+    "redis",
+    "threaded",
+    "rotate-interval",
+    "filemode",
+    "buffer-size",
+    "json",
+    "sensor-name",
+    "type",
+    "force-magic",
+    "force-hash",
+];
+
+const ALERT_KEYS: &[&str] = &[
+    "enabled",
+    "payload",
+    "payload-buffer-size",
+    "payload-printable",
+    "payload-length",
+    "packet",
+    "metadata",
+    "http-body",
+    "http-body-printable",
+    "websocket-payload",
+    "websocket-payload-printable",
+    "tagged-packets",
+    "verdict",
+    "xff",
+    "http",
+    "tls",
+    "ssh",
+    "smtp",
+    "dnp3",
+    "app-layer",
+    "flow",
+];
+
+/// What is written without a configuration.
+pub(super) fn usual() -> Node {
+    let mut text = String::from(USUAL);
+    for name in REGISTRY.iter().filter_map(|p| p.event_type) {
+        text.push_str(&format!("    - {name}: {{extended: yes}}\n"));
     }
+    Node::parse(&format!("{text}- fast:\n    enabled: no\n"))
 }
 
-impl Default for Alerts {
-    fn default() -> Self {
-        Self {
-            payload: false,
-            payload_printable: false,
-            payload_limit: 4 << 10,
-            packet: false,
-            app_layer: true,
-            flow: true,
-            rule_metadata: true,
-            rule_references: false,
-            rule_text: false,
-        }
-    }
-}
+const USUAL: &str = "- eve-log:
+    enabled: yes
+    filename: eve.json
+    compression: zstd
+    community-id: yes
+    types:
+    - alert: {metadata: {app-layer: yes, flow: yes, rule: {metadata: yes}}}
+    - anomaly
+    - flow
+    - stats
+    - files
+";
 
 /// Reads the list of outputs.
-pub(super) fn read(outputs: Option<&Node>) -> (Vec<EveOutput>, Option<FastOutput>) {
+pub(super) fn read(
+    outputs: Option<&Node>,
+    faults: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) -> (Vec<EveOutput>, Option<FastOutput>) {
     let (mut eve, mut fast) = (Vec::new(), None);
     for (name, node) in outputs.map(Node::items).unwrap_or(&[]).iter().flat_map(Node::entries) {
-        if node.get("enabled").and_then(Node::switch) != Some(true) {
+        if !OUTPUTS.contains(&name.as_str()) {
+            warnings.push(node.problem(format!("the output `{name}` is not known and ignored"), "check its spelling"));
+        }
+        if !node.switch_at("enabled", false, faults) {
             continue;
         }
         match name.as_str() {
-            "eve-log" => eve.push(eve_output(node)),
+            "eve-log" => eve.push(eve_output(node, faults, warnings)),
             "fast" => {
                 let filename = node.get("filename").and_then(Node::text).unwrap_or("fast.log").to_owned();
-                fast = Some(FastOutput { filename, append: switch(node, "append", true) });
+                fast = Some(FastOutput { filename, append: node.switch_at("append", true, faults) });
             }
             _ => {}
         }
@@ -145,20 +219,18 @@ pub(super) fn read(outputs: Option<&Node>) -> (Vec<EveOutput>, Option<FastOutput
     (eve, fast)
 }
 
-fn switch(node: &Node, key: &str, default: bool) -> bool {
-    node.at(key).and_then(Node::switch).unwrap_or(default)
-}
-
-fn eve_output(node: &Node) -> EveOutput {
+fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> EveOutput {
+    node.name_unknown("eve-log", EVE_KEYS, warnings);
     let text = |key: &str| node.at(key).and_then(Node::text);
     let seed = text("community-id-seed").and_then(|s| s.parse().ok()).unwrap_or(0);
     let mut out = EveOutput {
         filename: text("filename").unwrap_or("eve.json").to_owned(),
-        zstd: text("compression") == Some("zstd"),
-        append: switch(node, "append", false),
-        capture_name: switch(node, "pcap-file", false),
-        community_id_seed: switch(node, "community-id", false).then_some(seed),
-        ethernet: switch(node, "ethernet", false),
+        zstd: node.choice_at("compression", &["none", "zstd"], faults) == "zstd",
+        append: node.switch_at("append", false, faults),
+        capture_name: node.switch_at("pcap-file", false, faults),
+        community_id_seed: node.switch_at("community-id", false, faults).then_some(seed),
+        ethernet: node.switch_at("ethernet", false, faults),
+        metadata: node.switch_at("metadata", true, faults),
         alerts: None,
         anomalies: None,
         flows: false,
@@ -170,6 +242,7 @@ fn eve_output(node: &Node) -> EveOutput {
         out.filename.push_str(".zst");
     }
     let nothing = Node::default();
+    let dns_version = std::env::var("SURICATA_EVE_DNS_VERSION").ok();
     for item in node.get("types").map(Node::items).unwrap_or(&[]) {
         let named: Vec<(&str, &Node)> = match &item.value {
             Value::Scalar(name) => vec![(name.as_str(), &nothing)],
@@ -177,17 +250,27 @@ fn eve_output(node: &Node) -> EveOutput {
             _ => Vec::new(),
         };
         for (name, settings) in named {
-            if !switch(settings, "enabled", true) {
+            if !settings.switch_at("enabled", true, faults) {
                 continue;
             }
             match name {
-                "alert" => out.alerts = Some(alerts(settings, switch(node, "metadata", true))),
-                "anomaly" => out.anomalies = Some(anomalies(settings)),
+                "alert" => {
+                    settings.name_unknown("alert", ALERT_KEYS, warnings);
+                    let metadata = node.switch_at("metadata", true, faults);
+                    out.alerts = Some(alerts(settings, node.get("xff"), metadata, faults));
+                }
+                "anomaly" => out.anomalies = Some(anomalies(settings, faults)),
                 "flow" => out.flows = true,
                 "stats" => out.stats = true,
                 "files" => out.files = Some(files(settings)),
                 _ => {
-                    out.protocols.insert(name.to_owned(), settings.flatten());
+                    let mut settings = settings.flatten();
+                    if name == "dns"
+                        && let Some(version) = &dns_version
+                    {
+                        settings.0.entry("version".into()).or_insert_with(|| version.clone());
+                    }
+                    out.protocols.insert(name.to_owned(), settings);
                 }
             }
         }
@@ -195,30 +278,45 @@ fn eve_output(node: &Node) -> EveOutput {
     out
 }
 
-fn alerts(node: &Node, metadata: bool) -> Alerts {
+fn alerts(node: &Node, above: Option<&Node>, metadata: bool, faults: &mut Vec<Problem>) -> Alerts {
     let all = node.get("metadata").and_then(Node::switch).unwrap_or(true);
-    let of = |key: &str, default: bool| all && switch(node, key, default);
-    Alerts {
-        payload: switch(node, "payload", false),
-        payload_printable: switch(node, "payload-printable", false),
-        payload_limit: node
-            .get("payload-buffer-size")
-            .and_then(Node::text)
-            .and_then(parse_size)
-            .and_then(|n| usize::try_from(n).ok())
-            .unwrap_or(4 << 10),
-        packet: switch(node, "packet", false),
-        app_layer: of("metadata.app-layer", true),
-        flow: of("metadata.flow", true),
-        rule_metadata: metadata && of("metadata.rule.metadata", false),
-        rule_references: of("metadata.rule.reference", false),
-        rule_text: of("metadata.rule.raw", false),
+    let mut switch = |key: &str, default: bool| node.switch_at(key, default, faults);
+    let mut shown = Alerts {
+        forwarded: None,
+        payload: switch("payload", false),
+        payload_printable: switch("payload-printable", false),
+        payload_limit: 4 << 10,
+        packet: switch("packet", false),
+        app_layer: all && switch("metadata.app-layer", true),
+        flow: all && switch("metadata.flow", true),
+        rule_metadata: metadata && all && switch("metadata.rule.metadata", false),
+        rule_references: all && switch("metadata.rule.reference", false),
+        rule_text: all && switch("metadata.rule.raw", false),
+        verdict: switch("verdict", false),
+    };
+    if let Some((size, text)) = node.get("payload-buffer-size").and_then(|size| Some((size, size.text()?))) {
+        match parse_size(text).and_then(|bytes| usize::try_from(bytes).ok()) {
+            Some(bytes) => shown.payload_limit = bytes,
+            None => faults.push(
+                size.problem(format!("`{text}` is no size for payload-buffer-size"), "such as 4096, 64 KiB or 1gb"),
+            ),
+        }
     }
+    shown.forwarded = node.get("xff").or(above).and_then(|xff| forwarded(xff, faults));
+    shown
 }
 
-fn anomalies(node: &Node) -> Anomalies {
+fn forwarded(node: &Node, faults: &mut Vec<Problem>) -> Option<Forwarded> {
+    node.switch_at("enabled", false, faults).then(|| Forwarded {
+        overwrite: node.choice_at("mode", &["extra-data", "overwrite"], faults) == "overwrite",
+        reverse: node.choice_at("deployment", &["reverse", "forward"], faults) == "reverse",
+        header: node.get("header").and_then(Node::text).unwrap_or("X-Forwarded-For").to_owned(),
+    })
+}
+
+fn anomalies(node: &Node, faults: &mut Vec<Problem>) -> Anomalies {
     let types = node.get("types").filter(|t| !t.entries().is_empty());
-    let on = |key: &str, default: bool| types.map_or(default, |t| switch(t, key, default));
+    let mut on = |key: &str, default: bool| types.map_or(default, |t| t.switch_at(key, default, faults));
     Anomalies { decode: on("decode", false), stream: on("stream", false), application: on("applayer", true) }
 }
 

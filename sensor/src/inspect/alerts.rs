@@ -11,10 +11,19 @@ use tapwire_signatures::verify::{Ground, Match};
 pub struct Settled {
     /// A pass rule matched on something that concerns the whole flow.
     pub pass_flow: bool,
+    /// A pass rule matched.
+    pub passed: bool,
     /// Alerts over the limit, which are lost.
     pub overflow: u64,
     /// Matches of rules that raise no alert.
     pub silent: u64,
+}
+
+impl Settled {
+    /// What becomes of the packet, as records say it.
+    pub fn verdict(self) -> &'static str {
+        if self.passed { "pass" } else { "alert" }
+    }
 }
 
 /// Leaves the matches that become alerts, in the order in which they are recorded, at most `limit`.
@@ -33,6 +42,7 @@ pub fn settle(plan: &Plan, matches: &mut Vec<Match>, limit: usize) -> Settled {
         }
         if rule.action == Action::Pass {
             passed = true;
+            settled.passed = true;
             let wide = !matches!(found.ground, Ground::Packet) || plan.kind(found.rule) == Some(Kind::IpOnly);
             settled.pass_flow |= wide;
             return false;

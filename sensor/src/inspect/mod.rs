@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tapwire_parsers::protocol::{
     Anomaly, Both, Course, Direction, Effects, Opener, Parser, ProtocolId, Transaction, Transport,
 };
-use tapwire_parsers::{protocol, protocol_id};
+use tapwire_parsers::{REGISTRY, protocol, protocol_id};
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::flow::FlowState;
 use tapwire_signatures::verify::condition::{FileView, PacketView};
@@ -70,6 +70,12 @@ pub struct Application {
     pub recognition_due: Both<bool>,
     /// Transactions that were ever opened, over all parsers of the flow.
     pub opened: u64,
+    /// It has datagrams, no streams.
+    is_datagram: bool,
+    /// Its bytes show that client and server are the other way round.
+    pub turned: bool,
+    /// Its begin was not seen: client and server may be the other way round.
+    pub turnable: bool,
     /// The flow's community id, once a record wanted it.
     pub community_id: std::cell::OnceCell<Box<str>>,
     parser: Option<Box<dyn Parser>>,
@@ -110,6 +116,18 @@ pub struct Inspector {
     pub matcher: Matcher,
     /// Parsers that broke their promise not to panic.
     pub parser_faults: u64,
+    books: Vec<[Book; 2]>,
+    unrecognised: [u64; 2],
+}
+
+/// What was counted of a protocol on one transport.
+#[derive(Clone, Copy, Debug, Default)]
+struct Book {
+    flows: u64,
+    transactions: u64,
+    gaps: u64,
+    given_up: u64,
+    faults: u64,
 }
 
 impl Application {
@@ -126,6 +144,16 @@ impl Application {
     /// Ids of the open transactions.
     pub fn open(&self) -> std::ops::Range<u64> {
         self.parser.as_ref().map_or(0..0, |p| p.transactions().range())
+    }
+
+    /// The oldest open transaction that has a direction, and whether it is the only one.
+    pub fn oldest_open(&self, direction: Direction) -> Option<(u64, bool)> {
+        let mut open = self.open().filter(|&id| {
+            let only = self.transaction(id).map(Transaction::only_direction);
+            only.is_some_and(|only| only.is_none_or(|own| own == direction))
+        });
+        let oldest = open.next()?;
+        Some((oldest, open.next().is_none()))
     }
 
     /// What is known of an open transaction.
@@ -163,6 +191,18 @@ impl Application {
             self.known = VecDeque::new();
             self.stopped = true;
         }
+    }
+
+    /// Follows a flow whose client and server change places.
+    pub fn turn(&mut self) {
+        self.turned = false;
+        self.turnable = false;
+        let Self { recognised, updated, flush_raw, recognition_due, closed, wanted, .. } = self;
+        std::mem::swap(&mut recognised.to_server, &mut recognised.to_client);
+        for both in [updated, flush_raw, recognition_due, closed] {
+            std::mem::swap(&mut both.to_server, &mut both.to_client);
+        }
+        std::mem::swap(&mut wanted.to_server, &mut wanted.to_client);
     }
 
     /// Whether the parser wants no bytes at all.
@@ -224,7 +264,42 @@ impl Application {
 impl Inspector {
     /// An inspector over shared rules and protocols.
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, matcher: Matcher::default(), parser_faults: 0 }
+        let books = vec![<[Book; 2]>::default(); REGISTRY.len()];
+        Self { engine, matcher: Matcher::default(), parser_faults: 0, books, unrecognised: [0; 2] }
+    }
+
+    /// What was counted of each protocol, by its name in `stats` records.
+    pub fn counters(&self) -> impl Iterator<Item = (String, u64)> {
+        let mut all = Vec::new();
+        for (suffix, count) in ["tcp", "udp"].into_iter().zip(self.unrecognised) {
+            all.push((format!("app_layer.flow.failed_{suffix}"), count));
+        }
+        for (card, books) in REGISTRY.iter().zip(&self.books) {
+            for (transport, book) in [Transport::Tcp, Transport::Udp].into_iter().zip(books) {
+                if !card.transports.contains(&transport) {
+                    continue;
+                }
+                let name = match (card.transports.len(), transport) {
+                    (1, _) => card.name.to_owned(),
+                    (_, Transport::Tcp) => format!("{}_tcp", card.name),
+                    (_, Transport::Udp) => format!("{}_udp", card.name),
+                };
+                for (group, count) in [("flow", book.flows), ("tx", book.transactions)] {
+                    all.push((format!("app_layer.{group}.{name}"), count));
+                }
+                for (kind, count) in
+                    [("gap", book.gaps), ("alloc", 0), ("parser", book.given_up), ("internal", book.faults)]
+                {
+                    all.push((format!("app_layer.error.{name}.{kind}"), count));
+                }
+            }
+        }
+        all.into_iter()
+    }
+
+    fn book(&mut self, app: &Application) -> Option<&mut Book> {
+        let books = self.books.get_mut(usize::from(app.protocol?.0))?;
+        books.get_mut(usize::from(app.is_datagram))
     }
 
     /// The shared rules and protocols.
@@ -252,6 +327,10 @@ impl Inspector {
             let hopeless = app.is_deaf() || chunk.len() >= WAITING_LIMIT_BYTES || transport == Transport::Udp;
             return if hopeless { chunk.len() } else { 0 };
         }
+        if app.turned {
+            // The caller gives the same bytes again as those of the other direction.
+            return 0;
+        }
         self.compare(app, transport, direction, ports, chunk);
         if chunk.len() < *app.wanted.of(direction) {
             return 0;
@@ -271,10 +350,18 @@ impl Inspector {
         if *app.recognised.of(direction) == Recognition::Failed {
             return false;
         }
-        let answer = self.engine.recogniser.recognise(transport, direction, ports, chunk, transport == Transport::Udp);
+        let whole = transport == Transport::Udp;
+        let answer = self.engine.recogniser.recognise(transport, direction, ports, chunk, whole, app.turnable);
         *app.recognised.of_mut(direction) = answer;
         match answer {
-            Recognition::Found(id, _) => {
+            Recognition::Found(id, turned) => {
+                app.turned = turned;
+                app.is_datagram = transport == Transport::Udp;
+                if let Some(books) = self.books.get_mut(usize::from(id.0))
+                    && let Some(book) = books.get_mut(usize::from(app.is_datagram))
+                {
+                    book.flows += 1;
+                }
                 app.protocol = Some(id);
                 app.parser =
                     self.engine.openers.get(usize::from(id.0)).and_then(Option::as_ref).map(|open| open(transport));
@@ -287,6 +374,9 @@ impl Inspector {
                 let other = *app.recognised.of(direction.reverse());
                 app.failed = transport == Transport::Udp || other == Recognition::Failed;
                 if app.failed {
+                    if let Some(count) = self.unrecognised.get_mut(usize::from(transport == Transport::Udp)) {
+                        *count += 1;
+                    }
                     app.recognition_due = Both { to_server: true, to_client: true };
                 }
                 false
@@ -307,7 +397,7 @@ impl Inspector {
         if *app.recognised.of(direction) != Recognition::Open || transport == Transport::Udp {
             return;
         }
-        let answer = self.engine.recogniser.recognise(transport, direction, ports, chunk, false);
+        let answer = self.engine.recogniser.recognise(transport, direction, ports, chunk, false, false);
         *app.recognised.of_mut(direction) = answer;
         match answer {
             Recognition::Failed => app.raise(direction, Anomaly("applayer_detect_protocol_only_one_direction")),
@@ -349,6 +439,9 @@ impl Inspector {
         }
         *app.wanted.of_mut(direction) = 0;
         *app.updated.of_mut(direction) = true;
+        if let Some(book) = self.book(app) {
+            book.gaps += 1;
+        }
         let goes_on = self.guard(app, direction, |parser, effects| parser.gap(direction, missing, effects));
         if goes_on == Some(false) {
             app.stopped = true;
@@ -378,13 +471,20 @@ impl Inspector {
             app.raise(direction, anomaly);
         }
         *app.flush_raw.of_mut(direction) |= flush_raw;
+        let before = app.opened;
+        app.follow();
+        let opened = app.opened - before;
+        if let Some(book) = self.book(app) {
+            book.transactions += opened;
+            book.given_up += u64::from(course == Course::Stop);
+            book.faults += u64::from(result.is_err());
+        }
         match course {
             Course::Parse => {}
             Course::Encrypted => app.encrypted = true,
             Course::Stop => app.stopped = true,
             Course::Change(next) => app.change = Some(next),
         }
-        app.follow();
         if result.is_err() {
             self.parser_faults += 1;
             app.parser = None;

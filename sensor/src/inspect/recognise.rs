@@ -51,7 +51,8 @@ impl Recogniser {
         all
     }
 
-    /// Looks at the first bytes of a direction, all that came so far. `whole` tells that no more will come (a datagram).
+    /// Looks at the first bytes of a direction, all that came so far. `whole` tells that no more will come (a datagram),
+    /// `turnable` that the flow's begin was not seen, so that its client may be its server.
     pub fn recognise(
         &self,
         transport: Transport,
@@ -59,6 +60,7 @@ impl Recogniser {
         ports: Ports,
         bytes: &[u8],
         whole: bool,
+        turnable: bool,
     ) -> Recognition {
         if bytes.is_empty() {
             return Recognition::Open;
@@ -66,7 +68,8 @@ impl Recogniser {
         let mut unsure = false;
         let mut ask = |known: &Known, direction: Direction| match (known.card.probe)(transport, direction, bytes) {
             Probe::Yes => Some(Recognition::Found(known.id, false)),
-            Probe::Reversed => Some(Recognition::Found(known.id, true)),
+            Probe::Reversed if turnable => Some(Recognition::Found(known.id, true)),
+            Probe::Reversed => None,
             Probe::Unsure => {
                 unsure = true;
                 None
@@ -93,8 +96,22 @@ impl Recogniser {
                 return found;
             }
         }
+        if turnable && let Some(id) = self.turned(transport, direction.reverse(), ports.client, bytes) {
+            return Recognition::Found(id, true);
+        }
         let open = (short || unsure) && !whole && bytes.len() < UNSURE_LIMIT_BYTES;
         if open { Recognition::Open } else { Recognition::Failed }
+    }
+
+    /// The protocol that these bytes are of if they travel the other way.
+    fn turned(&self, transport: Transport, direction: Direction, server: u16, bytes: &[u8]) -> Option<ProtocolId> {
+        let known = self.on(transport).find(|known| {
+            let own = known.card.patterns.iter().filter(|p| p.transport == transport && p.direction == direction);
+            let asked =
+                own.map(|pattern| stands(pattern, bytes)).any(|answer| answer == Some(true)) || known.at_home(server);
+            asked && (known.card.probe)(transport, direction, bytes) == Probe::Yes
+        })?;
+        Some(known.id)
     }
 
     fn on(&self, transport: Transport) -> impl Iterator<Item = &Known> {

@@ -7,6 +7,7 @@ use data_encoding::BASE64;
 use tapwire_parsers::json::Object;
 use tapwire_parsers::link::Timestamp;
 use tapwire_signatures::language::rule::{Action, Rule, Target};
+use tapwire_signatures::verify::Context;
 
 use super::header::{Clock, Header, record};
 
@@ -31,6 +32,10 @@ pub struct FlowBrief {
 pub struct Alert<'a> {
     /// The rule.
     pub rule: &'a Rule,
+    /// The client behind a proxy.
+    pub forwarded: Option<IpAddr>,
+    /// What it captured.
+    pub context: &'a Context,
     /// Recognised protocol, or `failed`.
     pub app_protocol: Option<&'a str>,
     /// `to_server` or `to_client`.
@@ -51,6 +56,8 @@ pub struct Alert<'a> {
     pub references: bool,
     /// Whether its text is.
     pub text: bool,
+    /// What becomes of the packet, where that is wanted.
+    pub verdict: Option<&'static str>,
 }
 
 /// Writes an alert; `protocols` adds the objects of its transaction.
@@ -76,6 +83,11 @@ pub fn write(
         }
         if let Some(direction) = alert.direction {
             object.text("direction", direction);
+        }
+        if let Some(action) = alert.verdict {
+            object.object("verdict", |o| {
+                o.text("action", action);
+            });
         }
         if let Some(flow) = &alert.flow {
             object.object("flow", |o| {
@@ -143,6 +155,16 @@ fn rule(object: &mut Object<'_>, header: &Header<'_>, alert: &Alert<'_>) {
                         array.text(value);
                     }
                 });
+            }
+        });
+    }
+    if let Some(address) = alert.forwarded {
+        object.address("xff", address);
+    }
+    if !alert.context.is_empty() {
+        object.object("context", |o| {
+            for (name, value) in alert.context {
+                o.text(name, &**value);
             }
         });
     }

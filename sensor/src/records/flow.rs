@@ -33,6 +33,8 @@ pub struct FlowRecord<'a> {
     pub transactions: u64,
     /// Its packets were ignored because its begin was not seen.
     pub midstream_ignored: bool,
+    /// What rules do with it.
+    pub action: Option<&'a str>,
     /// The connection.
     pub tcp: Option<TcpRecord<'a>>,
 }
@@ -74,6 +76,9 @@ pub fn write(out: &mut Vec<u8>, header: &Header<'_>, flow: &FlowRecord<'_>, cloc
             o.number("bytes_toserver", flow.bytes.0).number("bytes_toclient", flow.bytes.1);
             o.text("start", &start).text("end", &end).number("age", flow.age_s);
             o.text("state", flow.state).text("reason", flow.reason).boolean("alerted", flow.alerted);
+            if let Some(action) = flow.action {
+                o.text("action", action);
+            }
             if flow.midstream_ignored {
                 o.array("exception_policy", |policies| {
                     policies.object(|p| {

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use tapwire_parsers::json::Object;
 use tapwire_parsers::link::Timestamp;
 
+use super::metadata::Metadata;
+
 /// Writes time stamps, and keeps the text of the last second.
 #[derive(Debug, Default)]
 pub struct Clock {
@@ -31,7 +33,7 @@ impl Clock {
 }
 
 /// The common part of a record.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Header<'a> {
     /// When.
     pub time: Timestamp,
@@ -61,10 +63,14 @@ pub struct Header<'a> {
     pub packet_source: Option<&'a str>,
     /// Ethernet source and destination.
     pub ethernet: Option<([u8; 6], [u8; 6])>,
+    /// What rules remember of the flow.
+    pub metadata: Option<Metadata<'a>>,
     /// Community id.
     pub community_id: Option<&'a str>,
     /// Transaction id.
     pub transaction: Option<u64>,
+    /// The transaction is not the one that a rule matched on, but the only one it can be.
+    pub guessed: bool,
     /// The capture file.
     pub capture: Option<&'a str>,
 }
@@ -128,6 +134,9 @@ impl Header<'_> {
                 ether.text("src_mac", mac(source)).text("dest_mac", mac(destination));
             });
         }
+        if let Some(metadata) = self.metadata {
+            metadata.write(object);
+        }
         if let Some(id) = self.community_id {
             object.text("community_id", id);
         }
@@ -136,6 +145,9 @@ impl Header<'_> {
         }
         if let Some(id) = self.transaction {
             object.number("tx_id", id);
+            if self.guessed {
+                object.boolean("tx_guessed", true);
+            }
         }
     }
 }

@@ -7,5 +7,7 @@ pub mod batch;
 pub mod fast;
 pub mod fileinfo;
 pub mod flow;
+pub mod forwarded;
 pub mod header;
+pub mod metadata;
 pub mod stats;

@@ -28,4 +28,9 @@ impl Sink for PlainFile {
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
     }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.flush()?;
+        self.0.get_ref().sync_data()
+    }
 }

@@ -1,7 +1,7 @@
 //! A file of zstd frames, each of whole records: whatever happens, every finished frame can be read.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use zstd::bulk::Compressor;
@@ -19,6 +19,8 @@ pub struct ZstdFile {
     compressor: Compressor<'static>,
     text: Vec<u8>,
     frame: Vec<u8>,
+    /// Where the last whole frame ends.
+    end: u64,
 }
 
 impl ZstdFile {
@@ -27,19 +29,19 @@ impl ZstdFile {
         let mut compressor = Compressor::new(LEVEL)?;
         compressor.include_checksum(true)?;
         let frame = vec![0; zstd::zstd_safe::compress_bound(FRAME_BYTES * 2)];
-        Ok(Self {
-            file: OpenOptions::new().create(true).write(true).append(append).truncate(!append).open(path)?,
-            compressor,
-            text: Vec::with_capacity(FRAME_BYTES * 2),
-            frame,
-        })
+        let file = OpenOptions::new().create(true).write(true).append(append).truncate(!append).open(path)?;
+        let end = file.metadata()?.len();
+        Ok(Self { file, end, compressor, text: Vec::with_capacity(FRAME_BYTES * 2), frame })
     }
 }
 
 impl Sink for ZstdFile {
     fn write(&mut self, record: &[u8]) -> io::Result<()> {
+        if self.text.len() + record.len() > FRAME_BYTES {
+            self.flush()?;
+        }
         self.text.extend_from_slice(record);
-        if self.text.len() >= FRAME_BYTES { self.flush() } else { Ok(()) }
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -52,13 +54,41 @@ impl Sink for ZstdFile {
         }
         let size = self.compressor.compress_to_buffer(&self.text, &mut self.frame)?;
         self.text.clear();
-        self.file.write_all(self.frame.get(..size).unwrap_or(&[]))
+        let written = self.file.write_all(self.frame.get(..size).unwrap_or(&[]));
+        if written.is_err() {
+            // Half a frame would make readers stumble: it goes, and the frames before it stay.
+            drop(self.file.set_len(self.end).and_then(|()| self.file.seek(SeekFrom::Start(self.end))));
+        } else {
+            self.end += size as u64;
+        }
+        written
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.flush()?;
+        self.file.sync_data()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn half_a_frame_is_taken_back() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut sink = ZstdFile::create(file.path(), false).unwrap();
+        sink.write(b"{\"a\":1}\n").unwrap();
+        sink.flush().unwrap();
+        // A device that is always full stands for the disk during one write.
+        let whole = std::mem::replace(&mut sink.file, File::create("/dev/full").unwrap());
+        sink.write(b"{\"lost\":1}\n").unwrap();
+        assert_eq!(sink.flush().unwrap_err().kind(), io::ErrorKind::StorageFull);
+        sink.file = whole;
+        sink.write(b"{\"b\":2}\n").unwrap();
+        sink.sync().unwrap();
+        assert_eq!(zstd::decode_all(&std::fs::read(file.path()).unwrap()[..]).unwrap(), b"{\"a\":1}\n{\"b\":2}\n");
+    }
 
     #[test]
     fn every_flush_ends_a_frame_that_can_be_read_by_itself() {

@@ -43,8 +43,6 @@ const LATER: &[&str] = &[
     "jabber",
     "krb5",
     "ldap",
-    "llmnr",
-    "mdns",
     "mqtt",
     "msn",
     "nfs",
@@ -66,7 +64,7 @@ const LATER: &[&str] = &[
 
 /// Events that rules of earlier years name and that no parser raises any more.
 const RETIRED_EVENTS: &[&str] =
-    &["dns.not_a_response", "dns.unsolicited_response", "dns.flooded", "dns.state_memcap_reached"];
+    &["dns.not_a_request", "dns.not_a_response", "dns.unsolicited_response", "dns.flooded", "dns.state_memcap_reached"];
 
 /// Anomalies of recognition, which belong to no protocol.
 const GENERIC_EVENTS: &[&str] = &[

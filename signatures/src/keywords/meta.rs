@@ -190,7 +190,8 @@ fn requires(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fa
             _ => false,
         };
         if !met {
-            builder.skipped = Some(format!("requires {wanted}"));
+            let lacking = if what == "version" { "another version" } else { "a required feature" };
+            builder.skipped = Some(argument.fault(format!("missing {lacking}: {wanted}"), "the rule is left out"));
         }
     }
     Ok(())

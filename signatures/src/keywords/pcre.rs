@@ -44,8 +44,9 @@ fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault
             }
         }
     }
-    let captures = captures(names, argument)?;
+    let mut captures = captures(names, argument)?;
     let regex = Regex::new(pattern, options).map_err(|e| argument.fault(e, "it is read as PCRE2 reads it"))?;
+    captures.extend(regex.named_groups().into_iter().filter_map(|(group, name)| Some((group, named(&name)?))));
     let item = Item::Pcre(Pcre { regex, negated, relative, captures });
     match buffer {
         Some(name)
@@ -100,15 +101,27 @@ fn legacy_buffer(letter: char) -> Option<&'static str> {
     })
 }
 
-fn captures(names: &str, argument: &Argument<'_>) -> Result<Vec<Capture>, Fault> {
-    let one = |name: &str| {
+/// Where a group goes whose name says it: `(?P<flow_name>...)`.
+fn named(name: &str) -> Option<Capture> {
+    let (kind, name) = name.split_once('_')?;
+    Some(match kind {
+        "flow" => Capture::Flow(name.into()),
+        "pkt" => Capture::Packet(name.into()),
+        "alert" => Capture::Alert(name.into()),
+        _ => return None,
+    })
+}
+
+fn captures(names: &str, argument: &Argument<'_>) -> Result<Vec<(usize, Capture)>, Fault> {
+    let one = |(group, name): (usize, &str)| {
         let (kind, name) = name.split_once(':').unwrap_or(("pkt", name));
-        Ok(match kind {
+        let capture = match kind {
             "flow" => Capture::Flow(name.into()),
             "pkt" => Capture::Packet(name.into()),
             "alert" => Capture::Alert(name.into()),
             _ => return Err(argument.fault(format!("`{kind}` is no place for a capture"), "flow, pkt or alert")),
-        })
+        };
+        Ok((group, capture))
     };
-    names.split(',').map(str::trim).filter(|n| !n.is_empty()).map(one).collect()
+    (1..).zip(names.split(',').map(str::trim).filter(|n| !n.is_empty())).map(one).collect()
 }

@@ -118,7 +118,9 @@ impl TransactionCondition for TlsCondition {
         match &self.test {
             Test::Version { any_of, none_of } => {
                 let version = tls.version(direction);
-                version != 0 && !none_of.contains(&version) && (any_of.is_empty() || any_of.contains(&version))
+                let named = any_of.contains(&version)
+                    || (any_of.is_empty() || !none_of.is_empty()) && !none_of.contains(&version);
+                version != 0 && named
             }
             Test::State(states) => states.iter().any(|(state, negated)| state.is_seen(tls) != *negated),
             Test::ChainLength(test) => {

@@ -104,7 +104,7 @@ pub struct Builder<'a> {
     /// What rules are read with.
     pub environment: &'a Environment,
     /// Why the rule is left out without being wrong (`requires`).
-    pub skipped: Option<String>,
+    pub skipped: Option<Fault>,
     /// Where the sticky buffer that is open was named, for faults about it.
     pub buffer_span: Range<usize>,
     /// Index of the open section; `None` right after a sticky buffer.

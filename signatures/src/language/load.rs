@@ -64,7 +64,7 @@ pub struct Loaded {
     /// What was wrong, in order of the files.
     pub faults: Vec<Located>,
     /// Rules that were left out because the sensor lacks what they require.
-    pub skipped: usize,
+    pub skipped: Vec<Located>,
     /// Rules that cannot match yet, by the keyword or protocol that is missing.
     pub later: BTreeMap<String, usize>,
 }
@@ -85,7 +85,7 @@ pub fn load(sources: &[Source], environment: &Environment) -> Loaded {
                 fault,
             };
             match read(&statement.text, environment, &mut names, &mut sets) {
-                Ok(Outcome::Skipped) => loaded.skipped += 1,
+                Ok(Outcome::Skipped(fault)) => loaded.skipped.push(locate(fault, true)),
                 Ok(Outcome::Rule(mut rule)) => {
                     rule.place = (file, statement.line);
                     let key = (rule.gid, rule.sid);
@@ -120,7 +120,7 @@ pub fn load(sources: &[Source], environment: &Environment) -> Loaded {
 
 enum Outcome {
     Rule(Box<Rule>),
-    Skipped,
+    Skipped(Fault),
 }
 
 /// Reads one rule.
@@ -140,8 +140,8 @@ fn read(text: &str, environment: &Environment, names: &mut SharedNames, sets: &m
         let argument = Argument { keyword: option.keyword, text: option.text, span: option.span.clone() };
         (keyword.parse)(&mut builder, &argument)?;
     }
-    if builder.skipped.is_some() {
-        return Ok(Outcome::Skipped);
+    if let Some(fault) = builder.skipped {
+        return Ok(Outcome::Skipped(fault));
     }
     check::finish(&mut builder, text.len())?;
     let mut rule = builder.rule;

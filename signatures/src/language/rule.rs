@@ -172,6 +172,16 @@ pub enum Buffer {
     Later(&'static str),
 }
 
+impl Buffer {
+    /// The keyword that names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Buffer::Payload => "payload",
+            Buffer::Field(name) | Buffer::Header(name) | Buffer::File(name) | Buffer::Later(name) => name,
+        }
+    }
+}
+
 /// A part of a rule that looks at one buffer: its items run left to right on each instance of the buffer.
 #[derive(Debug)]
 pub struct Section {
@@ -281,19 +291,19 @@ pub struct Pcre {
     pub negated: bool,
     /// `R`: starts at the cursor.
     pub relative: bool,
-    /// Variables that capture groups go to, in order of the groups.
-    pub captures: Vec<Capture>,
+    /// Variables that capture groups go to, by the number of the group.
+    pub captures: Vec<(usize, Capture)>,
 }
 
 /// A variable that a capture group of `pcre` goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Capture {
-    /// `flow:name`
-    Flow(String),
-    /// `pkt:name`
-    Packet(String),
-    /// `alert:name`
-    Alert(String),
+    /// `flow:name`: kept with the flow.
+    Flow(Arc<str>),
+    /// `pkt:name`: shown with the alerts of the same packet.
+    Packet(Arc<str>),
+    /// `alert:name`: shown with the rule's own alert.
+    Alert(Arc<str>),
 }
 
 /// How bytes become a number.
@@ -739,6 +749,13 @@ pub struct Rule {
     pub place: (u32, u32),
     /// Its text, where asked for.
     pub text: Option<String>,
+}
+
+impl Rule {
+    /// Whether its header names an application protocol.
+    pub fn names_application(&self) -> bool {
+        matches!(self.protocol, RuleProtocol::Application(_))
+    }
 }
 
 /// Every rule of a load, with the names that they share.

@@ -8,7 +8,7 @@ mod addresses;
 mod fast_pattern;
 mod group;
 mod kind;
-mod order;
+pub mod order;
 
 use std::collections::HashMap;
 
@@ -23,6 +23,7 @@ pub(crate) use kind::{applies_to, find_field, hook_progress};
 use crate::language::rule::{Buffer, Content, FastPattern, Item, Rule, RuleProtocol, RuleSet, Section};
 use crate::verify::transform::Transform;
 use group::GroupBuilder;
+use order::ActionOrder;
 
 /// Index of a rule in the plan: rules with a lower one are evaluated first.
 pub type RuleIndex = u32;
@@ -83,10 +84,10 @@ pub(crate) struct Engine {
 
 impl Plan {
     /// Compiles a rule set. Rules that cannot match yet (see [`Rule::later`]) stay out of every group.
-    pub fn new(set: RuleSet) -> Self {
+    pub fn new(set: RuleSet, actions: &ActionOrder) -> Self {
         let RuleSet { rules, flowbits, flowints, hostbits } = set;
         let mut rules: Vec<Planned> = rules.into_iter().map(|rule| Planned { kind: kind::of(&rule), rule }).collect();
-        rules.sort_by_key(|p| order::key(&p.rule));
+        rules.sort_by_key(|p| order::key(&p.rule, actions));
         let mut builder = PlanBuilder::default();
         for (index, planned) in (0..).zip(&rules) {
             if planned.rule.later.is_empty() {

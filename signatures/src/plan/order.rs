@@ -2,14 +2,37 @@
 
 use crate::language::rule::{Action, BitOperation, Rule};
 
+/// Which action's rules come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActionOrder([Action; 4]);
+
+impl Default for ActionOrder {
+    fn default() -> Self {
+        Self([Action::Pass, Action::Drop, Action::Reject, Action::Alert])
+    }
+}
+
+impl ActionOrder {
+    /// Reads the names of all four actions.
+    pub fn read<'a>(names: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let action = |name| {
+            Some(match name {
+                "pass" => Action::Pass,
+                "drop" => Action::Drop,
+                "reject" => Action::Reject,
+                "alert" => Action::Alert,
+                _ => return None,
+            })
+        };
+        let actions: [Action; 4] = names.map(action).collect::<Option<Vec<_>>>()?.try_into().ok()?;
+        Self::default().0.iter().all(|action| actions.contains(action)).then_some(Self(actions))
+    }
+}
+
 /// Sorts rules: action, then those that set what others read, then severity, then id.
-pub(super) fn key(rule: &Rule) -> (u8, u8, u8, u8, u8, u32, u32) {
-    let action = match rule.action {
-        Action::Pass => 0,
-        Action::Drop => 1,
-        Action::Reject => 2,
-        Action::Alert | Action::Config => 3,
-    };
+pub(super) fn key(rule: &Rule, actions: &ActionOrder) -> (u8, u8, u8, u8, u8, u32, u32) {
+    let own = if rule.action == Action::Config { Action::Alert } else { rule.action };
+    let action = (0..).zip(actions.0).find(|(_, action)| *action == own).map_or(u8::MAX, |(place, _)| place);
     let bits = |writes: bool, reads: bool| match (writes, reads) {
         (true, false) => 0,
         (true, true) => 1,

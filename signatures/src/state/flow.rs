@@ -1,14 +1,46 @@
 //! What rules keep of a flow: bits and numbers.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use crate::language::rule::{BitOperation, Flowbits, Flowint, IntComparison, IntOperation, IntValue};
 
 /// Bits and numbers of a flow. Names are bounded by the rules that use them, and so is this.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FlowState {
     bits: SmallVec<[u64; 2]>,
     ints: SmallVec<[(u16, u32); 2]>,
+    notes: Option<Box<FlowNotes>>,
+}
+
+/// What rules noted of a flow for its records. Names are bounded by the rules, values by their size.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FlowNotes {
+    /// Variables of the flow, oldest first.
+    pub variables: Vec<(Arc<str>, Box<[u8]>)>,
+    /// Variables of the packet that is inspected.
+    pub packet_variables: Vec<(Arc<str>, Box<[u8]>)>,
+    /// Entropies by buffer.
+    pub entropies: Vec<(&'static str, f64)>,
+}
+
+impl FlowNotes {
+    /// Sets a variable of the flow.
+    pub fn set_variable(&mut self, name: Arc<str>, value: Box<[u8]>) {
+        match self.variables.iter_mut().find(|(known, _)| *known == name) {
+            Some(variable) => variable.1 = value,
+            None => self.variables.push((name, value)),
+        }
+    }
+
+    /// Sets the entropy of a buffer.
+    pub fn set_entropy(&mut self, buffer: &'static str, value: f64) {
+        match self.entropies.iter_mut().find(|(known, _)| *known == buffer) {
+            Some(entropy) => entropy.1 = value,
+            None => self.entropies.push((buffer, value)),
+        }
+    }
 }
 
 impl FlowState {
@@ -63,6 +95,28 @@ impl FlowState {
     /// The numbers that are set, in order of their first use.
     pub fn ints(&self) -> &[(u16, u32)] {
         &self.ints
+    }
+
+    /// What was noted for records.
+    pub fn notes(&self) -> Option<&FlowNotes> {
+        self.notes.as_deref()
+    }
+
+    /// What was noted for records, to add to it.
+    pub fn notes_mut(&mut self) -> &mut FlowNotes {
+        self.notes.get_or_insert_default()
+    }
+
+    /// Forgets the variables of the packet before.
+    pub fn begin_packet(&mut self) {
+        if let Some(notes) = &mut self.notes {
+            notes.packet_variables.clear();
+        }
+    }
+
+    /// Whether records have something to show of it.
+    pub fn is_empty(&self) -> bool {
+        self.ints.is_empty() && self.notes.is_none() && self.bits.iter().all(|&word| word == 0)
     }
 
     /// Whether what a `flowbits` asks for holds; those that change something hold always.

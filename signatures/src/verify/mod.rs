@@ -18,6 +18,8 @@ use tapwire_parsers::protocol::{Both, Direction};
 
 use crate::plan::{Plan, RuleIndex};
 use crate::prefilter::Scratch;
+pub use memory::Context;
+use memory::Notes;
 use payload::Limits;
 pub use transaction::{Flowside, TransactionState, TransactionView};
 
@@ -33,7 +35,7 @@ pub enum Ground {
 }
 
 /// A rule that matched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Match {
     /// The rule; lower ones go first.
     pub rule: RuleIndex,
@@ -41,6 +43,8 @@ pub struct Match {
     pub ground: Ground,
     /// The direction that was inspected.
     pub direction: Direction,
+    /// What the rule captured for its alert.
+    pub context: Context,
 }
 
 /// How much of a body that still grows is waited for before it is looked at, and looked at again, in bytes.
@@ -58,6 +62,7 @@ pub struct Matcher {
     scratch: Scratch,
     candidates: Vec<RuleIndex>,
     transformed: [Vec<u8>; 2],
+    notes: Notes,
     /// When growing bodies are looked at.
     pub body_windows: Both<BodyWindow>,
     /// Limits that were hit so far.
@@ -72,6 +77,7 @@ impl Default for Matcher {
             scratch: Scratch::default(),
             candidates: Vec::new(),
             transformed: Default::default(),
+            notes: Notes::default(),
             body_windows: Both {
                 to_server: BodyWindow { first: 32 << 10, next: 4 << 10 },
                 to_client: BodyWindow { first: 40 << 10, next: 16 << 10 },

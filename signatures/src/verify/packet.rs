@@ -5,7 +5,7 @@ use tapwire_parsers::protocol::Direction;
 
 use super::condition::{PacketView, Verdict};
 use super::payload::{View, section_holds};
-use super::{Ground, Inspection, Match, Matcher, header, memory};
+use super::{Context, Ground, Inspection, Match, Matcher, header, memory};
 use crate::language::rule::{AppProtocolTest, Buffer, Rule, Section};
 use crate::plan::{Kind, Plan, RuleIndex};
 use crate::state::flow::FlowState;
@@ -34,6 +34,7 @@ impl Matcher {
         if plan.is_empty() {
             return;
         }
+        state.begin_packet();
         let packet = view.packet;
         let candidates = &mut self.candidates;
         if !packet.anomalies.is_empty() || !view.stream_anomalies.is_empty() {
@@ -62,8 +63,8 @@ impl Matcher {
         let direction = view.flow.map_or(Direction::ToServer, |f| f.direction);
         let candidates = self.take_candidates();
         for &rule in &candidates {
-            if self.packet_rule(&inspection, rule, occasion, state) {
-                matches.push(Match { rule, ground: Ground::Packet, direction });
+            if let Some(context) = self.packet_rule(&inspection, rule, occasion, state) {
+                matches.push(Match { rule, ground: Ground::Packet, direction, context });
             }
         }
         self.return_candidates(candidates);
@@ -75,8 +76,8 @@ impl Matcher {
         index: RuleIndex,
         occasion: Occasion,
         state: &mut FlowState,
-    ) -> bool {
-        let Some(planned) = inspection.plan.rules.get(index as usize) else { return false };
+    ) -> Option<Context> {
+        let planned = inspection.plan.rules.get(index as usize)?;
         let (rule, view) = (&planned.rule, inspection.view);
         let due = match planned.kind {
             Kind::IpOnly => occasion.first,
@@ -86,15 +87,14 @@ impl Matcher {
             Kind::ApplicationPacket => view.flow.is_some_and(|f| f.protocol.is_some()),
             Kind::Transaction => false,
         };
-        due && header::holds(rule, view)
+        self.notes.clear();
+        let held = due
+            && header::holds(rule, view)
             && rule.packet.iter().all(|condition| condition.holds(view))
             && rule.app_protocol.iter().all(|test| app_protocol_holds(test, view))
             && memory::holds(rule, state)
-            && self.sections_hold(rule, view.packet, view.packet.payload)
-            && {
-                memory::apply(rule, state);
-                true
-            }
+            && self.sections_hold(rule, view.packet, view.packet.payload);
+        held.then(|| memory::apply(rule, state, &mut self.notes))
     }
 
     /// Appends the rules that match a chunk of reassembled bytes of the view's direction, in order.
@@ -116,14 +116,15 @@ impl Matcher {
         for &index in &candidates {
             let Some(planned) = plan.rules.get(index as usize) else { continue };
             let rule = &planned.rule;
+            self.notes.clear();
             if header::holds(rule, view)
                 && rule.packet.iter().all(|condition| condition.holds(view))
                 && rule.app_protocol.iter().all(|test| app_protocol_holds(test, view))
                 && memory::holds(rule, state)
                 && self.sections_hold(rule, view.packet, chunk)
             {
-                memory::apply(rule, state);
-                matches.push(Match { rule: index, ground: Ground::Stream, direction });
+                let context = memory::apply(rule, state, &mut self.notes);
+                matches.push(Match { rule: index, ground: Ground::Stream, direction, context });
             }
         }
         self.return_candidates(candidates);
@@ -144,8 +145,9 @@ impl Matcher {
 
     /// Decides a section on one buffer, after its transforms.
     pub(super) fn section(&mut self, section: &Section, view: View<'_>, variables: usize) -> Verdict {
+        self.notes.buffer = section.buffer.name();
         if section.transforms.is_empty() {
-            return section_holds(&section.items, view, variables, &mut self.limits);
+            return section_holds(&section.items, view, variables, &mut self.limits, &mut self.notes);
         }
         let [mut from, mut to] = std::mem::take(&mut self.transformed);
         from.clear();
@@ -155,7 +157,7 @@ impl Matcher {
             std::mem::swap(&mut from, &mut to);
         }
         let view = View { data: &from, size: from.len() as u64, complete: view.complete };
-        let verdict = section_holds(&section.items, view, variables, &mut self.limits);
+        let verdict = section_holds(&section.items, view, variables, &mut self.limits, &mut self.notes);
         self.transformed = [from, to];
         verdict
     }

@@ -7,6 +7,7 @@
 use smallvec::SmallVec;
 
 use super::condition::Verdict;
+use super::memory::Notes;
 use super::regex::Found;
 use crate::language::rule::{
     Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest, Comparison, Content, Endian, Entropy, IsDataAt, Item,
@@ -57,13 +58,20 @@ enum Outcome {
 }
 
 /// Whether all items of a section hold on a buffer. `NotYet` where the buffer still grows and more of it may help.
-pub fn section_holds(items: &[Item], view: View<'_>, variables: usize, limits: &mut Limits) -> Verdict {
+pub fn section_holds(
+    items: &[Item],
+    view: View<'_>,
+    variables: usize,
+    limits: &mut Limits,
+    notes: &mut Notes,
+) -> Verdict {
     let mut run = Run {
         view,
         variables: SmallVec::from_elem(0, variables),
         steps: STEP_LIMIT,
         decoded: Vec::new(),
         limits,
+        notes,
         sized: true,
     };
     match run.items(items, view.data, 0) {
@@ -79,6 +87,7 @@ struct Run<'a, 'l> {
     steps: u32,
     decoded: Vec<u8>,
     limits: &'l mut Limits,
+    notes: &'l mut Notes,
     /// False once a size test cannot hold any more, however the buffer grows.
     sized: bool,
 }
@@ -123,7 +132,11 @@ impl Run<'_, '_> {
             }
             // That the buffer is there at all is what `absent` denies; with `or_else` the other items decide.
             Item::Absent { or_else } => holds(*or_else),
-            Item::Entropy(entropy) => holds(entropy_holds(entropy, data)),
+            Item::Entropy(entropy) => {
+                let value = shannon_entropy(entropy_part(entropy, data));
+                self.notes.entropy(value);
+                holds(entropy_holds(entropy, value))
+            }
         };
         match next {
             Ok(cursor) => self.items(rest, data, cursor),
@@ -201,7 +214,17 @@ impl Run<'_, '_> {
                 return if found.is_some() { failed } else { self.items(rest, data, cursor) };
             }
             let Some(range) = found else { return failed };
-            match self.items(rest, data, base + range.end) {
+            let noted = self.notes.captured.len();
+            for (group, capture) in &pcre.captures {
+                if let Some(value) = pcre.regex.group(part, *group) {
+                    self.notes.capture(capture, value);
+                }
+            }
+            let outcome = self.items(rest, data, base + range.end);
+            if outcome != Outcome::Match {
+                self.notes.captured.truncate(noted);
+            }
+            match outcome {
                 Outcome::Fail if rest.first().is_some_and(is_relative) => base += range.start + 1,
                 Outcome::Fail => return Outcome::Stop,
                 outcome => return outcome,
@@ -427,10 +450,12 @@ fn decode_base64(encoded: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-fn entropy_holds(entropy: &Entropy, data: &[u8]) -> bool {
+fn entropy_part<'a>(entropy: &Entropy, data: &'a [u8]) -> &'a [u8] {
     let part = data.get(entropy.offset as usize..).unwrap_or(&[]);
-    let part = if entropy.bytes == 0 { part } else { part.get(..entropy.bytes as usize).unwrap_or(part) };
-    let value = shannon_entropy(part);
+    if entropy.bytes == 0 { part } else { part.get(..entropy.bytes as usize).unwrap_or(part) }
+}
+
+fn entropy_holds(entropy: &Entropy, value: f64) -> bool {
     let held = if entropy.inclusive {
         entropy.low <= value && value <= entropy.high
     } else {
@@ -472,7 +497,8 @@ mod tests {
     }
 
     fn holds(items: &[Item], data: &str) -> bool {
-        section_holds(items, View::whole(data.as_bytes()), 4, &mut Limits::default()) == Verdict::Yes
+        section_holds(items, View::whole(data.as_bytes()), 4, &mut Limits::default(), &mut Notes::default())
+            == Verdict::Yes
     }
 
     fn relative(bytes: &str, distance: i64, within: Option<i64>) -> Item {
@@ -560,7 +586,10 @@ mod tests {
             .chain([relative("b", 0, Some(1))])
             .collect();
         let mut limits = Limits::default();
-        assert_eq!(section_holds(&items, View::whole(&[b'a'; 4_000]), 0, &mut limits), Verdict::No);
+        assert_eq!(
+            section_holds(&items, View::whole(&[b'a'; 4_000]), 0, &mut limits, &mut Notes::default()),
+            Verdict::No
+        );
         assert_eq!(limits.steps_hit, 1);
     }
 }

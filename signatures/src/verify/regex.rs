@@ -56,14 +56,32 @@ impl Regex {
         Ok(Self { pattern: pattern.into(), options, compiled: OnceLock::new() })
     }
 
+    /// The groups of the expression that have a name.
+    pub fn named_groups(&self) -> Vec<(usize, String)> {
+        // Most have none: it is not compiled for them.
+        if !self.pattern.contains("(?P<") && !self.pattern.contains("(?<") {
+            return Vec::new();
+        }
+        let names = compile(&self.pattern, self.options, false).map(|regex| regex.capture_names().to_vec());
+        names.unwrap_or_default().into_iter().enumerate().filter_map(|(group, name)| Some((group, name?))).collect()
+    }
+
+    /// What a group holds in the first match of `haystack`.
+    pub fn group<'h>(&self, haystack: &'h [u8], group: usize) -> Option<&'h [u8]> {
+        let captures = self.compiled()?.captures(haystack).ok()??;
+        captures.get(group).map(|found| found.as_bytes())
+    }
+
+    fn compiled(&self) -> Option<&pcre2::bytes::Regex> {
+        self.compiled.get_or_init(|| compile(&self.pattern, self.options, true).ok()).as_ref()
+    }
+
     /// The first match at or behind `start`.
     pub fn find_at(&self, haystack: &[u8], start: usize) -> Found {
         if start > haystack.len() {
             return Found::No;
         }
-        let Some(regex) = self.compiled.get_or_init(|| compile(&self.pattern, self.options, true).ok()) else {
-            return Found::No;
-        };
+        let Some(regex) = self.compiled() else { return Found::No };
         match regex.find_at(haystack, start) {
             Ok(Some(found)) => Found::At(found.start()..found.end()),
             Ok(None) => Found::No,

@@ -109,11 +109,12 @@ impl Matcher {
             if !due {
                 continue;
             }
+            self.notes.clear();
             match self.transaction_rule(rule, subject) {
                 Verdict::Yes => {
-                    memory::apply(rule, state);
+                    let context = memory::apply(rule, state, &mut self.notes);
                     side.matched.push(index);
-                    matches.push(Match { rule: index, ground: Ground::Transaction(subject.id), direction });
+                    matches.push(Match { rule: index, ground: Ground::Transaction(subject.id), direction, context });
                 }
                 Verdict::NotYet => side.waiting.push(index),
                 Verdict::No => {}

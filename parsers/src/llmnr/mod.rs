@@ -1,0 +1,57 @@
+//! Link-Local Multicast Name Resolution (RFC 4795): messages in the form of DNS, to a group on the local link.
+//!
+//! Every message is a transaction of one direction. Who asks and who answers is told by the message, not by its direction.
+
+use crate::dns::{Dialect, local};
+use crate::local_fields;
+use crate::protocol::{AnomalyKind, Both, Field, Protocol, Transport};
+
+/// The card of llmnr.
+pub static PROTOCOL: Protocol = Protocol {
+    name: "llmnr",
+    aliases: &[],
+    doc: "Link-Local Multicast Name Resolution (RFC 4795).",
+    on_by_default: true,
+    transports: &[Transport::Udp, Transport::Tcp],
+    patterns: &[],
+    ports: &[5355],
+    probe: |transport, direction, data| local::probe(&DIALECT, transport, direction, data),
+    states: Both {
+        to_server: &["request_started", "request_complete"],
+        to_client: &["response_started", "response_complete"],
+    },
+    fields: &FIELDS,
+    anomalies: ANOMALIES,
+    event_type: Some("llmnr"),
+    shows_transaction_id: false,
+    recorded_by_default: true,
+    configure: |_| local::opener(&DIALECT),
+    recorder: |settings| local::recorder(FORM, settings),
+};
+
+static DIALECT: Dialect = Dialect { anomalies: ANOMALIES, is_symmetric: true, shows_unknown_data: true };
+
+const FORM: local::Form =
+    local::Form { name: "llmnr", flags: &[(0x400, "c"), (0x200, "tc"), (0x100, "t")], shows_result: false };
+
+static FIELDS: [Field; 5] = local_fields!("llmnr");
+
+const fn kind(name: &'static str, record_name: &'static str, doc: &'static str) -> AnomalyKind {
+    AnomalyKind { name, record_name, doc }
+}
+
+static ANOMALIES: &[AnomalyKind] = &[
+    kind("llmnr.malformed_data", "malformed_data", "A message ends early, or its names or records are broken."),
+    kind("llmnr.invalid_opcode", "invalid_opcode", "The kind of operation is not assigned."),
+    kind("llmnr.name_too_long", "name_too_long", "A name has more than 1025 characters and was cut."),
+    kind("llmnr.infinite_loop", "infinite_loop", "The compression pointers of a name go in a circle."),
+    kind("llmnr.too_many_labels", "too_many_labels", "A name has more than 255 labels and pointers and was cut."),
+    kind("llmnr.invalid_additionals", "invalid_additionals", "The additional section is broken."),
+    kind("llmnr.invalid_authorities", "invalid_authorities", "The authority section is broken."),
+    kind("llmnr.too_many_records", "too_many_records", "A section has more entries than are kept (256)."),
+    kind(
+        "llmnr.too_many_messages",
+        "too_many_messages",
+        "More messages wait for inspection than are kept; one was passed over.",
+    ),
+];
