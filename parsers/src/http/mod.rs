@@ -11,6 +11,8 @@ mod multipart;
 mod parser;
 mod record;
 mod request;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod uri;
 
