@@ -176,10 +176,17 @@ impl HttpParser {
                 let now = usize::try_from(left).unwrap_or(usize::MAX).min(data.len());
                 self.body(direction, data.get(..now)?, effects);
                 self.side(direction).state = State::Known(left - now as u64);
+                let mut taken = now;
                 if left == now as u64 {
+                    let surplus = data.get(now..).filter(|_| direction == Direction::ToClient).map_or(0, surplus);
+                    if let Some(more) = data.get(now..now + surplus).filter(|more| !more.is_empty()) {
+                        self.note(direction, "http.request_body_unexpected", "http.response_body_unexpected");
+                        self.body(direction, more, effects);
+                        taken += surplus;
+                    }
                     self.finish(direction, true, effects);
                 }
-                Some(now)
+                Some(taken)
             }
             State::UntilClose => {
                 self.body(direction, data, effects);
@@ -620,6 +627,16 @@ fn begins_response(data: &[u8]) -> Option<bool> {
         return Some(true);
     }
     names.iter().all(|name| !name.starts_with(&start)).then_some(false)
+}
+
+/// Bytes that came together with the end of a body and begin no answer: they belong to the body, which some servers count short
+/// by a line end. A body ends with its length all the same, so that nothing waits for bytes that need not come.
+fn surplus(rest: &[u8]) -> usize {
+    if rest.iter().all(|&b| blank(b)) || begins_response(rest) == Some(false) {
+        memchr::memmem::find(rest, b"\nHTTP/").map_or(rest.len(), |at| at + 1)
+    } else {
+        0
+    }
 }
 
 /// Whether a line with the size of a chunk can begin like this.

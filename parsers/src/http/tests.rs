@@ -142,6 +142,14 @@ fn files_of_a_form_come_out_one_by_one() {
 }
 
 #[test]
+fn what_comes_with_the_end_of_a_body_belongs_to_it() {
+    let response = b"HTTP/1.1 200 ok\r\nContent-Length: 1\r\n\r\nx\r\n";
+    let done = run(&GET.repeat(2), &[&response[..], OK].concat(), response.len());
+    assert_eq!((done.exchange(0).response.body.wire, done.exchange(1).response.body.wire), (3, 1));
+    assert!(done.names().contains(&"http.response_body_unexpected"));
+}
+
+#[test]
 fn a_file_ends_where_inspection_does() {
     let response = [b"HTTP/1.1 200 ok\r\nContent-Length: 200000\r\n\r\n", vec![b'a'; 200_000].as_slice(), OK].concat();
     for cut in [999, 1 << 20] {
