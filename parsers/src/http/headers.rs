@@ -17,7 +17,8 @@ pub(crate) struct Header {
 pub(crate) struct Oddities {
     pub(crate) missing_colon: bool,
     pub(crate) bad_folding: bool,
-    pub(crate) repetition: bool,
+    /// Fields that were there before.
+    pub(crate) repetitions: usize,
     pub(crate) invalid: bool,
     pub(crate) too_many: bool,
     pub(crate) lengths: usize,
@@ -90,6 +91,37 @@ pub(crate) fn trim(text: &[u8]) -> &[u8] {
     text.get(start..end).unwrap_or_default()
 }
 
+/// What the line at the start of some bytes looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begins {
+    /// Too few bytes to tell.
+    Unsure,
+    /// It begins with white space or a line end.
+    Blank,
+    /// It begins with a name and a colon.
+    Field,
+    /// Anything else.
+    Other,
+}
+
+/// Longest field name that is recognised ahead.
+const NAME_BYTES: usize = 64;
+
+/// Tells header fields from the bytes of a body.
+pub(crate) fn begins_field(data: &[u8]) -> Begins {
+    if matches!(data.first(), Some(b'\r' | b'\n' | b' ' | b'\t')) {
+        return Begins::Blank;
+    }
+    let token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
+    let name = data.iter().take(NAME_BYTES).take_while(|b| token(b)).count();
+    match data.get(name) {
+        _ if name == NAME_BYTES => Begins::Other,
+        Some(b':') if name > 0 => Begins::Field,
+        Some(_) => Begins::Other,
+        None => Begins::Unsure,
+    }
+}
+
 /// A folded line that some clients take for a field which decides how the body is read.
 fn hides_framing(text: &[u8]) -> bool {
     let text = trim(text);
@@ -126,7 +158,7 @@ fn add(out: &mut Vec<Header>, text: &[u8], odd: &mut Oddities) {
     odd.lengths += usize::from(same_name(name, b"content-length"));
     match out.iter_mut().find(|h| !name.is_empty() && same_name(&h.name, name)) {
         Some(first) => {
-            odd.repetition = true;
+            odd.repetitions += 1;
             first.value.extend_from_slice(b", ");
             first.value.extend_from_slice(value);
         }
@@ -143,6 +175,6 @@ mod tests {
         let (headers, odd) = fields(b"A: 1\r\n 2\r\nB : x\na: 3\r\nnone\r\n", false);
         assert_eq!(find(&headers, b"a"), Some(&b"1 2, 3"[..]));
         assert_eq!(find(&headers, b"b"), Some(&b"x"[..]));
-        assert!(odd.missing_colon && odd.repetition);
+        assert!(odd.missing_colon && odd.repetitions == 1);
     }
 }

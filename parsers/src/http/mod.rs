@@ -1,12 +1,18 @@
 //! Hypertext Transfer Protocol 1 (RFC 9112).
 //!
-//! `parser` turns bytes into exchanges, `headers` and `uri` read their parts, `decode` undoes content encodings.
+//! `parser` turns bytes into exchanges, `request`, `headers` and `uri` read their parts, `body` delimits and keeps bodies, `decode`
+//! undoes content encodings, `multipart` finds the files in forms.
 
+mod body;
 mod decode;
 mod fields;
 mod headers;
+mod multipart;
 mod parser;
 mod record;
+mod request;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod uri;
 

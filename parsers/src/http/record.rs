@@ -100,7 +100,7 @@ fn write_extended(tx: &Exchange, http: &mut Object<'_>) {
     if let Some(to) = tx.response.header(b"location").filter(|_| tx.code().is_some_and(|c| (300..400).contains(&c))) {
         http.text("redirect", to);
     }
-    http.number("length", tx.response.body.total);
+    http.number("length", tx.response.body.wire);
 }
 
 fn write_headers(http: &mut Object<'_>, key: &str, headers: &[Header]) {

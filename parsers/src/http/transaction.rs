@@ -18,6 +18,8 @@ pub(crate) struct Body {
     pub(crate) data: Vec<u8>,
     pub(crate) offset: u64,
     pub(crate) total: u64,
+    /// Bytes as they came: encoded, with the sizes of chunks.
+    pub(crate) wire: u64,
     pub(crate) complete: bool,
 }
 
@@ -74,11 +76,32 @@ pub(crate) struct Exchange {
     pub(crate) port: Option<u16>,
     pub(crate) status: Vec<u8>,
     pub(crate) reason: Vec<u8>,
+    /// An answer told the client to go on.
+    pub(crate) continued: bool,
+    noted: usize,
 }
 
 impl Exchange {
+    /// What stands for a request that was not seen.
+    pub(crate) fn unseen() -> Self {
+        let mut tx = Self { target: UNSEEN.to_vec(), uri: UNSEEN.to_vec(), ..Self::default() };
+        tx.progress.to_server = 5;
+        tx
+    }
+
+    /// Gives it up as it is.
+    pub(crate) fn complete(&mut self) {
+        self.progress = Both { to_server: 5, to_client: 5 };
+        self.request.body.complete = true;
+        self.response.body.complete = true;
+    }
+
     /// Notes something wrong, once.
     pub(crate) fn note(&mut self, name: &'static str) {
+        self.noted += 1;
+        if self.noted == ANOMALIES {
+            self.note("http.too_many_warnings");
+        }
         if self.found.len() < ANOMALIES && !self.found.contains(&Anomaly(name)) {
             self.found.push(Anomaly(name));
         }

@@ -1,0 +1,306 @@
+//! Bodies (RFC 9112, section 6): what delimits them, what is kept of them, and the files in them.
+
+use super::decode::{Decoder, Faults};
+use super::multipart::{Multipart, Part, parameter};
+use super::parser::{FileState, Framing, HttpParser, State, Step, blank};
+use super::record::content_range;
+use super::transaction::Exchange;
+use super::uri::hex;
+use crate::protocol::{Course, Direction, Effects, FileSink};
+
+/// Longest name of a file that is not worth an anomaly.
+const NAME_BYTES: usize = 4096;
+
+impl HttpParser {
+    /// The headers of a message are whole: decides what delimits its body.
+    pub(super) fn choose_body(&mut self, direction: Direction, id: u64, effects: &mut Effects<'_>) {
+        let Some(tx) = self.transactions.find_mut(id) else { return };
+        let framing = framing(tx, direction);
+        let mut decoder = None;
+        if let Some(encoding) = tx.message(direction).header(b"content-encoding").map(<[u8]>::to_vec) {
+            let (layers, many, unknown) = Decoder::new(&encoding, self.limits.budget);
+            if many {
+                tx.note("http.too_many_encoding_layers");
+            }
+            if unknown {
+                tx.note("http.abnormal_ce_header");
+            }
+            decoder = Some(layers);
+        }
+        let mut form = None;
+        if direction == Direction::ToServer && matches!(tx.method.as_slice(), b"POST" | b"PUT") {
+            match tx.request.header(b"content-type").and_then(Multipart::announced) {
+                Some(Ok(announced)) => form = Some(announced),
+                Some(Err(anomaly)) => tx.note(anomaly),
+                None => {}
+            }
+        }
+        let side = self.side(direction);
+        (side.decoder, side.form, side.file) = (decoder, form, FileState::None);
+        let state = match direction {
+            Direction::ToServer => State::from(framing.unwrap_or(Framing::Length(0))),
+            Direction::ToClient => self.choose_response(id, framing, effects),
+        };
+        self.side(direction).state = state;
+        if state == State::Known(0) {
+            self.finish(direction, true, effects);
+        }
+    }
+
+    fn choose_response(&mut self, id: u64, framing: Option<Framing>, effects: &mut Effects<'_>) -> State {
+        let Some(tx) = self.transactions.find_mut(id) else { return State::Line };
+        let code = tx.code().unwrap_or(0);
+        let bare = match framing {
+            None | Some(Framing::Length(0)) => State::Known(0),
+            Some(framing) => State::Bare(framing),
+        };
+        if tx.method == b"CONNECT" && (200..300).contains(&code) {
+            effects.course = Course::Change(None);
+            return State::Known(0);
+        }
+        match code {
+            101 => match tx.response.header(b"upgrade").map(<[u8]>::to_ascii_lowercase).as_deref() {
+                Some(b"websocket") => effects.course = Course::Change(Some("websocket")),
+                Some(b"h2c") => effects.course = Course::Change(Some("http2")),
+                Some(_) => effects.course = Course::Change(None),
+                // It changes to nothing: clients take what follows for a body.
+                None => {
+                    tx.note("http.failed_protocol_change");
+                    return bare;
+                }
+            },
+            100 | 102..=199 => {
+                if code == 100 {
+                    if tx.continued {
+                        tx.note("http.100_continue_already_seen");
+                    }
+                    tx.continued = true;
+                }
+                if bare == State::Known(0) {
+                    // The final answer follows for the same request.
+                    tx.progress.to_client = 0;
+                    return State::Line;
+                }
+                return bare;
+            }
+            204 | 304 => return bare,
+            _ if tx.method == b"HEAD" => return bare,
+            _ => return framing.unwrap_or(Framing::Close).into(),
+        }
+        State::Known(0)
+    }
+
+    /// A line with the size of a chunk.
+    pub(super) fn chunk_line(&mut self, direction: Direction, text: &[u8], total: usize) -> Step {
+        let text = text.iter().position(|b| !blank(*b)).and_then(|at| text.get(at..)).unwrap_or_default();
+        self.count_framing(direction, total);
+        if text.is_empty() {
+            return Some(total);
+        }
+        let digits = text.iter().take_while(|b| hex(**b).is_some()).count();
+        let size = text.iter().take(digits).try_fold(0u64, |n, &b| n.checked_mul(16)?.checked_add(u64::from(hex(b)?)));
+        let Some(size) = size.filter(|_| digits > 0) else { return self.no_chunk(direction) };
+        if text.get(digits..).is_some_and(|rest| rest.contains(&b';')) {
+            self.note(direction, "http.request_chunk_extension", "http.response_chunk_extension");
+        }
+        self.side(direction).state = if size == 0 { State::Trailer } else { State::ChunkData(size) };
+        Some(total)
+    }
+
+    /// What was announced as chunks is none: the rest is the body, so that nothing hides in it.
+    pub(super) fn no_chunk(&mut self, direction: Direction) -> Step {
+        self.note(direction, "http.invalid_request_chunk_len", "http.invalid_response_chunk_len");
+        self.side(direction).state = State::UntilClose;
+        Some(0)
+    }
+
+    /// Counts bytes that frame a body.
+    pub(super) fn count_framing(&mut self, direction: Direction, bytes: usize) {
+        if let Some(tx) = self.current(direction) {
+            let body = &mut tx.message_mut(direction).body;
+            body.wire = body.wire.saturating_add(bytes as u64);
+        }
+    }
+
+    fn limit(&self, direction: Direction) -> u64 {
+        let [request, response] = self.limits.body;
+        if direction == Direction::ToServer { request } else { response }
+    }
+
+    /// Bytes of a body as they came.
+    pub(super) fn body(&mut self, direction: Direction, data: &[u8], effects: &mut Effects<'_>) {
+        effects.work += data.len() as u64;
+        self.count_framing(direction, data.len());
+        let limit = self.limit(direction);
+        // What nobody looks at is not decoded.
+        if limit > 0 && self.current(direction).is_none_or(|tx| tx.message(direction).body.total >= limit) {
+            self.cut_file(direction, effects);
+            return;
+        }
+        let mut faults = Faults::default();
+        let decoded = self.side(direction).decoder.as_mut().map(|d| d.push(data, false, &mut faults));
+        effects.work += decoded.as_ref().map_or(0, |d| d.len() as u64);
+        self.keep(direction, decoded.as_deref().unwrap_or(data), faults, false, effects);
+    }
+
+    fn keep(&mut self, direction: Direction, data: &[u8], faults: Faults, last: bool, effects: &mut Effects<'_>) {
+        let limit = self.limit(direction);
+        let side = self.side(direction);
+        let (id, file, form) = (side.transaction, side.file, side.form.take());
+        let Some(tx) = self.transactions.find_mut(id) else { return };
+        for (wrong, name) in [
+            (faults.failed, "http.gzip_decompression_failed"),
+            (faults.bomb, "http.compression_bomb"),
+            (faults.work, "http.compression_bomb_limit_reached"),
+            (faults.lzma_memory, "http.lzma_memlimit_reached"),
+        ] {
+            if wrong {
+                tx.note(name);
+            }
+        }
+        let before = tx.message(direction).body.total;
+        let room = if limit == 0 { u64::MAX } else { limit.saturating_sub(before) };
+        let kept = data.get(..usize::try_from(room).unwrap_or(usize::MAX).min(data.len())).unwrap_or(data);
+        tx.message_mut(direction).body.push(data, limit);
+        let cut = kept.len() < data.len();
+        let mut state = file;
+        let whole_form = last && !cut && file != FileState::Cut;
+        let form = if let Some(mut form) = form {
+            push_form(&mut form, kept, whole_form, id, tx, &mut state, effects.files);
+            Some(form)
+        } else {
+            if !kept.is_empty() && state == FileState::None {
+                open_file(direction, id, tx, effects.files);
+                state = FileState::Open;
+            }
+            if !kept.is_empty() && state == FileState::Open {
+                effects.files.append(direction, kept);
+            }
+            None
+        };
+        let side = self.side(direction);
+        (side.file, side.form) = (state, form);
+        if cut {
+            self.cut_file(direction, effects);
+        }
+    }
+
+    /// Ends the open file at the limit of what is inspected.
+    fn cut_file(&mut self, direction: Direction, effects: &mut Effects<'_>) {
+        let side = self.side(direction);
+        if side.file == FileState::Open {
+            effects.files.close(direction, false);
+        }
+        side.file = FileState::Cut;
+    }
+
+    /// A message is over.
+    pub(super) fn finish(&mut self, direction: Direction, complete: bool, effects: &mut Effects<'_>) {
+        let mut faults = Faults::default();
+        let decoder = self.side(direction).decoder.take();
+        let rest = decoder.map(|mut d| d.push(b"", true, &mut faults)).unwrap_or_default();
+        self.keep(direction, &rest, faults, true, effects);
+        if let Some(tx) = self.current(direction) {
+            tx.message_mut(direction).body.complete = true;
+            *tx.progress.of_mut(direction) = 5;
+        }
+        let side = self.side(direction);
+        if side.file == FileState::Open {
+            effects.files.close(direction, complete);
+        }
+        (side.file, side.form, side.state) = (FileState::None, None, State::Line);
+        effects.flush_raw = true;
+    }
+}
+
+/// What delimits the body of a message, by its headers alone.
+fn framing(tx: &mut Exchange, direction: Direction) -> Option<Framing> {
+    let to_server = direction == Direction::ToServer;
+    let message = tx.message(direction);
+    let coding: Option<Vec<u8>> = message
+        .header(b"transfer-encoding")
+        .map(|v| v.iter().filter(|&&b| b != 0).map(u8::to_ascii_lowercase).collect());
+    let length = message.header(b"content-length").map(content_length);
+    let old = matches!(message.protocol.get(5..), Some(b"0.9" | b"1.0"));
+    let ranges = message
+        .header(b"content-type")
+        .is_some_and(|v| v.get(..20).is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/byteranges")));
+    let chunked = coding.as_ref().map(|v| memchr::memmem::find(v, b"chunked").is_some());
+    if chunked == Some(false) {
+        tx.note(if to_server {
+            "http.invalid_transfer_encoding_value_in_request"
+        } else {
+            "http.invalid_transfer_encoding_value_in_response"
+        });
+    }
+    if length == Some(None) {
+        tx.note(if to_server {
+            "http.invalid_content_length_field_in_request"
+        } else {
+            "http.invalid_content_length_field_in_response"
+        });
+    }
+    if !to_server {
+        if chunked == Some(true) && coding.as_ref().is_some_and(|v| v.trim_ascii() != b"chunked") {
+            tx.note("http.response_abnormal_transfer_encoding");
+        }
+        if chunked == Some(true) && old {
+            tx.note("http.response_chunked_old_proto");
+        }
+        if ranges {
+            tx.note("http.response_multipart_byteranges");
+        }
+    }
+    if chunked == Some(true) { Some(Framing::Chunks) } else { length.flatten().map(Framing::Length) }
+}
+
+/// The greatest number in a `Content-Length`: where several contradict each other, no byte of the body shall escape.
+fn content_length(value: &[u8]) -> Option<u64> {
+    value
+        .split(|b| matches!(b, b',' | b' ' | b'\t'))
+        .filter_map(|part| {
+            let from = part.iter().position(u8::is_ascii_digit)?;
+            let digits: Vec<u8> = part.get(from..)?.iter().copied().take_while(u8::is_ascii_digit).collect();
+            std::str::from_utf8(&digits).ok()?.parse().ok()
+        })
+        .max()
+}
+
+fn open_file(direction: Direction, id: u64, tx: &mut Exchange, files: &mut dyn FileSink) {
+    let message = tx.message(direction);
+    let named = message.header(b"content-disposition").and_then(|v| parameter(v, b"filename"));
+    let name = named
+        .filter(|n| !n.is_empty())
+        .map_or_else(|| tx.uri.split(|&b| b == b'?').next().unwrap_or_default().to_vec(), <[u8]>::to_vec);
+    let range = message.header(b"content-range").map(content_range);
+    if name.len() > NAME_BYTES {
+        tx.note("http.file_name_too_long");
+    }
+    if range == Some(None) {
+        tx.note("http.range_invalid");
+    }
+    files.open(direction, id, name.get(..NAME_BYTES).unwrap_or(&name), range.flatten());
+}
+
+fn push_form(
+    form: &mut Multipart,
+    data: &[u8],
+    last: bool,
+    id: u64,
+    tx: &mut Exchange,
+    state: &mut FileState,
+    files: &mut dyn FileSink,
+) {
+    form.push(data, last, &mut |part| match part {
+        Part::Open(text) => {
+            files.open(Direction::ToServer, id, text, None);
+            *state = FileState::Open;
+        }
+        Part::Content(bytes) => files.append(Direction::ToServer, bytes),
+        Part::Close => {
+            files.close(Direction::ToServer, true);
+            *state = FileState::None;
+        }
+        Part::Odd(anomaly) => tx.note(anomaly),
+    });
+}
