@@ -32,7 +32,7 @@ use crate::worker::{Settings, Worker};
 use crate::writer::Writer;
 
 /// Batches on their way to one worker, and batches of records on their way back.
-const RING_DEPTH: usize = 4;
+const RING_DEPTH: usize = 8;
 /// How long records may wait before they can be read, when live.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// Packets whose checksums are looked at to guess whether the capturing host left them to its network card.
