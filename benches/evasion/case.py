@@ -50,7 +50,7 @@ class Case:
 
     def silent_miss(self, taken, alerts, events):
         """The host took it, and nobody who reads the records can know."""
-        return taken and not any(k in alerts for k in self.keys) and not self.named(events, AMBIGUOUS)
+        return taken and not alerts and not self.named(events, AMBIGUOUS)
 
 
 def case(name, variant="", truth="k", expected=ALERT, events=(), taken=None, keys=("tcp", "stream", "uri"), add=CASES):

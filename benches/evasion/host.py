@@ -47,11 +47,10 @@ class Host:
             run("ip", "netns", "add", name)
         inside = lambda name, *words: run("ip", "netns", "exec", name, *words)
         inside(ATTACKER, "ip", "link", "add", "tw0", "type", "veth", "peer", "name", "tw1", "netns", VICTIM)
-        for key, value in (("net.ipv6.conf.all.disable_ipv6", 1),):
-            inside(ATTACKER, "sysctl", "-q", "-w", "%s=%d" % (key, value))
+        inside(ATTACKER, "sysctl", "-q", "-w", "net.ipv6.conf.all.disable_ipv6=1")
         # Fragments time out after a second, so that a case need not wait for the usual thirty.
         for key, value in (("net.ipv6.conf.all.accept_ra", 0), ("net.ipv6.conf.all.accept_dad", 0), ("net.ipv6.conf.default.accept_dad", 0),
-                           ("net.ipv6.conf.default.router_solicitations", 0), ("net.ipv4.ipfrag_time", 1),
+                           ("net.ipv6.conf.default.router_solicitations", 0), ("net.ipv4.ipfrag_time", 1), ("net.ipv6.ip6frag_time", 1),
                            ("net.ipv4.tcp_challenge_ack_limit", 1000000), ("net.ipv4.tcp_invalid_ratelimit", 0),
                            ("net.ipv4.tcp_fastopen", 0)):
             inside(VICTIM, "sysctl", "-q", "-w", "%s=%d" % (key, value))
