@@ -3,8 +3,8 @@
 
   benches/floods/floods.py --bin target/release/tapwire [--only syn,holes] [--scale 0.1] [--strict]
 
-Four captures: a million SYNs, a million one-packet UDP flows, half a million first fragments, 60,000 flows with a hole; each with
-1,000 real attacks (canaries) mixed in evenly. Limits: peak memory 256 MiB, 99 % of the canaries, and records, before they are
+A million SYNs, a million one-packet UDP flows, half a million first fragments (and once more with canaries that come in fragments
+themselves), 60,000 flows with a hole; each with 1,000 real attacks (canaries) mixed in evenly. Limits: peak memory 256 MiB, 99 % of the canaries, and records, before they are
 compressed, of 0.2 times the octets of the packets. Exit status 1 with --strict if a limit is passed.
 """
 import argparse, json, os, shutil, subprocess, sys, tempfile, time

@@ -101,8 +101,11 @@ def holes(rng, count):
             yield from step
 
 
-def canary(number, at):
-    """A whole HTTP exchange with an attack in its URI, over five round trips; its source address tells which one it is."""
+def canary(number, at, fragmented):
+    """A whole HTTP exchange with an attack in its URI, over five round trips; its source address tells which one it is.
+
+    With `fragmented`, segments with data come in two fragments each, a fifth of a round trip apart.
+    """
     source, target, ports = 0x0A640000 + number, SERVER | 1 + number % 8, (20000 + number, 80)
     request = b"GET /EVIL-CANARY-%05d HTTP/1.1\r\nHost: victim.example\r\nUser-Agent: canary\r\n\r\n" % number
     first, other = 1000 + number * 7919, 5_000_000 + number * 104729
@@ -118,12 +121,28 @@ def canary(number, at):
     for order, (trips, back, sequence, ack, flags, data) in enumerate(steps):
         ends = (target, source, ports[::-1]) if back else (source, target, ports)
         frame = tcp_frame(*ends, sequence, ack, flags, data, words(data + b"\0" * (len(data) % 2)), back)
-        yield at + trips * ROUND_TRIP_S + order * 1e-6, frame
+        moment = at + trips * ROUND_TRIP_S + order * 1e-6
+        if fragmented and data and not back:
+            for late, part in enumerate(in_two(frame)):
+                yield moment + late * ROUND_TRIP_S / 5, part
+        else:
+            yield moment, frame
 
 
-def write(path, frames, duration_s, count, canaries):
-    """Writes `count` frames evenly over the duration with canaries among them; gives the octets of all frames."""
-    known = sorted(step for n in range(canaries) for step in canary(n, duration_s * (n + 0.5) / canaries))
+def in_two(frame):
+    """The fragments of a frame: the TCP header with 8 octets more, and the rest."""
+    source, target = struct.unpack_from("!II", frame, 26)
+    payload, ident = frame[34:], struct.unpack_from("!H", frame, 18)[0]
+    first, rest = payload[:24], payload[24:]
+    if not rest:
+        first, rest = payload[:16], payload[16:]
+    yield frame[:14] + ip_head(20 + len(first), ident, 0x2000, wire.TCP, source, target) + first
+    yield frame[:14] + ip_head(20 + len(rest), ident, len(first) // 8, wire.TCP, source, target) + rest
+
+
+def write(path, frames, duration_s, count, canaries, fragmented):
+    """Writes `count` frames evenly over the duration with canaries among them; gives the packets and octets of all."""
+    known = sorted(step for n in range(canaries) for step in canary(n, duration_s * (n + 0.5) / canaries, fragmented))
     head, total, out, place = struct.Struct("<IIII"), 0, bytearray(), 0
     with open(path, "wb") as file:
         file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 0x40000, 1))
@@ -148,21 +167,21 @@ def write(path, frames, duration_s, count, canaries):
         for step in known[place:]:
             put(*step)
         file.write(out)
-    return total
+    return count + len(known), total
 
 
-# Name: what it is, its generator, how many at full size, packets each.
+# Name: its generator, how many at full size, packets each, whether the canaries come in fragments.
 FLOODS = {
-    "syn": ("SYNs from random sources", syns, 1_000_000, 1),
-    "udp": ("one-packet UDP flows", datagrams, 1_000_000, 1),
-    "fragments": ("first fragments", first_fragments, 500_000, 1),
-    "holes": ("flows with a hole", holes, 60_000, 8),
+    "syn": (syns, 1_000_000, 1, False),
+    "udp": (datagrams, 1_000_000, 1, False),
+    "fragments": (first_fragments, 500_000, 1, False),
+    "fragments2": (first_fragments, 500_000, 1, True),
+    "holes": (holes, 60_000, 8, False),
 }
 
 
 def make(name, path, scale, seed, rate, canaries):
     """Writes the capture of a flood; gives its packets and octets."""
-    _, frames, full, each = FLOODS[name]
+    frames, full, each, fragmented = FLOODS[name]
     count = max(1, int(full * scale))
-    octets = write(path, frames(random.Random("%s %d" % (name, seed)), count), count * each / rate, count * each, canaries)
-    return count * each + canaries * 12, octets
+    return write(path, frames(random.Random("%s %d" % (name, seed)), count), count * each / rate, count * each, canaries, fragmented)
