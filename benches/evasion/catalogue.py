@@ -1,5 +1,5 @@
 """All cases, in the order of the board."""
-import dns_data, ip_data, link_data, tcp_data, tcp_ends, tls_data
+import dns_data, http_data, ip_data, link_data, tcp_data, tcp_ends, tls_data
 from case import CASES
 
 CASES.sort(key=lambda each: ("TIVLSQDA".index(each.name[0]), int(each.name[1:])))

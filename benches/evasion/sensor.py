@@ -6,6 +6,7 @@ MARKER_RULES = {
     "tcp": 'alert tcp any any -> any any (msg:"marker tcp"; flow:established,to_server; content:"EVIL-MARKER"; sid:1;)',
     "stream": 'alert tcp-stream any any -> any any (msg:"marker stream"; flow:established,to_server; content:"EVIL-MARKER"; sid:2;)',
     "uri": 'alert http any any -> any any (msg:"marker uri"; http.uri; content:"EVIL-MARKER"; sid:3;)',
+    "path": 'alert http any any -> any any (msg:"marker path"; http.uri; content:"/EVIL-DIR/MARKER"; sid:13;)',
     "sni": 'alert tls any any -> any any (msg:"marker sni"; tls.sni; content:"evil-marker.example"; bsize:19; sid:4;)',
     "query": 'alert dns any any -> any any (msg:"marker query"; dns.query; content:"evil-marker.example"; nocase; bsize:19; sid:5;)',
     "body": 'alert http any any -> any any (msg:"marker request body"; http.request_body; content:"EVIL-MARKER"; sid:6;)',
