@@ -23,8 +23,13 @@ use crate::records::header::{Clock, Header, record};
 use crate::records::metadata::Metadata;
 use crate::records::{fast, fileinfo, flow};
 
-/// Packets within one captured packet come in the order of their depth.
+/// Packets within one captured packet come in the order of their depth, and behind them what it made whole.
 const DEPTH_BITS: u32 = 5;
+const JOINED_BITS: u32 = 3;
+
+fn place(number: u64, joined: u8, depth: u8) -> u64 {
+    (number << JOINED_BITS | u64::from(joined)) << DEPTH_BITS | u64::from(depth)
+}
 
 /// When something was found, and where its record belongs in the order of all.
 #[derive(Clone, Copy, Debug)]
@@ -75,13 +80,14 @@ impl Moment {
     /// That of a packet, which came in another one or not.
     pub fn packet(packet: &Packet<'_>, tunnel: Option<Tunnel>) -> Self {
         let ethernet = packet.ethernet.map(|e| (e.source, e.destination));
-        let order = packet.number << DEPTH_BITS | u64::from(packet.depth);
+        let order = place(packet.number, packet.joined, packet.depth);
         Self { time: packet.time, order, packet_number: Some(packet.number), ethernet, tunnel }
     }
 
     /// That of a flow's end because the run ends: behind all packets, in the order in which flows began.
     pub fn shutdown<A>(flow: &Flow<A>) -> Self {
-        let began = flow.first_packet << DEPTH_BITS | u64::from(flow.first_depth);
+        let (joined, depth) = flow.first_place;
+        let began = place(flow.first_packet, joined, depth);
         Self::flow_end((u64::MAX / 2).saturating_add(began), flow.end)
     }
 

@@ -13,13 +13,14 @@ use tapwire_parsers::link::{Packet, Timestamp};
 use tapwire_signatures::state::threshold_file::{Entry, Rules};
 
 use crate::capture::batch::{Batch, Frame, Pool};
-use crate::capture::fanout::{self, Handed};
+use crate::capture::fanout::{self, Handed, Reading};
 use crate::capture::files::Files;
 use crate::capture::live::Interface;
 use crate::capture::ring::{Receiver, Sender, ring};
 use crate::capture::shard::Shards;
 use crate::capture::{CaptureError, More, Source};
 use crate::config::{Checksums, Configuration};
+use crate::decode::defrag::Defragmenter;
 use crate::flow::stream::StreamSettings;
 use crate::flow::tcp::TcpSettings;
 use crate::flow::{self, Budget, Table};
@@ -138,7 +139,8 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
     thread::scope(|scope| {
         // Which flow goes to which worker is nobody else's business.
         let key = std::collections::hash_map::RandomState::new().hash_one(plan.workers);
-        let (mut distributor, work) = fanout::channel(plan.workers, RING_DEPTH, key);
+        let (mut distributor, work) =
+            fanout::channel(plan.workers, RING_DEPTH, key, reading(configuration, checksums));
         let mut from_workers: Vec<Receiver<RecordBatch>> = Vec::new();
         for (index, work) in (0..).zip(work) {
             let (done, records) = ring(RING_DEPTH);
@@ -191,6 +193,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
                     break;
                 }
             }
+            let (fragments, held_bytes) = distributor.fragments();
             let lost = source.losses();
             let kernel = lost.dropped + lost.dropped_by_interface;
             if let Ok(mut all) = counters.lock() {
@@ -202,6 +205,10 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
                     all.add("capture.kernel_packets", lost.received);
                     all.add("capture.kernel_drops", kernel);
                 }
+                for (name, count) in fragments.by_name() {
+                    all.add(name, count);
+                }
+                all.add("defrag.memuse", held_bytes as u64);
             }
         });
         let mut flushed = Instant::now();
@@ -289,6 +296,12 @@ fn work_through(
 fn budgets(configuration: &Configuration) -> (Arc<Budget>, Arc<Budget>) {
     let bytes = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     (Budget::new(bytes(configuration.flow_memory_bytes)), Budget::new(bytes(configuration.stream.memory_bytes)))
+}
+
+fn reading(configuration: &Configuration, checksums: bool) -> Reading {
+    let (defrag, systems) = (configuration.defrag.clone(), configuration.systems.clone());
+    let defragmenter = Defragmenter::new(defrag, systems, configuration.vlan_tracking);
+    Reading { checksums, tunnels: configuration.tunnels, defragmenter }
 }
 
 fn flow_settings(configuration: &Configuration, checksums: bool) -> flow::Settings {

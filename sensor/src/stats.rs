@@ -51,7 +51,7 @@ impl Counters {
     /// Counts a packet and its headers.
     pub fn packet(&mut self, packet: &Packet<'_>) {
         let layers = &mut self.layers;
-        if packet.depth == 0 {
+        if packet.depth == 0 && packet.joined == 0 {
             self.seen += 1;
             layers.packets += 1;
             let length = packet.data.len() as u64;

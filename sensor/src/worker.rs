@@ -6,8 +6,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tapwire_parsers::link::{Ip, Layer4, Packet, Tcp, TcpOptions, Timestamp, Udp};
-use tapwire_parsers::protocol::{Direction, Transport};
+use tapwire_parsers::link::{self, Ip, Layer4, Packet, Tcp, TcpOptions, Timestamp, Udp};
+use tapwire_parsers::protocol::{Anomaly, Direction, Transport};
 use tapwire_signatures::state::flow::FlowState as RuleMemory;
 use tapwire_signatures::verify::Match;
 use tapwire_signatures::verify::condition::{FlowView, PacketView};
@@ -114,27 +114,35 @@ impl Worker {
             (self.at, self.books) = (at, self.counters.books());
             #[cfg(test)]
             assert_ne!(self.trip_at, Some(frame.number), "the packet at which a test lets it panic");
-            let data = batch.data(frame);
-            let packet = Packet::decode(
-                frame.number,
-                frame.time,
-                frame.link_type,
-                data,
-                frame.wire_len,
-                self.settings.checksums,
-            );
+            let mut packet = frame.decode(batch, self.settings.checksums);
+            let oddity = batch.oddity(frame);
+            note(&mut packet, oddity);
             if frame.shard == own {
-                self.packet(&packet, None);
+                let tunnel = if frame.depth > 0 { self.tunnel_around(batch, at) } else { None };
+                self.packet(&packet, tunnel);
             }
-            self.inner_packets(packet);
+            self.inner_packets(packet, oddity);
         }
     }
 
+    /// The tunnel that the last piece of a datagram came in, which was put together into the frame at a place.
+    fn tunnel_around(&self, batch: &Batch, at: usize) -> Option<Tunnel> {
+        let frame = batch.frames.get(at)?;
+        let before = batch.frames.get(..at)?.iter().rev().take_while(|other| other.number == frame.number);
+        let last = before.filter(|other| other.joined < frame.joined).max_by_key(|other| other.joined)?;
+        let mut outer = last.decode(batch, false);
+        while outer.depth + 1 < frame.depth {
+            outer = Packet::decode_inner(&outer, false)?;
+        }
+        Tunnel::around(&outer, outer.inner?.carrier, frame.depth)
+    }
+
     /// The packets that a packet carries, each inside the one before; those of this shard are taken.
-    fn inner_packets(&mut self, mut outer: Packet<'_>) {
+    fn inner_packets(&mut self, mut outer: Packet<'_>, oddity: Option<(u8, Anomaly)>) {
         while let Some(carried) = outer.inner.filter(|inner| self.settings.tunnels.reads(inner.carrier))
-            && let Some(packet) = Packet::decode_inner(&outer, self.settings.checksums)
+            && let Some(mut packet) = Packet::decode_inner(&outer, self.settings.checksums)
         {
+            note(&mut packet, oddity);
             if self.shards.of(&packet) == self.index {
                 let tunnel = Tunnel::around(&outer, carried.carrier, packet.depth);
                 self.packet(&packet, tunnel);
@@ -161,7 +169,7 @@ impl Worker {
         let ended = &mut self.ended;
         self.table.shut_down(&mut |flow, reason| ended.push((flow, reason)));
         // A packet and what it carries begin flows of their own.
-        self.ended.sort_by_key(|(flow, _)| (flow.first_packet, flow.first_depth));
+        self.ended.sort_by_key(|(flow, _)| (flow.first_packet, flow.first_place));
         for (flow, reason) in std::mem::take(&mut self.ended) {
             let moment = Moment::shutdown(&flow);
             self.finish(flow, reason, moment);
@@ -192,12 +200,14 @@ impl Worker {
         let moment = Moment::packet(packet, tunnel);
         self.reporter.decode_anomalies(packet, &moment);
         // What a packet carries is a part of it in the books.
-        match (packet.depth, packet.invalid) {
+        match (packet.depth + packet.joined, packet.invalid) {
             (0, true) => self.counters.drop_packets("invalid", 1),
             (0, false) => self.counters.processed += 1,
             _ => {}
         }
-        let whole = !packet.invalid && packet.ip.as_ref().is_some_and(|ip| ip.fragment.is_none());
+        let whole = !packet.invalid
+            && !packet.is_dropped()
+            && packet.ip.as_ref().is_some_and(|ip| ip.fragment.is_none());
         let depth = if self.settings.tunnels.separate_flows { packet.depth } else { 0 };
         let ended = &mut self.ended;
         let arrival =
@@ -223,7 +233,7 @@ impl Worker {
 
     /// A packet without a flow: rules on packets are asked all the same.
     fn packet_alone(&mut self, packet: &Packet<'_>, moment: &Moment) {
-        let view = PacketView { packet, flow: None, stream_anomalies: &[], reassembled: false };
+        let view = PacketView { packet, flow: None, stream_anomalies: &[] };
         let plan = Arc::clone(&self.inspector.engine().plan);
         self.matches.clear();
         let occasion = Occasion { first: true, ..Occasion::default() };
@@ -380,14 +390,14 @@ impl Place<'_> {
         packet: &Packet<'_>,
         flow: &mut Flow<Application>,
         direction: Direction,
-        anomalies: &[tapwire_parsers::protocol::Anomaly],
+        anomalies: &[Anomaly],
         occasion: Option<Occasion>,
         datagram: &[u8],
         closing: bool,
         moment: &Moment,
     ) {
         let view = view_of(flow, direction, packet.time);
-        let view = PacketView { packet, flow: Some(&view), stream_anomalies: anomalies, reassembled: false };
+        let view = PacketView { packet, flow: Some(&view), stream_anomalies: anomalies };
         let plan = Arc::clone(&self.inspector.engine().plan);
         self.matches.clear();
         if let Some(occasion) = occasion {
@@ -439,7 +449,7 @@ impl Place<'_> {
             let flow_view = view_of(flow, direction, packet.time);
             let pseudo = pseudo_packet(flow, direction, packet.time);
             let view =
-                PacketView { packet: &pseudo, flow: Some(&flow_view), stream_anomalies: &[], reassembled: false };
+                PacketView { packet: &pseudo, flow: Some(&flow_view), stream_anomalies: &[] };
             self.matches.clear();
             self.inspector.transactions(&mut flow.app, &view, &[], self.matches);
             let verdict = settle(&plan, self.matches, self.settings.alert_limit).verdict();
@@ -479,6 +489,15 @@ impl Place<'_> {
             }
         }
         self.reporter.transactions(flow, moment, true);
+    }
+}
+
+/// Gives a piece of a datagram what is odd about it.
+fn note(packet: &mut Packet<'_>, oddity: Option<(u8, Anomaly)>) {
+    if let Some((depth, anomaly)) = oddity
+        && depth == packet.depth
+    {
+        link::raise(&mut packet.anomalies, anomaly.0);
     }
 }
 
@@ -524,6 +543,7 @@ fn pseudo_packet(flow: &Flow<Application>, direction: Direction, time: Timestamp
         flags: 0,
         header: &[],
         payload: &[],
+        detour: false,
         checksum_ok: true,
     });
     packet.layer4 = match key.protocol {

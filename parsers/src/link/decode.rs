@@ -36,17 +36,23 @@ impl<'a> Packet<'a> {
         let wire_len = u32::try_from(inner.data.len()).unwrap_or(u32::MAX);
         let mut packet = Self::new(outer.number, outer.time, outer.link_type, inner.data, wire_len);
         packet.depth = outer.depth + 1;
-        let read = if packet.depth > TUNNEL_LIMIT {
+        packet.joined = outer.joined;
+        packet.read_carried(inner.begins, checksums);
+        Some(packet)
+    }
+
+    /// Reads what is in `data` of a packet that another one carried: `depth`, `joined` and the like are set.
+    pub fn read_carried(&mut self, begins: Begins, checksums: bool) {
+        let read = if self.depth > TUNNEL_LIMIT {
             Err(Anomaly("decoder.too_many_layers"))
         } else {
-            read_inner(&mut packet, inner.begins, checksums)
+            read_inner(self, begins, checksums)
         };
         if let Err(anomaly) = read {
-            raise(&mut packet.anomalies, anomaly.0);
-            packet.invalid = true;
-            packet.payload = &[];
+            raise(&mut self.anomalies, anomaly.0);
+            self.invalid = true;
+            self.payload = &[];
         }
-        Some(packet)
     }
 }
 
@@ -76,6 +82,22 @@ fn read_inner(packet: &mut Packet<'_>, begins: Begins, checksums: bool) -> Resul
         }
     };
     read_tags(packet, ether_type, rest, checksums)
+}
+
+/// Whether a packet is TCP over IPv4 over Ethernet and no piece of a datagram, as nearly all are: it carries no other one.
+/// Others may be as well; this is only a quick look.
+#[inline]
+pub fn is_plain(link_type: u32, data: &[u8]) -> bool {
+    let Some(&[_, _, _, _, _, _, _, _, _, _, _, _, t0, t1, version, _, _, _, _, _, f0, f1, _, protocol]) =
+        data.first_chunk::<24>()
+    else {
+        return false;
+    };
+    link_type == ETHERNET
+        && u16::from_be_bytes([t0, t1]) == IPV4
+        && version >> 4 == 4
+        && protocol == TCP
+        && (f0 & 0x3f, f1) == (0, 0)
 }
 
 /// Whether packets of a link type can be read.

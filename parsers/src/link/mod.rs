@@ -10,6 +10,7 @@
 pub mod cisco_hdlc;
 mod decode;
 pub mod ethernet;
+pub mod fragments;
 pub mod icmp;
 pub mod internet_checksum;
 pub mod ipv4;
@@ -25,7 +26,7 @@ pub mod tunnel;
 pub mod udp;
 pub mod vlan;
 
-pub use decode::is_supported;
+pub use decode::{is_plain, is_supported};
 
 use std::net::IpAddr;
 
@@ -94,6 +95,8 @@ pub struct Ip<'a> {
     pub header: &'a [u8],
     /// What follows the header, cut at the length that it states.
     pub payload: &'a [u8],
+    /// It has a source route, or a routing header that names further places to go to: hosts drop it unless told otherwise.
+    pub detour: bool,
     /// Whether the IPv4 header checksum is right (always so for IPv6).
     pub checksum_ok: bool,
 }
@@ -350,6 +353,8 @@ pub struct Packet<'a> {
     pub headers: u32,
     /// In how many other packets it came.
     pub depth: u8,
+    /// How often it, or a packet around it, was put together from pieces; 0 as captured.
+    pub joined: u8,
     /// A packet that it carries, which is one of its own: see [`Packet::decode_inner`].
     pub inner: Option<tunnel::Inner<'a>>,
 }
@@ -373,6 +378,7 @@ impl<'a> Packet<'a> {
             invalid: false,
             headers: 0,
             depth: 0,
+            joined: 0,
             inner: None,
         }
     }
@@ -385,6 +391,21 @@ impl<'a> Packet<'a> {
     /// Whether it has a header.
     pub fn has(&self, header: Header) -> bool {
         self.headers & 1 << header as u32 != 0
+    }
+
+    /// Whether its receiver drops it before looking at what IP carries.
+    pub fn is_dropped(&self) -> bool {
+        self.ip.as_ref().is_some_and(|ip| ip.detour || !ip.checksum_ok)
+    }
+
+    /// Whether it has a transport header, and the checksum in it is right.
+    pub fn has_right_checksum(&self) -> bool {
+        match &self.layer4 {
+            Layer4::None => false,
+            Layer4::Tcp(tcp) => tcp.checksum_ok,
+            Layer4::Udp(udp) => udp.checksum_ok,
+            Layer4::Icmp(icmp) => icmp.checksum_ok,
+        }
     }
 
     /// The TCP header.

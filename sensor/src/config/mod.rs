@@ -1,5 +1,6 @@
 //! The configuration: Suricata's keys where Suricata has one, read into types, with defaults that need no file.
 
+mod hosts;
 pub mod node;
 mod outputs;
 pub mod problem;
@@ -13,6 +14,7 @@ use tapwire_parsers::protocol::{Settings, parse_size};
 use tapwire_signatures::plan::order::ActionOrder;
 
 use crate::flow::Timeouts;
+pub use hosts::{ByNetwork, Defrag, System};
 use node::{Node, Value};
 pub use outputs::{Alerts, Anomalies, EveOutput, FastOutput, Files};
 pub use problem::{Problem, Severity};
@@ -114,6 +116,10 @@ pub struct Configuration {
     pub alert_limit: usize,
     /// `decoder`
     pub tunnels: Tunnels,
+    /// `host-os-policy`
+    pub systems: ByNetwork<System>,
+    /// `defrag`
+    pub defrag: Defrag,
     /// `action-order`
     pub action_order: ActionOrder,
     /// `detect.guess-applayer-tx`: an alert on bytes shows the only open transaction of its direction.
@@ -209,6 +215,8 @@ impl Default for Configuration {
             vlan_tracking: true,
             alert_limit: 15,
             tunnels: Tunnels::default(),
+            systems: ByNetwork::default(),
+            defrag: Defrag::default(),
             action_order: ActionOrder::default(),
             guess_transaction: false,
             checksums: Checksums::Auto,
@@ -291,6 +299,7 @@ const KNOWN_BELOW: &[(&str, &[&str])] = &[
             "delay",
         ],
     ),
+    ("defrag", &["memcap", "hash-size", "trackers", "max-frags", "prealloc", "timeout", "host-config"]),
     ("tapwire", &["records"]),
 ];
 
@@ -537,6 +546,15 @@ impl Reader<'_> {
         self.bytes("packet-alert-max", &mut limit);
         c.alert_limit = usize::try_from(limit).unwrap_or(usize::MAX);
         c.tunnels = Tunnels::read(self.root, &mut self.faults);
+        c.systems = hosts::systems(self.root, &mut self.faults);
+        let defrag = &mut c.defrag;
+        self.bytes("defrag.memcap", &mut defrag.memory_bytes);
+        self.bytes("defrag.trackers", &mut defrag.trackers);
+        self.bytes("defrag.max-frags", &mut defrag.pieces);
+        if self.root.at("defrag.timeout").is_some() {
+            self.seconds("defrag.timeout", defrag.timeout_s.get_or_insert(30));
+        }
+        defrag.timeouts_s = hosts::fragment_timeouts(self.root, &mut self.faults);
         self.switch("detect.guess-applayer-tx", &mut c.guess_transaction);
         if let Some(node) = self.root.at("action-order") {
             match ActionOrder::read(node.items().iter().filter_map(Node::text)) {

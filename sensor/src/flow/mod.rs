@@ -41,8 +41,8 @@ pub struct Flow<A> {
     pub id: u64,
     /// Number of its first packet in the capture.
     pub first_packet: u64,
-    /// In how many other packets its first packet came.
-    pub first_depth: u8,
+    /// How often its first packet was put together, and in how many other packets it came.
+    pub first_place: (u8, u8),
     /// Time of its first packet.
     pub start: Timestamp,
     /// Time of its last packet.

@@ -272,7 +272,7 @@ impl<A: Default> Table<A> {
             key,
             id: flow_id(&key, packet.number),
             first_packet: packet.number,
-            first_depth: packet.depth,
+            first_place: (packet.joined, packet.depth),
             start: packet.time,
             end: packet.time,
             packets: Both::default(),

@@ -59,6 +59,7 @@ impl Play {
             flags: 0,
             header: &[],
             payload,
+            detour: false,
             checksum_ok: true,
         });
         packet.layer4 = layer4;

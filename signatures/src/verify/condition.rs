@@ -14,8 +14,6 @@ pub struct PacketView<'a> {
     pub flow: Option<&'a FlowView>,
     /// What was wrong with the packet in its stream (`stream.est_packet_out_of_window`).
     pub stream_anomalies: &'a [Anomaly],
-    /// Whether it was put together from fragments.
-    pub reassembled: bool,
 }
 
 /// What conditions may know of a flow, at the time of a packet.

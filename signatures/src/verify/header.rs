@@ -17,7 +17,7 @@ fn flow_holds(wanted: &FlowCondition, view: &PacketView<'_>) -> bool {
     if !wanted.present && wanted.direction.is_none() {
         return true;
     }
-    if wanted.fragments.is_some_and(|only| only != view.reassembled) {
+    if wanted.fragments.is_some_and(|only| only != (view.packet.joined > 0)) {
         return false;
     }
     let Some(flow) = view.flow else {
