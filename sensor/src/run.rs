@@ -317,6 +317,7 @@ fn flow_settings(configuration: &Configuration, checksums: bool) -> flow::Settin
             stream: StreamSettings { depth_bytes: stream.depth_bytes, ..StreamSettings::default() },
             ..TcpSettings::default()
         },
+        systems: configuration.systems.clone(),
     }
 }
 

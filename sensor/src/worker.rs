@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tapwire_parsers::link::{self, Ip, Layer4, Packet, Tcp, TcpOptions, Timestamp, Udp};
 use tapwire_parsers::protocol::{Anomaly, Direction, Transport};
 use tapwire_signatures::state::flow::FlowState as RuleMemory;
-use tapwire_signatures::verify::Match;
+use tapwire_signatures::verify::{Ground, Match};
 use tapwire_signatures::verify::condition::{FlowView, PacketView};
 use tapwire_signatures::verify::packet::Occasion;
 
@@ -314,9 +314,12 @@ impl Place<'_> {
             if tcp.closed {
                 for side in Direction::BOTH {
                     if let Some(stream) = flow.stream_mut(side) {
-                        stream.flush();
+                        stream.expose();
                     }
                 }
+            }
+            if tcp.revived {
+                self.inspector.revive(&mut flow.app, Transport::Tcp);
             }
             for side in [direction.reverse(), direction] {
                 self.read(flow, side);
@@ -358,10 +361,14 @@ impl Place<'_> {
                 }
                 return;
             }
+            let rival = if stream.has_rivals() { stream.parser_alternative() } else { None };
             match stream.parser_next() {
                 Chunk::Data(data) => {
                     let done = self.inspector.bytes(app, Transport::Tcp, direction, ports, data);
                     stream.parser_consume(done);
+                    if let Some(rival) = rival {
+                        self.inspector.rival_bytes(app, direction, ports, &rival);
+                    }
                     if app.changes() || app.turned {
                         return;
                     }
@@ -411,6 +418,7 @@ impl Place<'_> {
             let flush =
                 std::mem::take(app.flush_raw.of_mut(direction)) || closing || stream.closed() || stream.depth_reached();
             loop {
+                let rival = if stream.has_rivals() { stream.raw_alternative() } else { None };
                 match stream.raw_next() {
                     Chunk::Data(chunk) if flush || chunk.len() >= due => {
                         raw_seen = true;
@@ -418,6 +426,11 @@ impl Place<'_> {
                         self.inspector.matcher.chunk(&plan, &view, chunk, &mut app.rules, self.matches);
                         self.inspector.transactions(app, &view, chunk, self.matches);
                         stream.raw_consume(length);
+                        if let Some(rival) = rival {
+                            let mut further = Vec::new();
+                            self.inspector.matcher.chunk(&plan, &view, &rival, &mut app.rules, &mut further);
+                            self.matches.extend(only_new(self.matches, further));
+                        }
                     }
                     Chunk::Gap(_) => stream.raw_skip_gap(),
                     _ => break,
@@ -426,6 +439,11 @@ impl Place<'_> {
         }
         if !raw_seen && (std::mem::take(app.updated.of_mut(direction)) || closing) {
             self.inspector.transactions(app, &view, datagram, self.matches);
+        }
+        if let Some(mut rival) = app.take_rival(direction) {
+            let mut further = Vec::new();
+            self.inspector.transactions(&mut rival, &view, &[], &mut further);
+            self.matches.extend(only_new(self.matches, further));
         }
         let settled = settle(&plan, self.matches, self.settings.alert_limit);
         flow.app.passed |= settled.pass_flow;
@@ -514,6 +532,16 @@ impl Flow<Application> {
         self.swap();
         self.app.turn();
     }
+}
+
+/// Of matches on another version of what was inspected those of rules that did not match on that one. They are on no
+/// transaction that would be recorded.
+fn only_new(matches: &[Match], mut further: Vec<Match>) -> Vec<Match> {
+    further.retain(|new| matches.iter().all(|known| known.rule != new.rule));
+    for new in &mut further {
+        new.ground = Ground::Stream;
+    }
+    further
 }
 
 fn ports_of(key: &Key) -> Ports {

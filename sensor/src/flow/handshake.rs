@@ -6,8 +6,7 @@
 use tapwire_parsers::link::tcp_flags;
 use tapwire_parsers::protocol::Direction;
 
-use super::stream::Stream;
-use super::tcp::{MAX_WINDOW, Opening, Step, TcpFlow, TcpState, after, in_window, length};
+use super::tcp::{MAX_WINDOW, Oddity, Opening, Step, TcpFlow, TcpState, after, in_window, length};
 
 impl TcpFlow {
     pub(super) fn syn(&mut self, step: &mut Step<'_, '_>) {
@@ -89,7 +88,7 @@ impl TcpFlow {
                 if std::mem::take(&mut client.early) > 0 {
                     step.anomaly("stream.3whs_synack_tfo_data_ignored");
                     client.stream.discharge(step.store);
-                    client.stream = Stream::new(client.next);
+                    client.stream = client.stream.restarted(client.next);
                 }
                 self.answered(Opening::of(tcp));
                 self.others.clear();
@@ -176,6 +175,9 @@ impl TcpFlow {
     }
 
     pub(super) fn in_syn_sent(&mut self, step: &mut Step<'_, '_>) {
+        if !step.settings.async_oneside && step.direction == Direction::ToServer && !step.payload.is_empty() {
+            self.raise_once(step, Oddity::OneSide);
+        }
         // Only one direction is seen, or the server's answer was lost to us.
         if step.settings.async_oneside
             && step.direction == Direction::ToServer

@@ -57,6 +57,7 @@ pub struct Flow<A> {
     pub alerted: bool,
     /// Packets of it were ignored because they belong to a connection whose begin was not seen.
     pub midstream_ignored: bool,
+    uninspected_told: bool,
     /// Type and code of the first ICMP packet to the client.
     pub icmp_answer: Option<(u8, u8)>,
     /// The connection, if its begin was seen.

@@ -5,12 +5,17 @@
 //! and is copied over once, when the hole before it is filled. A hole that the receiver acknowledged, although later bytes
 //! are there, will never be filled for us: it becomes a gap, and a new piece begins behind it.
 //!
+//! Where the sender's two copies of the same bytes differ, and the receiver had acknowledged neither, nobody but the receiver
+//! knows which one it took: one of them may never have reached it. The copy that does not count by the policy is kept as a
+//! rival, and [`Stream::raw_alternative`] gives what is read with the rivals in their places.
+//!
 //! Two readers, the parser and raw inspection, go over the same bytes at their own pace, and see only what the receiver
 //! acknowledged: what it did not take it may still get in another version. Bytes that both have passed are freed.
 //! Nothing here grows beyond the depth, the number of early segments, or the memory that the account grants.
 
 use std::collections::{BTreeMap, VecDeque};
 
+use smallvec::SmallVec;
 use tapwire_parsers::protocol::Anomaly;
 
 use super::overlap::Overlap;
@@ -35,13 +40,13 @@ pub struct StreamSettings {
     pub depth_bytes: u64,
     /// Segments that may wait for a hole to be filled.
     pub early_segments: usize,
-    /// Which copy of overlapping bytes counts.
-    pub overlap: Overlap,
+    /// Bytes of each direction that are kept as rivals of those that count, over its whole life.
+    pub rival_bytes: usize,
 }
 
 impl Default for StreamSettings {
     fn default() -> Self {
-        Self { depth_bytes: 1 << 20, early_segments: 4096, overlap: Overlap::default() }
+        Self { depth_bytes: 1 << 20, early_segments: 4096, rival_bytes: 64 << 10 }
     }
 }
 
@@ -68,7 +73,14 @@ pub struct Stream {
     highest: u64,
     /// What the receiver has acknowledged.
     acknowledged: u64,
+    /// Where the sender's FIN stands, and whether the receiver acknowledged it.
     finish: Option<u64>,
+    finish_acknowledged: bool,
+    /// What came from here on is not to be believed before the receiver acknowledges it.
+    doubtful_from: Option<u64>,
+    /// Which copy of overlapping bytes counts.
+    pub(super) overlap: Overlap,
+    rivals: Option<Box<Rivals>>,
     urgent: Urgent,
     parser: Reader,
     raw: Reader,
@@ -80,6 +92,16 @@ pub struct Stream {
     max_regions: u32,
     /// What the store's account was charged for this stream.
     charged: usize,
+}
+
+/// Copies of bytes that the receiver may have taken in the place of those that count.
+#[derive(Debug, Default)]
+struct Rivals {
+    copies: Vec<(u64, Vec<u8>)>,
+    /// Bytes that were ever kept here.
+    bytes: usize,
+    /// How often alternatives were asked for.
+    asked: u32,
 }
 
 /// Bytes without a hole.
@@ -129,8 +151,18 @@ impl Default for Reader {
 
 impl Stream {
     /// A stream whose first byte has the sequence number `base`.
-    pub fn new(base: u32) -> Self {
-        Self { base, ..Self::default() }
+    pub fn new(base: u32, overlap: Overlap) -> Self {
+        Self { base, overlap, ..Self::default() }
+    }
+
+    /// The same before anything came, from another sequence number on.
+    pub(super) fn restarted(&self, base: u32) -> Self {
+        Self::new(base, self.overlap)
+    }
+
+    /// Whether there are other copies of bytes than those that are read.
+    pub fn has_rivals(&self) -> bool {
+        self.rivals.as_ref().is_some_and(|rivals| !rivals.copies.is_empty())
     }
 
     /// What the parser has at its position.
@@ -210,12 +242,18 @@ impl Stream {
 
     /// Makes all that is there visible without an acknowledgement, for the end of the flow; holes become gaps.
     pub fn flush(&mut self) {
+        self.expose();
         self.flushed = true;
+    }
+
+    /// The same where the flow may have ended: more may come.
+    pub fn expose(&mut self) {
         while let Some((&offset, _)) = self.early.first_key_value() {
             self.begin_piece(offset);
             self.join_early();
         }
-        self.acknowledged = self.acknowledged.max(self.end());
+        let end = [self.finish, self.doubtful_from].into_iter().flatten().fold(self.end(), u64::min);
+        self.acknowledged = self.acknowledged.max(end);
         self.free();
     }
 
@@ -224,9 +262,45 @@ impl Stream {
         self.finish.is_some()
     }
 
-    /// Whether all up to the sender's FIN is visible, or the stream was flushed: nothing more will come.
+    /// Whether the receiver knows that the sender closed its side and all before that is visible, or the stream was flushed:
+    /// nothing more will come.
     pub fn closed(&self) -> bool {
-        self.flushed || self.finish.is_some_and(|finish| self.acknowledged >= finish && self.end() >= finish)
+        let over = |finish| self.finish_acknowledged && self.acknowledged >= finish && self.end() >= finish;
+        self.flushed || self.finish.is_some_and(over)
+    }
+
+    /// What the parser's chunk is with the rivals of its bytes in their places. Nothing if it has none, or if that was asked so
+    /// often that only an attack can be the reason.
+    pub fn parser_alternative(&mut self) -> Option<Vec<u8>> {
+        self.alternative(self.parser)
+    }
+
+    /// The same for raw inspection.
+    pub fn raw_alternative(&mut self) -> Option<Vec<u8>> {
+        self.alternative(self.raw)
+    }
+
+    fn alternative(&mut self, reader: Reader) -> Option<Vec<u8>> {
+        let Chunk::Data(chunk) = self.next(reader) else { return None };
+        let (offset, length) = (reader.offset, chunk.len());
+        let end = offset + length as u64;
+        let rivals = self.rivals.as_mut()?;
+        let meets = |(at, copy): &&(u64, Vec<u8>)| *at < end && at + copy.len() as u64 > offset;
+        if rivals.asked >= MAX_ALTERNATIVES || !rivals.copies.iter().any(|copy| meets(&copy)) {
+            return None;
+        }
+        rivals.asked += 1;
+        let piece = self.pieces.iter().find(|piece| piece.offset <= offset && piece.end() >= end)?;
+        let mut bytes = piece.live().get(index(offset - piece.offset)..)?.get(..length)?.to_vec();
+        for (at, copy) in rivals.copies.iter().filter(meets) {
+            let (from, upto) = ((*at).max(offset), (at + copy.len() as u64).min(end));
+            let place = bytes.get_mut(index(from - offset)..index(upto - offset));
+            let copy = copy.get(index(from - at)..index(upto - at));
+            if let (Some(place), Some(copy)) = (place, copy) {
+                place.copy_from_slice(copy);
+            }
+        }
+        Some(bytes)
     }
 
     /// Whether the depth limit was reached, so that nothing more is stored.
@@ -261,8 +335,10 @@ impl Stream {
 
     /// Bytes held now.
     pub fn held_bytes(&self) -> usize {
+        let rivals = self.rivals.as_ref().map_or(&[][..], |rivals| &rivals.copies);
         self.early_bytes
             + self.early.len() * EARLY_BYTES
+            + rivals.iter().map(|(_, copy)| copy.len() + EARLY_BYTES).sum::<usize>()
             + self.pieces.iter().map(|piece| piece.bytes.len()).sum::<usize>()
     }
 
@@ -322,14 +398,6 @@ impl Stream {
         let skip = usize::try_from(at.min(0).unsigned_abs()).unwrap_or(usize::MAX);
         let Some(mut data) = data.get(skip..).filter(|data| !data.is_empty()) else { return Stored::default() };
         let offset = at.max(0).cast_unsigned();
-        // What lies behind the sender's own FIN was never part of the stream.
-        if let Some(finish) = self.finish {
-            let room = usize::try_from(finish.saturating_sub(offset)).unwrap_or(usize::MAX);
-            data = data.get(..room).unwrap_or(data);
-        }
-        if data.is_empty() {
-            return Stored::default();
-        }
         self.highest = self.highest.max(offset + data.len() as u64);
         let mut stored = Stored::default();
         if settings.depth_bytes > 0 {
@@ -357,8 +425,11 @@ impl Stream {
 
     /// The receiver has everything before `sequence`. Returns whether that is news.
     pub(super) fn acknowledge(&mut self, sequence: u32, store: &mut Store) -> bool {
-        let offset = self.offset_of(sequence).max(0).cast_unsigned();
-        let offset = self.finish.map_or(offset, |finish| offset.min(finish));
+        let mut offset = self.offset_of(sequence).max(0).cast_unsigned();
+        if let Some(finish) = self.finish {
+            self.finish_acknowledged |= offset > finish;
+            offset = offset.min(finish);
+        }
         if offset <= self.acknowledged {
             return false;
         }
@@ -376,6 +447,22 @@ impl Stream {
             self.finish = Some(offset.max(self.highest));
             self.acknowledged = self.acknowledged.min(offset.max(self.highest));
         }
+    }
+
+    /// Whether the receiver acknowledges bytes behind the sender's FIN: it never got that FIN.
+    pub(super) fn disproves_finish(&self, sequence: u32) -> bool {
+        self.finish.is_some_and(|finish| self.offset_of(sequence) > finish.saturating_add(1).cast_signed())
+    }
+
+    /// There was no FIN, as far as the receiver knows.
+    pub(super) fn unfinish(&mut self) {
+        self.finish = None;
+        self.finish_acknowledged = false;
+    }
+
+    /// Nothing that comes from `sequence` on is to be believed before the receiver acknowledges it; or it is again.
+    pub(super) fn doubt(&mut self, sequence: Option<u32>) {
+        self.doubtful_from = sequence.map(|sequence| self.offset_of(sequence).max(0).cast_unsigned());
     }
 
     /// Makes the account agree with what is held, and hands buffers back that nothing is in.
@@ -462,6 +549,9 @@ impl Stream {
             self.early.clear();
             self.early_bytes = 0;
         }
+        if let Some(rivals) = &mut self.rivals {
+            rivals.copies.retain(|(offset, copy)| offset + copy.len() as u64 > passed);
+        }
     }
 
     /// Acknowledged holes become gaps. One at the very end, with nothing behind it, may only be an acknowledgement that we
@@ -524,7 +614,7 @@ impl Stream {
         let known = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX).min(data.len());
         let (old, new) = data.split_at_checked(known).unwrap_or((data, &[]));
         if !old.is_empty() {
-            self.compare(offset, old, settings.overlap, stored);
+            self.compare(offset, old, settings, stored);
         }
         if new.is_empty() {
             return;
@@ -548,8 +638,9 @@ impl Stream {
     }
 
     /// Bytes that came before: are they the same?
-    fn compare(&mut self, offset: u64, data: &[u8], overlap: Overlap, stored: &mut Stored) {
+    fn compare(&mut self, offset: u64, data: &[u8], settings: &StreamSettings, stored: &mut Stored) {
         let visible = self.acknowledged.max(self.parser.offset).max(self.raw.offset);
+        let mut rivals: SmallVec<[(u64, Vec<u8>); 1]> = SmallVec::new();
         for piece in &mut self.pieces {
             let from = offset.max(piece.offset);
             let upto = (offset + data.len() as u64).min(piece.end());
@@ -565,12 +656,30 @@ impl Stream {
                 continue;
             }
             stored.anomaly = Some(DIFFERENT);
-            if matches!(overlap, Overlap::Last | Overlap::OldLinux) {
-                let kept = index(visible.saturating_sub(from)).min(length);
-                if let (Some(old), Some(new)) = (old.get_mut(kept..), new.get(kept..)) {
+            // What the receiver acknowledged is what it had before this copy came.
+            let kept = index(visible.saturating_sub(from)).min(length);
+            if let (Some(old), Some(new)) = (old.get_mut(kept..), new.get(kept..))
+                && old != new
+            {
+                let place = from + kept as u64;
+                if matches!(self.overlap, Overlap::Last | Overlap::OldLinux) {
+                    rivals.push((place, old.to_vec()));
                     old.copy_from_slice(new);
+                } else {
+                    rivals.push((place, new.to_vec()));
                 }
             }
+        }
+        for (place, copy) in rivals {
+            self.keep_rival(place, copy, settings);
+        }
+    }
+
+    fn keep_rival(&mut self, offset: u64, copy: Vec<u8>, settings: &StreamSettings) {
+        let rivals = self.rivals.get_or_insert_default();
+        if rivals.bytes + copy.len() + EARLY_BYTES <= settings.rival_bytes {
+            rivals.bytes += copy.len() + EARLY_BYTES;
+            rivals.copies.push((offset, copy));
         }
     }
 
@@ -590,6 +699,7 @@ impl Stream {
         let end = offset + data.len() as u64;
         let first = self.early.range(..=offset).next_back().map_or(offset, |(&start, _)| start);
         let mut at = offset;
+        let mut rivals: SmallVec<[(u64, Vec<u8>); 1]> = SmallVec::new();
         let mut holes: [Option<(u64, u64)>; HOLES] = [None; HOLES];
         let mut count = 0;
         for (&start, old) in self.early.range_mut(first..end) {
@@ -612,9 +722,12 @@ impl Stream {
                 && old != new
             {
                 stored.anomaly = Some(DIFFERENT);
-                if settings.overlap.prefers_new((start, old_end), (offset, end)) {
+                if self.overlap.prefers_new((start, old_end), (offset, end)) {
+                    rivals.push((from, old.to_vec()));
                     old.copy_from_slice(new);
                     stored.accepted = true;
+                } else {
+                    rivals.push((from, new.to_vec()));
                 }
             }
             if count == HOLES {
@@ -626,6 +739,9 @@ impl Stream {
             && let Some(hole) = holes.get_mut(count)
         {
             *hole = Some((at, end));
+        }
+        for (from, copy) in rivals {
+            self.keep_rival(from, copy, settings);
         }
         for (from, upto) in holes.into_iter().flatten() {
             let Some(bytes) = data.get(index(from - offset)..index(upto - offset)) else { continue };
@@ -665,6 +781,8 @@ const COMPACT_BYTES: usize = 4096;
 const MAX_PIECES: usize = 64;
 /// A segment that covers more early ones fills the first holes only.
 const HOLES: usize = 16;
+/// How often the readers of one direction ask for alternatives.
+const MAX_ALTERNATIVES: u32 = 64;
 const COUNTED_REGIONS: usize = 16;
 /// Bytes that are so far from others make a region of their own.
 const REGION_BYTES: u64 = 256 * 1024;

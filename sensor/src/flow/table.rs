@@ -15,10 +15,11 @@ use super::memory::{Account, Budget};
 use super::store::Store;
 use super::tcp::{TcpFlow, TcpSettings, TcpUpdate};
 use super::timeouts::{Class, Timeouts};
-use super::{EndReason, Flow, Links};
+use super::{EndReason, Flow, Links, Overlap};
+use crate::config::{ByNetwork, System};
 
 /// How flows are followed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// How long flows are kept.
     pub timeouts: Timeouts,
@@ -28,11 +29,19 @@ pub struct Settings {
     pub checksums: bool,
     /// How TCP is followed.
     pub tcp: TcpSettings,
+    /// What hosts are.
+    pub systems: ByNetwork<System>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { timeouts: Timeouts::default(), use_vlans: true, checksums: true, tcp: TcpSettings::default() }
+        Self {
+            timeouts: Timeouts::default(),
+            use_vlans: true,
+            checksums: true,
+            tcp: TcpSettings::default(),
+            systems: ByNetwork::default(),
+        }
     }
 }
 
@@ -153,7 +162,7 @@ impl<A: Default> Table<A> {
             if settings.checksums && !tcp.checksum_ok {
                 counters.bad_checksums += 1;
             } else {
-                update = flow.connection(tcp, packet.payload, &mut direction, &settings.tcp, store);
+                update = flow.connection(tcp, packet.payload, &mut direction, settings, store);
                 counters.without_connection += u64::from(flow.tcp.is_none());
             }
         }
@@ -280,6 +289,7 @@ impl<A: Default> Table<A> {
             ttl: Both::default(),
             alerted: false,
             midstream_ignored: false,
+            uninspected_told: false,
             icmp_answer: None,
             tcp: None,
             app: A::default(),
@@ -407,29 +417,34 @@ impl<A> Flow<A> {
         tcp: &Tcp<'_>,
         payload: &[u8],
         direction: &mut Direction,
-        settings: &TcpSettings,
+        settings: &Settings,
         store: &mut Store,
     ) -> TcpUpdate {
         if self.tcp.is_none() {
             let answers = tcp.flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN | tcp_flags::ACK;
-            let Some(begun) = TcpFlow::begin(tcp, payload.len(), settings) else {
-                return self.without_connection(tcp);
-            };
             // Whoever sends the SYN is the client, and who answers one is not.
             let client_sends = if answers { Direction::ToClient } else { Direction::ToServer };
-            if *direction != client_sends {
+            let turned = *direction != client_sends;
+            let key = if turned { self.key.reverse() } else { self.key };
+            // What counts is what the receiver does.
+            let overlap = |address| Overlap::of(settings.systems.of(address).unwrap_or_default());
+            let overlaps = Both { to_server: overlap(key.destination), to_client: overlap(key.source) };
+            let Some(begun) = TcpFlow::begin(tcp, payload.len(), overlaps, &settings.tcp) else {
+                return self.without_connection(tcp, payload);
+            };
+            if turned {
                 self.swap();
                 *direction = client_sends;
             }
             self.tcp = Some(Box::new(begun));
         }
         match &mut self.tcp {
-            Some(connection) => connection.packet(tcp, payload, *direction, settings, store),
+            Some(connection) => connection.packet(tcp, payload, *direction, &settings.tcp, store),
             None => TcpUpdate::default(),
         }
     }
 
-    fn without_connection(&mut self, tcp: &Tcp<'_>) -> TcpUpdate {
+    fn without_connection(&mut self, tcp: &Tcp<'_>, payload: &[u8]) -> TcpUpdate {
         let mut update = TcpUpdate::default();
         if tcp.flags & tcp_flags::RST != 0 {
             update.anomalies.push(Anomaly("stream.rst_but_no_session"));
@@ -439,6 +454,10 @@ impl<A> Flow<A> {
             update.anomalies.push(Anomaly("stream.fin_but_no_session"));
         }
         self.midstream_ignored = true;
+        if !self.uninspected_told && !payload.is_empty() {
+            self.uninspected_told = true;
+            update.anomalies.push(Anomaly("stream.midstream_not_inspected"));
+        }
         update
     }
 }

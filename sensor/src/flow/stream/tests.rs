@@ -37,7 +37,7 @@ fn drain(stream: &mut Stream) -> String {
 
 #[test]
 fn only_what_is_acknowledged_is_seen() {
-    let (mut stream, mut store, settings) = (Stream::new(100), store(), StreamSettings::default());
+    let (mut stream, mut store, settings) = (Stream::new(100, Overlap::Bsd), store(), StreamSettings::default());
     assert!(stream.insert(100, b"hello", None, &settings, &mut store).accepted);
     assert_eq!(stream.parser_next(), Chunk::Nothing);
     assert!(stream.acknowledge(103, &mut store));
@@ -54,7 +54,7 @@ fn only_what_is_acknowledged_is_seen() {
 
 #[test]
 fn a_hole_that_is_acknowledged_is_a_gap_for_each_reader() {
-    let (mut stream, mut store, settings) = (Stream::new(0), store(), StreamSettings::default());
+    let (mut stream, mut store, settings) = (Stream::new(0, Overlap::Bsd), store(), StreamSettings::default());
     stream.insert(0, b"ab", None, &settings, &mut store);
     stream.insert(5, b"fg", None, &settings, &mut store);
     stream.acknowledge(7, &mut store);
@@ -70,7 +70,7 @@ fn a_hole_that_is_acknowledged_is_a_gap_for_each_reader() {
 
 #[test]
 fn an_acknowledgement_that_overtook_its_segment_is_no_gap() {
-    let (mut stream, mut store, settings) = (Stream::new(0), store(), StreamSettings::default());
+    let (mut stream, mut store, settings) = (Stream::new(0, Overlap::Bsd), store(), StreamSettings::default());
     stream.acknowledge(4, &mut store);
     assert_eq!(stream.parser_next(), Chunk::Nothing);
     stream.insert(0, b"late", None, &settings, &mut store);
@@ -80,7 +80,7 @@ fn an_acknowledgement_that_overtook_its_segment_is_no_gap() {
 
 #[test]
 fn a_flush_shows_what_waits() {
-    let (mut stream, mut store, settings) = (Stream::new(0), store(), StreamSettings::default());
+    let (mut stream, mut store, settings) = (Stream::new(0, Overlap::Bsd), store(), StreamSettings::default());
     stream.insert(0, b"ab", None, &settings, &mut store);
     stream.insert(4, b"ef", None, &settings, &mut store);
     stream.insert(8, b"ij", None, &settings, &mut store);
@@ -92,7 +92,7 @@ fn a_flush_shows_what_waits() {
 #[test]
 fn the_depth_ends_what_is_stored() {
     let settings = StreamSettings { depth_bytes: 4, ..StreamSettings::default() };
-    let (mut stream, mut store) = (Stream::new(0), store());
+    let (mut stream, mut store) = (Stream::new(0, Overlap::Bsd), store());
     let stored = stream.insert(0, b"abcdef", None, &settings, &mut store);
     assert_eq!(stored.anomaly, Some(Anomaly("stream.reassembly_depth_reached")));
     assert_eq!(stream.insert(6, b"gh", None, &settings, &mut store), Stored::default());
@@ -115,8 +115,8 @@ fn the_policy_says_which_of_two_early_copies_counts() {
         (Overlap::First, (3, "BBB"), (4, "ccc"), "a[1]BBBc"),
     ];
     for (overlap, old, new, expected) in cases {
-        let settings = StreamSettings { overlap, ..StreamSettings::default() };
-        let (mut stream, mut store) = (Stream::new(1), store());
+        let settings = StreamSettings::default();
+        let (mut stream, mut store) = (Stream::new(1, overlap), store());
         stream.insert(1, b"a", None, &settings, &mut store);
         stream.insert(old.0, old.1.as_bytes(), None, &settings, &mut store);
         let stored = stream.insert(new.0, new.1.as_bytes(), None, &settings, &mut store);
@@ -129,8 +129,8 @@ fn the_policy_says_which_of_two_early_copies_counts() {
 #[test]
 fn bytes_that_were_in_order_stay_but_a_difference_is_told() {
     for (overlap, expected) in [(Overlap::Bsd, "abcdef"), (Overlap::OldLinux, "abXYZf"), (Overlap::Last, "abXYZf")] {
-        let settings = StreamSettings { overlap, ..StreamSettings::default() };
-        let (mut stream, mut store) = (Stream::new(0), store());
+        let settings = StreamSettings::default();
+        let (mut stream, mut store) = (Stream::new(0, overlap), store());
         stream.insert(0, b"abcdef", None, &settings, &mut store);
         stream.acknowledge(2, &mut store);
         assert_eq!(stream.insert(1, b"bXYZ", None, &settings, &mut store).anomaly, Some(DIFFERENT));
@@ -141,7 +141,7 @@ fn bytes_that_were_in_order_stay_but_a_difference_is_told() {
 
 #[test]
 fn memory_that_ran_out_leaves_a_gap() {
-    let (mut stream, settings) = (Stream::new(0), StreamSettings::default());
+    let (mut stream, settings) = (Stream::new(0, Overlap::Bsd), StreamSettings::default());
     let mut store = Store::new(Account::new(Budget::new(300)));
     stream.insert(0, &[b'a'; 200], None, &settings, &mut store);
     stream.insert(200, &[b'b'; 200], None, &settings, &mut store);
@@ -159,7 +159,7 @@ fn memory_that_ran_out_leaves_a_gap() {
 fn bytes_that_come_backwards_one_by_one_cost_linear_work() {
     let settings = StreamSettings { early_segments: usize::MAX, ..StreamSettings::default() };
     let mut store = Store::new(Account::new(Budget::new(0)));
-    let mut stream = Stream::new(0);
+    let mut stream = Stream::new(0, Overlap::Bsd);
     for at in (0..50_000_u32).rev() {
         stream.insert(at, b"x", None, &settings, &mut store);
     }
@@ -173,7 +173,7 @@ fn pieces() -> impl Strategy<Value = Vec<(usize, usize)>> {
 
 #[test]
 fn an_urgent_byte_is_taken_out_also_of_what_is_sent_again() {
-    let (mut stream, mut store, settings) = (Stream::new(u32::MAX), store(), StreamSettings::default());
+    let (mut stream, mut store, settings) = (Stream::new(u32::MAX, Overlap::Bsd), store(), StreamSettings::default());
     let sequence = |at: u32| u32::MAX.wrapping_add(at);
     stream.insert(sequence(0), b"maliX", Some(4), &settings, &mut store);
     assert_eq!(stream.insert(sequence(3), b"iXci", None, &settings, &mut store).anomaly, None);
@@ -194,7 +194,7 @@ proptest! {
         acknowledgements in proptest::collection::vec(0..340_usize, 0..60),
     ) {
         let bytes: Vec<u8> = (0..340_u32).map(|i| (i % 251) as u8).collect();
-        let (mut stream, mut store, settings) = (Stream::new(base), store(), StreamSettings::default());
+        let (mut stream, mut store, settings) = (Stream::new(base, Overlap::Bsd), store(), StreamSettings::default());
         let sequence = |at: usize| base.wrapping_add(u32::try_from(at).unwrap());
         let mut seen = [false; 340];
         let mut read = Vec::new();
@@ -231,9 +231,9 @@ proptest! {
     fn noise_keeps_its_limits(
         steps in proptest::collection::vec((any::<u32>(), 0..2000_usize, 0..8_u8), 0..200),
     ) {
-        let settings = StreamSettings { depth_bytes: 100_000, early_segments: 16, overlap: Overlap::Last };
+        let settings = StreamSettings { depth_bytes: 100_000, early_segments: 16, ..StreamSettings::default() };
         let mut store = Store::new(Account::new(Budget::new(50_000)));
-        let mut stream = Stream::new(7);
+        let mut stream = Stream::new(7, Overlap::Last);
         for (number, length, kind) in steps {
             match kind {
                 0 => { stream.acknowledge(number % 200_000, &mut store); }
