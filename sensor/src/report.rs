@@ -31,6 +31,26 @@ fn place(number: u64, joined: u8, depth: u8) -> u64 {
     (number << JOINED_BITS | u64::from(joined)) << DEPTH_BITS | u64::from(depth)
 }
 
+/// Anomalies of packets and streams that name a way to hide from a sensor: what was done so that the sensor sees something
+/// else than the host, or a limit of what the sensor looks at.
+const EVASION: [&str; 11] = [
+    "decoder.ipv4.frag_overlap",
+    "decoder.ipv6.frag_overlap",
+    "decoder.ipv6.frag_too_small",
+    "decoder.too_many_layers",
+    "stream.one_side_seen",
+    "stream.reassembly_overlap_different_data",
+    "stream.resumed_after_idle",
+    "stream.suspected_fin_inject",
+    "stream.suspected_rst_inject",
+    "stream.urgent_data",
+    "stream.vlan_differs_by_direction",
+];
+
+fn is_evasion(anomaly: &Anomaly) -> bool {
+    EVASION.contains(&anomaly.0)
+}
+
 /// When something was found, and where its record belongs in the order of all.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
@@ -239,8 +259,9 @@ impl Reporter {
         }
         let ends = Ends::of_packet(packet);
         let outputs = Arc::clone(&self.outputs);
-        for (index, output) in (0..).zip(&outputs.list).filter(|(_, o)| o.eve.anomalies.is_some_and(|a| a.decode)) {
-            for anomaly in &packet.anomalies {
+        for (index, output) in (0..).zip(&outputs.list) {
+            let Some(wanted) = output.eve.anomalies else { continue };
+            for anomaly in packet.anomalies.iter().filter(|a| wanted.decode || (wanted.evasion && is_evasion(a))) {
                 let plain = Header {
                     time: moment.time,
                     packet_number: moment.packet_number,
@@ -273,8 +294,9 @@ impl Reporter {
         }
         let Some(ends) = Ends::of_packet(packet) else { return };
         let outputs = Arc::clone(&self.outputs);
-        for (index, output) in (0..).zip(&outputs.list).filter(|(_, o)| o.eve.anomalies.is_some_and(|a| a.stream)) {
-            for anomaly in anomalies {
+        for (index, output) in (0..).zip(&outputs.list) {
+            let Some(wanted) = output.eve.anomalies else { continue };
+            for anomaly in anomalies.iter().filter(|a| wanted.stream || (wanted.evasion && is_evasion(a))) {
                 let header = flow_header(ends.header("anomaly", moment), flow, output, &outputs, moment);
                 self.anomaly(index, &header, "stream", anomaly.0, moment);
             }

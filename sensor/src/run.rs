@@ -139,8 +139,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
     thread::scope(|scope| {
         // Which flow goes to which worker is nobody else's business.
         let key = std::collections::hash_map::RandomState::new().hash_one(plan.workers);
-        let (mut distributor, work) =
-            fanout::channel(plan.workers, RING_DEPTH, key, reading(configuration, checksums));
+        let (mut distributor, work) = fanout::channel(plan.workers, RING_DEPTH, key, reading(configuration, checksums));
         let mut from_workers: Vec<Receiver<RecordBatch>> = Vec::new();
         for (index, work) in (0..).zip(work) {
             let (done, records) = ring(RING_DEPTH);

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use tapwire_parsers::link::{self, Ip, Layer4, Packet, Tcp, TcpOptions, Timestamp, Udp};
 use tapwire_parsers::protocol::{Anomaly, Direction, Transport};
 use tapwire_signatures::state::flow::FlowState as RuleMemory;
-use tapwire_signatures::verify::{Ground, Match};
 use tapwire_signatures::verify::condition::{FlowView, PacketView};
 use tapwire_signatures::verify::packet::Occasion;
+use tapwire_signatures::verify::{Ground, Match};
 
 use crate::capture::batch::{Batch, Frame};
 use crate::capture::shard::Shards;
@@ -205,9 +205,8 @@ impl Worker {
             (0, false) => self.counters.processed += 1,
             _ => {}
         }
-        let whole = !packet.invalid
-            && !packet.is_dropped()
-            && packet.ip.as_ref().is_some_and(|ip| ip.fragment.is_none());
+        let whole =
+            !packet.invalid && !packet.is_dropped() && packet.ip.as_ref().is_some_and(|ip| ip.fragment.is_none());
         let depth = if self.settings.tunnels.separate_flows { packet.depth } else { 0 };
         let ended = &mut self.ended;
         let arrival =
@@ -466,8 +465,7 @@ impl Place<'_> {
         for direction in Direction::BOTH {
             let flow_view = view_of(flow, direction, packet.time);
             let pseudo = pseudo_packet(flow, direction, packet.time);
-            let view =
-                PacketView { packet: &pseudo, flow: Some(&flow_view), stream_anomalies: &[] };
+            let view = PacketView { packet: &pseudo, flow: Some(&flow_view), stream_anomalies: &[] };
             self.matches.clear();
             self.inspector.transactions(&mut flow.app, &view, &[], self.matches);
             let verdict = settle(&plan, self.matches, self.settings.alert_limit).verdict();

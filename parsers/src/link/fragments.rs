@@ -39,6 +39,17 @@ impl Head<'_> {
 }
 
 impl<'a> Piece<'a> {
+    /// Bytes of the IP packet that it came in.
+    pub fn len(&self) -> usize {
+        let fragment_header = if self.head.next.is_some() { FRAGMENT_HEADER } else { 0 };
+        self.head.bytes.len() - self.head.ip + fragment_header + self.body.len()
+    }
+
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.body.is_empty()
+    }
+
     /// The piece that a packet is, if it is one.
     pub fn of(packet: &Packet<'a>) -> Option<Self> {
         let ip = packet.ip.as_ref()?;

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use crossbeam::queue::ArrayQueue;
-use tapwire_parsers::link::{Packet, Timestamp};
 use tapwire_parsers::link::tunnel::Begins;
+use tapwire_parsers::link::{Packet, Timestamp};
 use tapwire_parsers::protocol::Anomaly;
 
 use super::PACKET_LIMIT_BYTES;

@@ -76,6 +76,8 @@ pub struct Anomalies {
     pub stream: bool,
     /// Those of application protocols.
     pub application: bool,
+    /// Of the first two those that name a way to hide from a sensor.
+    pub evasion: bool,
 }
 
 /// What file records show.
@@ -187,7 +189,7 @@ const USUAL: &str = "- eve-log:
     community-id: yes
     types:
     - alert: {metadata: {app-layer: yes, flow: yes, rule: {metadata: yes}}}
-    - anomaly
+    - anomaly: {types: {applayer: yes, evasion: yes}}
     - flow
     - stats
     - files
@@ -317,7 +319,12 @@ fn forwarded(node: &Node, faults: &mut Vec<Problem>) -> Option<Forwarded> {
 fn anomalies(node: &Node, faults: &mut Vec<Problem>) -> Anomalies {
     let types = node.get("types").filter(|t| !t.entries().is_empty());
     let mut on = |key: &str, default: bool| types.map_or(default, |t| t.switch_at(key, default, faults));
-    Anomalies { decode: on("decode", false), stream: on("stream", false), application: on("applayer", true) }
+    Anomalies {
+        decode: on("decode", false),
+        stream: on("stream", false),
+        application: on("applayer", true),
+        evasion: on("evasion", false),
+    }
 }
 
 fn files(node: &Node) -> Files {

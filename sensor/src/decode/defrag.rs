@@ -139,7 +139,7 @@ struct Datagram {
     begun: Timestamp,
     policy: Policy,
     /// Head of the piece with offset 0.
-    head: Option<(Vec<u8>, usize, Option<(usize, u8)>)>,
+    head: Option<FirstHead>,
     /// Where it ends, once the last piece came.
     end: Option<u32>,
     /// The highest end of a piece.
@@ -154,6 +154,13 @@ struct Datagram {
     others: Vec<(u32, Part)>,
     charged: usize,
     pieces: u64,
+}
+
+/// What stands before the bytes of the first piece ([`Head`]).
+struct FirstHead {
+    bytes: Vec<u8>,
+    ip: usize,
+    next: Option<(usize, u8)>,
 }
 
 /// Bytes that came in one piece.
@@ -226,6 +233,10 @@ impl Defragmenter {
             None => !piece.more && end < datagram.highest,
         };
         let anomaly = match fit {
+            // No link needs pieces smaller than every IPv6 link takes whole.
+            Fit::New if !contradicts && v6 && piece.more && piece.len() < IPV6_MTU => {
+                Some(Anomaly("decoder.ipv6.frag_too_small"))
+            }
             Fit::New | Fit::Duplicate if !contradicts => None,
             _ if v6 => Some(Anomaly("decoder.ipv6.frag_overlap")),
             _ => Some(Anomaly("decoder.ipv4.frag_overlap")),
@@ -341,7 +352,7 @@ impl Datagram {
 
     /// Bytes of memory, each place in a collection counted as what it costs.
     fn held_bytes(&self) -> usize {
-        let head = self.head.as_ref().map_or(0, |(bytes, ..)| bytes.capacity());
+        let head = self.head.as_ref().map_or(0, |head| head.bytes.capacity());
         let parts = (self.parts.len() + self.others.len()) * 2 * size_of::<(u32, Part)>();
         size_of::<(Key, Self)>() + head + self.bytes.capacity() + parts
     }
@@ -383,7 +394,7 @@ impl Datagram {
         }
         if piece.offset == 0 && self.head.is_none() {
             let Head { bytes, ip, next } = piece.head;
-            self.head = Some((bytes.to_vec(), ip, next));
+            self.head = Some(FirstHead { bytes: bytes.to_vec(), ip, next });
         }
         let (at, from) = (length(&self.bytes), piece.offset);
         self.bytes.extend_from_slice(piece.body);
@@ -398,8 +409,7 @@ impl Datagram {
             next = shared_to;
             let new = part(shared_from, shared_to);
             let kept = Part { at: old.at + (shared_from - start), len: shared_to - shared_from, ..old };
-            let (wins, loses) =
-                if self.policy.prefers_new(old.piece, (from, end)) { (new, kept) } else { (kept, new) };
+            let (wins, loses) = if self.policy.prefers_new(old.piece, (from, end)) { (new, kept) } else { (kept, new) };
             if self.bytes_of(wins) != self.bytes_of(loses) {
                 self.others.push((shared_from, loses));
             }
@@ -442,7 +452,7 @@ impl Datagram {
     /// The datagram, or its two versions.
     fn join(&self) -> SmallVec<[Vec<u8>; 1]> {
         let mut versions = SmallVec::new();
-        let Some((bytes, ip, next)) = &self.head else { return versions };
+        let Some(FirstHead { bytes, ip, next }) = &self.head else { return versions };
         let head = Head { bytes, ip: *ip, next: *next };
         let mut body = Vec::with_capacity(self.filled as usize);
         for part in self.parts.values() {
@@ -470,6 +480,8 @@ fn length(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }
 
+/// Bytes of a packet that every IPv6 link takes (RFC 8200 section 5).
+const IPV6_MTU: usize = 1280;
 /// Seconds that Linux gives an IPv4 datagram.
 const IPV4_S: u32 = 30;
 /// Seconds that a host gives an IPv6 datagram (RFC 8200 section 4.5).
@@ -513,17 +525,28 @@ mod tests {
         all.packet(&Packet::decode(1, Timestamp(second * 1_000_000), 101, data, 0, false))
     }
 
-    /// The bytes behind the headers of what is whole, and the anomaly.
+    /// The bytes behind the headers of what is whole, and the anomaly. Pieces are small here.
     fn seen(outcome: Outcome, head: usize) -> (Vec<Vec<u8>>, Option<&'static str>) {
         let bodies = outcome.datagrams.iter().map(|data| data[head..].to_vec()).collect();
-        (bodies, outcome.anomaly.map(|anomaly| anomaly.0))
+        (bodies, outcome.anomaly.map(|anomaly| anomaly.0).filter(|name| *name != SMALL))
+    }
+
+    const SMALL: &str = "decoder.ipv6.frag_too_small";
+
+    #[test]
+    fn pieces_that_are_smaller_than_every_link_takes_are_named() {
+        let name = |data: &[u8]| give(&mut defragmenter("none"), 0, data).anomaly.map(|anomaly| anomaly.0);
+        assert_eq!(name(&ipv6(0, true, &[1; 1224])), Some(SMALL));
+        assert_eq!(name(&ipv6(0, true, &[1; 1232])), None);
+        assert_eq!(name(&ipv6(8, false, &[1; 8])), None);
+        assert_eq!(name(&ipv4(0, true, &[1; 8])), None);
     }
 
     /// What a host with a policy makes of pieces that overlap, byte for byte.
     fn model(policy: Policy, pieces: &[(usize, Vec<u8>)], len: usize) -> Option<Vec<u8>> {
         let mut bytes: Vec<Option<(u8, (u32, u32))>> = vec![None; len];
         for (offset, body) in pieces {
-            let own = (*offset as u32, (offset + body.len()) as u32);
+            let own = (u32::try_from(*offset).unwrap(), u32::try_from(offset + body.len()).unwrap());
             for (place, byte) in bytes[*offset..].iter_mut().zip(body) {
                 if place.is_none_or(|(_, old)| policy.prefers_new(old, own)) {
                     *place = Some((*byte, own));

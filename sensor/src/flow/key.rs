@@ -78,6 +78,11 @@ impl Key {
         Self { source: self.destination, destination: self.source, source_port, destination_port, ..*self }
     }
 
+    /// The key without its VLANs.
+    pub fn untagged(&self) -> Self {
+        Self { vlans: Vlans::default(), ..*self }
+    }
+
     /// The one of the two directions' keys that orders first.
     pub fn canonical(&self) -> Self {
         if (self.source, self.source_port) <= (self.destination, self.destination_port) {

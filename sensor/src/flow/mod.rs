@@ -16,7 +16,7 @@ pub mod tcp;
 mod timeouts;
 mod urgent;
 
-use tapwire_parsers::link::{Packet, Timestamp};
+use tapwire_parsers::link::{Packet, Timestamp, Vlans};
 use tapwire_parsers::protocol::{Both, Direction, ProtocolId};
 use tapwire_signatures::verify::condition::FlowView;
 
@@ -37,6 +37,8 @@ use self::timeouts::Class;
 pub struct Flow<A> {
     /// Its key as the client's packets have it.
     pub key: Key,
+    /// The VLANs of packets to the client, if they are others than those of its key.
+    pub answer_vlans: Option<Vlans>,
     /// Its identifier in records.
     pub id: u64,
     /// Number of its first packet in the capture.
@@ -57,7 +59,6 @@ pub struct Flow<A> {
     pub alerted: bool,
     /// Packets of it were ignored because they belong to a connection whose begin was not seen.
     pub midstream_ignored: bool,
-    uninspected_told: bool,
     /// Type and code of the first ICMP packet to the client.
     pub icmp_answer: Option<(u8, u8)>,
     /// The connection, if its begin was seen.

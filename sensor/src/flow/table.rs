@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashTable};
+use hashlink::LinkedHashMap;
 use tapwire_parsers::link::{Layer4, Packet, Tcp, Timestamp, tcp_flags};
 use tapwire_parsers::protocol::{Anomaly, Both, Direction};
 
@@ -94,6 +95,12 @@ pub struct Table<A> {
     lists: [List; Class::ALL.len()],
     flows: Account,
     store: Store,
+    /// The last flow with VLANs by its key without them: answers may come with others.
+    tagged: HashMap<Key, u32, RandomState>,
+    /// Flows by the keys of their answers, where those have other VLANs.
+    answers: HashMap<Key, u32, RandomState>,
+    /// Connections that were open when their time was over.
+    parked: LinkedHashMap<Key, Both<u32>, RandomState>,
     counters: Counters,
     /// Nothing ends before this time.
     next_end: Timestamp,
@@ -117,6 +124,9 @@ impl<A: Default> Table<A> {
             lists: Default::default(),
             flows: Account::new(flows),
             store: Store::new(Account::new(streams)),
+            tagged: HashMap::with_hasher(RandomState::default()),
+            answers: HashMap::with_hasher(RandomState::default()),
+            parked: LinkedHashMap::with_hasher(RandomState::default()),
             counters: Counters::default(),
             next_end: Timestamp(u64::MAX),
         }
@@ -134,12 +144,17 @@ impl<A: Default> Table<A> {
         let mut key = Key::of(packet, self.settings.use_vlans, tunnel_depth)?;
         let mut hash = key.digest(&self.secret);
         let mut found = self.find(&key, hash);
+        let mut answered = false;
         // An ICMP error belongs to the flow that caused it, if there is one.
         if let Some(cause) = Key::of_cause(packet, &key) {
             let cause_hash = cause.digest(&self.secret);
             if let Some(place) = self.find(&cause, cause_hash) {
                 (key, hash, found) = (cause, cause_hash, Some(place));
             }
+        }
+        if found.is_none() {
+            found = self.find_by_answer(packet, &key);
+            answered = found.is_some();
         }
         if let Some(place) = found
             && let Some(reason) = self.is_over(place, packet, &key)
@@ -152,19 +167,27 @@ impl<A: Default> Table<A> {
             None if key.is_error() => return None,
             None => (self.begin(packet, key, hash, ended)?, true),
         };
+        let parked = if new && key.protocol == key::TCP { self.resume(&key) } else { None };
         let Self { settings, slots, store, counters, .. } = self;
         let flow = slots.get_mut(place as usize)?.as_mut()?;
         let was_established = flow.established();
-        let mut direction = flow.direction_of(&key, packet);
+        let mut direction = if answered { Direction::ToClient } else { flow.direction_of(&key, packet) };
         flow.count(packet, direction);
         let mut update = TcpUpdate::default();
         if let Layer4::Tcp(tcp) = &packet.layer4 {
             if settings.checksums && !tcp.checksum_ok {
                 counters.bad_checksums += 1;
             } else {
+                let resumed = parked.is_some_and(|parked| flow.resume(tcp, parked, &mut direction, settings));
                 update = flow.connection(tcp, packet.payload, &mut direction, settings, store);
+                if resumed {
+                    update.anomalies.push(Anomaly("stream.resumed_after_idle"));
+                }
                 counters.without_connection += u64::from(flow.tcp.is_none());
             }
+        }
+        if answered && *flow.packets.of(direction) == 1 {
+            update.anomalies.push(Anomaly("stream.vlan_differs_by_direction"));
         }
         let established = !was_established && flow.established();
         self.touch(place);
@@ -241,6 +264,15 @@ impl<A: Default> Table<A> {
         &self.store
     }
 
+    /// Where both ends of a connection were when its time was over, and whether the key is that of its client.
+    fn resume(&mut self, key: &Key) -> Option<(Both<u32>, Direction)> {
+        if self.parked.is_empty() {
+            return None;
+        }
+        let own = self.parked.remove(key).map(|next| (next, Direction::ToServer));
+        own.or_else(|| self.parked.remove(&key.reverse()).map(|next| (next, Direction::ToClient)))
+    }
+
     fn find(&self, key: &Key, hash: u64) -> Option<u32> {
         let reverse = key.reverse();
         let same = |place: &u32| {
@@ -248,6 +280,34 @@ impl<A: Default> Table<A> {
             flow.is_some_and(|flow| flow.hash == hash && (flow.key == *key || flow.key == reverse))
         };
         self.index.find(hash, same).copied()
+    }
+
+    /// A flow without an answer so far that a packet answers but for its VLANs. It is found by those as well from now on.
+    fn find_by_answer(&mut self, packet: &Packet<'_>, key: &Key) -> Option<u32> {
+        if let Some(place) = self.answers.get(key) {
+            let flow = self.slots.get(*place as usize).and_then(Option::as_ref);
+            return flow.filter(|flow| flow.answer_vlans == Some(key.vlans)).map(|_| *place);
+        }
+        if self.tagged.is_empty() && key.vlans.count == 0 {
+            return None;
+        }
+        let question = key.reverse().untagged();
+        let place = self.tagged.get(&question).copied().or_else(|| {
+            let tagged = key.vlans.count > 0;
+            tagged.then(|| self.find(&question, question.digest(&self.secret))).flatten()
+        })?;
+        let flow = self.slots.get_mut(place as usize)?.as_mut()?;
+        let answers = match (&flow.tcp, packet.tcp()) {
+            (Some(connection), Some(tcp)) => connection.is_answered_by(tcp),
+            (None, None) => true,
+            _ => false,
+        };
+        if !answers || flow.key.untagged() != question || flow.packets.to_client > 0 || flow.answer_vlans.is_some() {
+            return None;
+        }
+        flow.answer_vlans = Some(key.vlans);
+        self.answers.insert(*key, place);
+        Some(place)
     }
 
     /// Whether a packet comes too late for the flow with its key, or begins another one.
@@ -279,6 +339,7 @@ impl<A: Default> Table<A> {
         }
         let flow = Flow {
             key,
+            answer_vlans: None,
             id: flow_id(&key, packet.number),
             first_packet: packet.number,
             first_place: (packet.joined, packet.depth),
@@ -289,7 +350,6 @@ impl<A: Default> Table<A> {
             ttl: Both::default(),
             alerted: false,
             midstream_ignored: false,
-            uninspected_told: false,
             icmp_answer: None,
             tcp: None,
             app: A::default(),
@@ -314,6 +374,9 @@ impl<A: Default> Table<A> {
             }
         };
         *self.slots.get_mut(place as usize)? = Some(flow);
+        if key.vlans.count > 0 {
+            self.tagged.insert(key.untagged(), place);
+        }
         let slots = &self.slots;
         let hash_of = |place: &u32| slots.get(*place as usize).and_then(Option::as_ref).map_or(0, |flow| flow.hash);
         self.index.insert_unique(hash, place, hash_of);
@@ -343,13 +406,27 @@ impl<A: Default> Table<A> {
         if let Ok(entry) = self.index.find_entry(flow.hash, |other| *other == place) {
             entry.remove();
         }
+        if flow.key.vlans.count > 0 && self.tagged.get(&flow.key.untagged()) == Some(&place) {
+            self.tagged.remove(&flow.key.untagged());
+        }
+        if let Some(vlans) = flow.answer_vlans {
+            self.answers.remove(&Key { vlans, ..flow.key.reverse() });
+        }
         self.free.push(place);
         self.flows.give(Self::FLOW_BYTES);
         if let Some(tcp) = &mut flow.tcp {
             tcp.discharge(&mut self.store);
         }
         match reason {
-            EndReason::Timeout => self.counters.timed_out += 1,
+            EndReason::Timeout => {
+                self.counters.timed_out += 1;
+                if let Some(next) = flow.tcp.as_ref().and_then(|tcp| tcp.open_ends()) {
+                    while self.parked.len() >= PARKED {
+                        self.parked.pop_front();
+                    }
+                    self.parked.insert(flow.key, next);
+                }
+            }
             EndReason::TcpReuse => self.counters.reused += 1,
             EndReason::Forced | EndReason::Shutdown => {}
         }
@@ -410,7 +487,39 @@ impl<A: Default> Table<A> {
     const FLOW_BYTES: usize = size_of::<Option<Flow<A>>>() + 16 + size_of::<TcpFlow>();
 }
 
+/// Connections that are remembered after their time was over.
+const PARKED: usize = 16_384;
+
 impl<A> Flow<A> {
+    /// Goes on with a connection whose time was over, if the packet does.
+    fn resume(
+        &mut self,
+        tcp: &Tcp<'_>,
+        (next, sender): (Both<u32>, Direction),
+        direction: &mut Direction,
+        settings: &Settings,
+    ) -> bool {
+        let Some(resumed) = TcpFlow::resume(tcp, next, sender) else { return false };
+        if *direction != sender {
+            self.swap();
+            *direction = sender;
+        }
+        self.tcp = Some(Box::new(resumed));
+        self.set_overlaps(settings);
+        true
+    }
+
+    /// What counts of overlapping data is what its receiver does.
+    fn set_overlaps(&mut self, settings: &Settings) {
+        let overlap = |address| Overlap::of(settings.systems.of(address).unwrap_or_default());
+        let Some(tcp) = &mut self.tcp else { return };
+        for (direction, address) in
+            [(Direction::ToServer, self.key.destination), (Direction::ToClient, self.key.source)]
+        {
+            tcp.stream_mut(direction).overlap = overlap(address);
+        }
+    }
+
     /// A TCP packet of the flow: it goes to its connection, which it may begin.
     fn connection(
         &mut self,
@@ -424,19 +533,15 @@ impl<A> Flow<A> {
             let answers = tcp.flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN | tcp_flags::ACK;
             // Whoever sends the SYN is the client, and who answers one is not.
             let client_sends = if answers { Direction::ToClient } else { Direction::ToServer };
-            let turned = *direction != client_sends;
-            let key = if turned { self.key.reverse() } else { self.key };
-            // What counts is what the receiver does.
-            let overlap = |address| Overlap::of(settings.systems.of(address).unwrap_or_default());
-            let overlaps = Both { to_server: overlap(key.destination), to_client: overlap(key.source) };
-            let Some(begun) = TcpFlow::begin(tcp, payload.len(), overlaps, &settings.tcp) else {
-                return self.without_connection(tcp, payload);
+            let Some(begun) = TcpFlow::begin(tcp, payload.len(), &settings.tcp) else {
+                return self.without_connection(tcp);
             };
-            if turned {
+            if *direction != client_sends {
                 self.swap();
                 *direction = client_sends;
             }
             self.tcp = Some(Box::new(begun));
+            self.set_overlaps(settings);
         }
         match &mut self.tcp {
             Some(connection) => connection.packet(tcp, payload, *direction, &settings.tcp, store),
@@ -444,7 +549,7 @@ impl<A> Flow<A> {
         }
     }
 
-    fn without_connection(&mut self, tcp: &Tcp<'_>, payload: &[u8]) -> TcpUpdate {
+    fn without_connection(&mut self, tcp: &Tcp<'_>) -> TcpUpdate {
         let mut update = TcpUpdate::default();
         if tcp.flags & tcp_flags::RST != 0 {
             update.anomalies.push(Anomaly("stream.rst_but_no_session"));
@@ -454,10 +559,6 @@ impl<A> Flow<A> {
             update.anomalies.push(Anomaly("stream.fin_but_no_session"));
         }
         self.midstream_ignored = true;
-        if !self.uninspected_told && !payload.is_empty() {
-            self.uninspected_told = true;
-            update.anomalies.push(Anomaly("stream.midstream_not_inspected"));
-        }
         update
     }
 }

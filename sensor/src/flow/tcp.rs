@@ -8,7 +8,6 @@ use smallvec::SmallVec;
 use tapwire_parsers::link::{Tcp, tcp_flags};
 use tapwire_parsers::protocol::{Anomaly, Both, Direction};
 
-use super::overlap::Overlap;
 use super::store::Store;
 use super::stream::{Stream, StreamSettings};
 use super::urgent::UrgentPolicy;
@@ -173,30 +172,13 @@ pub(super) struct Side {
 
 impl TcpFlow {
     /// A connection that begins with this packet, unless it is none that can begin one.
-    pub(super) fn begin(
-        tcp: &Tcp<'_>,
-        payload: usize,
-        overlaps: Both<Overlap>,
-        settings: &TcpSettings,
-    ) -> Option<Self> {
+    pub(super) fn begin(tcp: &Tcp<'_>, payload: usize, settings: &TcpSettings) -> Option<Self> {
         use tcp_flags::{ACK, FIN, RST, SYN};
         let syn = tcp.flags & SYN != 0;
         if tcp.flags & RST != 0 || (syn && tcp.flags & FIN != 0) {
             return None;
         }
-        let mut flow = Self {
-            state: TcpState::SynSent,
-            was_established: false,
-            midstream: false,
-            reset: None,
-            told: 0,
-            split: false,
-            sides: Both::default(),
-            others: SmallVec::new(),
-        };
-        for direction in Direction::BOTH {
-            flow.sides.of_mut(direction).stream.overlap = *overlaps.of(direction);
-        }
+        let mut flow = Self::new();
         match (syn, tcp.flags & ACK != 0) {
             (true, false) => flow.sides.to_server.open(Opening::of(tcp)),
             _ if !settings.midstream => return None,
@@ -221,6 +203,49 @@ impl TcpFlow {
             _ => return None,
         }
         Some(flow)
+    }
+
+    fn new() -> Self {
+        Self {
+            state: TcpState::SynSent,
+            was_established: false,
+            midstream: false,
+            reset: None,
+            told: 0,
+            split: false,
+            sides: Both::default(),
+            others: SmallVec::new(),
+        }
+    }
+
+    /// A connection that was known before, if this packet of one of its ends continues where they were.
+    pub(super) fn resume(tcp: &Tcp<'_>, next: Both<u32>, sender: Direction) -> Option<Self> {
+        use tcp_flags::{ACK, RST, SYN};
+        // A keep-alive has the number before the next one.
+        let gap = tcp.sequence.wrapping_sub(next.of(sender).wrapping_sub(1));
+        if tcp.flags & (SYN | ACK | RST) != ACK || gap > MAX_WINDOW || tcp.acknowledgement != *next.of(sender.reverse())
+        {
+            return None;
+        }
+        let mut flow = Self { state: TcpState::Established, was_established: true, midstream: true, ..Self::new() };
+        for direction in Direction::BOTH {
+            let side = flow.sides.of_mut(direction);
+            side.pick_up(*next.of(direction));
+            side.scale = Some(MIDSTREAM_SCALE);
+        }
+        Some(flow)
+    }
+
+    /// Where both ends are in an open connection.
+    pub(super) fn open_ends(&self) -> Option<Both<u32>> {
+        let Both { to_server, to_client } = &self.sides;
+        (self.state == TcpState::Established).then_some(Both { to_server: to_server.next, to_client: to_client.next })
+    }
+
+    /// Whether a packet is the server's answer to the SYN.
+    pub(super) fn is_answered_by(&self, tcp: &Tcp<'_>) -> bool {
+        let answer = tcp.flags & SYN_ACK == SYN_ACK || tcp.flags & tcp_flags::RST != 0;
+        self.state == TcpState::SynSent && answer && tcp.acknowledgement == self.sides.to_server.next
     }
 
     /// The bytes of one direction.
@@ -612,9 +637,8 @@ impl TcpFlow {
         step.anomaly("stream.suspected_fin_inject");
         self.stream_mut(direction).unfinish();
         self.state = match (self.state, direction) {
-            (TcpState::CloseWait, Direction::ToServer) | (TcpState::FinWait1 | TcpState::FinWait2, Direction::ToClient) => {
-                TcpState::Established
-            }
+            (TcpState::CloseWait, Direction::ToServer)
+            | (TcpState::FinWait1 | TcpState::FinWait2, Direction::ToClient) => TcpState::Established,
             (TcpState::LastAck | TcpState::Closing, Direction::ToServer) => TcpState::FinWait1,
             (TcpState::TimeWait, Direction::ToServer) => TcpState::FinWait2,
             (TcpState::LastAck | TcpState::Closing | TcpState::TimeWait, Direction::ToClient) => TcpState::CloseWait,

@@ -419,7 +419,8 @@ impl Inspector {
                 app.failed = transport == Transport::Udp || other == Recognition::Failed;
                 if app.failed {
                     if !app.is_rival
-                        && let Some(count) = self.unrecognised.get_mut(usize::from(transport == Transport::Udp)) {
+                        && let Some(count) = self.unrecognised.get_mut(usize::from(transport == Transport::Udp))
+                    {
                         *count += 1;
                     }
                     app.recognition_due = Both { to_server: true, to_client: true };
