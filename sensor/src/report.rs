@@ -502,6 +502,27 @@ impl Reporter {
         })
     }
 
+    /// Anomalies that are new: of the flow, and of its transactions, which came with bytes of a direction.
+    pub fn anomalies(&mut self, flow: &mut Flow<Application>, direction: Direction, moment: &Moment) {
+        let outputs = Arc::clone(&self.outputs);
+        for (direction, anomaly) in std::mem::take(&mut flow.app.anomalies) {
+            self.application_anomaly(flow, direction, anomaly, None, moment, &outputs);
+        }
+        for transaction in flow.app.open() {
+            let Some(open) = flow.app.transaction(transaction) else { continue };
+            let direction = open.only_direction().unwrap_or(direction);
+            let raised = open.anomalies().len();
+            let seen =
+                flow.app.known_mut(transaction).map_or(raised, |known| std::mem::replace(&mut known.anomalies, raised));
+            for position in seen..raised {
+                let anomaly = flow.app.transaction(transaction).and_then(|t| t.anomalies().get(position).copied());
+                if let Some(anomaly) = anomaly {
+                    self.application_anomaly(flow, direction, anomaly, Some(transaction), moment, &outputs);
+                }
+            }
+        }
+    }
+
     /// Anomalies, records and files of a flow's transactions. At the end of a flow (or of its protocol) whatever is left is
     /// recorded as it is.
     pub fn transactions(&mut self, flow: &mut Flow<Application>, moment: &Moment, last: bool) {
@@ -509,15 +530,13 @@ impl Reporter {
             flow.app.anomalies.clear();
             return;
         };
+        self.anomalies(flow, Direction::ToServer, moment);
         let outputs = Arc::clone(&self.outputs);
         let range = flow.app.open();
-        if range.is_empty() && flow.app.anomalies.is_empty() && !flow.app.files.has_closed() {
+        if range.is_empty() && !flow.app.files.has_closed() {
             return;
         }
         let card = protocol(id);
-        for (direction, anomaly) in std::mem::take(&mut flow.app.anomalies) {
-            self.application_anomaly(flow, direction, anomaly, None, moment, &outputs);
-        }
         while let Some(file) = flow.app.files.take_closed() {
             for (index, output) in (0..).zip(&outputs.list).filter(|(_, o)| o.eve.files.is_some()) {
                 let ends = Ends::of(&flow.key, file.direction);
@@ -534,15 +553,6 @@ impl Reporter {
             let Some(open) = flow.app.transaction(transaction) else { continue };
             let direction = open.only_direction().unwrap_or(Direction::ToServer);
             let due = open.is_recordable() || last;
-            let raised = open.anomalies().len();
-            let seen =
-                flow.app.known_mut(transaction).map_or(raised, |known| std::mem::replace(&mut known.anomalies, raised));
-            for position in seen..raised {
-                let anomaly = flow.app.transaction(transaction).and_then(|t| t.anomalies().get(position).copied());
-                if let Some(anomaly) = anomaly {
-                    self.application_anomaly(flow, direction, anomaly, Some(transaction), moment, &outputs);
-                }
-            }
             let recorded = flow.app.known_mut(transaction).is_none_or(|known| {
                 let before = known.recorded;
                 known.recorded |= due;
@@ -658,7 +668,10 @@ impl Reporter {
                 reason: reason.name(),
                 alerted: flow.alerted,
                 transactions: flow.app.opened,
-                midstream_ignored: flow.midstream_ignored,
+                exceptions: [
+                    flow.midstream.map(|policy| ("stream_midstream", policy.name())),
+                    flow.starved.map(|policy| ("stream_reassembly_memcap", policy.name())),
+                ],
                 tcp,
                 action: flow.app.passed.then_some("pass"),
             };

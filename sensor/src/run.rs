@@ -235,6 +235,8 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
     let mut by_name = counters.by_name(configuration.own_records);
     by_name.insert("flow.memuse".into(), flows.drawn_bytes() as u64);
     by_name.insert("tcp.reassembly_memuse".into(), streams.drawn_bytes() as u64);
+    by_name.insert("memcap.pressure".into(), flows.used_percent().max(streams.used_percent()));
+    by_name.insert("memcap.pressure_max".into(), flows.peak_percent().max(streams.peak_percent()));
     let mut errors = errors.into_inner().unwrap_or_default();
     let uptime_s = last.since(start) / 1_000_000;
     let by_name = match writer.finish(last, uptime_s, by_name.clone(), configuration.own_records) {
@@ -317,6 +319,7 @@ fn flow_settings(configuration: &Configuration, checksums: bool) -> flow::Settin
             ..TcpSettings::default()
         },
         systems: configuration.systems.clone(),
+        exceptions: configuration.exceptions,
     }
 }
 

@@ -184,6 +184,16 @@ impl Worker {
         }
         self.counters.add("flow.tcp_reuse", begun.reused);
         self.counters.add("tcp.invalid_checksum", begun.bad_checksums);
+        self.counters.add("tcp.reassembly_gap", begun.gaps);
+        let (packets, bytes) = begun.bypassed;
+        for (name, count) in [
+            ("flow_bypassed.local_pkts", packets),
+            ("flow_bypassed.local_bytes", bytes),
+            ("flow_bypassed.local_capture_pkts", 0),
+            ("flow_bypassed.local_capture_bytes", 0),
+        ] {
+            self.counters.add(name, count);
+        }
         self.counters.add("tapwire.flow.evicted_new", begun.evicted_new);
         self.counters.add("tapwire.flow.evicted_established", begun.evicted_established);
         self.counters.add("tapwire.rules.candidates", self.inspector.matcher.decided);
@@ -287,6 +297,10 @@ impl Place<'_> {
         tcp: &flow::TcpUpdate,
         moment: &Moment,
     ) {
+        if flow.is_bypassed() {
+            return;
+        }
+        flow.app.passed |= flow.is_passed();
         let first = *flow.packets.of(direction) == 1;
         flow.app.turnable = flow.is_turnable() && flow.app.protocol.is_none();
         if flow.app.files.has_no_hashes() {
@@ -409,6 +423,10 @@ impl Place<'_> {
         if let Some(occasion) = occasion {
             self.inspector.matcher.packet(&plan, &view, occasion, &mut flow.app.rules, self.matches);
         }
+        if flow.tcp.is_none() && packet.tcp().is_some() && !packet.payload.is_empty() {
+            // Without a connection there is no stream to look at.
+            self.inspector.matcher.chunk(&plan, &view, packet.payload, &mut flow.app.rules, self.matches);
+        }
         let due = self.settings.chunk_bytes.get(direction.index()).copied().unwrap_or(0);
         let Flow { tcp, app, .. } = flow;
         let mut raw_seen = false;
@@ -490,11 +508,13 @@ impl Place<'_> {
         }
         for direction in Direction::BOTH {
             self.read(flow, direction);
+            self.reporter.anomalies(flow, direction, moment);
         }
         for direction in Direction::BOTH {
             if !flow.app.is_closed(direction) {
                 flow.app.note_closed(direction);
                 self.inspector.close(&mut flow.app, direction);
+                self.reporter.anomalies(flow, direction, moment);
             }
         }
         flow.app.files.truncate();

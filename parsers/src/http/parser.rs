@@ -532,6 +532,12 @@ impl Parser for HttpParser {
             State::UntilClose => u64::MAX,
             _ => 0,
         };
+        if missing > left && matches!(self.side(direction).state, State::Known(_)) && left > 0 {
+            // All that is left of the body is missing, and what came between it and the next message.
+            self.gap(direction, left, effects);
+            self.side(direction).scanned = 0;
+            return true;
+        }
         if missing > left || left == 0 {
             self.finish(direction, false, effects);
             self.side(direction).state = State::Lost;

@@ -202,6 +202,8 @@ pub struct TcpOptions {
     pub timestamps: Option<(u32, u32)>,
     /// An MD5 or authentication option is there.
     pub signed: bool,
+    /// A cookie with which a server takes data on a SYN (RFC 7413).
+    pub fast_open: bool,
 }
 
 /// What is above IP.

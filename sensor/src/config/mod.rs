@@ -1,5 +1,6 @@
 //! The configuration: Suricata's keys where Suricata has one, read into types, with defaults that need no file.
 
+mod exceptions;
 mod hosts;
 pub mod node;
 mod outputs;
@@ -14,6 +15,7 @@ use tapwire_parsers::protocol::{Settings, parse_size};
 use tapwire_signatures::plan::order::ActionOrder;
 
 use crate::flow::Timeouts;
+pub use exceptions::{ExceptionPolicies, ExceptionPolicy};
 pub use hosts::{ByNetwork, Defrag, System};
 use node::{Node, Value};
 pub use outputs::{Alerts, Anomalies, EveOutput, FastOutput, Files};
@@ -116,6 +118,8 @@ pub struct Configuration {
     pub alert_limit: usize,
     /// `decoder`
     pub tunnels: Tunnels,
+    /// `exception-policy` and the policies of each case
+    pub exceptions: ExceptionPolicies,
     /// `host-os-policy`
     pub systems: ByNetwork<System>,
     /// `defrag`
@@ -215,6 +219,7 @@ impl Default for Configuration {
             vlan_tracking: true,
             alert_limit: 15,
             tunnels: Tunnels::default(),
+            exceptions: ExceptionPolicies::default(),
             systems: ByNetwork::default(),
             defrag: Defrag::default(),
             action_order: ActionOrder::default(),
@@ -546,6 +551,7 @@ impl Reader<'_> {
         self.bytes("packet-alert-max", &mut limit);
         c.alert_limit = usize::try_from(limit).unwrap_or(usize::MAX);
         c.tunnels = Tunnels::read(self.root, &mut self.faults);
+        c.exceptions = ExceptionPolicies::read(self.root, &mut self.faults);
         c.systems = hosts::systems(self.root, &mut self.faults);
         let defrag = &mut c.defrag;
         self.bytes("defrag.memcap", &mut defrag.memory_bytes);

@@ -34,6 +34,10 @@ impl TcpFlow {
                     // RFC 7413: data on the SYN counts if the server acknowledges it.
                     client.stream.insert(client.next, step.payload, None, &step.settings.stream, step.store);
                     client.early = length(step.payload);
+                    if step.settings.inline && tcp.options.fast_open {
+                        step.update.acknowledged =
+                            client.stream.acknowledge(client.next.wrapping_add(client.early), step.store);
+                    }
                 }
             }
             // Simultaneous open, or a handshake in four steps: the server's own SYN comes before its acknowledgement.
@@ -199,6 +203,14 @@ impl TcpFlow {
             return;
         }
         if step.direction == Direction::ToClient {
+            // Where the client is not seen, what the server acknowledges tells where it is.
+            if self.midstream && tcp.sequence == self.sides.to_client.next && tcp.flags & tcp_flags::SYN == 0 {
+                self.sides.to_server.pick_up(tcp.acknowledgement);
+                self.sides.to_client.limit = tcp.sequence.wrapping_add(MAX_WINDOW);
+                self.state = TcpState::Established;
+                self.in_established(step);
+                return;
+            }
             // The server may send before our copy of the client's last step; the client's data will show that it came.
             if tcp.acknowledgement == self.sides.to_server.next && tcp.sequence == self.sides.to_client.next {
                 if step.payload.is_empty() && !self.split {

@@ -12,13 +12,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub struct Budget {
     limit_bytes: usize,
     drawn_bytes: AtomicUsize,
+    peak_bytes: AtomicUsize,
 }
 
 impl Budget {
     /// A budget of which nothing is drawn; 0 means that there is no limit.
     pub fn new(limit_bytes: usize) -> Arc<Self> {
         let limit_bytes = if limit_bytes == 0 { usize::MAX } else { limit_bytes };
-        Arc::new(Self { limit_bytes, drawn_bytes: AtomicUsize::new(0) })
+        Arc::new(Self { limit_bytes, drawn_bytes: AtomicUsize::new(0), peak_bytes: AtomicUsize::new(0) })
     }
 
     /// Bytes that accounts have drawn.
@@ -26,9 +27,27 @@ impl Budget {
         self.drawn_bytes.load(Ordering::Relaxed)
     }
 
+    /// How much of it is drawn, in percent.
+    pub fn used_percent(&self) -> u64 {
+        self.percent(self.drawn_bytes())
+    }
+
+    /// How much of it was drawn at most, in percent.
+    pub fn peak_percent(&self) -> u64 {
+        self.percent(self.peak_bytes.load(Ordering::Relaxed))
+    }
+
+    fn percent(&self, bytes: usize) -> u64 {
+        u64::try_from(bytes as u128 * 100 / self.limit_bytes.max(1) as u128).unwrap_or(100)
+    }
+
     fn draw(&self, bytes: usize) -> bool {
         let add = |drawn: usize| drawn.checked_add(bytes).filter(|sum| *sum <= self.limit_bytes);
-        self.drawn_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
+        let drawn = self.drawn_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        if let Ok(before) = drawn {
+            self.peak_bytes.fetch_max(before + bytes, Ordering::Relaxed);
+        }
+        drawn.is_ok()
     }
 
     fn put_back(&self, bytes: usize) {

@@ -20,6 +20,8 @@ use tapwire_parsers::link::{Packet, Timestamp, Vlans};
 use tapwire_parsers::protocol::{Both, Direction, ProtocolId};
 use tapwire_signatures::verify::condition::FlowView;
 
+use crate::config::ExceptionPolicy;
+
 pub use self::key::{Key, community_id};
 pub use self::memory::{Account, Budget};
 pub use self::overlap::Overlap;
@@ -57,8 +59,10 @@ pub struct Flow<A> {
     pub ttl: Both<Option<(u8, u8)>>,
     /// A rule has alerted on it.
     pub alerted: bool,
-    /// Packets of it were ignored because they belong to a connection whose begin was not seen.
-    pub midstream_ignored: bool,
+    /// What is done with it because the begin of its connection was not seen.
+    pub midstream: Option<ExceptionPolicy>,
+    /// What is done with it because there was no memory for its bytes.
+    pub starved: Option<ExceptionPolicy>,
     /// Type and code of the first ICMP packet to the client.
     pub icmp_answer: Option<(u8, u8)>,
     /// The connection, if its begin was seen.
@@ -86,6 +90,8 @@ pub enum FlowState {
     Established,
     /// TCP: both sides closed it, or one reset it.
     Closed,
+    /// Nothing is done with it.
+    Bypassed,
 }
 
 impl FlowState {
@@ -95,6 +101,7 @@ impl FlowState {
             FlowState::New => "new",
             FlowState::Established => "established",
             FlowState::Closed => "closed",
+            FlowState::Bypassed => "bypassed",
         }
     }
 }
@@ -146,6 +153,7 @@ impl<A> Flow<A> {
     /// How far it has come.
     pub fn state(&self) -> FlowState {
         match &self.tcp {
+            _ if self.is_bypassed() => FlowState::Bypassed,
             Some(tcp) if tcp.state.is_over() => FlowState::Closed,
             Some(tcp) if tcp.state >= TcpState::Established => FlowState::Established,
             Some(_) => FlowState::New,
@@ -153,6 +161,16 @@ impl<A> Flow<A> {
             None if self.packets.to_server > 0 && self.packets.to_client > 0 => FlowState::Established,
             None => FlowState::New,
         }
+    }
+
+    /// Whether an exception policy says that nothing is done with it.
+    pub fn is_bypassed(&self) -> bool {
+        [self.midstream, self.starved].contains(&Some(ExceptionPolicy::Bypass))
+    }
+
+    /// Whether an exception policy says that no rule is asked about it.
+    pub fn is_passed(&self) -> bool {
+        [self.midstream, self.starved].contains(&Some(ExceptionPolicy::PassFlow))
     }
 
     /// What `flow:established` asks.

@@ -17,7 +17,7 @@ use super::store::Store;
 use super::tcp::{TcpFlow, TcpSettings, TcpUpdate};
 use super::timeouts::{Class, Timeouts};
 use super::{EndReason, Flow, Links, Overlap};
-use crate::config::{ByNetwork, System};
+use crate::config::{ByNetwork, ExceptionPolicies, System};
 
 /// How flows are followed.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub struct Settings {
     pub tcp: TcpSettings,
     /// What hosts are.
     pub systems: ByNetwork<System>,
+    /// What is done with flows that cannot be inspected as they should be.
+    pub exceptions: ExceptionPolicies,
 }
 
 impl Default for Settings {
@@ -42,6 +44,7 @@ impl Default for Settings {
             checksums: true,
             tcp: TcpSettings::default(),
             systems: ByNetwork::default(),
+            exceptions: ExceptionPolicies::default(),
         }
     }
 }
@@ -65,6 +68,10 @@ pub struct Counters {
     pub bad_checksums: u64,
     /// TCP packets that belong to no known connection.
     pub without_connection: u64,
+    /// Holes in streams that their receivers had acknowledged.
+    pub gaps: u64,
+    /// Packets of flows that are passed over, and their bytes.
+    pub bypassed: (u64, u64),
 }
 
 /// A packet's flow, and what the packet did to it.
@@ -173,13 +180,18 @@ impl<A: Default> Table<A> {
         let was_established = flow.established();
         let mut direction = if answered { Direction::ToClient } else { flow.direction_of(&key, packet) };
         flow.count(packet, direction);
+        if flow.is_bypassed() {
+            counters.bypassed.0 += 1;
+            counters.bypassed.1 += packet.data.len() as u64;
+        }
         let mut update = TcpUpdate::default();
-        if let Layer4::Tcp(tcp) = &packet.layer4 {
+        if let (Layer4::Tcp(tcp), false) = (&packet.layer4, flow.is_bypassed()) {
             if settings.checksums && !tcp.checksum_ok {
                 counters.bad_checksums += 1;
             } else {
                 let resumed = parked.is_some_and(|parked| flow.resume(tcp, parked, &mut direction, settings));
                 update = flow.connection(tcp, packet.payload, &mut direction, settings, store);
+                counters.gaps += update.gaps;
                 if resumed {
                     update.anomalies.push(Anomaly("stream.resumed_after_idle"));
                 }
@@ -349,7 +361,8 @@ impl<A: Default> Table<A> {
             bytes: Both::default(),
             ttl: Both::default(),
             alerted: false,
-            midstream_ignored: false,
+            midstream: None,
+            starved: None,
             icmp_answer: None,
             tcp: None,
             app: A::default(),
@@ -534,8 +547,14 @@ impl<A> Flow<A> {
             // Whoever sends the SYN is the client, and who answers one is not.
             let client_sends = if answers { Direction::ToClient } else { Direction::ToServer };
             let Some(begun) = TcpFlow::begin(tcp, payload.len(), &settings.tcp) else {
-                return self.without_connection(tcp);
+                return self.without_connection(tcp, settings);
             };
+            if begun.midstream {
+                self.midstream = Some(settings.exceptions.midstream);
+                if self.is_bypassed() {
+                    return TcpUpdate::default();
+                }
+            }
             if *direction != client_sends {
                 self.swap();
                 *direction = client_sends;
@@ -543,13 +562,16 @@ impl<A> Flow<A> {
             self.tcp = Some(Box::new(begun));
             self.set_overlaps(settings);
         }
-        match &mut self.tcp {
-            Some(connection) => connection.packet(tcp, payload, *direction, &settings.tcp, store),
-            None => TcpUpdate::default(),
+        let Some(connection) = &mut self.tcp else { return TcpUpdate::default() };
+        let refused = store.refused().0;
+        let update = connection.packet(tcp, payload, *direction, &settings.tcp, store);
+        if store.refused().0 > refused {
+            self.starved = Some(settings.exceptions.reassembly);
         }
+        update
     }
 
-    fn without_connection(&mut self, tcp: &Tcp<'_>) -> TcpUpdate {
+    fn without_connection(&mut self, tcp: &Tcp<'_>, settings: &Settings) -> TcpUpdate {
         let mut update = TcpUpdate::default();
         if tcp.flags & tcp_flags::RST != 0 {
             update.anomalies.push(Anomaly("stream.rst_but_no_session"));
@@ -558,7 +580,7 @@ impl<A> Flow<A> {
         if tcp.flags & tcp_flags::FIN != 0 {
             update.anomalies.push(Anomaly("stream.fin_but_no_session"));
         }
-        self.midstream_ignored = true;
+        self.midstream = Some(settings.exceptions.midstream);
         update
     }
 }

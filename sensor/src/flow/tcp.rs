@@ -88,6 +88,8 @@ pub struct TcpUpdate {
     pub established: bool,
     /// It closed or reset the connection: both streams should be made visible and read.
     pub closed: bool,
+    /// Holes that were acknowledged, so that nobody fills them any more.
+    pub gaps: u64,
     /// It shows that the connection was not reset after all.
     pub revived: bool,
     /// What was wrong with it (`stream.est_packet_out_of_window`).
@@ -181,8 +183,7 @@ impl TcpFlow {
         let mut flow = Self::new();
         match (syn, tcp.flags & ACK != 0) {
             (true, false) => flow.sides.to_server.open(Opening::of(tcp)),
-            _ if !settings.midstream => return None,
-            (true, true) => {
+            (true, true) if settings.midstream || settings.async_oneside => {
                 // The caller has seen to it that its sender is the server.
                 flow.midstream = true;
                 flow.state = TcpState::SynRecv;
@@ -190,6 +191,7 @@ impl TcpFlow {
                 flow.sides.to_server.pick_up(tcp.acknowledgement);
                 flow.sides.to_server.limit = tcp.acknowledgement.wrapping_add(u32::from(tcp.window));
             }
+            _ if !settings.midstream => return None,
             (false, true) if tcp.flags & FIN == 0 || payload > 0 => {
                 flow.midstream = true;
                 flow.state = TcpState::Established;
@@ -581,6 +583,7 @@ impl TcpFlow {
         let stored = sender.stream.insert(step.tcp.sequence, step.payload, urgent, &step.settings.stream, step.store);
         step.update.accepted = stored.accepted;
         step.update.anomalies.extend(stored.anomaly);
+        step.update.gaps += sender.stream.holes() - holes;
         if sender.stream.holes() > holes {
             step.anomaly("stream.reassembly_seq_gap");
         }
@@ -606,6 +609,7 @@ impl TcpFlow {
         receiver.acknowledged = tcp.acknowledgement;
         let holes = receiver.stream.holes();
         step.update.acknowledged |= receiver.stream.acknowledge(tcp.acknowledgement, step.store);
+        step.update.gaps += receiver.stream.holes() - holes;
         if receiver.stream.holes() > holes {
             step.anomaly("stream.reassembly_seq_gap");
         }
@@ -618,6 +622,10 @@ impl TcpFlow {
         sender.stream.finish(place);
         if !after(sender.next, place) {
             sender.next = place.wrapping_add(1);
+        }
+        if step.settings.async_oneside && self.sides.of(direction.reverse()).flags == 0 {
+            // Nobody is seen who could answer it.
+            return;
         }
         let acknowledges_theirs = self.has_acknowledged_fin(direction);
         self.state = match (self.state, direction) {

@@ -31,8 +31,8 @@ pub struct FlowRecord<'a> {
     pub alerted: bool,
     /// Transactions, where there were some.
     pub transactions: u64,
-    /// Its packets were ignored because its begin was not seen.
-    pub midstream_ignored: bool,
+    /// What could not be inspected as it should be, and what was done with the flow.
+    pub exceptions: [Option<(&'a str, &'a str)>; 2],
     /// What rules do with it.
     pub action: Option<&'a str>,
     /// The connection.
@@ -79,11 +79,13 @@ pub fn write(out: &mut Vec<u8>, header: &Header<'_>, flow: &FlowRecord<'_>, cloc
             if let Some(action) = flow.action {
                 o.text("action", action);
             }
-            if flow.midstream_ignored {
+            if flow.exceptions.iter().any(Option::is_some) {
                 o.array("exception_policy", |policies| {
-                    policies.object(|p| {
-                        p.text("target", "stream_midstream").text("policy", "ignore");
-                    });
+                    for (target, policy) in flow.exceptions.iter().flatten() {
+                        policies.object(|p| {
+                            p.text("target", target).text("policy", policy);
+                        });
+                    }
                 });
             }
             if flow.transactions > 0 {

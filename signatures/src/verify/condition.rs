@@ -49,6 +49,11 @@ pub trait PacketCondition: Debug + Send + Sync {
         true
     }
 
+    /// Whether it can be asked together with what a transaction has.
+    fn suits_transactions(&self) -> bool {
+        !self.needs_packet()
+    }
+
     /// Whether it is about what is wrong with a packet (`decode-event`, `stream-event`).
     fn is_anomaly(&self) -> bool {
         false
