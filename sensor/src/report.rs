@@ -17,10 +17,11 @@ use crate::flow::{EndReason, Flow, Key, community_id};
 use crate::inspect::recognise::Recognition;
 use crate::inspect::{Application, RECOGNITION_ANOMALIES};
 use crate::records::alert::{self, Alert, FlowBrief};
-use crate::records::batch::{Class, Gate, RecordBatch};
+use crate::records::batch::{AlertGate, Class, Gate, RecordBatch};
 use crate::records::flow::{FlowRecord, TcpRecord};
 use crate::records::header::{Clock, Header, record};
 use crate::records::metadata::Metadata;
+use crate::records::summary::Lone;
 use crate::records::{fast, fileinfo, flow};
 
 /// Packets within one captured packet come in the order of their depth, and behind them what it made whole.
@@ -147,6 +148,8 @@ pub struct Outputs {
     fast: bool,
     /// Alerts of every rule pass the gate: there is a threshold file.
     gate_all: bool,
+    /// Floods of flows are summed up.
+    own: bool,
     capture: Option<String>,
     interface: Option<String>,
     guess_transaction: bool,
@@ -169,6 +172,7 @@ impl Outputs {
             references,
             fast: configuration.fast.is_some(),
             gate_all,
+            own: configuration.own_records,
             capture: origin.capture,
             interface: origin.interface,
             guess_transaction: configuration.guess_transaction,
@@ -491,7 +495,7 @@ impl Reporter {
         outputs: &Outputs,
     ) -> Option<Gate> {
         let ends = ends.filter(|_| outputs.gate_all || rule.threshold.is_some() || rule.detection_filter.is_some())?;
-        Some(Gate {
+        Some(Gate::Alert(AlertGate {
             rule: found.rule,
             source: ends.source,
             destination: ends.destination,
@@ -499,7 +503,7 @@ impl Reporter {
             flow,
             time: moment.time,
             group: self.group,
-        })
+        }))
     }
 
     /// Anomalies that are new: of the flow, and of its transactions, which came with bytes of a direction.
@@ -636,13 +640,14 @@ impl Reporter {
     /// The record of a flow that has ended.
     pub fn flow(&mut self, flow: &Flow<Application>, reason: EndReason, moment: &Moment) {
         let outputs = Arc::clone(&self.outputs);
-        for (index, output) in (0..).zip(&outputs.list).filter(|(_, o)| o.eve.flows) {
+        for (index, output) in (0..).zip(&outputs.list).filter(|(_, o)| o.eve.flows || o.eve.netflows) {
             let ends = Ends::of(&flow.key, Direction::ToServer);
             let base = flow_header(ends.header("flow", moment), flow, output, &outputs, moment);
             let header = Header {
                 packet_source: None,
                 packet_number: None,
                 ethernet: None,
+                spi: flow.key.spi(),
                 icmp_response: flow.icmp_answer,
                 ..base
             };
@@ -668,6 +673,8 @@ impl Reporter {
                 reason: reason.name(),
                 alerted: flow.alerted,
                 transactions: flow.app.opened,
+                elephant: (flow.elephant.to_server, flow.elephant.to_client),
+                emergency: flow.emergency,
                 exceptions: [
                     flow.midstream.map(|policy| ("stream_midstream", policy.name())),
                     flow.starved.map(|policy| ("stream_reassembly_memcap", policy.name())),
@@ -675,10 +682,58 @@ impl Reporter {
                 tcp,
                 action: flow.app.passed.then_some("pass"),
             };
+            let gate = outputs.own.then(|| lone(flow)).flatten().map(Gate::Lone);
             let clock = &mut self.clock;
-            self.batch.push(moment.order, index, Class::Flow, None, |out| flow::write(out, &header, &shown, clock));
+            if output.eve.flows {
+                self.batch.push(moment.order, index, Class::Flow, gate, |out| flow::write(out, &header, &shown, clock));
+            }
+            if output.eve.netflows {
+                self.directions(index, flow, &header, &shown, moment);
+            }
         }
     }
+}
+
+impl Reporter {
+    /// The records of both directions of a flow, as far as it has them.
+    fn directions(
+        &mut self,
+        output: u16,
+        flow: &Flow<Application>,
+        header: &Header<'_>,
+        shown: &FlowRecord<'_>,
+        moment: &Moment,
+    ) {
+        for direction in Direction::BOTH {
+            let Some(time_to_live) = *flow.ttl.of(direction) else { continue };
+            let ends = Ends::of(&flow.key, direction);
+            let header = Header {
+                event_type: "netflow",
+                source: Some(ends.source),
+                destination: Some(ends.destination),
+                ports: ends.has_ports.then_some(ends.ports),
+                icmp: ends.icmp,
+                icmp_response: None,
+                ..*header
+            };
+            let (to_server, clock) = (direction == Direction::ToServer, &mut self.clock);
+            self.batch.push(moment.order, output, Class::Flow, None, |out| {
+                flow::write_direction(out, &header, shown, to_server, time_to_live, clock);
+            });
+        }
+    }
+}
+
+/// A flow of one packet that left nothing but its record.
+fn lone(flow: &Flow<Application>) -> Option<Lone> {
+    let lone = flow.packets.to_server + flow.packets.to_client == 1 && !flow.alerted && flow.app.opened == 0;
+    lone.then(|| Lone {
+        source: flow.key.source,
+        destination: flow.key.destination,
+        protocol: flow.key.protocol,
+        bytes: flow.bytes.to_server + flow.bytes.to_client,
+        time: flow.end,
+    })
 }
 
 impl Outputs {

@@ -274,9 +274,10 @@ fn work_through(
             drop(packet::keep(&folder.join(format!("panic-{}.pcap", frame.number)), frame, data));
         }
     };
-    let mut sequence = 0;
+    let (mut sequence, mut packets) = (0, 0);
     while let Some(batch) = work.recv() {
         sequence = batch.sequence + 1;
+        packets = batch.frames.last().map_or(packets, |frame| frame.number);
         if live && let Some(frame) = batch.frames.last() {
             worker.expire(frame.time);
         }
@@ -287,8 +288,7 @@ fn work_through(
             break;
         }
     }
-    let (records, own) = worker.shut_down(sequence);
-    drop(done.send(records));
+    let own = worker.shut_down(sequence, packets, &mut |records| done.send(records).is_ok());
     if let Ok(mut all) = counters.lock() {
         all.merge(&own);
     }
@@ -296,7 +296,9 @@ fn work_through(
 
 fn budgets(configuration: &Configuration) -> (Arc<Budget>, Arc<Budget>) {
     let bytes = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-    (Budget::new(bytes(configuration.flow_memory_bytes)), Budget::new(bytes(configuration.stream.memory_bytes)))
+    let whole = (configuration.memory_bytes > 0).then(|| Budget::new(bytes(configuration.memory_bytes)));
+    let part = |limit| Budget::part(bytes(limit), whole.clone());
+    (part(configuration.flow_memory_bytes), part(configuration.stream.memory_bytes))
 }
 
 fn reading(configuration: &Configuration, checksums: bool) -> Reading {
@@ -309,17 +311,24 @@ fn flow_settings(configuration: &Configuration, checksums: bool) -> flow::Settin
     let stream = &configuration.stream;
     flow::Settings {
         timeouts: configuration.timeouts,
+        emergency: configuration.emergency_timeouts,
+        recovery_percent: configuration.emergency_recovery_percent,
         use_vlans: configuration.vlan_tracking,
         checksums: checksums && stream.checksum_validation,
         tcp: TcpSettings {
             midstream: stream.midstream,
             async_oneside: stream.async_oneside,
             inline: stream.inline,
-            stream: StreamSettings { depth_bytes: stream.depth_bytes, ..StreamSettings::default() },
-            ..TcpSettings::default()
+            urgent: stream.urgent,
+            stream: StreamSettings {
+                depth_bytes: stream.depth_bytes,
+                rival_bytes: usize::try_from(stream.rival_bytes).unwrap_or(usize::MAX),
+                early_segments: usize::try_from(stream.early_segments).unwrap_or(usize::MAX),
+            },
         },
         systems: configuration.systems.clone(),
         exceptions: configuration.exceptions,
+        elephant: configuration.elephant,
     }
 }
 

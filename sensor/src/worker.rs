@@ -158,18 +158,27 @@ impl Worker {
         self.finish_ended(Moment::flow_end(u64::MAX / 4, now));
     }
 
-    /// Ends every flow and gives the last records. A panic costs those that were not written yet.
-    pub fn shut_down(mut self, sequence: u64) -> (RecordBatch, Counters) {
-        drop(catch_unwind(AssertUnwindSafe(|| self.end_all())));
+    /// Ends every flow and hands out the last records, in as many batches as every other worker's after `packets` packets: so
+    /// that not all of them are in memory at once. A panic costs those that were not written yet.
+    pub fn shut_down(mut self, sequence: u64, packets: u64, hand: &mut dyn FnMut(RecordBatch) -> bool) -> Counters {
+        let flows = catch_unwind(AssertUnwindSafe(|| self.table.by_begin())).unwrap_or_default();
+        let mut flows = flows.into_iter().peekable();
+        let width = (packets / LAST_BATCHES).max(LAST_BATCH_PACKETS);
+        let mut goes_on = true;
+        for batch in 0..=packets / width {
+            let end = (batch + 1).saturating_mul(width);
+            while let Some((_, place)) = flows.next_if(|(number, _)| *number < end) {
+                drop(catch_unwind(AssertUnwindSafe(|| self.end_at(place))));
+            }
+            goes_on = goes_on && hand(self.reporter.take(sequence + batch));
+        }
         self.count();
-        (self.reporter.take(sequence), self.counters)
+        self.counters
     }
 
-    fn end_all(&mut self) {
+    fn end_at(&mut self, place: u32) {
         let ended = &mut self.ended;
-        self.table.shut_down(&mut |flow, reason| ended.push((flow, reason)));
-        // A packet and what it carries begin flows of their own.
-        self.ended.sort_by_key(|(flow, _)| (flow.first_packet, flow.first_place));
+        self.table.shut_down(place, &mut |flow, reason| ended.push((flow, reason)));
         for (flow, reason) in std::mem::take(&mut self.ended) {
             let moment = Moment::shutdown(&flow);
             self.finish(flow, reason, moment);
@@ -196,6 +205,15 @@ impl Worker {
         }
         self.counters.add("tapwire.flow.evicted_new", begun.evicted_new);
         self.counters.add("tapwire.flow.evicted_established", begun.evicted_established);
+        self.counters.add("tapwire.stream.given_up_flows", begun.given_up.0);
+        self.counters.add("tapwire.stream.given_up_bytes", begun.given_up.1);
+        self.counters.add("flow.elephant", begun.elephants);
+        self.counters.add("flow.emerg_mode_entered", begun.emergencies.0);
+        self.counters.add("flow.emerg_mode_over", begun.emergencies.1);
+        self.counters.add("tapwire.flow.refused_packets", begun.refused_packets);
+        let (segments, bytes) = self.table.store().refused();
+        self.counters.add("tcp.segment_memcap_drop", segments);
+        self.counters.add("tapwire.stream.refused_bytes", bytes);
         self.counters.add("tapwire.rules.candidates", self.inspector.matcher.decided);
         self.counters.add("tapwire.rules.step_limit", self.inspector.matcher.limits.steps_hit);
         self.counters.add("tapwire.rules.regex_limit", self.inspector.matcher.limits.regex_hit);
@@ -278,6 +296,10 @@ impl Worker {
         self.reporter.flow(&flow, reason, &moment);
     }
 }
+
+/// At the end flows are ended by their first packets: so many packets at least, and at most so many batches.
+const LAST_BATCH_PACKETS: u64 = 8_192;
+const LAST_BATCHES: u64 = 1_024;
 
 /// What is at hand while one packet, or the end of one flow, is worked on.
 struct Place<'w> {
@@ -663,7 +685,11 @@ mod tests {
         assert_eq!(lost, [(2, 28)]);
         let counters = &worker.counters;
         assert_eq!((counters.seen, counters.processed, counters.dropped.get("worker_panic")), (4, 3, Some(&1)));
-        let (records, _) = worker.shut_down(1);
-        assert_eq!(merged(&[records]).len(), 1, "the flow of the packets behind it is recorded");
+        let mut last = Vec::new();
+        worker.shut_down(1, 4, &mut |records| {
+            last.push(records);
+            true
+        });
+        assert_eq!(merged(&last).len(), 1, "the flow of the packets behind it is recorded");
     }
 }

@@ -45,9 +45,8 @@ impl ExceptionPolicies {
             Some(node) => match node.text() {
                 Some("bypass") => ExceptionPolicy::Bypass,
                 Some("pass-flow") => ExceptionPolicy::PassFlow,
-                Some("auto" | "ignore" | "drop-flow" | "drop-packet" | "pass-packet" | "reject" | "no" | "yes") | None => {
-                    ExceptionPolicy::Ignore
-                }
+                Some("auto" | "ignore" | "drop-flow" | "drop-packet" | "pass-packet" | "reject" | "no" | "yes")
+                | None => ExceptionPolicy::Ignore,
                 Some(other) => {
                     faults.push(node.problem(format!("`{other}` is no exception policy"), CHOICES));
                     ExceptionPolicy::Ignore
@@ -63,13 +62,7 @@ impl ExceptionPolicies {
     }
 }
 
-fn one(
-    root: &Node,
-    key: &str,
-    master: ExceptionPolicy,
-    followed: bool,
-    faults: &mut Vec<Problem>,
-) -> ExceptionPolicy {
+fn one(root: &Node, key: &str, master: ExceptionPolicy, followed: bool, faults: &mut Vec<Problem>) -> ExceptionPolicy {
     let Some((node, text)) = root.at(key).and_then(|node| Some((node, node.text()?))) else { return master };
     match text {
         "auto" | "ignore" | "no" => ExceptionPolicy::Ignore,
@@ -81,7 +74,8 @@ fn one(
         }
         "bypass" => ExceptionPolicy::Bypass,
         "drop-flow" | "drop-packet" | "pass-packet" | "reject" => {
-            faults.push(node.problem(format!("{key}: {text} needs a sensor that stands in the way of packets"), CHOICES));
+            faults
+                .push(node.problem(format!("{key}: {text} needs a sensor that stands in the way of packets"), CHOICES));
             ExceptionPolicy::Ignore
         }
         _ => {

@@ -32,6 +32,8 @@ pub struct EveOutput {
     pub anomalies: Option<Anomalies>,
     /// Flow records.
     pub flows: bool,
+    /// The same, one record for each direction.
+    pub netflows: bool,
     /// Counters.
     pub stats: bool,
     /// Files, where they are wanted.
@@ -236,6 +238,7 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
         alerts: None,
         anomalies: None,
         flows: false,
+        netflows: false,
         stats: false,
         files: None,
         protocols: BTreeMap::new(),
@@ -263,6 +266,7 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
                 }
                 "anomaly" => out.anomalies = Some(anomalies(settings, faults)),
                 "flow" => out.flows = true,
+                "netflow" => out.netflows = true,
                 "stats" => out.stats = true,
                 "files" => out.files = Some(files(settings)),
                 _ => {

@@ -103,6 +103,11 @@ impl Key {
         icmp_counterpart(self.protocol, kind).map(|answer| (answer, code))
     }
 
+    /// The security parameter index, if it is that of an ESP packet.
+    pub fn spi(&self) -> Option<u32> {
+        (self.protocol == ESP).then(|| u32::from(self.source_port) << 16 | u32::from(self.destination_port))
+    }
+
     /// Whether both directions' packets carry ports.
     pub fn has_ports(&self) -> bool {
         matches!(self.protocol, TCP | UDP | SCTP)

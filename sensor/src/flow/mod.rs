@@ -59,6 +59,9 @@ pub struct Flow<A> {
     pub ttl: Both<Option<(u8, u8)>>,
     /// A rule has alerted on it.
     pub alerted: bool,
+    /// The directions in which it was an elephant.
+    pub elephant: Both<bool>,
+    rate: Option<Box<Both<Rate>>>,
     /// What is done with it because the begin of its connection was not seen.
     pub midstream: Option<ExceptionPolicy>,
     /// What is done with it because there was no memory for its bytes.
@@ -69,8 +72,34 @@ pub struct Flow<A> {
     pub tcp: Option<Box<TcpFlow>>,
     /// What the caller keeps of it.
     pub app: A,
+    /// It was ended because its memory was needed by others.
+    pub emergency: bool,
+    /// It is in the list of those that hold bytes behind holes.
+    holds: bool,
     hash: u64,
     links: Links,
+}
+
+/// When a flow is an elephant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elephant {
+    /// Bytes of one direction.
+    pub bytes: u64,
+    /// In so many seconds.
+    pub interval_s: u32,
+}
+
+impl Default for Elephant {
+    fn default() -> Self {
+        Self { bytes: 1 << 30, interval_s: 10 }
+    }
+}
+
+/// What one direction carried in an interval.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rate {
+    begun: Timestamp,
+    bytes: u64,
 }
 
 /// Place in the list of the flows with the same timeout.
@@ -213,6 +242,7 @@ impl<A> Flow<A> {
         let state = self.state();
         let established = state == FlowState::Established;
         match self.key.protocol {
+            _ if state == FlowState::Bypassed => Class::Bypassed,
             key::TCP if state == FlowState::Closed => Class::TcpClosed,
             key::TCP if established => Class::TcpEstablished,
             key::TCP => Class::TcpNew,
@@ -238,6 +268,18 @@ impl<A> Flow<A> {
             && direction == Direction::ToClient
         {
             self.icmp_answer.get_or_insert((icmp.kind, icmp.code));
+        }
+    }
+
+    /// Measures how fast it is.
+    fn measure(&mut self, packet: &Packet<'_>, direction: Direction, elephant: &Elephant) {
+        let rate = self.rate.get_or_insert_default().of_mut(direction);
+        if packet.time.since(rate.begun) >= u64::from(elephant.interval_s) * 1_000_000 {
+            *rate = Rate { begun: packet.time, bytes: 0 };
+        }
+        rate.bytes += packet.data.len() as u64;
+        if rate.bytes >= elephant.bytes {
+            *self.elephant.of_mut(direction) = true;
         }
     }
 

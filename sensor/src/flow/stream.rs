@@ -338,6 +338,7 @@ impl Stream {
         let rivals = self.rivals.as_ref().map_or(&[][..], |rivals| &rivals.copies);
         self.early_bytes
             + self.early.len() * EARLY_BYTES
+            + if self.early.is_empty() { 0 } else { TREE_BYTES }
             + rivals.iter().map(|(_, copy)| copy.len() + EARLY_BYTES).sum::<usize>()
             + self.pieces.iter().map(|piece| piece.bytes.len()).sum::<usize>()
     }
@@ -463,6 +464,19 @@ impl Stream {
     /// Nothing that comes from `sequence` on is to be believed before the receiver acknowledges it; or it is again.
     pub(super) fn doubt(&mut self, sequence: Option<u32>) {
         self.doubtful_from = sequence.map(|sequence| self.offset_of(sequence).max(0).cast_unsigned());
+    }
+
+    /// Bytes that wait behind a hole.
+    pub(super) fn early_bytes(&self) -> usize {
+        self.early_bytes
+    }
+
+    /// Gives up what waits behind holes, because its memory is needed.
+    pub(super) fn give_up_early(&mut self, store: &mut Store) -> usize {
+        self.early.clear();
+        let bytes = std::mem::take(&mut self.early_bytes);
+        self.settle(store);
+        bytes
     }
 
     /// Makes the account agree with what is held, and hands buffers back that nothing is in.
@@ -788,6 +802,8 @@ const COUNTED_REGIONS: usize = 16;
 const REGION_BYTES: u64 = 256 * 1024;
 /// What keeping an early segment costs besides its bytes.
 const EARLY_BYTES: usize = 64;
+/// What keeping some of them costs besides that.
+const TREE_BYTES: usize = 384;
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 //! Flows lie in a slab; a hash table finds them by key, and a list for each timeout class holds them in the order of their
 //! last packets, so that both expiry and eviction look at list heads only. What happens never depends on the hash secret.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
@@ -16,7 +17,7 @@ use super::memory::{Account, Budget};
 use super::store::Store;
 use super::tcp::{TcpFlow, TcpSettings, TcpUpdate};
 use super::timeouts::{Class, Timeouts};
-use super::{EndReason, Flow, Links, Overlap};
+use super::{Elephant, EndReason, Flow, Links, Overlap};
 use crate::config::{ByNetwork, ExceptionPolicies, System};
 
 /// How flows are followed.
@@ -24,6 +25,10 @@ use crate::config::{ByNetwork, ExceptionPolicies, System};
 pub struct Settings {
     /// How long flows are kept.
     pub timeouts: Timeouts,
+    /// How long they are kept while memory is short.
+    pub emergency: Timeouts,
+    /// How much of the memory has to be free again for that to end, in percent.
+    pub recovery_percent: u64,
     /// Whether VLAN ids separate flows.
     pub use_vlans: bool,
     /// Whether packets with a wrong checksum are kept from streams.
@@ -34,17 +39,22 @@ pub struct Settings {
     pub systems: ByNetwork<System>,
     /// What is done with flows that cannot be inspected as they should be.
     pub exceptions: ExceptionPolicies,
+    /// When a flow is an elephant, where that is asked for.
+    pub elephant: Option<Elephant>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             timeouts: Timeouts::default(),
+            emergency: Timeouts::emergency(),
+            recovery_percent: 30,
             use_vlans: true,
             checksums: true,
             tcp: TcpSettings::default(),
             systems: ByNetwork::default(),
             exceptions: ExceptionPolicies::default(),
+            elephant: None,
         }
     }
 }
@@ -60,6 +70,10 @@ pub struct Counters {
     pub evicted_new: u64,
     /// Flows ended for their memory that were established.
     pub evicted_established: u64,
+    /// Flows whose bytes behind holes were given up for their memory, and those bytes.
+    pub given_up: (u64, u64),
+    /// How often memory became short, and was there again.
+    pub emergencies: (u64, u64),
     /// Flows ended by a new connection with the same ports.
     pub reused: u64,
     /// Packets that got no flow because the memory had run out.
@@ -70,6 +84,8 @@ pub struct Counters {
     pub without_connection: u64,
     /// Holes in streams that their receivers had acknowledged.
     pub gaps: u64,
+    /// Flows that were elephants.
+    pub elephants: u64,
     /// Packets of flows that are passed over, and their bytes.
     pub bypassed: (u64, u64),
 }
@@ -108,6 +124,10 @@ pub struct Table<A> {
     answers: HashMap<Key, u32, RandomState>,
     /// Connections that were open when their time was over.
     parked: LinkedHashMap<Key, Both<u32>, RandomState>,
+    /// Flows that hold bytes behind holes, by place and id, in the order in which they began to, and when that was.
+    holders: VecDeque<(u32, u64, Timestamp)>,
+    /// Memory is short.
+    emergency: bool,
     counters: Counters,
     /// Nothing ends before this time.
     next_end: Timestamp,
@@ -134,6 +154,8 @@ impl<A: Default> Table<A> {
             tagged: HashMap::with_hasher(RandomState::default()),
             answers: HashMap::with_hasher(RandomState::default()),
             parked: LinkedHashMap::with_hasher(RandomState::default()),
+            holders: VecDeque::new(),
+            emergency: false,
             counters: Counters::default(),
             next_end: Timestamp(u64::MAX),
         }
@@ -174,12 +196,20 @@ impl<A: Default> Table<A> {
             None if key.is_error() => return None,
             None => (self.begin(packet, key, hash, ended)?, true),
         };
+        if packet.tcp().is_some() && !packet.payload.is_empty() {
+            self.make_room(packet.payload.len() + SEGMENT_BYTES, place, packet.time, ended);
+        }
         let parked = if new && key.protocol == key::TCP { self.resume(&key) } else { None };
         let Self { settings, slots, store, counters, .. } = self;
         let flow = slots.get_mut(place as usize)?.as_mut()?;
         let was_established = flow.established();
         let mut direction = if answered { Direction::ToClient } else { flow.direction_of(&key, packet) };
         flow.count(packet, direction);
+        if let Some(elephant) = &settings.elephant {
+            let before = flow.elephant;
+            flow.measure(packet, direction, elephant);
+            counters.elephants += u64::from(before == Both::default() && before != flow.elephant);
+        }
         if flow.is_bypassed() {
             counters.bypassed.0 += 1;
             counters.bypassed.1 += packet.data.len() as u64;
@@ -202,6 +232,11 @@ impl<A: Default> Table<A> {
             update.anomalies.push(Anomaly("stream.vlan_differs_by_direction"));
         }
         let established = !was_established && flow.established();
+        if !flow.holds && flow.tcp.as_ref().is_some_and(|tcp| tcp.early_bytes() > 0) {
+            flow.holds = true;
+            self.holders.push_back((place, flow.id, packet.time));
+            self.forget_holders();
+        }
         self.touch(place);
         let flow = self.slots.get_mut(place as usize)?.as_mut()?;
         Some(Arrival { flow, direction, new, established, tcp: update, place })
@@ -213,7 +248,7 @@ impl<A: Default> Table<A> {
         if now <= self.next_end {
             return;
         }
-        let timeouts = self.settings.timeouts;
+        let timeouts = self.timeouts();
         loop {
             let mut next_end = Timestamp(u64::MAX);
             let over = self
@@ -233,13 +268,17 @@ impl<A: Default> Table<A> {
         }
     }
 
-    /// Ends all flows, in the order of their last packets.
-    pub fn shut_down(&mut self, ended: &mut dyn FnMut(Flow<A>, EndReason)) {
-        loop {
-            let oldest = self.heads(&Class::ALL).min_by_key(|(_, _, flow)| (flow.end, flow.first_packet));
-            let Some((_, place, _)) = oldest else { return };
-            self.end(place, EndReason::Shutdown, ended);
-        }
+    /// The places of all flows with the numbers of their first packets, in the order in which they began.
+    pub fn by_begin(&self) -> Vec<(u64, u32)> {
+        let flows = (0..).zip(&self.slots).filter_map(|(place, slot)| Some((place, slot.as_ref()?)));
+        let mut places: Vec<_> = flows.map(|(place, flow)| (flow.first_packet, flow.first_place, place)).collect();
+        places.sort_unstable();
+        places.into_iter().map(|(number, _, place)| (number, place)).collect()
+    }
+
+    /// Ends the flow at a place because the run ends.
+    pub fn shut_down(&mut self, place: u32, ended: &mut dyn FnMut(Flow<A>, EndReason)) {
+        self.end(place, EndReason::Shutdown, ended);
     }
 
     /// The flow at a place.
@@ -325,7 +364,7 @@ impl<A: Default> Table<A> {
     /// Whether a packet comes too late for the flow with its key, or begins another one.
     fn is_over(&self, place: u32, packet: &Packet<'_>, key: &Key) -> Option<EndReason> {
         let flow = self.slots.get(place as usize)?.as_ref()?;
-        if packet.time.since(flow.end) > self.settings.timeouts.of(flow.links.class) {
+        if packet.time.since(flow.end) > self.timeouts().of(flow.links.class) {
             return Some(EndReason::Timeout);
         }
         let checked = |tcp: &&Tcp<'_>| tcp.checksum_ok || !self.settings.checksums;
@@ -341,13 +380,22 @@ impl<A: Default> Table<A> {
         ended: &mut dyn FnMut(Flow<A>, EndReason),
     ) -> Option<u32> {
         while !self.flows.take(Self::FLOW_BYTES) {
+            if !self.emergency {
+                self.emergency = true;
+                self.counters.emergencies.0 += 1;
+                self.next_end = Timestamp(0);
+            }
             // Those whose time is over anyway go first.
             let before = self.len();
             self.expire(packet.time, ended);
-            if self.len() == before && !self.evict(ended) {
+            if self.len() == before && !self.relieve(packet.time, ended) {
                 self.counters.refused_packets += 1;
                 return None;
             }
+        }
+        if self.emergency && self.flows.budget_percent() + self.settings.recovery_percent <= 100 {
+            self.emergency = false;
+            self.counters.emergencies.1 += 1;
         }
         let flow = Flow {
             key,
@@ -361,11 +409,15 @@ impl<A: Default> Table<A> {
             bytes: Both::default(),
             ttl: Both::default(),
             alerted: false,
+            elephant: Both::default(),
+            rate: None,
             midstream: None,
             starved: None,
             icmp_answer: None,
             tcp: None,
             app: A::default(),
+            emergency: false,
+            holds: false,
             hash,
             links: Links { class: Class::OtherNew, before: None, behind: None },
         };
@@ -397,20 +449,80 @@ impl<A: Default> Table<A> {
         Some(place)
     }
 
-    /// Ends the flow that is missed least: one that was never established or is closed, else any; of those the one
-    /// that was quiet for longest.
-    fn evict(&mut self, ended: &mut dyn FnMut(Flow<A>, EndReason)) -> bool {
-        let (cheap, dear) = Class::ALL.split_at(Class::CHEAP);
-        for (classes, is_new) in [(cheap, true), (dear, false)] {
-            let oldest = self.heads(classes).min_by_key(|(_, _, flow)| (flow.end, flow.first_packet));
-            if let Some((_, place, _)) = oldest {
-                self.counters.evicted_new += u64::from(is_new);
-                self.counters.evicted_established += u64::from(!is_new);
-                self.end(place, EndReason::Forced, ended);
+    fn timeouts(&self) -> Timeouts {
+        if self.emergency { self.settings.emergency } else { self.settings.timeouts }
+    }
+
+    /// Sees to it that there is memory for a segment of a flow.
+    fn make_room(&mut self, bytes: usize, place: u32, now: Timestamp, ended: &mut dyn FnMut(Flow<A>, EndReason)) {
+        while !self.store.has(bytes) {
+            let own = self.flow(place).map(|flow| flow.links.class);
+            // The flow itself stays.
+            self.unlink(place);
+            let relieved = self.relieve(now, ended);
+            self.link(place, own.unwrap_or(Class::OtherNew));
+            if !relieved {
+                return;
+            }
+        }
+    }
+
+    /// Gives up what is missed least: what waits behind a hole for so long that nobody fills it, then flows that were never
+    /// established or are over, then what waits behind a hole at all, then any flow.
+    fn relieve(&mut self, now: Timestamp, ended: &mut dyn FnMut(Flow<A>, EndReason)) -> bool {
+        self.give_up_a_hole(Timestamp(now.0.saturating_sub(HOLE_US)))
+            || self.evict(true, ended)
+            || self.give_up_a_hole(now)
+            || self.evict(false, ended)
+    }
+
+    /// Gives up the bytes of the flow that waits behind a hole for longest, if it does since before a time.
+    fn give_up_a_hole(&mut self, before: Timestamp) -> bool {
+        while let Some((place, id, since)) = self.holders.pop_front() {
+            if since > before {
+                self.holders.push_front((place, id, since));
+                return false;
+            }
+            let Self { slots, store, counters, settings, .. } = self;
+            let Some(Some(flow)) = slots.get_mut(place as usize) else { continue };
+            if flow.id != id {
+                continue;
+            }
+            flow.holds = false;
+            let bytes = flow.tcp.as_mut().map_or(0, |tcp| tcp.give_up_early(store));
+            if bytes > 0 {
+                flow.starved = Some(settings.exceptions.reassembly);
+                counters.given_up.0 += 1;
+                counters.given_up.1 += bytes as u64;
                 return true;
             }
         }
         false
+    }
+
+    /// Leaves flows that are over out of the list of holders when most of it is such.
+    fn forget_holders(&mut self) {
+        if self.holders.len() > 2 * self.index.len() + 1024 {
+            let slots = &self.slots;
+            let lives =
+                |place: u32, id| slots.get(place as usize).and_then(Option::as_ref).is_some_and(|flow| flow.id == id);
+            self.holders.retain(|(place, id, _)| lives(*place, *id));
+        }
+    }
+
+    /// Ends the flow that was quiet for longest, of those that were never established or are closed (`cheap`), or of the others.
+    fn evict(&mut self, cheap: bool, ended: &mut dyn FnMut(Flow<A>, EndReason)) -> bool {
+        let (new, dear) = Class::ALL.split_at(Class::CHEAP);
+        let classes = if cheap { new } else { dear };
+        let oldest = self.heads(classes).min_by_key(|(_, _, flow)| (flow.end, flow.first_packet));
+        let Some((_, place, _)) = oldest else { return false };
+        self.counters.evicted_new += u64::from(cheap);
+        self.counters.evicted_established += u64::from(!cheap);
+        if let Some(flow) = self.flow(place) {
+            flow.emergency = true;
+        }
+        self.end(place, EndReason::Forced, ended);
+        true
     }
 
     fn end(&mut self, place: u32, reason: EndReason, ended: &mut dyn FnMut(Flow<A>, EndReason)) {
@@ -452,7 +564,7 @@ impl<A: Default> Table<A> {
         let (class, end) = (flow.class(), flow.end);
         self.unlink(place);
         self.link(place, class);
-        let ends = Timestamp(end.0.saturating_add(self.settings.timeouts.of(class)));
+        let ends = Timestamp(end.0.saturating_add(self.timeouts().of(class)));
         self.next_end = self.next_end.min(ends);
     }
 
@@ -502,6 +614,10 @@ impl<A: Default> Table<A> {
 
 /// Connections that are remembered after their time was over.
 const PARKED: usize = 16_384;
+/// How long a hole takes to be filled at most, in microseconds.
+const HOLE_US: u64 = 1_000_000;
+/// What a segment may cost besides its bytes.
+const SEGMENT_BYTES: usize = 1024;
 
 impl<A> Flow<A> {
     /// Goes on with a connection whose time was over, if the packet does.

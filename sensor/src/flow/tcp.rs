@@ -277,6 +277,20 @@ impl TcpFlow {
         std::mem::swap(&mut self.sides.to_server, &mut self.sides.to_client);
     }
 
+    /// Bytes that wait behind holes.
+    pub(super) fn early_bytes(&self) -> usize {
+        self.sides.to_server.stream.early_bytes() + self.sides.to_client.stream.early_bytes()
+    }
+
+    /// Gives up what waits behind holes.
+    pub(super) fn give_up_early(&mut self, store: &mut Store) -> usize {
+        let mut bytes = 0;
+        for direction in Direction::BOTH {
+            bytes += self.stream_mut(direction).give_up_early(store);
+        }
+        bytes
+    }
+
     pub(super) fn settle(&mut self, store: &mut Store) {
         for direction in Direction::BOTH {
             self.stream_mut(direction).settle(store);

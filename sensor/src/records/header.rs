@@ -57,6 +57,8 @@ pub struct Header<'a> {
     pub protocol: Option<u8>,
     /// Type and code of ICMP.
     pub icmp: Option<(u8, u8)>,
+    /// Security parameter index of ESP, in flow records.
+    pub spi: Option<u32>,
     /// Type and code of the answer, in flow records.
     pub icmp_response: Option<(u8, u8)>,
     /// Where the packet came from; absent in flow records.
@@ -122,6 +124,9 @@ impl Header<'_> {
         }
         if let Some((kind, code)) = self.icmp {
             object.number("icmp_type", kind).number("icmp_code", code);
+        }
+        if let Some(spi) = self.spi {
+            object.number("spi", spi);
         }
         if let Some((kind, code)) = self.icmp_response {
             object.number("response_icmp_type", kind).number("response_icmp_code", code);

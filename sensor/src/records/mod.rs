@@ -11,3 +11,4 @@ pub mod forwarded;
 pub mod header;
 pub mod metadata;
 pub mod stats;
+pub mod summary;
