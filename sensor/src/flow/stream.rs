@@ -67,7 +67,7 @@ pub struct Stream {
     /// Bytes in order; all but the last are followed by a gap.
     pieces: VecDeque<Piece>,
     /// Segments beyond the end of the last piece, by offset; they do not overlap.
-    early: BTreeMap<u64, Vec<u8>>,
+    early: BTreeMap<u64, Early>,
     early_bytes: usize,
     /// End of the last byte that was seen, stored or not.
     highest: u64,
@@ -92,6 +92,14 @@ pub struct Stream {
     max_regions: u32,
     /// What the store's account was charged for this stream.
     charged: usize,
+}
+
+/// Bytes that wait behind a hole.
+#[derive(Debug)]
+struct Early {
+    bytes: Vec<u8>,
+    /// Start and end of the segment in which they came.
+    segment: (u64, u64),
 }
 
 /// Copies of bytes that the receiver may have taken in the place of those that count.
@@ -613,7 +621,7 @@ impl Stream {
         while let Some(entry) = self.early.first_entry()
             && *entry.key() <= last.end()
         {
-            let (offset, bytes) = entry.remove_entry();
+            let (offset, Early { bytes, .. }) = entry.remove_entry();
             self.early_bytes -= bytes.len();
             let known = usize::try_from(last.end() - offset).unwrap_or(usize::MAX);
             last.bytes.extend_from_slice(bytes.get(known..).unwrap_or(&[]));
@@ -645,7 +653,8 @@ impl Stream {
             self.find_gaps();
             return;
         }
-        self.place_early(offset.max(end), new, settings, store, stored);
+        let segment = (offset, offset + data.len() as u64);
+        self.place_early(offset.max(end), new, segment, settings, store, stored);
         self.count_regions();
         self.join_early();
         self.find_gaps();
@@ -697,11 +706,13 @@ impl Stream {
         }
     }
 
-    /// Puts a segment among those that wait, byte ranges that they share going to one or the other.
+    /// Puts the part of a segment that begins at `offset` among those that wait; of bytes that are there already one copy or the
+    /// other counts.
     fn place_early(
         &mut self,
         offset: u64,
         data: &[u8],
+        segment: (u64, u64),
         settings: &StreamSettings,
         store: &mut Store,
         stored: &mut Stored,
@@ -712,69 +723,74 @@ impl Stream {
         }
         let end = offset + data.len() as u64;
         let first = self.early.range(..=offset).next_back().map_or(offset, |(&start, _)| start);
+        let overlapped: SmallVec<[u64; 4]> = self.early.range(first..end).map(|(&start, _)| start).collect();
+        let part = |from: u64, upto: u64| data.get(index(from - offset)..index(upto - offset)).unwrap_or(&[]);
         let mut at = offset;
-        let mut rivals: SmallVec<[(u64, Vec<u8>); 1]> = SmallVec::new();
-        let mut holes: [Option<(u64, u64)>; HOLES] = [None; HOLES];
-        let mut count = 0;
-        for (&start, old) in self.early.range_mut(first..end) {
-            let old_end = start + old.len() as u64;
+        for start in overlapped {
+            let Some(old) = self.early.get(&start) else { continue };
+            let old_end = start + old.bytes.len() as u64;
             let (from, upto) = (start.max(offset), old_end.min(end));
             if from >= upto {
                 continue;
             }
-            if at < from
-                && let Some(hole) = holes.get_mut(count)
-            {
-                *hole = Some((at, from));
-                count += 1;
+            if at < from {
+                self.put_early(at, part(at, from), segment);
+                stored.accepted = true;
             }
             at = upto;
-            let (length, within) = (index(upto - from), index(from - start));
-            let new = data.get(index(from - offset)..).and_then(|rest| rest.get(..length));
-            let old = old.get_mut(within..).and_then(|rest| rest.get_mut(..length));
-            if let (Some(new), Some(old)) = (new, old)
-                && old != new
-            {
-                stored.anomaly = Some(DIFFERENT);
-                if self.overlap.prefers_new((start, old_end), (offset, end)) {
-                    rivals.push((from, old.to_vec()));
-                    old.copy_from_slice(new);
-                    stored.accepted = true;
-                } else {
-                    rivals.push((from, new.to_vec()));
-                }
-            }
-            if count == HOLES {
-                break;
-            }
+            self.share(start, from, part(from, upto), segment, settings, stored);
         }
-        if count < HOLES
-            && at < end
-            && let Some(hole) = holes.get_mut(count)
-        {
-            *hole = Some((at, end));
-        }
-        for (from, copy) in rivals {
-            self.keep_rival(from, copy, settings);
-        }
-        for (from, upto) in holes.into_iter().flatten() {
-            let Some(bytes) = data.get(index(from - offset)..index(upto - offset)) else { continue };
-            self.early_bytes += bytes.len();
+        if at < end {
+            self.put_early(at, part(at, end), segment);
             stored.accepted = true;
-            // Segments that follow one another share a buffer.
-            match self.early.range_mut(..from).next_back() {
-                Some((&start, before)) if start + before.len() as u64 == from => before.extend_from_slice(bytes),
-                _ => {
-                    self.early.insert(from, bytes.to_vec());
-                }
+        }
+    }
+
+    fn put_early(&mut self, offset: u64, bytes: &[u8], segment: (u64, u64)) {
+        self.early_bytes += bytes.len();
+        self.early.insert(offset, Early { bytes: bytes.to_vec(), segment });
+    }
+
+    /// Two segments have the bytes from `from` on, of which the early one is kept at `start`.
+    fn share(
+        &mut self,
+        start: u64,
+        from: u64,
+        new: &[u8],
+        segment: (u64, u64),
+        settings: &StreamSettings,
+        stored: &mut Stored,
+    ) {
+        let room = self.early.len() < settings.early_segments;
+        let Some(old) = self.early.get_mut(&start) else { return };
+        let within = index(from - start);
+        let Some(kept) = old.bytes.get(within..within + new.len()) else { return };
+        let wins = room && self.overlap.prefers_new(old.segment, segment);
+        let different = kept != new;
+        let rival = different.then(|| if wins { kept.to_vec() } else { new.to_vec() });
+        if wins {
+            let behind = old.bytes.split_off(within + new.len());
+            old.bytes.truncate(within);
+            let (old_segment, emptied) = (old.segment, within == 0);
+            if emptied {
+                self.early.remove(&start);
             }
+            self.early.insert(from, Early { bytes: new.to_vec(), segment });
+            if !behind.is_empty() {
+                self.early.insert(from + new.len() as u64, Early { bytes: behind, segment: old_segment });
+            }
+            stored.accepted |= different;
+        }
+        if let Some(copy) = rival {
+            stored.anomaly = Some(DIFFERENT);
+            self.keep_rival(from, copy, settings);
         }
     }
 
     fn count_regions(&mut self) {
         let mut end = self.end();
         let mut regions = 1;
-        for (&start, bytes) in self.early.iter().take(COUNTED_REGIONS) {
+        for (&start, Early { bytes, .. }) in self.early.iter().take(COUNTED_REGIONS) {
             regions += u32::from(start - end.min(start) >= REGION_BYTES);
             end = start + bytes.len() as u64;
         }
@@ -793,15 +809,13 @@ const DIFFERENT: Anomaly = Anomaly("stream.reassembly_overlap_different_data");
 const COMPACT_BYTES: usize = 4096;
 /// Gaps that a slow reader may have before it.
 const MAX_PIECES: usize = 64;
-/// A segment that covers more early ones fills the first holes only.
-const HOLES: usize = 16;
 /// How often the readers of one direction ask for alternatives.
 const MAX_ALTERNATIVES: u32 = 64;
 const COUNTED_REGIONS: usize = 16;
 /// Bytes that are so far from others make a region of their own.
 const REGION_BYTES: u64 = 256 * 1024;
 /// What keeping an early segment costs besides its bytes.
-const EARLY_BYTES: usize = 64;
+const EARLY_BYTES: usize = 96;
 /// What keeping some of them costs besides that.
 const TREE_BYTES: usize = 384;
 
