@@ -232,7 +232,7 @@ impl<A: Default> Table<A> {
             update.anomalies.push(Anomaly("stream.vlan_differs_by_direction"));
         }
         let established = !was_established && flow.established();
-        if !flow.holds && flow.tcp.as_ref().is_some_and(|tcp| tcp.early_bytes() > 0) {
+        if update.waits && !flow.holds {
             flow.holds = true;
             self.holders.push_back((place, flow.id, packet.time));
             self.forget_holders();
@@ -248,7 +248,7 @@ impl<A: Default> Table<A> {
         if now <= self.next_end {
             return;
         }
-        let timeouts = self.timeouts();
+        let timeouts = *self.timeouts();
         loop {
             let mut next_end = Timestamp(u64::MAX);
             let over = self
@@ -449,8 +449,8 @@ impl<A: Default> Table<A> {
         Some(place)
     }
 
-    fn timeouts(&self) -> Timeouts {
-        if self.emergency { self.settings.emergency } else { self.settings.timeouts }
+    fn timeouts(&self) -> &Timeouts {
+        if self.emergency { &self.settings.emergency } else { &self.settings.timeouts }
     }
 
     /// Sees to it that there is memory for a segment of a flow.

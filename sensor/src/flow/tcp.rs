@@ -88,6 +88,8 @@ pub struct TcpUpdate {
     pub established: bool,
     /// It closed or reset the connection: both streams should be made visible and read.
     pub closed: bool,
+    /// Bytes of its direction wait behind a hole.
+    pub waits: bool,
     /// Holes that were acknowledged, so that nobody fills them any more.
     pub gaps: u64,
     /// It shows that the connection was not reset after all.
@@ -275,11 +277,6 @@ impl TcpFlow {
     /// Both directions change places: it turned out that the client is the server.
     pub(super) fn swap(&mut self) {
         std::mem::swap(&mut self.sides.to_server, &mut self.sides.to_client);
-    }
-
-    /// Bytes that wait behind holes.
-    pub(super) fn early_bytes(&self) -> usize {
-        self.sides.to_server.stream.early_bytes() + self.sides.to_client.stream.early_bytes()
     }
 
     /// Gives up what waits behind holes.
@@ -596,6 +593,7 @@ impl TcpFlow {
         let holes = sender.stream.holes();
         let stored = sender.stream.insert(step.tcp.sequence, step.payload, urgent, &step.settings.stream, step.store);
         step.update.accepted = stored.accepted;
+        step.update.waits = sender.stream.early_bytes() > 0;
         step.update.anomalies.extend(stored.anomaly);
         step.update.gaps += sender.stream.holes() - holes;
         if sender.stream.holes() > holes {

@@ -195,9 +195,7 @@ fn model(overlap: Overlap, segments: &[(usize, Vec<u8>, usize)], len: usize) -> 
         for (at, byte) in (*offset..).zip(body) {
             let takes = match bytes[at] {
                 None => true,
-                Some(_) if at < in_order => {
-                    matches!(overlap, Overlap::Last | Overlap::OldLinux) && at >= *acknowledged
-                }
+                Some(_) if at < in_order => matches!(overlap, Overlap::Last | Overlap::OldLinux) && at >= *acknowledged,
                 Some((_, old)) => overlap.prefers_new(old, own),
             };
             if takes {
