@@ -4,8 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use tapwire_parsers::json::Object;
+use tapwire_parsers::link::igmp::Igmp;
 use tapwire_parsers::link::tunnel::Carrier;
-use tapwire_parsers::link::{Layer4, Packet, Timestamp};
+use tapwire_parsers::link::{self, Anomalies, Layer4, Packet, Timestamp};
 use tapwire_parsers::protocol::{Anomaly, Direction, ProtocolId, Purpose, Recorder};
 use tapwire_parsers::{REGISTRY, protocol};
 use tapwire_signatures::language::rule::Rule;
@@ -22,7 +23,7 @@ use crate::records::flow::{FlowRecord, TcpRecord};
 use crate::records::header::{Clock, Header, record};
 use crate::records::metadata::Metadata;
 use crate::records::summary::Lone;
-use crate::records::{fast, fileinfo, flow};
+use crate::records::{arp, fast, fileinfo, flow};
 
 /// Packets within one captured packet come in the order of their depth, and behind them what it made whole.
 const DEPTH_BITS: u32 = 5;
@@ -215,7 +216,7 @@ impl Ends {
     fn of_packet(packet: &Packet<'_>) -> Option<Self> {
         let ip = packet.ip.as_ref()?;
         let icmp = packet.icmp().map(|i| (i.kind, i.code));
-        let has_ports = matches!(packet.layer4, Layer4::Tcp(_) | Layer4::Udp(_));
+        let has_ports = packet.has_ports();
         Some(Self {
             source: ip.source,
             destination: ip.destination,
@@ -254,6 +255,26 @@ impl Reporter {
         let mut batch = std::mem::take(&mut self.batch);
         batch.sequence = sequence;
         batch
+    }
+
+    /// The record of address resolution.
+    pub fn arp(&mut self, packet: &Packet<'_>, moment: &Moment) {
+        let Ok(message) = link::arp::read(packet.payload, &mut Anomalies::new()) else { return };
+        let outputs = Arc::clone(&self.outputs);
+        for (index, _) in (0..).zip(&outputs.list).filter(|(_, o)| o.eve.arp) {
+            let header = Header {
+                time: moment.time,
+                packet_number: moment.packet_number,
+                event_type: "arp",
+                vlans: packet.vlans.as_slice(),
+                packet_source: Some(moment.source()),
+                ..Header::default()
+            };
+            let clock = &mut self.clock;
+            self.batch.push(moment.order, index, Class::Transaction, None, |out| {
+                arp::write(out, &header, &message, clock);
+            });
+        }
     }
 
     /// Anomalies of a packet's headers.
@@ -366,8 +387,13 @@ impl Reporter {
                 verdict: settings.verdict.then_some(verdict),
             };
             let clock = &mut self.clock;
-            self.batch
-                .push(moment.order, index, Class::Alert, gate, |out| alert::write(out, &header, &shown, clock, |_| {}));
+            self.batch.push(moment.order, index, Class::Alert, gate, |out| {
+                alert::write(out, &header, &shown, clock, |object| {
+                    if let Layer4::Igmp(message) = &packet.layer4 {
+                        group_management(object, message);
+                    }
+                });
+            });
         }
         self.fast_line(rule, found, ends.as_ref(), None, moment, &outputs);
     }
@@ -722,6 +748,15 @@ impl Reporter {
             });
         }
     }
+}
+
+fn group_management(object: &mut Object<'_>, message: &Igmp) {
+    object.object(if message.version.is_some() { "igmp" } else { "rgmp" }, |o| {
+        o.number("type", message.kind);
+        if let Some(version) = message.version {
+            o.number("version", version);
+        }
+    });
 }
 
 /// A flow of one packet that left nothing but its record.

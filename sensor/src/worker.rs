@@ -6,7 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tapwire_parsers::link::{self, Ip, Layer4, Packet, Tcp, TcpOptions, Timestamp, Udp};
+use tapwire_parsers::link::{self, Header, Ip, Layer4, Packet, Tcp, TcpOptions, Timestamp, Udp};
 use tapwire_parsers::protocol::{Anomaly, Direction, Transport};
 use tapwire_signatures::state::flow::FlowState as RuleMemory;
 use tapwire_signatures::verify::condition::{FlowView, PacketView};
@@ -227,6 +227,9 @@ impl Worker {
         self.counters.packet(packet);
         let moment = Moment::packet(packet, tunnel);
         self.reporter.decode_anomalies(packet, &moment);
+        if packet.has(Header::Arp) {
+            self.reporter.arp(packet, &moment);
+        }
         // What a packet carries is a part of it in the books.
         match (packet.depth + packet.joined, packet.invalid) {
             (0, true) => self.counters.drop_packets("invalid", 1),
@@ -633,6 +636,7 @@ fn pseudo_packet(flow: &Flow<Application>, direction: Direction, time: Timestamp
             header: &[],
             checksum_ok: true,
         }),
+        flow::key::SCTP => Layer4::Sctp(key.source_port, key.destination_port),
         _ => Layer4::None,
     };
     packet

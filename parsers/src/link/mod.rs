@@ -7,11 +7,14 @@
 //! the header and what follows it, or the [`Anomaly`] of a header that is broken, after which nothing can be read. What is
 //! odd in a header that can be read all the same goes to the packet's [`Anomalies`].
 
+pub mod arp;
 pub mod cisco_hdlc;
 mod decode;
 pub mod ethernet;
+pub mod events;
 pub mod fragments;
 pub mod icmp;
+pub mod igmp;
 pub mod internet_checksum;
 pub mod ipv4;
 pub mod ipv4_options;
@@ -26,7 +29,7 @@ pub mod tunnel;
 pub mod udp;
 pub mod vlan;
 
-pub use decode::{is_plain, is_supported};
+pub use decode::{is_plain, is_supported, name};
 
 use std::net::IpAddr;
 
@@ -217,6 +220,10 @@ pub enum Layer4<'a> {
     Udp(Udp<'a>),
     /// ICMP or ICMPv6.
     Icmp(Icmp<'a>),
+    /// Group management.
+    Igmp(igmp::Igmp),
+    /// The ports of SCTP (RFC 9260).
+    Sctp(u16, u16),
 }
 
 /// UDP header fields (RFC 768).
@@ -403,7 +410,7 @@ impl<'a> Packet<'a> {
     /// Whether it has a transport header, and the checksum in it is right.
     pub fn has_right_checksum(&self) -> bool {
         match &self.layer4 {
-            Layer4::None => false,
+            Layer4::None | Layer4::Igmp(_) | Layer4::Sctp(..) => false,
             Layer4::Tcp(tcp) => tcp.checksum_ok,
             Layer4::Udp(udp) => udp.checksum_ok,
             Layer4::Icmp(icmp) => icmp.checksum_ok,
@@ -434,11 +441,17 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// Source and destination port of TCP and UDP; (0, 0) for others.
+    /// Whether it has ports.
+    pub fn has_ports(&self) -> bool {
+        matches!(self.layer4, Layer4::Tcp(_) | Layer4::Udp(_) | Layer4::Sctp(..))
+    }
+
+    /// Source and destination port of TCP, UDP and SCTP; (0, 0) for others.
     pub fn ports(&self) -> (u16, u16) {
         match &self.layer4 {
             Layer4::Tcp(tcp) => (tcp.source_port, tcp.destination_port),
             Layer4::Udp(udp) => (udp.source_port, udp.destination_port),
+            Layer4::Sctp(source, destination) => (*source, *destination),
             _ => (0, 0),
         }
     }

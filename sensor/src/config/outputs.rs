@@ -34,6 +34,8 @@ pub struct EveOutput {
     pub flows: bool,
     /// The same, one record for each direction.
     pub netflows: bool,
+    /// Address resolution.
+    pub arp: bool,
     /// Counters.
     pub stats: bool,
     /// Files, where they are wanted.
@@ -239,6 +241,7 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
         anomalies: None,
         flows: false,
         netflows: false,
+        arp: false,
         stats: false,
         files: None,
         protocols: BTreeMap::new(),
@@ -266,6 +269,7 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
                 }
                 "anomaly" => out.anomalies = Some(anomalies(settings, faults)),
                 "flow" => out.flows = true,
+                "arp" => out.arp = true,
                 "netflow" => out.netflows = true,
                 "stats" => out.stats = true,
                 "files" => out.files = Some(files(settings)),

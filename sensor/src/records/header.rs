@@ -157,7 +157,8 @@ impl Header<'_> {
     }
 }
 
-fn mac(address: [u8; 6]) -> String {
+/// An Ethernet address as records show it.
+pub fn mac(address: [u8; 6]) -> String {
     let [a, b, c, d, e, f] = address;
     format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
 }
