@@ -12,13 +12,21 @@ pub mod llmnr;
 pub mod mdns;
 pub mod modbus;
 pub mod protocol;
+pub mod ssh;
 pub mod tls;
 
 use protocol::{Protocol, ProtocolId};
 
 /// Every application protocol, in the order in which a tie of recognition is settled.
-pub static REGISTRY: &[&Protocol] =
-    &[&http::PROTOCOL, &tls::PROTOCOL, &dns::PROTOCOL, &mdns::PROTOCOL, &llmnr::PROTOCOL, &modbus::PROTOCOL];
+pub static REGISTRY: &[&Protocol] = &[
+    &http::PROTOCOL,
+    &tls::PROTOCOL,
+    &ssh::PROTOCOL,
+    &dns::PROTOCOL,
+    &mdns::PROTOCOL,
+    &llmnr::PROTOCOL,
+    &modbus::PROTOCOL,
+];
 
 /// The protocol of an id that [`REGISTRY`] gave out.
 pub fn protocol(id: ProtocolId) -> &'static Protocol {

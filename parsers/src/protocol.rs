@@ -200,11 +200,24 @@ impl Settings {
         self.text(key).and_then(parse_size).unwrap_or(default)
     }
 
+    /// Whether a rule looks at a field, as far as that is known: a parser may spare itself what nobody wants.
+    pub fn is_in_rules(&self, field: &str) -> bool {
+        self.switch(&format!("{IN_RULES}{field}"), true)
+    }
+
+    /// Notes whether a rule looks at a field.
+    pub fn note_in_rules(&mut self, field: &str, is_in_rules: bool) {
+        self.0.insert(format!("{IN_RULES}{field}"), if is_in_rules { "yes" } else { "no" }.into());
+    }
+
     /// The values of a list at `key` (`key.0`, `key.1`, …), in order.
     pub fn list(&self, key: &str) -> Vec<&str> {
         (0..).map_while(|i| self.text(&format!("{key}.{i}"))).collect()
     }
 }
+
+/// What stands before the names of fields in the keys that tell of rules.
+const IN_RULES: &str = "rules.";
 
 /// A size in bytes from text such as `100 KiB`, `4kb`, `1gb` or `4096`; units count 1,024.
 pub fn parse_size(text: &str) -> Option<u64> {

@@ -100,7 +100,10 @@ fn engine(configuration: &Configuration, plan: Plan, faults: &mut Vec<Problem>) 
     let mut sets = Sets::default();
     for id in (0..).map(ProtocolId).take(REGISTRY.len()) {
         let card = protocol(id);
-        let said = configuration.protocols.get(card.name).cloned().unwrap_or_default();
+        let mut said = configuration.protocols.get(card.name).cloned().unwrap_or_default();
+        for field in card.fields {
+            said.settings.note_in_rules(field.name, plan.fields.contains(field.name));
+        }
         let enabled = said.enabled.unwrap_or(if card.on_by_default { Enabled::Yes } else { Enabled::No });
         openers.push((enabled == Enabled::Yes).then(|| (card.configure)(&said.settings)));
         if enabled == Enabled::No {

@@ -10,6 +10,7 @@ mod tunnels;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use tapwire_parsers::REGISTRY;
 use tapwire_parsers::protocol::{Settings, parse_size};
 
 use tapwire_signatures::plan::order::ActionOrder;
@@ -459,6 +460,13 @@ pub fn load(file: Option<&Path>, set: &[(String, String)]) -> Result<Loaded, Pro
     let mut configuration = Configuration::default();
     reader.fill(&mut configuration, file);
     let mut warnings = std::mem::take(&mut reader.warnings);
+    if file.is_none() {
+        // As in the records: where nobody chose, everything is shown.
+        for card in REGISTRY {
+            let settings = &mut configuration.protocols.entry(card.name.to_owned()).or_default().settings;
+            settings.0.entry("extended".into()).or_insert_with(|| "yes".into());
+        }
+    }
     for (path, known) in KNOWN_BELOW {
         if let Some(section) = root.at(path) {
             section.name_unknown(path, known, &mut warnings);

@@ -56,7 +56,6 @@ const LATER: &[&str] = &[
     "smb",
     "smtp",
     "snmp",
-    "ssh",
     "telnet",
     "tftp",
     "websocket",

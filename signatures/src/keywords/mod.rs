@@ -22,6 +22,7 @@ mod packet_event;
 mod packet_number;
 mod pcre;
 mod sizes;
+mod ssh;
 mod tcp;
 pub(crate) mod threshold;
 mod tls;
@@ -71,6 +72,7 @@ pub static KEYWORDS: &[&[Keyword]] = &[
     file::KEYWORDS,
     number_field::KEYWORDS,
     tls::KEYWORDS,
+    ssh::KEYWORDS,
     modbus::KEYWORDS,
     later::KEYWORDS,
 ];

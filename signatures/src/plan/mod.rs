@@ -10,7 +10,7 @@ mod group;
 mod kind;
 pub mod order;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::protocol::{Both, Direction, Field, ProtocolId};
@@ -53,6 +53,8 @@ pub struct Plan {
     pub names: [Vec<String>; 3],
     /// Hashes of files that some rule asks for: MD5, SHA-1, SHA-256.
     pub file_hashes: [bool; 3],
+    /// Fields of protocols that some rule looks at.
+    pub fields: BTreeSet<&'static str>,
     /// Whether a rule looks at decode or stream anomalies of packets.
     pub wants_packet_anomalies: bool,
 }
@@ -100,6 +102,13 @@ impl Plan {
                 *all |= one;
             }
         }
+        let sections = rules.iter().filter(|p| p.rule.later.is_empty()).flat_map(|p| &p.rule.sections);
+        plan.fields = sections
+            .filter_map(|section| match section.buffer {
+                Buffer::Field(name) => Some(name),
+                _ => None,
+            })
+            .collect();
         plan.wants_packet_anomalies = !plan.anomalies.is_empty();
         plan.names = [flowbits, flowints, hostbits];
         plan.rules = rules;
