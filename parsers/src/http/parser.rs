@@ -544,9 +544,7 @@ impl Parser for HttpParser {
             effects.anomalies.push(Anomaly("http.invalid_gap"));
             return true;
         }
-        if self.side(direction).file == FileState::Open {
-            effects.files.gap(direction, missing);
-        }
+        self.file_gap(direction, missing, effects);
         if let Some(tx) = self.current(direction) {
             let body = &mut tx.message_mut(direction).body;
             body.total = body.total.saturating_add(missing);

@@ -114,6 +114,8 @@ pub struct Configuration {
     pub eve: Vec<EveOutput>,
     /// `outputs`: fast
     pub fast: Option<FastOutput>,
+    /// `outputs`: file-store
+    pub file_store: bool,
     /// `flow-timeouts`
     pub timeouts: Timeouts,
     /// `flow-timeouts.*.emergency-*`
@@ -222,6 +224,7 @@ impl Default for Configuration {
             threshold_file: None,
             eve: outputs::read(Some(&outputs::usual()), &mut Vec::new(), &mut Vec::new()).0,
             fast: None,
+            file_store: false,
             timeouts: Timeouts::default(),
             emergency_timeouts: Timeouts::emergency(),
             emergency_recovery_percent: 30,
@@ -647,6 +650,9 @@ impl Reader<'_> {
         self.bytes("tapwire.flow-summary.interval", &mut c.summaries.interval_s);
         if self.root.at("outputs").is_some() || file.is_some() {
             (c.eve, c.fast) = outputs::read(self.root.at("outputs"), &mut self.faults, &mut self.warnings);
+            let outputs = self.root.at("outputs").map(Node::items).unwrap_or(&[]);
+            let stores = outputs.iter().filter_map(|output| output.get("file-store"));
+            c.file_store = stores.fold(false, |on, store| on | store.switch_at("enabled", false, &mut self.faults));
         }
     }
 

@@ -67,6 +67,13 @@ pub(super) fn resolve(name: &'static str) -> Buffer {
     }
 }
 
+/// The frame of a protocol that a name means: a message or a part of one.
+fn frame(text: &str) -> Buffer {
+    let fields = REGISTRY.iter().flat_map(|p| p.fields);
+    let names = fields.map(|field| field.name).filter(|name| name.strip_prefix("frame.") == Some(text));
+    names.last().map_or(Buffer::Later("frame"), Buffer::Field)
+}
+
 fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
     let keyword = KEYWORDS.iter().find(|k| k.name == argument.keyword || k.aliases.contains(&argument.keyword));
     let name = keyword.map_or("pkt_data", |k| k.name);
@@ -95,7 +102,10 @@ fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault
             ));
         }
     };
-    let buffer = resolve(name);
+    let buffer = match argument.text {
+        Some(text) if name == "frame" => frame(text),
+        _ => resolve(name),
+    };
     if let Buffer::Later(name) = buffer {
         builder.rule.later.push(name);
     }
