@@ -84,6 +84,8 @@ pub struct Stream {
     urgent: Urgent,
     parser: Reader,
     raw: Reader,
+    /// The parser gets nothing from here on.
+    parser_end: Option<u64>,
     depth_reached: bool,
     flushed: bool,
     /// Holes that were given up.
@@ -175,6 +177,9 @@ impl Stream {
 
     /// What the parser has at its position.
     pub fn parser_next(&self) -> Chunk<'_> {
+        if self.parser_end.is_some_and(|end| self.parser.offset >= end) {
+            return Chunk::Nothing;
+        }
         self.next(self.parser)
     }
 
@@ -248,18 +253,22 @@ impl Stream {
         }
     }
 
-    /// Makes all that is there visible without an acknowledgement, for the end of the flow; holes become gaps.
+    /// Makes all that is there visible without an acknowledgement, for the end of the flow. What lies behind a hole that the
+    /// receiver did not acknowledge never reached its program: raw inspection alone sees it.
     pub fn flush(&mut self) {
-        self.expose();
-        self.flushed = true;
-    }
-
-    /// The same where the flow may have ended: more may come.
-    pub fn expose(&mut self) {
+        if !self.early.is_empty() {
+            self.parser_end = Some(self.end().max(self.acknowledged));
+        }
         while let Some((&offset, _)) = self.early.first_key_value() {
             self.begin_piece(offset);
             self.join_early();
         }
+        self.expose();
+        self.flushed = true;
+    }
+
+    /// Makes all that is in order visible without an acknowledgement, where the flow may have ended.
+    pub fn expose(&mut self) {
         let end = [self.finish, self.doubtful_from].into_iter().flatten().fold(self.end(), u64::min);
         self.acknowledged = self.acknowledged.max(end);
         self.free();

@@ -70,8 +70,9 @@ pub(super) fn resolve(name: &'static str) -> Buffer {
 /// The frame of a protocol that a name means: a message or a part of one.
 fn frame(text: &str) -> Buffer {
     let fields = REGISTRY.iter().flat_map(|p| p.fields);
-    let names = fields.map(|field| field.name).filter(|name| name.strip_prefix("frame.") == Some(text));
-    names.last().map_or(Buffer::Later("frame"), Buffer::Field)
+    let mut names = fields.map(|field| field.name);
+    let found = names.find(|name| name.strip_prefix("frame.") == Some(text));
+    found.map_or(Buffer::Later("frame"), Buffer::Field)
 }
 
 fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
