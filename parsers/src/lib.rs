@@ -4,6 +4,7 @@
 //! thread, file or clock. What every protocol is written in is in [`protocol`]; the list of them is [`REGISTRY`].
 #![forbid(unsafe_code)]
 
+pub mod dhcp;
 pub mod dns;
 pub mod http;
 pub mod json;
@@ -25,6 +26,7 @@ pub static REGISTRY: &[&Protocol] = &[
     &dns::PROTOCOL,
     &mdns::PROTOCOL,
     &llmnr::PROTOCOL,
+    &dhcp::PROTOCOL,
     &modbus::PROTOCOL,
 ];
 

@@ -29,7 +29,6 @@ pub(super) static KEYWORDS: &[Keyword] = &[
 const LATER: &[&str] = &[
     "bittorrent-dht",
     "dcerpc",
-    "dhcp",
     "dnp3",
     "doh2",
     "enip",

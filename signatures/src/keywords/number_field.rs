@@ -34,8 +34,31 @@ pub(super) static KEYWORDS: &[Keyword] = &[
         examples: &["dns.rrtype:1", "dns.rrtype:!2,all"],
         parse: |b, a| push(b, a, "dns", "dns.rrtype", &[], 65_535),
     },
+    Keyword {
+        name: "dhcp.leasetime",
+        aliases: &[],
+        doc: "Tests the seconds for which DHCP lends an address.",
+        examples: &["dhcp.leasetime:<7200"],
+        parse: |b, a| push(b, a, "dhcp", "dhcp.leasetime", &[], MAX_SECONDS),
+    },
+    Keyword {
+        name: "dhcp.renewal_time",
+        aliases: &[],
+        doc: "Tests the seconds until a client of DHCP asks its server to go on lending.",
+        examples: &["dhcp.renewal_time:1000<>2000"],
+        parse: |b, a| push(b, a, "dhcp", "dhcp.renewal_time", &[], MAX_SECONDS),
+    },
+    Keyword {
+        name: "dhcp.rebinding_time",
+        aliases: &[],
+        doc: "Tests the seconds until a client of DHCP asks any server to go on lending.",
+        examples: &["dhcp.rebinding_time:>3000"],
+        parse: |b, a| push(b, a, "dhcp", "dhcp.rebinding_time", &[], MAX_SECONDS),
+    },
 ];
 
+/// The longest time that an option of DHCP can state.
+const MAX_SECONDS: u64 = u32::MAX as u64;
 /// More instances of a field than any parser keeps.
 const LIMIT: usize = 4096;
 

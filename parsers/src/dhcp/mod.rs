@@ -1,0 +1,74 @@
+//! Dynamic Host Configuration Protocol (RFC 2131, options of RFC 2132).
+//!
+//! Every datagram is a transaction of one direction: relays, broadcasts and addresses that change in between leave nothing that
+//! both directions of a flow share. Options are kept that records or rules show; those in the fields for the server's name
+//! and the boot file are read as well where the message says so.
+
+mod message;
+mod parser;
+mod record;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+use crate::dhcp::message::{Message, option};
+use crate::dhcp::parser::DhcpParser;
+use crate::fields;
+use crate::protocol::{AnomalyKind, Both, Field, Opener, Probe, Protocol, Settings, Transport, Value};
+
+/// The card of DHCP.
+pub static PROTOCOL: Protocol = Protocol {
+    name: "dhcp",
+    aliases: &[],
+    doc: "Dynamic Host Configuration Protocol (RFC 2131).",
+    on_by_default: true,
+    transports: &[Transport::Udp],
+    patterns: &[],
+    // A client is found at a port of its own.
+    ports: &[67, 68],
+    probe: |_, _, data| if Message::is_one(data) { Probe::Yes } else { Probe::No },
+    states: Both {
+        to_server: &["request_started", "request_complete"],
+        to_client: &["response_started", "response_complete"],
+    },
+    fields: FIELDS,
+    anomalies: ANOMALIES,
+    event_type: Some("dhcp"),
+    shows_transaction_id: false,
+    recorded_by_default: true,
+    configure,
+    recorder: record::recorder,
+};
+
+fn configure(_: &Settings) -> Opener {
+    Box::new(|_| Box::new(DhcpParser::default()))
+}
+
+const READ: Option<u8> = Some(1);
+
+static FIELDS: &[Field] = fields! { Message:
+    "dhcp.leasetime", "Seconds for which an address is lent.", [READ, READ], false,
+        |m, d, _| m.seen_in(d)?.number(option::LEASE_TIME).map(Value::Number);
+    "dhcp.renewal_time", "Seconds until the client asks its server to go on lending (T1).", [READ, READ], false,
+        |m, d, _| m.seen_in(d)?.number(option::RENEWAL_TIME).map(Value::Number);
+    "dhcp.rebinding_time", "Seconds until the client asks any server to go on lending (T2).", [READ, READ], false,
+        |m, d, _| m.seen_in(d)?.number(option::REBINDING_TIME).map(Value::Number);
+};
+
+const fn kind(name: &'static str, record_name: &'static str, doc: &'static str) -> AnomalyKind {
+    AnomalyKind { name, record_name, doc }
+}
+
+static ANOMALIES: &[AnomalyKind] = &[
+    kind("dhcp.truncated_options", "truncated_options", "The last option goes past the end of its field."),
+    kind(
+        "dhcp.malformed_options",
+        "malformed_options",
+        "A datagram is no message of DHCP, or an option has a length that it cannot have.",
+    ),
+    kind(
+        "dhcp.too_many_messages",
+        "too_many_messages",
+        "More messages wait for inspection than are kept; one was passed over.",
+    ),
+];
