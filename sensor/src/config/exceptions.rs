@@ -1,7 +1,7 @@
 //! Exception policies: what is done with a flow that cannot be inspected as it should be.
 //!
-//! A sensor that only listens cannot drop or reject: those policies are refused where they are asked for by name, and left
-//! out where the master switch asks for them.
+//! A sensor that only listens cannot drop: those policies are refused where they are asked for by name, and left out where
+//! the master switch asks for them.
 
 use super::Problem;
 use super::node::Node;
@@ -73,6 +73,8 @@ fn one(root: &Node, key: &str, master: ExceptionPolicy, followed: bool, faults: 
             ExceptionPolicy::Ignore
         }
         "bypass" => ExceptionPolicy::Bypass,
+        // A sensor that only listens has nobody to send a reset for.
+        "reject" if !followed => ExceptionPolicy::Ignore,
         "drop-flow" | "drop-packet" | "pass-packet" | "reject" => {
             faults
                 .push(node.problem(format!("{key}: {text} needs a sensor that stands in the way of packets"), CHOICES));
@@ -97,7 +99,9 @@ mod tests {
             ("stream: {midstream-policy: bypass}", ExceptionPolicy::Bypass, 0),
             ("stream: {midstream: yes, midstream-policy: bypass}", ExceptionPolicy::Ignore, 1),
             ("stream: {midstream: yes, midstream-policy: pass-flow}", ExceptionPolicy::PassFlow, 0),
-            ("stream: {midstream-policy: reject}", ExceptionPolicy::Ignore, 1),
+            ("stream: {midstream-policy: reject}", ExceptionPolicy::Ignore, 0),
+            ("stream: {midstream: yes, midstream-policy: reject}", ExceptionPolicy::Ignore, 1),
+            ("stream: {midstream-policy: drop-packet}", ExceptionPolicy::Ignore, 1),
             ("stream: {midstream-policy: perhaps}", ExceptionPolicy::Ignore, 1),
             ("{exception-policy: bypass, stream: {midstream: yes}}", ExceptionPolicy::Bypass, 0),
             ("{exception-policy: drop-flow}", ExceptionPolicy::Ignore, 0),

@@ -635,7 +635,7 @@ impl TcpFlow {
         if !after(sender.next, place) {
             sender.next = place.wrapping_add(1);
         }
-        if step.settings.async_oneside && self.sides.of(direction.reverse()).flags == 0 {
+        if step.settings.async_oneside && !self.midstream && self.sides.of(direction.reverse()).flags == 0 {
             // Nobody is seen who could answer it.
             return;
         }
