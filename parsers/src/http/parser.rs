@@ -35,7 +35,7 @@ impl Limits {
                 settings.bytes(&key("response-body-limit"), 100 << 10),
             ],
             budget: Budget {
-                layers: usize::try_from(settings.number(&key("response-body-decompress-layer-limit"), 2))
+                layers: usize::try_from(settings.number(&key("response-body-decompress-layer-limit"), 4))
                     .unwrap_or(2)
                     .min(16),
                 bomb_bytes: settings.bytes(&key("compression-bomb-limit"), 1 << 20),
