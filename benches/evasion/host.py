@@ -20,8 +20,16 @@ class Connection:
     """One connection that the server took, and what it read from it."""
 
     def __init__(self, link):
-        self.link, self.read, self.reading, self.answered = link, b"", True, False
+        self.link, self.read, self.reading, self.answered, self.unsent = link, b"", True, False, b""
         link.setblocking(False)
+
+    def push(self):
+        """Sends what there is room for."""
+        while self.unsent:
+            try:
+                self.unsent = self.unsent[self.link.send(self.unsent):]
+            except OSError:
+                return
 
     def pull(self):
         while self.reading:
@@ -154,6 +162,7 @@ class Host:
                     self.connections.append(Connection(listener.accept()[0]))
         for connection in self.connections:
             connection.pull()
+            connection.push()
         return before != (len(self.connections), sum(len(c.read) for c in self.connections))
 
     def respond(self):
@@ -162,8 +171,8 @@ class Host:
         for connection in self.connections:
             if connection.read and not connection.answered:
                 connection.answered = True
-                with contextlib.suppress(OSError):
-                    connection.link.sendall(self.answer)
+                connection.unsent = self.answer
+                connection.push()
         self.settle()
 
     def hang_up(self):
@@ -191,6 +200,9 @@ class Closed:
 
     def pull(self):
         """Nothing comes any more."""
+
+    def push(self):
+        """Nothing goes any more."""
 
     def close(self):
         """It is closed."""
