@@ -1,7 +1,9 @@
 //! ICMP (RFC 792, 950, 1256) and ICMPv6 (RFC 4443, 4861, 2710 and later).
 
-use super::ip_protocols::{ICMP, ICMP_V6};
-use super::{Anomalies, Icmp, Ip, internet_checksum, raise};
+use std::net::IpAddr;
+
+use super::ip_protocols::{ICMP, ICMP_V6, SCTP, TCP, UDP};
+use super::{Anomalies, Icmp, Ip, Packet, internet_checksum, raise};
 use crate::protocol::Anomaly;
 
 /// Reads the ICMP header of what an IPv4 packet carries and gives what follows its eight octets.
@@ -141,6 +143,46 @@ const CODES_V6: [(u8, u8); 36] = [
     (160, 255),
     (161, 255),
 ];
+
+/// The packet that an error tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// Who sent it.
+    pub source: IpAddr,
+    /// Whom it was for.
+    pub destination: IpAddr,
+    /// IP protocol number: that of TCP, UDP or SCTP.
+    pub protocol: u8,
+    /// Its ports.
+    pub ports: (u16, u16),
+}
+
+/// Whether a message is an error: it answers no question, but a packet (RFC 792, RFC 4443 section 2.1).
+pub fn is_error(kind: u8, v6: bool) -> bool {
+    if v6 { (1..=4).contains(&kind) } else { matches!(kind, 3 | 4 | 5 | 11 | 12) }
+}
+
+/// The packet that an error carries the first bytes of, if it had ports.
+pub fn cause(packet: &Packet<'_>) -> Option<Cause> {
+    let v6 = packet.ip.as_ref()?.source.is_ipv6();
+    packet.icmp().filter(|icmp| is_error(icmp.kind, v6) && icmp.header.len() >= 8)?;
+    let inner = packet.payload;
+    let (source, destination, protocol, rest): (IpAddr, IpAddr, u8, &[u8]) = if v6 {
+        let (fixed, rest) = inner.split_first_chunk::<40>()?;
+        let address = |at: usize| <[u8; 16]>::try_from(fixed.get(at..at + 16)?).ok().map(IpAddr::from);
+        (*fixed.first()? >> 4 == 6).then_some(())?;
+        (address(8)?, address(24)?, *fixed.get(6)?, rest)
+    } else {
+        let fixed = inner.first_chunk::<20>()?;
+        let length = usize::from(fixed.first()? & 15) * 4;
+        let address = |at: usize| <[u8; 4]>::try_from(fixed.get(at..at + 4)?).ok().map(IpAddr::from);
+        (*fixed.first()? >> 4 == 4 && length >= 20).then_some(())?;
+        (address(12)?, address(16)?, *fixed.get(9)?, inner.get(length..)?)
+    };
+    let &[p0, p1, q0, q1] = rest.first_chunk::<4>()?;
+    let ports = (u16::from_be_bytes([p0, p1]), u16::from_be_bytes([q0, q1]));
+    matches!(protocol, TCP | UDP | SCTP).then_some(Cause { source, destination, protocol, ports })
+}
 
 #[cfg(test)]
 mod tests {

@@ -2,12 +2,12 @@
 //!
 //! A packet within a packet goes by its own flow: the worker that owns the outer one need not be the one that owns the inner one.
 //! Ports count where both directions have them, so that also flows between two hosts are spread. Pieces of datagrams have
-//! none and go by their addresses; an unreachable destination goes with the packet that it tells of, as it belongs to that
+//! none and go by their addresses; an ICMP error goes with the packet that it tells of, as it belongs to that
 //! one's flow. VLANs do not count, as the configuration may say that they do not separate flows.
 
 use std::net::IpAddr;
 
-use tapwire_parsers::link::{Layer4, Packet, ip_protocols};
+use tapwire_parsers::link::{Layer4, Packet, icmp};
 
 /// How flows are spread over workers.
 #[derive(Clone, Copy, Debug)]
@@ -28,22 +28,23 @@ impl Shards {
 /// The hash of the flow that a packet belongs to, under a secret key; 0 without an IP header.
 pub fn flow_hash(packet: &Packet<'_>, key: u64) -> u64 {
     let Some(ip) = &packet.ip else { return 0 };
+    if let Some(cause) = icmp::cause(packet) {
+        return hash(cause.source, cause.destination, cause.protocol, cause.ports, key);
+    }
     let ports = match &packet.layer4 {
         Layer4::Tcp(tcp) => Some((tcp.source_port, tcp.destination_port)),
         Layer4::Udp(udp) => Some((udp.source_port, udp.destination_port)),
-        Layer4::Icmp(icmp) if icmp.kind == UNREACHABLE && ip.source.is_ipv4() => {
-            if let Some(cause) = cause(packet.payload) {
-                return hash_v4(cause.source, cause.destination, cause.protocol, cause.ports, key);
-            }
-            None
-        }
         Layer4::Sctp(source, destination) => Some((*source, *destination)),
         Layer4::Icmp(_) | Layer4::Igmp(_) | Layer4::None => None,
     };
     // Broken transport headers and pieces have no ports, and no protocol that could be trusted.
     let protocol = if ports.is_some() { ip.protocol } else { 0 };
     let ports = ports.unwrap_or_default();
-    match (ip.source, ip.destination) {
+    hash(ip.source, ip.destination, protocol, ports, key)
+}
+
+fn hash(source: IpAddr, destination: IpAddr, protocol: u8, ports: (u16, u16), key: u64) -> u64 {
+    match (source, destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
             hash_v4(source.to_bits(), destination.to_bits(), protocol, ports, key)
         }
@@ -55,30 +56,6 @@ pub fn flow_hash(packet: &Packet<'_>, key: u64) -> u64 {
 pub fn of_hash(hash: u64, count: u16) -> u16 {
     let part = (u128::from(hash) * u128::from(count)) >> 64;
     u16::try_from(part).unwrap_or(0)
-}
-
-struct Cause {
-    source: u32,
-    destination: u32,
-    protocol: u8,
-    ports: (u16, u16),
-}
-
-/// The flow of the packet of which an ICMP error carries the first bytes.
-fn cause(inner: &[u8]) -> Option<Cause> {
-    let &[first, _, _, _, _, _, _, _, _, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = inner.first_chunk::<20>()?;
-    let length = usize::from(first & 15) * 4;
-    if first >> 4 != 4 || length < 20 || !matches!(protocol, ip_protocols::TCP | ip_protocols::UDP | ip_protocols::SCTP)
-    {
-        return None;
-    }
-    let &[p0, p1, q0, q1] = inner.get(length..)?.first_chunk()?;
-    Some(Cause {
-        source: u32::from_be_bytes([s0, s1, s2, s3]),
-        destination: u32::from_be_bytes([d0, d1, d2, d3]),
-        protocol,
-        ports: (u16::from_be_bytes([p0, p1]), u16::from_be_bytes([q0, q1])),
-    })
 }
 
 fn hash_v4(source: u32, destination: u32, protocol: u8, ports: (u16, u16), key: u64) -> u64 {
@@ -114,8 +91,6 @@ fn halves(number: u128) -> (u64, u64) {
     (u64::from_le_bytes([a, b, c, d, e, f, g, h]), u64::from_le_bytes(rest))
 }
 
-/// ICMP type of an unreachable destination.
-const UNREACHABLE: u8 = 3;
 /// Digits of pi.
 const SALT_1: u64 = 0x243f_6a88_85a3_08d3;
 const SALT_2: u64 = 0x1319_8a2e_0370_7344;
@@ -128,7 +103,7 @@ mod tests {
 
     const KEY: u64 = 0x0123_4567_89ab_cdef;
 
-    fn hash(data: &[u8]) -> u64 {
+    fn hash_of(data: &[u8]) -> u64 {
         flow_hash(&Packet::decode(1, Timestamp(0), 101, data, 0, false), KEY)
     }
 
@@ -164,8 +139,8 @@ mod tests {
             (ipv4(1, A, B, 0, &echo(8)), ipv4(1, B, A, 0, &echo(0)), ipv4(1, A, A, 0, &echo(8))),
             (ipv4(132, A, B, 0, &sctp(1, 2)), ipv4(132, B, A, 0, &sctp(2, 1)), ipv4(17, A, B, 0, &udp(1, 2))),
         ] {
-            assert_eq!(hash(&there), hash(&back));
-            assert_ne!(hash(&there), hash(&other));
+            assert_eq!(hash_of(&there), hash_of(&back));
+            assert_ne!(hash_of(&there), hash_of(&other));
         }
     }
 
@@ -173,21 +148,21 @@ mod tests {
     fn all_pieces_of_a_datagram_have_one_hash() {
         let first = ipv4(17, A, B, 0x20, &udp(1, 2));
         let last = ipv4(17, A, B, 0x01, &[9; 8]);
-        assert_eq!(hash(&first), hash(&last));
+        assert_eq!(hash_of(&first), hash_of(&last));
     }
 
     #[test]
     fn an_unreachable_destination_goes_with_the_packet_that_it_tells_of() {
         let packet = ipv4(17, A, B, 0, &udp(1, 2));
         let error = ipv4(1, [10, 9, 9, 9], A, 0, &[&[3, 1, 0, 0, 0, 0, 0, 0], &packet[..]].concat());
-        assert_eq!(hash(&error), hash(&packet));
+        assert_eq!(hash_of(&error), hash_of(&packet));
     }
 
     #[test]
     fn shards_get_equal_parts() {
         let mut counts = [0u32; 7];
         for port in 0..7000 {
-            let shard = of_hash(hash(&ipv4(17, A, B, 0, &udp(port, 53))), 7);
+            let shard = of_hash(hash_of(&ipv4(17, A, B, 0, &udp(port, 53))), 7);
             counts[usize::from(shard)] += 1;
         }
         assert!(counts.iter().all(|count| (850..1150).contains(count)), "{counts:?}");

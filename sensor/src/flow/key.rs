@@ -8,7 +8,7 @@ use std::hash::BuildHasher;
 use std::net::IpAddr;
 
 use sha1::{Digest, Sha1};
-use tapwire_parsers::link::{Ip, Layer4, Packet, Vlans};
+use tapwire_parsers::link::{Ip, Layer4, Packet, Vlans, icmp};
 
 /// Protocol number of ICMP.
 pub const ICMP: u8 = 1;
@@ -116,30 +116,13 @@ impl Key {
 
     /// For an ICMP error, the key of the packet that it answers, of which it carries the first bytes.
     pub fn of_cause(packet: &Packet<'_>, key: &Key) -> Option<Self> {
-        let icmp = packet.icmp().filter(|icmp| key.protocol == ICMP && icmp.kind == UNREACHABLE)?;
-        let inner = packet.payload;
-        let header = inner.first_chunk::<20>()?;
-        let length = usize::from(header[0] & 15) * 4;
-        if header[0] >> 4 != 4 || length < 20 || icmp.header.len() < 8 {
-            return None;
-        }
-        let address = |at: usize| <[u8; 4]>::try_from(inner.get(at..at + 4)?).ok().map(IpAddr::from);
-        let ports = inner.get(length..)?.first_chunk::<4>()?;
-        let protocol = header[9];
-        matches!(protocol, TCP | UDP | SCTP).then_some(())?;
-        Some(Self {
-            source: address(12)?,
-            destination: address(16)?,
-            source_port: u16::from_be_bytes([ports[0], ports[1]]),
-            destination_port: u16::from_be_bytes([ports[2], ports[3]]),
-            protocol,
-            ..*key
-        })
+        let icmp::Cause { source, destination, protocol, ports } = icmp::cause(packet)?;
+        Some(Self { source, destination, source_port: ports.0, destination_port: ports.1, protocol, ..*key })
     }
 
     /// Whether it is that of an ICMP error, which never begins a flow.
     pub fn is_error(&self) -> bool {
-        self.protocol == ICMP && self.icmp().is_some_and(|(kind, _)| ICMP_ERRORS.contains(&kind))
+        self.protocol == ICMP && self.icmp().is_some_and(|(kind, _)| icmp::is_error(kind, false))
     }
 
     /// The hash of both directions, under a table's secret.
@@ -234,9 +217,6 @@ fn mix(x: u64) -> u64 {
 
 /// Protocols whose packets make flows.
 const FOLLOWED: [u8; 7] = [ICMP, TCP, UDP, IPV6_IN_IP, ESP, ICMP_V6, SCTP];
-/// ICMP type of an unreachable destination.
-const UNREACHABLE: u8 = 3;
-const ICMP_ERRORS: [u8; 5] = [UNREACHABLE, 4, 5, 11, 12];
 const ICMP_PAIRS: [(u8, u8); 5] = [(8, 0), (9, 10), (13, 14), (15, 16), (17, 18)];
 const ICMP_V6_PAIRS: [(u8, u8); 6] = [(128, 129), (130, 131), (133, 134), (135, 136), (139, 140), (144, 145)];
 
