@@ -13,6 +13,7 @@ pub mod llmnr;
 pub mod mdns;
 pub mod modbus;
 pub mod protocol;
+pub mod sip;
 pub mod ssh;
 pub mod tls;
 
@@ -20,6 +21,8 @@ use protocol::{Protocol, ProtocolId};
 
 /// Every application protocol, in the order in which a tie of recognition is settled.
 pub static REGISTRY: &[&Protocol] = &[
+    // Its first lines look like those of HTTP up to their last word.
+    &sip::PROTOCOL,
     &http::PROTOCOL,
     &tls::PROTOCOL,
     &ssh::PROTOCOL,

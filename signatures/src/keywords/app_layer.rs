@@ -51,7 +51,6 @@ const LATER: &[&str] = &[
     "quic",
     "rdp",
     "rfb",
-    "sip",
     "smb",
     "smtp",
     "snmp",
