@@ -104,7 +104,7 @@ class Talk:
     def finish(self):
         """The server answers, then both close."""
         self.host.respond()
-        if self.wait():
+        while self.wait():
             self.send(flags=ACK)
         self.send(flags=FIN | ACK)
         self.next += 1

@@ -12,6 +12,7 @@ pub mod link;
 pub mod llmnr;
 pub mod mdns;
 pub mod modbus;
+pub mod ntp;
 pub mod protocol;
 pub mod sip;
 pub mod ssh;
@@ -30,6 +31,7 @@ pub static REGISTRY: &[&Protocol] = &[
     &mdns::PROTOCOL,
     &llmnr::PROTOCOL,
     &dhcp::PROTOCOL,
+    &ntp::PROTOCOL,
     &modbus::PROTOCOL,
 ];
 

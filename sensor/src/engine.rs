@@ -142,7 +142,9 @@ fn engine(configuration: &Configuration, plan: Plan, faults: &mut Vec<Problem>) 
         let [a, b, c] = hashes;
         (md5, sha1, sha256) = (md5 || a, sha1 || b, sha256 || c);
     }
-    Engine { plan: Arc::new(plan), recogniser, openers, hashes: Hashes { md5, sha1, sha256 } }
+    let sha256_of_cut = configuration.file_store;
+    let hashes = Hashes { md5, sha1, sha256: sha256 || sha256_of_cut, sha256_of_cut };
+    Engine { plan: Arc::new(plan), recogniser, openers, hashes }
 }
 
 fn environment(configuration: &Configuration, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> Environment {

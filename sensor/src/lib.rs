@@ -1,9 +1,10 @@
-//! The rooms that a packet goes through, in the order in which it does: capture, decode (in `tapwire_parsers::link`), flow, inspect,
+//! The rooms that a packet goes through, in the order in which it does: capture, decode (headers are in `tapwire_parsers::link`), flow, inspect,
 //! records, sinks. [`worker`] is the page on which all steps stand; [`run`] has the threads.
 
 pub mod capture;
 pub mod cli;
 pub mod config;
+pub mod decode;
 pub mod engine;
 pub mod flow;
 pub mod inspect;

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use tapwire_parsers::json::Object;
+use tapwire_parsers::link::igmp::Igmp;
 use tapwire_parsers::link::tunnel::Carrier;
-use tapwire_parsers::link::{Layer4, Packet, Timestamp};
+use tapwire_parsers::link::{self, Anomalies, Layer4, Packet, Timestamp};
 use tapwire_parsers::protocol::{Anomaly, Direction, ProtocolId, Purpose, Recorder};
 use tapwire_parsers::{REGISTRY, protocol};
 use tapwire_signatures::language::rule::Rule;
@@ -17,14 +18,40 @@ use crate::flow::{EndReason, Flow, Key, community_id};
 use crate::inspect::recognise::Recognition;
 use crate::inspect::{Application, RECOGNITION_ANOMALIES};
 use crate::records::alert::{self, Alert, FlowBrief};
-use crate::records::batch::{Class, Gate, RecordBatch};
+use crate::records::batch::{AlertGate, Class, Gate, RecordBatch};
 use crate::records::flow::{FlowRecord, TcpRecord};
 use crate::records::header::{Clock, Header, record};
 use crate::records::metadata::Metadata;
-use crate::records::{fast, fileinfo, flow};
+use crate::records::summary::Lone;
+use crate::records::{arp, fast, fileinfo, flow};
 
-/// Packets within one captured packet come in the order of their depth.
+/// Packets within one captured packet come in the order of their depth, and behind them what it made whole.
 const DEPTH_BITS: u32 = 5;
+const JOINED_BITS: u32 = 3;
+
+fn place(number: u64, joined: u8, depth: u8) -> u64 {
+    (number << JOINED_BITS | u64::from(joined)) << DEPTH_BITS | u64::from(depth)
+}
+
+/// Anomalies of packets and streams that name a way to hide from a sensor: what was done so that the sensor sees something
+/// else than the host, or a limit of what the sensor looks at.
+const EVASION: [&str; 11] = [
+    "decoder.ipv4.frag_overlap",
+    "decoder.ipv6.frag_overlap",
+    "decoder.ipv6.frag_too_small",
+    "decoder.too_many_layers",
+    "stream.one_side_seen",
+    "stream.reassembly_overlap_different_data",
+    "stream.resumed_after_idle",
+    "stream.suspected_fin_inject",
+    "stream.suspected_rst_inject",
+    "stream.urgent_data",
+    "stream.vlan_differs_by_direction",
+];
+
+fn is_evasion(anomaly: &Anomaly) -> bool {
+    EVASION.contains(&anomaly.0)
+}
 
 /// When something was found, and where its record belongs in the order of all.
 #[derive(Clone, Copy, Debug)]
@@ -75,13 +102,14 @@ impl Moment {
     /// That of a packet, which came in another one or not.
     pub fn packet(packet: &Packet<'_>, tunnel: Option<Tunnel>) -> Self {
         let ethernet = packet.ethernet.map(|e| (e.source, e.destination));
-        let order = packet.number << DEPTH_BITS | u64::from(packet.depth);
+        let order = place(packet.number, packet.joined, packet.depth);
         Self { time: packet.time, order, packet_number: Some(packet.number), ethernet, tunnel }
     }
 
     /// That of a flow's end because the run ends: behind all packets, in the order in which flows began.
     pub fn shutdown<A>(flow: &Flow<A>) -> Self {
-        let began = flow.first_packet << DEPTH_BITS | u64::from(flow.first_depth);
+        let (joined, depth) = flow.first_place;
+        let began = place(flow.first_packet, joined, depth);
         Self::flow_end((u64::MAX / 2).saturating_add(began), flow.end)
     }
 
@@ -121,6 +149,8 @@ pub struct Outputs {
     fast: bool,
     /// Alerts of every rule pass the gate: there is a threshold file.
     gate_all: bool,
+    /// Floods of flows are summed up.
+    own: bool,
     capture: Option<String>,
     interface: Option<String>,
     guess_transaction: bool,
@@ -143,6 +173,7 @@ impl Outputs {
             references,
             fast: configuration.fast.is_some(),
             gate_all,
+            own: configuration.own_records,
             capture: origin.capture,
             interface: origin.interface,
             guess_transaction: configuration.guess_transaction,
@@ -185,7 +216,7 @@ impl Ends {
     fn of_packet(packet: &Packet<'_>) -> Option<Self> {
         let ip = packet.ip.as_ref()?;
         let icmp = packet.icmp().map(|i| (i.kind, i.code));
-        let has_ports = matches!(packet.layer4, Layer4::Tcp(_) | Layer4::Udp(_));
+        let has_ports = packet.has_ports();
         Some(Self {
             source: ip.source,
             destination: ip.destination,
@@ -226,6 +257,26 @@ impl Reporter {
         batch
     }
 
+    /// The record of address resolution.
+    pub fn arp(&mut self, packet: &Packet<'_>, moment: &Moment) {
+        let Ok(message) = link::arp::read(packet.payload, &mut Anomalies::new()) else { return };
+        let outputs = Arc::clone(&self.outputs);
+        for (index, _) in (0..).zip(&outputs.list).filter(|(_, o)| o.eve.arp) {
+            let header = Header {
+                time: moment.time,
+                packet_number: moment.packet_number,
+                event_type: "arp",
+                vlans: packet.vlans.as_slice(),
+                packet_source: Some(moment.source()),
+                ..Header::default()
+            };
+            let clock = &mut self.clock;
+            self.batch.push(moment.order, index, Class::Transaction, None, |out| {
+                arp::write(out, &header, &message, clock);
+            });
+        }
+    }
+
     /// Anomalies of a packet's headers.
     pub fn decode_anomalies(&mut self, packet: &Packet<'_>, moment: &Moment) {
         if packet.anomalies.is_empty() {
@@ -233,8 +284,9 @@ impl Reporter {
         }
         let ends = Ends::of_packet(packet);
         let outputs = Arc::clone(&self.outputs);
-        for (index, output) in (0..).zip(&outputs.list).filter(|(_, o)| o.eve.anomalies.is_some_and(|a| a.decode)) {
-            for anomaly in &packet.anomalies {
+        for (index, output) in (0..).zip(&outputs.list) {
+            let Some(wanted) = output.eve.anomalies else { continue };
+            for anomaly in packet.anomalies.iter().filter(|a| wanted.decode || (wanted.evasion && is_evasion(a))) {
                 let plain = Header {
                     time: moment.time,
                     packet_number: moment.packet_number,
@@ -267,8 +319,9 @@ impl Reporter {
         }
         let Some(ends) = Ends::of_packet(packet) else { return };
         let outputs = Arc::clone(&self.outputs);
-        for (index, output) in (0..).zip(&outputs.list).filter(|(_, o)| o.eve.anomalies.is_some_and(|a| a.stream)) {
-            for anomaly in anomalies {
+        for (index, output) in (0..).zip(&outputs.list) {
+            let Some(wanted) = output.eve.anomalies else { continue };
+            for anomaly in anomalies.iter().filter(|a| wanted.stream || (wanted.evasion && is_evasion(a))) {
                 let header = flow_header(ends.header("anomaly", moment), flow, output, &outputs, moment);
                 self.anomaly(index, &header, "stream", anomaly.0, moment);
             }
@@ -334,8 +387,13 @@ impl Reporter {
                 verdict: settings.verdict.then_some(verdict),
             };
             let clock = &mut self.clock;
-            self.batch
-                .push(moment.order, index, Class::Alert, gate, |out| alert::write(out, &header, &shown, clock, |_| {}));
+            self.batch.push(moment.order, index, Class::Alert, gate, |out| {
+                alert::write(out, &header, &shown, clock, |object| {
+                    if let Layer4::Igmp(message) = &packet.layer4 {
+                        group_management(object, message);
+                    }
+                });
+            });
         }
         self.fast_line(rule, found, ends.as_ref(), None, moment, &outputs);
     }
@@ -463,7 +521,7 @@ impl Reporter {
         outputs: &Outputs,
     ) -> Option<Gate> {
         let ends = ends.filter(|_| outputs.gate_all || rule.threshold.is_some() || rule.detection_filter.is_some())?;
-        Some(Gate {
+        Some(Gate::Alert(AlertGate {
             rule: found.rule,
             source: ends.source,
             destination: ends.destination,
@@ -471,7 +529,28 @@ impl Reporter {
             flow,
             time: moment.time,
             group: self.group,
-        })
+        }))
+    }
+
+    /// Anomalies that are new: of the flow, and of its transactions, which came with bytes of a direction.
+    pub fn anomalies(&mut self, flow: &mut Flow<Application>, direction: Direction, moment: &Moment) {
+        let outputs = Arc::clone(&self.outputs);
+        for (direction, anomaly) in std::mem::take(&mut flow.app.anomalies) {
+            self.application_anomaly(flow, direction, anomaly, None, moment, &outputs);
+        }
+        for transaction in flow.app.open() {
+            let Some(open) = flow.app.transaction(transaction) else { continue };
+            let direction = open.only_direction().unwrap_or(direction);
+            let raised = open.anomalies().len();
+            let seen =
+                flow.app.known_mut(transaction).map_or(raised, |known| std::mem::replace(&mut known.anomalies, raised));
+            for position in seen..raised {
+                let anomaly = flow.app.transaction(transaction).and_then(|t| t.anomalies().get(position).copied());
+                if let Some(anomaly) = anomaly {
+                    self.application_anomaly(flow, direction, anomaly, Some(transaction), moment, &outputs);
+                }
+            }
+        }
     }
 
     /// Anomalies, records and files of a flow's transactions. At the end of a flow (or of its protocol) whatever is left is
@@ -481,15 +560,13 @@ impl Reporter {
             flow.app.anomalies.clear();
             return;
         };
+        self.anomalies(flow, Direction::ToServer, moment);
         let outputs = Arc::clone(&self.outputs);
         let range = flow.app.open();
-        if range.is_empty() && flow.app.anomalies.is_empty() && !flow.app.files.has_closed() {
+        if range.is_empty() && !flow.app.files.has_closed() {
             return;
         }
         let card = protocol(id);
-        for (direction, anomaly) in std::mem::take(&mut flow.app.anomalies) {
-            self.application_anomaly(flow, direction, anomaly, None, moment, &outputs);
-        }
         while let Some(file) = flow.app.files.take_closed() {
             for (index, output) in (0..).zip(&outputs.list).filter(|(_, o)| o.eve.files.is_some()) {
                 let ends = Ends::of(&flow.key, file.direction);
@@ -506,15 +583,6 @@ impl Reporter {
             let Some(open) = flow.app.transaction(transaction) else { continue };
             let direction = open.only_direction().unwrap_or(Direction::ToServer);
             let due = open.is_recordable() || last;
-            let raised = open.anomalies().len();
-            let seen =
-                flow.app.known_mut(transaction).map_or(raised, |known| std::mem::replace(&mut known.anomalies, raised));
-            for position in seen..raised {
-                let anomaly = flow.app.transaction(transaction).and_then(|t| t.anomalies().get(position).copied());
-                if let Some(anomaly) = anomaly {
-                    self.application_anomaly(flow, direction, anomaly, Some(transaction), moment, &outputs);
-                }
-            }
             let recorded = flow.app.known_mut(transaction).is_none_or(|known| {
                 let before = known.recorded;
                 known.recorded |= due;
@@ -598,13 +666,14 @@ impl Reporter {
     /// The record of a flow that has ended.
     pub fn flow(&mut self, flow: &Flow<Application>, reason: EndReason, moment: &Moment) {
         let outputs = Arc::clone(&self.outputs);
-        for (index, output) in (0..).zip(&outputs.list).filter(|(_, o)| o.eve.flows) {
+        for (index, output) in (0..).zip(&outputs.list).filter(|(_, o)| o.eve.flows || o.eve.netflows) {
             let ends = Ends::of(&flow.key, Direction::ToServer);
             let base = flow_header(ends.header("flow", moment), flow, output, &outputs, moment);
             let header = Header {
                 packet_source: None,
                 packet_number: None,
                 ethernet: None,
+                spi: flow.key.spi(),
                 icmp_response: flow.icmp_answer,
                 ..base
             };
@@ -630,14 +699,76 @@ impl Reporter {
                 reason: reason.name(),
                 alerted: flow.alerted,
                 transactions: flow.app.opened,
-                midstream_ignored: flow.midstream_ignored,
+                elephant: (flow.elephant.to_server, flow.elephant.to_client),
+                emergency: flow.emergency,
+                exceptions: [
+                    flow.midstream.map(|policy| ("stream_midstream", policy.name())),
+                    flow.starved.map(|policy| ("stream_reassembly_memcap", policy.name())),
+                ],
                 tcp,
                 action: flow.app.passed.then_some("pass"),
             };
+            let gate = outputs.own.then(|| lone(flow)).flatten().map(Gate::Lone);
             let clock = &mut self.clock;
-            self.batch.push(moment.order, index, Class::Flow, None, |out| flow::write(out, &header, &shown, clock));
+            if output.eve.flows {
+                self.batch.push(moment.order, index, Class::Flow, gate, |out| flow::write(out, &header, &shown, clock));
+            }
+            if output.eve.netflows {
+                self.directions(index, flow, &header, &shown, moment);
+            }
         }
     }
+}
+
+impl Reporter {
+    /// The records of both directions of a flow, as far as it has them.
+    fn directions(
+        &mut self,
+        output: u16,
+        flow: &Flow<Application>,
+        header: &Header<'_>,
+        shown: &FlowRecord<'_>,
+        moment: &Moment,
+    ) {
+        for direction in Direction::BOTH {
+            let Some(time_to_live) = *flow.ttl.of(direction) else { continue };
+            let ends = Ends::of(&flow.key, direction);
+            let header = Header {
+                event_type: "netflow",
+                source: Some(ends.source),
+                destination: Some(ends.destination),
+                ports: ends.has_ports.then_some(ends.ports),
+                icmp: ends.icmp,
+                icmp_response: None,
+                ..*header
+            };
+            let (to_server, clock) = (direction == Direction::ToServer, &mut self.clock);
+            self.batch.push(moment.order, output, Class::Flow, None, |out| {
+                flow::write_direction(out, &header, shown, to_server, time_to_live, clock);
+            });
+        }
+    }
+}
+
+fn group_management(object: &mut Object<'_>, message: &Igmp) {
+    object.object(if message.version.is_some() { "igmp" } else { "rgmp" }, |o| {
+        o.number("type", message.kind);
+        if let Some(version) = message.version {
+            o.number("version", version);
+        }
+    });
+}
+
+/// A flow of one packet that left nothing but its record.
+fn lone(flow: &Flow<Application>) -> Option<Lone> {
+    let lone = flow.packets.to_server + flow.packets.to_client == 1 && !flow.alerted && flow.app.opened == 0;
+    lone.then(|| Lone {
+        source: flow.key.source,
+        destination: flow.key.destination,
+        protocol: flow.key.protocol,
+        bytes: flow.bytes.to_server + flow.bytes.to_client,
+        time: flow.end,
+    })
 }
 
 impl Outputs {

@@ -13,13 +13,14 @@ use tapwire_parsers::link::{Packet, Timestamp};
 use tapwire_signatures::state::threshold_file::{Entry, Rules};
 
 use crate::capture::batch::{Batch, Frame, Pool};
-use crate::capture::fanout::{self, Handed};
+use crate::capture::fanout::{self, Handed, Reading};
 use crate::capture::files::Files;
 use crate::capture::live::Interface;
 use crate::capture::ring::{Receiver, Sender, ring};
 use crate::capture::shard::Shards;
 use crate::capture::{CaptureError, More, Source};
 use crate::config::{Checksums, Configuration};
+use crate::decode::defrag::Defragmenter;
 use crate::flow::stream::StreamSettings;
 use crate::flow::tcp::TcpSettings;
 use crate::flow::{self, Budget, Table};
@@ -138,7 +139,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
     thread::scope(|scope| {
         // Which flow goes to which worker is nobody else's business.
         let key = std::collections::hash_map::RandomState::new().hash_one(plan.workers);
-        let (mut distributor, work) = fanout::channel(plan.workers, RING_DEPTH, key);
+        let (mut distributor, work) = fanout::channel(plan.workers, RING_DEPTH, key, reading(configuration, checksums));
         let mut from_workers: Vec<Receiver<RecordBatch>> = Vec::new();
         for (index, work) in (0..).zip(work) {
             let (done, records) = ring(RING_DEPTH);
@@ -191,6 +192,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
                     break;
                 }
             }
+            let (fragments, held_bytes) = distributor.fragments();
             let lost = source.losses();
             let kernel = lost.dropped + lost.dropped_by_interface;
             if let Ok(mut all) = counters.lock() {
@@ -202,6 +204,10 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
                     all.add("capture.kernel_packets", lost.received);
                     all.add("capture.kernel_drops", kernel);
                 }
+                for (name, count) in fragments.by_name() {
+                    all.add(name, count);
+                }
+                all.add("defrag.memuse", held_bytes as u64);
             }
         });
         let mut flushed = Instant::now();
@@ -229,6 +235,8 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
     let mut by_name = counters.by_name(configuration.own_records);
     by_name.insert("flow.memuse".into(), flows.drawn_bytes() as u64);
     by_name.insert("tcp.reassembly_memuse".into(), streams.drawn_bytes() as u64);
+    by_name.insert("memcap.pressure".into(), flows.used_percent().max(streams.used_percent()));
+    by_name.insert("memcap.pressure_max".into(), flows.peak_percent().max(streams.peak_percent()));
     let mut errors = errors.into_inner().unwrap_or_default();
     let uptime_s = last.since(start) / 1_000_000;
     let by_name = match writer.finish(last, uptime_s, by_name.clone(), configuration.own_records) {
@@ -266,9 +274,10 @@ fn work_through(
             drop(packet::keep(&folder.join(format!("panic-{}.pcap", frame.number)), frame, data));
         }
     };
-    let mut sequence = 0;
+    let (mut sequence, mut packets) = (0, 0);
     while let Some(batch) = work.recv() {
         sequence = batch.sequence + 1;
+        packets = batch.frames.last().map_or(packets, |frame| frame.number);
         if live && let Some(frame) = batch.frames.last() {
             worker.expire(frame.time);
         }
@@ -279,8 +288,7 @@ fn work_through(
             break;
         }
     }
-    let (records, own) = worker.shut_down(sequence);
-    drop(done.send(records));
+    let own = worker.shut_down(sequence, packets, &mut |records| done.send(records).is_ok());
     if let Ok(mut all) = counters.lock() {
         all.merge(&own);
     }
@@ -288,22 +296,39 @@ fn work_through(
 
 fn budgets(configuration: &Configuration) -> (Arc<Budget>, Arc<Budget>) {
     let bytes = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-    (Budget::new(bytes(configuration.flow_memory_bytes)), Budget::new(bytes(configuration.stream.memory_bytes)))
+    let whole = (configuration.memory_bytes > 0).then(|| Budget::new(bytes(configuration.memory_bytes)));
+    let part = |limit| Budget::part(bytes(limit), whole.clone());
+    (part(configuration.flow_memory_bytes), part(configuration.stream.memory_bytes))
+}
+
+fn reading(configuration: &Configuration, checksums: bool) -> Reading {
+    let (defrag, systems) = (configuration.defrag.clone(), configuration.systems.clone());
+    let defragmenter = Defragmenter::new(defrag, systems, configuration.vlan_tracking);
+    Reading { checksums, tunnels: configuration.tunnels, defragmenter }
 }
 
 fn flow_settings(configuration: &Configuration, checksums: bool) -> flow::Settings {
     let stream = &configuration.stream;
     flow::Settings {
         timeouts: configuration.timeouts,
+        emergency: configuration.emergency_timeouts,
+        recovery_percent: configuration.emergency_recovery_percent,
         use_vlans: configuration.vlan_tracking,
         checksums: checksums && stream.checksum_validation,
         tcp: TcpSettings {
             midstream: stream.midstream,
             async_oneside: stream.async_oneside,
             inline: stream.inline,
-            stream: StreamSettings { depth_bytes: stream.depth_bytes, ..StreamSettings::default() },
-            ..TcpSettings::default()
+            urgent: stream.urgent,
+            stream: StreamSettings {
+                depth_bytes: stream.depth_bytes,
+                rival_bytes: usize::try_from(stream.rival_bytes).unwrap_or(usize::MAX),
+                early_segments: usize::try_from(stream.early_segments).unwrap_or(usize::MAX),
+            },
         },
+        systems: configuration.systems.clone(),
+        exceptions: configuration.exceptions,
+        elephant: configuration.elephant,
     }
 }
 

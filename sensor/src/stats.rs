@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use tapwire_parsers::link::events::EVENTS;
 use tapwire_parsers::link::{Header, Layer4, Packet};
 
 /// Packets by layer and by what became of them.
@@ -51,7 +52,7 @@ impl Counters {
     /// Counts a packet and its headers.
     pub fn packet(&mut self, packet: &Packet<'_>) {
         let layers = &mut self.layers;
-        if packet.depth == 0 {
+        if packet.depth == 0 && packet.joined == 0 {
             self.seen += 1;
             layers.packets += 1;
             let length = packet.data.len() as u64;
@@ -69,7 +70,7 @@ impl Counters {
             (Layer4::Udp(_), _) => layers.udp += 1,
             (Layer4::Icmp(_), Some(true)) => layers.icmpv4 += 1,
             (Layer4::Icmp(_), _) => layers.icmpv6 += 1,
-            (Layer4::None, _) => {}
+            (Layer4::None | Layer4::Igmp(_) | Layer4::Sctp(..), _) => {}
         }
         if packet.headers != 0 {
             for (count, (header, _)) in layers.others.iter_mut().zip(Header::ALL) {
@@ -167,6 +168,9 @@ impl Counters {
         }
         for ((_, name), count) in Header::ALL.iter().zip(layers.others) {
             all.insert(format!("decoder.{name}"), count);
+        }
+        for name in EVENTS {
+            all.insert(format!("decoder.event.{name}"), 0);
         }
         for (name, count) in &self.events {
             if let Some(rest) = name.strip_prefix("decoder.") {

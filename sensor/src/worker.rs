@@ -6,12 +6,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tapwire_parsers::link::{Ip, Layer4, Packet, Tcp, TcpOptions, Timestamp, Udp};
-use tapwire_parsers::protocol::{Direction, Transport};
+use tapwire_parsers::link::{self, Header, Ip, Layer4, Packet, Tcp, TcpOptions, Timestamp, Udp};
+use tapwire_parsers::protocol::{Anomaly, Direction, Transport};
 use tapwire_signatures::state::flow::FlowState as RuleMemory;
-use tapwire_signatures::verify::Match;
 use tapwire_signatures::verify::condition::{FlowView, PacketView};
 use tapwire_signatures::verify::packet::Occasion;
+use tapwire_signatures::verify::{Ground, Match};
 
 use crate::capture::batch::{Batch, Frame};
 use crate::capture::shard::Shards;
@@ -114,27 +114,35 @@ impl Worker {
             (self.at, self.books) = (at, self.counters.books());
             #[cfg(test)]
             assert_ne!(self.trip_at, Some(frame.number), "the packet at which a test lets it panic");
-            let data = batch.data(frame);
-            let packet = Packet::decode(
-                frame.number,
-                frame.time,
-                frame.link_type,
-                data,
-                frame.wire_len,
-                self.settings.checksums,
-            );
+            let mut packet = frame.decode(batch, self.settings.checksums);
+            let oddity = batch.oddity(frame);
+            note(&mut packet, oddity);
             if frame.shard == own {
-                self.packet(&packet, None);
+                let tunnel = if frame.depth > 0 { self.tunnel_around(batch, at) } else { None };
+                self.packet(&packet, tunnel);
             }
-            self.inner_packets(packet);
+            self.inner_packets(packet, oddity);
         }
     }
 
+    /// The tunnel that the last piece of a datagram came in, which was put together into the frame at a place.
+    fn tunnel_around(&self, batch: &Batch, at: usize) -> Option<Tunnel> {
+        let frame = batch.frames.get(at)?;
+        let before = batch.frames.get(..at)?.iter().rev().take_while(|other| other.number == frame.number);
+        let last = before.filter(|other| other.joined < frame.joined).max_by_key(|other| other.joined)?;
+        let mut outer = last.decode(batch, false);
+        while outer.depth + 1 < frame.depth {
+            outer = Packet::decode_inner(&outer, false)?;
+        }
+        Tunnel::around(&outer, outer.inner?.carrier, frame.depth)
+    }
+
     /// The packets that a packet carries, each inside the one before; those of this shard are taken.
-    fn inner_packets(&mut self, mut outer: Packet<'_>) {
+    fn inner_packets(&mut self, mut outer: Packet<'_>, oddity: Option<(u8, Anomaly)>) {
         while let Some(carried) = outer.inner.filter(|inner| self.settings.tunnels.reads(inner.carrier))
-            && let Some(packet) = Packet::decode_inner(&outer, self.settings.checksums)
+            && let Some(mut packet) = Packet::decode_inner(&outer, self.settings.checksums)
         {
+            note(&mut packet, oddity);
             if self.shards.of(&packet) == self.index {
                 let tunnel = Tunnel::around(&outer, carried.carrier, packet.depth);
                 self.packet(&packet, tunnel);
@@ -150,18 +158,27 @@ impl Worker {
         self.finish_ended(Moment::flow_end(u64::MAX / 4, now));
     }
 
-    /// Ends every flow and gives the last records. A panic costs those that were not written yet.
-    pub fn shut_down(mut self, sequence: u64) -> (RecordBatch, Counters) {
-        drop(catch_unwind(AssertUnwindSafe(|| self.end_all())));
+    /// Ends every flow and hands out the last records, in as many batches as every other worker's after `packets` packets: so
+    /// that not all of them are in memory at once. A panic costs those that were not written yet.
+    pub fn shut_down(mut self, sequence: u64, packets: u64, hand: &mut dyn FnMut(RecordBatch) -> bool) -> Counters {
+        let flows = catch_unwind(AssertUnwindSafe(|| self.table.by_begin())).unwrap_or_default();
+        let mut flows = flows.into_iter().peekable();
+        let width = (packets / LAST_BATCHES).max(LAST_BATCH_PACKETS);
+        let mut goes_on = true;
+        for batch in 0..=packets / width {
+            let end = (batch + 1).saturating_mul(width);
+            while let Some((_, place)) = flows.next_if(|(number, _)| *number < end) {
+                drop(catch_unwind(AssertUnwindSafe(|| self.end_at(place))));
+            }
+            goes_on = goes_on && hand(self.reporter.take(sequence + batch));
+        }
         self.count();
-        (self.reporter.take(sequence), self.counters)
+        self.counters
     }
 
-    fn end_all(&mut self) {
+    fn end_at(&mut self, place: u32) {
         let ended = &mut self.ended;
-        self.table.shut_down(&mut |flow, reason| ended.push((flow, reason)));
-        // A packet and what it carries begin flows of their own.
-        self.ended.sort_by_key(|(flow, _)| (flow.first_packet, flow.first_depth));
+        self.table.shut_down(place, &mut |flow, reason| ended.push((flow, reason)));
         for (flow, reason) in std::mem::take(&mut self.ended) {
             let moment = Moment::shutdown(&flow);
             self.finish(flow, reason, moment);
@@ -176,8 +193,27 @@ impl Worker {
         }
         self.counters.add("flow.tcp_reuse", begun.reused);
         self.counters.add("tcp.invalid_checksum", begun.bad_checksums);
+        self.counters.add("tcp.reassembly_gap", begun.gaps);
+        let (packets, bytes) = begun.bypassed;
+        for (name, count) in [
+            ("flow_bypassed.local_pkts", packets),
+            ("flow_bypassed.local_bytes", bytes),
+            ("flow_bypassed.local_capture_pkts", 0),
+            ("flow_bypassed.local_capture_bytes", 0),
+        ] {
+            self.counters.add(name, count);
+        }
         self.counters.add("tapwire.flow.evicted_new", begun.evicted_new);
         self.counters.add("tapwire.flow.evicted_established", begun.evicted_established);
+        self.counters.add("tapwire.stream.given_up_flows", begun.given_up.0);
+        self.counters.add("tapwire.stream.given_up_bytes", begun.given_up.1);
+        self.counters.add("flow.elephant", begun.elephants);
+        self.counters.add("flow.emerg_mode_entered", begun.emergencies.0);
+        self.counters.add("flow.emerg_mode_over", begun.emergencies.1);
+        self.counters.add("tapwire.flow.refused_packets", begun.refused_packets);
+        let (segments, bytes) = self.table.store().refused();
+        self.counters.add("tcp.segment_memcap_drop", segments);
+        self.counters.add("tapwire.stream.refused_bytes", bytes);
         self.counters.add("tapwire.rules.candidates", self.inspector.matcher.decided);
         self.counters.add("tapwire.rules.step_limit", self.inspector.matcher.limits.steps_hit);
         self.counters.add("tapwire.rules.regex_limit", self.inspector.matcher.limits.regex_hit);
@@ -191,13 +227,17 @@ impl Worker {
         self.counters.packet(packet);
         let moment = Moment::packet(packet, tunnel);
         self.reporter.decode_anomalies(packet, &moment);
+        if packet.has(Header::Arp) {
+            self.reporter.arp(packet, &moment);
+        }
         // What a packet carries is a part of it in the books.
-        match (packet.depth, packet.invalid) {
+        match (packet.depth + packet.joined, packet.invalid) {
             (0, true) => self.counters.drop_packets("invalid", 1),
             (0, false) => self.counters.processed += 1,
             _ => {}
         }
-        let whole = !packet.invalid && packet.ip.as_ref().is_some_and(|ip| ip.fragment.is_none());
+        let whole =
+            !packet.invalid && !packet.is_dropped() && packet.ip.as_ref().is_some_and(|ip| ip.fragment.is_none());
         let depth = if self.settings.tunnels.separate_flows { packet.depth } else { 0 };
         let ended = &mut self.ended;
         let arrival =
@@ -223,7 +263,7 @@ impl Worker {
 
     /// A packet without a flow: rules on packets are asked all the same.
     fn packet_alone(&mut self, packet: &Packet<'_>, moment: &Moment) {
-        let view = PacketView { packet, flow: None, stream_anomalies: &[], reassembled: false };
+        let view = PacketView { packet, flow: None, stream_anomalies: &[] };
         let plan = Arc::clone(&self.inspector.engine().plan);
         self.matches.clear();
         let occasion = Occasion { first: true, ..Occasion::default() };
@@ -260,6 +300,10 @@ impl Worker {
     }
 }
 
+/// At the end flows are ended by their first packets: so many packets at least, and at most so many batches.
+const LAST_BATCH_PACKETS: u64 = 8_192;
+const LAST_BATCHES: u64 = 1_024;
+
 /// What is at hand while one packet, or the end of one flow, is worked on.
 struct Place<'w> {
     settings: &'w Settings,
@@ -278,6 +322,10 @@ impl Place<'_> {
         tcp: &flow::TcpUpdate,
         moment: &Moment,
     ) {
+        if flow.is_bypassed() {
+            return;
+        }
+        flow.app.passed |= flow.is_passed();
         let first = *flow.packets.of(direction) == 1;
         flow.app.turnable = flow.is_turnable() && flow.app.protocol.is_none();
         if flow.app.files.has_no_hashes() {
@@ -304,9 +352,12 @@ impl Place<'_> {
             if tcp.closed {
                 for side in Direction::BOTH {
                     if let Some(stream) = flow.stream_mut(side) {
-                        stream.flush();
+                        stream.expose();
                     }
                 }
+            }
+            if tcp.revived {
+                self.inspector.revive(&mut flow.app, Transport::Tcp);
             }
             for side in [direction.reverse(), direction] {
                 self.read(flow, side);
@@ -348,10 +399,14 @@ impl Place<'_> {
                 }
                 return;
             }
+            let rival = if stream.has_rivals() { stream.parser_alternative() } else { None };
             match stream.parser_next() {
                 Chunk::Data(data) => {
                     let done = self.inspector.bytes(app, Transport::Tcp, direction, ports, data);
                     stream.parser_consume(done);
+                    if let Some(rival) = rival {
+                        self.inspector.rival_bytes(app, direction, ports, &rival);
+                    }
                     if app.changes() || app.turned {
                         return;
                     }
@@ -380,18 +435,22 @@ impl Place<'_> {
         packet: &Packet<'_>,
         flow: &mut Flow<Application>,
         direction: Direction,
-        anomalies: &[tapwire_parsers::protocol::Anomaly],
+        anomalies: &[Anomaly],
         occasion: Option<Occasion>,
         datagram: &[u8],
         closing: bool,
         moment: &Moment,
     ) {
         let view = view_of(flow, direction, packet.time);
-        let view = PacketView { packet, flow: Some(&view), stream_anomalies: anomalies, reassembled: false };
+        let view = PacketView { packet, flow: Some(&view), stream_anomalies: anomalies };
         let plan = Arc::clone(&self.inspector.engine().plan);
         self.matches.clear();
         if let Some(occasion) = occasion {
             self.inspector.matcher.packet(&plan, &view, occasion, &mut flow.app.rules, self.matches);
+        }
+        if flow.tcp.is_none() && packet.tcp().is_some() && !packet.payload.is_empty() {
+            // Without a connection there is no stream to look at.
+            self.inspector.matcher.chunk(&plan, &view, packet.payload, &mut flow.app.rules, self.matches);
         }
         let due = self.settings.chunk_bytes.get(direction.index()).copied().unwrap_or(0);
         let Flow { tcp, app, .. } = flow;
@@ -401,6 +460,7 @@ impl Place<'_> {
             let flush =
                 std::mem::take(app.flush_raw.of_mut(direction)) || closing || stream.closed() || stream.depth_reached();
             loop {
+                let rival = if stream.has_rivals() { stream.raw_alternative() } else { None };
                 match stream.raw_next() {
                     Chunk::Data(chunk) if flush || chunk.len() >= due => {
                         raw_seen = true;
@@ -408,6 +468,11 @@ impl Place<'_> {
                         self.inspector.matcher.chunk(&plan, &view, chunk, &mut app.rules, self.matches);
                         self.inspector.transactions(app, &view, chunk, self.matches);
                         stream.raw_consume(length);
+                        if let Some(rival) = rival {
+                            let mut further = Vec::new();
+                            self.inspector.matcher.chunk(&plan, &view, &rival, &mut app.rules, &mut further);
+                            self.matches.extend(only_new(self.matches, further));
+                        }
                     }
                     Chunk::Gap(_) => stream.raw_skip_gap(),
                     _ => break,
@@ -416,6 +481,11 @@ impl Place<'_> {
         }
         if !raw_seen && (std::mem::take(app.updated.of_mut(direction)) || closing) {
             self.inspector.transactions(app, &view, datagram, self.matches);
+        }
+        if let Some(mut rival) = app.take_rival(direction) {
+            let mut further = Vec::new();
+            self.inspector.transactions(&mut rival, &view, &[], &mut further);
+            self.matches.extend(only_new(self.matches, further));
         }
         let settled = settle(&plan, self.matches, self.settings.alert_limit);
         flow.app.passed |= settled.pass_flow;
@@ -438,8 +508,7 @@ impl Place<'_> {
         for direction in Direction::BOTH {
             let flow_view = view_of(flow, direction, packet.time);
             let pseudo = pseudo_packet(flow, direction, packet.time);
-            let view =
-                PacketView { packet: &pseudo, flow: Some(&flow_view), stream_anomalies: &[], reassembled: false };
+            let view = PacketView { packet: &pseudo, flow: Some(&flow_view), stream_anomalies: &[] };
             self.matches.clear();
             self.inspector.transactions(&mut flow.app, &view, &[], self.matches);
             let verdict = settle(&plan, self.matches, self.settings.alert_limit).verdict();
@@ -464,11 +533,13 @@ impl Place<'_> {
         }
         for direction in Direction::BOTH {
             self.read(flow, direction);
+            self.reporter.anomalies(flow, direction, moment);
         }
         for direction in Direction::BOTH {
             if !flow.app.is_closed(direction) {
                 flow.app.note_closed(direction);
                 self.inspector.close(&mut flow.app, direction);
+                self.reporter.anomalies(flow, direction, moment);
             }
         }
         flow.app.files.truncate();
@@ -479,6 +550,15 @@ impl Place<'_> {
             }
         }
         self.reporter.transactions(flow, moment, true);
+    }
+}
+
+/// Gives a piece of a datagram what is odd about it.
+fn note(packet: &mut Packet<'_>, oddity: Option<(u8, Anomaly)>) {
+    if let Some((depth, anomaly)) = oddity
+        && depth == packet.depth
+    {
+        link::raise(&mut packet.anomalies, anomaly.0);
     }
 }
 
@@ -495,6 +575,16 @@ impl Flow<Application> {
         self.swap();
         self.app.turn();
     }
+}
+
+/// Of matches on another version of what was inspected those of rules that did not match on that one. They are on no
+/// transaction that would be recorded.
+fn only_new(matches: &[Match], mut further: Vec<Match>) -> Vec<Match> {
+    further.retain(|new| matches.iter().all(|known| known.rule != new.rule));
+    for new in &mut further {
+        new.ground = Ground::Stream;
+    }
+    further
 }
 
 fn ports_of(key: &Key) -> Ports {
@@ -524,6 +614,7 @@ fn pseudo_packet(flow: &Flow<Application>, direction: Direction, time: Timestamp
         flags: 0,
         header: &[],
         payload: &[],
+        detour: false,
         checksum_ok: true,
     });
     packet.layer4 = match key.protocol {
@@ -545,6 +636,7 @@ fn pseudo_packet(flow: &Flow<Application>, direction: Direction, time: Timestamp
             header: &[],
             checksum_ok: true,
         }),
+        flow::key::SCTP => Layer4::Sctp(key.source_port, key.destination_port),
         _ => Layer4::None,
     };
     packet
@@ -597,7 +689,11 @@ mod tests {
         assert_eq!(lost, [(2, 28)]);
         let counters = &worker.counters;
         assert_eq!((counters.seen, counters.processed, counters.dropped.get("worker_panic")), (4, 3, Some(&1)));
-        let (records, _) = worker.shut_down(1);
-        assert_eq!(merged(&[records]).len(), 1, "the flow of the packets behind it is recorded");
+        let mut last = Vec::new();
+        worker.shut_down(1, 4, &mut |records| {
+            last.push(records);
+            true
+        });
+        assert_eq!(merged(&last).len(), 1, "the flow of the packets behind it is recorded");
     }
 }

@@ -14,9 +14,10 @@ use tapwire_signatures::state::threshold::{Subject, Thresholds};
 use tapwire_signatures::state::threshold_file::{Entry as FileEntry, Rules, Side, Suppression};
 
 use crate::config::Configuration;
-use crate::records::batch::{Class, Entry, Gate, RecordBatch, merged};
+use crate::records::batch::{AlertGate, Class, Entry, Gate, RecordBatch, merged};
 use crate::records::header::Clock;
 use crate::records::stats;
+use crate::records::summary::{Summaries, Written};
 use crate::sinks::Sink;
 use crate::sinks::file::PlainFile;
 use crate::sinks::zstd::ZstdFile;
@@ -33,6 +34,7 @@ pub struct Writer {
     thresholds: Thresholds,
     /// What the threshold file says, in order.
     entries: Arc<[(Rules, FileEntry)]>,
+    summaries: Summaries,
     clock: Clock,
     /// Records that were made for all outputs.
     pub made: u64,
@@ -75,6 +77,7 @@ impl Writer {
             stats_sinks,
             thresholds,
             entries,
+            summaries: Summaries::new(configuration.summaries),
             clock: Clock::default(),
             made: 0,
             delivered: 0,
@@ -87,7 +90,16 @@ impl Writer {
     pub fn write(&mut self, batches: &[RecordBatch]) -> io::Result<()> {
         let mut decided: Option<(u64, u32, bool)> = None;
         for (batch, entry) in merged(batches) {
-            if let Some(gate) = &entry.gate {
+            let gate = entry.gate.as_deref();
+            if let Some(Gate::Lone(lone)) = gate {
+                let mut written = Vec::new();
+                let own = self.summaries.keeps_own(entry.output, lone, &mut self.clock, &mut written);
+                self.deliver_all(written)?;
+                if !own {
+                    continue;
+                }
+            }
+            if let Some(Gate::Alert(gate)) = gate {
                 let key = (entry.packet, gate.group);
                 let open = match decided {
                     Some((packet, group, open)) if (packet, group) == key => open,
@@ -107,10 +119,18 @@ impl Writer {
         Ok(())
     }
 
+    fn deliver_all(&mut self, written: Vec<Written>) -> io::Result<()> {
+        written.into_iter().try_for_each(|(output, text)| self.deliver_to(output, &text))
+    }
+
     fn deliver(&mut self, entry: &Entry, text: &[u8]) -> io::Result<()> {
-        self.made += 1;
         self.alerts += u64::from(entry.output == 0 && entry.class == Class::Alert);
-        if let Some(sink) = self.sinks.get_mut(usize::from(entry.output)) {
+        self.deliver_to(entry.output, text)
+    }
+
+    fn deliver_to(&mut self, output: u16, text: &[u8]) -> io::Result<()> {
+        self.made += 1;
+        if let Some(sink) = self.sinks.get_mut(usize::from(output)) {
             sink.write(text)?;
             self.delivered += 1;
         }
@@ -118,7 +138,7 @@ impl Writer {
     }
 
     /// Whether an alert passes the suppressions and thresholds of its rule; those of the file replace the rule's own.
-    fn decide(&mut self, gate: &Gate) -> bool {
+    fn decide(&mut self, gate: &AlertGate) -> bool {
         let Some(rule) = self.plan.rule(gate.rule) else { return true };
         let subject =
             Subject { source: gate.source, destination: gate.destination, ports: gate.ports, flow: gate.flow };
@@ -149,12 +169,15 @@ impl Writer {
         mut counters: BTreeMap<String, u64>,
         own: bool,
     ) -> io::Result<BTreeMap<String, u64>> {
+        let last = self.summaries.finish(&mut self.clock);
+        self.deliver_all(last)?;
         // What thresholds held back was counted as an alert by the workers.
         counters.insert("detect.alert".into(), self.alerts);
         *counters.entry("detect.alerts_suppressed".into()).or_default() += self.suppressed;
         if own {
             counters.insert("tapwire.records.made".into(), self.made);
             counters.insert("tapwire.records.delivered".into(), self.delivered);
+            counters.insert("tapwire.records.summed_flows".into(), self.summaries.summed);
             counters.insert("tapwire.records.shed".into(), self.made - self.delivered);
         } else {
             counters.retain(|name, _| !name.starts_with("tapwire."));
@@ -171,7 +194,7 @@ impl Writer {
     }
 }
 
-fn is_suppressed(suppression: &Suppression, gate: &Gate) -> bool {
+fn is_suppressed(suppression: &Suppression, gate: &AlertGate) -> bool {
     let listed = |address| suppression.addresses.contains(address);
     match suppression.side {
         Side::Source => listed(gate.source),

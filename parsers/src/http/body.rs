@@ -185,6 +185,20 @@ impl HttpParser {
         }
     }
 
+    /// Bytes of a file are missing, which may be its first ones.
+    pub(super) fn file_gap(&mut self, direction: Direction, missing: u64, effects: &mut Effects<'_>) {
+        let side = self.side(direction);
+        let begins = side.file == FileState::None && side.form.is_none() && side.decoder.is_none();
+        let id = side.transaction;
+        if begins && let Some(tx) = self.current(direction) {
+            open_file(direction, id, tx, effects.files);
+            self.side(direction).file = FileState::Open;
+        }
+        if self.side(direction).file == FileState::Open {
+            effects.files.gap(direction, missing);
+        }
+    }
+
     /// Ends the open file at the limit of what is inspected.
     fn cut_file(&mut self, direction: Direction, effects: &mut Effects<'_>) {
         let side = self.side(direction);

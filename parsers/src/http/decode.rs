@@ -1,4 +1,4 @@
-//! Content encodings: gzip, deflate (zlib or raw), br and lzma, in layers.
+//! Content encodings: gzip, deflate (zlib or raw), br, zstd and lzma, in layers.
 //!
 //! Data that does not decode passes as it is, so that a wrong label hides nothing. What comes out is bounded by a ratio to what went
 //! in, and by the work that one body may cost.
@@ -8,6 +8,7 @@ use std::io::Write;
 use brotli_decompressor::DecompressorWriter;
 use flate2::{Decompress, FlushDecompress, Status};
 use lzma_rs::decompress::{Options, Stream};
+use zstd::stream::raw::Operation;
 
 use super::headers::trim;
 
@@ -70,6 +71,7 @@ enum Kind {
         memory_bytes: u64,
     },
     Lzma(Box<Stream<Vec<u8>>>),
+    Zstd(Box<zstd::stream::raw::Decoder<'static>>),
     Pass,
     Done,
 }
@@ -80,6 +82,8 @@ const HELD_BYTES: usize = 64 * 1024;
 const BOMB_RATIO: u64 = 2048;
 /// Times that a body may grow before its output counts against the budget of work.
 const WORK_RATIO: u64 = 8;
+/// Logarithm of the largest window of zstd.
+const ZSTD_WINDOW_LOG: u32 = 23;
 /// Check and length at the end of a gzip member.
 const GZIP_TRAILER_BYTES: usize = 8;
 /// Header of an lzma stream.
@@ -97,6 +101,10 @@ impl Decoder {
                 Kind::Unsure
             } else if token == b"br" {
                 Kind::Brotli(Box::new(DecompressorWriter::new(Vec::new(), 4096)))
+            } else if token == b"zstd"
+                && let Some(decoder) = zstd_decoder()
+            {
+                Kind::Zstd(Box::new(decoder))
             } else if token == b"lzma" && budget.lzma {
                 Kind::LzmaHead { memory_bytes: budget.lzma_memory_bytes }
             } else {
@@ -265,6 +273,41 @@ impl Layer {
                 Some((data.len(), sound))
             }
             Kind::Lzma(stream) => Some((data.len(), write_lzma(stream, data, room, out, over))),
+            Kind::Zstd(decoder) => Some(run_zstd(decoder, data, room, out, over)),
+        }
+    }
+}
+
+/// A decoder of zstd with the window that RFC 9659 allows.
+fn zstd_decoder() -> Option<zstd::stream::raw::Decoder<'static>> {
+    let mut decoder = zstd::stream::raw::Decoder::new().ok()?;
+    decoder.set_parameter(zstd::stream::raw::DParameter::WindowLogMax(ZSTD_WINDOW_LOG)).ok()?;
+    Some(decoder)
+}
+
+/// Decodes a piece of zstd; how much of it was used, and whether it is sound.
+fn run_zstd(
+    decoder: &mut zstd::stream::raw::Decoder<'static>,
+    data: &[u8],
+    room: u64,
+    out: &mut Vec<u8>,
+    over: &mut bool,
+) -> (usize, bool) {
+    let mut buffer = [0; 16 * 1024];
+    let (mut used, mut given) = (0, 0);
+    loop {
+        let rest = data.get(used..).unwrap_or(&[]);
+        let Ok(status) = decoder.run_on_buffers(rest, &mut buffer) else { return (data.len(), false) };
+        used += status.bytes_read;
+        given += status.bytes_written as u64;
+        out.extend_from_slice(buffer.get(..status.bytes_written).unwrap_or(&[]));
+        if given > room {
+            *over = true;
+            return (data.len(), true);
+        }
+        // Nothing more comes out, or nothing more can go in.
+        if status.bytes_written < buffer.len() && (used >= data.len() || status.bytes_read == 0) {
+            return (data.len(), true);
         }
     }
 }
@@ -426,6 +469,22 @@ mod tests {
             let out: Vec<u8> = data.chunks(cut).flat_map(|piece| decoder.push(piece, false, &mut faults)).collect();
             assert_eq!((out.as_slice(), faults), (&b"one two"[..], Faults::default()));
         }
+    }
+
+    #[test]
+    fn zstd_is_read_in_any_pieces_and_bounded() {
+        let frames = [zstd::encode_all(&b"one "[..], 3).unwrap(), zstd::encode_all(&b"two"[..], 3).unwrap()].concat();
+        for cut in [1, 7, 1000] {
+            let (mut decoder, mut faults) = (Decoder::new(b"zstd", BUDGET).0, Faults::default());
+            let out: Vec<u8> = frames.chunks(cut).flat_map(|piece| decoder.push(piece, false, &mut faults)).collect();
+            assert_eq!((out.as_slice(), faults), (&b"one two"[..], Faults::default()));
+        }
+        let bomb = zstd::encode_all(&vec![0; 64 << 20][..], 3).unwrap();
+        let (mut decoder, mut faults) = (Decoder::new(b"zstd", BUDGET).0, Faults::default());
+        let out: usize = bomb.chunks(100).map(|piece| decoder.push(piece, false, &mut faults).len()).sum();
+        assert!(out <= (1 << 20) + (32 << 10) && faults.bomb, "{out} {faults:?}");
+        let (mut decoder, mut faults) = (Decoder::new(b"zstd", BUDGET).0, Faults::default());
+        assert_eq!(decoder.push(b"no zstd at all", true, &mut faults), b"no zstd at all");
     }
 
     #[test]

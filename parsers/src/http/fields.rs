@@ -40,6 +40,8 @@ pub(crate) static FIELDS: &[Field] = crate::fields! { Exchange:
     "http.response_body", "Decoded body of the response.", [None, Some(3)], false, |t, _, i| body(&t.response.body, i);
     "http.stat_code", "Status code.", [None, Some(2)], false, |t, _, i| whole(i, &t.status);
     "http.stat_msg", "Reason phrase.", [None, Some(2)], false, |t, _, i| whole(i, &t.reason);
+    "frame.http1.request", "The whole request.", [Some(5), None], false, |t, _, i| whole(i, frame(&t.request));
+    "frame.http1.response", "The whole response, its body decoded.", [None, Some(5)], false, |t, _, i| whole(i, frame(&t.response));
     "file.data", "Decoded body, as the content of a file.", [Some(3), Some(3)], false, |t, d, i| body(&t.message(d).body, i);
 };
 
@@ -97,6 +99,11 @@ fn names(message: &Message) -> &[u8] {
 
 fn start(message: &Message) -> &[u8] {
     message.start.get_or_init(|| [&message.line[..], b"\r\n", &message.raw, b"\r\n"].concat())
+}
+
+fn frame(message: &Message) -> &[u8] {
+    let body = if message.body.offset == 0 { &message.body.data[..] } else { &[] };
+    message.frame.get_or_init(|| [start(message), body].concat())
 }
 
 fn each(message: &Message, index: usize) -> Option<Value<'_>> {

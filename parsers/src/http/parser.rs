@@ -35,7 +35,7 @@ impl Limits {
                 settings.bytes(&key("response-body-limit"), 100 << 10),
             ],
             budget: Budget {
-                layers: usize::try_from(settings.number(&key("response-body-decompress-layer-limit"), 2))
+                layers: usize::try_from(settings.number(&key("response-body-decompress-layer-limit"), 4))
                     .unwrap_or(2)
                     .min(16),
                 bomb_bytes: settings.bytes(&key("compression-bomb-limit"), 1 << 20),
@@ -532,15 +532,19 @@ impl Parser for HttpParser {
             State::UntilClose => u64::MAX,
             _ => 0,
         };
+        if missing > left && matches!(self.side(direction).state, State::Known(_)) && left > 0 {
+            // All that is left of the body is missing, and what came between it and the next message.
+            self.gap(direction, left, effects);
+            self.side(direction).scanned = 0;
+            return true;
+        }
         if missing > left || left == 0 {
             self.finish(direction, false, effects);
             self.side(direction).state = State::Lost;
             effects.anomalies.push(Anomaly("http.invalid_gap"));
             return true;
         }
-        if self.side(direction).file == FileState::Open {
-            effects.files.gap(direction, missing);
-        }
+        self.file_gap(direction, missing, effects);
         if let Some(tx) = self.current(direction) {
             let body = &mut tx.message_mut(direction).body;
             body.total = body.total.saturating_add(missing);

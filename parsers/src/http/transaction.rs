@@ -51,6 +51,7 @@ pub(crate) struct Message {
     pub(crate) block: OnceCell<Vec<u8>>,
     pub(crate) names: OnceCell<Vec<u8>>,
     pub(crate) start: OnceCell<Vec<u8>>,
+    pub(crate) frame: OnceCell<Vec<u8>>,
     pub(crate) each: OnceCell<Vec<Vec<u8>>>,
 }
 

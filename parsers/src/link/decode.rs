@@ -8,7 +8,7 @@ use super::ip_protocols::{ESP, ICMP, ICMP_V6, IGMP, SCTP, TCP, UDP};
 use super::tags::Follows;
 use super::tunnel::Begins;
 use super::{Header, Layer4, Packet, Timestamp, raise, tags, tunnel};
-use super::{cisco_hdlc, ethernet, icmp, ipv4, ipv6, linux_cooked, null, ppp, tcp, udp, vlan};
+use super::{arp, cisco_hdlc, ethernet, icmp, igmp, ipv4, ipv6, linux_cooked, null, ppp, tcp, udp, vlan};
 use crate::protocol::Anomaly;
 
 impl<'a> Packet<'a> {
@@ -34,19 +34,25 @@ impl<'a> Packet<'a> {
     pub fn decode_inner(outer: &Packet<'a>, checksums: bool) -> Option<Self> {
         let inner = outer.inner?;
         let wire_len = u32::try_from(inner.data.len()).unwrap_or(u32::MAX);
-        let mut packet = Self::new(outer.number, outer.time, outer.link_type, inner.data, wire_len);
+        let mut packet = Self::new(outer.number, outer.time, RAW_BSD, inner.data, wire_len);
         packet.depth = outer.depth + 1;
-        let read = if packet.depth > TUNNEL_LIMIT {
+        packet.joined = outer.joined;
+        packet.read_carried(inner.begins, checksums);
+        Some(packet)
+    }
+
+    /// Reads what is in `data` of a packet that another one carried: `depth`, `joined` and the like are set.
+    pub fn read_carried(&mut self, begins: Begins, checksums: bool) {
+        let read = if self.depth > TUNNEL_LIMIT {
             Err(Anomaly("decoder.too_many_layers"))
         } else {
-            read_inner(&mut packet, inner.begins, checksums)
+            read_inner(self, begins, checksums)
         };
         if let Err(anomaly) = read {
-            raise(&mut packet.anomalies, anomaly.0);
-            packet.invalid = true;
-            packet.payload = &[];
+            raise(&mut self.anomalies, anomaly.0);
+            self.invalid = true;
+            self.payload = &[];
         }
-        Some(packet)
     }
 }
 
@@ -76,6 +82,40 @@ fn read_inner(packet: &mut Packet<'_>, begins: Begins, checksums: bool) -> Resul
         }
     };
     read_tags(packet, ether_type, rest, checksums)
+}
+
+/// Whether a packet is TCP over IPv4 over Ethernet and no piece of a datagram, as nearly all are: it carries no other one.
+/// Others may be as well; this is only a quick look.
+#[inline]
+pub fn is_plain(link_type: u32, data: &[u8]) -> bool {
+    let Some(&[_, _, _, _, _, _, _, _, _, _, _, _, t0, t1, version, _, _, _, _, _, f0, f1, _, protocol]) =
+        data.first_chunk::<24>()
+    else {
+        return false;
+    };
+    link_type == ETHERNET
+        && u16::from_be_bytes([t0, t1]) == IPV4
+        && version >> 4 == 4
+        && protocol == TCP
+        && (f0 & 0x3f, f1) == (0, 0)
+}
+
+/// The name of a link type in records: that of its number in libpcap.
+pub fn name(link_type: u32) -> Option<&'static str> {
+    Some(match link_type {
+        NULL => "NULL",
+        ETHERNET => "EN10MB",
+        PPP => "PPP",
+        RAW_BSD | RAW_OPENBSD | RAW => "RAW",
+        PPP_HDLC => "PPP_SERIAL",
+        CISCO_HDLC => "C_HDLC",
+        LOOP => "LOOP",
+        LINUX_COOKED => "LINUX_SLL",
+        LINUX_COOKED_V2 => "LINUX_SLL2",
+        RAW_V4 => "IPV4",
+        RAW_V6 => "IPV6",
+        _ => return None,
+    })
 }
 
 /// Whether packets of a link type can be read.
@@ -196,6 +236,7 @@ fn read_network<'a>(packet: &mut Packet<'a>, data: &'a [u8], checksums: bool) ->
         other => {
             if other == ARP {
                 packet.note(Header::Arp);
+                return arp::read(data, &mut packet.anomalies).map(|_| ());
             }
             if packet.vlans.count > 0 && !KNOWN_ETHER_TYPES.contains(&other) {
                 return Err(Anomaly("decoder.vlan.unknown_type"));
@@ -247,6 +288,17 @@ fn read_transport(packet: &mut Packet<'_>, checksums: bool) -> Result<(), Anomal
             (Layer4::Icmp(icmp), payload)
         }
         ICMP_V6 => return Err(Anomaly("decoder.ipv4.icmpv6")),
+        IGMP if ip.source.is_ipv4() => {
+            let (igmp, payload) = igmp::read(ip)?;
+            (Layer4::Igmp(igmp), payload)
+        }
+        SCTP => {
+            let Some((&[s0, s1, d0, d1, ..], payload)) = ip.payload.split_first_chunk::<SCTP_HEADER>() else {
+                return Err(Anomaly("decoder.sctp.pkt_too_small"));
+            };
+            (Layer4::Sctp(u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])), payload)
+        }
+        ESP if ip.payload.len() < ESP_HEADER => return Err(Anomaly("decoder.esp.pkt_too_small")),
         other => {
             if ip.source.is_ipv4() && !KNOWN_PROTOCOLS.contains(&other) {
                 raise(&mut packet.anomalies, "decoder.ipv4.unknown_protocol");
@@ -266,6 +318,9 @@ fn read_transport(packet: &mut Packet<'_>, checksums: bool) -> Result<(), Anomal
 const TAG_LIMIT: u32 = 16;
 /// Packets around a packet.
 const TUNNEL_LIMIT: u8 = 16;
+/// Octets of the common header of SCTP, and of the parameter index and sequence number of ESP.
+const SCTP_HEADER: usize = 12;
+const ESP_HEADER: usize = 8;
 const IP_IN_IP: u8 = 4;
 const IP_V6_IN_IP: u8 = 41;
 const GRE: u8 = 47;

@@ -160,6 +160,7 @@ mod tests {
             flags: 0,
             header: &[],
             payload,
+            detour: false,
             checksum_ok: true,
         }
     }

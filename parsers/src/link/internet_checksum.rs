@@ -10,6 +10,13 @@ pub fn holds(data: &[u8]) -> bool {
     fold(sum(data)) == 0xffff
 }
 
+/// What has to stand in the checksum field of a header in which it is 0.
+pub fn of(data: &[u8]) -> [u8; 2] {
+    // The words were added in the order of the machine.
+    let folded = u16::try_from(fold(sum(data))).unwrap_or(u16::MAX);
+    (!folded).to_ne_bytes()
+}
+
 /// The same for what IP carries, with the pseudo header of its addresses, `protocol` and length.
 pub fn holds_over(ip: &Ip<'_>, protocol: u8, data: &[u8]) -> bool {
     let addresses = match (ip.source, ip.destination) {

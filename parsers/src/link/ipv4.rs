@@ -27,9 +27,7 @@ pub fn read<'a>(data: &'a [u8], verify_checksum: bool, anomalies: &mut Anomalies
     let Some((header, payload)) = data.get(..total_len).and_then(|data| data.split_at_checked(header_len)) else {
         return Err(Anomaly("decoder.ipv4.trunc_pkt"));
     };
-    if header_len > 20 {
-        ipv4_options::check(header, anomalies);
-    }
+    let detour = header_len > 20 && ipv4_options::check(header, anomalies);
     let offset = u32::from(u16::from_be_bytes([f0 & 0x1f, f1])) * 8;
     let more = f0 & 0x20 != 0;
     Ok(Ip {
@@ -43,6 +41,7 @@ pub fn read<'a>(data: &'a [u8], verify_checksum: bool, anomalies: &mut Anomalies
         flags: f0 >> 5,
         header,
         payload,
+        detour,
         checksum_ok: !verify_checksum || internet_checksum::holds(header),
     })
 }

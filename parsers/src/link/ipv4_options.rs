@@ -2,8 +2,18 @@
 
 use super::{Anomalies, raise};
 
-/// Raises what is odd in the options of a header.
-pub fn check(header: &[u8], anomalies: &mut Anomalies) {
+/// Raises what is odd in the options of a header. Returns whether one of them is a source route.
+pub fn check(header: &[u8], anomalies: &mut Anomalies) -> bool {
+    let mut source_route = false;
+    let mut note = |kind, option: &[u8], anomalies: &mut Anomalies| {
+        source_route |= matches!(kind, LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE);
+        check_one(kind, option, anomalies);
+    };
+    check_each(header, &mut note, anomalies);
+    source_route
+}
+
+fn check_each(header: &[u8], note: &mut dyn FnMut(u8, &[u8], &mut Anomalies), anomalies: &mut Anomalies) {
     let mut rest = header.get(20..).unwrap_or(&[]);
     if !rest.len().is_multiple_of(8) {
         raise(anomalies, "decoder.ipv4.opt_pad_required");
@@ -33,7 +43,7 @@ pub fn check(header: &[u8], anomalies: &mut Anomalies) {
             }
             *bits |= bit;
         }
-        check_one(kind, option, anomalies);
+        note(kind, option, anomalies);
     }
 }
 

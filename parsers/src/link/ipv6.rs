@@ -40,6 +40,7 @@ pub fn read<'a>(data: &'a [u8], anomalies: &mut Anomalies) -> Result<(Ip<'a>, Op
         flags: 0,
         header: data.get(..header_len).unwrap_or(data),
         payload: end.payload,
+        detour: end.detour,
         checksum_ok: true,
     };
     Ok((ip, broken))

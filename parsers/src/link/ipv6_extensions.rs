@@ -15,6 +15,8 @@ pub struct End<'a> {
     pub id: u32,
     /// Which piece of a datagram it is.
     pub fragment: Option<Fragment>,
+    /// A routing header names further places to go to.
+    pub detour: bool,
     /// What follows.
     pub payload: &'a [u8],
 }
@@ -24,7 +26,7 @@ pub struct End<'a> {
 /// The anomaly is that of a header that is broken; the payload then begins with it.
 #[inline]
 pub fn read<'a>(next: u8, data: &'a [u8], anomalies: &mut Anomalies) -> (End<'a>, Option<Anomaly>) {
-    let mut end = End { protocol: next, id: 0, fragment: None, payload: data };
+    let mut end = End { protocol: next, id: 0, fragment: None, detour: false, payload: data };
     let broken = match next {
         TCP | UDP | ICMP_V6 => None,
         _ => read_all(&mut end, anomalies).err(),
@@ -34,6 +36,7 @@ pub fn read<'a>(next: u8, data: &'a [u8], anomalies: &mut Anomalies) -> (End<'a>
 
 fn read_all(end: &mut End<'_>, anomalies: &mut Anomalies) -> Result<(), Anomaly> {
     let mut seen = [0u8; DUPLICATES.len()];
+    let all = end.payload.len();
     // What follows in a later piece of a datagram is the middle of it.
     while end.fragment.is_none_or(|fragment| fragment.offset == 0) {
         if let Some(index) = DUPLICATES.iter().position(|(kind, ..)| *kind == end.protocol)
@@ -56,6 +59,8 @@ fn read_all(end: &mut End<'_>, anomalies: &mut Anomalies) -> Result<(), Anomaly>
                 if header.get(2) == Some(&0) {
                     raise(anomalies, "decoder.ipv6.rh_type_0");
                 }
+                // Mobile hosts, low-power networks and segment routing have types of their own, which their hosts take.
+                end.detour |= matches!(header.get(2..4), Some(&[kind, left]) if left > 0 && !matches!(kind, 2..=4));
                 (end.protocol, end.payload) = (next, rest);
             }
             FRAGMENT => read_fragment(end, anomalies)?,
@@ -76,6 +81,7 @@ fn read_all(end: &mut End<'_>, anomalies: &mut Anomalies) -> Result<(), Anomaly>
                 }
                 return Ok(());
             }
+            _ if end.payload.len() < all.min(SMALLEST) => return Err(Anomaly("decoder.ipv6.trunc_exthdr")),
             ICMP => {
                 raise(anomalies, "decoder.ipv6.icmpv4");
                 return Ok(());
@@ -165,6 +171,8 @@ fn check_options(hop_by_hop: bool, header: &[u8], anomalies: &mut Anomalies) -> 
     Ok(())
 }
 
+/// Octets of the smallest thing that may follow an extension header.
+const SMALLEST: usize = 2;
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
@@ -203,12 +211,12 @@ mod tests {
 
     #[test]
     fn extension_headers_are_looked_through() {
-        let alert = [6, 0, 5, 2, 0, 0, 0, 0];
-        assert_eq!(names(0, &alert), (6, 0, vec![], None));
-        let routing_then_tcp = [6, 2, 2, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 9, 9, 9, 9, 9, 0xaa];
-        assert_eq!(names(43, &routing_then_tcp), (6, 1, vec![], None));
-        let authentication = [17, 1, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 0xaa];
-        assert_eq!(names(51, &authentication), (17, 1, vec![], None));
+        let alert = [6, 0, 5, 2, 0, 0, 0, 0, 0xaa, 0xaa];
+        assert_eq!(names(0, &alert), (6, 2, vec![], None));
+        let routing_then_tcp = [6, 2, 2, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 9, 9, 9, 9, 9, 0xaa, 0xaa];
+        assert_eq!(names(43, &routing_then_tcp), (6, 2, vec![], None));
+        let authentication = [17, 1, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 0xaa, 0xaa];
+        assert_eq!(names(51, &authentication), (17, 2, vec![], None));
     }
 
     #[test]
@@ -234,12 +242,12 @@ mod tests {
                 vec![6, 1, 0, 0, 0, 0, 0, 1],
                 &["decoder.ipv6.fh_non_zero_reserved_field", "decoder.ipv6.exthdr_useless_fh"],
             ),
-            (59, vec![1], &["decoder.ipv6.data_after_none_header"]),
+            (59, vec![], &["decoder.ipv6.data_after_none_header"]),
             (1, vec![], &["decoder.ipv6.icmpv4"]),
             (200, vec![], &["decoder.ipv6.unknown_next_header"]),
             (51, vec![6, 1, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0], &["decoder.ipv6.exthdr_ah_res_not_null"]),
         ] {
-            let (_, _, found, broken) = names(next, &data);
+            let (_, _, found, broken) = names(next, &[&data[..], &[0xaa; 2]].concat());
             assert_eq!((&found[..], broken), (expected, None), "{next}: {data:?}");
         }
     }
@@ -251,9 +259,19 @@ mod tests {
             (43, &[6, 1, 0, 0, 0, 0, 0, 0], "decoder.ipv6.trunc_exthdr"),
             (44, &[6, 0, 0, 0, 0, 0, 0], "decoder.ipv6.trunc_exthdr"),
             (44, &[6, 0, 0, 1, 0, 0, 0, 0, 1], "decoder.ipv6.frag_invalid_length"),
+            (44, &[6, 0, 0, 0, 0, 0, 0, 0, 1], "decoder.ipv6.trunc_exthdr"),
             (60, &[6, 0, 0x3e, 5, 0, 0, 0, 0], "decoder.ipv6.exthdr_invalid_optlen"),
         ] {
             assert_eq!(names(next, data).3, Some(expected), "{next}: {data:?}");
+        }
+    }
+
+    #[test]
+    fn a_routing_header_that_is_not_used_up_makes_a_detour() {
+        for (kind, left, expected) in [(0, 1, true), (0, 0, false), (4, 3, false), (253, 1, true)] {
+            let data = [6, 0, kind, left, 0, 0, 0, 0, 0xaa, 0xaa];
+            let (end, _) = read(43, &data, &mut Anomalies::new());
+            assert_eq!(end.detour, expected, "type {kind}, {left} left");
         }
     }
 

@@ -7,10 +7,14 @@
 //! the header and what follows it, or the [`Anomaly`] of a header that is broken, after which nothing can be read. What is
 //! odd in a header that can be read all the same goes to the packet's [`Anomalies`].
 
+pub mod arp;
 pub mod cisco_hdlc;
 mod decode;
 pub mod ethernet;
+pub mod events;
+pub mod fragments;
 pub mod icmp;
+pub mod igmp;
 pub mod internet_checksum;
 pub mod ipv4;
 pub mod ipv4_options;
@@ -25,7 +29,7 @@ pub mod tunnel;
 pub mod udp;
 pub mod vlan;
 
-pub use decode::is_supported;
+pub use decode::{is_plain, is_supported, name};
 
 use std::net::IpAddr;
 
@@ -94,6 +98,8 @@ pub struct Ip<'a> {
     pub header: &'a [u8],
     /// What follows the header, cut at the length that it states.
     pub payload: &'a [u8],
+    /// It has a source route, or a routing header that names further places to go to: hosts drop it unless told otherwise.
+    pub detour: bool,
     /// Whether the IPv4 header checksum is right (always so for IPv6).
     pub checksum_ok: bool,
 }
@@ -199,6 +205,8 @@ pub struct TcpOptions {
     pub timestamps: Option<(u32, u32)>,
     /// An MD5 or authentication option is there.
     pub signed: bool,
+    /// A cookie with which a server takes data on a SYN (RFC 7413).
+    pub fast_open: bool,
 }
 
 /// What is above IP.
@@ -212,6 +220,10 @@ pub enum Layer4<'a> {
     Udp(Udp<'a>),
     /// ICMP or ICMPv6.
     Icmp(Icmp<'a>),
+    /// Group management.
+    Igmp(igmp::Igmp),
+    /// The ports of SCTP (RFC 9260).
+    Sctp(u16, u16),
 }
 
 /// UDP header fields (RFC 768).
@@ -350,6 +362,8 @@ pub struct Packet<'a> {
     pub headers: u32,
     /// In how many other packets it came.
     pub depth: u8,
+    /// How often it, or a packet around it, was put together from pieces; 0 as captured.
+    pub joined: u8,
     /// A packet that it carries, which is one of its own: see [`Packet::decode_inner`].
     pub inner: Option<tunnel::Inner<'a>>,
 }
@@ -373,6 +387,7 @@ impl<'a> Packet<'a> {
             invalid: false,
             headers: 0,
             depth: 0,
+            joined: 0,
             inner: None,
         }
     }
@@ -385,6 +400,21 @@ impl<'a> Packet<'a> {
     /// Whether it has a header.
     pub fn has(&self, header: Header) -> bool {
         self.headers & 1 << header as u32 != 0
+    }
+
+    /// Whether its receiver drops it before looking at what IP carries.
+    pub fn is_dropped(&self) -> bool {
+        self.ip.as_ref().is_some_and(|ip| ip.detour || !ip.checksum_ok)
+    }
+
+    /// Whether it has a transport header, and the checksum in it is right.
+    pub fn has_right_checksum(&self) -> bool {
+        match &self.layer4 {
+            Layer4::None | Layer4::Igmp(_) | Layer4::Sctp(..) => false,
+            Layer4::Tcp(tcp) => tcp.checksum_ok,
+            Layer4::Udp(udp) => udp.checksum_ok,
+            Layer4::Icmp(icmp) => icmp.checksum_ok,
+        }
     }
 
     /// The TCP header.
@@ -411,11 +441,17 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// Source and destination port of TCP and UDP; (0, 0) for others.
+    /// Whether it has ports.
+    pub fn has_ports(&self) -> bool {
+        matches!(self.layer4, Layer4::Tcp(_) | Layer4::Udp(_) | Layer4::Sctp(..))
+    }
+
+    /// Source and destination port of TCP, UDP and SCTP; (0, 0) for others.
     pub fn ports(&self) -> (u16, u16) {
         match &self.layer4 {
             Layer4::Tcp(tcp) => (tcp.source_port, tcp.destination_port),
             Layer4::Udp(udp) => (udp.source_port, udp.destination_port),
+            Layer4::Sctp(source, destination) => (*source, *destination),
             _ => (0, 0),
         }
     }

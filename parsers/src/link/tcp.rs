@@ -84,7 +84,13 @@ fn read_options(header: &[u8], anomalies: &mut Anomalies) -> TcpOptions {
             [AUTHENTICATION, _, _, _, ..] => std::mem::replace(&mut options.signed, true),
             // A cookie has an even length of 4 to 16 octets; without one it is a request.
             [FAST_OPEN, len @ (2 | 6..=18), ..] if len.is_multiple_of(2) => {
+                options.fast_open |= len > 2;
                 std::mem::replace(&mut seen_fast_open, true)
+            }
+            // RFC 7413 appendix A: the same with an experimental number.
+            [EXPERIMENTAL, _, 0xf9, 0x89, _, ..] => {
+                options.fast_open = true;
+                false
             }
             [
                 MAXIMUM_SEGMENT | WINDOW_SCALE | SACK_PERMITTED | TIMESTAMPS | SACK | SIGNATURE | AUTHENTICATION
@@ -119,6 +125,7 @@ const TIMESTAMPS: u8 = 8;
 const SIGNATURE: u8 = 19;
 const AUTHENTICATION: u8 = 29;
 const FAST_OPEN: u8 = 34;
+const EXPERIMENTAL: u8 = 254;
 
 #[cfg(test)]
 mod tests {
@@ -139,6 +146,7 @@ mod tests {
             flags: 0,
             header: &[],
             payload,
+            detour: false,
             checksum_ok: true,
         }
     }

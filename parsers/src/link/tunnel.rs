@@ -3,7 +3,7 @@
 //! [`inside`] looks behind the last header of a packet for another one. That one is a packet of its own, with a flow of its own;
 //! it borrows the same captured bytes.
 
-use super::ether_types::{IPV4, IPV6};
+use super::ether_types::{ARP, IPV4, IPV6};
 use super::{Anomalies, Ip, Layer4, raise};
 use crate::protocol::Anomaly;
 
@@ -150,7 +150,7 @@ fn gre<'a>(data: &'a [u8], anomalies: &mut Anomalies) -> Result<Option<Inner<'a>
     let rest = data.get(length..).unwrap_or(&[]);
     let inner = |carrier, begins, data| Ok(Some(Inner { carrier, begins, data }));
     match protocol {
-        IPV4 | IPV6 | MPLS | VLAN => inner(Carrier::Gre, Begins::Type(protocol), rest),
+        IPV4 | IPV6 | ARP | MPLS | VLAN => inner(Carrier::Gre, Begins::Type(protocol), rest),
         BRIDGED => inner(Carrier::Gre, Begins::Frame, rest),
         PPTP if !rest.is_empty() => inner(Carrier::Gre, Begins::Ppp, rest),
         ERSPAN => {
@@ -193,7 +193,7 @@ fn geneve(data: &[u8]) -> Option<Inner<'_>> {
     let rest = data.get(8 + usize::from(first & 0x3f) * 4..).filter(|_| first >> 6 == 0)?;
     let begins = match u16::from_be_bytes([high, low]) {
         BRIDGED => Begins::Frame,
-        other @ (IPV4 | IPV6) => Begins::Type(other),
+        other @ (IPV4 | IPV6 | ARP) => Begins::Type(other),
         _ => return None,
     };
     Some(Inner { carrier: Carrier::Geneve, begins, data: rest })

@@ -50,6 +50,7 @@ mod tests {
             flags: 0,
             header: &[],
             payload,
+            detour: false,
             checksum_ok: true,
         }
     }

@@ -67,6 +67,11 @@ impl Assembler {
         }
     }
 
+    /// Whether the header of a message is there in part: no honest sender cuts it.
+    pub(super) fn is_within_header(&self) -> bool {
+        (1..self.header.len()).contains(&self.header_filled)
+    }
+
     fn kind(&self) -> u8 {
         let [kind, ..] = self.header;
         kind

@@ -116,6 +116,14 @@ impl TlsParser {
             transaction.raise("tls.invalid_record_length");
         }
         let [_, major, minor, ..] = side.header;
+        // Servers take any minor version in the first record.
+        if record.kind != Kind::Ssl2 && major == 3 && minor > 4 {
+            transaction.raise("tls.invalid_record_version");
+        }
+        let hello = record.kind == Kind::Ssl2 || matches!(record.kind, Kind::Tls(content::HANDSHAKE));
+        if direction == Direction::ToServer && !hello && !transaction.seen.client_hello {
+            transaction.raise("tls.record_before_hello");
+        }
         let outer = transaction.outer_version.of_mut(direction);
         if *outer == 0 && record.kind != Kind::Ssl2 {
             *outer = u16::from_be_bytes([major, minor]);
@@ -192,6 +200,14 @@ impl TlsParser {
                 let [level, ..] = side.head;
                 if record.length < 2 || !matches!(level, 1 | 2) {
                     transaction.raise("tls.invalid_alert_message");
+                }
+            }
+            Kind::Tls(content::HANDSHAKE) if !side.encrypted => {
+                if record.length == 0 {
+                    transaction.raise("tls.empty_handshake_record");
+                }
+                if side.assembler.is_within_header() {
+                    transaction.raise("tls.fragmented_handshake_header");
                 }
             }
             Kind::Tls(content::HEARTBEAT) => self.end_heartbeat(direction, record.length),
@@ -324,7 +340,7 @@ impl Both<Side> {
 fn check_header(kind: u8, version: [u8; 2], begun: bool) -> Result<(), &'static str> {
     let known_type = matches!(kind, content::CHANGE_CIPHER_SPEC..=content::HEARTBEAT);
     // Drafts of 1.3 wrote their own number for a while.
-    let known_version = matches!(version, [3, 0..=4] | [0x7f | 0xfb, _]);
+    let known_version = matches!(version, [3, 0..=4] | [0x7f | 0xfb, _]) || !begun && matches!(version, [3, _]);
     match (known_type, known_version) {
         (true, true) => Ok(()),
         (true, false) => Err("tls.invalid_record_version"),

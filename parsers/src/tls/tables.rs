@@ -122,6 +122,9 @@ pub(super) static ANOMALIES: &[AnomalyKind] = anomalies! {
     "invalid_record_version", "A record header with an unknown version.";
     "invalid_record_type", "A record of an unknown type.";
     "invalid_record_length", "A record that is longer than the standard allows.";
+    "record_before_hello", "A client sends something else before its hello.";
+    "empty_handshake_record", "A handshake record with nothing in it.";
+    "fragmented_handshake_header", "The header of a handshake message lies in two records.";
     "invalid_handshake_message", "A handshake message that cannot be read or that is not allowed in its direction.";
     "invalid_certificate", "A certificate message or a certificate that cannot be read.";
     "certificate_missing_element", "A certificate ends before a part that it must have.";

@@ -253,7 +253,27 @@ fn a_hello_of_40_kilobytes_in_records_of_one_octet_is_read() {
     let mut parser = open(&[]);
     feed(&mut *parser, TO_SERVER, &hello, 200);
     assert_eq!(transaction(&*parser).server_name(), Some(&b"x"[..]));
-    assert_eq!(anomalies(&*parser), [""; 0]);
+    assert_eq!(anomalies(&*parser), ["tls.fragmented_handshake_header"]);
+}
+
+#[test]
+fn what_no_honest_client_sends_is_named() {
+    let hello = client_hello(0);
+    for (before, expected) in [
+        (record(20, &[1]), "tls.record_before_hello"),
+        (record(21, &[1, 90]), "tls.record_before_hello"),
+        (record(22, &[]), "tls.empty_handshake_record"),
+    ] {
+        let mut parser = open(&[]);
+        feed(&mut *parser, TO_SERVER, &[before, record(22, &hello)].concat(), 1000);
+        assert_eq!(anomalies(&*parser), [expected]);
+    }
+    let mut odd = record(22, &hello);
+    odd[2] = 0x99;
+    let mut parser = open(&[]);
+    feed(&mut *parser, TO_SERVER, &odd, 1000);
+    assert_eq!(anomalies(&*parser), ["tls.invalid_record_version"]);
+    assert_eq!(transaction(&*parser).server_name(), Some(&b"x"[..]));
 }
 
 #[test]

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use crossbeam::queue::ArrayQueue;
-use tapwire_parsers::link::Timestamp;
+use tapwire_parsers::link::tunnel::Begins;
+use tapwire_parsers::link::{Packet, Timestamp};
+use tapwire_parsers::protocol::Anomaly;
 
 use super::PACKET_LIMIT_BYTES;
 
@@ -14,6 +16,9 @@ use super::PACKET_LIMIT_BYTES;
 pub const PACKETS: usize = 1024;
 /// Bytes at which a batch is full.
 pub const BYTES: usize = 1 << 20;
+
+/// How often a packet is put together from pieces of packets in packets.
+pub const JOINED_LIMIT: u8 = 7;
 
 /// A packet in a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +37,34 @@ pub struct Frame {
     pub tunnel: bool,
     /// The interface of the capture, from 0.
     pub interface: u16,
+    /// How often it was put together from pieces; 0 as captured. The frame of a datagram follows that of its last piece.
+    pub joined: u8,
+    /// In how many packets it came, if it was put together.
+    pub depth: u8,
+    /// How it is read, if it came in another packet.
+    pub begins: Option<Begins>,
+    /// What is odd about a piece in it: place in the batch's list, from 1.
+    odd: u16,
     offset: u32,
     len: u32,
+}
+
+impl Frame {
+    /// Its headers. Without `checksums` every checksum counts as right.
+    pub fn decode<'b>(&self, batch: &'b Batch, checksums: bool) -> Packet<'b> {
+        let data = batch.data(self);
+        let mut packet = match self.begins {
+            None => Packet::decode(self.number, self.time, self.link_type, data, self.wire_len, checksums),
+            Some(begins) => {
+                let mut packet = Packet::new(self.number, self.time, self.link_type, data, self.wire_len);
+                packet.depth = self.depth;
+                packet.read_carried(begins, checksums);
+                packet
+            }
+        };
+        packet.joined = self.joined;
+        packet
+    }
 }
 
 /// What is known of a packet besides its bytes and its number.
@@ -56,6 +87,8 @@ pub struct Batch {
     pub sequence: u64,
     /// The packets.
     pub frames: Vec<Frame>,
+    /// What is odd about pieces of datagrams, with the depth of the piece.
+    oddities: Vec<(u8, Anomaly)>,
     arena: Vec<u8>,
     home: Option<Arc<ArrayQueue<Batch>>>,
 }
@@ -89,25 +122,68 @@ impl Batch {
         let (Ok(offset), Ok(len)) = (u32::try_from(self.arena.len()), u32::try_from(data.len())) else { return };
         self.arena.extend_from_slice(data);
         let Arrival { time, link_type, interface, wire_len } = arrival;
-        self.frames.push(Frame { number, time, link_type, wire_len, shard: 0, tunnel: false, interface, offset, len });
+        self.frames.push(Frame {
+            number,
+            time,
+            link_type,
+            wire_len,
+            shard: 0,
+            tunnel: false,
+            interface,
+            joined: 0,
+            depth: 0,
+            begins: None,
+            odd: 0,
+            offset,
+            len,
+        });
+    }
+
+    /// A frame for a datagram that was put together, the last piece of which came in `last` at `depth`. It is read as `begins`
+    /// says. There is none if this was done too often already.
+    pub fn join(&mut self, last: &Frame, depth: u8, begins: Option<Begins>, data: &[u8]) -> Option<Frame> {
+        let (offset, len) = (u32::try_from(self.arena.len()).ok()?, u32::try_from(data.len()).ok()?);
+        offset.checked_add(len)?;
+        let joined = last.joined + 1;
+        if joined > JOINED_LIMIT {
+            return None;
+        }
+        self.arena.extend_from_slice(data);
+        Some(Frame { wire_len: len, joined, depth, begins, odd: 0, tunnel: false, offset, len, ..*last })
+    }
+
+    /// Notes what is odd about a piece, which came at `depth` in a frame. One is kept for each frame.
+    pub fn note_oddity(&mut self, frame: &mut Frame, depth: u8, anomaly: Anomaly) {
+        if let (0, Ok(place)) = (frame.odd, u16::try_from(self.oddities.len() + 1)) {
+            frame.odd = place;
+            self.oddities.push((depth, anomaly));
+        }
+    }
+
+    /// What is odd about a piece in a frame, and the depth of the piece.
+    pub fn oddity(&self, frame: &Frame) -> Option<(u8, Anomaly)> {
+        self.oddities.get(usize::from(frame.odd).checked_sub(1)?).copied()
     }
 
     /// Takes all packets out.
     pub fn clear(&mut self) {
         self.frames.clear();
+        self.oddities.clear();
         self.arena.clear();
+        // Datagrams that were put together may have made it much larger than packets do.
+        if self.arena.capacity() > 2 * (BYTES + PACKET_LIMIT_BYTES) {
+            self.arena.shrink_to(BYTES + PACKET_LIMIT_BYTES);
+        }
     }
 }
 
 impl Drop for Batch {
     fn drop(&mut self) {
         let Some(home) = self.home.take() else { return };
-        let empty = Batch {
-            sequence: 0,
-            frames: std::mem::take(&mut self.frames),
-            arena: std::mem::take(&mut self.arena),
-            home: None,
-        };
+        let mut empty = Batch::default();
+        std::mem::swap(&mut empty.frames, &mut self.frames);
+        std::mem::swap(&mut empty.arena, &mut self.arena);
+        empty.clear();
         // If the pool is full or nobody else has it any more, the memory is given back.
         let _ = home.push(empty);
     }
@@ -125,13 +201,12 @@ impl Pool {
 
     /// An empty batch, which comes back by itself when the last one who has it drops it.
     pub fn take(&self) -> Batch {
-        let mut batch = self.0.pop().unwrap_or_else(|| Batch {
-            sequence: 0,
-            frames: Vec::with_capacity(PACKETS),
-            arena: Vec::with_capacity(BYTES + PACKET_LIMIT_BYTES),
-            home: None,
+        let mut batch = self.0.pop().unwrap_or_else(|| {
+            let mut batch = Batch::default();
+            batch.frames.reserve(PACKETS);
+            batch.arena.reserve(BYTES + PACKET_LIMIT_BYTES);
+            batch
         });
-        batch.clear();
         batch.home = Some(Arc::clone(&self.0));
         batch
     }

@@ -2,29 +2,47 @@
 //!
 //! Workers that saw only their packets would not know which of two packets of different shards came first. So they all walk
 //! the same sequence of batches, and what they find is put into one order, batch by batch.
+//!
+//! Pieces of datagrams are put together here, as only the whole tells where it belongs: it gets a frame of its own behind
+//! that of its last piece.
 
 use std::sync::Arc;
 
-use tapwire_parsers::link::Packet;
+use smallvec::SmallVec;
+use tapwire_parsers::link::{Packet, is_plain};
 
-use super::batch::Batch;
+use super::batch::{Batch, Frame};
 use super::ring::{self, Sender, ring};
 use super::shard::Shards;
+use crate::config::Tunnels;
+use crate::decode::defrag::{Counters, Defragmenter};
 
 /// The end of a ring that a worker takes batches out of.
 pub type Receiver = ring::Receiver<Arc<Batch>>;
 
 /// Rings for some workers with `depth` batches each, under a secret `key` for the hash of flows.
-pub fn channel(workers: u16, depth: usize, key: u64) -> (Distributor, Vec<Receiver>) {
+pub fn channel(workers: u16, depth: usize, key: u64, reading: Reading) -> (Distributor, Vec<Receiver>) {
     let (rings, receivers) = (0..workers).map(|_| ring(depth)).unzip();
-    (Distributor { rings, shards: Shards { key, count: workers }, sequence: 0 }, receivers)
+    (Distributor { rings, shards: Shards { key, count: workers }, reading, spare: Vec::new(), sequence: 0 }, receivers)
+}
+
+/// How packets are read here.
+pub struct Reading {
+    /// Whether wrong checksums make pieces useless.
+    pub checksums: bool,
+    /// Which tunnels are looked into.
+    pub tunnels: Tunnels,
+    /// Puts pieces of datagrams together.
+    pub defragmenter: Defragmenter,
 }
 
 /// Hands batches to all workers. Dropping it tells them that there are no more.
-#[derive(Debug)]
 pub struct Distributor {
     rings: Vec<Sender<Arc<Batch>>>,
     shards: Shards,
+    reading: Reading,
+    /// A list of frames to be used again.
+    spare: Vec<Frame>,
     sequence: u64,
 }
 
@@ -63,26 +81,79 @@ impl Distributor {
         self.sequence
     }
 
+    /// What was counted of pieces of datagrams, and the bytes that are held of them.
+    pub fn fragments(&self) -> (Counters, usize) {
+        (self.reading.defragmenter.counters, self.reading.defragmenter.memory_bytes())
+    }
+
     /// Gives a batch its place and its packets their shards.
     fn address(&mut self, mut batch: Batch) -> Arc<Batch> {
         batch.sequence = self.sequence;
         self.sequence += 1;
-        if self.rings.len() > 1 {
-            let mut frames = std::mem::take(&mut batch.frames);
-            for frame in &mut frames {
-                let data = batch.data(frame);
-                let packet = Packet::decode(frame.number, frame.time, frame.link_type, data, frame.wire_len, false);
-                frame.shard = self.shards.of(&packet);
-                frame.tunnel = packet.inner.is_some();
+        let alone = self.rings.len() == 1;
+        let mut addressed = std::mem::take(&mut self.spare);
+        let mut frames = std::mem::take(&mut batch.frames);
+        for frame in frames.drain(..) {
+            if alone && is_plain(frame.link_type, batch.data(&frame)) {
+                addressed.push(frame);
+            } else {
+                self.read(&mut batch, frame, &mut addressed);
             }
-            batch.frames = frames;
         }
+        batch.frames = addressed;
+        self.spare = frames;
         Arc::new(batch)
+    }
+
+    /// Reads a frame, and what becomes whole by it, which goes behind it.
+    fn read(&mut self, batch: &mut Batch, mut frame: Frame, addressed: &mut Vec<Frame>) {
+        let Reading { checksums, tunnels, defragmenter } = &mut self.reading;
+        let (mut whole, mut odd) = (Vec::new(), None);
+        let mut begins = frame.begins;
+        let mut packet = frame.decode(batch, *checksums);
+        frame.shard = self.shards.of(&packet);
+        frame.tunnel = packet.inner.is_some();
+        loop {
+            let outcome = defragmenter.packet(&packet);
+            odd = odd.or(outcome.anomaly.map(|anomaly| (packet.depth, anomaly)));
+            let (depth, number) = (packet.depth, packet.link_type);
+            let datagrams = choose(outcome.datagrams, |data| {
+                let mut joined = Packet::new(0, packet.time, number, data, 0);
+                joined.depth = depth;
+                match begins {
+                    Some(begins) => joined.read_carried(begins, true),
+                    None => joined = Packet::decode(0, packet.time, number, data, 0, true),
+                }
+                joined.has_right_checksum()
+            });
+            whole.extend(datagrams.into_iter().map(|data| (depth, begins, data)));
+            let Some(carried) = packet.inner.filter(|inner| tunnels.reads(inner.carrier)) else { break };
+            let Some(inner) = Packet::decode_inner(&packet, *checksums) else { break };
+            begins = Some(carried.begins);
+            packet = inner;
+        }
+        if let Some((depth, anomaly)) = odd {
+            batch.note_oddity(&mut frame, depth, anomaly);
+        }
+        addressed.push(frame);
+        for (depth, begins, data) in whole {
+            if let Some(joined) = batch.join(&frame, depth, begins, &data) {
+                self.read(batch, joined, addressed);
+            }
+        }
     }
 
     fn handed(&self) -> Handed {
         if self.rings.iter().all(Sender::is_closed) { Handed::Gone } else { Handed::Over }
     }
+}
+
+/// Of two versions of a datagram the one whose checksum is right; both if nothing tells them apart.
+fn choose(mut versions: SmallVec<[Vec<u8>; 1]>, is_right: impl Fn(&[u8]) -> bool) -> SmallVec<[Vec<u8>; 1]> {
+    if versions.len() > 1 && versions.iter().any(|data| is_right(data)) {
+        versions.retain(|data| is_right(data));
+    }
+    versions
 }
 
 #[cfg(test)]
@@ -93,6 +164,11 @@ mod tests {
 
     use super::*;
     use crate::capture::batch::{Arrival, Pool};
+
+    fn reading() -> Reading {
+        let defragmenter = Defragmenter::new(Default::default(), Default::default(), true);
+        Reading { checksums: true, tunnels: Tunnels::default(), defragmenter }
+    }
 
     fn batch(pool: &Pool, number: u64) -> Batch {
         let mut batch = pool.take();
@@ -108,7 +184,7 @@ mod tests {
     #[test]
     fn all_workers_see_all_batches_and_each_packet_has_one_owner() {
         let pool = Pool::new(16);
-        let (mut distributor, receivers) = channel(3, 4, 99);
+        let (mut distributor, receivers) = channel(3, 4, 99, reading());
         let workers: Vec<_> = receivers
             .into_iter()
             .enumerate()
@@ -140,7 +216,7 @@ mod tests {
     #[test]
     fn a_batch_without_room_goes_to_nobody_and_takes_no_place() {
         let pool = Pool::new(4);
-        let (mut distributor, mut receivers) = channel(2, 1, 0);
+        let (mut distributor, mut receivers) = channel(2, 1, 0, reading());
         assert_eq!(distributor.offer(batch(&pool, 0)), Handed::Over);
         assert_eq!(receivers[0].recv().unwrap().sequence, 0);
         assert_eq!(distributor.offer(batch(&pool, 1)), Handed::Dropped(50));
@@ -153,7 +229,7 @@ mod tests {
     #[test]
     fn workers_that_are_gone_hold_nobody_up() {
         let pool = Pool::new(4);
-        let (mut distributor, mut receivers) = channel(2, 1, 0);
+        let (mut distributor, mut receivers) = channel(2, 1, 0, reading());
         drop(receivers.pop());
         for _ in 0..3 {
             assert_eq!(distributor.offer(batch(&pool, 0)), Handed::Over);

@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use tapwire_parsers::link::{Ip, Layer4, Packet, ip_protocols};
+use tapwire_parsers::link::{Layer4, Packet, ip_protocols};
 
 /// How flows are spread over workers.
 #[derive(Clone, Copy, Debug)]
@@ -37,8 +37,8 @@ pub fn flow_hash(packet: &Packet<'_>, key: u64) -> u64 {
             }
             None
         }
-        Layer4::Icmp(_) => None,
-        Layer4::None => sctp_ports(ip),
+        Layer4::Sctp(source, destination) => Some((*source, *destination)),
+        Layer4::Icmp(_) | Layer4::Igmp(_) | Layer4::None => None,
     };
     // Broken transport headers and pieces have no ports, and no protocol that could be trusted.
     let protocol = if ports.is_some() { ip.protocol } else { 0 };
@@ -79,14 +79,6 @@ fn cause(inner: &[u8]) -> Option<Cause> {
         protocol,
         ports: (u16::from_be_bytes([p0, p1]), u16::from_be_bytes([q0, q1])),
     })
-}
-
-fn sctp_ports(ip: &Ip<'_>) -> Option<(u16, u16)> {
-    if ip.protocol != ip_protocols::SCTP || ip.fragment.is_some() {
-        return None;
-    }
-    let &[a, b, c, d] = ip.payload.first_chunk()?;
-    Some((u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])))
 }
 
 fn hash_v4(source: u32, destination: u32, protocol: u8, ports: (u16, u16), key: u64) -> u64 {
@@ -154,6 +146,10 @@ mod tests {
         [from.to_be_bytes(), to.to_be_bytes(), [0, 8], [0, 0]].concat()
     }
 
+    fn sctp(from: u16, to: u16) -> Vec<u8> {
+        [&udp(from, to)[..4], &[0; 8]].concat()
+    }
+
     const A: [u8; 4] = [10, 0, 0, 1];
     const B: [u8; 4] = [10, 0, 0, 2];
 
@@ -166,7 +162,7 @@ mod tests {
             (ipv6(17, 1, 2, &udp(1, 2)), ipv6(17, 2, 1, &udp(2, 1)), ipv6(17, 1, 2, &udp(2, 1))),
             (ipv6(17, 1, 1, &udp(1, 2)), ipv6(17, 1, 1, &udp(2, 1)), ipv6(17, 2, 2, &udp(1, 2))),
             (ipv4(1, A, B, 0, &echo(8)), ipv4(1, B, A, 0, &echo(0)), ipv4(1, A, A, 0, &echo(8))),
-            (ipv4(132, A, B, 0, &udp(1, 2)), ipv4(132, B, A, 0, &udp(2, 1)), ipv4(17, A, B, 0, &udp(1, 2))),
+            (ipv4(132, A, B, 0, &sctp(1, 2)), ipv4(132, B, A, 0, &sctp(2, 1)), ipv4(17, A, B, 0, &udp(1, 2))),
         ] {
             assert_eq!(hash(&there), hash(&back));
             assert_ne!(hash(&there), hash(&other));

@@ -1,5 +1,7 @@
 //! The configuration: Suricata's keys where Suricata has one, read into types, with defaults that need no file.
 
+mod exceptions;
+mod hosts;
 pub mod node;
 mod outputs;
 pub mod problem;
@@ -13,7 +15,10 @@ use tapwire_parsers::protocol::{Settings, parse_size};
 
 use tapwire_signatures::plan::order::ActionOrder;
 
-use crate::flow::Timeouts;
+use crate::flow::{Elephant, Timeouts, UrgentPolicy};
+use crate::records::summary::SummarySettings;
+pub use exceptions::{ExceptionPolicies, ExceptionPolicy};
+pub use hosts::{ByNetwork, Defrag, System};
 use node::{Node, Value};
 pub use outputs::{Alerts, Anomalies, EveOutput, FastOutput, Files};
 pub use problem::{Problem, Severity};
@@ -78,6 +83,12 @@ pub struct Stream {
     pub to_server_chunk_bytes: u64,
     /// Raw bytes to client that are inspected at once.
     pub to_client_chunk_bytes: u64,
+    /// `stream.reassembly.urgent.policy`
+    pub urgent: UrgentPolicy,
+    /// `tapwire.rival-bytes`: of copies that differ from those that count, of each direction.
+    pub rival_bytes: u64,
+    /// `tapwire.early-segments`: segments of each direction that may wait for a hole to be filled.
+    pub early_segments: u64,
 }
 
 /// The whole configuration.
@@ -103,8 +114,18 @@ pub struct Configuration {
     pub eve: Vec<EveOutput>,
     /// `outputs`: fast
     pub fast: Option<FastOutput>,
+    /// `outputs`: file-store
+    pub file_store: bool,
     /// `flow-timeouts`
     pub timeouts: Timeouts,
+    /// `flow-timeouts.*.emergency-*`
+    pub emergency_timeouts: Timeouts,
+    /// `flow.emergency-recovery`
+    pub emergency_recovery_percent: u64,
+    /// `flow.rate-tracking`: bytes of one direction in so many seconds that make a flow an elephant.
+    pub elephant: Option<Elephant>,
+    /// `tapwire.memory`: what flows and streams may have together; 0 means that only their own limits count.
+    pub memory_bytes: u64,
     /// `flow.memcap`
     pub flow_memory_bytes: u64,
     /// `stream`
@@ -115,6 +136,12 @@ pub struct Configuration {
     pub alert_limit: usize,
     /// `decoder`
     pub tunnels: Tunnels,
+    /// `exception-policy` and the policies of each case
+    pub exceptions: ExceptionPolicies,
+    /// `host-os-policy`
+    pub systems: ByNetwork<System>,
+    /// `defrag`
+    pub defrag: Defrag,
     /// `action-order`
     pub action_order: ActionOrder,
     /// `detect.guess-applayer-tx`: an alert on bytes shows the only open transaction of its direction.
@@ -125,6 +152,8 @@ pub struct Configuration {
     pub protocols: BTreeMap<String, ProtocolSettings>,
     /// Whether records get the `tapwire` object.
     pub own_records: bool,
+    /// `tapwire.flow-summary`
+    pub summaries: SummarySettings,
 }
 
 impl Configuration {
@@ -195,7 +224,12 @@ impl Default for Configuration {
             threshold_file: None,
             eve: outputs::read(Some(&outputs::usual()), &mut Vec::new(), &mut Vec::new()).0,
             fast: None,
+            file_store: false,
             timeouts: Timeouts::default(),
+            emergency_timeouts: Timeouts::emergency(),
+            emergency_recovery_percent: 30,
+            elephant: None,
+            memory_bytes: 144 << 20,
             flow_memory_bytes: 128 << 20,
             stream: Stream {
                 memory_bytes: 256 << 20,
@@ -206,15 +240,22 @@ impl Default for Configuration {
                 checksum_validation: true,
                 to_server_chunk_bytes: 2_560,
                 to_client_chunk_bytes: 2_560,
+                urgent: UrgentPolicy::default(),
+                rival_bytes: 64 << 10,
+                early_segments: 4_096,
             },
             vlan_tracking: true,
             alert_limit: 15,
             tunnels: Tunnels::default(),
+            exceptions: ExceptionPolicies::default(),
+            systems: ByNetwork::default(),
+            defrag: Defrag::default(),
             action_order: ActionOrder::default(),
             guess_transaction: false,
             checksums: Checksums::Auto,
             protocols: [("modbus".to_owned(), modbus)].into(),
             own_records: true,
+            summaries: SummarySettings::default(),
         }
     }
 }
@@ -274,6 +315,7 @@ const KNOWN_BELOW: &[(&str, &[&str])] = &[
             "rate-tracking",
         ],
     ),
+    ("flow.rate-tracking", &["bytes", "interval"]),
     ("flow-timeouts", &["default", "tcp", "udp", "icmp"]),
     ("flow-timeouts.tcp", TIMEOUT_KEYS),
     ("flow-timeouts.udp", TIMEOUT_KEYS),
@@ -292,7 +334,9 @@ const KNOWN_BELOW: &[(&str, &[&str])] = &[
             "delay",
         ],
     ),
-    ("tapwire", &["records"]),
+    ("defrag", &["memcap", "hash-size", "trackers", "max-frags", "prealloc", "timeout", "host-config"]),
+    ("tapwire", &["records", "flow-summary", "memory", "rival-bytes", "early-segments"]),
+    ("tapwire.flow-summary", &["rate", "interval"]),
 ];
 
 const TIMEOUT_KEYS: &[&str] = &[
@@ -529,7 +573,21 @@ impl Reader<'_> {
         c.classification_file = self.path("classification-file");
         c.reference_config_file = self.path("reference-config-file");
         c.threshold_file = self.path("threshold-file");
-        self.timeouts(&mut c.timeouts);
+        self.timeouts("", &mut c.timeouts);
+        self.timeouts("emergency-", &mut c.emergency_timeouts);
+        self.bytes("flow.emergency-recovery", &mut c.emergency_recovery_percent);
+        if self.root.at("flow.rate-tracking").is_some() {
+            let mut elephant = Elephant::default();
+            self.bytes("flow.rate-tracking.bytes", &mut elephant.bytes);
+            self.seconds("flow.rate-tracking.interval", &mut elephant.interval_s);
+            c.elephant = Some(elephant);
+        }
+        if file.is_some() {
+            c.memory_bytes = 0;
+        }
+        self.bytes("tapwire.memory", &mut c.memory_bytes);
+        self.bytes("tapwire.rival-bytes", &mut c.stream.rival_bytes);
+        self.bytes("tapwire.early-segments", &mut c.stream.early_segments);
         self.bytes("flow.memcap", &mut c.flow_memory_bytes);
         let stream = &mut c.stream;
         self.bytes("stream.reassembly.memcap", &mut stream.memory_bytes);
@@ -540,11 +598,29 @@ impl Reader<'_> {
         self.switch("stream.async-oneside", &mut stream.async_oneside);
         self.switch("stream.inline", &mut stream.inline);
         self.switch("stream.checksum-validation", &mut stream.checksum_validation);
+        if let Some(node) = self.root.at("stream.reassembly.urgent.policy") {
+            match node.text() {
+                Some("oob") => stream.urgent = UrgentPolicy::OutOfBand,
+                Some("inline") => stream.urgent = UrgentPolicy::Inline,
+                Some("drop") => stream.urgent = UrgentPolicy::Drop,
+                _ => self.faults.push(node.problem("this is no policy for urgent data".into(), "oob, inline or drop")),
+            }
+        }
         self.switch("vlan.use-for-tracking", &mut c.vlan_tracking);
         let mut limit = c.alert_limit as u64;
         self.bytes("packet-alert-max", &mut limit);
         c.alert_limit = usize::try_from(limit).unwrap_or(usize::MAX);
         c.tunnels = Tunnels::read(self.root, &mut self.faults);
+        c.exceptions = ExceptionPolicies::read(self.root, &mut self.faults);
+        c.systems = hosts::systems(self.root, &mut self.faults);
+        let defrag = &mut c.defrag;
+        self.bytes("defrag.memcap", &mut defrag.memory_bytes);
+        self.bytes("defrag.trackers", &mut defrag.trackers);
+        self.bytes("defrag.max-frags", &mut defrag.pieces);
+        if self.root.at("defrag.timeout").is_some() {
+            self.seconds("defrag.timeout", defrag.timeout_s.get_or_insert(30));
+        }
+        defrag.timeouts_s = hosts::fragment_timeouts(self.root, &mut self.faults);
         self.switch("detect.guess-applayer-tx", &mut c.guess_transaction);
         if let Some(node) = self.root.at("action-order") {
             match ActionOrder::read(node.items().iter().filter_map(Node::text)) {
@@ -570,12 +646,17 @@ impl Reader<'_> {
             c.eve = Vec::new();
         }
         self.switch("tapwire.records", &mut c.own_records);
+        self.bytes("tapwire.flow-summary.rate", &mut c.summaries.rate);
+        self.bytes("tapwire.flow-summary.interval", &mut c.summaries.interval_s);
         if self.root.at("outputs").is_some() || file.is_some() {
             (c.eve, c.fast) = outputs::read(self.root.at("outputs"), &mut self.faults, &mut self.warnings);
+            let outputs = self.root.at("outputs").map(Node::items).unwrap_or(&[]);
+            let stores = outputs.iter().filter_map(|output| output.get("file-store"));
+            c.file_store = stores.fold(false, |on, store| on | store.switch_at("enabled", false, &mut self.faults));
         }
     }
 
-    fn timeouts(&mut self, t: &mut Timeouts) {
+    fn timeouts(&mut self, prefix: &str, t: &mut Timeouts) {
         for (class, state, into) in [
             ("tcp", "new", &mut t.tcp_new_s),
             ("tcp", "established", &mut t.tcp_established_s),
@@ -586,8 +667,9 @@ impl Reader<'_> {
             ("icmp", "established", &mut t.icmp_established_s),
             ("default", "new", &mut t.other_new_s),
             ("default", "established", &mut t.other_established_s),
+            ("tcp", "bypassed", &mut t.bypassed_s),
         ] {
-            self.seconds(&format!("flow-timeouts.{class}.{state}"), into);
+            self.seconds(&format!("flow-timeouts.{class}.{prefix}{state}"), into);
         }
     }
 }

@@ -32,6 +32,10 @@ pub struct EveOutput {
     pub anomalies: Option<Anomalies>,
     /// Flow records.
     pub flows: bool,
+    /// The same, one record for each direction.
+    pub netflows: bool,
+    /// Address resolution.
+    pub arp: bool,
     /// Counters.
     pub stats: bool,
     /// Files, where they are wanted.
@@ -76,6 +80,8 @@ pub struct Anomalies {
     pub stream: bool,
     /// Those of application protocols.
     pub application: bool,
+    /// Of the first two those that name a way to hide from a sensor.
+    pub evasion: bool,
 }
 
 /// What file records show.
@@ -187,7 +193,7 @@ const USUAL: &str = "- eve-log:
     community-id: yes
     types:
     - alert: {metadata: {app-layer: yes, flow: yes, rule: {metadata: yes}}}
-    - anomaly
+    - anomaly: {types: {applayer: yes, evasion: yes}}
     - flow
     - stats
     - files
@@ -234,6 +240,8 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
         alerts: None,
         anomalies: None,
         flows: false,
+        netflows: false,
+        arp: false,
         stats: false,
         files: None,
         protocols: BTreeMap::new(),
@@ -261,6 +269,8 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
                 }
                 "anomaly" => out.anomalies = Some(anomalies(settings, faults)),
                 "flow" => out.flows = true,
+                "arp" => out.arp = true,
+                "netflow" => out.netflows = true,
                 "stats" => out.stats = true,
                 "files" => out.files = Some(files(settings)),
                 _ => {
@@ -317,7 +327,12 @@ fn forwarded(node: &Node, faults: &mut Vec<Problem>) -> Option<Forwarded> {
 fn anomalies(node: &Node, faults: &mut Vec<Problem>) -> Anomalies {
     let types = node.get("types").filter(|t| !t.entries().is_empty());
     let mut on = |key: &str, default: bool| types.map_or(default, |t| t.switch_at(key, default, faults));
-    Anomalies { decode: on("decode", false), stream: on("stream", false), application: on("applayer", true) }
+    Anomalies {
+        decode: on("decode", false),
+        stream: on("stream", false),
+        application: on("applayer", true),
+        evasion: on("evasion", false),
+    }
 }
 
 fn files(node: &Node) -> Files {

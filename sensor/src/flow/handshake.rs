@@ -6,8 +6,7 @@
 use tapwire_parsers::link::tcp_flags;
 use tapwire_parsers::protocol::Direction;
 
-use super::stream::Stream;
-use super::tcp::{MAX_WINDOW, Opening, Step, TcpFlow, TcpState, after, in_window, length};
+use super::tcp::{MAX_WINDOW, Oddity, Opening, Step, TcpFlow, TcpState, after, in_window, length};
 
 impl TcpFlow {
     pub(super) fn syn(&mut self, step: &mut Step<'_, '_>) {
@@ -35,6 +34,10 @@ impl TcpFlow {
                     // RFC 7413: data on the SYN counts if the server acknowledges it.
                     client.stream.insert(client.next, step.payload, None, &step.settings.stream, step.store);
                     client.early = length(step.payload);
+                    if step.settings.inline && tcp.options.fast_open {
+                        step.update.acknowledged =
+                            client.stream.acknowledge(client.next.wrapping_add(client.early), step.store);
+                    }
                 }
             }
             // Simultaneous open, or a handshake in four steps: the server's own SYN comes before its acknowledgement.
@@ -89,7 +92,7 @@ impl TcpFlow {
                 if std::mem::take(&mut client.early) > 0 {
                     step.anomaly("stream.3whs_synack_tfo_data_ignored");
                     client.stream.discharge(step.store);
-                    client.stream = Stream::new(client.next);
+                    client.stream = client.stream.restarted(client.next);
                 }
                 self.answered(Opening::of(tcp));
                 self.others.clear();
@@ -176,6 +179,9 @@ impl TcpFlow {
     }
 
     pub(super) fn in_syn_sent(&mut self, step: &mut Step<'_, '_>) {
+        if !step.settings.async_oneside && step.direction == Direction::ToServer && !step.payload.is_empty() {
+            self.raise_once(step, Oddity::OneSide);
+        }
         // Only one direction is seen, or the server's answer was lost to us.
         if step.settings.async_oneside
             && step.direction == Direction::ToServer
@@ -197,6 +203,14 @@ impl TcpFlow {
             return;
         }
         if step.direction == Direction::ToClient {
+            // Where the client is not seen, what the server acknowledges tells where it is.
+            if self.midstream && tcp.sequence == self.sides.to_client.next && tcp.flags & tcp_flags::SYN == 0 {
+                self.sides.to_server.pick_up(tcp.acknowledgement);
+                self.sides.to_client.limit = tcp.sequence.wrapping_add(MAX_WINDOW);
+                self.state = TcpState::Established;
+                self.in_established(step);
+                return;
+            }
             // The server may send before our copy of the client's last step; the client's data will show that it came.
             if tcp.acknowledgement == self.sides.to_server.next && tcp.sequence == self.sides.to_client.next {
                 if step.payload.is_empty() && !self.split {

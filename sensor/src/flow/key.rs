@@ -8,7 +8,7 @@ use std::hash::BuildHasher;
 use std::net::IpAddr;
 
 use sha1::{Digest, Sha1};
-use tapwire_parsers::link::{Layer4, Packet, Vlans};
+use tapwire_parsers::link::{Ip, Layer4, Packet, Vlans};
 
 /// Protocol number of ICMP.
 pub const ICMP: u8 = 1;
@@ -53,8 +53,9 @@ impl Key {
             Layer4::Udp(udp) => (udp.source_port, udp.destination_port),
             Layer4::Icmp(icmp) => icmp_ports(ip.protocol, icmp.kind, icmp.code),
             // Pieces of a datagram have no ports: the datagram gets the flow when it is put together.
-            Layer4::None if matches!(ip.protocol, TCP | UDP | ICMP | ICMP_V6) => return None,
-            Layer4::None => other_ports(ip.protocol, ip.payload, ip.fragment.is_some_and(|part| part.offset > 0)),
+            Layer4::None if matches!(ip.protocol, TCP | UDP | SCTP | ICMP | ICMP_V6) => return None,
+            Layer4::Sctp(source, destination) => (*source, *destination),
+            Layer4::None | Layer4::Igmp(_) => spi(ip),
         };
         let vlans = if use_vlans { packet.vlans } else { Vlans::default() };
         Some(Self {
@@ -78,6 +79,11 @@ impl Key {
         Self { source: self.destination, destination: self.source, source_port, destination_port, ..*self }
     }
 
+    /// The key without its VLANs.
+    pub fn untagged(&self) -> Self {
+        Self { vlans: Vlans::default(), ..*self }
+    }
+
     /// The one of the two directions' keys that orders first.
     pub fn canonical(&self) -> Self {
         if (self.source, self.source_port) <= (self.destination, self.destination_port) {
@@ -96,6 +102,11 @@ impl Key {
     pub fn icmp_answer(&self) -> Option<(u8, u8)> {
         let (kind, code) = self.icmp()?;
         icmp_counterpart(self.protocol, kind).map(|answer| (answer, code))
+    }
+
+    /// The security parameter index, if it is that of an ESP packet.
+    pub fn spi(&self) -> Option<u32> {
+        (self.protocol == ESP).then(|| u32::from(self.source_port) << 16 | u32::from(self.destination_port))
     }
 
     /// Whether both directions' packets carry ports.
@@ -204,10 +215,10 @@ fn icmp_ports(protocol: u8, kind: u8, code: u8) -> (u16, u16) {
     (u16::from_be_bytes([kind, code]), answer)
 }
 
-/// SCTP has its ports where TCP has them, and ESP its parameter index.
-fn other_ports(protocol: u8, payload: &[u8], later_fragment: bool) -> (u16, u16) {
-    match payload.first_chunk::<4>() {
-        Some(&[a, b, c, d]) if !later_fragment && matches!(protocol, SCTP | ESP) => {
+/// The parameter index of ESP, in halves.
+fn spi(ip: &Ip<'_>) -> (u16, u16) {
+    match ip.payload.first_chunk::<4>() {
+        Some(&[a, b, c, d]) if ip.protocol == ESP && ip.fragment.is_none_or(|part| part.offset == 0) => {
             (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]))
         }
         _ => (0, 0),

@@ -10,15 +10,23 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Bytes that several tables may keep together.
 #[derive(Debug)]
 pub struct Budget {
+    /// What it is a part of.
+    whole: Option<Arc<Budget>>,
     limit_bytes: usize,
     drawn_bytes: AtomicUsize,
+    peak_bytes: AtomicUsize,
 }
 
 impl Budget {
     /// A budget of which nothing is drawn; 0 means that there is no limit.
     pub fn new(limit_bytes: usize) -> Arc<Self> {
+        Self::part(limit_bytes, None)
+    }
+
+    /// The same as a part of another budget, from which it is drawn as well.
+    pub fn part(limit_bytes: usize, whole: Option<Arc<Budget>>) -> Arc<Self> {
         let limit_bytes = if limit_bytes == 0 { usize::MAX } else { limit_bytes };
-        Arc::new(Self { limit_bytes, drawn_bytes: AtomicUsize::new(0) })
+        Arc::new(Self { whole, limit_bytes, drawn_bytes: AtomicUsize::new(0), peak_bytes: AtomicUsize::new(0) })
     }
 
     /// Bytes that accounts have drawn.
@@ -26,12 +34,47 @@ impl Budget {
         self.drawn_bytes.load(Ordering::Relaxed)
     }
 
+    /// How much of it, or of what it is a part of, is drawn, in percent.
+    pub fn used_percent(&self) -> u64 {
+        let whole = self.whole.as_ref().map_or(0, |whole| whole.used_percent());
+        self.percent(self.drawn_bytes()).max(whole)
+    }
+
+    /// How much of it, or of what it is a part of, was drawn at most, in percent.
+    pub fn peak_percent(&self) -> u64 {
+        let whole = self.whole.as_ref().map_or(0, |whole| whole.peak_percent());
+        self.percent(self.peak_bytes.load(Ordering::Relaxed)).max(whole)
+    }
+
+    fn percent(&self, bytes: usize) -> u64 {
+        u64::try_from(bytes as u128 * 100 / self.limit_bytes.max(1) as u128).unwrap_or(100)
+    }
+
     fn draw(&self, bytes: usize) -> bool {
+        if self.whole.as_ref().is_some_and(|whole| !whole.draw(bytes)) {
+            return false;
+        }
         let add = |drawn: usize| drawn.checked_add(bytes).filter(|sum| *sum <= self.limit_bytes);
-        self.drawn_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
+        let drawn = self.drawn_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        match (drawn, &self.whole) {
+            (Ok(before), _) => {
+                self.peak_bytes.fetch_max(before + bytes, Ordering::Relaxed);
+            }
+            (Err(_), Some(whole)) => whole.put_back(bytes),
+            (Err(_), None) => {}
+        }
+        drawn.is_ok()
+    }
+
+    fn has(&self, bytes: usize) -> bool {
+        let fits = self.drawn_bytes().checked_add(bytes).is_some_and(|sum| sum <= self.limit_bytes);
+        fits && self.whole.as_ref().is_none_or(|whole| whole.has(bytes))
     }
 
     fn put_back(&self, bytes: usize) {
+        if let Some(whole) = &self.whole {
+            whole.put_back(bytes);
+        }
         self.drawn_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
@@ -48,6 +91,17 @@ impl Account {
     /// An account that has drawn nothing.
     pub fn new(budget: Arc<Budget>) -> Self {
         Self { budget, drawn_bytes: 0, used_bytes: 0 }
+    }
+
+    /// Whether `bytes` can be taken now.
+    pub fn has(&self, bytes: usize) -> bool {
+        let wanted = self.used_bytes.saturating_add(bytes);
+        wanted <= self.drawn_bytes || self.budget.has(wanted - self.drawn_bytes)
+    }
+
+    /// How much of the budget is drawn, in percent.
+    pub fn budget_percent(&self) -> u64 {
+        self.budget.used_percent()
     }
 
     /// Takes `bytes` if the budget has them.
@@ -107,6 +161,20 @@ mod tests {
         drop(second);
         assert!(first.take(400));
         assert_eq!(budget.drawn_bytes(), 1000);
+    }
+
+    #[test]
+    fn parts_share_a_whole() {
+        let whole = Budget::new(1000);
+        let (first, second) = (Budget::part(800, Some(whole.clone())), Budget::part(800, Some(whole.clone())));
+        let (mut a, mut b) = (Account::new(first), Account::new(second));
+        assert!(a.take(700) && !a.has(101) && !a.take(101));
+        assert!(!b.take(400) && b.has(300) && b.take(300));
+        assert_eq!((whole.drawn_bytes(), a.budget_percent()), (1000, 100));
+        drop(a);
+        assert!(b.take(500) && !b.take(1));
+        drop(b);
+        assert_eq!(whole.drawn_bytes(), 0);
     }
 
     #[test]

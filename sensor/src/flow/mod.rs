@@ -16,9 +16,11 @@ pub mod tcp;
 mod timeouts;
 mod urgent;
 
-use tapwire_parsers::link::{Packet, Timestamp};
+use tapwire_parsers::link::{Packet, Timestamp, Vlans};
 use tapwire_parsers::protocol::{Both, Direction, ProtocolId};
 use tapwire_signatures::verify::condition::FlowView;
+
+use crate::config::ExceptionPolicy;
 
 pub use self::key::{Key, community_id};
 pub use self::memory::{Account, Budget};
@@ -37,12 +39,14 @@ use self::timeouts::Class;
 pub struct Flow<A> {
     /// Its key as the client's packets have it.
     pub key: Key,
+    /// The VLANs of packets to the client, if they are others than those of its key.
+    pub answer_vlans: Option<Vlans>,
     /// Its identifier in records.
     pub id: u64,
     /// Number of its first packet in the capture.
     pub first_packet: u64,
-    /// In how many other packets its first packet came.
-    pub first_depth: u8,
+    /// How often its first packet was put together, and in how many other packets it came.
+    pub first_place: (u8, u8),
     /// Time of its first packet.
     pub start: Timestamp,
     /// Time of its last packet.
@@ -55,16 +59,47 @@ pub struct Flow<A> {
     pub ttl: Both<Option<(u8, u8)>>,
     /// A rule has alerted on it.
     pub alerted: bool,
-    /// Packets of it were ignored because they belong to a connection whose begin was not seen.
-    pub midstream_ignored: bool,
+    /// The directions in which it was an elephant.
+    pub elephant: Both<bool>,
+    rate: Option<Box<Both<Rate>>>,
+    /// What is done with it because the begin of its connection was not seen.
+    pub midstream: Option<ExceptionPolicy>,
+    /// What is done with it because there was no memory for its bytes.
+    pub starved: Option<ExceptionPolicy>,
     /// Type and code of the first ICMP packet to the client.
     pub icmp_answer: Option<(u8, u8)>,
     /// The connection, if its begin was seen.
     pub tcp: Option<Box<TcpFlow>>,
     /// What the caller keeps of it.
     pub app: A,
+    /// It was ended because its memory was needed by others.
+    pub emergency: bool,
+    /// It is in the list of those that hold bytes behind holes.
+    holds: bool,
     hash: u64,
     links: Links,
+}
+
+/// When a flow is an elephant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elephant {
+    /// Bytes of one direction.
+    pub bytes: u64,
+    /// In so many seconds.
+    pub interval_s: u32,
+}
+
+impl Default for Elephant {
+    fn default() -> Self {
+        Self { bytes: 1 << 30, interval_s: 10 }
+    }
+}
+
+/// What one direction carried in an interval.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rate {
+    begun: Timestamp,
+    bytes: u64,
 }
 
 /// Place in the list of the flows with the same timeout.
@@ -84,6 +119,8 @@ pub enum FlowState {
     Established,
     /// TCP: both sides closed it, or one reset it.
     Closed,
+    /// Nothing is done with it.
+    Bypassed,
 }
 
 impl FlowState {
@@ -93,6 +130,7 @@ impl FlowState {
             FlowState::New => "new",
             FlowState::Established => "established",
             FlowState::Closed => "closed",
+            FlowState::Bypassed => "bypassed",
         }
     }
 }
@@ -144,6 +182,7 @@ impl<A> Flow<A> {
     /// How far it has come.
     pub fn state(&self) -> FlowState {
         match &self.tcp {
+            _ if self.is_bypassed() => FlowState::Bypassed,
             Some(tcp) if tcp.state.is_over() => FlowState::Closed,
             Some(tcp) if tcp.state >= TcpState::Established => FlowState::Established,
             Some(_) => FlowState::New,
@@ -151,6 +190,16 @@ impl<A> Flow<A> {
             None if self.packets.to_server > 0 && self.packets.to_client > 0 => FlowState::Established,
             None => FlowState::New,
         }
+    }
+
+    /// Whether an exception policy says that nothing is done with it.
+    pub fn is_bypassed(&self) -> bool {
+        [self.midstream, self.starved].contains(&Some(ExceptionPolicy::Bypass))
+    }
+
+    /// Whether an exception policy says that no rule is asked about it.
+    pub fn is_passed(&self) -> bool {
+        [self.midstream, self.starved].contains(&Some(ExceptionPolicy::PassFlow))
     }
 
     /// What `flow:established` asks.
@@ -193,6 +242,7 @@ impl<A> Flow<A> {
         let state = self.state();
         let established = state == FlowState::Established;
         match self.key.protocol {
+            _ if state == FlowState::Bypassed => Class::Bypassed,
             key::TCP if state == FlowState::Closed => Class::TcpClosed,
             key::TCP if established => Class::TcpEstablished,
             key::TCP => Class::TcpNew,
@@ -218,6 +268,18 @@ impl<A> Flow<A> {
             && direction == Direction::ToClient
         {
             self.icmp_answer.get_or_insert((icmp.kind, icmp.code));
+        }
+    }
+
+    /// Measures how fast it is.
+    fn measure(&mut self, packet: &Packet<'_>, direction: Direction, elephant: &Elephant) {
+        let rate = self.rate.get_or_insert_default().of_mut(direction);
+        if packet.time.since(rate.begun) >= u64::from(elephant.interval_s) * 1_000_000 {
+            *rate = Rate { begun: packet.time, bytes: 0 };
+        }
+        rate.bytes += packet.data.len() as u64;
+        if rate.bytes >= elephant.bytes {
+            *self.elephant.of_mut(direction) = true;
         }
     }
 

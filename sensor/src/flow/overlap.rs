@@ -3,6 +3,8 @@
 //! Hosts differ, and what is inspected must be what the host keeps. Which of the copies that counts is a property of its
 //! operating system, which is configured by address.
 
+use crate::config::System;
+
 /// Which copy counts where two segments that were both not yet in order cover the same bytes. The first copy of bytes that
 /// were in order counts, except under [`Overlap::Last`] and [`Overlap::OldLinux`] until they are acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,6 +23,23 @@ pub enum Overlap {
 }
 
 impl Overlap {
+    /// What hosts of an operating system do.
+    pub fn of(system: System) -> Self {
+        match system {
+            System::Linux => Overlap::Linux,
+            System::OldLinux => Overlap::OldLinux,
+            System::BsdRight | System::Solaris | System::OldSolaris => Overlap::Last,
+            System::Hpux11 | System::Vista => Overlap::First,
+            System::Unknown
+            | System::Bsd
+            | System::Irix
+            | System::Hpux10
+            | System::MacOs
+            | System::Windows
+            | System::Windows2k3 => Overlap::Bsd,
+        }
+    }
+
     /// Whether the copy of the later segment counts. Both are given by start and end.
     pub(super) fn prefers_new(self, old: (u64, u64), new: (u64, u64)) -> bool {
         match self {

@@ -27,6 +27,11 @@ impl Store {
         (self.refused_segments, self.refused_bytes)
     }
 
+    /// Whether the budget has `bytes`.
+    pub(super) fn has(&self, bytes: usize) -> bool {
+        self.account.has(bytes)
+    }
+
     /// Takes `bytes` if the budget has them.
     pub(super) fn take(&mut self, bytes: usize) -> bool {
         self.account.take(bytes)

@@ -5,12 +5,17 @@
 //! and is copied over once, when the hole before it is filled. A hole that the receiver acknowledged, although later bytes
 //! are there, will never be filled for us: it becomes a gap, and a new piece begins behind it.
 //!
+//! Where the sender's two copies of the same bytes differ, and the receiver had acknowledged neither, nobody but the receiver
+//! knows which one it took: one of them may never have reached it. The copy that does not count by the policy is kept as a
+//! rival, and [`Stream::raw_alternative`] gives what is read with the rivals in their places.
+//!
 //! Two readers, the parser and raw inspection, go over the same bytes at their own pace, and see only what the receiver
 //! acknowledged: what it did not take it may still get in another version. Bytes that both have passed are freed.
 //! Nothing here grows beyond the depth, the number of early segments, or the memory that the account grants.
 
 use std::collections::{BTreeMap, VecDeque};
 
+use smallvec::SmallVec;
 use tapwire_parsers::protocol::Anomaly;
 
 use super::overlap::Overlap;
@@ -35,13 +40,13 @@ pub struct StreamSettings {
     pub depth_bytes: u64,
     /// Segments that may wait for a hole to be filled.
     pub early_segments: usize,
-    /// Which copy of overlapping bytes counts.
-    pub overlap: Overlap,
+    /// Bytes of each direction that are kept as rivals of those that count, over its whole life.
+    pub rival_bytes: usize,
 }
 
 impl Default for StreamSettings {
     fn default() -> Self {
-        Self { depth_bytes: 1 << 20, early_segments: 4096, overlap: Overlap::default() }
+        Self { depth_bytes: 1 << 20, early_segments: 4096, rival_bytes: 64 << 10 }
     }
 }
 
@@ -62,16 +67,25 @@ pub struct Stream {
     /// Bytes in order; all but the last are followed by a gap.
     pieces: VecDeque<Piece>,
     /// Segments beyond the end of the last piece, by offset; they do not overlap.
-    early: BTreeMap<u64, Vec<u8>>,
+    early: BTreeMap<u64, Early>,
     early_bytes: usize,
     /// End of the last byte that was seen, stored or not.
     highest: u64,
     /// What the receiver has acknowledged.
     acknowledged: u64,
+    /// Where the sender's FIN stands, and whether the receiver acknowledged it.
     finish: Option<u64>,
+    finish_acknowledged: bool,
+    /// What came from here on is not to be believed before the receiver acknowledges it.
+    doubtful_from: Option<u64>,
+    /// Which copy of overlapping bytes counts.
+    pub(super) overlap: Overlap,
+    rivals: Option<Box<Rivals>>,
     urgent: Urgent,
     parser: Reader,
     raw: Reader,
+    /// The parser gets nothing from here on.
+    parser_end: Option<u64>,
     depth_reached: bool,
     flushed: bool,
     /// Holes that were given up.
@@ -80,6 +94,24 @@ pub struct Stream {
     max_regions: u32,
     /// What the store's account was charged for this stream.
     charged: usize,
+}
+
+/// Bytes that wait behind a hole.
+#[derive(Debug)]
+struct Early {
+    bytes: Vec<u8>,
+    /// Start and end of the segment in which they came.
+    segment: (u64, u64),
+}
+
+/// Copies of bytes that the receiver may have taken in the place of those that count.
+#[derive(Debug, Default)]
+struct Rivals {
+    copies: Vec<(u64, Vec<u8>)>,
+    /// Bytes that were ever kept here.
+    bytes: usize,
+    /// How often alternatives were asked for.
+    asked: u32,
 }
 
 /// Bytes without a hole.
@@ -129,12 +161,25 @@ impl Default for Reader {
 
 impl Stream {
     /// A stream whose first byte has the sequence number `base`.
-    pub fn new(base: u32) -> Self {
-        Self { base, ..Self::default() }
+    pub fn new(base: u32, overlap: Overlap) -> Self {
+        Self { base, overlap, ..Self::default() }
+    }
+
+    /// The same before anything came, from another sequence number on.
+    pub(super) fn restarted(&self, base: u32) -> Self {
+        Self::new(base, self.overlap)
+    }
+
+    /// Whether there are other copies of bytes than those that are read.
+    pub fn has_rivals(&self) -> bool {
+        self.rivals.as_ref().is_some_and(|rivals| !rivals.copies.is_empty())
     }
 
     /// What the parser has at its position.
     pub fn parser_next(&self) -> Chunk<'_> {
+        if self.parser_end.is_some_and(|end| self.parser.offset >= end) {
+            return Chunk::Nothing;
+        }
         self.next(self.parser)
     }
 
@@ -208,14 +253,24 @@ impl Stream {
         }
     }
 
-    /// Makes all that is there visible without an acknowledgement, for the end of the flow; holes become gaps.
+    /// Makes all that is there visible without an acknowledgement, for the end of the flow. What lies behind a hole that the
+    /// receiver did not acknowledge never reached its program: raw inspection alone sees it.
     pub fn flush(&mut self) {
-        self.flushed = true;
+        if !self.early.is_empty() {
+            self.parser_end = Some(self.end().max(self.acknowledged));
+        }
         while let Some((&offset, _)) = self.early.first_key_value() {
             self.begin_piece(offset);
             self.join_early();
         }
-        self.acknowledged = self.acknowledged.max(self.end());
+        self.expose();
+        self.flushed = true;
+    }
+
+    /// Makes all that is in order visible without an acknowledgement, where the flow may have ended.
+    pub fn expose(&mut self) {
+        let end = [self.finish, self.doubtful_from].into_iter().flatten().fold(self.end(), u64::min);
+        self.acknowledged = self.acknowledged.max(end);
         self.free();
     }
 
@@ -224,9 +279,45 @@ impl Stream {
         self.finish.is_some()
     }
 
-    /// Whether all up to the sender's FIN is visible, or the stream was flushed: nothing more will come.
+    /// Whether the receiver knows that the sender closed its side and all before that is visible, or the stream was flushed:
+    /// nothing more will come.
     pub fn closed(&self) -> bool {
-        self.flushed || self.finish.is_some_and(|finish| self.acknowledged >= finish && self.end() >= finish)
+        let over = |finish| self.finish_acknowledged && self.acknowledged >= finish && self.end() >= finish;
+        self.flushed || self.finish.is_some_and(over)
+    }
+
+    /// What the parser's chunk is with the rivals of its bytes in their places. Nothing if it has none, or if that was asked so
+    /// often that only an attack can be the reason.
+    pub fn parser_alternative(&mut self) -> Option<Vec<u8>> {
+        self.alternative(self.parser)
+    }
+
+    /// The same for raw inspection.
+    pub fn raw_alternative(&mut self) -> Option<Vec<u8>> {
+        self.alternative(self.raw)
+    }
+
+    fn alternative(&mut self, reader: Reader) -> Option<Vec<u8>> {
+        let Chunk::Data(chunk) = self.next(reader) else { return None };
+        let (offset, length) = (reader.offset, chunk.len());
+        let end = offset + length as u64;
+        let rivals = self.rivals.as_mut()?;
+        let meets = |(at, copy): &&(u64, Vec<u8>)| *at < end && at + copy.len() as u64 > offset;
+        if rivals.asked >= MAX_ALTERNATIVES || !rivals.copies.iter().any(|copy| meets(&copy)) {
+            return None;
+        }
+        rivals.asked += 1;
+        let piece = self.pieces.iter().find(|piece| piece.offset <= offset && piece.end() >= end)?;
+        let mut bytes = piece.live().get(index(offset - piece.offset)..)?.get(..length)?.to_vec();
+        for (at, copy) in rivals.copies.iter().filter(meets) {
+            let (from, upto) = ((*at).max(offset), (at + copy.len() as u64).min(end));
+            let place = bytes.get_mut(index(from - offset)..index(upto - offset));
+            let copy = copy.get(index(from - at)..index(upto - at));
+            if let (Some(place), Some(copy)) = (place, copy) {
+                place.copy_from_slice(copy);
+            }
+        }
+        Some(bytes)
     }
 
     /// Whether the depth limit was reached, so that nothing more is stored.
@@ -261,8 +352,11 @@ impl Stream {
 
     /// Bytes held now.
     pub fn held_bytes(&self) -> usize {
+        let rivals = self.rivals.as_ref().map_or(&[][..], |rivals| &rivals.copies);
         self.early_bytes
             + self.early.len() * EARLY_BYTES
+            + if self.early.is_empty() { 0 } else { TREE_BYTES }
+            + rivals.iter().map(|(_, copy)| copy.len() + EARLY_BYTES).sum::<usize>()
             + self.pieces.iter().map(|piece| piece.bytes.len()).sum::<usize>()
     }
 
@@ -322,14 +416,6 @@ impl Stream {
         let skip = usize::try_from(at.min(0).unsigned_abs()).unwrap_or(usize::MAX);
         let Some(mut data) = data.get(skip..).filter(|data| !data.is_empty()) else { return Stored::default() };
         let offset = at.max(0).cast_unsigned();
-        // What lies behind the sender's own FIN was never part of the stream.
-        if let Some(finish) = self.finish {
-            let room = usize::try_from(finish.saturating_sub(offset)).unwrap_or(usize::MAX);
-            data = data.get(..room).unwrap_or(data);
-        }
-        if data.is_empty() {
-            return Stored::default();
-        }
         self.highest = self.highest.max(offset + data.len() as u64);
         let mut stored = Stored::default();
         if settings.depth_bytes > 0 {
@@ -357,8 +443,11 @@ impl Stream {
 
     /// The receiver has everything before `sequence`. Returns whether that is news.
     pub(super) fn acknowledge(&mut self, sequence: u32, store: &mut Store) -> bool {
-        let offset = self.offset_of(sequence).max(0).cast_unsigned();
-        let offset = self.finish.map_or(offset, |finish| offset.min(finish));
+        let mut offset = self.offset_of(sequence).max(0).cast_unsigned();
+        if let Some(finish) = self.finish {
+            self.finish_acknowledged |= offset > finish;
+            offset = offset.min(finish);
+        }
         if offset <= self.acknowledged {
             return false;
         }
@@ -376,6 +465,35 @@ impl Stream {
             self.finish = Some(offset.max(self.highest));
             self.acknowledged = self.acknowledged.min(offset.max(self.highest));
         }
+    }
+
+    /// Whether the receiver acknowledges bytes behind the sender's FIN: it never got that FIN.
+    pub(super) fn disproves_finish(&self, sequence: u32) -> bool {
+        self.finish.is_some_and(|finish| self.offset_of(sequence) > finish.saturating_add(1).cast_signed())
+    }
+
+    /// There was no FIN, as far as the receiver knows.
+    pub(super) fn unfinish(&mut self) {
+        self.finish = None;
+        self.finish_acknowledged = false;
+    }
+
+    /// Nothing that comes from `sequence` on is to be believed before the receiver acknowledges it; or it is again.
+    pub(super) fn doubt(&mut self, sequence: Option<u32>) {
+        self.doubtful_from = sequence.map(|sequence| self.offset_of(sequence).max(0).cast_unsigned());
+    }
+
+    /// Bytes that wait behind a hole.
+    pub(super) fn early_bytes(&self) -> usize {
+        self.early_bytes
+    }
+
+    /// Gives up what waits behind holes, because its memory is needed.
+    pub(super) fn give_up_early(&mut self, store: &mut Store) -> usize {
+        self.early.clear();
+        let bytes = std::mem::take(&mut self.early_bytes);
+        self.settle(store);
+        bytes
     }
 
     /// Makes the account agree with what is held, and hands buffers back that nothing is in.
@@ -462,6 +580,9 @@ impl Stream {
             self.early.clear();
             self.early_bytes = 0;
         }
+        if let Some(rivals) = &mut self.rivals {
+            rivals.copies.retain(|(offset, copy)| offset + copy.len() as u64 > passed);
+        }
     }
 
     /// Acknowledged holes become gaps. One at the very end, with nothing behind it, may only be an acknowledgement that we
@@ -509,7 +630,7 @@ impl Stream {
         while let Some(entry) = self.early.first_entry()
             && *entry.key() <= last.end()
         {
-            let (offset, bytes) = entry.remove_entry();
+            let (offset, Early { bytes, .. }) = entry.remove_entry();
             self.early_bytes -= bytes.len();
             let known = usize::try_from(last.end() - offset).unwrap_or(usize::MAX);
             last.bytes.extend_from_slice(bytes.get(known..).unwrap_or(&[]));
@@ -524,7 +645,7 @@ impl Stream {
         let known = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX).min(data.len());
         let (old, new) = data.split_at_checked(known).unwrap_or((data, &[]));
         if !old.is_empty() {
-            self.compare(offset, old, settings.overlap, stored);
+            self.compare(offset, old, settings, stored);
         }
         if new.is_empty() {
             return;
@@ -541,15 +662,17 @@ impl Stream {
             self.find_gaps();
             return;
         }
-        self.place_early(offset.max(end), new, settings, store, stored);
+        let segment = (offset, offset + data.len() as u64);
+        self.place_early(offset.max(end), new, segment, settings, store, stored);
         self.count_regions();
         self.join_early();
         self.find_gaps();
     }
 
     /// Bytes that came before: are they the same?
-    fn compare(&mut self, offset: u64, data: &[u8], overlap: Overlap, stored: &mut Stored) {
+    fn compare(&mut self, offset: u64, data: &[u8], settings: &StreamSettings, stored: &mut Stored) {
         let visible = self.acknowledged.max(self.parser.offset).max(self.raw.offset);
+        let mut rivals: SmallVec<[(u64, Vec<u8>); 1]> = SmallVec::new();
         for piece in &mut self.pieces {
             let from = offset.max(piece.offset);
             let upto = (offset + data.len() as u64).min(piece.end());
@@ -565,20 +688,40 @@ impl Stream {
                 continue;
             }
             stored.anomaly = Some(DIFFERENT);
-            if matches!(overlap, Overlap::Last | Overlap::OldLinux) {
-                let kept = index(visible.saturating_sub(from)).min(length);
-                if let (Some(old), Some(new)) = (old.get_mut(kept..), new.get(kept..)) {
+            // What the receiver acknowledged is what it had before this copy came.
+            let kept = index(visible.saturating_sub(from)).min(length);
+            if let (Some(old), Some(new)) = (old.get_mut(kept..), new.get(kept..))
+                && old != new
+            {
+                let place = from + kept as u64;
+                if matches!(self.overlap, Overlap::Last | Overlap::OldLinux) {
+                    rivals.push((place, old.to_vec()));
                     old.copy_from_slice(new);
+                } else {
+                    rivals.push((place, new.to_vec()));
                 }
             }
         }
+        for (place, copy) in rivals {
+            self.keep_rival(place, copy, settings);
+        }
     }
 
-    /// Puts a segment among those that wait, byte ranges that they share going to one or the other.
+    fn keep_rival(&mut self, offset: u64, copy: Vec<u8>, settings: &StreamSettings) {
+        let rivals = self.rivals.get_or_insert_default();
+        if rivals.bytes + copy.len() + EARLY_BYTES <= settings.rival_bytes {
+            rivals.bytes += copy.len() + EARLY_BYTES;
+            rivals.copies.push((offset, copy));
+        }
+    }
+
+    /// Puts the part of a segment that begins at `offset` among those that wait; of bytes that are there already one copy or the
+    /// other counts.
     fn place_early(
         &mut self,
         offset: u64,
         data: &[u8],
+        segment: (u64, u64),
         settings: &StreamSettings,
         store: &mut Store,
         stored: &mut Stored,
@@ -589,62 +732,74 @@ impl Stream {
         }
         let end = offset + data.len() as u64;
         let first = self.early.range(..=offset).next_back().map_or(offset, |(&start, _)| start);
+        let overlapped: SmallVec<[u64; 4]> = self.early.range(first..end).map(|(&start, _)| start).collect();
+        let part = |from: u64, upto: u64| data.get(index(from - offset)..index(upto - offset)).unwrap_or(&[]);
         let mut at = offset;
-        let mut holes: [Option<(u64, u64)>; HOLES] = [None; HOLES];
-        let mut count = 0;
-        for (&start, old) in self.early.range_mut(first..end) {
-            let old_end = start + old.len() as u64;
+        for start in overlapped {
+            let Some(old) = self.early.get(&start) else { continue };
+            let old_end = start + old.bytes.len() as u64;
             let (from, upto) = (start.max(offset), old_end.min(end));
             if from >= upto {
                 continue;
             }
-            if at < from
-                && let Some(hole) = holes.get_mut(count)
-            {
-                *hole = Some((at, from));
-                count += 1;
+            if at < from {
+                self.put_early(at, part(at, from), segment);
+                stored.accepted = true;
             }
             at = upto;
-            let (length, within) = (index(upto - from), index(from - start));
-            let new = data.get(index(from - offset)..).and_then(|rest| rest.get(..length));
-            let old = old.get_mut(within..).and_then(|rest| rest.get_mut(..length));
-            if let (Some(new), Some(old)) = (new, old)
-                && old != new
-            {
-                stored.anomaly = Some(DIFFERENT);
-                if settings.overlap.prefers_new((start, old_end), (offset, end)) {
-                    old.copy_from_slice(new);
-                    stored.accepted = true;
-                }
-            }
-            if count == HOLES {
-                break;
-            }
+            self.share(start, from, part(from, upto), segment, settings, stored);
         }
-        if count < HOLES
-            && at < end
-            && let Some(hole) = holes.get_mut(count)
-        {
-            *hole = Some((at, end));
-        }
-        for (from, upto) in holes.into_iter().flatten() {
-            let Some(bytes) = data.get(index(from - offset)..index(upto - offset)) else { continue };
-            self.early_bytes += bytes.len();
+        if at < end {
+            self.put_early(at, part(at, end), segment);
             stored.accepted = true;
-            // Segments that follow one another share a buffer.
-            match self.early.range_mut(..from).next_back() {
-                Some((&start, before)) if start + before.len() as u64 == from => before.extend_from_slice(bytes),
-                _ => {
-                    self.early.insert(from, bytes.to_vec());
-                }
+        }
+    }
+
+    fn put_early(&mut self, offset: u64, bytes: &[u8], segment: (u64, u64)) {
+        self.early_bytes += bytes.len();
+        self.early.insert(offset, Early { bytes: bytes.to_vec(), segment });
+    }
+
+    /// Two segments have the bytes from `from` on, of which the early one is kept at `start`.
+    fn share(
+        &mut self,
+        start: u64,
+        from: u64,
+        new: &[u8],
+        segment: (u64, u64),
+        settings: &StreamSettings,
+        stored: &mut Stored,
+    ) {
+        let room = self.early.len() < settings.early_segments;
+        let Some(old) = self.early.get_mut(&start) else { return };
+        let within = index(from - start);
+        let Some(kept) = old.bytes.get(within..within + new.len()) else { return };
+        let wins = room && self.overlap.prefers_new(old.segment, segment);
+        let different = kept != new;
+        let rival = different.then(|| if wins { kept.to_vec() } else { new.to_vec() });
+        if wins {
+            let behind = old.bytes.split_off(within + new.len());
+            old.bytes.truncate(within);
+            let (old_segment, emptied) = (old.segment, within == 0);
+            if emptied {
+                self.early.remove(&start);
             }
+            self.early.insert(from, Early { bytes: new.to_vec(), segment });
+            if !behind.is_empty() {
+                self.early.insert(from + new.len() as u64, Early { bytes: behind, segment: old_segment });
+            }
+            stored.accepted |= different;
+        }
+        if let Some(copy) = rival {
+            stored.anomaly = Some(DIFFERENT);
+            self.keep_rival(from, copy, settings);
         }
     }
 
     fn count_regions(&mut self) {
         let mut end = self.end();
         let mut regions = 1;
-        for (&start, bytes) in self.early.iter().take(COUNTED_REGIONS) {
+        for (&start, Early { bytes, .. }) in self.early.iter().take(COUNTED_REGIONS) {
             regions += u32::from(start - end.min(start) >= REGION_BYTES);
             end = start + bytes.len() as u64;
         }
@@ -663,13 +818,15 @@ const DIFFERENT: Anomaly = Anomaly("stream.reassembly_overlap_different_data");
 const COMPACT_BYTES: usize = 4096;
 /// Gaps that a slow reader may have before it.
 const MAX_PIECES: usize = 64;
-/// A segment that covers more early ones fills the first holes only.
-const HOLES: usize = 16;
+/// How often the readers of one direction ask for alternatives.
+const MAX_ALTERNATIVES: u32 = 64;
 const COUNTED_REGIONS: usize = 16;
 /// Bytes that are so far from others make a region of their own.
 const REGION_BYTES: u64 = 256 * 1024;
 /// What keeping an early segment costs besides its bytes.
-const EARLY_BYTES: usize = 64;
+const EARLY_BYTES: usize = 96;
+/// What keeping some of them costs besides that.
+const TREE_BYTES: usize = 384;
 
 #[cfg(test)]
 mod tests;

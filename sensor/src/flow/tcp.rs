@@ -86,8 +86,14 @@ pub struct TcpUpdate {
     pub acknowledged: bool,
     /// It completed the handshake.
     pub established: bool,
-    /// It closed or reset the connection: both streams should be flushed and read.
+    /// It closed or reset the connection: both streams should be made visible and read.
     pub closed: bool,
+    /// Bytes of its direction wait behind a hole.
+    pub waits: bool,
+    /// Holes that were acknowledged, so that nobody fills them any more.
+    pub gaps: u64,
+    /// It shows that the connection was not reset after all.
+    pub revived: bool,
     /// What was wrong with it (`stream.est_packet_out_of_window`).
     pub anomalies: SmallVec<[Anomaly; 4]>,
 }
@@ -101,12 +107,33 @@ pub struct TcpFlow {
     pub was_established: bool,
     /// It was picked up without its SYN.
     pub midstream: bool,
+    /// It was reset, unless somebody goes on as if it was not.
+    reset: Option<Reset>,
+    /// What was odd and is told once only, a bit for each [`Oddity`].
+    told: u8,
     /// The server sent a SYN of its own, which the client answered.
     pub(super) split: bool,
     pub(super) sides: Both<Side>,
     /// SYNs of the client, or answers of the server to one, that differ from the first: what the other end acknowledges tells
     /// which one counts.
     pub(super) others: SmallVec<[Opening; 1]>,
+}
+
+/// How a connection was before it was reset.
+#[derive(Clone, Copy, Debug)]
+struct Reset {
+    state: TcpState,
+    next: Both<u32>,
+}
+
+/// What is told once in each connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Oddity {
+    /// The client goes on, but the server was never seen.
+    OneSide,
+    /// Bytes went to the receiver by another way.
+    UrgentToServer,
+    UrgentToClient,
 }
 
 /// What a SYN says.
@@ -131,6 +158,8 @@ pub(super) struct Side {
     pub(super) limit: u32,
     /// The window that it offers, scaled.
     pub(super) window: u32,
+    /// The largest one that it ever offered.
+    max_window: u32,
     /// Shift of its windows, if it offered one.
     pub(super) scale: Option<u8>,
     /// Its last timestamp, if it sends them.
@@ -153,18 +182,10 @@ impl TcpFlow {
         if tcp.flags & RST != 0 || (syn && tcp.flags & FIN != 0) {
             return None;
         }
-        let mut flow = Self {
-            state: TcpState::SynSent,
-            was_established: false,
-            midstream: false,
-            split: false,
-            sides: Both::default(),
-            others: SmallVec::new(),
-        };
+        let mut flow = Self::new();
         match (syn, tcp.flags & ACK != 0) {
             (true, false) => flow.sides.to_server.open(Opening::of(tcp)),
-            _ if !settings.midstream => return None,
-            (true, true) => {
+            (true, true) if settings.midstream || settings.async_oneside => {
                 // The caller has seen to it that its sender is the server.
                 flow.midstream = true;
                 flow.state = TcpState::SynRecv;
@@ -172,6 +193,7 @@ impl TcpFlow {
                 flow.sides.to_server.pick_up(tcp.acknowledgement);
                 flow.sides.to_server.limit = tcp.acknowledgement.wrapping_add(u32::from(tcp.window));
             }
+            _ if !settings.midstream => return None,
             (false, true) if tcp.flags & FIN == 0 || payload > 0 => {
                 flow.midstream = true;
                 flow.state = TcpState::Established;
@@ -185,6 +207,49 @@ impl TcpFlow {
             _ => return None,
         }
         Some(flow)
+    }
+
+    fn new() -> Self {
+        Self {
+            state: TcpState::SynSent,
+            was_established: false,
+            midstream: false,
+            reset: None,
+            told: 0,
+            split: false,
+            sides: Both::default(),
+            others: SmallVec::new(),
+        }
+    }
+
+    /// A connection that was known before, if this packet of one of its ends continues where they were.
+    pub(super) fn resume(tcp: &Tcp<'_>, next: Both<u32>, sender: Direction) -> Option<Self> {
+        use tcp_flags::{ACK, RST, SYN};
+        // A keep-alive has the number before the next one.
+        let gap = tcp.sequence.wrapping_sub(next.of(sender).wrapping_sub(1));
+        if tcp.flags & (SYN | ACK | RST) != ACK || gap > MAX_WINDOW || tcp.acknowledgement != *next.of(sender.reverse())
+        {
+            return None;
+        }
+        let mut flow = Self { state: TcpState::Established, was_established: true, midstream: true, ..Self::new() };
+        for direction in Direction::BOTH {
+            let side = flow.sides.of_mut(direction);
+            side.pick_up(*next.of(direction));
+            side.scale = Some(MIDSTREAM_SCALE);
+        }
+        Some(flow)
+    }
+
+    /// Where both ends are in an open connection.
+    pub(super) fn open_ends(&self) -> Option<Both<u32>> {
+        let Both { to_server, to_client } = &self.sides;
+        (self.state == TcpState::Established).then_some(Both { to_server: to_server.next, to_client: to_client.next })
+    }
+
+    /// Whether a packet is the server's answer to the SYN.
+    pub(super) fn is_answered_by(&self, tcp: &Tcp<'_>) -> bool {
+        let answer = tcp.flags & SYN_ACK == SYN_ACK || tcp.flags & tcp_flags::RST != 0;
+        self.state == TcpState::SynSent && answer && tcp.acknowledgement == self.sides.to_server.next
     }
 
     /// The bytes of one direction.
@@ -212,6 +277,15 @@ impl TcpFlow {
     /// Both directions change places: it turned out that the client is the server.
     pub(super) fn swap(&mut self) {
         std::mem::swap(&mut self.sides.to_server, &mut self.sides.to_client);
+    }
+
+    /// Gives up what waits behind holes.
+    pub(super) fn give_up_early(&mut self, store: &mut Store) -> usize {
+        let mut bytes = 0;
+        for direction in Direction::BOTH {
+            bytes += self.stream_mut(direction).give_up_early(store);
+        }
+        bytes
     }
 
     pub(super) fn settle(&mut self, store: &mut Store) {
@@ -245,7 +319,9 @@ impl TcpFlow {
         if !self.is_acceptable(&mut step) {
             return step.update;
         }
-        if tcp.flags & RST != 0 {
+        if let Some(reset) = self.reset {
+            self.after_reset(reset, &mut step);
+        } else if tcp.flags & RST != 0 {
             self.reset(&mut step);
         } else if tcp.flags & SYN != 0 {
             self.syn(&mut step);
@@ -258,10 +334,57 @@ impl TcpFlow {
             }
         }
         let mut update = step.update;
+        update.revived = before == TcpState::Closed && self.state != TcpState::Closed;
         update.established = before < TcpState::Established && self.state == TcpState::Established;
         update.closed = before != TcpState::Closed && self.state == TcpState::Closed;
         self.was_established |= update.established;
         update
+    }
+
+    /// Who was reset answers with resets only. If somebody acknowledges instead what was sent after the RST, the other one
+    /// never got that RST.
+    fn after_reset(&mut self, reset: Reset, step: &mut Step<'_, '_>) {
+        use tcp_flags::{ACK, RST, SYN};
+        let (tcp, direction) = (step.tcp, step.direction);
+        let receiver = self.sides.of(direction.reverse());
+        let goes_on = match tcp.flags & (SYN | ACK | RST) {
+            ACK => {
+                let beyond = after(tcp.acknowledgement, *reset.next.of(direction.reverse()));
+                beyond && !after(tcp.acknowledgement, receiver.highest_allowed())
+            }
+            SYN_ACK => reset.state == TcpState::SynSent && tcp.acknowledgement == receiver.next,
+            _ => return,
+        };
+        if goes_on {
+            step.anomaly("stream.suspected_rst_inject");
+            self.reset = None;
+            for direction in Direction::BOTH {
+                self.stream_mut(direction).doubt(None);
+            }
+            if tcp.flags & SYN != 0 {
+                self.state = reset.state;
+                self.syn(step);
+            } else {
+                self.state = reset.state.max(TcpState::Established);
+                self.in_established(step);
+            }
+        } else if tcp.flags & SYN == 0 && self.timestamp_is_fresh(step) && self.is_in_window(step) {
+            // It is kept until it is known whether the receiver took it.
+            self.store(step);
+            step.update.accepted = false;
+        }
+    }
+
+    /// Raises what is told once.
+    pub(super) fn raise_once(&mut self, step: &mut Step<'_, '_>, oddity: Oddity) {
+        let bit = 1 << oddity as u8;
+        if self.told & bit == 0 {
+            self.told |= bit;
+            step.anomaly(match oddity {
+                Oddity::OneSide => "stream.one_side_seen",
+                Oddity::UrgentToServer | Oddity::UrgentToClient => "stream.urgent_data",
+            });
+        }
     }
 
     /// Whether the options let the receiver look at the packet at all.
@@ -307,17 +430,23 @@ impl TcpFlow {
             TcpState::SynSent => false,
             _ => {
                 let exact = [sender.next, sender.acknowledged].contains(&tcp.sequence);
+                // Hosts look at the sequence number only.
                 if exact && acknowledges && after(tcp.acknowledgement, receiver.highest_allowed()) {
                     step.anomaly("stream.rst_invalid_ack");
-                    return;
                 }
                 exact
             }
         };
         if valid {
             step.update.valid = true;
-            if acknowledges && self.state >= TcpState::Established {
+            let plausible = acknowledges && !after(tcp.acknowledgement, receiver.highest_allowed());
+            if plausible && self.state >= TcpState::Established {
                 self.acknowledge(step);
+            }
+            let next = Both { to_server: self.sides.to_server.next, to_client: self.sides.to_client.next };
+            self.reset = Some(Reset { state: self.state, next });
+            for direction in Direction::BOTH {
+                self.stream_mut(direction).doubt(Some(*next.of(direction)));
             }
             self.state = TcpState::Closed;
         } else if self.state >= TcpState::Established && in_window(tcp.sequence, sender) {
@@ -374,7 +503,10 @@ impl TcpFlow {
         }
         let receiver = self.sides.of(step.direction.reverse());
         let acknowledgement = step.tcp.acknowledgement;
-        let oldest = receiver.acknowledged.wrapping_sub(receiver_window(receiver));
+        // RFC 5961 section 5.2; what lies before the first byte was never sent.
+        let known = receiver.acknowledged.wrapping_sub(receiver.initial.wrapping_add(1));
+        let window = if self.midstream { MAX_WINDOW } else { self.sides.of(step.direction).max_window.min(known) };
+        let oldest = receiver.acknowledged.wrapping_sub(window);
         let too_new = after(acknowledgement, receiver.highest_allowed());
         if !too_new && !after(oldest, acknowledgement) {
             return true;
@@ -442,6 +574,15 @@ impl TcpFlow {
             return;
         }
         let urgent = urgent.filter(|_| step.settings.urgent == UrgentPolicy::OutOfBand);
+        if urgent.is_some() {
+            self.raise_once(
+                step,
+                match step.direction {
+                    Direction::ToServer => Oddity::UrgentToServer,
+                    Direction::ToClient => Oddity::UrgentToClient,
+                },
+            );
+        }
         let sender = self.sides.of_mut(step.direction);
         let end = step.tcp.sequence.wrapping_add(length(step.payload));
         if !after(end, sender.next) {
@@ -452,7 +593,9 @@ impl TcpFlow {
         let holes = sender.stream.holes();
         let stored = sender.stream.insert(step.tcp.sequence, step.payload, urgent, &step.settings.stream, step.store);
         step.update.accepted = stored.accepted;
+        step.update.waits = sender.stream.early_bytes() > 0;
         step.update.anomalies.extend(stored.anomaly);
+        step.update.gaps += sender.stream.holes() - holes;
         if sender.stream.holes() > holes {
             step.anomaly("stream.reassembly_seq_gap");
         }
@@ -463,6 +606,10 @@ impl TcpFlow {
         let sender = self.sides.of_mut(step.direction);
         sender.window = u32::from(tcp.window) << sender.scale.unwrap_or(0).min(MAX_SCALE);
         let window = sender.window;
+        sender.max_window = sender.max_window.max(window);
+        if self.sides.of(step.direction.reverse()).stream.disproves_finish(tcp.acknowledgement) {
+            self.unfinish(step);
+        }
         let receiver = self.sides.of_mut(step.direction.reverse());
         let limit = tcp.acknowledgement.wrapping_add(window);
         if after(limit, receiver.limit) {
@@ -474,6 +621,7 @@ impl TcpFlow {
         receiver.acknowledged = tcp.acknowledgement;
         let holes = receiver.stream.holes();
         step.update.acknowledged |= receiver.stream.acknowledge(tcp.acknowledgement, step.store);
+        step.update.gaps += receiver.stream.holes() - holes;
         if receiver.stream.holes() > holes {
             step.anomaly("stream.reassembly_seq_gap");
         }
@@ -487,6 +635,10 @@ impl TcpFlow {
         if !after(sender.next, place) {
             sender.next = place.wrapping_add(1);
         }
+        if step.settings.async_oneside && !self.midstream && self.sides.of(direction.reverse()).flags == 0 {
+            // Nobody is seen who could answer it.
+            return;
+        }
         let acknowledges_theirs = self.has_acknowledged_fin(direction);
         self.state = match (self.state, direction) {
             (TcpState::Established, Direction::ToServer) => TcpState::CloseWait,
@@ -495,6 +647,21 @@ impl TcpFlow {
             (TcpState::FinWait1, Direction::ToServer) if acknowledges_theirs => TcpState::TimeWait,
             (TcpState::FinWait1, Direction::ToServer) => TcpState::Closing,
             (TcpState::FinWait2, Direction::ToServer) => TcpState::TimeWait,
+            (state, _) => state,
+        };
+    }
+
+    /// The receiver acknowledges what comes behind a FIN: it never got that FIN.
+    fn unfinish(&mut self, step: &mut Step<'_, '_>) {
+        let direction = step.direction.reverse();
+        step.anomaly("stream.suspected_fin_inject");
+        self.stream_mut(direction).unfinish();
+        self.state = match (self.state, direction) {
+            (TcpState::CloseWait, Direction::ToServer)
+            | (TcpState::FinWait1 | TcpState::FinWait2, Direction::ToClient) => TcpState::Established,
+            (TcpState::LastAck | TcpState::Closing, Direction::ToServer) => TcpState::FinWait1,
+            (TcpState::TimeWait, Direction::ToServer) => TcpState::FinWait2,
+            (TcpState::LastAck | TcpState::Closing | TcpState::TimeWait, Direction::ToClient) => TcpState::CloseWait,
             (state, _) => state,
         };
     }
@@ -527,12 +694,13 @@ impl Side {
         self.acknowledged = self.next;
         self.limit = self.next;
         self.window = u32::from(opening.window);
+        self.max_window = self.window;
         self.scale = opening.scale;
         self.timestamp = opening.timestamp;
         self.opened = opening.timestamp;
         self.signed = opening.signed;
         self.early = 0;
-        self.stream = Stream::new(self.next);
+        self.stream = self.stream.restarted(self.next);
     }
 
     /// Begins in the middle.
@@ -541,7 +709,8 @@ impl Side {
         self.next = sequence;
         self.acknowledged = sequence;
         self.limit = sequence.wrapping_add(MAX_WINDOW);
-        self.stream = Stream::new(sequence);
+        self.max_window = MAX_WINDOW;
+        self.stream = self.stream.restarted(sequence);
     }
 
     /// The highest number that an acknowledgement of its bytes may have: some may have passed unseen, and a FIN counts one.
@@ -605,15 +774,11 @@ fn urgent_byte(step: &Step<'_, '_>) -> Option<usize> {
     usize::from(step.tcp.urgent).checked_sub(1).filter(|at| points && *at < step.payload.len())
 }
 
-/// How far behind the last one an acknowledgement may lie.
-fn receiver_window(receiver: &Side) -> u32 {
-    receiver.limit.wrapping_sub(receiver.acknowledged).clamp(MAX_WINDOW / 1024, MAX_WINDOW)
-}
-
 pub(super) fn length(payload: &[u8]) -> u32 {
     u32::try_from(payload.len()).unwrap_or(u32::MAX)
 }
 
+const SYN_ACK: u8 = tcp_flags::SYN | tcp_flags::ACK;
 const MAX_SCALE: u8 = 14;
 const MIDSTREAM_SCALE: u8 = 14;
 pub(super) const MAX_WINDOW: u32 = 1 << 30;

@@ -59,6 +59,7 @@ impl Play {
             flags: 0,
             header: &[],
             payload,
+            detour: false,
             checksum_ok: true,
         });
         packet.layer4 = layer4;
@@ -164,7 +165,8 @@ fn a_connection_is_followed_from_syn_to_close() {
     assert_eq!(fin.state, Some(TcpState::LastAck));
     let last = play.tcp(true, ACK, client.wrapping_add(9), server.wrapping_add(8), b"");
     assert_eq!((last.state, last.closed), (Some(TcpState::Closed), true));
-    play.table.shut_down(&mut |flow, reason| {
+    let (_, place) = play.table.by_begin()[0];
+    play.table.shut_down(place, &mut |flow, reason| {
         assert_eq!((flow.state(), reason), (FlowState::Closed, EndReason::Shutdown));
         assert_eq!((flow.packets.to_server, flow.bytes.to_client), (5, 180));
         let tcp = flow.tcp.as_ref().unwrap();
@@ -381,7 +383,9 @@ proptest! {
             prop_assert!(play.table.store().used_bytes() <= 4096);
             prop_assert!(play.table.len() <= 1);
         }
-        play.table.shut_down(&mut |_, _| {});
+        for (_, place) in play.table.by_begin() {
+            play.table.shut_down(place, &mut |_, _| {});
+        }
         prop_assert_eq!(play.table.store().used_bytes(), 0);
     }
 }

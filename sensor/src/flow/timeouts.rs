@@ -21,6 +21,8 @@ pub struct Timeouts {
     pub other_new_s: u32,
     /// Other protocols seen in both.
     pub other_established_s: u32,
+    /// Those that an exception policy passes over.
+    pub bypassed_s: u32,
 }
 
 impl Default for Timeouts {
@@ -35,11 +37,28 @@ impl Default for Timeouts {
             icmp_established_s: 300,
             other_new_s: 30,
             other_established_s: 300,
+            bypassed_s: 100,
         }
     }
 }
 
 impl Timeouts {
+    /// Those that hold while memory is short.
+    pub fn emergency() -> Self {
+        Self {
+            tcp_new_s: 10,
+            tcp_established_s: 100,
+            tcp_closed_s: 10,
+            udp_new_s: 10,
+            udp_established_s: 100,
+            icmp_new_s: 10,
+            icmp_established_s: 100,
+            other_new_s: 10,
+            other_established_s: 100,
+            bypassed_s: 50,
+        }
+    }
+
     /// The timeout of a class, in microseconds.
     pub(super) fn of(&self, class: Class) -> u64 {
         let seconds = match class {
@@ -52,6 +71,7 @@ impl Timeouts {
             Class::UdpEstablished => self.udp_established_s,
             Class::IcmpEstablished => self.icmp_established_s,
             Class::OtherEstablished => self.other_established_s,
+            Class::Bypassed => self.bypassed_s,
         };
         u64::from(seconds) * 1_000_000
     }
@@ -65,6 +85,7 @@ pub(super) enum Class {
     IcmpNew,
     OtherNew,
     TcpClosed,
+    Bypassed,
     TcpEstablished,
     UdpEstablished,
     IcmpEstablished,
@@ -73,18 +94,19 @@ pub(super) enum Class {
 
 impl Class {
     /// All classes; those that were never established come first, which is the order of eviction.
-    pub(super) const ALL: [Class; 9] = [
+    pub(super) const ALL: [Class; 10] = [
         Class::TcpNew,
         Class::UdpNew,
         Class::IcmpNew,
         Class::OtherNew,
         Class::TcpClosed,
+        Class::Bypassed,
         Class::TcpEstablished,
         Class::UdpEstablished,
         Class::IcmpEstablished,
         Class::OtherEstablished,
     ];
 
-    /// How many of [`Class::ALL`], from its start, hold flows that are evicted before others: never established, or closed.
-    pub(super) const CHEAP: usize = 5;
+    /// How many of [`Class::ALL`], from its start, hold flows that are evicted before others: never established, closed, or passed over.
+    pub(super) const CHEAP: usize = 6;
 }

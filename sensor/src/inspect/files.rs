@@ -24,6 +24,8 @@ pub struct Hashes {
     pub sha1: bool,
     /// SHA-256.
     pub sha256: bool,
+    /// SHA-256 of what came of a file that was cut as well: stores name files by it.
+    pub sha256_of_cut: bool,
 }
 
 /// A file.
@@ -54,6 +56,7 @@ pub struct File {
 #[derive(Debug, Default)]
 struct Digests {
     running: Running,
+    sha256_of_cut: bool,
     md5: Option<[u8; 16]>,
     sha1: Option<[u8; 20]>,
     sha256: Option<[u8; 32]>,
@@ -108,6 +111,8 @@ impl File {
         if self.complete {
             self.digests.md5 = md5.map(|h| h.finalize().into());
             self.digests.sha1 = sha1.map(|h| h.finalize().into());
+        }
+        if self.complete || self.digests.sha256_of_cut {
             self.digests.sha256 = sha256.map(|h| h.finalize().into());
         }
     }
@@ -168,7 +173,7 @@ impl Files {
 impl FileSink for Files {
     fn open(&mut self, direction: Direction, transaction: u64, name: &[u8], range: Option<FileRange>) {
         self.close(direction, false);
-        let Hashes { md5, sha1, sha256 } = self.hashes;
+        let Hashes { md5, sha1, sha256, sha256_of_cut } = self.hashes;
         let running =
             Running { md5: md5.then(Box::default), sha1: sha1.then(Box::default), sha256: sha256.then(Box::default) };
         *self.open.of_mut(direction) = Some(Box::new(File {
@@ -182,7 +187,7 @@ impl FileSink for Files {
             complete: false,
             inspected: false,
             head: Vec::new(),
-            digests: Digests { running, ..Digests::default() },
+            digests: Digests { running, sha256_of_cut, ..Digests::default() },
         }));
     }
 

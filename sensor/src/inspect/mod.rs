@@ -52,6 +52,8 @@ pub struct Application {
     pub failed: bool,
     /// Nothing more is parsed.
     pub stopped: bool,
+    /// That is so because the flow seemed to be over.
+    released: bool,
     /// What follows is encrypted.
     pub encrypted: bool,
     /// Files that travel in it.
@@ -78,6 +80,9 @@ pub struct Application {
     pub turnable: bool,
     /// The flow's community id, once a record wanted it.
     pub community_id: std::cell::OnceCell<Box<str>>,
+    /// What another version of one direction's bytes makes, until rules were asked about it.
+    rival: Option<Box<(Direction, Application)>>,
+    is_rival: bool,
     parser: Option<Box<dyn Parser>>,
     closed: Both<bool>,
     wanted: Both<usize>,
@@ -187,10 +192,17 @@ impl Application {
     /// Gives the parser's memory back once its flow is closed and nothing is left to record.
     pub fn release(&mut self) {
         if self.parser.as_ref().is_some_and(|p| p.transactions().range().is_empty()) {
-            self.parser = None;
+            if self.parser.take().is_some() {
+                self.released = !self.stopped;
+            }
             self.known = VecDeque::new();
             self.stopped = true;
         }
+    }
+
+    /// What another version of a direction's bytes made, to ask rules about it.
+    pub fn take_rival(&mut self, direction: Direction) -> Option<Self> {
+        self.rival.take_if(|rival| rival.0 == direction).map(|rival| rival.1)
     }
 
     /// Follows a flow whose client and server change places.
@@ -298,6 +310,9 @@ impl Inspector {
     }
 
     fn book(&mut self, app: &Application) -> Option<&mut Book> {
+        if app.is_rival {
+            return None;
+        }
         let books = self.books.get_mut(usize::from(app.protocol?.0))?;
         books.get_mut(usize::from(app.is_datagram))
     }
@@ -338,6 +353,34 @@ impl Inspector {
         self.advance(app, direction, chunk, transport)
     }
 
+    /// Takes another version of bytes that were just taken. They are parsed by themselves, as the first ones of a flow with the
+    /// same protocol, and leave no records: only rules see what they make.
+    pub fn rival_bytes(&mut self, app: &mut Application, direction: Direction, ports: Ports, chunk: &[u8]) {
+        let mut rival = Application { is_rival: true, protocol: app.protocol, ..Application::new(self.engine.hashes) };
+        rival.recognised = Both { to_server: Recognition::Failed, to_client: Recognition::Failed };
+        match app.protocol {
+            Some(id) => {
+                let opener = self.engine.openers.get(usize::from(id.0)).and_then(Option::as_ref);
+                rival.parser = opener.map(|open| open(Transport::Tcp));
+            }
+            None => rival.recognised = Both::default(),
+        }
+        self.bytes(&mut rival, Transport::Tcp, direction, ports, chunk);
+        app.rival = Some(Box::new((direction, rival)));
+    }
+
+    /// Goes on with a flow that was thought to be over.
+    pub fn revive(&mut self, app: &mut Application, transport: Transport) {
+        let released = app.parser.is_none() && app.released;
+        if let Some(id) = app.protocol.filter(|_| released) {
+            let opener = self.engine.openers.get(usize::from(id.0)).and_then(Option::as_ref);
+            app.parser = opener.map(|open| open(transport));
+            app.stopped = app.parser.is_none();
+            app.released = false;
+            app.base = 0;
+        }
+    }
+
     /// Recognises a flow by one direction; whether it is known now.
     fn recognise(
         &mut self,
@@ -357,7 +400,8 @@ impl Inspector {
             Recognition::Found(id, turned) => {
                 app.turned = turned;
                 app.is_datagram = transport == Transport::Udp;
-                if let Some(books) = self.books.get_mut(usize::from(id.0))
+                if !app.is_rival
+                    && let Some(books) = self.books.get_mut(usize::from(id.0))
                     && let Some(book) = books.get_mut(usize::from(app.is_datagram))
                 {
                     book.flows += 1;
@@ -374,7 +418,9 @@ impl Inspector {
                 let other = *app.recognised.of(direction.reverse());
                 app.failed = transport == Transport::Udp || other == Recognition::Failed;
                 if app.failed {
-                    if let Some(count) = self.unrecognised.get_mut(usize::from(transport == Transport::Udp)) {
+                    if !app.is_rival
+                        && let Some(count) = self.unrecognised.get_mut(usize::from(transport == Transport::Udp))
+                    {
                         *count += 1;
                     }
                     app.recognition_due = Both { to_server: true, to_client: true };

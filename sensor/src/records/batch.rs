@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use tapwire_parsers::link::Timestamp;
 
+use super::summary::Lone;
+
 /// Kinds of records that are counted apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
@@ -19,9 +21,18 @@ pub enum Class {
     Flow,
 }
 
-/// What decides over an alert when all workers' alerts are in order: thresholds count over all of them.
+/// What decides over a record when those of all workers are in order.
 #[derive(Clone, Copy, Debug)]
-pub struct Gate {
+pub enum Gate {
+    /// The thresholds of a rule, which count over all flows.
+    Alert(AlertGate),
+    /// The rate of flows of one packet.
+    Lone(Lone),
+}
+
+/// What thresholds ask of an alert.
+#[derive(Clone, Copy, Debug)]
+pub struct AlertGate {
     /// The rule's place in the plan.
     pub rule: u32,
     /// The packet's source.
@@ -49,7 +60,7 @@ pub struct Entry {
     pub output: u16,
     /// Its kind.
     pub class: Class,
-    /// What decides over it, for an alert of a rule with a threshold.
+    /// What decides over it, if it is not written in any case.
     pub gate: Option<Box<Gate>>,
     start: usize,
     end: usize,

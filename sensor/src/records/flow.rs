@@ -31,8 +31,12 @@ pub struct FlowRecord<'a> {
     pub alerted: bool,
     /// Transactions, where there were some.
     pub transactions: u64,
-    /// Its packets were ignored because its begin was not seen.
-    pub midstream_ignored: bool,
+    /// What could not be inspected as it should be, and what was done with the flow.
+    pub exceptions: [Option<(&'a str, &'a str)>; 2],
+    /// The directions in which it was an elephant.
+    pub elephant: (bool, bool),
+    /// It ended because its memory was needed by others.
+    pub emergency: bool,
     /// What rules do with it.
     pub action: Option<&'a str>,
     /// The connection.
@@ -79,11 +83,26 @@ pub fn write(out: &mut Vec<u8>, header: &Header<'_>, flow: &FlowRecord<'_>, cloc
             if let Some(action) = flow.action {
                 o.text("action", action);
             }
-            if flow.midstream_ignored {
+            if flow.elephant.0 || flow.elephant.1 {
+                o.boolean("elephant", true);
+                o.array("elephant_direction", |array| {
+                    for (name, is) in [("to_server", flow.elephant.0), ("to_client", flow.elephant.1)] {
+                        if is {
+                            array.text(name);
+                        }
+                    }
+                });
+            }
+            if flow.emergency {
+                o.boolean("emergency", true);
+            }
+            if flow.exceptions.iter().any(Option::is_some) {
                 o.array("exception_policy", |policies| {
-                    policies.object(|p| {
-                        p.text("target", "stream_midstream").text("policy", "ignore");
-                    });
+                    for (target, policy) in flow.exceptions.iter().flatten() {
+                        policies.object(|p| {
+                            p.text("target", target).text("policy", policy);
+                        });
+                    }
                 });
             }
             if flow.transactions > 0 {
@@ -95,6 +114,43 @@ pub fn write(out: &mut Vec<u8>, header: &Header<'_>, flow: &FlowRecord<'_>, cloc
         }
         if let Some(tcp) = &flow.tcp {
             object.object("tcp", |o| connection(o, tcp));
+        }
+    });
+}
+
+/// Writes the record of one direction of a flow. `time_to_live` is the smallest and largest one.
+pub fn write_direction(
+    out: &mut Vec<u8>,
+    header: &Header<'_>,
+    flow: &FlowRecord<'_>,
+    to_server: bool,
+    time_to_live: (u8, u8),
+    clock: &mut Clock,
+) {
+    let (start, end) = (clock.timestamp(flow.start).to_owned(), clock.timestamp(flow.end).to_owned());
+    let pick = |pair: (u64, u64)| if to_server { pair.0 } else { pair.1 };
+    record(out, header, clock, |object| {
+        if let Some(name) = flow.app_protocol {
+            object.text("app_proto", name);
+        }
+        object.object("netflow", |o| {
+            o.number("pkts", pick(flow.packets)).number("bytes", pick(flow.bytes));
+            o.text("start", &start).text("end", &end).number("age", flow.age_s);
+            o.number("min_ttl", time_to_live.0).number("max_ttl", time_to_live.1);
+            if flow.transactions > 0 {
+                o.number("tx_cnt", flow.transactions);
+            }
+        });
+        if let Some(tcp) = &flow.tcp {
+            let flags = if to_server { tcp.flags.0 } else { tcp.flags.1 };
+            object.object("tcp", |o| {
+                o.text("tcp_flags", format!("{flags:02x}"));
+                for (name, bit) in crate::flow::TCP_FLAG_NAMES {
+                    if flags & bit != 0 {
+                        o.boolean(name, true);
+                    }
+                }
+            });
         }
     });
 }

@@ -57,6 +57,8 @@ pub struct Header<'a> {
     pub protocol: Option<u8>,
     /// Type and code of ICMP.
     pub icmp: Option<(u8, u8)>,
+    /// Security parameter index of ESP, in flow records.
+    pub spi: Option<u32>,
     /// Type and code of the answer, in flow records.
     pub icmp_response: Option<(u8, u8)>,
     /// Where the packet came from; absent in flow records.
@@ -123,6 +125,9 @@ impl Header<'_> {
         if let Some((kind, code)) = self.icmp {
             object.number("icmp_type", kind).number("icmp_code", code);
         }
+        if let Some(spi) = self.spi {
+            object.number("spi", spi);
+        }
         if let Some((kind, code)) = self.icmp_response {
             object.number("response_icmp_type", kind).number("response_icmp_code", code);
         }
@@ -152,7 +157,8 @@ impl Header<'_> {
     }
 }
 
-fn mac(address: [u8; 6]) -> String {
+/// An Ethernet address as records show it.
+pub fn mac(address: [u8; 6]) -> String {
     let [a, b, c, d, e, f] = address;
     format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
 }

@@ -3,6 +3,7 @@
 //! Each file writes one kind of record from plain values; nothing here knows a worker, a table or a sink.
 
 pub mod alert;
+pub mod arp;
 pub mod batch;
 pub mod fast;
 pub mod fileinfo;
@@ -11,3 +12,4 @@ pub mod forwarded;
 pub mod header;
 pub mod metadata;
 pub mod stats;
+pub mod summary;

@@ -45,7 +45,6 @@ const LATER: &[&str] = &[
     "mqtt",
     "msn",
     "nfs",
-    "ntp",
     "pgsql",
     "pop3",
     "quic",

@@ -59,12 +59,20 @@ pub(super) fn resolve(name: &'static str) -> Buffer {
     match name {
         "pkt_data" => Buffer::Payload,
         "file.name" => Buffer::File(name),
-        "ipv4.hdr" | "ipv6.hdr" | "tcp.hdr" | "udp.hdr" | "icmpv4.hdr" | "icmpv6.hdr" | "ether.hdr" => {
+        "ipv4.hdr" | "ipv6.hdr" | "tcp.hdr" | "udp.hdr" | "icmpv4.hdr" | "icmpv6.hdr" | "igmp.hdr" | "ether.hdr" => {
             Buffer::Header(name)
         }
         _ if REGISTRY.iter().flat_map(|p| p.fields).any(|f| f.name == name) => Buffer::Field(name),
         _ => Buffer::Later(name),
     }
+}
+
+/// The frame of a protocol that a name means: a message or a part of one.
+fn frame(text: &str) -> Buffer {
+    let fields = REGISTRY.iter().flat_map(|p| p.fields);
+    let mut names = fields.map(|field| field.name);
+    let found = names.find(|name| name.strip_prefix("frame.") == Some(text));
+    found.map_or(Buffer::Later("frame"), Buffer::Field)
 }
 
 fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
@@ -95,7 +103,10 @@ fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault
             ));
         }
     };
-    let buffer = resolve(name);
+    let buffer = match argument.text {
+        Some(text) if name == "frame" => frame(text),
+        _ => resolve(name),
+    };
     if let Buffer::Later(name) = buffer {
         builder.rule.later.push(name);
     }

@@ -106,6 +106,10 @@ impl PacketCondition for FlowCount {
     fn needs_packet(&self) -> bool {
         self.tcp_only
     }
+
+    fn suits_transactions(&self) -> bool {
+        true
+    }
 }
 
 fn push(builder: &mut Builder<'_>, argument: &Argument<'_>, sides: Sides, read: ReadBoth) -> Result<(), Fault> {

@@ -35,6 +35,27 @@ pub(super) static KEYWORDS: &[Keyword] = &[
         parse: |b, a| push(b, a, "dns", "dns.rrtype", &[], 65_535),
     },
     Keyword {
+        name: "ntp.version",
+        aliases: &[],
+        doc: "Tests the version of an NTP message.",
+        examples: &["ntp.version:4"],
+        parse: |b, a| push(b, a, "ntp", "ntp.version", &[], 7),
+    },
+    Keyword {
+        name: "ntp.mode",
+        aliases: &[],
+        doc: "Tests the mode of an NTP message.",
+        examples: &["ntp.mode:3"],
+        parse: |b, a| push(b, a, "ntp", "ntp.mode", &[], 7),
+    },
+    Keyword {
+        name: "ntp.stratum",
+        aliases: &[],
+        doc: "Tests the distance of an NTP server from its reference clock.",
+        examples: &["ntp.stratum:>3"],
+        parse: |b, a| push(b, a, "ntp", "ntp.stratum", &[], 255),
+    },
+    Keyword {
         name: "dhcp.leasetime",
         aliases: &[],
         doc: "Tests the seconds for which DHCP lends an address.",

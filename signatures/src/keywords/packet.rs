@@ -1,6 +1,6 @@
 //! Conditions on a packet as a whole: its payload's size, its VLAN tags, its checksums.
 
-use tapwire_parsers::link::{Layer4, Packet};
+use tapwire_parsers::link::{self, Layer4, Packet};
 
 use super::Keyword;
 use super::packet_number::{HINT, push};
@@ -52,6 +52,12 @@ pub(super) static KEYWORDS: &[Keyword] = &[
     }),
     checksum("icmpv6-csum", "Holds when the checksum of ICMPv6 is `valid` or `invalid`.", |b, a| {
         push_checksum(b, a, |p| layer4(p, true, icmp))
+    }),
+    checksum("igmp-csum", "Holds when the checksum of IGMP is `valid` or `invalid`.", |b, a| {
+        push_checksum(b, a, |p| {
+            let ip = p.ip.filter(|_| matches!(p.layer4, Layer4::Igmp(_)))?;
+            Some(link::internet_checksum::holds(ip.payload))
+        })
     }),
 ];
 

@@ -32,7 +32,7 @@ pub(super) fn finish(builder: &mut Builder<'_>, end: usize) -> Result<(), Fault>
         items(&section.items, section).map_err(|(message, hint)| Fault::new(whole.clone(), message, hint))?;
     }
     let fields = rule.sections.iter().any(|s| matches!(s.buffer, Buffer::Field(_)));
-    if fields && rule.packet.iter().any(|c| c.needs_packet()) {
+    if fields && rule.packet.iter().any(|c| !c.suits_transactions()) {
         return Err(Fault::new(
             whole,
             "the rule tests a packet and a buffer of an application protocol",

@@ -14,8 +14,6 @@ pub struct PacketView<'a> {
     pub flow: Option<&'a FlowView>,
     /// What was wrong with the packet in its stream (`stream.est_packet_out_of_window`).
     pub stream_anomalies: &'a [Anomaly],
-    /// Whether it was put together from fragments.
-    pub reassembled: bool,
 }
 
 /// What conditions may know of a flow, at the time of a packet.
@@ -49,6 +47,11 @@ pub trait PacketCondition: Debug + Send + Sync {
     /// Whether it can be asked of a flow's end, where there is no packet (`flow.*`): such rules are no packet rules.
     fn needs_packet(&self) -> bool {
         true
+    }
+
+    /// Whether it can be asked together with what a transaction has.
+    fn suits_transactions(&self) -> bool {
+        !self.needs_packet()
     }
 
     /// Whether it is about what is wrong with a packet (`decode-event`, `stream-event`).

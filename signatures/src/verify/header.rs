@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use tapwire_parsers::link::Packet;
+use tapwire_parsers::link::{self, Packet};
 use tapwire_parsers::protocol;
 
 use super::condition::PacketView;
@@ -17,7 +17,7 @@ fn flow_holds(wanted: &FlowCondition, view: &PacketView<'_>) -> bool {
     if !wanted.present && wanted.direction.is_none() {
         return true;
     }
-    if wanted.fragments.is_some_and(|only| only != view.reassembled) {
+    if wanted.fragments.is_some_and(|only| only != (view.packet.joined > 0)) {
         return false;
     }
     let Some(flow) = view.flow else {
@@ -41,7 +41,7 @@ fn protocol_holds(wanted: RuleProtocol, view: &PacketView<'_>) -> bool {
         RuleProtocol::Igmp => is(&[2]),
         RuleProtocol::Sctp => is(&[132]),
         RuleProtocol::PacketHeader | RuleProtocol::Ether => true,
-        RuleProtocol::Arp => view.packet.ethernet.is_some_and(|e| e.kind == 0x0806),
+        RuleProtocol::Arp => view.packet.has(link::Header::Arp),
         RuleProtocol::Application(name) => view
             .flow
             .and_then(|f| f.protocol)

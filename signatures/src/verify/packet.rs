@@ -187,6 +187,7 @@ fn header_bytes<'a>(packet: &Packet<'a>, name: &str) -> Option<&'a [u8]> {
         "udp.hdr" => packet.udp().map(|u| u.header),
         "icmpv4.hdr" => packet.icmp().filter(|_| packet.ip.is_some_and(|ip| ip.source.is_ipv4())).map(|i| i.header),
         "icmpv6.hdr" => packet.icmp().filter(|_| packet.ip.is_some_and(|ip| ip.source.is_ipv6())).map(|i| i.header),
+        "igmp.hdr" if matches!(packet.layer4, Layer4::Igmp(_)) => packet.ip.and_then(|ip| ip.payload.get(..8)),
         _ => None,
     }
 }
