@@ -75,8 +75,9 @@ impl SipParser {
             effects.anomalies.push(Anomaly("sip.invalid_data"));
             return;
         };
-        let length = message.content_length().ok().filter(|&length| length > 0);
-        message.read_body(length.and_then(|length| body.get(..length)).unwrap_or(body));
+        // The end of the datagram ends the body, whatever the headers say: what lies behind a length that is too short is
+        // passed over by some receivers and read by others.
+        message.read_body(body);
         self.open(message, effects);
     }
 

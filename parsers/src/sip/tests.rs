@@ -121,6 +121,14 @@ fn what_is_wrong_is_an_anomaly_of_the_message() {
 }
 
 #[test]
+fn a_datagram_is_read_to_its_end() {
+    let datagram = INVITE.replace("l: 151", "l: 30");
+    let mut parser = open(Transport::Udp);
+    feed(&mut *parser, datagram.as_bytes(), datagram.len());
+    assert_eq!(shown(&*parser, 0), INVITE_SHOWN);
+}
+
+#[test]
 fn a_stream_goes_on_behind_what_is_no_message() {
     let long_line = format!("INVITE {} SIP/2.0\r\n", "x".repeat(9_000));
     let long_head = format!("INVITE x SIP/2.0\r\n{}", "X: y\r\n".repeat(20_000));
