@@ -14,6 +14,7 @@ pub mod mdns;
 pub mod modbus;
 pub mod ntp;
 pub mod protocol;
+pub mod sip;
 pub mod ssh;
 pub mod tls;
 
@@ -21,6 +22,8 @@ use protocol::{Protocol, ProtocolId};
 
 /// Every application protocol, in the order in which a tie of recognition is settled.
 pub static REGISTRY: &[&Protocol] = &[
+    // Its first lines look like those of HTTP up to their last word.
+    &sip::PROTOCOL,
     &http::PROTOCOL,
     &tls::PROTOCOL,
     &ssh::PROTOCOL,

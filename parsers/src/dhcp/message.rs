@@ -81,11 +81,11 @@ impl Message {
             anomalies: Vec::new(),
         };
         let rest = data.get(HEADER_BYTES..)?;
-        match rest.strip_prefix(&COOKIE) {
-            Some(options) => message.read_options(options),
-            // BOOTP leaves to vendors what stands here, but no client of today has anything but options.
-            None if rest.iter().any(|&octet| octet != 0) => message.raise("dhcp.malformed_options"),
-            None => {}
+        let (cookie, options) = rest.split_at_checked(COOKIE.len())?;
+        message.read_options(options);
+        // BOOTP leaves to vendors what stands here, but no client of today has anything but options.
+        if cookie != COOKIE && rest.iter().any(|&octet| octet != 0) {
+            message.raise("dhcp.malformed_options");
         }
         // What these fields hold is read after the options, in this order (RFC 2131, section 4.1).
         let overload = message.octet(option::OVERLOAD).unwrap_or(0);

@@ -50,7 +50,6 @@ const LATER: &[&str] = &[
     "quic",
     "rdp",
     "rfb",
-    "sip",
     "smb",
     "smtp",
     "snmp",
@@ -60,8 +59,14 @@ const LATER: &[&str] = &[
 ];
 
 /// Events that rules of earlier years name and that no parser raises any more.
-const RETIRED_EVENTS: &[&str] =
-    &["dns.not_a_request", "dns.not_a_response", "dns.unsolicited_response", "dns.flooded", "dns.state_memcap_reached"];
+const RETIRED_EVENTS: &[&str] = &[
+    "dns.not_a_request",
+    "dns.not_a_response",
+    "dns.unsolicited_response",
+    "dns.flooded",
+    "dns.state_memcap_reached",
+    "modbus.invalid_unit_identifier",
+];
 
 /// Anomalies of recognition, which belong to no protocol.
 const GENERIC_EVENTS: &[&str] = &[

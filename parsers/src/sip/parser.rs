@@ -1,0 +1,283 @@
+//! Datagrams and streams to messages.
+//!
+//! A datagram is a message. On a stream the empty line ends the headers, and `Content-Length` tells the body. Where a message does
+//! not begin as one, or behind a gap, the parser goes on at the next line that a message can begin with.
+
+use crate::protocol::{
+    Advance, Anomaly, Both, Direction, Effects, Parser, Probe, TransactionList, Transactions, Transport,
+};
+use crate::sip::message::{Message, StartLine, is_token, without_return};
+
+/// Messages that wait to be inspected: more than a full window can hold in one call.
+const MAX_OPEN: usize = 4096;
+/// Longest first line.
+const LINE_LIMIT_BYTES: usize = 8 << 10;
+/// Longest first line and headers.
+const HEAD_LIMIT_BYTES: usize = 64 << 10;
+/// Longest body that is waited for and read.
+const BODY_LIMIT_BYTES: usize = 64 << 10;
+
+/// The parser of one flow.
+pub(super) struct SipParser {
+    transport: Transport,
+    streams: Both<Stream>,
+    messages: Transactions<Message, MAX_OPEN>,
+}
+
+/// Where one direction of a stream stands.
+#[derive(Debug, Default)]
+struct Stream {
+    /// Bytes of what is left that were searched for the end of a line or of the headers.
+    searched: usize,
+    /// The first line of a message is there.
+    has_line: bool,
+    /// The message whose body is awaited, and the length of its head and of that body.
+    pending: Option<(Box<Message>, usize, usize)>,
+    /// Bytes still to come of a body that is passed over.
+    skip: usize,
+    /// The place of the next message is not known.
+    lost: bool,
+    /// So is the end of a line that is too long.
+    in_long_line: bool,
+}
+
+/// What became of the begin of a chunk.
+enum Step {
+    /// This many bytes are done with.
+    Done(usize),
+    /// Nothing can be done with less than this many bytes (0: any more).
+    Wait(usize),
+}
+
+impl SipParser {
+    /// A parser for a new flow.
+    pub(super) fn new(transport: Transport) -> Self {
+        Self { transport, streams: Both::default(), messages: Transactions::default() }
+    }
+
+    fn open(&mut self, message: Message, effects: &mut Effects<'_>) {
+        effects.flush_raw = true;
+        if self.messages.open(message).is_none() {
+            effects.anomalies.push(Anomaly("sip.too_many_messages"));
+        }
+    }
+
+    fn datagram(&mut self, direction: Direction, data: &[u8], effects: &mut Effects<'_>) {
+        effects.work += data.len() as u64;
+        // Blank datagrams keep the way through a NAT open.
+        if data.iter().all(|&byte| byte.is_ascii_whitespace() || byte == 0) {
+            return;
+        }
+        let head_limit = data.get(..HEAD_LIMIT_BYTES).unwrap_or(data);
+        let (head, body) =
+            data.split_at_checked(head_end(head_limit, 0).unwrap_or(head_limit.len())).unwrap_or_default();
+        let Some(mut message) = Message::read(head, direction) else {
+            effects.anomalies.push(Anomaly("sip.invalid_data"));
+            return;
+        };
+        // The end of the datagram ends the body, whatever the headers say: what lies behind a length that is too short is
+        // passed over by some receivers and read by others.
+        message.read_body(body);
+        self.open(message, effects);
+    }
+
+    fn step(&mut self, direction: Direction, rest: &[u8], effects: &mut Effects<'_>) -> Step {
+        let stream = self.streams.of_mut(direction);
+        if stream.skip > 0 {
+            let skipped = stream.skip.min(rest.len());
+            stream.skip -= skipped;
+            return Step::Done(skipped);
+        }
+        if let Some((mut message, head, body)) = stream.pending.take() {
+            return match rest.get(head..head + body) {
+                Some(bytes) => {
+                    effects.work += bytes.len() as u64;
+                    message.read_body(bytes);
+                    self.open(*message, effects);
+                    Step::Done(head + body)
+                }
+                None => {
+                    stream.pending = Some((message, head, body));
+                    Step::Wait(head + body)
+                }
+            };
+        }
+        if stream.lost {
+            return stream.find_message(rest, effects);
+        }
+        if stream.searched == 0 && !stream.has_line {
+            let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            if blank > 0 {
+                effects.work += blank as u64;
+                return Step::Done(blank);
+            }
+        }
+        self.head(direction, rest, effects)
+    }
+
+    fn head(&mut self, direction: Direction, rest: &[u8], effects: &mut Effects<'_>) -> Step {
+        let stream = self.streams.of_mut(direction);
+        if !stream.has_line {
+            match stream.line_end(rest, effects) {
+                Some(end) if begins(rest, end) => (stream.has_line, stream.searched) = (true, 0),
+                Some(end) => return stream.lose("sip.invalid_data", Some(end), effects),
+                None if rest.len() >= LINE_LIMIT_BYTES => return stream.lose("sip.invalid_data", None, effects),
+                None => return Step::Wait(0),
+            }
+        }
+        let area = rest.get(..HEAD_LIMIT_BYTES).unwrap_or(rest);
+        let found = head_end(area, stream.searched);
+        effects.work += found.unwrap_or(area.len()).saturating_sub(stream.searched) as u64;
+        let Some(end) = found else {
+            if area.len() >= HEAD_LIMIT_BYTES {
+                // All that was searched is passed over: it may be full of lines that begin messages.
+                stream.lose("sip.headers_too_long", None, effects);
+                return Step::Done(area.len());
+            }
+            stream.searched = area.len();
+            return Step::Wait(0);
+        };
+        *stream = Stream::default();
+        effects.work += end as u64;
+        let Some(message) = rest.get(..end).and_then(|head| Message::read(head, direction)) else {
+            return stream.lose("sip.invalid_data", None, effects);
+        };
+        match message.content_length() {
+            Ok(body @ 1..=BODY_LIMIT_BYTES) => {
+                stream.pending = Some((Box::new(message), end, body));
+                // Nothing is done with yet, but the next step knows what it waits for.
+                Step::Done(0)
+            }
+            length => {
+                match length {
+                    Ok(body) => stream.skip = body,
+                    Err(()) => stream.lost = true,
+                }
+                self.open(message, effects);
+                Step::Done(end)
+            }
+        }
+    }
+}
+
+impl Stream {
+    /// Where the first line ends, if that is within the limit; what was searched is not searched again.
+    fn line_end(&mut self, rest: &[u8], effects: &mut Effects<'_>) -> Option<usize> {
+        let area = rest.get(..LINE_LIMIT_BYTES).unwrap_or(rest);
+        let new = area.get(self.searched..).unwrap_or_default();
+        let end = memchr::memchr(b'\n', new);
+        effects.work += end.unwrap_or(new.len()) as u64;
+        let end = end.map(|at| self.searched + at);
+        self.searched = area.len();
+        end
+    }
+
+    /// The first line, which ends at `line_end` or is too long, does not begin a message.
+    fn lose(&mut self, name: &'static str, line_end: Option<usize>, effects: &mut Effects<'_>) -> Step {
+        effects.anomalies.push(Anomaly(name));
+        *self = Stream { lost: true, in_long_line: line_end.is_none(), ..Stream::default() };
+        Step::Done(line_end.map_or(0, |end| end + 1))
+    }
+
+    /// Passes over lines until one can begin a message.
+    fn find_message(&mut self, rest: &[u8], effects: &mut Effects<'_>) -> Step {
+        if self.in_long_line {
+            let end = memchr::memchr(b'\n', rest);
+            self.in_long_line = end.is_none();
+            let passed = end.map_or(rest.len(), |end| end + 1);
+            effects.work += passed as u64;
+            return Step::Done(passed);
+        }
+        match self.line_end(rest, effects) {
+            Some(end) if begins(rest, end) => {
+                *self = Stream::default();
+                Step::Done(0)
+            }
+            Some(end) => {
+                self.searched = 0;
+                Step::Done(end + 1)
+            }
+            None if rest.len() >= LINE_LIMIT_BYTES => {
+                (self.in_long_line, self.searched) = (true, 0);
+                Step::Done(0)
+            }
+            None => Step::Wait(0),
+        }
+    }
+}
+
+impl Parser for SipParser {
+    fn advance(&mut self, direction: Direction, chunk: &[u8], effects: &mut Effects<'_>) -> Advance {
+        if self.transport == Transport::Udp {
+            self.datagram(direction, chunk, effects);
+            return Advance::consumed(chunk.len());
+        }
+        let mut at = 0;
+        while let Some(rest) = chunk.get(at..).filter(|rest| !rest.is_empty()) {
+            effects.work += 1;
+            match self.step(direction, rest, effects) {
+                Step::Done(done) => at += done,
+                Step::Wait(wanted) => return Advance { consumed: at, wanted },
+            }
+        }
+        Advance::consumed(at)
+    }
+
+    fn gap(&mut self, direction: Direction, missing: u64, effects: &mut Effects<'_>) -> bool {
+        let stream = self.streams.of_mut(direction);
+        let skip = usize::try_from(missing).ok().and_then(|missing| stream.skip.checked_sub(missing));
+        let pending = stream.pending.take();
+        *stream = match skip.filter(|_| stream.skip > 0) {
+            Some(skip) => Stream { skip, ..Stream::default() },
+            None => Stream { lost: true, ..Stream::default() },
+        };
+        if let Some((message, ..)) = pending {
+            self.open(*message, effects);
+        }
+        true
+    }
+
+    fn close(&mut self, direction: Direction, effects: &mut Effects<'_>) {
+        // The rest of the body does not come, but the headers are there.
+        if let Some((message, ..)) = self.streams.of_mut(direction).pending.take() {
+            self.open(*message, effects);
+        }
+    }
+
+    fn transactions(&self) -> &dyn TransactionList {
+        &self.messages
+    }
+
+    fn transactions_mut(&mut self) -> &mut dyn TransactionList {
+        &mut self.messages
+    }
+}
+
+/// Where the headers end, with the empty line; what stands before `searched` is known to have no such end.
+fn head_end(data: &[u8], searched: usize) -> Option<usize> {
+    let from = searched.saturating_sub(3);
+    memchr::memchr_iter(b'\n', data.get(from..)?).map(|at| from + at + 1).find_map(|next| match data.get(next..) {
+        Some([b'\n', ..]) => Some(next + 1),
+        Some([b'\r', b'\n', ..]) => Some(next + 2),
+        _ => None,
+    })
+}
+
+/// Whether the line up to `end` can begin a message.
+fn begins(data: &[u8], end: usize) -> bool {
+    data.get(..end).is_some_and(|line| StartLine::read(without_return(line)).is_some())
+}
+
+/// Looks at the first bytes of a direction: whether they begin with a line of the protocol, method or version and all.
+pub(super) fn probe(transport: Transport, data: &[u8]) -> Probe {
+    let area = data.get(..LINE_LIMIT_BYTES).unwrap_or(data);
+    if let Some(end) = memchr::memchr(b'\n', area) {
+        return if begins(area, end) { Probe::Yes } else { Probe::No };
+    }
+    let method = area.iter().take_while(|&&byte| is_token(byte)).count();
+    let could_be = method > 0 && matches!(area.get(method), None | Some(b' ' | b'/'));
+    match transport {
+        Transport::Tcp if could_be && area.len() < LINE_LIMIT_BYTES => Probe::Unsure,
+        _ => Probe::No,
+    }
+}
