@@ -1,0 +1,35 @@
+//! Any bytes in any pieces to any protocol's parser, in both directions: it never panics, takes no more than it is given, and
+//! what its transactions show can be read at any time.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tapwire_parsers::REGISTRY;
+use tapwire_parsers::json::Object;
+use tapwire_parsers::protocol::{Direction, Effects, NoFiles, Purpose, Settings};
+
+fuzz_target!(|input: (u8, Vec<(bool, Vec<u8>)>)| {
+    let (which, pieces) = input;
+    let card = REGISTRY[usize::from(which) % REGISTRY.len()];
+    let transport = card.transports[usize::from(which) / REGISTRY.len() % card.transports.len()];
+    let mut parser = (card.configure)(&Settings::default())(transport);
+    let recorder = (card.recorder)(&Settings::default());
+    let mut files = NoFiles;
+    for (to_server, piece) in &pieces {
+        let direction = if *to_server { Direction::ToServer } else { Direction::ToClient };
+        let mut effects = Effects::new(&mut files);
+        let advance = parser.advance(direction, piece, &mut effects);
+        assert!(advance.consumed <= piece.len());
+        for id in parser.transactions().range() {
+            let Some(transaction) = parser.transactions().get(id) else { continue };
+            for field in card.fields {
+                (field.read)(transaction.as_any(), direction, 0);
+            }
+            let mut out = Vec::new();
+            recorder.write(transaction, Purpose::Record, &mut Object::new(&mut out));
+            assert!(std::str::from_utf8(&out).is_ok());
+        }
+    }
+    for direction in Direction::BOTH {
+        parser.close(direction, &mut Effects::new(&mut files));
+    }
+});
