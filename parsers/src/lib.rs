@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod dhcp;
+pub mod dnp3;
 pub mod dns;
 pub mod http;
 pub mod json;
@@ -33,6 +34,7 @@ pub static REGISTRY: &[&Protocol] = &[
     &dhcp::PROTOCOL,
     &ntp::PROTOCOL,
     &modbus::PROTOCOL,
+    &dnp3::PROTOCOL,
 ];
 
 /// The protocol of an id that [`REGISTRY`] gave out.

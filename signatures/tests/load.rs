@@ -61,7 +61,7 @@ fn load_text(text: &str) -> Loaded {
 }
 
 /// Headers that one of fits each example.
-const HEADERS: &[&str] = &["ip", "tcp", "http", "tls", "dns", "ssh", "dhcp", "ntp", "modbus"];
+const HEADERS: &[&str] = &["ip", "tcp", "http", "tls", "dns", "ssh", "dhcp", "ntp", "modbus", "dnp3"];
 /// Buffers and contents that an example may need before it.
 const BEFORE: &[&str] = &["", "http.uri; content:\"/\"; ", "http.uri; ", "content:\"a\"; "];
 

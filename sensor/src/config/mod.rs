@@ -212,7 +212,7 @@ impl Default for Configuration {
             ("TEREDO_PORTS", "3544"),
             ("SIP_PORTS", "[5060,5061]"),
         ];
-        let modbus = ProtocolSettings { enabled: Some(Enabled::Yes), ..ProtocolSettings::default() };
+        let plant = ProtocolSettings { enabled: Some(Enabled::Yes), ..ProtocolSettings::default() };
         Self {
             address_groups,
             port_groups: ports.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
@@ -253,7 +253,7 @@ impl Default for Configuration {
             action_order: ActionOrder::default(),
             guess_transaction: false,
             checksums: Checksums::Auto,
-            protocols: [("modbus".to_owned(), modbus)].into(),
+            protocols: ["modbus", "dnp3"].map(|name| (name.to_owned(), plant.clone())).into(),
             own_records: true,
             summaries: SummarySettings::default(),
         }

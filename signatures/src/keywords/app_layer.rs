@@ -29,7 +29,6 @@ pub(super) static KEYWORDS: &[Keyword] = &[
 const LATER: &[&str] = &[
     "bittorrent-dht",
     "dcerpc",
-    "dnp3",
     "doh2",
     "enip",
     "ftp",

@@ -19,7 +19,7 @@ pub(super) static KEYWORDS: &[Keyword] = later! {
     "mqtt.type" "mqtt.flags" "mqtt.qos" "mqtt.reason_code" "mqtt.protocol_version" "mqtt.connect.flags" "mqtt.connack.session_present" "mqtt.connack.return_code"
     "mqtt.connack.sessionpresent" "rfb.sectype" "rfb.secresult" "snmp.version" "snmp.pdu_type" "snmp.trap_type" "ike.exchtype" "ike.chosen_sa_attribute"
     "ike.nonce_payload_length" "ike.key_exchange_payload_length"
-    "websocket.opcode" "websocket.mask" "websocket.flags" "dnp3_func" "dnp3_ind" "dnp3_obj" "dnp3.func" "dnp3.ind" "dnp3.obj"
+    "websocket.opcode" "websocket.mask" "websocket.flags"
     "enip_command" "enip.command" "enip.status" "enip.capabilities" "enip.protocol_version" "enip.identity_status" "enip.serial" "enip.state" "enip.vendor_id"
     "enip.revision" "enip.product_code" "enip.device_type" "cip_service" "enip.cip_attribute" "enip.cip_class" "enip.cip_instance" "enip.cip_status"
     "enip.cip_extendedstatus" "http2.frametype" "http2.errorcode" "http2.priority" "http2.window" "http2.size_update" "http2.settings"

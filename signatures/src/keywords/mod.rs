@@ -5,6 +5,7 @@ mod bit_test;
 mod buffers;
 mod bytes;
 mod content;
+mod dnp3;
 mod file;
 mod flow;
 mod flow_counts;
@@ -74,6 +75,7 @@ pub static KEYWORDS: &[&[Keyword]] = &[
     tls::KEYWORDS,
     ssh::KEYWORDS,
     modbus::KEYWORDS,
+    dnp3::KEYWORDS,
     later::KEYWORDS,
 ];
 

@@ -1,0 +1,70 @@
+//! Distributed Network Protocol (IEEE 1815): what masters ask of outstations, and what those report.
+//!
+//! Every message, a request, a response or an unsolicited response, is a transaction of one direction.
+
+mod frame;
+mod message;
+mod parser;
+mod record;
+
+pub use frame::Header;
+pub use message::{FUNCTIONS, INDICATIONS, Message, ObjectHeader};
+
+use crate::dnp3::parser::Dnp3Parser;
+use crate::fields;
+use crate::protocol::{AnomalyKind, Both, Field, Opener, Protocol, Settings, Transport, Value};
+
+/// The card of DNP3.
+pub static PROTOCOL: Protocol = Protocol {
+    name: "dnp3",
+    aliases: &[],
+    doc: "Distributed Network Protocol (IEEE 1815).",
+    on_by_default: false,
+    transports: &[Transport::Tcp],
+    patterns: &[],
+    ports: &[20000],
+    probe: parser::probe,
+    states: Both {
+        to_server: &["request_started", "request_complete"],
+        to_client: &["response_started", "response_complete"],
+    },
+    fields: FIELDS,
+    anomalies: ANOMALIES,
+    event_type: Some("dnp3"),
+    shows_transaction_id: false,
+    recorded_by_default: false,
+    configure,
+    recorder: record::recorder,
+};
+
+fn configure(settings: &Settings) -> Opener {
+    let max_open = settings.number("max-tx", parser::DEFAULT_OPEN);
+    Box::new(move |transport| Box::new(Dnp3Parser::new(transport, max_open)))
+}
+
+const READ: Option<u8> = Some(1);
+
+static FIELDS: &[Field] = fields! { Message:
+    "dnp3.func", "Function code.", [READ, READ], false, |m, d, i| m.seen(d).filter(|_| i == 0).map(|m| Value::Number(m.function.into()));
+    "dnp3.ind", "Internal indications of a response, the first octet in the upper bits.", [READ, READ], false,
+        |m, d, i| m.seen(d).filter(|_| i == 0)?.indications.map(|bits| Value::Number(bits.into()));
+    "dnp3.obj", "Group times 256 and variation of each object header.", [READ, READ], true,
+        |m, d, i| m.seen(d)?.objects.get(i).map(|o| Value::Number(u64::from(o.group) << 8 | u64::from(o.variation)));
+    "dnp3.data", "The octets of the application layer.", [READ, READ], false,
+        |m, d, i| m.seen(d).filter(|_| i == 0).map(|m| Value::Bytes(&m.data));
+};
+
+const fn kind(name: &'static str, record_name: &'static str, doc: &'static str) -> AnomalyKind {
+    AnomalyKind { name, record_name, doc }
+}
+
+static ANOMALIES: &[AnomalyKind] = &[
+    kind("dnp3.flooded", "flooded", "More messages wait for inspection than are kept; one was passed over."),
+    kind("dnp3.len_too_small", "len_too_small", "A frame is shorter than its header."),
+    kind("dnp3.bad_link_crc", "bad_link_crc", "The check of a frame's header is wrong."),
+    kind("dnp3.bad_transport_crc", "bad_transport_crc", "A check of a frame's data is wrong."),
+    kind("dnp3.unknown_object", "unknown_object", "An object of a kind whose size is not known."),
+    kind("dnp3.too_many_objects", "too_many_objects", "More headers of objects than are kept."),
+    kind("dnp3.too_many_points", "too_many_points", "An object header counts more objects than any message can have."),
+    kind("dnp3.malformed", "malformed", "A frame or a message that cannot be read."),
+];

@@ -1,0 +1,218 @@
+//! Frames to messages: the transport function (IEEE 1815 clause 8) puts the parts of a message together.
+
+use super::frame::{self, Begin, HEADER_LEN, Header};
+use super::message::Message;
+use crate::protocol::{
+    Advance, Anomaly, Both, Direction, Effects, Parser, Probe, TransactionList, Transactions, Transport,
+};
+
+/// Messages that wait to be inspected, unless the settings say otherwise.
+pub(super) const DEFAULT_OPEN: u64 = 500;
+/// Most of them in any case.
+const MAX_OPEN: usize = 4096;
+/// Octets of a message: more than any device takes.
+const MAX_MESSAGE: usize = 64 << 10;
+
+/// The parser of one flow.
+pub(super) struct Dnp3Parser {
+    transport: Transport,
+    messages: Transactions<Message, MAX_OPEN>,
+    max_open: u64,
+    parts: Both<Parts>,
+}
+
+/// What came of a message in one direction.
+#[derive(Debug, Default)]
+struct Parts {
+    link: Header,
+    data: Vec<u8>,
+    open: bool,
+    /// The place of the next frame is not known.
+    lost: bool,
+}
+
+impl Dnp3Parser {
+    pub(super) fn new(transport: Transport, max_open: u64) -> Self {
+        let max_open = max_open.clamp(1, MAX_OPEN as u64);
+        Self { transport, messages: Transactions::default(), max_open, parts: Both::default() }
+    }
+
+    fn frame(&mut self, direction: Direction, header: Header, bytes: &[u8], effects: &mut Effects<'_>) {
+        effects.work += bytes.len() as u64;
+        // Frames without data only keep the link.
+        if header.data_len == 0 {
+            return;
+        }
+        let mut data = Vec::with_capacity(header.data_len);
+        if !frame::data(bytes, &mut data) {
+            effects.anomalies.push(Anomaly("dnp3.bad_transport_crc"));
+        }
+        let Some((&transport, part)) = data.split_first() else { return };
+        let parts = self.parts.of_mut(direction);
+        if transport & FIRST != 0 {
+            *parts = Parts { link: header, open: true, ..Parts::default() };
+        } else if !parts.open {
+            return;
+        }
+        if parts.data.len() + part.len() > MAX_MESSAGE {
+            *parts = Parts::default();
+            effects.anomalies.push(Anomaly("dnp3.malformed"));
+            return;
+        }
+        parts.data.extend_from_slice(part);
+        if transport & FINAL != 0 {
+            let Parts { link, data, .. } = std::mem::take(parts);
+            // A confirmation says nothing that the message before it did not say.
+            if direction == Direction::ToServer && data.get(1) == Some(&CONFIRM) {
+                return;
+            }
+            self.message(Message::read(direction, link, data), effects);
+        }
+    }
+
+    fn message(&mut self, message: Message, effects: &mut Effects<'_>) {
+        effects.flush_raw = true;
+        let range = self.messages.range();
+        let flooded = range.end - range.start >= self.max_open;
+        if flooded || self.messages.open(message).is_none() {
+            effects.anomalies.push(Anomaly("dnp3.flooded"));
+        }
+    }
+}
+
+impl Parser for Dnp3Parser {
+    fn advance(&mut self, direction: Direction, chunk: &[u8], effects: &mut Effects<'_>) -> Advance {
+        let mut at = 0;
+        while let Some(rest) = chunk.get(at..).filter(|rest| !rest.is_empty()) {
+            effects.work += 1;
+            if self.parts.of(direction).lost {
+                // The next octets that can begin a frame.
+                let next = memchr::memmem::find(rest, &frame::START);
+                at += next.unwrap_or(rest.len() - usize::from(rest.last() == frame::START.first()));
+                effects.work += rest.len() as u64;
+                if next.is_none() {
+                    break;
+                }
+                self.parts.of_mut(direction).lost = false;
+                continue;
+            }
+            match Header::read(rest) {
+                Begin::Short => break,
+                Begin::Wrong(name) => {
+                    effects.anomalies.push(Anomaly(name));
+                    *self.parts.of_mut(direction) = Parts { lost: true, ..Parts::default() };
+                    at += 1;
+                }
+                Begin::Header(header) => {
+                    let Some(bytes) = rest.get(..header.frame_len()) else {
+                        return Advance { consumed: at, wanted: header.frame_len() };
+                    };
+                    at += bytes.len();
+                    self.frame(direction, header, bytes, effects);
+                }
+            }
+        }
+        let left = chunk.len() - at;
+        let datagram = self.transport == Transport::Udp;
+        Advance { consumed: if datagram { chunk.len() } else { at }, wanted: if left > 0 { HEADER_LEN } else { 0 } }
+    }
+
+    fn gap(&mut self, direction: Direction, _: u64, _: &mut Effects<'_>) -> bool {
+        *self.parts.of_mut(direction) = Parts { lost: true, ..Parts::default() };
+        true
+    }
+
+    fn close(&mut self, _: Direction, _: &mut Effects<'_>) {}
+
+    fn transactions(&self) -> &dyn TransactionList {
+        &self.messages
+    }
+
+    fn transactions_mut(&mut self) -> &mut dyn TransactionList {
+        &mut self.messages
+    }
+}
+
+/// Whether a stream begins with a frame.
+pub(super) fn probe(_: Transport, direction: Direction, data: &[u8]) -> Probe {
+    match Header::read(data) {
+        Begin::Short => Probe::Unsure,
+        Begin::Wrong(_) => Probe::No,
+        // Masters are clients, and say that they are masters.
+        Begin::Header(header) if (header.control & MASTER != 0) != (direction == Direction::ToServer) => {
+            Probe::Reversed
+        }
+        Begin::Header(_) => Probe::Yes,
+    }
+}
+
+/// The bit of the link's control octet that masters set.
+const MASTER: u8 = 0x80;
+
+/// Function code of a confirmation.
+const CONFIRM: u8 = 0;
+const FINAL: u8 = 0x80;
+const FIRST: u8 = 0x40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dnp3::frame::build;
+    use crate::protocol::NoFiles;
+
+    fn feed(parser: &mut Dnp3Parser, direction: Direction, data: &[u8]) -> Vec<&'static str> {
+        let mut files = NoFiles;
+        let mut effects = Effects::new(&mut files);
+        parser.advance(direction, data, &mut effects);
+        effects.anomalies.iter().map(|anomaly| anomaly.0).collect()
+    }
+
+    fn parser() -> Dnp3Parser {
+        Dnp3Parser::new(Transport::Tcp, DEFAULT_OPEN)
+    }
+
+    #[test]
+    fn a_request_and_its_answer_are_two_messages() {
+        let mut parser = parser();
+        let read = [0xc0, 0xc1, 1, 60, 2, 6, 60, 3, 6];
+        assert_eq!(feed(&mut parser, Direction::ToServer, &build(0xc4, 1, 2, &read)), [""; 0]);
+        // Two binary inputs with flags and an analogue input of 16 bits, in two parts.
+        let answer = [0xc1, 129, 0x90, 0, 1, 2, 0, 0, 1, 0x81, 1, 30, 2, 1, 0, 0, 0, 0, 1, 5, 0];
+        let (first, last) = answer.split_at(10);
+        let parts = [&[0x41][..], first].concat();
+        assert_eq!(feed(&mut parser, Direction::ToClient, &build(0x44, 2, 1, &parts)), [""; 0]);
+        assert_eq!(parser.messages.range(), 0..1);
+        let parts = [&[0x82][..], last].concat();
+        assert_eq!(feed(&mut parser, Direction::ToClient, &build(0x44, 2, 1, &parts)), [""; 0]);
+        let request = parser.messages.find(0).unwrap();
+        assert_eq!(
+            (request.kind(), request.function, request.objects.len(), request.complete),
+            ("request", 1, 2, true)
+        );
+        let response = parser.messages.find(1).unwrap();
+        assert_eq!((response.kind(), response.function, response.complete), ("response", 129, true));
+        assert_eq!(response.indication_names().collect::<Vec<_>>(), ["need_time", "device_restart"]);
+        let objects: Vec<_> = response.objects.iter().map(|o| (o.group, o.variation, o.count)).collect();
+        assert_eq!(objects, [(1, 2, 2), (30, 2, 1)]);
+    }
+
+    #[test]
+    fn after_damage_the_next_frame_is_found() {
+        let mut parser = parser();
+        let frame = build(0xc4, 1, 2, &[0xc0, 0xc1, 13]);
+        let mut broken = frame.clone();
+        broken[5] ^= 1;
+        let all = [&broken[..], &frame].concat();
+        assert_eq!(feed(&mut parser, Direction::ToServer, &all), ["dnp3.bad_link_crc"]);
+        assert_eq!(parser.messages.find(0).unwrap().function, 13);
+    }
+
+    #[test]
+    fn limits_and_what_is_unknown_have_names() {
+        let mut parser = Dnp3Parser::new(Transport::Tcp, 1);
+        let odd = build(0xc4, 1, 2, &[0xc0, 0xc1, 2, 77, 1, 7, 1]);
+        feed(&mut parser, Direction::ToServer, &odd);
+        assert_eq!(parser.messages.find(0).unwrap().anomalies[0].0, "dnp3.unknown_object");
+        assert_eq!(feed(&mut parser, Direction::ToServer, &odd), ["dnp3.flooded"]);
+    }
+}
