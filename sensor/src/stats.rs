@@ -169,12 +169,16 @@ impl Counters {
         for ((_, name), count) in Header::ALL.iter().zip(layers.others) {
             all.insert(format!("decoder.{name}"), count);
         }
-        for name in EVENTS {
-            all.insert(format!("decoder.event.{name}"), 0);
+        let place = |name: &str| {
+            let group = if NOT_IN_EVE.contains(&name) { "tapwire.decoder" } else { "decoder" };
+            format!("{group}.event.{name}")
+        };
+        for name in EVENTS.iter().filter(|name| own || !NOT_IN_EVE.contains(name)) {
+            all.insert(place(name), 0);
         }
         for (name, count) in &self.events {
             if let Some(rest) = name.strip_prefix("decoder.") {
-                all.insert(format!("decoder.event.{rest}"), *count);
+                all.insert(place(rest), *count);
             }
         }
         if own {
@@ -187,6 +191,9 @@ impl Counters {
         all
     }
 }
+
+/// Events of decoding that EVE's `stats` have no member for.
+const NOT_IN_EVE: [&str; 3] = ["gre.unknown_protocol", "ipv6.frag_too_small", "too_many_layers"];
 
 /// Why packets are left aside: they could not be decoded, live they came faster than they were taken, or a worker panicked at
 /// them.
