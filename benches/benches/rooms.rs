@@ -70,7 +70,7 @@ fn conversation(path: &Path) -> (Transport, Vec<(Direction, Vec<u8>)>) {
     let batch = packets(path);
     let (mut first, mut out, mut transport) = (None, Vec::new(), Transport::Tcp);
     for packet in decode_all(&batch) {
-        let Some(key) = Key::of(&packet, true, 0) else { continue };
+        let Some(key) = Key::of(&packet, true, false, 0) else { continue };
         let opening = *first.get_or_insert(key);
         if matches!(packet.layer4, Layer4::Udp(_)) {
             transport = Transport::Udp;

@@ -145,8 +145,9 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
             let (done, records) = ring(RING_DEPTH);
             from_workers.push(records);
             let (flows, streams) = (&flows, &streams);
-            let fresh =
-                move || Table::new(flow_settings(configuration, checksums), Arc::clone(flows), Arc::clone(streams));
+            let fresh = move || {
+                Table::new(flow_settings(configuration, live, checksums), Arc::clone(flows), Arc::clone(streams))
+            };
             let table = fresh();
             let inspector = Inspector::new(Arc::clone(&plan.engine));
             let worker = Worker::new(
@@ -307,13 +308,14 @@ fn reading(configuration: &Configuration, checksums: bool) -> Reading {
     Reading { checksums, tunnels: configuration.tunnels, defragmenter }
 }
 
-fn flow_settings(configuration: &Configuration, checksums: bool) -> flow::Settings {
+fn flow_settings(configuration: &Configuration, live: bool, checksums: bool) -> flow::Settings {
     let stream = &configuration.stream;
     flow::Settings {
         timeouts: configuration.timeouts,
         emergency: configuration.emergency_timeouts,
         recovery_percent: configuration.emergency_recovery_percent,
         use_vlans: configuration.vlan_tracking,
+        use_interfaces: live && configuration.interface_tracking,
         checksums: checksums && stream.checksum_validation,
         tcp: TcpSettings {
             midstream: stream.midstream,

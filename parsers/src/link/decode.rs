@@ -37,6 +37,7 @@ impl<'a> Packet<'a> {
         let mut packet = Self::new(outer.number, outer.time, RAW_BSD, inner.data, wire_len);
         packet.depth = outer.depth + 1;
         packet.joined = outer.joined;
+        packet.interface = outer.interface;
         packet.read_carried(inner.begins, checksums);
         Some(packet)
     }

@@ -344,6 +344,8 @@ pub struct Packet<'a> {
     pub wire_len: u32,
     /// The Ethernet header, if it has one.
     pub ethernet: Option<Ethernet>,
+    /// The interface that it was captured on, from 0.
+    pub interface: u16,
     /// VLAN tags.
     pub vlans: Vlans,
     /// What follows the link headers and VLAN tags, as an Ethernet type ([`ether_types`]); 0 if that is not known.
@@ -378,6 +380,7 @@ impl<'a> Packet<'a> {
             data,
             wire_len,
             ethernet: None,
+            interface: 0,
             vlans: Vlans::default(),
             ether_type: 0,
             ip: None,

@@ -63,6 +63,7 @@ impl Frame {
             }
         };
         packet.joined = self.joined;
+        packet.interface = self.interface;
         packet
     }
 }

@@ -132,6 +132,8 @@ pub struct Configuration {
     pub stream: Stream,
     /// `vlan.use-for-tracking`
     pub vlan_tracking: bool,
+    /// `livedev.use-for-tracking`: when live, packets of different interfaces belong to different flows.
+    pub interface_tracking: bool,
     /// `packet-alert-max`
     pub alert_limit: usize,
     /// `decoder`
@@ -245,6 +247,7 @@ impl Default for Configuration {
                 early_segments: 4_096,
             },
             vlan_tracking: true,
+            interface_tracking: true,
             alert_limit: 15,
             tunnels: Tunnels::default(),
             exceptions: ExceptionPolicies::default(),
@@ -607,6 +610,7 @@ impl Reader<'_> {
             }
         }
         self.switch("vlan.use-for-tracking", &mut c.vlan_tracking);
+        self.switch("livedev.use-for-tracking", &mut c.interface_tracking);
         let mut limit = c.alert_limit as u64;
         self.bytes("packet-alert-max", &mut limit);
         c.alert_limit = usize::try_from(limit).unwrap_or(usize::MAX);

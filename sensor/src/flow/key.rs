@@ -42,11 +42,13 @@ pub struct Key {
     pub tunnel_depth: u8,
     /// VLAN ids, if they separate flows.
     pub vlans: Vlans,
+    /// The interface of the capture, if it separates flows.
+    pub interface: u16,
 }
 
 impl Key {
     /// The key of a packet, if it has an IP header, is not broken or a fragment, and its protocol has flows.
-    pub fn of(packet: &Packet<'_>, use_vlans: bool, tunnel_depth: u8) -> Option<Self> {
+    pub fn of(packet: &Packet<'_>, use_vlans: bool, use_interfaces: bool, tunnel_depth: u8) -> Option<Self> {
         let ip = packet.ip.as_ref().filter(|ip| !packet.invalid && FOLLOWED.contains(&ip.protocol))?;
         let (source_port, destination_port) = match &packet.layer4 {
             Layer4::Tcp(tcp) => (tcp.source_port, tcp.destination_port),
@@ -66,6 +68,7 @@ impl Key {
             protocol: ip.protocol,
             tunnel_depth,
             vlans,
+            interface: if use_interfaces { packet.interface } else { 0 },
         })
     }
 
@@ -233,6 +236,7 @@ mod tests {
             protocol,
             tunnel_depth: 0,
             vlans: Vlans::default(),
+            interface: 0,
         }
     }
 

@@ -31,6 +31,8 @@ pub struct Settings {
     pub recovery_percent: u64,
     /// Whether VLAN ids separate flows.
     pub use_vlans: bool,
+    /// Whether interfaces separate flows.
+    pub use_interfaces: bool,
     /// Whether packets with a wrong checksum are kept from streams.
     pub checksums: bool,
     /// How TCP is followed.
@@ -50,6 +52,7 @@ impl Default for Settings {
             emergency: Timeouts::emergency(),
             recovery_percent: 30,
             use_vlans: true,
+            use_interfaces: false,
             checksums: true,
             tcp: TcpSettings::default(),
             systems: ByNetwork::default(),
@@ -170,7 +173,7 @@ impl<A: Default> Table<A> {
         tunnel_depth: u8,
         ended: &mut dyn FnMut(Flow<A>, EndReason),
     ) -> Option<Arrival<'_, A>> {
-        let mut key = Key::of(packet, self.settings.use_vlans, tunnel_depth)?;
+        let mut key = Key::of(packet, self.settings.use_vlans, self.settings.use_interfaces, tunnel_depth)?;
         let mut hash = key.digest(&self.secret);
         let mut found = self.find(&key, hash);
         let mut answered = false;

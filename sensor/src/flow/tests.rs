@@ -389,3 +389,19 @@ proptest! {
         prop_assert_eq!(play.table.store().used_bytes(), 0);
     }
 }
+
+#[test]
+fn interfaces_separate_flows_where_that_is_asked_for() {
+    for use_interfaces in [false, true] {
+        let settings = Settings { use_interfaces, ..Settings::default() };
+        let mut table: Table<()> = Table::new(settings, Budget::new(0), Budget::new(0));
+        let mut data = vec![0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+        data.extend([1, 1, 0, 99, 0, 8, 0, 0]);
+        for interface in [0, 1] {
+            let mut packet = Packet::decode(1, Timestamp(0), 101, &data, 0, false);
+            packet.interface = interface;
+            table.packet(&packet, 0, &mut |_, _| {});
+        }
+        assert_eq!(table.len(), if use_interfaces { 2 } else { 1 });
+    }
+}
