@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tapwire_parsers::protocol::{ProtocolId, Transport};
+use tapwire_parsers::protocol::{ProtocolId, Transport, parse_size};
 use tapwire_parsers::{REGISTRY, protocol};
 use tapwire_signatures::language::classification::Classification;
 use tapwire_signatures::language::load::{self, Environment, Loaded, Located, Source};
@@ -96,7 +96,7 @@ fn rule_problem(located: Located) -> Problem {
 
 fn engine(configuration: &Configuration, plan: Plan, faults: &mut Vec<Problem>) -> Engine {
     let mut recogniser = Recogniser::default();
-    let mut openers = Vec::new();
+    let (mut openers, mut depths) = (Vec::new(), Vec::new());
     let mut sets = Sets::default();
     for id in (0..).map(ProtocolId).take(REGISTRY.len()) {
         let card = protocol(id);
@@ -104,6 +104,8 @@ fn engine(configuration: &Configuration, plan: Plan, faults: &mut Vec<Problem>) 
         for field in card.fields {
             said.settings.note_in_rules(field.name, plan.fields.contains(field.name));
         }
+        // What is no size was named when the configuration was read.
+        depths.extend(said.settings.text("stream-depth").and_then(parse_size).map(|bytes| (id, bytes)));
         let enabled = said.enabled.unwrap_or(if card.on_by_default { Enabled::Yes } else { Enabled::No });
         openers.push((enabled == Enabled::Yes).then(|| (card.configure)(&said.settings)));
         if enabled == Enabled::No {
@@ -144,7 +146,7 @@ fn engine(configuration: &Configuration, plan: Plan, faults: &mut Vec<Problem>) 
     }
     let sha256_of_cut = configuration.file_store;
     let hashes = Hashes { md5, sha1, sha256: sha256 || sha256_of_cut, sha256_of_cut };
-    Engine { plan: Arc::new(plan), recogniser, openers, hashes }
+    Engine { plan: Arc::new(plan), recogniser, openers, depths, hashes }
 }
 
 fn environment(configuration: &Configuration, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> Environment {

@@ -422,6 +422,9 @@ impl Place<'_> {
             }
         }
         let stream = tcp.stream_mut(direction);
+        if let Some((_, bytes)) = self.inspector.engine().depths.iter().find(|(id, _)| Some(*id) == app.protocol) {
+            stream.set_depth(*bytes);
+        }
         if stream.closed() && stream.fin_seen() && !app.is_closed(direction) {
             app.note_closed(direction);
             self.inspector.close(app, direction);
@@ -663,6 +666,7 @@ mod tests {
             plan: Arc::clone(&plan),
             recogniser: Recogniser::default(),
             openers: Vec::new(),
+            depths: Vec::new(),
             hashes: Default::default(),
         };
         let configuration = Configuration::default();

@@ -643,6 +643,7 @@ impl Reader<'_> {
             };
         }
         for (name, node) in self.root.at("app-layer.protocols").map(Node::entries).unwrap_or(&[]) {
+            self.bytes(&format!("app-layer.protocols.{name}.stream-depth"), &mut 0);
             c.protocols.insert(name.clone(), protocol(node));
         }
         if file.is_some() {

@@ -87,6 +87,8 @@ pub struct Stream {
     /// The parser gets nothing from here on.
     parser_end: Option<u64>,
     depth_reached: bool,
+    /// The depth of its protocol, where that has one of its own.
+    depth_bytes: Option<u64>,
     flushed: bool,
     /// Holes that were given up.
     holes: u64,
@@ -320,6 +322,11 @@ impl Stream {
         Some(bytes)
     }
 
+    /// Gives it the depth of its protocol, in bytes; 0 means no limit.
+    pub fn set_depth(&mut self, depth_bytes: u64) {
+        self.depth_bytes = Some(depth_bytes);
+    }
+
     /// Whether the depth limit was reached, so that nothing more is stored.
     pub fn depth_reached(&self) -> bool {
         self.depth_reached
@@ -418,8 +425,9 @@ impl Stream {
         let offset = at.max(0).cast_unsigned();
         self.highest = self.highest.max(offset + data.len() as u64);
         let mut stored = Stored::default();
-        if settings.depth_bytes > 0 {
-            let room = usize::try_from(settings.depth_bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let depth_bytes = self.depth_bytes.unwrap_or(settings.depth_bytes);
+        if depth_bytes > 0 {
+            let room = usize::try_from(depth_bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
             if let Some(fitting) = data.get(..room) {
                 if fitting.len() < data.len() && !self.depth_reached {
                     self.depth_reached = true;

@@ -110,6 +110,8 @@ pub struct Engine {
     pub recogniser: Recogniser,
     /// Opens parsers, by protocol; `None` where a protocol is recognised but not parsed.
     pub openers: Vec<Option<Opener>>,
+    /// Bytes of each direction after which nothing more is stored, by protocol, where one has a depth of its own.
+    pub depths: Vec<(ProtocolId, u64)>,
     /// Hashes that rules or records want.
     pub hashes: Hashes,
 }

@@ -116,6 +116,16 @@ fn the_depth_ends_what_is_stored() {
 }
 
 #[test]
+fn a_protocol_may_have_a_depth_of_its_own() {
+    let settings = StreamSettings { depth_bytes: 4, ..StreamSettings::default() };
+    let (mut stream, mut store) = (Stream::new(0, Overlap::Bsd), store());
+    stream.set_depth(0);
+    stream.insert(0, b"abcdef", None, &settings, &mut store);
+    stream.acknowledge(6, &mut store);
+    assert_eq!((drain(&mut stream), stream.depth_reached()), ("abcdef".into(), false));
+}
+
+#[test]
 fn the_policy_says_which_of_two_early_copies_counts() {
     let cases = [
         // policy, first copy at, second copy at, what is read of 1..7
