@@ -617,8 +617,8 @@ impl<A: Default> Table<A> {
 
 /// Connections that are remembered after their time was over.
 const PARKED: usize = 16_384;
-/// How long a hole takes to be filled at most, in microseconds.
-const HOLE_US: u64 = 1_000_000;
+/// How long a hole takes to be filled by most senders, which is their shortest retransmission timeout, in microseconds.
+const HOLE_US: u64 = 200_000;
 /// What a segment may cost besides its bytes.
 const SEGMENT_BYTES: usize = 1024;
 
