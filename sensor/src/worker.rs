@@ -399,10 +399,10 @@ impl Place<'_> {
                 }
                 return;
             }
-            let rival = if stream.has_rivals() { stream.parser_alternative() } else { None };
             match stream.parser_next() {
                 Chunk::Data(data) => {
                     let done = self.inspector.bytes(app, Transport::Tcp, direction, ports, data);
+                    let rival = if stream.has_rivals() { stream.parser_alternative(done) } else { None };
                     stream.parser_consume(done);
                     if let Some(rival) = rival {
                         self.inspector.rival_bytes(app, direction, ports, &rival);
@@ -463,11 +463,11 @@ impl Place<'_> {
             let flush =
                 std::mem::take(app.flush_raw.of_mut(direction)) || closing || stream.closed() || stream.depth_reached();
             loop {
-                let rival = if stream.has_rivals() { stream.raw_alternative() } else { None };
                 match stream.raw_next() {
                     Chunk::Data(chunk) if flush || chunk.len() >= due => {
                         raw_seen = true;
                         let length = chunk.len();
+                        let rival = if stream.has_rivals() { stream.raw_alternative() } else { None };
                         self.inspector.matcher.chunk(&plan, &view, chunk, &mut app.rules, self.matches);
                         self.inspector.transactions(app, &view, chunk, self.matches);
                         stream.raw_consume(length);
