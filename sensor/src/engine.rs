@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tapwire_parsers::protocol::{ProtocolId, Transport, parse_size};
+use tapwire_parsers::protocol::{ProtocolId, Transport};
 use tapwire_parsers::{REGISTRY, protocol};
 use tapwire_signatures::language::classification::Classification;
 use tapwire_signatures::language::load::{self, Environment, Loaded, Located, Source};
@@ -104,8 +104,7 @@ fn engine(configuration: &Configuration, plan: Plan, faults: &mut Vec<Problem>) 
         for field in card.fields {
             said.settings.note_in_rules(field.name, plan.fields.contains(field.name));
         }
-        // What is no size was named when the configuration was read.
-        depths.extend(said.settings.text("stream-depth").and_then(parse_size).map(|bytes| (id, bytes)));
+        depths.extend(said.stream_depth.map(|bytes| (id, bytes)));
         let enabled = said.enabled.unwrap_or(if card.on_by_default { Enabled::Yes } else { Enabled::No });
         openers.push((enabled == Enabled::Yes).then(|| (card.configure)(&said.settings)));
         if enabled == Enabled::No {

@@ -224,7 +224,7 @@ impl Default for Configuration {
             classification_file: None,
             reference_config_file: None,
             threshold_file: None,
-            eve: outputs::read(Some(&outputs::usual()), &mut Vec::new(), &mut Vec::new()).0,
+            eve: outputs::read(Some(&outputs::usual()), &mut Vec::new(), &mut Vec::new()).eve,
             fast: None,
             file_store: false,
             timeouts: Timeouts::default(),
@@ -643,8 +643,12 @@ impl Reader<'_> {
             };
         }
         for (name, node) in self.root.at("app-layer.protocols").map(Node::entries).unwrap_or(&[]) {
-            self.bytes(&format!("app-layer.protocols.{name}.stream-depth"), &mut 0);
-            c.protocols.insert(name.clone(), protocol(node));
+            let mut said = protocol(node);
+            if node.get("stream-depth").is_some() {
+                let depth = said.stream_depth.insert(0);
+                self.bytes(&format!("app-layer.protocols.{name}.stream-depth"), depth);
+            }
+            c.protocols.insert(name.clone(), said);
         }
         if file.is_some() {
             c.own_records = self.root.at("tapwire").is_some();
@@ -654,10 +658,8 @@ impl Reader<'_> {
         self.bytes("tapwire.flow-summary.rate", &mut c.summaries.rate);
         self.bytes("tapwire.flow-summary.interval", &mut c.summaries.interval_s);
         if self.root.at("outputs").is_some() || file.is_some() {
-            (c.eve, c.fast) = outputs::read(self.root.at("outputs"), &mut self.faults, &mut self.warnings);
-            let outputs = self.root.at("outputs").map(Node::items).unwrap_or(&[]);
-            let stores = outputs.iter().filter_map(|output| output.get("file-store"));
-            c.file_store = stores.fold(false, |on, store| on | store.switch_at("enabled", false, &mut self.faults));
+            let read = outputs::read(self.root.at("outputs"), &mut self.faults, &mut self.warnings);
+            (c.eve, c.fast, c.file_store) = (read.eve, read.fast, read.file_store);
         }
     }
 
@@ -694,7 +696,7 @@ fn protocol(node: &Node) -> ProtocolSettings {
         tcp: node.at("tcp.enabled").and_then(Node::switch),
         udp: node.at("udp.enabled").and_then(Node::switch),
         ports: ports.map(str::to_owned),
-        stream_depth: node.get("stream-depth").and_then(Node::text).and_then(parse_size),
+        stream_depth: None,
         settings: node.flatten(),
     }
 }

@@ -361,10 +361,7 @@ impl Inspector {
         let mut rival = Application { is_rival: true, protocol: app.protocol, ..Application::new(self.engine.hashes) };
         rival.recognised = Both { to_server: Recognition::Failed, to_client: Recognition::Failed };
         match app.protocol {
-            Some(id) => {
-                let opener = self.engine.openers.get(usize::from(id.0)).and_then(Option::as_ref);
-                rival.parser = opener.map(|open| open(Transport::Tcp));
-            }
+            Some(id) => rival.parser = self.open(id, Transport::Tcp),
             None => rival.recognised = Both::default(),
         }
         self.bytes(&mut rival, Transport::Tcp, direction, ports, chunk);
@@ -375,12 +372,16 @@ impl Inspector {
     pub fn revive(&mut self, app: &mut Application, transport: Transport) {
         let released = app.parser.is_none() && app.released;
         if let Some(id) = app.protocol.filter(|_| released) {
-            let opener = self.engine.openers.get(usize::from(id.0)).and_then(Option::as_ref);
-            app.parser = opener.map(|open| open(transport));
+            app.parser = self.open(id, transport);
             app.stopped = app.parser.is_none();
             app.released = false;
             app.base = 0;
         }
+    }
+
+    /// A parser of a protocol, if that is not only recognised.
+    fn open(&self, id: ProtocolId, transport: Transport) -> Option<Box<dyn Parser>> {
+        self.engine.openers.get(usize::from(id.0)).and_then(Option::as_ref).map(|open| open(transport))
     }
 
     /// Recognises a flow by one direction; whether it is known now.
@@ -409,8 +410,7 @@ impl Inspector {
                     book.flows += 1;
                 }
                 app.protocol = Some(id);
-                app.parser =
-                    self.engine.openers.get(usize::from(id.0)).and_then(Option::as_ref).map(|open| open(transport));
+                app.parser = self.open(id, transport);
                 app.stopped = app.parser.is_none();
                 app.recognition_due = Both { to_server: true, to_client: true };
                 app.updated = Both { to_server: true, to_client: true };
