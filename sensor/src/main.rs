@@ -69,6 +69,7 @@ fn plan<'a>(common: &Common, prepared: &'a Prepared, folder: &'a std::path::Path
         engine: Arc::clone(&prepared.engine),
         thresholds: Arc::clone(&prepared.thresholds),
         folder,
+        data_dir: prepared.data_dir.as_deref().unwrap_or(folder),
         workers: workers(common),
         checksums: match common.checksums {
             Some(ChecksumMode::On) => Checksums::On,

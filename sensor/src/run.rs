@@ -89,6 +89,8 @@ pub struct Plan<'a> {
     pub thresholds: Arc<[(Rules, Entry)]>,
     /// Folder for records.
     pub folder: &'a Path,
+    /// Folder for what rules keep from run to run.
+    pub data_dir: &'a Path,
     /// Number of workers.
     pub workers: u16,
     /// Whether checksums are verified.
@@ -114,7 +116,12 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
     let configuration = plan.configuration;
     let write_error = |source| RunError::Write { folder: plan.folder.to_owned(), source };
     let mut writer =
-        match Writer::create(configuration, Arc::clone(&plan.engine.plan), Arc::clone(&plan.thresholds), plan.folder) {
+        match Writer::create(
+            configuration,
+            Arc::clone(&plan.engine.plan),
+            Arc::clone(&plan.thresholds),
+            (plan.folder, plan.data_dir),
+        ) {
             Ok(writer) => writer,
             Err(source) => return Summary { counters: BTreeMap::new(), errors: vec![write_error(source)], panics: 0 },
         };

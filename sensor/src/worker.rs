@@ -268,10 +268,10 @@ impl Worker {
         self.matches.clear();
         let occasion = Occasion { first: true, ..Occasion::default() };
         self.inspector.matcher.packet(&plan, &view, occasion, &mut RuleMemory::default(), &mut self.matches);
-        let verdict = settle(&plan, &mut self.matches, self.settings.alert_limit).verdict();
+        let settled = settle(&plan, &mut self.matches, self.settings.alert_limit);
+        self.counters.add("detect.alert", settled.alerts as u64);
         for found in &self.matches {
-            self.counters.add("detect.alert", 1);
-            self.reporter.alert_alone(&plan, found, packet, verdict, moment);
+            self.reporter.alert_alone(&plan, found, packet, settled.verdict(), moment);
         }
     }
 
@@ -492,11 +492,11 @@ impl Place<'_> {
         }
         let settled = settle(&plan, self.matches, self.settings.alert_limit);
         flow.app.passed |= settled.pass_flow;
-        self.counters.add("detect.alert", self.matches.len() as u64);
+        self.counters.add("detect.alert", settled.alerts as u64);
         self.counters.add("detect.alert_queue_overflow", settled.overflow);
         self.counters.add("detect.alerts_suppressed", settled.silent);
+        flow.alerted |= settled.alerts > 0;
         for found in self.matches.iter() {
-            flow.alerted = true;
             self.reporter.alert(&plan, found, packet, flow, (direction, settled.verdict()), moment);
         }
         self.reporter.transactions(flow, moment, false);
@@ -514,10 +514,10 @@ impl Place<'_> {
             let view = PacketView { packet: &pseudo, flow: Some(&flow_view), stream_anomalies: &[] };
             self.matches.clear();
             self.inspector.transactions(&mut flow.app, &view, &[], self.matches);
-            let verdict = settle(&plan, self.matches, self.settings.alert_limit).verdict();
+            let settled = settle(&plan, self.matches, self.settings.alert_limit);
+            flow.alerted |= settled.alerts > 0;
             for found in self.matches.iter() {
-                flow.alerted = true;
-                self.reporter.alert(&plan, found, packet, flow, (direction, verdict), moment);
+                self.reporter.alert(&plan, found, packet, flow, (direction, settled.verdict()), moment);
             }
         }
         self.reporter.transactions(flow, moment, true);

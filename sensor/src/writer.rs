@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tapwire_parsers::link::Timestamp;
 use tapwire_signatures::plan::Plan;
+use tapwire_signatures::state::shared::Shared;
 use tapwire_signatures::state::threshold::{Subject, Thresholds};
 use tapwire_signatures::state::threshold_file::{Entry as FileEntry, Rules, Side, Suppression};
 
@@ -28,6 +29,8 @@ const THRESHOLD_LIMIT: usize = 100_000;
 /// Puts records into sinks.
 pub struct Writer {
     plan: Arc<Plan>,
+    shared: Shared,
+    data_dir: PathBuf,
     sinks: Vec<Box<dyn Sink>>,
     /// Positions of the sinks that take counters.
     stats_sinks: Vec<usize>,
@@ -51,7 +54,7 @@ impl Writer {
         configuration: &Configuration,
         plan: Arc<Plan>,
         entries: Arc<[(Rules, FileEntry)]>,
-        folder: &Path,
+        (folder, data_dir): (&Path, &Path),
     ) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
@@ -72,6 +75,8 @@ impl Writer {
         }
         let thresholds = Thresholds::new(THRESHOLD_LIMIT);
         Ok(Self {
+            shared: Shared::new(&plan.datasets),
+            data_dir: data_dir.to_owned(),
             plan,
             sinks,
             stats_sinks,
@@ -114,7 +119,9 @@ impl Writer {
                     continue;
                 }
             }
-            self.deliver(entry, batch.text(entry))?;
+            if entry.output != Entry::NO_OUTPUT {
+                self.deliver(entry, batch.text(entry))?;
+            }
         }
         Ok(())
     }
@@ -137,9 +144,13 @@ impl Writer {
         Ok(())
     }
 
-    /// Whether an alert passes the suppressions and thresholds of its rule; those of the file replace the rule's own.
+    /// Whether what is left of an alert's rule holds, and it passes the suppressions and thresholds; those of the file replace the
+    /// rule's own.
     fn decide(&mut self, gate: &AlertGate) -> bool {
         let Some(rule) = self.plan.rule(gate.rule) else { return true };
+        if !self.shared.decide(rule, &gate.steps, (gate.source, gate.destination), gate.time) {
+            return false;
+        }
         let subject =
             Subject { source: gate.source, destination: gate.destination, ports: gate.ports, flow: gate.flow };
         let id = (rule.gid, rule.sid);
@@ -156,6 +167,18 @@ impl Writer {
         own.into_iter().flatten().all(|t| self.thresholds.decide(id, t, &subject, gate.time))
     }
 
+    /// Writes the sets that are kept in files: each is put in its place as a whole.
+    fn save(&self) -> io::Result<()> {
+        for (name, text) in self.shared.saved() {
+            let path = self.data_dir.join(name);
+            path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+            let fresh = path.with_file_name(format!(".{}.new", path.file_name().unwrap_or_default().display()));
+            std::fs::write(&fresh, text)?;
+            std::fs::rename(&fresh, &path)?;
+        }
+        Ok(())
+    }
+
     /// Makes everything that was written readable, also after a crash.
     pub fn sync(&mut self) -> io::Result<()> {
         self.sinks.iter_mut().try_for_each(|sink| sink.sync())
@@ -169,12 +192,16 @@ impl Writer {
         mut counters: BTreeMap<String, u64>,
         own: bool,
     ) -> io::Result<BTreeMap<String, u64>> {
+        self.save()?;
         let last = self.summaries.finish(&mut self.clock);
         self.deliver_all(last)?;
         // What thresholds held back was counted as an alert by the workers.
         counters.insert("detect.alert".into(), self.alerts);
         *counters.entry("detect.alerts_suppressed".into()).or_default() += self.suppressed;
+        let (bits, values) = self.shared.lost();
         if own {
+            counters.insert("tapwire.rules.hostbits_evicted".into(), bits);
+            counters.insert("tapwire.rules.dataset_values_refused".into(), values);
             counters.insert("tapwire.records.made".into(), self.made);
             counters.insert("tapwire.records.delivered".into(), self.delivered);
             counters.insert("tapwire.records.summed_flows".into(), self.summaries.summed);

@@ -2,6 +2,7 @@
 
 mod exceptions;
 mod hosts;
+mod lists;
 pub mod node;
 mod outputs;
 pub mod problem;
@@ -19,6 +20,7 @@ use crate::flow::{Elephant, Timeouts, UrgentPolicy};
 use crate::records::summary::SummarySettings;
 pub use exceptions::{ExceptionPolicies, ExceptionPolicy};
 pub use hosts::{ByNetwork, Defrag, System};
+pub use lists::{Datasets, ReputationFiles};
 use node::{Node, Value};
 pub use outputs::{Alerts, Anomalies, EveOutput, FastOutput, Files};
 pub use problem::{Problem, Severity};
@@ -156,6 +158,14 @@ pub struct Configuration {
     pub own_records: bool,
     /// `tapwire.flow-summary`
     pub summaries: SummarySettings,
+    /// `datasets`
+    pub datasets: Datasets,
+    /// `default-data-dir`: where rules keep state.
+    pub data_dir: Option<PathBuf>,
+    /// `reputation-files` and what belongs to them
+    pub reputation: ReputationFiles,
+    /// `geoip-database`
+    pub countries: Option<PathBuf>,
 }
 
 impl Configuration {
@@ -259,6 +269,10 @@ impl Default for Configuration {
             protocols: ["modbus", "dnp3"].map(|name| (name.to_owned(), plant.clone())).into(),
             own_records: true,
             summaries: SummarySettings::default(),
+            datasets: Datasets::default(),
+            data_dir: None,
+            reputation: ReputationFiles::default(),
+            countries: None,
         }
     }
 }
@@ -383,6 +397,11 @@ const KNOWN: &[&str] = &[
     "pcap",
     "asn1-max-frames",
     "datasets",
+    "default-data-dir",
+    "geoip-database",
+    "reputation-categories-file",
+    "default-reputation-path",
+    "reputation-files",
     "security",
     "coredump",
     "host-mode",
@@ -626,6 +645,10 @@ impl Reader<'_> {
         }
         defrag.timeouts_s = hosts::fragment_timeouts(self.root, &mut self.faults);
         self.switch("detect.guess-applayer-tx", &mut c.guess_transaction);
+        c.data_dir = self.path("default-data-dir");
+        c.countries = self.path("geoip-database");
+        c.reputation = lists::reputation(self.root);
+        c.datasets = lists::datasets(self.root, &mut self.faults);
         if let Some(node) = self.root.at("action-order") {
             match ActionOrder::read(node.items().iter().filter_map(Node::text)) {
                 Some(order) => c.action_order = order,

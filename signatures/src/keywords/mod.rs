@@ -5,6 +5,7 @@ mod bit_test;
 mod buffers;
 mod bytes;
 mod content;
+pub(crate) mod dataset;
 mod dnp3;
 mod file;
 mod flow;
@@ -22,6 +23,7 @@ mod packet;
 mod packet_event;
 mod packet_number;
 mod pcre;
+mod reputation;
 mod sizes;
 mod ssh;
 mod tcp;
@@ -68,6 +70,8 @@ pub static KEYWORDS: &[&[Keyword]] = &[
     flowbits::KEYWORDS,
     flowint::KEYWORDS,
     hostbits::KEYWORDS,
+    dataset::KEYWORDS,
+    reputation::KEYWORDS,
     threshold::KEYWORDS,
     transform::KEYWORDS,
     file::KEYWORDS,

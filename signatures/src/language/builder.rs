@@ -9,6 +9,7 @@ use tapwire_parsers::REGISTRY;
 use super::fault::Fault;
 use super::load::Environment;
 use super::rule::{Buffer, Content, Item, Operand, Rule, Section};
+use crate::state::dataset::Dataset;
 
 /// The argument of a keyword.
 #[derive(Clone, Debug)]
@@ -73,6 +74,8 @@ pub struct SharedNames {
     pub flowints: Names,
     /// Of xbits and hostbits.
     pub hostbits: Names,
+    /// Sets of values, with what is in them.
+    pub datasets: Vec<Arc<Dataset>>,
     texts: HashSet<Arc<str>>,
 }
 
@@ -103,6 +106,8 @@ pub struct Builder<'a> {
     pub buffer: Buffer,
     /// What rules are read with.
     pub environment: &'a Environment,
+    /// Name of the rule file.
+    pub file: &'a str,
     /// Why the rule is left out without being wrong (`requires`).
     pub skipped: Option<Fault>,
     /// Where the sticky buffer that is open was named, for faults about it.
@@ -118,13 +123,14 @@ pub struct Builder<'a> {
 #[expect(clippy::indexing_slicing, reason = "sections are only pushed while an index to them is held")]
 impl<'a> Builder<'a> {
     /// A rule of which only the header is known.
-    pub fn new(rule: Rule, names: &'a mut SharedNames, environment: &'a Environment) -> Self {
+    pub fn new(rule: Rule, file: &'a str, names: &'a mut SharedNames, environment: &'a Environment) -> Self {
         Self {
             rule,
             names,
             variables: Vec::new(),
             buffer: Buffer::Payload,
             environment,
+            file,
             skipped: None,
             buffer_span: 0..0,
             current: None,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tapwire_parsers::protocol::Direction;
 
+use crate::state::dataset::{Dataset, Operation};
 use crate::verify::condition::{FileCondition, PacketCondition, TransactionCondition};
 use crate::verify::number::NumberTest;
 use crate::verify::regex::Regex;
@@ -234,6 +235,32 @@ pub enum Item {
     },
     /// `entropy`: value test on Shannon entropy of a part of the buffer, in 0 to 8 bits
     Entropy(Entropy),
+    /// `dataset`
+    Dataset(DatasetTest),
+    /// `datarep`
+    DatasetScore(DatasetScore),
+}
+
+/// `dataset`
+#[derive(Clone, Debug)]
+pub struct DatasetTest {
+    /// The set.
+    pub set: Arc<Dataset>,
+    /// What is done with it.
+    pub operation: Operation,
+    /// Names also count where they end with one that is there (`match subdomain`).
+    pub subdomains: bool,
+    /// Where alerts show the object of the value (`context_key`).
+    pub context: Option<Arc<str>>,
+}
+
+/// `datarep`
+#[derive(Clone, Debug)]
+pub struct DatasetScore {
+    /// The set.
+    pub set: Arc<Dataset>,
+    /// What its score must be.
+    pub test: NumberTest,
 }
 
 /// `content` with its modifiers.
@@ -769,4 +796,6 @@ pub struct RuleSet {
     pub flowints: Vec<String>,
     /// Names of xbits and hostbits by index.
     pub hostbits: Vec<String>,
+    /// Sets of values by index.
+    pub datasets: Vec<Arc<Dataset>>,
 }

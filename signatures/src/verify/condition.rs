@@ -54,6 +54,11 @@ pub trait PacketCondition: Debug + Send + Sync {
         !self.needs_packet()
     }
 
+    /// Whether it is about addresses alone, which stay the same over a flow.
+    fn is_about_addresses(&self) -> bool {
+        false
+    }
+
     /// Whether it is about what is wrong with a packet (`decode-event`, `stream-event`).
     fn is_anomaly(&self) -> bool {
         false

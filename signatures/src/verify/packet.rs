@@ -1,5 +1,8 @@
 //! Rules on packets and on chunks of a stream.
 
+use std::borrow::Cow;
+use std::net::IpAddr;
+
 use tapwire_parsers::link::{Layer4, Packet};
 use tapwire_parsers::protocol::Direction;
 
@@ -64,7 +67,8 @@ impl Matcher {
         let candidates = self.take_candidates();
         for &rule in &candidates {
             if let Some(context) = self.packet_rule(&inspection, rule, occasion, state) {
-                matches.push(Match { rule, ground: Ground::Packet, direction, context });
+                let steps = self.notes.take_steps();
+                matches.push(Match { rule, ground: Ground::Packet, direction, context, steps });
             }
         }
         self.return_candidates(candidates);
@@ -124,21 +128,23 @@ impl Matcher {
                 && self.sections_hold(rule, view.packet, chunk)
             {
                 let context = memory::apply(rule, state, &mut self.notes);
-                matches.push(Match { rule: index, ground: Ground::Stream, direction, context });
+                let steps = self.notes.take_steps();
+                matches.push(Match { rule: index, ground: Ground::Stream, direction, context, steps });
             }
         }
         self.return_candidates(candidates);
     }
 
     fn sections_hold(&mut self, rule: &Rule, packet: &Packet<'_>, payload: &[u8]) -> bool {
-        rule.sections.iter().all(|section| {
+        (0..).zip(&rule.sections).all(|(position, section)| {
             let data = match section.buffer {
-                Buffer::Payload => Some(payload),
+                Buffer::Payload => Some(Cow::Borrowed(payload)),
                 Buffer::Header(name) => header_bytes(packet, name),
                 Buffer::Field(_) | Buffer::File(_) | Buffer::Later(_) => None,
             };
+            self.notes.place = (position, 0);
             data.is_some_and(|data| {
-                self.section(section, View::whole(data), usize::from(rule.variables)) == Verdict::Yes
+                self.section(section, View::whole(&data), usize::from(rule.variables)) == Verdict::Yes
             })
         })
     }
@@ -178,8 +184,14 @@ fn app_protocol_holds(test: &AppProtocolTest, view: &PacketView<'_>) -> bool {
 }
 
 /// The bytes that a header buffer means.
-fn header_bytes<'a>(packet: &Packet<'a>, name: &str) -> Option<&'a [u8]> {
-    match name {
+pub(super) fn header_bytes<'a>(packet: &Packet<'a>, name: &str) -> Option<Cow<'a, [u8]>> {
+    let octets = |address| match address {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    };
+    let bytes = match name {
+        "ip.src" => return packet.ip.map(|ip| octets(ip.source).into()),
+        "ip.dst" => return packet.ip.map(|ip| octets(ip.destination).into()),
         "ether.hdr" => packet.ethernet.and_then(|_| packet.data.get(..14)),
         "ipv4.hdr" => packet.ip.filter(|ip| ip.source.is_ipv4()).map(|ip| ip.header),
         "ipv6.hdr" => packet.ip.filter(|ip| ip.source.is_ipv6()).map(|ip| ip.header),
@@ -189,5 +201,6 @@ fn header_bytes<'a>(packet: &Packet<'a>, name: &str) -> Option<&'a [u8]> {
         "icmpv6.hdr" => packet.icmp().filter(|_| packet.ip.is_some_and(|ip| ip.source.is_ipv6())).map(|i| i.header),
         "igmp.hdr" if matches!(packet.layer4, Layer4::Igmp(_)) => packet.ip.and_then(|ip| ip.payload.get(..8)),
         _ => None,
-    }
+    };
+    bytes.map(Cow::Borrowed)
 }

@@ -6,13 +6,15 @@
 
 use smallvec::SmallVec;
 
+use tapwire_parsers::link::Packet;
 use tapwire_parsers::protocol;
 use tapwire_parsers::protocol::{Anomaly, Direction, ProtocolId, Transaction, Value};
 
 use super::condition::{FileView, PacketView, Verdict};
+use super::packet::header_bytes;
 use super::payload::View;
 use super::{Ground, Match, Matcher, header, memory};
-use crate::language::rule::{Arrow, Buffer, Item, Rule, Section};
+use crate::language::rule::{Arrow, BitOperation, BitTrack, Buffer, HostBits, Item, Rule, Section};
 use crate::plan::{Engine, Plan, RuleIndex, find_field, hook_progress};
 use crate::state::flow::FlowState;
 
@@ -39,6 +41,8 @@ pub struct TransactionView<'a> {
 #[derive(Debug, Default)]
 pub struct TransactionState {
     sides: [Flowside; 2],
+    /// Its own bits (`xbits` with `track tx`).
+    bits: SmallVec<[u16; 2]>,
 }
 
 /// What inspection remembers of one direction of a transaction.
@@ -110,11 +114,14 @@ impl Matcher {
                 continue;
             }
             self.notes.clear();
-            match self.transaction_rule(rule, subject) {
+            match self.transaction_rule(rule, view.packet, subject) {
+                Verdict::Yes if !bits_allow(rule, &known.bits) => {}
                 Verdict::Yes => {
+                    change_bits(rule, &mut known.bits);
                     let context = memory::apply(rule, state, &mut self.notes);
                     side.matched.push(index);
-                    matches.push(Match { rule: index, ground: Ground::Transaction(subject.id), direction, context });
+                    let (ground, steps) = (Ground::Transaction(subject.id), self.notes.take_steps());
+                    matches.push(Match { rule: index, ground, direction, context, steps });
                 }
                 Verdict::NotYet => side.waiting.push(index),
                 Verdict::No => {}
@@ -199,7 +206,7 @@ impl Matcher {
     }
 
     /// Whether everything that a rule says of a transaction holds.
-    fn transaction_rule(&mut self, rule: &Rule, subject: &TransactionView<'_>) -> Verdict {
+    fn transaction_rule(&mut self, rule: &Rule, packet: &Packet<'_>, subject: &TransactionView<'_>) -> Verdict {
         let known = protocol(subject.protocol);
         let mut verdict = Verdict::Yes;
         if let Some(hook) = &rule.hook {
@@ -221,8 +228,9 @@ impl Matcher {
         if !rule.events.iter().all(raised) {
             return Verdict::No;
         }
-        for section in &rule.sections {
-            match self.transaction_section(rule, section, subject) {
+        for (position, section) in (0..).zip(&rule.sections) {
+            self.notes.place = (position, 0);
+            match self.transaction_section(rule, section, packet, subject) {
                 Verdict::Yes => {}
                 Verdict::NotYet => verdict = Verdict::NotYet,
                 Verdict::No => return Verdict::No,
@@ -234,7 +242,13 @@ impl Matcher {
         verdict
     }
 
-    fn transaction_section(&mut self, rule: &Rule, section: &Section, subject: &TransactionView<'_>) -> Verdict {
+    fn transaction_section(
+        &mut self,
+        rule: &Rule,
+        section: &Section,
+        packet: &Packet<'_>,
+        subject: &TransactionView<'_>,
+    ) -> Verdict {
         let variables = usize::from(rule.variables);
         match section.buffer {
             Buffer::Field(name) => {
@@ -253,8 +267,10 @@ impl Matcher {
                 let may_be_absent = section.items.iter().any(|i| matches!(i, Item::Absent { .. }));
                 // A body may begin after its headers: what is not there may still come while the direction goes on.
                 let mut verdict = if may_be_absent { Verdict::Yes } else { Verdict::NotYet };
+                let mut deferred = false;
                 for index in 0.. {
                     let Some(value) = (field.read)(subject.transaction.as_any(), direction, index) else { break };
+                    self.notes.place.1 = u16::try_from(index).unwrap_or(u16::MAX);
                     let view = match value {
                         Value::Bytes(data) => View::whole(data),
                         Value::Stream { data, offset, complete } => {
@@ -263,6 +279,8 @@ impl Matcher {
                         Value::Number(_) => return Verdict::No,
                     };
                     match self.section(section, view, variables) {
+                        // What was left for later may turn out not to hold: each instance is a chance.
+                        Verdict::Yes if field.multi && self.notes.defers() => deferred = true,
                         Verdict::Yes => return Verdict::Yes,
                         other if index == 0 => verdict = other,
                         Verdict::NotYet => verdict = Verdict::NotYet,
@@ -271,6 +289,9 @@ impl Matcher {
                     if !field.multi {
                         break;
                     }
+                }
+                if deferred {
+                    return Verdict::Yes;
                 }
                 let done = subject.transaction.progress(direction) >= last_state(subject, direction);
                 if verdict == Verdict::NotYet && done { Verdict::No } else { verdict }
@@ -286,7 +307,35 @@ impl Matcher {
                     .any(|file| self.section(section, View::whole(file.name), variables) == Verdict::Yes);
                 if held { Verdict::Yes } else { Verdict::NotYet }
             }
-            Buffer::File(_) | Buffer::Header(_) | Buffer::Later(_) => Verdict::No,
+            Buffer::Header(name) => match header_bytes(packet, name) {
+                Some(data) => self.section(section, View::whole(&data), variables),
+                None => Verdict::No,
+            },
+            Buffer::File(_) | Buffer::Later(_) => Verdict::No,
+        }
+    }
+}
+
+/// The keywords of a rule about bits of a transaction.
+fn own_bits(rule: &Rule) -> impl Iterator<Item = &HostBits> {
+    rule.hostbits.iter().filter(|keyword| keyword.track == BitTrack::Transaction)
+}
+
+fn bits_allow(rule: &Rule, bits: &[u16]) -> bool {
+    own_bits(rule).all(|keyword| match keyword.operation {
+        BitOperation::IsSet => bits.contains(&keyword.bit),
+        BitOperation::IsNotSet => !bits.contains(&keyword.bit),
+        BitOperation::Set | BitOperation::Unset | BitOperation::Toggle => true,
+    })
+}
+
+fn change_bits(rule: &Rule, bits: &mut SmallVec<[u16; 2]>) {
+    for keyword in own_bits(rule) {
+        let at = bits.iter().position(|bit| *bit == keyword.bit);
+        match (keyword.operation, at) {
+            (BitOperation::Set | BitOperation::Toggle, None) => bits.push(keyword.bit),
+            (BitOperation::Unset | BitOperation::Toggle, Some(at)) => drop(bits.swap_remove(at)),
+            _ => {}
         }
     }
 }
