@@ -404,7 +404,7 @@ impl Reporter {
         self.fast_line(rule, gate, ends.as_ref(), moment, &outputs);
     }
 
-    /// An alert on a packet, stream or transaction of a flow.
+    /// An alert on a packet, stream or transaction of a flow. Whether it is certain: others are decided by the writer.
     pub fn alert(
         &mut self,
         plan: &Plan,
@@ -413,8 +413,8 @@ impl Reporter {
         flow: &Flow<Application>,
         (direction, verdict): (Direction, &'static str),
         moment: &Moment,
-    ) {
-        let Some(rule) = plan.rule(found.rule) else { return };
+    ) -> bool {
+        let Some(rule) = plan.rule(found.rule) else { return false };
         let outputs = Arc::clone(&self.outputs);
         let mut ends = Ends::of(&flow.key, direction);
         if ends.icmp.is_some() {
@@ -424,8 +424,9 @@ impl Reporter {
         let gate = self.gate(rule, found, Some(&ends), Some(flow.id), moment, &outputs);
         if !is_recorded(rule) {
             gate.into_iter().for_each(|gate| self.batch.push_silent(moment.order, gate));
-            return;
+            return false;
         }
+        let certain = gate.is_none();
         let (transaction, guessed) = match found.ground {
             Ground::Transaction(id) => (Some(id), false),
             Ground::Packet | Ground::Stream => {
@@ -497,6 +498,7 @@ impl Reporter {
             });
         }
         self.fast_line(rule, gate, Some(&ends), moment, &outputs);
+        certain
     }
 
     fn fast_line(
@@ -718,7 +720,8 @@ impl Reporter {
                 tcp,
                 action: flow.app.passed.then_some("pass"),
             };
-            let gate = outputs.own.then(|| lone(flow)).flatten().map(Gate::Lone);
+            let summed = || outputs.own.then(|| lone(flow)).flatten().map(Gate::Lone);
+            let gate = if flow.alerts_asked { Some(Gate::Flow(flow.id)) } else { summed() };
             let clock = &mut self.clock;
             if output.eve.flows {
                 self.batch.push(moment.order, index, Class::Flow, gate, |out| flow::write(out, &header, &shown, clock));
@@ -781,7 +784,8 @@ fn group_management(object: &mut Object<'_>, message: &Igmp) {
 
 /// A flow of one packet that left nothing but its record.
 fn lone(flow: &Flow<Application>) -> Option<Lone> {
-    let lone = flow.packets.to_server + flow.packets.to_client == 1 && !flow.alerted && flow.app.opened == 0;
+    let alone = flow.packets.to_server + flow.packets.to_client == 1;
+    let lone = alone && !flow.alerted && !flow.alerts_asked && flow.app.opened == 0;
     lone.then(|| Lone {
         source: flow.key.source,
         destination: flow.key.destination,

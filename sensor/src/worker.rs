@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tapwire_parsers::link::{self, Header, Ip, Layer4, Packet, Tcp, TcpOptions, Timestamp, Udp};
-use tapwire_parsers::protocol::{Anomaly, Direction, Transport};
+use tapwire_parsers::protocol::{Anomaly, Both, Direction, Transport};
 use tapwire_signatures::state::flow::FlowState as RuleMemory;
 use tapwire_signatures::verify::condition::{FlowView, PacketView};
 use tapwire_signatures::verify::packet::Occasion;
@@ -377,6 +377,7 @@ impl Place<'_> {
         let occasion = Occasion {
             first,
             streamed: tcp.accepted,
+            establishes: tcp.established,
             recognised: std::mem::take(flow.app.recognition_due.of_mut(direction)),
         };
         self.inspect(packet, flow, direction, &tcp.anomalies, Some(occasion), datagram, tcp.closed, moment);
@@ -444,7 +445,8 @@ impl Place<'_> {
         closing: bool,
         moment: &Moment,
     ) {
-        let view = view_of(flow, direction, packet.time);
+        let mut view = view_of(flow, direction, packet.time);
+        view.established &= !occasion.is_some_and(|occasion| occasion.establishes);
         let view = PacketView { packet, flow: Some(&view), stream_anomalies: anomalies };
         let plan = Arc::clone(&self.inspector.engine().plan);
         self.matches.clear();
@@ -459,9 +461,10 @@ impl Place<'_> {
         let Flow { tcp, app, .. } = flow;
         let mut raw_seen = false;
         if let Some(tcp) = tcp {
+            let ending = closing || tcp.state.is_ending();
             let stream = tcp.stream_mut(direction);
             let flush =
-                std::mem::take(app.flush_raw.of_mut(direction)) || closing || stream.closed() || stream.depth_reached();
+                std::mem::take(app.flush_raw.of_mut(direction)) || ending || stream.closed() || stream.depth_reached();
             loop {
                 match stream.raw_next() {
                     Chunk::Data(chunk) if flush || chunk.len() >= due => {
@@ -495,9 +498,9 @@ impl Place<'_> {
         self.counters.add("detect.alert", settled.alerts as u64);
         self.counters.add("detect.alert_queue_overflow", settled.overflow);
         self.counters.add("detect.alerts_suppressed", settled.silent);
-        flow.alerted |= settled.alerts > 0;
         for found in self.matches.iter() {
-            self.reporter.alert(&plan, found, packet, flow, (direction, settled.verdict()), moment);
+            let certain = self.reporter.alert(&plan, found, packet, flow, (direction, settled.verdict()), moment);
+            flow.note_alert(certain);
         }
         self.reporter.transactions(flow, moment, false);
         if flow.app.changes() {
@@ -515,9 +518,9 @@ impl Place<'_> {
             self.matches.clear();
             self.inspector.transactions(&mut flow.app, &view, &[], self.matches);
             let settled = settle(&plan, self.matches, self.settings.alert_limit);
-            flow.alerted |= settled.alerts > 0;
             for found in self.matches.iter() {
-                self.reporter.alert(&plan, found, packet, flow, (direction, settled.verdict()), moment);
+                let certain = self.reporter.alert(&plan, found, packet, flow, (direction, settled.verdict()), moment);
+                flow.note_alert(certain);
             }
         }
         self.reporter.transactions(flow, moment, true);
@@ -573,6 +576,12 @@ impl Flow<Application> {
             .map_or(self.key.protocol == flow::key::UDP && self.packets.to_client == 0, |tcp| tcp.midstream)
     }
 
+    /// An alert was raised in it, or will be if the writer says so.
+    fn note_alert(&mut self, certain: bool) {
+        self.alerted |= certain;
+        self.alerts_asked |= !certain;
+    }
+
     /// The client and the server change places.
     fn turn(&mut self) {
         self.swap();
@@ -595,7 +604,14 @@ fn ports_of(key: &Key) -> Ports {
 }
 
 fn view_of(flow: &Flow<Application>, direction: Direction, now: Timestamp) -> FlowView {
-    FlowView { protocol: flow.app.protocol, protocol_failed: flow.app.failed, ..flow.view(direction, now) }
+    let app = &flow.app;
+    FlowView {
+        protocol: app.protocol,
+        protocol_failed: app.failed,
+        sides: Both { to_server: app.side(Direction::ToServer), to_client: app.side(Direction::ToClient) },
+        original: app.original,
+        ..flow.view(direction, now)
+    }
 }
 
 /// A packet without bytes that stands for a flow in a direction: rules compare its addresses and ports.

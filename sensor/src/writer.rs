@@ -3,7 +3,7 @@
 //! Thresholds count over all flows, so they are decided here, where alerts of all workers stand in the order of their packets; that
 //! makes them the same for any number of workers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tapwire_signatures::state::threshold_file::{Entry as FileEntry, Rules, Side,
 use crate::config::Configuration;
 use crate::records::batch::{AlertGate, Class, Entry, Gate, RecordBatch, merged};
 use crate::records::header::Clock;
-use crate::records::stats;
+use crate::records::stats::{self, RuleNumbers};
 use crate::records::summary::{Summaries, Written};
 use crate::sinks::Sink;
 use crate::sinks::file::PlainFile;
@@ -29,7 +29,10 @@ const THRESHOLD_LIMIT: usize = 100_000;
 /// Puts records into sinks.
 pub struct Writer {
     plan: Arc<Plan>,
+    /// Flows that go on and had an alert that was decided here.
+    alerted: HashSet<u64, foldhash::fast::RandomState>,
     shared: Shared,
+    rules: RuleNumbers,
     data_dir: PathBuf,
     sinks: Vec<Box<dyn Sink>>,
     /// Positions of the sinks that take counters.
@@ -55,6 +58,7 @@ impl Writer {
         plan: Arc<Plan>,
         entries: Arc<[(Rules, FileEntry)]>,
         (folder, data_dir): (&Path, &Path),
+        rules: RuleNumbers,
     ) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
@@ -75,8 +79,10 @@ impl Writer {
         }
         let thresholds = Thresholds::new(THRESHOLD_LIMIT);
         Ok(Self {
+            alerted: HashSet::default(),
             shared: Shared::new(&plan.datasets),
             data_dir: data_dir.to_owned(),
+            rules,
             plan,
             sinks,
             stats_sinks,
@@ -94,6 +100,7 @@ impl Writer {
     /// Writes what the workers found in one batch of packets.
     pub fn write(&mut self, batches: &[RecordBatch]) -> io::Result<()> {
         let mut decided: Option<(u64, u32, bool)> = None;
+        let mut ended = Vec::new();
         for (batch, entry) in merged(batches) {
             let gate = entry.gate.as_deref();
             if let Some(Gate::Lone(lone)) = gate {
@@ -110,6 +117,9 @@ impl Writer {
                     Some((packet, group, open)) if (packet, group) == key => open,
                     _ => {
                         let open = self.decide(gate);
+                        if let Some(flow) = gate.flow.filter(|_| open && entry.output != Entry::NO_OUTPUT) {
+                            self.alerted.insert(flow);
+                        }
                         decided = Some((key.0, key.1, open));
                         self.suppressed += u64::from(!open);
                         open
@@ -119,9 +129,19 @@ impl Writer {
                     continue;
                 }
             }
+            if let Some(Gate::Flow(flow)) = gate {
+                ended.push(*flow);
+                if self.alerted.contains(flow) {
+                    self.deliver(entry, &alerted(batch.text(entry)))?;
+                    continue;
+                }
+            }
             if entry.output != Entry::NO_OUTPUT {
                 self.deliver(entry, batch.text(entry))?;
             }
+        }
+        for flow in ended {
+            self.alerted.remove(&flow);
         }
         Ok(())
     }
@@ -210,7 +230,7 @@ impl Writer {
             counters.retain(|name, _| !name.starts_with("tapwire."));
         }
         let mut line = Vec::new();
-        stats::write(&mut line, time, uptime_s, &counters, &mut self.clock);
+        stats::write(&mut line, time, uptime_s, &counters, self.rules, &mut self.clock);
         for position in &self.stats_sinks {
             if let Some(sink) = self.sinks.get_mut(*position) {
                 sink.write(&line)?;
@@ -219,6 +239,15 @@ impl Writer {
         self.sync()?;
         Ok(counters)
     }
+}
+
+/// The record of a flow that had an alert after all. No text within a record has quotes that are not escaped, so that the member is
+/// the only one.
+fn alerted(record: &[u8]) -> Vec<u8> {
+    let (no, yes): (&[u8], &[u8]) = (br#""alerted":false"#, br#""alerted":true"#);
+    let at = record.windows(no.len()).position(|part| part == no);
+    let parts = at.and_then(|at| Some((record.get(..at)?, record.get(at + no.len()..)?)));
+    parts.map_or_else(|| record.to_vec(), |(before, behind)| [before, yes, behind].concat())
 }
 
 fn is_suppressed(suppression: &Suppression, gate: &AlertGate) -> bool {

@@ -47,6 +47,7 @@ fn environment() -> Environment {
         addresses,
         ports: ports.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
         version: (9, 0, 0),
+        datasets: vec!["seen,type string".into()],
         ..Environment::default()
     }
 }

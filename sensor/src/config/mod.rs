@@ -632,7 +632,11 @@ impl Reader<'_> {
         self.switch("livedev.use-for-tracking", &mut c.interface_tracking);
         let mut limit = c.alert_limit as u64;
         self.bytes("packet-alert-max", &mut limit);
-        c.alert_limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        if limit > 0 {
+            c.alert_limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        } else if let Some(node) = self.root.at("packet-alert-max") {
+            self.warnings.push(node.problem("a packet may raise at least one alert".into(), "15 is used"));
+        }
         c.tunnels = Tunnels::read(self.root, &mut self.faults);
         c.exceptions = ExceptionPolicies::read(self.root, &mut self.faults);
         c.systems = hosts::systems(self.root, &mut self.faults);

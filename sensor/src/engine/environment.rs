@@ -5,29 +5,26 @@ use std::sync::Arc;
 
 use maxminddb::{PathElement, Reader};
 use tapwire_signatures::language::classification::Classification;
+use tapwire_signatures::language::fault::Fault;
 use tapwire_signatures::language::files::{Countries, Files};
 use tapwire_signatures::language::load::Environment;
 use tapwire_signatures::language::references::References;
 use tapwire_signatures::state::reputation::Reputation;
 
-use super::{LANGUAGE_VERSION, RULE_FILE_LIMIT, read_text};
+use super::{Found, LANGUAGE_VERSION, RULE_FILE_LIMIT, read_text};
 use crate::cli::Common;
 use crate::config::{Configuration, Problem};
 
 /// Reads all of it; what cannot be read is told and left out.
-pub(super) fn environment(
-    common: &Common,
-    configuration: &Configuration,
-    faults: &mut Vec<Problem>,
-    warnings: &mut Vec<Problem>,
-) -> Environment {
+pub(super) fn environment(common: &Common, configuration: &Configuration, found: &mut Found) -> Environment {
+    let mut unread = Vec::new();
     let mut read = |path: &Option<PathBuf>, what: &str| -> (String, String) {
         let Some(path) = path else { return (String::new(), String::new()) };
         match read_text(path) {
             Ok(text) => (path.display().to_string(), text),
             Err(error) => {
                 let message = format!("the {what} file cannot be read: {error}");
-                warnings.push(Problem::of_file(path, message, ""));
+                unread.push(Problem::of_file(path, message, ""));
                 (String::new(), String::new())
             }
         }
@@ -36,18 +33,21 @@ pub(super) fn environment(
     let (reference_file, reference_text) = read(&configuration.reference_config_file, "reference");
     let (classes, class_faults) = Classification::parse(&class_text);
     let (references, reference_faults) = References::parse(&reference_text);
-    for (file, found) in [(class_file, class_faults), (reference_file, reference_faults)] {
-        faults.extend(found.into_iter().map(|(line, fault)| Problem::of_line(&file, line, fault.message, &fault.hint)));
+    for (file, faults) in [(class_file, class_faults), (reference_file, reference_faults)] {
+        let problem = |(line, fault): (u32, Fault)| Problem::of_line(&file, line, fault.message, &fault.hint);
+        found.lines.extend(faults.into_iter().map(problem));
     }
     let mut reputation = Reputation::default();
     let lists = &configuration.reputation;
     let (file, text) = read(&lists.categories, "reputation category");
-    let wrong = reputation.read_categories(&text);
-    faults.extend(wrong.into_iter().map(|(line, message)| Problem::of_line(&file, line, message, "")));
+    let mut wrong = vec![(file, reputation.read_categories(&text))];
     for list in &lists.lists {
         let (file, text) = read(&Some(list.clone()), "reputation");
-        let wrong = reputation.read_list(&text);
-        faults.extend(wrong.into_iter().map(|(line, message)| Problem::of_line(&file, line, message, "")));
+        wrong.push((file, reputation.read_list(&text)));
+    }
+    found.warnings.append(&mut unread);
+    for (file, lines) in wrong {
+        found.lines.extend(lines.into_iter().map(|(line, message)| Problem::of_line(&file, line, message, "")));
     }
     Environment {
         addresses: configuration.address_groups.clone(),
@@ -62,7 +62,7 @@ pub(super) fn environment(
         datasets: configuration.datasets.sets.clone(),
         absolute_dataset_names: configuration.datasets.absolute_names,
         reputation: Arc::new(reputation),
-        countries: countries(configuration, faults),
+        countries: countries(configuration, &mut found.faults),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::config::{self, Configuration, Enabled, Problem};
 use crate::inspect::Engine;
 use crate::inspect::files::Hashes;
 use crate::inspect::recognise::Recogniser;
+use crate::records::stats::RuleNumbers;
 
 /// The version of the rule language and of the records.
 pub const LANGUAGE_VERSION: (u32, u32, u32) = (9, 0, 0);
@@ -34,14 +35,23 @@ pub struct Prepared {
     pub data_dir: Option<PathBuf>,
     /// What the threshold file says.
     pub thresholds: Arc<[(Rules, Entry)]>,
+    /// What is to be told.
+    pub found: Found,
+    /// Counts of the rules.
+    pub rules: RuleCounts,
+}
+
+/// What was found on the way.
+#[derive(Debug, Default)]
+pub struct Found {
     /// What cannot be right.
     pub faults: Vec<Problem>,
+    /// The same in lists beside the rules (thresholds, classes, references, reputation), whose other lines are used in any case.
+    pub lines: Vec<Problem>,
     /// What is odd.
     pub warnings: Vec<Problem>,
     /// Rules that ask for what this sensor does not have.
     pub left_out: Vec<Problem>,
-    /// Counts of the rules.
-    pub rules: RuleCounts,
 }
 
 /// Counts of a load of rules.
@@ -59,32 +69,35 @@ pub struct RuleCounts {
     pub prefilter_bytes: usize,
 }
 
+impl RuleCounts {
+    /// The counts that records show.
+    pub fn numbers(&self) -> RuleNumbers {
+        RuleNumbers { loaded: self.loaded, failed: self.failed, skipped: self.skipped }
+    }
+}
+
 /// Reads configuration and rules.
 pub fn prepare(common: &Common) -> Result<Prepared, Problem> {
-    let config::Loaded { configuration, mut faults, mut warnings } =
-        config::load(common.config.as_deref(), &common.set)?;
-    let sources = sources::sources(common, &configuration, &mut faults, &mut warnings);
-    let environment = environment::environment(common, &configuration, &mut faults, &mut warnings);
-    let Loaded { set, faults: rule_faults, skipped, later } = load::load(&sources, &environment);
+    let config::Loaded { configuration, faults, warnings } = config::load(common.config.as_deref(), &common.set)?;
+    let mut found = Found { faults, warnings, ..Found::default() };
+    let sources = sources::sources(common, &configuration, &mut found);
+    let environment = environment::environment(common, &configuration, &mut found);
+    let Loaded { set, faults, skipped, later } = load::load(&sources, &environment);
     let mut rules = RuleCounts { loaded: set.rules.len(), skipped: skipped.len(), later, ..RuleCounts::default() };
     drop(sources);
-    for located in rule_faults {
-        let warning = located.warning;
-        if warning {
-            warnings.push(rule_problem(located));
-        } else {
-            rules.failed += 1;
-            faults.push(rule_problem(located));
-        }
+    for located in faults {
+        let list = if located.warning { &mut found.warnings } else { &mut found.faults };
+        rules.failed += usize::from(!located.warning);
+        list.push(rule_problem(located));
     }
     // What a rule requires is its author's word for "not here": told, but no problem.
-    let left_out = skipped.into_iter().map(rule_problem).collect();
-    let thresholds = thresholds(&configuration, &mut faults, &mut warnings);
+    found.left_out = skipped.into_iter().map(rule_problem).collect();
+    let thresholds = thresholds(&configuration, &mut found);
     let plan = Plan::new(set, &configuration.action_order);
     rules.prefilter_bytes = plan.prefilter_bytes();
-    let engine = Arc::new(engine(&configuration, plan, &mut faults));
+    let engine = Arc::new(engine(&configuration, plan, &mut found.faults));
     let data_dir = environment::data_dir(common, &configuration);
-    Ok(Prepared { data_dir, configuration, engine, thresholds, faults, warnings, left_out, rules })
+    Ok(Prepared { configuration, data_dir, engine, thresholds, found, rules })
 }
 
 fn rule_problem(located: Located) -> Problem {
@@ -148,11 +161,7 @@ fn engine(configuration: &Configuration, plan: Plan, faults: &mut Vec<Problem>) 
 }
 
 /// Reads the threshold file, where one is named.
-fn thresholds(
-    configuration: &Configuration,
-    faults: &mut Vec<Problem>,
-    warnings: &mut Vec<Problem>,
-) -> Arc<[(Rules, Entry)]> {
+fn thresholds(configuration: &Configuration, found: &mut Found) -> Arc<[(Rules, Entry)]> {
     let Some(path) = &configuration.threshold_file else { return Arc::default() };
     let file = path.display().to_string();
     let problem = |line: usize, message: String, hint: &str| {
@@ -161,17 +170,17 @@ fn thresholds(
     let text = match read_text(path) {
         Ok(text) => text,
         Err(error) => {
-            warnings.push(problem(0, format!("the threshold file cannot be read: {error}"), ""));
+            found.warnings.push(problem(0, format!("the threshold file cannot be read: {error}"), ""));
             return Arc::default();
         }
     };
     let addresses =
         |text: &str| Sets::default().addresses(text, &configuration.address_groups).map(|set| (*set).clone());
     let read = ThresholdFile::read(&text, &addresses);
-    faults.extend(read.faults.into_iter().map(|(line, fault)| problem(line, fault.message, &fault.hint)));
+    found.lines.extend(read.faults.into_iter().map(|(line, fault)| problem(line, fault.message, &fault.hint)));
     if read.entries.iter().any(|(_, entry)| matches!(entry, Entry::RateFilter { .. })) {
         let hint = "thresholds and suppressions are";
-        warnings.push(problem(0, "rate_filter is not active yet and passed over".into(), hint));
+        found.warnings.push(problem(0, "rate_filter is not active yet and passed over".into(), hint));
     }
     read.entries.into()
 }
@@ -183,4 +192,3 @@ fn read_text(path: &Path) -> std::io::Result<String> {
     }
     Ok(String::from_utf8_lossy(&std::fs::read(path)?).into_owned())
 }
-

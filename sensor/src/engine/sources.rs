@@ -4,17 +4,12 @@ use std::path::{Path, PathBuf};
 
 use tapwire_signatures::language::load::Source;
 
-use super::read_text;
+use super::{Found, read_text};
 use crate::cli::Common;
 use crate::config::{Configuration, Problem};
 
 /// The rule files that the command line or the configuration names.
-pub(super) fn sources(
-    common: &Common,
-    configuration: &Configuration,
-    faults: &mut Vec<Problem>,
-    warnings: &mut Vec<Problem>,
-) -> Vec<Source> {
+pub(super) fn sources(common: &Common, configuration: &Configuration, found: &mut Found) -> Vec<Source> {
     if common.no_rules {
         return Vec::new();
     }
@@ -33,11 +28,8 @@ pub(super) fn sources(
                 let hint = "name a rule file, a folder of *.rules, or a pattern";
                 let problem = Problem::of_line(&name, 0, format!("cannot be read: {error}"), hint);
                 // A configuration made for another place often names files that are not here.
-                if from_command {
-                    faults.push(problem)
-                } else {
-                    warnings.push(problem)
-                }
+                let list = if from_command { &mut found.faults } else { &mut found.warnings };
+                list.push(problem);
                 continue;
             }
         };
@@ -46,7 +38,7 @@ pub(super) fn sources(
                 Ok(text) => sources.push(Source { name: path.display().to_string(), text }),
                 Err(error) => {
                     let message = format!("cannot be read: {error}");
-                    faults.push(Problem::of_file(&path, message, "check the path and its permissions"));
+                    found.faults.push(Problem::of_file(&path, message, "check the path and its permissions"));
                 }
             }
         }

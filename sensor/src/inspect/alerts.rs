@@ -54,7 +54,9 @@ pub fn settle(plan: &Plan, matches: &mut Vec<Match>, limit: usize) -> Settled {
             settled.passed = true;
             let wide = !matches!(found.ground, Ground::Packet) || plan.kind(found.rule) == Some(Kind::IpOnly);
             settled.pass_flow |= wide;
-            return false;
+            if !rule.alert {
+                return false;
+            }
         }
         if !is_recorded(rule) {
             settled.silent += 1;

@@ -18,7 +18,7 @@ use tapwire_parsers::protocol::{
 use tapwire_parsers::{REGISTRY, protocol, protocol_id};
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::flow::FlowState;
-use tapwire_signatures::verify::condition::{FileView, PacketView};
+use tapwire_signatures::verify::condition::{FileView, PacketView, SideProtocol};
 use tapwire_signatures::verify::{Match, Matcher, TransactionState, TransactionView};
 
 use files::{Files, Hashes};
@@ -217,6 +217,17 @@ impl Application {
             std::mem::swap(&mut both.to_server, &mut both.to_client);
         }
         std::mem::swap(&mut wanted.to_server, &mut wanted.to_client);
+    }
+
+    /// What the bytes of a direction were recognised as; a datagram speaks for both.
+    pub fn side(&self, direction: Direction) -> SideProtocol {
+        match (*self.recognised.of(direction), self.protocol) {
+            (_, Some(id)) if self.is_datagram => SideProtocol::Known(id),
+            (Recognition::Found(id, _), _) => SideProtocol::Known(id),
+            (Recognition::Failed, _) => SideProtocol::Failed,
+            (Recognition::Open, _) if self.failed => SideProtocol::Failed,
+            (Recognition::Open, _) => SideProtocol::Open,
+        }
     }
 
     /// Whether the parser wants no bytes at all.
@@ -447,6 +458,7 @@ impl Inspector {
         }
         let answer = self.engine.recogniser.recognise(transport, direction, ports, chunk, false, false);
         *app.recognised.of_mut(direction) = answer;
+        *app.recognition_due.of_mut(direction) |= answer != Recognition::Open;
         match answer {
             Recognition::Failed => app.raise(direction, Anomaly("applayer_detect_protocol_only_one_direction")),
             Recognition::Found(id, _) if Some(id) != app.protocol => {

@@ -30,6 +30,8 @@ pub enum Gate {
     Alert(AlertGate),
     /// The rate of flows of one packet.
     Lone(Lone),
+    /// The record of a flow, some of whose alerts were asked of the writer.
+    Flow(u64),
 }
 
 /// What is asked of an alert.

@@ -129,8 +129,7 @@ fn dataset(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fau
 fn score(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
     let hint = "such as `name,>,200,load scores.rep,type string`";
     let mut parts = argument.required()?.split(',').map(str::trim);
-    let (name, operator, value) =
-        (parts.next().unwrap_or(""), parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+    let (name, operator, value) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""), parts.next().unwrap_or(""));
     if !matches!(operator, "<" | "<=" | "=" | "==" | "!=" | ">=" | ">") {
         return Err(argument.fault(format!("`{operator}` is no comparison"), hint));
     }

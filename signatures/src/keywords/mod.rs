@@ -34,6 +34,8 @@ mod transform;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+pub(crate) use meta::unmet;
+
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
 

@@ -154,6 +154,13 @@ fn read(
     sets: &mut Sets,
 ) -> Result<Outcome, Fault> {
     let (head, options) = lexer::split(text)?;
+    // What is not for this sensor may be written in a language that it does not know.
+    for option in options.iter().filter(|option| option.keyword == "requires") {
+        let argument = Argument { keyword: option.keyword, text: option.text, span: option.span.clone() };
+        if let Some(lacking) = keywords::unmet(&argument, environment)? {
+            return Ok(Outcome::Skipped(lacking));
+        }
+    }
     let header = header::read(head, environment, sets)?;
     let rule = empty(header, environment.keep_text.then(|| text.to_owned()));
     let mut builder = Builder::new(rule, file, names, environment);
@@ -166,10 +173,8 @@ fn read(
             ));
         };
         let argument = Argument { keyword: option.keyword, text: option.text, span: option.span.clone() };
+        builder.option = option.span.clone();
         (keyword.parse)(&mut builder, &argument)?;
-    }
-    if let Some(fault) = builder.skipped {
-        return Ok(Outcome::Skipped(fault));
     }
     check::finish(&mut builder, text.len())?;
     let mut rule = builder.rule;
@@ -214,6 +219,7 @@ fn empty(header: header::Header, text: Option<String>) -> Rule {
         threshold: None,
         detection_filter: None,
         tag: None,
+        alert: false,
         noalert: false,
         filestore: false,
         prefilter: false,

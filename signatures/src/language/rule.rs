@@ -284,7 +284,7 @@ pub struct Content {
     pub startswith: bool,
     /// `endswith`
     pub endswith: bool,
-    /// `fast_pattern` was asked for; `Some` with a part of the bytes for `fast_pattern:offset,length`, `only` is ignored.
+    /// `fast_pattern` was asked for; `Some` with a part of the bytes for `fast_pattern:offset,length`.
     pub fast_pattern: Option<FastPattern>,
 }
 
@@ -293,6 +293,8 @@ pub struct Content {
 pub enum FastPattern {
     /// The whole content.
     Whole,
+    /// The same, and the content is nothing but that (`fast_pattern:only`).
+    Only,
     /// `fast_pattern:offset,length`
     Part {
         /// First byte.
@@ -695,12 +697,27 @@ pub enum TagUnit {
 /// The application protocol condition of `app-layer-protocol`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppProtocolTest {
-    /// Canonical name, `failed` or `unknown`; names are joined by `|` where any of them will do.
-    pub name: String,
+    /// Canonical names, `failed` or `unknown`: any of them will do.
+    pub names: Vec<String>,
     /// `!`
     pub negated: bool,
-    /// Which side's protocol is meant (`to_server`, `to_client`, `original`, `final`, `either`, …), as written.
-    pub mode: Option<String>,
+    /// Which protocol of a flow is meant.
+    pub side: ProtocolSide,
+}
+
+/// Which protocol of a flow `app-layer-protocol` means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProtocolSide {
+    /// That of the packet's direction.
+    Own,
+    /// That of a direction.
+    Of(Direction),
+    /// That of one of the directions.
+    Either,
+    /// That of the flow now.
+    Final,
+    /// That of the flow before it changed.
+    Original,
 }
 
 /// A rule.
@@ -762,6 +779,8 @@ pub struct Rule {
     pub detection_filter: Option<Threshold>,
     /// `tag`
     pub tag: Option<Tag>,
+    /// `alert`: a pass rule raises an alert all the same.
+    pub alert: bool,
     /// `noalert` or `flowbits:noalert`.
     pub noalert: bool,
     /// `filestore`

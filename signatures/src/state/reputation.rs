@@ -113,11 +113,12 @@ mod tests {
     #[test]
     fn the_smallest_network_with_a_score_counts() {
         let mut reputation = Reputation::default();
-        assert_eq!(reputation.read_categories("# number, name, text\n1,bad,Bad hosts\n0,x\n\n2,worse\n"), [(
-            3,
-            "a category is a number from 1 to 59, a name and a description".to_owned()
-        )]);
-        let wrong = reputation.read_list("10.0.0.0/8,1,10\n10.1.0.0/16,1,20\n10.1.2.3,1,0\n::1,2,127\n1.2.3.4/33,1,1\n");
+        assert_eq!(
+            reputation.read_categories("# number, name, text\n1,bad,Bad hosts\n0,x\n\n2,worse\n"),
+            [(3, "a category is a number from 1 to 59, a name and a description".to_owned())]
+        );
+        let wrong =
+            reputation.read_list("10.0.0.0/8,1,10\n10.1.0.0/16,1,20\n10.1.2.3,1,0\n::1,2,127\n1.2.3.4/33,1,1\n");
         assert_eq!(wrong.len(), 1);
         for (address, category, score) in [
             ("10.9.9.9", "bad", Some(10)),

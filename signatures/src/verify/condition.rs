@@ -27,6 +27,10 @@ pub struct FlowView {
     pub protocol: Option<ProtocolId>,
     /// Recognition gave up.
     pub protocol_failed: bool,
+    /// What the bytes of each direction were recognised as.
+    pub sides: Both<SideProtocol>,
+    /// The protocol before it changed.
+    pub original: Option<ProtocolId>,
     /// Time of its first packet.
     pub start: Timestamp,
     /// Time of the packet.
@@ -37,6 +41,18 @@ pub struct FlowView {
     pub bytes: Both<u64>,
     /// Bytes of each direction's stream so far (for `stream_size`), from the sequence numbers.
     pub stream_bytes: Both<u32>,
+}
+
+/// What the bytes of a direction were recognised as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SideProtocol {
+    /// Nothing yet.
+    #[default]
+    Open,
+    /// No protocol.
+    Failed,
+    /// A protocol.
+    Known(ProtocolId),
 }
 
 /// A condition on a packet.

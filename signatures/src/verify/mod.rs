@@ -19,8 +19,8 @@ use tapwire_parsers::protocol::{Both, Direction};
 use crate::plan::{Plan, RuleIndex};
 use crate::prefilter::Scratch;
 use crate::state::shared::Step;
-pub use memory::{Context, Shown};
 use memory::Notes;
+pub use memory::{Context, Shown};
 use payload::Limits;
 pub use transaction::{Flowside, TransactionState, TransactionView};
 

@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use tapwire_parsers::link::{Layer4, Packet};
 use tapwire_parsers::protocol::Direction;
 
-use super::condition::{PacketView, Verdict};
+use super::condition::{PacketView, SideProtocol, Verdict};
 use super::payload::{View, section_holds};
 use super::{Context, Ground, Inspection, Match, Matcher, header, memory};
-use crate::language::rule::{AppProtocolTest, Buffer, Rule, Section};
+use crate::language::rule::{AppProtocolTest, Buffer, ProtocolSide, Rule, Section};
 use crate::plan::{Kind, Plan, RuleIndex};
 use crate::state::flow::FlowState;
 
@@ -20,6 +20,8 @@ pub struct Occasion {
     pub first: bool,
     /// Its payload went into a stream and is inspected there.
     pub streamed: bool,
+    /// The connection is established with it, and was not before it.
+    pub establishes: bool,
     /// The recognition of its flow's protocol ended with it.
     pub recognised: bool,
 }
@@ -171,16 +173,31 @@ impl Matcher {
 
 fn app_protocol_holds(test: &AppProtocolTest, view: &PacketView<'_>) -> bool {
     let Some(flow) = view.flow else { return false };
-    let held = match (flow.protocol, test.name.as_str()) {
-        (Some(id), name) => {
-            let known = tapwire_parsers::protocol(id);
-            known.name == name || known.aliases.contains(&name)
-        }
-        (None, "failed") => flow.protocol_failed,
-        (None, "unknown") => !flow.protocol_failed,
-        (None, _) => return test.negated && flow.protocol_failed,
+    let now = match flow.protocol {
+        Some(id) => SideProtocol::Known(id),
+        None if flow.protocol_failed => SideProtocol::Failed,
+        None => SideProtocol::Open,
     };
-    held != test.negated
+    match test.side {
+        ProtocolSide::Own => is_protocol(test, *flow.sides.of(flow.direction)),
+        ProtocolSide::Of(direction) => is_protocol(test, *flow.sides.of(direction)),
+        ProtocolSide::Either => Direction::BOTH.iter().any(|d| is_protocol(test, *flow.sides.of(*d))),
+        ProtocolSide::Final => is_protocol(test, now),
+        ProtocolSide::Original => flow.original.is_some_and(|id| is_protocol(test, SideProtocol::Known(id))),
+    }
+}
+
+/// Whether a protocol is one that is asked for, or none of them where those are excluded. What is not known yet is neither.
+fn is_protocol(test: &AppProtocolTest, protocol: SideProtocol) -> bool {
+    let named = |name: &str| test.names.iter().any(|known| known == name);
+    match protocol {
+        SideProtocol::Known(id) => {
+            let card = tapwire_parsers::protocol(id);
+            (named(card.name) || card.aliases.iter().any(|alias| named(alias))) != test.negated
+        }
+        SideProtocol::Failed => named("failed") != test.negated,
+        SideProtocol::Open => named("unknown") && !test.negated,
+    }
 }
 
 /// The bytes that a header buffer means.

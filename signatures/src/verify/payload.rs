@@ -10,8 +10,8 @@ use super::condition::Verdict;
 use super::memory::Notes;
 use super::regex::Found;
 use crate::language::rule::{
-    Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest, Comparison, Content, DatasetTest, Endian, Entropy, IsDataAt, Item,
-    MathOperator, NumberFormat, Operand, Pcre, TextBase,
+    Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest, Comparison, Content, DatasetTest, Endian, Entropy,
+    IsDataAt, Item, MathOperator, NumberFormat, Operand, Pcre, TextBase,
 };
 use crate::state::dataset::{Note, Operation};
 
@@ -329,7 +329,8 @@ impl Run<'_, '_> {
             to_i64(after)
         };
         let target = base.checked_add(number)?.checked_add(self.value(jump.post_offset))?;
-        usize::try_from(target).ok().filter(|&t| t <= data.len())
+        // A jump to before the buffer ends at its start.
+        usize::try_from(target.max(0)).ok().filter(|&t| t <= data.len())
     }
 
     fn byte_extract(&mut self, extract: &ByteExtract, data: &[u8], cursor: usize) -> Option<usize> {

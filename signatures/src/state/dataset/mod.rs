@@ -91,7 +91,9 @@ impl Kind {
         match self {
             Self::String => BASE64.encode(key),
             Self::Md5 | Self::Sha256 => HEXLOWER.encode(key),
-            Self::Ipv4 => <[u8; 4]>::try_from(key).map(Ipv4Addr::from).map_or_else(|_| String::new(), |a| a.to_string()),
+            Self::Ipv4 => {
+                <[u8; 4]>::try_from(key).map(Ipv4Addr::from).map_or_else(|_| String::new(), |a| a.to_string())
+            }
             Self::Ip => <[u8; 16]>::try_from(key).map(Ipv6Addr::from).map_or_else(
                 |_| String::new(),
                 |a| a.to_ipv4_mapped().map_or_else(|| a.to_string(), |v4| v4.to_string()),

@@ -82,12 +82,15 @@ impl Layout {
     }
 
     fn object(&self, kind: Kind, text: &str, entries: &mut Entries) -> Result<(), String> {
-        let mut object: Value = serde_json::from_str(text).map_err(|error| format!("this is no JSON object: {error}"))?;
+        let mut object: Value =
+            serde_json::from_str(text).map_err(|error| format!("this is no JSON object: {error}"))?;
         let keys: Vec<&str> = self.value_key.split('.').collect();
         let value = keys.iter().try_fold(&object, |inner, key| inner.get(*key));
         let value = value.and_then(Value::as_str).ok_or_else(|| format!("there is no text at `{}`", self.value_key))?;
         let key = kind.from_text(value).ok_or_else(|| wrong(kind, value))?;
-        if self.remove_key && let Some((last, above)) = keys.split_last() {
+        if self.remove_key
+            && let Some((last, above)) = keys.split_last()
+        {
             let holder = above.iter().try_fold(&mut object, |inner, key| inner.get_mut(*key));
             if let Some(members) = holder.and_then(Value::as_object_mut) {
                 members.remove(*last);
@@ -123,15 +126,15 @@ mod tests {
 
     #[test]
     fn each_format_gives_values_and_notes() {
-        let nested = Layout {
-            array_key: Some("all.list".into()),
-            remove_key: true,
-            ..layout(Format::Json, "ioc.ip")
-        };
+        let nested = Layout { array_key: Some("all.list".into()), remove_key: true, ..layout(Format::Json, "ioc.ip") };
         for (layout, text, note) in [
             (layout(Format::Lines, ""), "# comment\n\n10.0.0.1\r\n", None),
             (layout(Format::Scores, ""), "10.0.0.1, 7\n", Some("7")),
-            (layout(Format::Json, "ip"), "[\n{\"ip\": \"10.0.0.1\",\n\"a\": 1}, {\"ip\":\"10.0.0.1\"}]", Some(r#"{"a":1,"ip":"10.0.0.1"}"#)),
+            (
+                layout(Format::Json, "ip"),
+                "[\n{\"ip\": \"10.0.0.1\",\n\"a\": 1}, {\"ip\":\"10.0.0.1\"}]",
+                Some(r#"{"a":1,"ip":"10.0.0.1"}"#),
+            ),
             (layout(Format::JsonLines, "ip"), "{\"ip\":\"10.0.0.1\"}\n", Some(r#"{"ip":"10.0.0.1"}"#)),
             (nested, r#"{"all":{"list":[{"ioc":{"ip":"10.0.0.1"},"b":2}]}}"#, Some(r#"{"b":2,"ioc":{}}"#)),
         ] {
