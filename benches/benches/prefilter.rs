@@ -2,7 +2,7 @@
 
 use divan::counter::BytesCount;
 use tapwire_benches::{patterns, traffic};
-use tapwire_signatures::prefilter::{PatternSet, Scratch};
+use tapwire_signatures::prefilter::{Folded, PatternSet, Scratch};
 
 fn main() {
     divan::main();
@@ -15,11 +15,12 @@ fn grams(bencher: divan::Bencher<'_, '_>, count: usize) {
         set.add(&pattern);
     }
     let (prefilter, text) = (set.compile(), traffic(1 << 20, 3));
-    let mut scratch = Scratch::default();
+    let (mut scratch, mut folded) = (Scratch::default(), Folded::default());
     bencher.counter(BytesCount::new(text.len())).bench_local(|| {
         let mut found = 0;
         for chunk in text.chunks(2_560) {
-            prefilter.scan(chunk, &mut scratch, |_| found += 1);
+            folded.fold(chunk);
+            prefilter.scan(&folded, &mut scratch, |_| found += 1);
         }
         found
     });

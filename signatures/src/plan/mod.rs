@@ -21,10 +21,10 @@ pub(crate) use group::Group;
 pub use kind::Kind;
 pub(crate) use kind::{applies_to, find_field, hook_progress};
 
-use crate::language::rule::{Buffer, Content, FastPattern, Item, Rule, RuleProtocol, RuleSet, Section};
+use crate::language::rule::{Buffer, Content, Item, Rule, RuleProtocol, RuleSet, Section};
 use crate::state::dataset::Dataset;
 use crate::verify::transform::Transform;
-use group::GroupBuilder;
+use group::{GroupBuilder, Pattern};
 use order::ActionOrder;
 
 /// Index of a rule in the plan: rules with a lower one are evaluated first.
@@ -179,28 +179,24 @@ impl<'r> PlanBuilder<'r> {
             Kind::IpOnly | Kind::Packet | Kind::ApplicationPacket => self.add_packet(index, rule),
             Kind::PacketAndStream => {
                 self.add_packet(index, rule);
-                self.streams.add(index, payload_pattern(rule));
+                add_payload(&mut [&mut self.streams], index, rule);
             }
-            Kind::Stream => self.streams.add(index, payload_pattern(rule)),
+            Kind::Stream => add_payload(&mut [&mut self.streams], index, rule),
             Kind::PayloadOrStream => {
-                self.streams.add(index, payload_pattern(rule));
-                self.udp_packets.add(index, payload_pattern(rule));
-                self.other_packets.add(index, payload_pattern(rule));
+                let Self { streams, udp_packets, other_packets, .. } = self;
+                add_payload(&mut [streams, udp_packets, other_packets], index, rule);
             }
             Kind::Transaction => self.add_transaction(index, rule),
         }
     }
 
     fn add_packet(&mut self, index: RuleIndex, rule: &Rule) {
-        if let Some(pattern) = payload_pattern(rule) {
+        if fast_pattern::of_payload(rule).is_some() {
             let (tcp, udp, other) = carriers(rule.protocol);
-            for (wanted, group) in
-                [(tcp, &mut self.tcp_packets), (udp, &mut self.udp_packets), (other, &mut self.other_packets)]
-            {
-                if wanted {
-                    group.add(index, Some(pattern));
-                }
-            }
+            let groups = [(tcp, &mut self.tcp_packets), (udp, &mut self.udp_packets), (other, &mut self.other_packets)];
+            let mut wanted: Vec<&mut GroupBuilder> =
+                groups.into_iter().filter_map(|(wanted, group)| wanted.then_some(group)).collect();
+            add_payload(&mut wanted, index, rule);
         } else if !self.by_address.add(index, rule) {
             match listed_ports(rule) {
                 Some(ports) => {
@@ -228,7 +224,7 @@ impl<'r> PlanBuilder<'r> {
                         .engines
                         .entry(key)
                         .or_insert_with(|| (section.transforms.iter().collect(), GroupBuilder::default()));
-                    group.add(index, Some(pattern_bytes(content)));
+                    group.add(index, Some(Pattern::anywhere(fast_pattern::bytes(content))), None);
                 } else if let Some(both) = self.plan.transactions.get_mut(position) {
                     let plan = both.of_mut(direction);
                     match rule.events.first() {
@@ -270,20 +266,10 @@ impl<'r> PlanBuilder<'r> {
     }
 }
 
-/// The bytes of the fast pattern among a rule's payload contents.
-fn payload_pattern(rule: &Rule) -> Option<&[u8]> {
-    fast_pattern::choose(rule, |section| section.buffer == Buffer::Payload && section.transforms.is_empty())
-        .map(|(_, c)| pattern_bytes(c))
-}
-
-fn pattern_bytes(content: &Content) -> &[u8] {
-    match content.fast_pattern {
-        Some(FastPattern::Part { offset, length }) => {
-            let start = usize::from(offset);
-            content.bytes.get(start..start + usize::from(length)).unwrap_or(&content.bytes)
-        }
-        _ => &content.bytes,
-    }
+/// Adds a rule with its pattern in the payload to groups.
+fn add_payload(groups: &mut [&mut GroupBuilder], index: RuleIndex, rule: &Rule) {
+    let (pattern, ports) = (fast_pattern::of_payload(rule), listed_ports(rule));
+    groups.iter_mut().for_each(|group| group.add(index, pattern, ports.as_deref()));
 }
 
 /// Whether a protocol word means packets of TCP, of UDP, and of others.

@@ -1,27 +1,31 @@
-//! Patterns of four bytes and more, each known by its rarest four-byte gram.
+//! Patterns of four bytes and more, each known by one gram of four bytes.
 //!
-//! A scan hashes the gram at every position and asks a bitmap whether any pattern has it; few positions pass. Those look up
-//! the patterns of the gram in a table of sorted buckets and compare the whole pattern. Text is folded to lower case before.
+//! A scan hashes the gram at every place and asks a bitmap whether any pattern has it; few places pass. Those look up the gram in
+//! sorted buckets, compare four further bytes of the pattern, and then the whole. Grams are chosen where they are rarest in traffic, and
+//! those that are everywhere, such as runs of one byte, are not used. Text is folded to lower case before.
 
 use super::PatternId;
-use super::rarity::rarest_window;
+#[cfg(target_arch = "x86_64")]
+use super::lanes::{BLOCK, Lanes};
+use super::rarity::{GRAM, rarest_gram, rarity};
 
-/// Bytes in a gram.
-pub(super) const GRAM: usize = 4;
-
-/// A pattern in the table: where its gram stands in it.
+/// A pattern in the table, by one of its grams.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     gram: u32,
     pattern: PatternId,
+    /// Where the gram stands in the pattern.
     offset: u16,
+    /// Four bytes of the pattern that are compared first, and where they stand.
+    check_offset: u16,
+    check: u32,
 }
 
 /// The filter.
 #[derive(Debug)]
 pub(super) struct Grams {
     /// One bit for each hash value.
-    bitmap: Vec<u64>,
+    bitmap: Vec<u32>,
     /// Shift that leaves the bits of a bitmap index.
     bitmap_shift: u32,
     /// First entry of each bucket, by the upper bits of the same hash.
@@ -30,33 +34,44 @@ pub(super) struct Grams {
     entries: Vec<Entry>,
 }
 
-/// Bitmap bits for each pattern: about one position in thirty-two passes by chance.
-const BITS_EACH: usize = 32;
+/// Bitmap bits for each gram: about one place in sixty-four passes by chance.
+const BITS_EACH: usize = 64;
+/// Places that are looked at before the first branch.
+#[cfg(not(target_arch = "x86_64"))]
+const BLOCK: usize = 8;
+/// Bytes behind the text that are read and do not matter.
+pub(super) const PADDING: usize = 32;
 
 impl Grams {
+    /// Whether a pattern has grams that it can be known by.
+    pub(super) fn suits(pattern: &[u8]) -> bool {
+        rarest_gram(pattern).is_some()
+    }
+
     /// The filter of some patterns; `None` for none.
     pub(super) fn new<'a>(patterns: impl Iterator<Item = (PatternId, &'a [u8])>) -> Option<Self> {
-        let mut entries: Vec<Entry> = patterns
-            .filter_map(|(pattern, bytes)| {
-                let offset = rarest_window(bytes, GRAM);
-                let gram = u32::from_le_bytes(*bytes.get(offset..)?.first_chunk()?);
-                Some(Entry { gram, pattern, offset: u16::try_from(offset).ok()? })
-            })
-            .collect();
+        let mut entries: Vec<Entry> = Vec::new();
+        for (pattern, bytes) in patterns {
+            let Some(offset) = rarest_gram(bytes) else { continue };
+            let check_offset = rarest_check(bytes, offset);
+            let (Some(gram), Some(check)) = (word(bytes, offset), word(bytes, check_offset)) else { continue };
+            let (Ok(offset), Ok(check_offset)) = (u16::try_from(offset), u16::try_from(check_offset)) else { continue };
+            entries.push(Entry { gram, pattern, offset, check_offset, check });
+        }
         if entries.is_empty() {
             return None;
         }
-        let bitmap_bits = (entries.len() * BITS_EACH).next_power_of_two().max(1 << 12);
+        let bitmap_bits = (entries.len() * BITS_EACH).next_power_of_two().clamp(1 << 12, 1 << 22);
         let bucket_count = entries.len().next_power_of_two().max(64);
         let bitmap_shift = 32 - bitmap_bits.trailing_zeros();
         let bucket_shift = 32 - bucket_count.trailing_zeros();
         entries.sort_by_key(|e| (hash(e.gram) >> bucket_shift, e.gram, e.pattern));
-        let mut bitmap = vec![0u64; bitmap_bits / 64];
+        let mut bitmap = vec![0u32; bitmap_bits / 32];
         let mut buckets = vec![0u32; bucket_count + 1];
         for entry in &entries {
             let bit = hash(entry.gram) >> bitmap_shift;
-            if let Some(word) = bitmap.get_mut((bit / 64) as usize) {
-                *word |= 1 << (bit % 64);
+            if let Some(word) = bitmap.get_mut((bit / 32) as usize) {
+                *word |= 1 << (bit % 32);
             }
             if let Some(count) = buckets.get_mut((hash(entry.gram) >> bucket_shift) as usize + 1) {
                 *count += 1;
@@ -70,38 +85,86 @@ impl Grams {
         Some(Self { bitmap, bitmap_shift, buckets, bucket_shift, entries })
     }
 
-    /// Calls `found` for each occurrence of a pattern; `text` and `patterns` are in lower case.
+    /// Calls `found` for occurrences of patterns in the first `length` bytes of `text`, at least once for each that occurs. `text` and
+    /// `patterns` are in lower case; behind the text stand [`PADDING`] further bytes.
     #[inline]
-    pub(super) fn scan(&self, text: &[u8], patterns: &[Box<[u8]>], found: &mut impl FnMut(PatternId)) {
-        for (position, window) in text.windows(GRAM).enumerate() {
-            let Some(gram) = window.first_chunk() else { continue };
-            let gram = u32::from_le_bytes(*gram);
-            let hash = hash(gram);
-            let bit = hash >> self.bitmap_shift;
-            if self.bitmap.get((bit / 64) as usize).is_some_and(|word| word & (1 << (bit % 64)) != 0) {
-                self.compare(text, position, gram, hash, patterns, found);
+    pub(super) fn scan(&self, text: &[u8], length: usize, patterns: &[Box<[u8]>], found: &mut impl FnMut(PatternId)) {
+        let Some(last) = length.checked_sub(GRAM) else { return };
+        #[cfg(target_arch = "x86_64")]
+        if let Some(lanes) = Lanes::new(&self.bitmap, FACTOR, self.bitmap_shift) {
+            return lanes.scan(text, last, |block, hits| self.block(text, length, block, hits, patterns, found));
+        }
+        self.scan_plainly(text, length, last, patterns, found);
+    }
+
+    /// The same without vector instructions.
+    fn scan_plainly(
+        &self,
+        text: &[u8],
+        length: usize,
+        last: usize,
+        patterns: &[Box<[u8]>],
+        found: &mut impl FnMut(PatternId),
+    ) {
+        let mut position = 0;
+        // A block at a time: the bits of several places are joined before the only branch.
+        while position <= last {
+            let Some(block) = text.get(position..).and_then(<[u8]>::first_chunk::<32>) else { return };
+            let hits = (0..BLOCK).fold(0, |hits, at| hits | self.bit(gram(block, at)) << at);
+            if hits != 0 {
+                self.block(text, length, position, hits, patterns, found);
+            }
+            position += BLOCK;
+        }
+    }
+
+    /// Whether some pattern may have a gram: 1 or 0.
+    #[inline]
+    fn bit(&self, gram: u32) -> u32 {
+        let bit = hash(gram) >> self.bitmap_shift;
+        self.bitmap.get((bit >> 5) as usize).copied().unwrap_or(0) >> (bit & 31) & 1
+    }
+
+    /// Looks closer at those places of a block whose grams some pattern may have: one bit for each.
+    #[inline(never)]
+    fn block(
+        &self,
+        text: &[u8],
+        length: usize,
+        block: usize,
+        hits: u32,
+        patterns: &[Box<[u8]>],
+        found: &mut impl FnMut(PatternId),
+    ) {
+        let places = (0..BLOCK).filter(|at| hits >> at & 1 != 0).map(|at| block + at);
+        for position in places {
+            if let Some(gram) = word(text, position) {
+                self.compare(text, length, position, gram, patterns, found);
             }
         }
     }
 
-    #[cold]
+    /// Compares the patterns of a gram at a place.
+    #[inline]
     fn compare(
         &self,
         text: &[u8],
+        length: usize,
         position: usize,
         gram: u32,
-        hash: u32,
         patterns: &[Box<[u8]>],
         found: &mut impl FnMut(PatternId),
     ) {
-        let bucket = (hash >> self.bucket_shift) as usize;
+        let bucket = (hash(gram) >> self.bucket_shift) as usize;
         let (Some(&start), Some(&end)) = (self.buckets.get(bucket), self.buckets.get(bucket + 1)) else { return };
+        let text = text.get(..length).unwrap_or(text);
         for entry in self.entries.get(start as usize..end as usize).unwrap_or(&[]) {
             if entry.gram != gram {
                 continue;
             }
             let Some(from) = position.checked_sub(usize::from(entry.offset)) else { continue };
-            if let (Some(rest), Some(pattern)) = (text.get(from..), patterns.get(entry.pattern as usize))
+            if word(text, from + usize::from(entry.check_offset)) == Some(entry.check)
+                && let (Some(rest), Some(pattern)) = (text.get(from..), patterns.get(entry.pattern as usize))
                 && rest.starts_with(pattern)
             {
                 found(entry.pattern);
@@ -111,11 +174,59 @@ impl Grams {
 
     /// Bytes of memory it holds.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.bitmap.len() * 8 + self.buckets.len() * 4 + self.entries.len() * size_of::<Entry>()
+        self.bitmap.len() * 4 + self.buckets.len() * 4 + self.entries.len() * size_of::<Entry>()
     }
+}
+
+/// Where the four bytes stand that tell most beside a window: as far away from it as there is room.
+fn rarest_check(pattern: &[u8], window: usize) -> usize {
+    let last = pattern.len().saturating_sub(GRAM);
+    let (before, behind) = (window.saturating_sub(GRAM).min(last), (window + GRAM).min(last));
+    let worth = |at: usize| (at.abs_diff(window).min(GRAM), rarity(pattern.get(at..at + GRAM).unwrap_or(&[])));
+    if worth(before) > worth(behind) { before } else { behind }
+}
+
+#[inline]
+fn gram(block: &[u8; 32], at: usize) -> u32 {
+    block.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u32::from_le_bytes(*bytes))
+}
+
+/// The four bytes at a place, if they are there.
+#[inline]
+fn word(text: &[u8], at: usize) -> Option<u32> {
+    text.get(at..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
 }
 
 #[inline]
 fn hash(gram: u32) -> u32 {
-    gram.wrapping_mul(0x9e37_79b1) ^ (gram.wrapping_mul(0x85eb_ca6b) >> 15)
+    gram.wrapping_mul(FACTOR)
+}
+
+/// The factor of the hash: its upper bits depend on all of the gram.
+const FACTOR: u32 = 0x9e37_79b1;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn vectors_see_what_the_plain_loop_sees(
+            patterns in prop::collection::vec(prop::collection::vec(prop::sample::select(b"abc\x00".to_vec()), 4..12), 1..40),
+            text in prop::collection::vec(prop::sample::select(b"abc\x00".to_vec()), 0..300),
+        ) {
+            let patterns: Vec<Box<[u8]>> = patterns.into_iter().map(Vec::into_boxed_slice).collect();
+            let suiting = (0..).zip(patterns.iter().map(|pattern| &**pattern)).filter(|(_, pattern)| Grams::suits(pattern));
+            let Some(filter) = Grams::new(suiting) else { return Ok(()) };
+            let padded = [text.as_slice(), &[0; PADDING]].concat();
+            let (mut plain, mut vectors) = (Vec::new(), Vec::new());
+            if let Some(last) = text.len().checked_sub(GRAM) {
+                filter.scan_plainly(&padded, text.len(), last, &patterns, &mut |id| plain.push(id));
+            }
+            filter.scan(&padded, text.len(), &patterns, &mut |id| vectors.push(id));
+            prop_assert_eq!(plain, vectors);
+        }
+    }
 }

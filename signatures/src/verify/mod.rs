@@ -17,7 +17,7 @@ pub mod transform;
 use tapwire_parsers::protocol::{Both, Direction};
 
 use crate::plan::{Plan, RuleIndex};
-use crate::prefilter::Scratch;
+use crate::prefilter::{Folded, Scratch};
 use crate::state::shared::Step;
 use memory::Notes;
 pub use memory::{Context, Shown};
@@ -63,6 +63,7 @@ pub struct BodyWindow {
 #[derive(Debug)]
 pub struct Matcher {
     scratch: Scratch,
+    folded: Folded,
     candidates: Vec<RuleIndex>,
     transformed: [Vec<u8>; 2],
     notes: Notes,
@@ -78,6 +79,7 @@ impl Default for Matcher {
     fn default() -> Self {
         Self {
             scratch: Scratch::default(),
+            folded: Folded::default(),
             candidates: Vec::new(),
             transformed: Default::default(),
             notes: Notes::default(),

@@ -51,7 +51,9 @@ impl Matcher {
             _ => &plan.other_packets,
         };
         if !packet.payload.is_empty() && !group.is_empty() {
-            group.scan(packet.payload, &mut self.scratch, |rule| candidates.push(rule));
+            group.scan(packet.payload, packet.ports(), (&mut self.folded, &mut self.scratch), |rule| {
+                candidates.push(rule)
+            });
         }
         candidates.extend_from_slice(&plan.any_packet);
         if let Some(ip) = &packet.ip {
@@ -116,7 +118,8 @@ impl Matcher {
             return;
         }
         let candidates = &mut self.candidates;
-        plan.streams.scan(chunk, &mut self.scratch, |rule| candidates.push(rule));
+        plan.streams
+            .scan(chunk, view.packet.ports(), (&mut self.folded, &mut self.scratch), |rule| candidates.push(rule));
         let direction = view.flow.map_or(Direction::ToServer, |f| f.direction);
         let candidates = self.take_candidates();
         for &index in &candidates {

@@ -191,7 +191,7 @@ impl Matcher {
     fn scan(&mut self, engine: &Engine, data: &[u8]) {
         let candidates = &mut self.candidates;
         if engine.transforms.is_empty() {
-            engine.group.scan(data, &mut self.scratch, |rule| candidates.push(rule));
+            engine.group.scan(data, (0, 0), (&mut self.folded, &mut self.scratch), |rule| candidates.push(rule));
             return;
         }
         let [mut from, mut to] = std::mem::take(&mut self.transformed);
@@ -201,7 +201,7 @@ impl Matcher {
             transform.apply(&from, &mut to);
             std::mem::swap(&mut from, &mut to);
         }
-        engine.group.scan(&from, &mut self.scratch, |rule| candidates.push(rule));
+        engine.group.scan(&from, (0, 0), (&mut self.folded, &mut self.scratch), |rule| candidates.push(rule));
         self.transformed = [from, to];
     }
 
