@@ -9,6 +9,7 @@ use tapwire_signatures::language::classification::Classification;
 use tapwire_signatures::language::load::{self, Environment, Loaded, Located, Source};
 use tapwire_signatures::language::references::References;
 use tapwire_signatures::language::variables::Sets;
+use tapwire_signatures::lua;
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::threshold_file::{Entry, Rules, ThresholdFile};
 
@@ -22,6 +23,8 @@ use crate::inspect::recognise::Recogniser;
 pub const LANGUAGE_VERSION: (u32, u32, u32) = (9, 0, 0);
 /// Bytes of the largest rule file.
 const RULE_FILE_LIMIT: u64 = 512 << 20;
+/// Bytes of the largest script.
+const SCRIPT_LIMIT: u64 = 1 << 20;
 
 /// What a run needs before its first packet.
 pub struct Prepared {
@@ -190,7 +193,25 @@ fn environment(configuration: &Configuration, faults: &mut Vec<Problem>, warning
         keep_text: configuration.eve.iter().any(|e| e.alerts.as_ref().is_some_and(|a| a.rule_text)),
         version: LANGUAGE_VERSION,
         features: features(configuration),
+        scripts: scripts(configuration),
     }
+}
+
+/// Scripts lie beside the rule file that names them, or where the configuration says that rules lie.
+fn scripts(configuration: &Configuration) -> lua::Source {
+    let rule_path = configuration.rule_path.clone();
+    lua::Source::new(configuration.scripts, move |rule_file, name| {
+        let beside = Path::new(rule_file).parent().unwrap_or(Path::new("")).join(name);
+        let path = match &rule_path {
+            Some(folder) if !beside.is_file() => folder.join(name),
+            _ => beside,
+        };
+        let size = std::fs::metadata(&path).map_err(|error| error.to_string())?.len();
+        if size > SCRIPT_LIMIT {
+            return Err("it is too large".into());
+        }
+        std::fs::read(&path).map_err(|error| error.to_string())
+    })
 }
 
 /// What rules may require: fingerprints of TLS, unless they are switched off.

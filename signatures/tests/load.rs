@@ -53,6 +53,7 @@ fn environment() -> Environment {
         keep_text: false,
         version: (9, 0, 0),
         features: Vec::new(),
+        scripts: tapwire_signatures::lua::Source::default(),
     }
 }
 

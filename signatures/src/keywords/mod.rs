@@ -15,6 +15,7 @@ mod hostbits;
 mod icmp;
 mod ip;
 mod later;
+mod lua;
 mod meta;
 mod modbus;
 mod number_field;
@@ -70,6 +71,7 @@ pub static KEYWORDS: &[&[Keyword]] = &[
     hostbits::KEYWORDS,
     threshold::KEYWORDS,
     transform::KEYWORDS,
+    lua::KEYWORDS,
     file::KEYWORDS,
     number_field::KEYWORDS,
     tls::KEYWORDS,

@@ -9,6 +9,7 @@ use tapwire_parsers::REGISTRY;
 use super::fault::Fault;
 use super::load::Environment;
 use super::rule::{Buffer, Content, Item, Operand, Rule, Section};
+use crate::lua::Scripts;
 
 /// The argument of a keyword.
 #[derive(Clone, Debug)]
@@ -73,6 +74,8 @@ pub struct SharedNames {
     pub flowints: Names,
     /// Of xbits and hostbits.
     pub hostbits: Names,
+    /// Scripts.
+    pub scripts: Scripts,
     texts: HashSet<Arc<str>>,
 }
 
@@ -93,6 +96,8 @@ const VARIABLE_LIMIT: usize = 64;
 
 /// A rule while it is read.
 pub struct Builder<'a> {
+    /// Name of the file that it stands in.
+    pub file: &'a str,
     /// The rule so far.
     pub rule: Rule,
     /// Names shared by all rules of the load.
@@ -118,8 +123,9 @@ pub struct Builder<'a> {
 #[expect(clippy::indexing_slicing, reason = "sections are only pushed while an index to them is held")]
 impl<'a> Builder<'a> {
     /// A rule of which only the header is known.
-    pub fn new(rule: Rule, names: &'a mut SharedNames, environment: &'a Environment) -> Self {
+    pub fn new(file: &'a str, rule: Rule, names: &'a mut SharedNames, environment: &'a Environment) -> Self {
         Self {
+            file,
             rule,
             names,
             variables: Vec::new(),

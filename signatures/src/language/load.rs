@@ -9,7 +9,7 @@ use super::references::References;
 use super::rule::{FlowCondition, Rule, RuleProtocol, RuleSet};
 use super::variables::Sets;
 use super::{check, header, lexer, protocols};
-use crate::keywords;
+use crate::{keywords, lua};
 
 /// What rules are read with.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +28,8 @@ pub struct Environment {
     pub version: (u32, u32, u32),
     /// Names of what the sensor can do, for `requires`.
     pub features: Vec<String>,
+    /// Where the scripts come from that rules name.
+    pub scripts: lua::Source,
 }
 
 /// A rule file.
@@ -84,7 +86,7 @@ pub fn load(sources: &[Source], environment: &Environment) -> Loaded {
                 text: statement.text.clone().into_owned(),
                 fault,
             };
-            match read(&statement.text, environment, &mut names, &mut sets) {
+            match read(&source.name, &statement.text, environment, &mut names, &mut sets) {
                 Ok(Outcome::Skipped(fault)) => loaded.skipped.push(locate(fault, true)),
                 Ok(Outcome::Rule(mut rule)) => {
                     rule.place = (file, statement.line);
@@ -124,11 +126,17 @@ enum Outcome {
 }
 
 /// Reads one rule.
-fn read(text: &str, environment: &Environment, names: &mut SharedNames, sets: &mut Sets) -> Result<Outcome, Fault> {
+fn read(
+    file: &str,
+    text: &str,
+    environment: &Environment,
+    names: &mut SharedNames,
+    sets: &mut Sets,
+) -> Result<Outcome, Fault> {
     let (head, options) = lexer::split(text)?;
     let header = header::read(head, environment, sets)?;
     let rule = empty(header, environment.keep_text.then(|| text.to_owned()));
-    let mut builder = Builder::new(rule, names, environment);
+    let mut builder = Builder::new(file, rule, names, environment);
     for option in &options {
         let Some(keyword) = keywords::find(option.keyword) else {
             return Err(Fault::new(
@@ -175,6 +183,7 @@ fn empty(header: header::Header, text: Option<String>) -> Rule {
         target: None,
         flow: FlowCondition::default(),
         sections: Vec::new(),
+        scripts: Vec::new(),
         packet: Vec::new(),
         transaction: Vec::new(),
         file: Vec::new(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tapwire_parsers::protocol::Direction;
 
+use crate::lua::ScriptTest;
 use crate::verify::condition::{FileCondition, PacketCondition, TransactionCondition};
 use crate::verify::number::NumberTest;
 use crate::verify::regex::Regex;
@@ -234,6 +235,8 @@ pub enum Item {
     },
     /// `entropy`: value test on Shannon entropy of a part of the buffer, in 0 to 8 bits
     Entropy(Entropy),
+    /// `lua`: a script that looks at the buffer
+    Script(ScriptTest),
 }
 
 /// `content` with its modifiers.
@@ -713,6 +716,8 @@ pub struct Rule {
     pub flow: FlowCondition,
     /// Parts that look at buffers, in the order of the text.
     pub sections: Vec<Section>,
+    /// Scripts that look at no buffer: they are asked when all else holds.
+    pub scripts: Vec<ScriptTest>,
     /// Conditions on a packet.
     pub packet: Vec<Box<dyn PacketCondition>>,
     /// Conditions on a transaction beside its buffers.

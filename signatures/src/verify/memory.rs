@@ -13,7 +13,7 @@ pub type Context = Vec<(Arc<str>, Box<[u8]>)>;
 
 /// What was noted of the buffers of a rule while it was decided: it counts once the rule matches.
 #[derive(Debug, Default)]
-pub struct Notes {
+pub(crate) struct Notes {
     pub(super) captured: Vec<(Capture, Box<[u8]>)>,
     /// The buffer that is looked at, as records name it.
     pub(super) buffer: &'static str,

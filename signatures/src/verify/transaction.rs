@@ -13,6 +13,7 @@ use super::condition::{FileView, PacketView, Verdict};
 use super::payload::View;
 use super::{Ground, Match, Matcher, header, memory};
 use crate::language::rule::{Arrow, Buffer, Item, Rule, Section};
+use crate::lua::Context;
 use crate::plan::{Engine, Plan, RuleIndex, find_field, hook_progress};
 use crate::state::flow::FlowState;
 
@@ -110,7 +111,7 @@ impl Matcher {
                 continue;
             }
             self.notes.clear();
-            match self.transaction_rule(rule, subject) {
+            match self.transaction_rule(rule, subject, &mut Context::new(plan, rule, view, Some(subject), state)) {
                 Verdict::Yes => {
                     let context = memory::apply(rule, state, &mut self.notes);
                     side.matched.push(index);
@@ -187,19 +188,14 @@ impl Matcher {
             engine.group.scan(data, &mut self.scratch, |rule| candidates.push(rule));
             return;
         }
-        let [mut from, mut to] = std::mem::take(&mut self.transformed);
-        from.clear();
-        from.extend_from_slice(data);
-        for transform in &engine.transforms {
-            transform.apply(&from, &mut to);
-            std::mem::swap(&mut from, &mut to);
-        }
-        engine.group.scan(&from, &mut self.scratch, |rule| candidates.push(rule));
-        self.transformed = [from, to];
+        let made = self.transform(&engine.transforms, data);
+        let ([from, _], candidates) = (&made, &mut self.candidates);
+        engine.group.scan(from, &mut self.scratch, |rule| candidates.push(rule));
+        self.transformed = made;
     }
 
     /// Whether everything that a rule says of a transaction holds.
-    fn transaction_rule(&mut self, rule: &Rule, subject: &TransactionView<'_>) -> Verdict {
+    fn transaction_rule(&mut self, rule: &Rule, subject: &TransactionView<'_>, context: &mut Context<'_>) -> Verdict {
         let known = protocol(subject.protocol);
         let mut verdict = Verdict::Yes;
         if let Some(hook) = &rule.hook {
@@ -222,19 +218,30 @@ impl Matcher {
             return Verdict::No;
         }
         for section in &rule.sections {
-            match self.transaction_section(rule, section, subject) {
+            match self.transaction_section(rule, section, subject, context) {
                 Verdict::Yes => {}
                 Verdict::NotYet => verdict = Verdict::NotYet,
                 Verdict::No => return Verdict::No,
             }
         }
         if !rule.file.is_empty() || rule.filestore {
-            return weaker(verdict, files_hold(rule, subject));
+            verdict = weaker(verdict, files_hold(rule, subject));
         }
-        verdict
+        if verdict != Verdict::Yes || rule.scripts.iter().all(|test| self.lua.holds(test, None, context)) {
+            return verdict;
+        }
+        // What a script looks for may come with the rest.
+        let done = subject.transaction.progress(subject.direction) >= last_state(subject, subject.direction);
+        if done { Verdict::No } else { Verdict::NotYet }
     }
 
-    fn transaction_section(&mut self, rule: &Rule, section: &Section, subject: &TransactionView<'_>) -> Verdict {
+    fn transaction_section(
+        &mut self,
+        rule: &Rule,
+        section: &Section,
+        subject: &TransactionView<'_>,
+        context: &mut Context<'_>,
+    ) -> Verdict {
         let variables = usize::from(rule.variables);
         match section.buffer {
             Buffer::Field(name) => {
@@ -262,7 +269,7 @@ impl Matcher {
                         }
                         Value::Number(_) => return Verdict::No,
                     };
-                    match self.section(section, view, variables) {
+                    match self.section(section, view, variables, context) {
                         Verdict::Yes => return Verdict::Yes,
                         other if index == 0 => verdict = other,
                         Verdict::NotYet => verdict = Verdict::NotYet,
@@ -275,7 +282,7 @@ impl Matcher {
                 let done = subject.transaction.progress(direction) >= last_state(subject, direction);
                 if verdict == Verdict::NotYet && done { Verdict::No } else { verdict }
             }
-            Buffer::Payload => match self.section(section, View::whole(subject.raw), variables) {
+            Buffer::Payload => match self.section(section, View::whole(subject.raw), variables, context) {
                 Verdict::Yes if !subject.raw.is_empty() => Verdict::Yes,
                 _ => Verdict::NotYet,
             },
@@ -283,7 +290,7 @@ impl Matcher {
                 let held = subject
                     .files
                     .iter()
-                    .any(|file| self.section(section, View::whole(file.name), variables) == Verdict::Yes);
+                    .any(|file| self.section(section, View::whole(file.name), variables, context) == Verdict::Yes);
                 if held { Verdict::Yes } else { Verdict::NotYet }
             }
             Buffer::File(_) | Buffer::Header(_) | Buffer::Later(_) => Verdict::No,
