@@ -220,6 +220,7 @@ impl Worker {
         for (name, count) in self.inspector.matcher.lua.failures.counters() {
             self.counters.add(name, count);
         }
+        self.counters.script_failures.extend(self.inspector.matcher.lua.take_messages());
         self.counters.add("tapwire.parser_faults", self.inspector.parser_faults);
         for (name, count) in self.inspector.counters() {
             self.counters.add(name, count);

@@ -6,6 +6,7 @@
 
 mod base64;
 mod bytevar;
+mod dnp3;
 mod dns;
 mod file;
 mod flow;
@@ -47,6 +48,7 @@ static LIBRARIES: &[Library] = &[
     rule::LIBRARY,
     http::LIBRARY,
     dns::LIBRARY,
+    dnp3::LIBRARY,
     tls::LIBRARY,
     tls::JA3,
     ssh::LIBRARY,
