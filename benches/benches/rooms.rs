@@ -163,6 +163,8 @@ fn replay(bencher: divan::Bencher<'_, '_>) {
             engine: prepared.engine.clone(),
             thresholds: prepared.thresholds.clone(),
             folder: &folder,
+            data_dir: &folder,
+            rules: prepared.rules.numbers(),
             workers: 1,
             checksums: tapwire::config::Checksums::Off,
             progress: None,

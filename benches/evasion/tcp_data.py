@@ -96,18 +96,19 @@ for version in (4, 6):
             replaced(first, second, version=version, bad_checksum=True))
 
 
-def phantom_first(first, second, version=4, at=0):
+def phantom_first(first, second, version=4, at=0, size=1400):
     """A player: a phantom, then what the host gets at the same place."""
     def play(host):
         talk = Talk(host, version=version).connect()
         talk.say(second[:at])
         talk.phantom(first)
-        talk.say(second[at:])
+        talk.say(second[at:], size=size)
         talk.finish()
     return play
 
 
 case("T6", "phantom longer", events=AMBIGUOUS)(phantom_first(GOOD + b"GET /next HTTP/1.1\r\n\r\n", EVIL))
+case("T6", "phantom, then octet by octet", events=AMBIGUOUS)(phantom_first(GOOD + b"GET /next HTTP/1.1\r\n\r\n", EVIL, size=1))
 case("T6", "phantom shorter", events=AMBIGUOUS)(phantom_first(GOOD[:D + 6], EVIL))
 case("T6", "phantom mid-request", events=AMBIGUOUS)(phantom_first(GOOD[D - 3:] + b"xx", EVIL, at=D - 3))
 case("T7", "phantom, equal length", events=AMBIGUOUS)(phantom_first(GOOD, EVIL))

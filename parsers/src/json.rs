@@ -81,6 +81,12 @@ impl<'a> Object<'a> {
         self
     }
 
+    /// A value that is JSON already.
+    pub fn json(&mut self, key: &str, value: &str) -> &mut Self {
+        self.key(key).extend_from_slice(value.as_bytes());
+        self
+    }
+
     /// Members that were written earlier: the text between the braces of an object.
     pub fn members(&mut self, members: &[u8]) -> &mut Self {
         if !members.is_empty() {

@@ -12,7 +12,7 @@ use tapwire::capture::listing::Listing;
 use tapwire::capture::live::Interface;
 use tapwire::cli::{Arguments, Check, ChecksumMode, Command, Common, Live, Replay};
 use tapwire::config::{Checksums, Severity};
-use tapwire::engine::{Prepared, prepare};
+use tapwire::engine::{Found, Prepared, prepare};
 use tapwire::run::{self, Plan, RunError, Summary};
 
 fn main() -> ExitCode {
@@ -35,20 +35,21 @@ fn prepared(common: &Common) -> Result<Prepared, u8> {
         say(&problem.render(Severity::Error));
         1
     })?;
-    for problem in &prepared.faults {
+    let found = &prepared.found;
+    for problem in found.faults.iter().chain(&found.lines) {
         say(&problem.render(Severity::Error));
     }
     if !common.quiet {
-        for problem in &prepared.warnings {
+        for problem in &found.warnings {
             say(&problem.render(Severity::Warning));
         }
-        for problem in &prepared.left_out {
+        for problem in &found.left_out {
             // No problem, so it does not go where problems go.
             drop(writeln!(std::io::stdout().lock(), "{}", problem.render(Severity::Note)));
         }
     }
-    if common.strict && !prepared.faults.is_empty() {
-        say(&format!("{} problems; nothing was done, because --strict was given", prepared.faults.len()));
+    if common.strict && !found.faults.is_empty() {
+        say(&format!("{} problems; nothing was done, because --strict was given", found.faults.len()));
         return Err(1);
     }
     Ok(prepared)
@@ -69,6 +70,8 @@ fn plan<'a>(common: &Common, prepared: &'a Prepared, folder: &'a std::path::Path
         engine: Arc::clone(&prepared.engine),
         thresholds: Arc::clone(&prepared.thresholds),
         folder,
+        rules: prepared.rules.numbers(),
+        data_dir: prepared.data_dir.as_deref().unwrap_or(folder),
         workers: workers(common),
         checksums: match common.checksums {
             Some(ChecksumMode::On) => Checksums::On,
@@ -152,13 +155,15 @@ fn live(options: &Live) -> u8 {
 }
 
 fn check(options: &Check) -> u8 {
-    let Prepared { faults, warnings, left_out, rules, .. } = match prepare(&options.common) {
+    let Prepared { found, rules, .. } = match prepare(&options.common) {
         Ok(prepared) => prepared,
         Err(problem) => {
             say(&problem.render(Severity::Error));
             return 1;
         }
     };
+    let Found { mut faults, lines, warnings, left_out } = found;
+    faults.extend(lines);
     let mut out = std::io::stdout().lock();
     let mut text = String::new();
     if options.json {

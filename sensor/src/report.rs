@@ -9,8 +9,9 @@ use tapwire_parsers::link::tunnel::Carrier;
 use tapwire_parsers::link::{self, Anomalies, Layer4, Packet, Timestamp};
 use tapwire_parsers::protocol::{Anomaly, Direction, ProtocolId, Purpose, Recorder};
 use tapwire_parsers::{REGISTRY, protocol};
-use tapwire_signatures::language::rule::Rule;
+use tapwire_signatures::language::rule::{Action, Rule};
 use tapwire_signatures::plan::Plan;
+use tapwire_signatures::state::shared::uses_host_bits;
 use tapwire_signatures::verify::{Ground, Match};
 
 use crate::config::{Configuration, EveOutput};
@@ -352,6 +353,11 @@ impl Reporter {
         let ends = Ends::of_packet(packet);
         let outputs = Arc::clone(&self.outputs);
         self.group += 1;
+        let gate = self.gate(rule, found, ends.as_ref(), None, moment, &outputs);
+        if !is_recorded(rule) {
+            gate.into_iter().for_each(|gate| self.batch.push_silent(moment.order, gate));
+            return;
+        }
         for (index, output) in (0..).zip(&outputs.list) {
             let Some(settings) = &output.eve.alerts else { continue };
             let plain = Header {
@@ -368,7 +374,7 @@ impl Reporter {
                 interface: outputs.interface.as_deref(),
                 ..header
             };
-            let gate = self.gate(rule, found, ends.as_ref(), None, moment, &outputs);
+            let gate = gate.clone().map(Gate::Alert);
             let shown = Alert {
                 rule,
                 context: &found.context,
@@ -395,10 +401,10 @@ impl Reporter {
                 });
             });
         }
-        self.fast_line(rule, found, ends.as_ref(), None, moment, &outputs);
+        self.fast_line(rule, gate, ends.as_ref(), moment, &outputs);
     }
 
-    /// An alert on a packet, stream or transaction of a flow.
+    /// An alert on a packet, stream or transaction of a flow. Whether it is certain: others are decided by the writer.
     pub fn alert(
         &mut self,
         plan: &Plan,
@@ -407,14 +413,20 @@ impl Reporter {
         flow: &Flow<Application>,
         (direction, verdict): (Direction, &'static str),
         moment: &Moment,
-    ) {
-        let Some(rule) = plan.rule(found.rule) else { return };
+    ) -> bool {
+        let Some(rule) = plan.rule(found.rule) else { return false };
         let outputs = Arc::clone(&self.outputs);
         let mut ends = Ends::of(&flow.key, direction);
         if ends.icmp.is_some() {
             ends.icmp = packet.icmp().map(|i| (i.kind, i.code)).or(ends.icmp);
         }
         self.group += 1;
+        let gate = self.gate(rule, found, Some(&ends), Some(flow.id), moment, &outputs);
+        if !is_recorded(rule) {
+            gate.into_iter().for_each(|gate| self.batch.push_silent(moment.order, gate));
+            return false;
+        }
+        let certain = gate.is_none();
         let (transaction, guessed) = match found.ground {
             Ground::Transaction(id) => (Some(id), false),
             Ground::Packet | Ground::Stream => {
@@ -430,7 +442,7 @@ impl Reporter {
         };
         for (index, output) in (0..).zip(&outputs.list) {
             let Some(settings) = &output.eve.alerts else { continue };
-            let gate = self.gate(rule, found, Some(&ends), Some(flow.id), moment, &outputs);
+            let gate = gate.clone().map(Gate::Alert);
             let limit = settings.payload_limit.min(packet.payload.len());
             let payload = packet.payload.get(..limit).unwrap_or(&[]);
             let wanted = (settings.payload || settings.payload_printable) && !payload.is_empty();
@@ -485,28 +497,26 @@ impl Reporter {
                 });
             });
         }
-        let flow_id = flow.id;
-        self.fast_line(rule, found, Some(&ends), Some(flow_id), moment, &outputs);
+        self.fast_line(rule, gate, Some(&ends), moment, &outputs);
+        certain
     }
 
     fn fast_line(
         &mut self,
         rule: &Rule,
-        found: &Match,
+        gate: Option<AlertGate>,
         ends: Option<&Ends>,
-        flow: Option<u64>,
         moment: &Moment,
         outputs: &Outputs,
     ) {
         let Some(ends) = ends.filter(|_| outputs.fast) else { return };
-        let gate = self.gate(rule, found, Some(ends), flow, moment, outputs);
         let (from, to) = match ends.icmp {
             Some((kind, code)) => (u16::from(kind), u16::from(code)),
             None => ends.ports,
         };
         let index = u16::try_from(outputs.list.len()).unwrap_or(u16::MAX);
         let clock = &mut self.clock;
-        self.batch.push(moment.order, index, Class::Alert, gate, |out| {
+        self.batch.push(moment.order, index, Class::Alert, gate.map(Gate::Alert), |out| {
             fast::write(out, moment.time, rule, ends.protocol, [(ends.source, from), (ends.destination, to)], clock);
         });
     }
@@ -519,9 +529,10 @@ impl Reporter {
         flow: Option<u64>,
         moment: &Moment,
         outputs: &Outputs,
-    ) -> Option<Gate> {
-        let ends = ends.filter(|_| outputs.gate_all || rule.threshold.is_some() || rule.detection_filter.is_some())?;
-        Some(Gate::Alert(AlertGate {
+    ) -> Option<AlertGate> {
+        let counted = outputs.gate_all || rule.threshold.is_some() || rule.detection_filter.is_some();
+        let ends = ends.filter(|_| counted || shares(rule, found))?;
+        Some(AlertGate {
             rule: found.rule,
             source: ends.source,
             destination: ends.destination,
@@ -529,7 +540,8 @@ impl Reporter {
             flow,
             time: moment.time,
             group: self.group,
-        }))
+            steps: found.steps.as_slice().into(),
+        })
     }
 
     /// Anomalies that are new: of the flow, and of its transactions, which came with bytes of a direction.
@@ -708,7 +720,8 @@ impl Reporter {
                 tcp,
                 action: flow.app.passed.then_some("pass"),
             };
-            let gate = outputs.own.then(|| lone(flow)).flatten().map(Gate::Lone);
+            let summed = || outputs.own.then(|| lone(flow)).flatten().map(Gate::Lone);
+            let gate = if flow.alerts_asked { Some(Gate::Flow(flow.id)) } else { summed() };
             let clock = &mut self.clock;
             if output.eve.flows {
                 self.batch.push(moment.order, index, Class::Flow, gate, |out| flow::write(out, &header, &shown, clock));
@@ -750,6 +763,16 @@ impl Reporter {
     }
 }
 
+/// Whether a match is decided with what flows share.
+pub fn shares(rule: &Rule, found: &Match) -> bool {
+    !found.steps.is_empty() || uses_host_bits(rule)
+}
+
+/// Whether matches of a rule leave records.
+pub fn is_recorded(rule: &Rule) -> bool {
+    !rule.noalert && rule.action != Action::Config
+}
+
 fn group_management(object: &mut Object<'_>, message: &Igmp) {
     object.object(if message.version.is_some() { "igmp" } else { "rgmp" }, |o| {
         o.number("type", message.kind);
@@ -761,7 +784,8 @@ fn group_management(object: &mut Object<'_>, message: &Igmp) {
 
 /// A flow of one packet that left nothing but its record.
 fn lone(flow: &Flow<Application>) -> Option<Lone> {
-    let lone = flow.packets.to_server + flow.packets.to_client == 1 && !flow.alerted && flow.app.opened == 0;
+    let alone = flow.packets.to_server + flow.packets.to_client == 1;
+    let lone = alone && !flow.alerted && !flow.alerts_asked && flow.app.opened == 0;
     lone.then(|| Lone {
         source: flow.key.source,
         destination: flow.key.destination,

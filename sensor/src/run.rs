@@ -26,6 +26,7 @@ use crate::flow::tcp::TcpSettings;
 use crate::flow::{self, Budget, Table};
 use crate::inspect::{Application, Engine, Inspector};
 use crate::records::batch::RecordBatch;
+use crate::records::stats::RuleNumbers;
 use crate::report::{Origin, Outputs, Reporter};
 use crate::sinks::packet;
 use crate::stats::Counters;
@@ -89,8 +90,12 @@ pub struct Plan<'a> {
     pub engine: Arc<Engine>,
     /// What the threshold file says.
     pub thresholds: Arc<[(Rules, Entry)]>,
+    /// How many rules there are.
+    pub rules: RuleNumbers,
     /// Folder for records.
     pub folder: &'a Path,
+    /// Folder for what rules keep from run to run.
+    pub data_dir: &'a Path,
     /// Number of workers.
     pub workers: u16,
     /// Whether checksums are verified.
@@ -115,18 +120,23 @@ pub fn live(plan: &Plan<'_>, mut source: Interface) -> Summary {
 fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -> Summary {
     let configuration = plan.configuration;
     let write_error = |source| RunError::Write { folder: plan.folder.to_owned(), source };
-    let mut writer =
-        match Writer::create(configuration, Arc::clone(&plan.engine.plan), Arc::clone(&plan.thresholds), plan.folder) {
-            Ok(writer) => writer,
-            Err(source) => {
-                return Summary {
-                    counters: BTreeMap::new(),
-                    errors: vec![write_error(source)],
-                    panics: 0,
-                    script_failures: BTreeSet::new(),
-                };
-            }
-        };
+    let mut writer = match Writer::create(
+        configuration,
+        Arc::clone(&plan.engine.plan),
+        Arc::clone(&plan.thresholds),
+        (plan.folder, plan.data_dir),
+        plan.rules,
+    ) {
+        Ok(writer) => writer,
+        Err(source) => {
+            return Summary {
+                counters: BTreeMap::new(),
+                errors: vec![write_error(source)],
+                panics: 0,
+                script_failures: BTreeSet::new(),
+            };
+        }
+    };
     let outputs =
         Arc::new(Outputs::new(configuration, Arc::clone(&plan.engine.plan), !plan.thresholds.is_empty(), origin));
     let (flows, streams) = budgets(configuration);

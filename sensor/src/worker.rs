@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tapwire_parsers::link::{self, Header, Ip, Layer4, Packet, Tcp, TcpOptions, Timestamp, Udp};
-use tapwire_parsers::protocol::{Anomaly, Direction, Transport};
+use tapwire_parsers::protocol::{Anomaly, Both, Direction, Transport};
 use tapwire_signatures::state::flow::FlowState as RuleMemory;
 use tapwire_signatures::verify::condition::{FlowView, PacketView};
 use tapwire_signatures::verify::packet::Occasion;
@@ -272,10 +272,10 @@ impl Worker {
         self.matches.clear();
         let occasion = Occasion { first: true, ..Occasion::default() };
         self.inspector.matcher.packet(&plan, &view, occasion, &mut RuleMemory::default(), &mut self.matches);
-        let verdict = settle(&plan, &mut self.matches, self.settings.alert_limit).verdict();
+        let settled = settle(&plan, &mut self.matches, self.settings.alert_limit);
+        self.counters.add("detect.alert", settled.alerts as u64);
         for found in &self.matches {
-            self.counters.add("detect.alert", 1);
-            self.reporter.alert_alone(&plan, found, packet, verdict, moment);
+            self.reporter.alert_alone(&plan, found, packet, settled.verdict(), moment);
         }
     }
 
@@ -381,6 +381,7 @@ impl Place<'_> {
         let occasion = Occasion {
             first,
             streamed: tcp.accepted,
+            establishes: tcp.established,
             recognised: std::mem::take(flow.app.recognition_due.of_mut(direction)),
         };
         self.inspect(packet, flow, direction, &tcp.anomalies, Some(occasion), datagram, tcp.closed, moment);
@@ -403,10 +404,10 @@ impl Place<'_> {
                 }
                 return;
             }
-            let rival = if stream.has_rivals() { stream.parser_alternative() } else { None };
             match stream.parser_next() {
                 Chunk::Data(data) => {
                     let done = self.inspector.bytes(app, Transport::Tcp, direction, ports, data);
+                    let rival = if stream.has_rivals() { stream.parser_alternative(done) } else { None };
                     stream.parser_consume(done);
                     if let Some(rival) = rival {
                         self.inspector.rival_bytes(app, direction, ports, &rival);
@@ -448,7 +449,8 @@ impl Place<'_> {
         closing: bool,
         moment: &Moment,
     ) {
-        let view = view_of(flow, direction, packet.time);
+        let mut view = view_of(flow, direction, packet.time);
+        view.established &= !occasion.is_some_and(|occasion| occasion.establishes);
         let view = PacketView { packet, flow: Some(&view), stream_anomalies: anomalies };
         let plan = Arc::clone(&self.inspector.engine().plan);
         self.matches.clear();
@@ -463,15 +465,16 @@ impl Place<'_> {
         let Flow { tcp, app, .. } = flow;
         let mut raw_seen = false;
         if let Some(tcp) = tcp {
+            let ending = closing || tcp.state.is_ending();
             let stream = tcp.stream_mut(direction);
             let flush =
-                std::mem::take(app.flush_raw.of_mut(direction)) || closing || stream.closed() || stream.depth_reached();
+                std::mem::take(app.flush_raw.of_mut(direction)) || ending || stream.closed() || stream.depth_reached();
             loop {
-                let rival = if stream.has_rivals() { stream.raw_alternative() } else { None };
                 match stream.raw_next() {
                     Chunk::Data(chunk) if flush || chunk.len() >= due => {
                         raw_seen = true;
                         let length = chunk.len();
+                        let rival = if stream.has_rivals() { stream.raw_alternative() } else { None };
                         self.inspector.matcher.chunk(&plan, &view, chunk, &mut app.rules, self.matches);
                         self.inspector.transactions(app, &view, chunk, self.matches);
                         stream.raw_consume(length);
@@ -496,12 +499,12 @@ impl Place<'_> {
         }
         let settled = settle(&plan, self.matches, self.settings.alert_limit);
         flow.app.passed |= settled.pass_flow;
-        self.counters.add("detect.alert", self.matches.len() as u64);
+        self.counters.add("detect.alert", settled.alerts as u64);
         self.counters.add("detect.alert_queue_overflow", settled.overflow);
         self.counters.add("detect.alerts_suppressed", settled.silent);
         for found in self.matches.iter() {
-            flow.alerted = true;
-            self.reporter.alert(&plan, found, packet, flow, (direction, settled.verdict()), moment);
+            let certain = self.reporter.alert(&plan, found, packet, flow, (direction, settled.verdict()), moment);
+            flow.note_alert(certain);
         }
         self.reporter.transactions(flow, moment, false);
         if flow.app.changes() {
@@ -518,10 +521,10 @@ impl Place<'_> {
             let view = PacketView { packet: &pseudo, flow: Some(&flow_view), stream_anomalies: &[] };
             self.matches.clear();
             self.inspector.transactions(&mut flow.app, &view, &[], self.matches);
-            let verdict = settle(&plan, self.matches, self.settings.alert_limit).verdict();
+            let settled = settle(&plan, self.matches, self.settings.alert_limit);
             for found in self.matches.iter() {
-                flow.alerted = true;
-                self.reporter.alert(&plan, found, packet, flow, (direction, verdict), moment);
+                let certain = self.reporter.alert(&plan, found, packet, flow, (direction, settled.verdict()), moment);
+                flow.note_alert(certain);
             }
         }
         self.reporter.transactions(flow, moment, true);
@@ -577,6 +580,12 @@ impl Flow<Application> {
             .map_or(self.key.protocol == flow::key::UDP && self.packets.to_client == 0, |tcp| tcp.midstream)
     }
 
+    /// An alert was raised in it, or will be if the writer says so.
+    fn note_alert(&mut self, certain: bool) {
+        self.alerted |= certain;
+        self.alerts_asked |= !certain;
+    }
+
     /// The client and the server change places.
     fn turn(&mut self) {
         self.swap();
@@ -599,7 +608,14 @@ fn ports_of(key: &Key) -> Ports {
 }
 
 fn view_of(flow: &Flow<Application>, direction: Direction, now: Timestamp) -> FlowView {
-    FlowView { protocol: flow.app.protocol, protocol_failed: flow.app.failed, ..flow.view(direction, now) }
+    let app = &flow.app;
+    FlowView {
+        protocol: app.protocol,
+        protocol_failed: app.failed,
+        sides: Both { to_server: app.side(Direction::ToServer), to_client: app.side(Direction::ToClient) },
+        original: app.original,
+        ..flow.view(direction, now)
+    }
 }
 
 /// A packet without bytes that stands for a flow in a direction: rules compare its addresses and ports.

@@ -3,20 +3,21 @@
 //! Thresholds count over all flows, so they are decided here, where alerts of all workers stand in the order of their packets; that
 //! makes them the same for any number of workers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tapwire_parsers::link::Timestamp;
 use tapwire_signatures::plan::Plan;
+use tapwire_signatures::state::shared::Shared;
 use tapwire_signatures::state::threshold::{Subject, Thresholds};
 use tapwire_signatures::state::threshold_file::{Entry as FileEntry, Rules, Side, Suppression};
 
 use crate::config::Configuration;
 use crate::records::batch::{AlertGate, Class, Entry, Gate, RecordBatch, merged};
 use crate::records::header::Clock;
-use crate::records::stats;
+use crate::records::stats::{self, RuleNumbers};
 use crate::records::summary::{Summaries, Written};
 use crate::sinks::Sink;
 use crate::sinks::file::PlainFile;
@@ -28,6 +29,11 @@ const THRESHOLD_LIMIT: usize = 100_000;
 /// Puts records into sinks.
 pub struct Writer {
     plan: Arc<Plan>,
+    /// Flows that go on and had an alert that was decided here.
+    alerted: HashSet<u64, foldhash::fast::RandomState>,
+    shared: Shared,
+    rules: RuleNumbers,
+    data_dir: PathBuf,
     sinks: Vec<Box<dyn Sink>>,
     /// Positions of the sinks that take counters.
     stats_sinks: Vec<usize>,
@@ -51,7 +57,8 @@ impl Writer {
         configuration: &Configuration,
         plan: Arc<Plan>,
         entries: Arc<[(Rules, FileEntry)]>,
-        folder: &Path,
+        (folder, data_dir): (&Path, &Path),
+        rules: RuleNumbers,
     ) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
@@ -72,6 +79,10 @@ impl Writer {
         }
         let thresholds = Thresholds::new(THRESHOLD_LIMIT);
         Ok(Self {
+            alerted: HashSet::default(),
+            shared: Shared::new(&plan.datasets),
+            data_dir: data_dir.to_owned(),
+            rules,
             plan,
             sinks,
             stats_sinks,
@@ -89,6 +100,7 @@ impl Writer {
     /// Writes what the workers found in one batch of packets.
     pub fn write(&mut self, batches: &[RecordBatch]) -> io::Result<()> {
         let mut decided: Option<(u64, u32, bool)> = None;
+        let mut ended = Vec::new();
         for (batch, entry) in merged(batches) {
             let gate = entry.gate.as_deref();
             if let Some(Gate::Lone(lone)) = gate {
@@ -105,6 +117,9 @@ impl Writer {
                     Some((packet, group, open)) if (packet, group) == key => open,
                     _ => {
                         let open = self.decide(gate);
+                        if let Some(flow) = gate.flow.filter(|_| open && entry.output != Entry::NO_OUTPUT) {
+                            self.alerted.insert(flow);
+                        }
                         decided = Some((key.0, key.1, open));
                         self.suppressed += u64::from(!open);
                         open
@@ -114,7 +129,19 @@ impl Writer {
                     continue;
                 }
             }
-            self.deliver(entry, batch.text(entry))?;
+            if let Some(Gate::Flow(flow)) = gate {
+                ended.push(*flow);
+                if self.alerted.contains(flow) {
+                    self.deliver(entry, &alerted(batch.text(entry)))?;
+                    continue;
+                }
+            }
+            if entry.output != Entry::NO_OUTPUT {
+                self.deliver(entry, batch.text(entry))?;
+            }
+        }
+        for flow in ended {
+            self.alerted.remove(&flow);
         }
         Ok(())
     }
@@ -137,9 +164,13 @@ impl Writer {
         Ok(())
     }
 
-    /// Whether an alert passes the suppressions and thresholds of its rule; those of the file replace the rule's own.
+    /// Whether what is left of an alert's rule holds, and it passes the suppressions and thresholds; those of the file replace the
+    /// rule's own.
     fn decide(&mut self, gate: &AlertGate) -> bool {
         let Some(rule) = self.plan.rule(gate.rule) else { return true };
+        if !self.shared.decide(rule, &gate.steps, (gate.source, gate.destination), gate.time) {
+            return false;
+        }
         let subject =
             Subject { source: gate.source, destination: gate.destination, ports: gate.ports, flow: gate.flow };
         let id = (rule.gid, rule.sid);
@@ -156,6 +187,18 @@ impl Writer {
         own.into_iter().flatten().all(|t| self.thresholds.decide(id, t, &subject, gate.time))
     }
 
+    /// Writes the sets that are kept in files: each is put in its place as a whole.
+    fn save(&self) -> io::Result<()> {
+        for (name, text) in self.shared.saved() {
+            let path = self.data_dir.join(name);
+            path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+            let fresh = path.with_file_name(format!(".{}.new", path.file_name().unwrap_or_default().display()));
+            std::fs::write(&fresh, text)?;
+            std::fs::rename(&fresh, &path)?;
+        }
+        Ok(())
+    }
+
     /// Makes everything that was written readable, also after a crash.
     pub fn sync(&mut self) -> io::Result<()> {
         self.sinks.iter_mut().try_for_each(|sink| sink.sync())
@@ -169,12 +212,16 @@ impl Writer {
         mut counters: BTreeMap<String, u64>,
         own: bool,
     ) -> io::Result<BTreeMap<String, u64>> {
+        self.save()?;
         let last = self.summaries.finish(&mut self.clock);
         self.deliver_all(last)?;
         // What thresholds held back was counted as an alert by the workers.
         counters.insert("detect.alert".into(), self.alerts);
         *counters.entry("detect.alerts_suppressed".into()).or_default() += self.suppressed;
+        let (bits, values) = self.shared.lost();
         if own {
+            counters.insert("tapwire.rules.hostbits_evicted".into(), bits);
+            counters.insert("tapwire.rules.dataset_values_refused".into(), values);
             counters.insert("tapwire.records.made".into(), self.made);
             counters.insert("tapwire.records.delivered".into(), self.delivered);
             counters.insert("tapwire.records.summed_flows".into(), self.summaries.summed);
@@ -183,7 +230,7 @@ impl Writer {
             counters.retain(|name, _| !name.starts_with("tapwire."));
         }
         let mut line = Vec::new();
-        stats::write(&mut line, time, uptime_s, &counters, &mut self.clock);
+        stats::write(&mut line, time, uptime_s, &counters, self.rules, &mut self.clock);
         for position in &self.stats_sinks {
             if let Some(sink) = self.sinks.get_mut(*position) {
                 sink.write(&line)?;
@@ -192,6 +239,15 @@ impl Writer {
         self.sync()?;
         Ok(counters)
     }
+}
+
+/// The record of a flow that had an alert after all. No text within a record has quotes that are not escaped, so that the member is
+/// the only one.
+fn alerted(record: &[u8]) -> Vec<u8> {
+    let (no, yes): (&[u8], &[u8]) = (br#""alerted":false"#, br#""alerted":true"#);
+    let at = record.windows(no.len()).position(|part| part == no);
+    let parts = at.and_then(|at| Some((record.get(..at)?, record.get(at + no.len()..)?)));
+    parts.map_or_else(|| record.to_vec(), |(before, behind)| [before, yes, behind].concat())
 }
 
 fn is_suppressed(suppression: &Suppression, gate: &AlertGate) -> bool {

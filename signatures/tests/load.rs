@@ -11,9 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use tapwire_signatures::keywords::KEYWORDS;
-use tapwire_signatures::language::classification::Classification;
 use tapwire_signatures::language::load::{Environment, Loaded, Source, load};
-use tapwire_signatures::language::references::References;
 
 fn environment() -> Environment {
     let addresses = [
@@ -48,12 +46,9 @@ fn environment() -> Environment {
     Environment {
         addresses,
         ports: ports.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
-        classes: Classification::default(),
-        references: References::default(),
-        keep_text: false,
         version: (9, 0, 0),
-        features: Vec::new(),
-        scripts: tapwire_signatures::lua::Source::default(),
+        datasets: vec!["seen,type string".into()],
+        ..Environment::default()
     }
 }
 

@@ -165,7 +165,7 @@ pub fn is_error(kind: u8, v6: bool) -> bool {
 /// The packet that an error carries the first bytes of, if it had ports.
 pub fn cause(packet: &Packet<'_>) -> Option<Cause> {
     let v6 = packet.ip.as_ref()?.source.is_ipv6();
-    packet.icmp().filter(|icmp| is_error(icmp.kind, v6) && icmp.header.len() >= 8)?;
+    packet.icmp().filter(|icmp| is_error(icmp.kind, v6))?;
     let inner = packet.payload;
     let (source, destination, protocol, rest): (IpAddr, IpAddr, u8, &[u8]) = if v6 {
         let (fixed, rest) = inner.split_first_chunk::<40>()?;

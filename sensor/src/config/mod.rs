@@ -2,6 +2,7 @@
 
 mod exceptions;
 mod hosts;
+mod lists;
 pub mod node;
 mod outputs;
 pub mod problem;
@@ -20,6 +21,7 @@ use crate::flow::{Elephant, Timeouts, UrgentPolicy};
 use crate::records::summary::SummarySettings;
 pub use exceptions::{ExceptionPolicies, ExceptionPolicy};
 pub use hosts::{ByNetwork, Defrag, System};
+pub use lists::{Datasets, ReputationFiles};
 use node::{Node, Value};
 pub use outputs::{Alerts, Anomalies, EveOutput, FastOutput, Files};
 pub use problem::{Problem, Severity};
@@ -159,6 +161,14 @@ pub struct Configuration {
     pub scripts: lua::Settings,
     /// `tapwire.flow-summary`
     pub summaries: SummarySettings,
+    /// `datasets`
+    pub datasets: Datasets,
+    /// `default-data-dir`: where rules keep state.
+    pub data_dir: Option<PathBuf>,
+    /// `reputation-files` and what belongs to them
+    pub reputation: ReputationFiles,
+    /// `geoip-database`
+    pub countries: Option<PathBuf>,
 }
 
 impl Configuration {
@@ -227,7 +237,7 @@ impl Default for Configuration {
             classification_file: None,
             reference_config_file: None,
             threshold_file: None,
-            eve: outputs::read(Some(&outputs::usual()), &mut Vec::new(), &mut Vec::new()).0,
+            eve: outputs::read(Some(&outputs::usual()), &mut Vec::new(), &mut Vec::new()).eve,
             fast: None,
             file_store: false,
             timeouts: Timeouts::default(),
@@ -263,6 +273,10 @@ impl Default for Configuration {
             own_records: true,
             scripts: lua::Settings::default(),
             summaries: SummarySettings::default(),
+            datasets: Datasets::default(),
+            data_dir: None,
+            reputation: ReputationFiles::default(),
+            countries: None,
         }
     }
 }
@@ -388,6 +402,11 @@ const KNOWN: &[&str] = &[
     "pcap",
     "asn1-max-frames",
     "datasets",
+    "default-data-dir",
+    "geoip-database",
+    "reputation-categories-file",
+    "default-reputation-path",
+    "reputation-files",
     "security",
     "coredump",
     "host-mode",
@@ -628,7 +647,11 @@ impl Reader<'_> {
         self.switch("livedev.use-for-tracking", &mut c.interface_tracking);
         let mut limit = c.alert_limit as u64;
         self.bytes("packet-alert-max", &mut limit);
-        c.alert_limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        if limit > 0 {
+            c.alert_limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        } else if let Some(node) = self.root.at("packet-alert-max") {
+            self.warnings.push(node.problem("a packet may raise at least one alert".into(), "15 is used"));
+        }
         c.tunnels = Tunnels::read(self.root, &mut self.faults);
         c.exceptions = ExceptionPolicies::read(self.root, &mut self.faults);
         c.systems = hosts::systems(self.root, &mut self.faults);
@@ -642,6 +665,10 @@ impl Reader<'_> {
         defrag.timeouts_s = hosts::fragment_timeouts(self.root, &mut self.faults);
         self.scripts(&mut c.scripts);
         self.switch("detect.guess-applayer-tx", &mut c.guess_transaction);
+        c.data_dir = self.path("default-data-dir");
+        c.countries = self.path("geoip-database");
+        c.reputation = lists::reputation(self.root);
+        c.datasets = lists::datasets(self.root, &mut self.faults);
         if let Some(node) = self.root.at("action-order") {
             match ActionOrder::read(node.items().iter().filter_map(Node::text)) {
                 Some(order) => c.action_order = order,
@@ -659,8 +686,12 @@ impl Reader<'_> {
             };
         }
         for (name, node) in self.root.at("app-layer.protocols").map(Node::entries).unwrap_or(&[]) {
-            self.bytes(&format!("app-layer.protocols.{name}.stream-depth"), &mut 0);
-            c.protocols.insert(name.clone(), protocol(node));
+            let mut said = protocol(node);
+            if node.get("stream-depth").is_some() {
+                let depth = said.stream_depth.insert(0);
+                self.bytes(&format!("app-layer.protocols.{name}.stream-depth"), depth);
+            }
+            c.protocols.insert(name.clone(), said);
         }
         if file.is_some() {
             c.own_records = self.root.at("tapwire").is_some();
@@ -670,10 +701,8 @@ impl Reader<'_> {
         self.bytes("tapwire.flow-summary.rate", &mut c.summaries.rate);
         self.bytes("tapwire.flow-summary.interval", &mut c.summaries.interval_s);
         if self.root.at("outputs").is_some() || file.is_some() {
-            (c.eve, c.fast) = outputs::read(self.root.at("outputs"), &mut self.faults, &mut self.warnings);
-            let outputs = self.root.at("outputs").map(Node::items).unwrap_or(&[]);
-            let stores = outputs.iter().filter_map(|output| output.get("file-store"));
-            c.file_store = stores.fold(false, |on, store| on | store.switch_at("enabled", false, &mut self.faults));
+            let read = outputs::read(self.root.at("outputs"), &mut self.faults, &mut self.warnings);
+            (c.eve, c.fast, c.file_store) = (read.eve, read.fast, read.file_store);
         }
     }
 
@@ -710,7 +739,7 @@ fn protocol(node: &Node) -> ProtocolSettings {
         tcp: node.at("tcp.enabled").and_then(Node::switch),
         udp: node.at("udp.enabled").and_then(Node::switch),
         ports: ports.map(str::to_owned),
-        stream_depth: node.get("stream-depth").and_then(Node::text).and_then(parse_size),
+        stream_depth: None,
         settings: node.flatten(),
     }
 }

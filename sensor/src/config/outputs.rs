@@ -199,13 +199,18 @@ const USUAL: &str = "- eve-log:
     - files
 ";
 
+/// What the list of outputs says.
+#[derive(Default)]
+pub(super) struct Outputs {
+    pub(super) eve: Vec<EveOutput>,
+    pub(super) fast: Option<FastOutput>,
+    /// Files are to be stored.
+    pub(super) file_store: bool,
+}
+
 /// Reads the list of outputs.
-pub(super) fn read(
-    outputs: Option<&Node>,
-    faults: &mut Vec<Problem>,
-    warnings: &mut Vec<Problem>,
-) -> (Vec<EveOutput>, Option<FastOutput>) {
-    let (mut eve, mut fast) = (Vec::new(), None);
+pub(super) fn read(outputs: Option<&Node>, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> Outputs {
+    let mut read = Outputs::default();
     for (name, node) in outputs.map(Node::items).unwrap_or(&[]).iter().flat_map(Node::entries) {
         if !OUTPUTS.contains(&name.as_str()) {
             warnings.push(node.problem(format!("the output `{name}` is not known and ignored"), "check its spelling"));
@@ -214,15 +219,16 @@ pub(super) fn read(
             continue;
         }
         match name.as_str() {
-            "eve-log" => eve.push(eve_output(node, faults, warnings)),
+            "eve-log" => read.eve.push(eve_output(node, faults, warnings)),
             "fast" => {
                 let filename = node.get("filename").and_then(Node::text).unwrap_or("fast.log").to_owned();
-                fast = Some(FastOutput { filename, append: node.switch_at("append", true, faults) });
+                read.fast = Some(FastOutput { filename, append: node.switch_at("append", true, faults) });
             }
+            "file-store" => read.file_store = true,
             _ => {}
         }
     }
-    (eve, fast)
+    read
 }
 
 fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> EveOutput {

@@ -41,6 +41,12 @@ impl Problem {
         Self { file: path.display().to_string(), line: 0, column: 0, message, hint: hint.into(), excerpt: None }
     }
 
+    /// A problem of a line of a file.
+    pub fn of_line(file: &str, line: u32, message: String, hint: &str) -> Self {
+        let column = u32::from(line > 0);
+        Self { file: file.into(), line, column, message, hint: hint.into(), excerpt: None }
+    }
+
     /// The message as people read it: what, where, the line with the place underlined, what to do.
     pub fn render(&self, severity: Severity) -> String {
         let level = match severity {

@@ -26,8 +26,6 @@ pub enum Policy {
     Drop,
     /// The first copy counts.
     First,
-    /// The last copy counts.
-    Last,
     /// The copy in the piece that begins earlier counts, else the first.
     Bsd,
     /// The copy in the piece that begins earlier counts, else the last.
@@ -58,7 +56,6 @@ impl Policy {
     fn prefers_new(self, old: (u32, u32), new: (u32, u32)) -> bool {
         match self {
             Policy::Drop | Policy::First => false,
-            Policy::Last => true,
             Policy::Bsd => new.0 < old.0,
             Policy::OldLinux => new.0 <= old.0,
             Policy::BsdRight => new.0 >= old.0,

@@ -59,6 +59,8 @@ pub struct Flow<A> {
     pub ttl: Both<Option<(u8, u8)>>,
     /// A rule has alerted on it.
     pub alerted: bool,
+    /// The writer was asked whether a rule alerts on it.
+    pub alerts_asked: bool,
     /// The directions in which it was an elephant.
     pub elephant: Both<bool>,
     rate: Option<Box<Both<Rate>>>,
@@ -232,6 +234,8 @@ impl<A> Flow<A> {
             established: self.established(),
             protocol: None::<ProtocolId>,
             protocol_failed: false,
+            sides: Both::default(),
+            original: None,
             start: self.start,
             now,
             packets: self.packets,

@@ -112,8 +112,8 @@ struct Rivals {
     copies: Vec<(u64, Vec<u8>)>,
     /// Bytes that were ever kept here.
     bytes: usize,
-    /// How often alternatives were asked for.
-    asked: u32,
+    /// The bytes of which the parser last saw another version, up to the first new copy since then.
+    asked: std::ops::Range<u64>,
 }
 
 /// Bytes without a hole.
@@ -288,27 +288,36 @@ impl Stream {
         self.flushed || self.finish.is_some_and(over)
     }
 
-    /// What the parser's chunk is with the rivals of its bytes in their places. Nothing if it has none, or if that was asked so
-    /// often that only an attack can be the reason.
-    pub fn parser_alternative(&mut self) -> Option<Vec<u8>> {
+    /// What the parser's chunk is with the rivals of its bytes in their places, before it consumes `count` bytes of it. Nothing
+    /// where none are there; and a parser that waits for more is only asked about another version once that is twice as long as
+    /// at the last time, so that the work stays in proportion to the bytes.
+    pub fn parser_alternative(&mut self, count: usize) -> Option<Vec<u8>> {
+        let Chunk::Data(chunk) = self.parser_next() else { return None };
+        let (offset, length) = (self.parser.offset, chunk.len() as u64);
+        let (end, closed) = (offset + length, self.closed());
+        let rivals = self.rivals.as_mut()?;
+        let known = rivals.asked.end.saturating_sub(offset.max(rivals.asked.start));
+        if end <= rivals.asked.end || count == 0 && !closed && length < known * 2 {
+            return None;
+        }
+        rivals.asked = offset..end;
         self.alternative(self.parser)
     }
 
-    /// The same for raw inspection.
-    pub fn raw_alternative(&mut self) -> Option<Vec<u8>> {
+    /// What raw inspection's chunk is with the rivals of its bytes in their places, if there are any.
+    pub fn raw_alternative(&self) -> Option<Vec<u8>> {
         self.alternative(self.raw)
     }
 
-    fn alternative(&mut self, reader: Reader) -> Option<Vec<u8>> {
+    fn alternative(&self, reader: Reader) -> Option<Vec<u8>> {
         let Chunk::Data(chunk) = self.next(reader) else { return None };
         let (offset, length) = (reader.offset, chunk.len());
         let end = offset + length as u64;
-        let rivals = self.rivals.as_mut()?;
+        let rivals = self.rivals.as_ref()?;
         let meets = |(at, copy): &&(u64, Vec<u8>)| *at < end && at + copy.len() as u64 > offset;
-        if rivals.asked >= MAX_ALTERNATIVES || !rivals.copies.iter().any(|copy| meets(&copy)) {
+        if !rivals.copies.iter().any(|copy| meets(&copy)) {
             return None;
         }
-        rivals.asked += 1;
         let piece = self.pieces.iter().find(|piece| piece.offset <= offset && piece.end() >= end)?;
         let mut bytes = piece.live().get(index(offset - piece.offset)..)?.get(..length)?.to_vec();
         for (at, copy) in rivals.copies.iter().filter(meets) {
@@ -719,6 +728,7 @@ impl Stream {
         let rivals = self.rivals.get_or_insert_default();
         if rivals.bytes + copy.len() + EARLY_BYTES <= settings.rival_bytes {
             rivals.bytes += copy.len() + EARLY_BYTES;
+            rivals.asked.end = rivals.asked.end.min(offset);
             rivals.copies.push((offset, copy));
         }
     }
@@ -826,8 +836,6 @@ const DIFFERENT: Anomaly = Anomaly("stream.reassembly_overlap_different_data");
 const COMPACT_BYTES: usize = 4096;
 /// Gaps that a slow reader may have before it.
 const MAX_PIECES: usize = 64;
-/// How often the readers of one direction ask for alternatives.
-const MAX_ALTERNATIVES: u32 = 64;
 const COUNTED_REGIONS: usize = 16;
 /// Bytes that are so far from others make a region of their own.
 const REGION_BYTES: u64 = 256 * 1024;

@@ -412,6 +412,7 @@ impl<A: Default> Table<A> {
             bytes: Both::default(),
             ttl: Both::default(),
             alerted: false,
+            alerts_asked: false,
             elephant: Both::default(),
             rate: None,
             midstream: None,

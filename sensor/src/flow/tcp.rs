@@ -69,6 +69,11 @@ impl TcpState {
         }
     }
 
+    /// No more requests will come: what is there is inspected without waiting for more.
+    pub fn is_ending(self) -> bool {
+        matches!(self, TcpState::Closing | TcpState::CloseWait | TcpState::LastAck | TcpState::Closed)
+    }
+
     /// Both sides are done, but for late packets.
     pub fn is_over(self) -> bool {
         matches!(self, TcpState::Closing | TcpState::LastAck | TcpState::TimeWait | TcpState::Closed)

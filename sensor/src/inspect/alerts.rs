@@ -6,6 +6,8 @@ use tapwire_signatures::language::rule::Action;
 use tapwire_signatures::plan::{Kind, Plan};
 use tapwire_signatures::verify::{Ground, Match};
 
+use crate::report::{is_recorded, shares};
+
 /// What became of the matches of a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settled {
@@ -13,6 +15,8 @@ pub struct Settled {
     pub pass_flow: bool,
     /// A pass rule matched.
     pub passed: bool,
+    /// Alerts that are left.
+    pub alerts: usize,
     /// Alerts over the limit, which are lost.
     pub overflow: u64,
     /// Matches of rules that raise no alert.
@@ -26,7 +30,8 @@ impl Settled {
     }
 }
 
-/// Leaves the matches that become alerts, in the order in which they are recorded, at most `limit`.
+/// Leaves the matches that become alerts, in the order in which they are recorded, at most `limit`, and those that leave traces in
+/// what flows share.
 pub fn settle(plan: &Plan, matches: &mut Vec<Match>, limit: usize) -> Settled {
     let mut settled = Settled::default();
     let newest_first = |ground: Ground| match ground {
@@ -41,19 +46,28 @@ pub fn settle(plan: &Plan, matches: &mut Vec<Match>, limit: usize) -> Settled {
             return false;
         }
         if rule.action == Action::Pass {
+            if shares(rule, found) {
+                // Whether it holds is not known yet: nothing passes on a maybe.
+                return false;
+            }
             passed = true;
             settled.passed = true;
             let wide = !matches!(found.ground, Ground::Packet) || plan.kind(found.rule) == Some(Kind::IpOnly);
             settled.pass_flow |= wide;
-            return false;
+            if !rule.alert {
+                return false;
+            }
         }
-        if rule.noalert || rule.action == Action::Config {
+        if !is_recorded(rule) {
             settled.silent += 1;
-            return false;
+            return shares(rule, found);
         }
-        true
+        settled.alerts += 1;
+        if settled.alerts > limit {
+            settled.overflow += 1;
+        }
+        settled.alerts <= limit
     });
-    settled.overflow = matches.len().saturating_sub(limit) as u64;
-    matches.truncate(limit);
+    settled.alerts = settled.alerts.min(limit);
     settled
 }

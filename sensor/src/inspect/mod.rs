@@ -18,7 +18,7 @@ use tapwire_parsers::protocol::{
 use tapwire_parsers::{REGISTRY, protocol, protocol_id};
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::flow::FlowState;
-use tapwire_signatures::verify::condition::{FileView, PacketView};
+use tapwire_signatures::verify::condition::{FileView, PacketView, SideProtocol};
 use tapwire_signatures::verify::{Match, Matcher, TransactionState, TransactionView};
 
 use files::{Files, Hashes};
@@ -219,6 +219,17 @@ impl Application {
         std::mem::swap(&mut wanted.to_server, &mut wanted.to_client);
     }
 
+    /// What the bytes of a direction were recognised as; a datagram speaks for both.
+    pub fn side(&self, direction: Direction) -> SideProtocol {
+        match (*self.recognised.of(direction), self.protocol) {
+            (_, Some(id)) if self.is_datagram => SideProtocol::Known(id),
+            (Recognition::Found(id, _), _) => SideProtocol::Known(id),
+            (Recognition::Failed, _) => SideProtocol::Failed,
+            (Recognition::Open, _) if self.failed => SideProtocol::Failed,
+            (Recognition::Open, _) => SideProtocol::Open,
+        }
+    }
+
     /// Whether the parser wants no bytes at all.
     pub fn is_deaf(&self) -> bool {
         self.stopped || self.encrypted || self.failed
@@ -361,10 +372,7 @@ impl Inspector {
         let mut rival = Application { is_rival: true, protocol: app.protocol, ..Application::new(self.engine.hashes) };
         rival.recognised = Both { to_server: Recognition::Failed, to_client: Recognition::Failed };
         match app.protocol {
-            Some(id) => {
-                let opener = self.engine.openers.get(usize::from(id.0)).and_then(Option::as_ref);
-                rival.parser = opener.map(|open| open(Transport::Tcp));
-            }
+            Some(id) => rival.parser = self.open(id, Transport::Tcp),
             None => rival.recognised = Both::default(),
         }
         self.bytes(&mut rival, Transport::Tcp, direction, ports, chunk);
@@ -375,12 +383,16 @@ impl Inspector {
     pub fn revive(&mut self, app: &mut Application, transport: Transport) {
         let released = app.parser.is_none() && app.released;
         if let Some(id) = app.protocol.filter(|_| released) {
-            let opener = self.engine.openers.get(usize::from(id.0)).and_then(Option::as_ref);
-            app.parser = opener.map(|open| open(transport));
+            app.parser = self.open(id, transport);
             app.stopped = app.parser.is_none();
             app.released = false;
             app.base = 0;
         }
+    }
+
+    /// A parser of a protocol, if that is not only recognised.
+    fn open(&self, id: ProtocolId, transport: Transport) -> Option<Box<dyn Parser>> {
+        self.engine.openers.get(usize::from(id.0)).and_then(Option::as_ref).map(|open| open(transport))
     }
 
     /// Recognises a flow by one direction; whether it is known now.
@@ -409,8 +421,7 @@ impl Inspector {
                     book.flows += 1;
                 }
                 app.protocol = Some(id);
-                app.parser =
-                    self.engine.openers.get(usize::from(id.0)).and_then(Option::as_ref).map(|open| open(transport));
+                app.parser = self.open(id, transport);
                 app.stopped = app.parser.is_none();
                 app.recognition_due = Both { to_server: true, to_client: true };
                 app.updated = Both { to_server: true, to_client: true };
@@ -447,6 +458,7 @@ impl Inspector {
         }
         let answer = self.engine.recogniser.recognise(transport, direction, ports, chunk, false, false);
         *app.recognised.of_mut(direction) = answer;
+        *app.recognition_due.of_mut(direction) |= answer != Recognition::Open;
         match answer {
             Recognition::Failed => app.raise(direction, Anomaly("applayer_detect_protocol_only_one_direction")),
             Recognition::Found(id, _) if Some(id) != app.protocol => {

@@ -7,7 +7,7 @@ use data_encoding::BASE64;
 use tapwire_parsers::json::Object;
 use tapwire_parsers::link::{self, Timestamp};
 use tapwire_signatures::language::rule::{Action, Rule, Target};
-use tapwire_signatures::verify::Context;
+use tapwire_signatures::verify::{Context, Shown};
 
 use super::header::{Clock, Header, protocol_name, record};
 use crate::report::Tunnel;
@@ -183,7 +183,10 @@ fn rule(object: &mut Object<'_>, header: &Header<'_>, alert: &Alert<'_>) {
     if !alert.context.is_empty() {
         object.object("context", |o| {
             for (name, value) in alert.context {
-                o.text(name, &**value);
+                match value {
+                    Shown::Text(bytes) => o.text(name, bytes),
+                    Shown::Json(object) => o.json(name, object),
+                };
             }
         });
     }

@@ -1,8 +1,10 @@
 //! What travels from the workers to the writer: text of records, and the order in which they belong.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use tapwire_parsers::link::Timestamp;
+use tapwire_signatures::state::shared::Step;
 
 use super::summary::Lone;
 
@@ -22,16 +24,18 @@ pub enum Class {
 }
 
 /// What decides over a record when those of all workers are in order.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Gate {
-    /// The thresholds of a rule, which count over all flows.
+    /// What flows share that a rule asks about, and its thresholds, which count over all flows.
     Alert(AlertGate),
     /// The rate of flows of one packet.
     Lone(Lone),
+    /// The record of a flow, some of whose alerts were asked of the writer.
+    Flow(u64),
 }
 
-/// What thresholds ask of an alert.
-#[derive(Clone, Copy, Debug)]
+/// What is asked of an alert.
+#[derive(Clone, Debug)]
 pub struct AlertGate {
     /// The rule's place in the plan.
     pub rule: u32,
@@ -47,6 +51,8 @@ pub struct AlertGate {
     pub time: Timestamp,
     /// The same for all records of one alert.
     pub group: u32,
+    /// What is left to decide of its rule.
+    pub steps: Arc<[Step]>,
 }
 
 /// A record in a batch.
@@ -66,6 +72,11 @@ pub struct Entry {
     end: usize,
 }
 
+impl Entry {
+    /// The output of what leaves no record.
+    pub const NO_OUTPUT: u16 = u16::MAX;
+}
+
 /// The records of one worker for one batch of packets.
 #[derive(Debug, Default)]
 pub struct RecordBatch {
@@ -77,6 +88,11 @@ pub struct RecordBatch {
 }
 
 impl RecordBatch {
+    /// Appends a decision that leaves no record, only traces in what flows share.
+    pub fn push_silent(&mut self, packet: u64, gate: AlertGate) {
+        self.push_entry(packet, Entry::NO_OUTPUT, Class::Alert, Some(Gate::Alert(gate)), self.text.len());
+    }
+
     /// Appends a record that `fill` writes; nothing if it wrote nothing.
     pub fn push(
         &mut self,
@@ -88,11 +104,14 @@ impl RecordBatch {
     ) {
         let start = self.text.len();
         fill(&mut self.text);
-        let end = self.text.len();
-        if end > start {
-            let ordinal = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-            self.entries.push(Entry { packet, ordinal, output, class, gate: gate.map(Box::new), start, end });
+        if self.text.len() > start {
+            self.push_entry(packet, output, class, gate, start);
         }
+    }
+
+    fn push_entry(&mut self, packet: u64, output: u16, class: Class, gate: Option<Gate>, start: usize) {
+        let (end, ordinal) = (self.text.len(), u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
+        self.entries.push(Entry { packet, ordinal, output, class, gate: gate.map(Box::new), start, end });
     }
 
     /// The text of a record.

@@ -7,20 +7,38 @@ use tapwire_parsers::link::Timestamp;
 
 use super::header::{Clock, Header, record};
 
+/// How many rules there are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RuleNumbers {
+    /// In use.
+    pub loaded: usize,
+    /// Refused.
+    pub failed: usize,
+    /// Left out, because the sensor lacks what they require.
+    pub skipped: usize,
+}
+
 /// Writes the counters, dots in their names as nested objects.
-pub fn write(out: &mut Vec<u8>, time: Timestamp, uptime_s: u64, counters: &BTreeMap<String, u64>, clock: &mut Clock) {
+pub fn write(
+    out: &mut Vec<u8>,
+    time: Timestamp,
+    uptime_s: u64,
+    counters: &BTreeMap<String, u64>,
+    rules: RuleNumbers,
+    clock: &mut Clock,
+) {
     let header = Header { time, event_type: "stats", packet_source: None, ..Header::default() };
     let all: Vec<(&str, u64)> = counters.iter().map(|(name, count)| (name.as_str(), *count)).collect();
     record(out, &header, clock, |object| {
         object.object("stats", |stats| {
             stats.number("uptime", uptime_s);
-            nested(stats, &all, 0);
+            nested(stats, &all, 0, rules);
         });
     });
 }
 
 /// Writes sorted names from position `skip` on; names that share a part become one object.
-fn nested(object: &mut Object<'_>, counters: &[(&str, u64)], skip: usize) {
+fn nested(object: &mut Object<'_>, counters: &[(&str, u64)], skip: usize, rules: RuleNumbers) {
     let mut rest = counters;
     while let Some(((name, count), behind)) = rest.split_first() {
         let tail = name.get(skip..).unwrap_or_default();
@@ -34,11 +52,26 @@ fn nested(object: &mut Object<'_>, counters: &[(&str, u64)], skip: usize) {
                 let shared = |other: &str| other.get(..until) == name.get(..until);
                 let size = rest.iter().take_while(|(other, _)| shared(other)).count();
                 let (inside, behind) = rest.split_at_checked(size).unwrap_or((rest, &[]));
-                object.object(part, |o| nested(o, inside, until));
+                object.object(part, |o| {
+                    if (skip, part) == (0, "detect") {
+                        engine(o, rules);
+                    }
+                    nested(o, inside, until, rules);
+                });
                 rest = behind;
             }
         }
     }
+}
+
+/// There is one set of rules.
+fn engine(object: &mut Object<'_>, rules: RuleNumbers) {
+    object.array("engines", |engines| {
+        engines.object(|o| {
+            o.number("id", 0).number("rules_loaded", rules.loaded).number("rules_failed", rules.failed);
+            o.number("rules_skipped", rules.skipped);
+        });
+    });
 }
 
 #[cfg(test)]
@@ -49,7 +82,7 @@ mod tests {
     fn dots_become_objects() {
         let counters = [("a.b", 1), ("a.c.d", 2), ("a.c.e", 3), ("f", 4)].map(|(n, c)| (n.to_owned(), c)).into();
         let mut out = Vec::new();
-        write(&mut out, Timestamp(0), 9, &counters, &mut Clock::default());
+        write(&mut out, Timestamp(0), 9, &counters, RuleNumbers::default(), &mut Clock::default());
         let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(value["stats"], serde_json::json!({"uptime": 9, "a": {"b": 1, "c": {"d": 2, "e": 3}}, "f": 4}));
     }

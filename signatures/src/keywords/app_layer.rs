@@ -1,11 +1,12 @@
 //! What is known of a flow's application protocol: `app-layer-protocol`, and what it did wrong: `app-layer-event`.
 
+use tapwire_parsers::protocol::Direction;
 use tapwire_parsers::{protocol, protocol_id};
 
 use super::Keyword;
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
-use crate::language::rule::AppProtocolTest;
+use crate::language::rule::{AppProtocolTest, ProtocolSide};
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[
@@ -77,15 +78,28 @@ const GENERIC_EVENTS: &[&str] = &[
     "applayer_unexpected_protocol",
 ];
 
-const MODES: &[&str] = &["to_server", "to_client", "toserver", "toclient", "final", "original", "either", "exact"];
+/// Words that say which protocol of a flow is meant.
+const SIDES: &[(&str, ProtocolSide)] = &[
+    ("to_server", ProtocolSide::Of(Direction::ToServer)),
+    ("toserver", ProtocolSide::Of(Direction::ToServer)),
+    ("to_client", ProtocolSide::Of(Direction::ToClient)),
+    ("toclient", ProtocolSide::Of(Direction::ToClient)),
+    ("direction", ProtocolSide::Own),
+    ("either", ProtocolSide::Either),
+    ("final", ProtocolSide::Final),
+    ("exact", ProtocolSide::Final),
+    ("original", ProtocolSide::Original),
+];
 
 fn app_layer_protocol(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
     let text = argument.required()?;
     let (names, mode) = text.split_once(',').map_or((text, None), |(names, mode)| (names, Some(mode.trim())));
     let (names, negated) = names.trim().strip_prefix('!').map_or((names, false), |names| (names, true));
-    if let Some(mode) = mode.filter(|m| !MODES.contains(m)) {
-        return Err(argument.fault(format!("`{mode}` says no side of a flow"), MODES.join(", ")));
-    }
+    let known = |mode| SIDES.iter().find(|(word, _)| *word == mode).map(|(_, side)| *side);
+    let side = mode.map_or(Some(ProtocolSide::Own), known).ok_or_else(|| {
+        let words: Vec<&str> = SIDES.iter().map(|(word, _)| *word).collect();
+        argument.fault(format!("`{}` says no side of a flow", mode.unwrap_or_default()), words.join(", "))
+    })?;
     let (mut canonical, mut any_parsed) = (Vec::new(), false);
     for name in names.split('|').map(|name| name.trim().to_ascii_lowercase()) {
         match protocol_id(&name) {
@@ -110,11 +124,7 @@ fn app_layer_protocol(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Res
     if !any_parsed && !negated {
         builder.rule.later.push("app-layer-protocol");
     }
-    builder.rule.app_protocol.push(AppProtocolTest {
-        name: canonical.join("|"),
-        negated,
-        mode: mode.map(str::to_owned),
-    });
+    builder.rule.app_protocol.push(AppProtocolTest { names: canonical, negated, side });
     Ok(())
 }
 

@@ -59,9 +59,8 @@ pub(super) fn resolve(name: &'static str) -> Buffer {
     match name {
         "pkt_data" => Buffer::Payload,
         "file.name" => Buffer::File(name),
-        "ipv4.hdr" | "ipv6.hdr" | "tcp.hdr" | "udp.hdr" | "icmpv4.hdr" | "icmpv6.hdr" | "igmp.hdr" | "ether.hdr" => {
-            Buffer::Header(name)
-        }
+        "ip.src" | "ip.dst" | "ipv4.hdr" | "ipv6.hdr" | "tcp.hdr" | "udp.hdr" | "icmpv4.hdr" | "icmpv6.hdr"
+        | "igmp.hdr" | "ether.hdr" => Buffer::Header(name),
         _ if REGISTRY.iter().flat_map(|p| p.fields).any(|f| f.name == name) => Buffer::Field(name),
         _ => Buffer::Later(name),
     }

@@ -245,7 +245,7 @@ fn fast_pattern(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<()
             if content.negated && (content.is_relative() || content.offset.is_some() || content.depth.is_some()) {
                 return Err(argument.fault("a negated content at a place cannot be the fast pattern", ""));
             }
-            FastPattern::Whole
+            if argument.text.is_some() { FastPattern::Only } else { FastPattern::Whole }
         }
         Some(text) => {
             let numbers =

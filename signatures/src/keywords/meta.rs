@@ -4,6 +4,7 @@ use super::Keyword;
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
 use crate::language::lexer::unquote;
+use crate::language::load::Environment;
 use crate::language::rule::Target;
 
 /// The family.
@@ -90,7 +91,7 @@ pub(super) static KEYWORDS: &[Keyword] = &[
         aliases: &[],
         doc: "Raises an alert although the action is pass.",
         examples: &["alert"],
-        parse: |_, a| a.none(),
+        parse: |b, a| a.none().map(|()| b.rule.alert = true),
     },
     Keyword {
         name: "prefilter",
@@ -180,21 +181,26 @@ fn target(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Faul
 }
 
 fn requires(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
+    unmet(argument, builder.environment).map(drop)
+}
+
+/// What a rule requires and the sensor lacks, if there is something.
+pub(crate) fn unmet(argument: &Argument<'_>, environment: &Environment) -> Result<Option<Fault>, Fault> {
     for wanted in argument.required()?.split(',').map(str::trim) {
         let (what, rest) = wanted.split_once(char::is_whitespace).unwrap_or((wanted, ""));
         let met = match what {
-            "version" => version_holds(rest, builder.environment.version)
+            "version" => version_holds(rest, environment.version)
                 .ok_or_else(|| argument.fault(format!("`{rest}` is no version"), "such as version >= 7.0.3"))?,
-            "feature" => builder.environment.features.iter().any(|f| f == rest.trim()),
+            "feature" => environment.features.iter().any(|f| f == rest.trim()),
             "keyword" => super::find(rest.trim()).is_some(),
             _ => false,
         };
         if !met {
             let lacking = if what == "version" { "another version" } else { "a required feature" };
-            builder.skipped = Some(argument.fault(format!("missing {lacking}: {wanted}"), "the rule is left out"));
+            return Ok(Some(argument.fault(format!("missing {lacking}: {wanted}"), "the rule is left out")));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Whether a version fulfils `>= 7.0.3 < 8 | >= 9`; `None` where that cannot be read.

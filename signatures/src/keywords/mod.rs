@@ -5,6 +5,7 @@ mod bit_test;
 mod buffers;
 mod bytes;
 mod content;
+pub(crate) mod dataset;
 mod dnp3;
 mod file;
 mod flow;
@@ -23,6 +24,7 @@ mod packet;
 mod packet_event;
 mod packet_number;
 mod pcre;
+mod reputation;
 mod sizes;
 mod ssh;
 mod tcp;
@@ -32,6 +34,8 @@ mod transform;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
+
+pub(crate) use meta::unmet;
 
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
@@ -69,6 +73,8 @@ pub static KEYWORDS: &[&[Keyword]] = &[
     flowbits::KEYWORDS,
     flowint::KEYWORDS,
     hostbits::KEYWORDS,
+    dataset::KEYWORDS,
+    reputation::KEYWORDS,
     threshold::KEYWORDS,
     transform::KEYWORDS,
     lua::KEYWORDS,

@@ -45,8 +45,8 @@ pub(super) static KEYWORDS: &[Keyword] = &[
         name: "ntp.mode",
         aliases: &[],
         doc: "Tests the mode of an NTP message.",
-        examples: &["ntp.mode:3"],
-        parse: |b, a| push(b, a, "ntp", "ntp.mode", &[], 7),
+        examples: &["ntp.mode:3", "ntp.mode:!server"],
+        parse: |b, a| push(b, a, "ntp", "ntp.mode", NTP_MODES, 7),
     },
     Keyword {
         name: "ntp.stratum",
@@ -76,6 +76,18 @@ pub(super) static KEYWORDS: &[Keyword] = &[
         examples: &["dhcp.rebinding_time:>3000"],
         parse: |b, a| push(b, a, "dhcp", "dhcp.rebinding_time", &[], MAX_SECONDS),
     },
+];
+
+/// Modes of NTP (RFC 5905, figure 10).
+const NTP_MODES: NumberNames<'_> = &[
+    ("reserved", 0),
+    ("symmetric_active", 1),
+    ("symmetric_passive", 2),
+    ("client", 3),
+    ("server", 4),
+    ("broadcast", 5),
+    ("control", 6),
+    ("private", 7),
 ];
 
 /// The longest time that an option of DHCP can state.

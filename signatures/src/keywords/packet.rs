@@ -1,12 +1,14 @@
 //! Conditions on a packet as a whole: its payload's size, its VLAN tags, its checksums.
 
-use tapwire_parsers::link::{self, Layer4, Packet};
+use tapwire_parsers::link::internet_checksum::{holds, holds_over};
+use tapwire_parsers::link::{Ip, Layer4, Packet};
 
 use super::Keyword;
-use super::packet_number::{HINT, push};
+use super::packet_number::{HINT, number, push, push_test};
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
 use crate::verify::condition::{PacketCondition, PacketView};
+use crate::verify::number::NumberTest;
 use crate::verify::numbers::NumbersTest;
 
 /// The family.
@@ -16,7 +18,7 @@ pub(super) static KEYWORDS: &[Keyword] = &[
         aliases: &[],
         doc: "Tests the length of a packet's payload.",
         examples: &["dsize:64", "dsize:>100", "dsize:10<>20"],
-        parse: |b, a| push(b, a, 65_535, |v| Some(v.packet.payload.len() as u64)),
+        parse: payload_size,
     },
     Keyword {
         name: "vlan.id",
@@ -33,7 +35,7 @@ pub(super) static KEYWORDS: &[Keyword] = &[
         parse: |b, a| push(b, a, 3, |v| Some(v.packet.vlans.count.into())),
     },
     checksum("ipv4-csum", "Holds when the IPv4 header checksum is `valid` or `invalid`.", |b, a| {
-        push_checksum(b, a, |p| p.ip.filter(|ip| ip.source.is_ipv4()).map(|ip| ip.checksum_ok))
+        push_checksum(b, a, |p| p.ip.filter(|ip| ip.source.is_ipv4() && p.joined == 0).map(|ip| holds(ip.header)))
     }),
     checksum("tcpv4-csum", "Holds when the checksum of TCP over IPv4 is `valid` or `invalid`.", |b, a| {
         push_checksum(b, a, |p| layer4(p, false, tcp))
@@ -56,10 +58,25 @@ pub(super) static KEYWORDS: &[Keyword] = &[
     checksum("igmp-csum", "Holds when the checksum of IGMP is `valid` or `invalid`.", |b, a| {
         push_checksum(b, a, |p| {
             let ip = p.ip.filter(|_| matches!(p.layer4, Layer4::Igmp(_)))?;
-            Some(link::internet_checksum::holds(ip.payload))
+            Some(holds(ip.payload))
         })
     }),
 ];
+
+fn payload_size(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
+    if builder.dsize.is_some() {
+        return Err(argument.fault("the rule has a `dsize` already", "one is enough"));
+    }
+    let test = number(argument, &[], 65_535)?;
+    builder.dsize = Some(test);
+    // That a size is not some number is said of payloads, not of their absence.
+    let read: super::packet_number::Read = match test {
+        NumberTest::NotEqual(_) => |v| Some(v.packet.payload.len() as u64).filter(|&size| size > 0),
+        _ => |v| Some(v.packet.payload.len() as u64),
+    };
+    push_test(builder, test, read);
+    Ok(())
+}
 
 const fn checksum(
     name: &'static str,
@@ -93,21 +110,28 @@ fn push_checksum(builder: &mut Builder<'_>, argument: &Argument<'_>, read: ReadC
     Ok(())
 }
 
-fn layer4(packet: &Packet<'_>, ipv6: bool, read: fn(&Layer4<'_>) -> Option<bool>) -> Option<bool> {
-    packet.ip.filter(|ip| ip.source.is_ipv6() == ipv6)?;
-    read(&packet.layer4)
+/// Computes a checksum of what IP carries; whether packets with wrong ones are left out of streams does not matter here.
+fn layer4(packet: &Packet<'_>, ipv6: bool, read: fn(&Ip<'_>, &Layer4<'_>) -> Option<bool>) -> Option<bool> {
+    let ip = packet.ip.filter(|ip| ip.source.is_ipv6() == ipv6)?;
+    read(&ip, &packet.layer4)
 }
 
-fn tcp(layer4: &Layer4<'_>) -> Option<bool> {
-    if let Layer4::Tcp(tcp) = layer4 { Some(tcp.checksum_ok) } else { None }
+fn tcp(ip: &Ip<'_>, layer4: &Layer4<'_>) -> Option<bool> {
+    matches!(layer4, Layer4::Tcp(_)).then(|| holds_over(ip, 6, ip.payload))
 }
 
-fn udp(layer4: &Layer4<'_>) -> Option<bool> {
-    if let Layer4::Udp(udp) = layer4 { Some(udp.checksum_ok) } else { None }
+fn udp(ip: &Ip<'_>, layer4: &Layer4<'_>) -> Option<bool> {
+    let Layer4::Udp(udp) = layer4 else { return None };
+    let length = udp.header.get(4..6).and_then(|octets| Some(usize::from(u16::from_be_bytes(octets.try_into().ok()?))));
+    let datagram = length.and_then(|length| ip.payload.get(..length)).unwrap_or(ip.payload);
+    // Over IPv4, 0 says that there is none.
+    let unused = ip.source.is_ipv4() && udp.header.get(6..8) == Some(&[0, 0]);
+    Some(unused || holds_over(ip, 17, datagram))
 }
 
-fn icmp(layer4: &Layer4<'_>) -> Option<bool> {
-    if let Layer4::Icmp(icmp) = layer4 { Some(icmp.checksum_ok) } else { None }
+fn icmp(ip: &Ip<'_>, layer4: &Layer4<'_>) -> Option<bool> {
+    let Layer4::Icmp(_) = layer4 else { return None };
+    Some(if ip.source.is_ipv6() { holds_over(ip, 58, ip.payload) } else { holds(ip.payload) })
 }
 
 #[derive(Debug)]

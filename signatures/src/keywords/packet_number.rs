@@ -34,8 +34,13 @@ pub(super) fn push_with(
     read: Read,
 ) -> Result<(), Fault> {
     let test = number(argument, names, max)?;
-    builder.rule.packet.push(Box::new(PacketNumber { read, test }));
+    push_test(builder, test, read);
     Ok(())
+}
+
+/// Adds a test that was read before.
+pub(super) fn push_test(builder: &mut Builder<'_>, test: NumberTest, read: Read) {
+    builder.rule.packet.push(Box::new(PacketNumber { read, test }));
 }
 
 /// The test that an argument states.

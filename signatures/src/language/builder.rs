@@ -10,6 +10,8 @@ use super::fault::Fault;
 use super::load::Environment;
 use super::rule::{Buffer, Content, Item, Operand, Rule, Section};
 use crate::lua::Scripts;
+use crate::state::dataset::Dataset;
+use crate::verify::number::NumberTest;
 
 /// The argument of a keyword.
 #[derive(Clone, Debug)]
@@ -76,6 +78,8 @@ pub struct SharedNames {
     pub hostbits: Names,
     /// Scripts.
     pub scripts: Scripts,
+    /// Sets of values, with what is in them.
+    pub datasets: Vec<Arc<Dataset>>,
     texts: HashSet<Arc<str>>,
 }
 
@@ -96,8 +100,6 @@ const VARIABLE_LIMIT: usize = 64;
 
 /// A rule while it is read.
 pub struct Builder<'a> {
-    /// Name of the file that it stands in.
-    pub file: &'a str,
     /// The rule so far.
     pub rule: Rule,
     /// Names shared by all rules of the load.
@@ -108,8 +110,14 @@ pub struct Builder<'a> {
     pub buffer: Buffer,
     /// What rules are read with.
     pub environment: &'a Environment,
-    /// Why the rule is left out without being wrong (`requires`).
-    pub skipped: Option<Fault>,
+    /// Name of the rule file.
+    pub file: &'a str,
+    /// Where the option stands that is being read.
+    pub option: Range<usize>,
+    /// What `dsize` asks for.
+    pub dsize: Option<NumberTest>,
+    /// Where the option of each item stands, by section.
+    spans: Vec<Vec<Range<usize>>>,
     /// Where the sticky buffer that is open was named, for faults about it.
     pub buffer_span: Range<usize>,
     /// Index of the open section; `None` right after a sticky buffer.
@@ -123,15 +131,17 @@ pub struct Builder<'a> {
 #[expect(clippy::indexing_slicing, reason = "sections are only pushed while an index to them is held")]
 impl<'a> Builder<'a> {
     /// A rule of which only the header is known.
-    pub fn new(file: &'a str, rule: Rule, names: &'a mut SharedNames, environment: &'a Environment) -> Self {
+    pub fn new(rule: Rule, file: &'a str, names: &'a mut SharedNames, environment: &'a Environment) -> Self {
         Self {
-            file,
             rule,
             names,
             variables: Vec::new(),
             buffer: Buffer::Payload,
             environment,
-            skipped: None,
+            file,
+            option: 0..0,
+            dsize: None,
+            spans: Vec::new(),
             buffer_span: 0..0,
             current: None,
             last: None,
@@ -167,8 +177,7 @@ impl<'a> Builder<'a> {
         let fresh = self.current.and_then(|i| self.rule.sections.get(i)).is_some_and(|s| s.items.is_empty());
         if !fresh {
             let buffer = self.buffer;
-            self.rule.sections.push(Section { buffer, direction: None, transforms: Vec::new(), items: Vec::new() });
-            self.current = Some(self.rule.sections.len() - 1);
+            self.current = Some(self.add_section(buffer));
         }
         self.section()
     }
@@ -178,11 +187,19 @@ impl<'a> Builder<'a> {
         let known = self.rule.sections.iter().position(|s| s.buffer == buffer && s.transforms.is_empty());
         match known.filter(|_| !is_multi(buffer)) {
             Some(index) => index,
-            None => {
-                self.rule.sections.push(Section { buffer, direction: None, transforms: Vec::new(), items: Vec::new() });
-                self.rule.sections.len() - 1
-            }
+            None => self.add_section(buffer),
         }
+    }
+
+    fn add_section(&mut self, buffer: Buffer) -> usize {
+        self.rule.sections.push(Section { buffer, direction: None, transforms: Vec::new(), items: Vec::new() });
+        self.spans.push(Vec::new());
+        self.rule.sections.len() - 1
+    }
+
+    /// Where the option of an item stands.
+    pub fn span_of(&self, section: usize, item: usize) -> Option<Range<usize>> {
+        self.spans.get(section)?.get(item).cloned()
     }
 
     /// Adds an item to the section that is open.
@@ -204,6 +221,7 @@ impl<'a> Builder<'a> {
             Some(Item::Base64Data(inner)) if self.in_base64 => inner.push(item),
             _ => {
                 items.push(item);
+                self.spans[index].push(self.option.clone());
                 if is_content {
                     self.last = Some((index, items.len() - 1));
                 }
@@ -240,22 +258,27 @@ impl<'a> Builder<'a> {
         }
         self.content(argument)?;
         // What follows the content depends on where it matched, and goes with it.
-        let moved = match self
-            .last
-            .and_then(|(section, item)| Some(self.rule.sections.get_mut(section)?.items.split_off(item)))
-        {
-            Some(moved) if !moved.is_empty() => moved,
+        let moved = self.last.and_then(|(section, item)| {
+            Some((
+                self.rule.sections.get_mut(section)?.items.split_off(item),
+                self.spans.get_mut(section)?.split_off(item),
+            ))
+        });
+        let (moved, spans) = match moved {
+            Some((moved, spans)) if !moved.is_empty() => (moved, spans),
             _ => return Err(argument.fault(format!("`{}` must follow its content", argument.keyword), "")),
         };
         if let Some((section, _)) = self.last
             && self.rule.sections.get(section).is_some_and(|s| s.items.is_empty())
         {
             self.rule.sections.remove(section);
+            self.spans.remove(section);
         }
         let index = self.open(buffer);
         let items = &mut self.rule.sections[index].items;
         self.last = Some((index, items.len()));
         items.extend(moved);
+        self.spans[index].extend(spans);
         self.current = None;
         Ok(())
     }
@@ -264,6 +287,7 @@ impl<'a> Builder<'a> {
     pub fn push_to(&mut self, buffer: Buffer, item: Item) {
         let index = self.open(buffer);
         self.rule.sections[index].items.push(item);
+        self.spans[index].push(self.option.clone());
     }
 
     /// A number or the name of a variable.

@@ -5,7 +5,7 @@ use tapwire_parsers::protocol::Direction;
 
 use super::builder::Builder;
 use super::fault::Fault;
-use super::rule::{Arrow, Buffer, Content, Item, Operand, Rule, RuleProtocol, Section};
+use super::rule::{Arrow, Buffer, Content, FastPattern, Item, Operand, Rule, RuleProtocol, Section};
 
 /// Severity of a rule that says nothing of it.
 const DEFAULT_SEVERITY: u8 = 3;
@@ -27,10 +27,19 @@ pub(super) fn finish(builder: &mut Builder<'_>, end: usize) -> Result<(), Fault>
     if rule.severity == 0 {
         rule.severity = DEFAULT_SEVERITY;
     }
-    rule.sections.retain(|s| !s.items.is_empty());
-    for section in &rule.sections {
-        items(&section.items, section).map_err(|(message, hint)| Fault::new(whole.clone(), message, hint))?;
+    for (position, section) in builder.rule.sections.iter().enumerate() {
+        let fault = |(item, message, hint): Wrong| {
+            Fault::new(builder.span_of(position, item).unwrap_or(whole.clone()), message, hint)
+        };
+        items(&section.items, section).map_err(fault)?;
+        if section.buffer == Buffer::Payload
+            && let Some(dsize) = builder.dsize
+        {
+            fits(&section.items, dsize.bounds().1).map_err(fault)?;
+        }
     }
+    let rule = &mut builder.rule;
+    rule.sections.retain(|s| !s.items.is_empty());
     let fields = rule.sections.iter().any(|s| matches!(s.buffer, Buffer::Field(_)));
     if fields && rule.packet.iter().any(|c| !c.suits_transactions()) {
         return Err(Fault::new(
@@ -38,6 +47,10 @@ pub(super) fn finish(builder: &mut Builder<'_>, end: usize) -> Result<(), Fault>
             "the rule tests a packet and a buffer of an application protocol",
             "make two rules of it, joined by flowbits",
         ));
+    }
+    if rule.prefilter && rule.app_protocol.iter().any(|test| test.names.len() > 1) {
+        let message = "`prefilter` cannot stand with a list of protocols";
+        return Err(Fault::new(whole, message, "name one protocol, or leave `prefilter` out"));
     }
     directions(rule)
         .map_err(|message| Fault::new(whole.clone(), message, "use `=>` for a rule on request and response"))?;
@@ -49,56 +62,82 @@ pub(super) fn finish(builder: &mut Builder<'_>, end: usize) -> Result<(), Fault>
     Ok(())
 }
 
-type Wrong = (String, &'static str);
+/// Position of an item, what is wrong with it, what to do.
+type Wrong = (usize, String, &'static str);
 
 fn items(items: &[Item], section: &Section) -> Result<(), Wrong> {
+    let sizes =
+        || items.iter().filter_map(|item| if let Item::Size(test) = item { Some(test.bounds().1) } else { None });
+    let smallest = sizes().min().filter(|_| section.transforms.is_empty()).unwrap_or(u64::MAX);
     for (position, item) in items.iter().enumerate() {
+        let wrong = |(message, hint)| (position, message, hint);
         match item {
             Item::Content(content) => {
-                self::content(content)?;
-                if content.is_relative() && position == 0 && section.buffer == Buffer::Payload && items.len() == 1 {
-                    // Without anything before it the cursor stands at the start: odd, but it has a meaning.
-                    continue;
+                self::content(content).map_err(wrong)?;
+                let length = content.bytes.len() as u64;
+                if !content.negated && smallest < length {
+                    let message = format!("a content of {length} bytes cannot be in a buffer of the given size");
+                    return Err((position, message, "check bsize"));
                 }
-                for size in items.iter().filter_map(|i| match i {
-                    Item::Size(test) => Some(test),
-                    _ => None,
-                }) {
-                    let length = content.bytes.len() as u64;
-                    if section.transforms.is_empty() && !content.negated && size.bounds().1 < length {
-                        return Err((
-                            format!("a content of {length} bytes cannot be in a buffer of the given size"),
-                            "check bsize",
-                        ));
-                    }
+                if section.buffer == Buffer::Field("http.host") && section.transforms.is_empty() {
+                    host(content).map_err(wrong)?;
                 }
             }
-            Item::Base64Data(inner) => self::items(inner, section)?,
+            Item::Base64Data(inner) => {
+                self::items(inner, section).map_err(|(_, message, hint)| (position, message, hint))?;
+            }
             _ => {}
-        }
-    }
-    if section.buffer == Buffer::Field("http.host") && section.transforms.is_empty() {
-        for item in items {
-            if let Item::Content(content) = item
-                && !content.nocase
-                && content.bytes.iter().any(u8::is_ascii_uppercase)
-            {
-                return Err((
-                    "http.host is in lower case, the content has capitals".into(),
-                    "write it in lower case or use http.host.raw",
-                ));
-            }
         }
     }
     Ok(())
 }
 
-fn content(content: &Content) -> Result<(), Wrong> {
-    let length = i64::try_from(content.bytes.len()).unwrap_or(i64::MAX);
-    let given = |operand: Option<Operand>| match operand {
+fn host(content: &Content) -> Result<(), (String, &'static str)> {
+    if content.nocase {
+        return Err(("http.host is in lower case: `nocase` changes nothing".into(), "leave `nocase` out"));
+    }
+    if content.bytes.iter().any(u8::is_ascii_uppercase) {
+        let message = "http.host is in lower case, the content has capitals".into();
+        return Err((message, "write it in lower case or use http.host.raw"));
+    }
+    Ok(())
+}
+
+/// A number that stands in the rule.
+fn given(operand: Option<Operand>) -> Option<i64> {
+    match operand {
         Some(Operand::Value(value)) => Some(value),
         _ => None,
-    };
+    }
+}
+
+/// Fails where the contents need more bytes than a payload may have.
+fn fits(items: &[Item], size: u64) -> Result<(), Wrong> {
+    let (mut end, size) = (0_i64, i64::try_from(size).unwrap_or(i64::MAX));
+    for (position, item) in items.iter().enumerate() {
+        let Item::Content(content) = item else { continue };
+        let length = i64::try_from(content.bytes.len()).unwrap_or(i64::MAX);
+        let distance = given(content.distance).unwrap_or(0);
+        let needed = match (content.negated, content.is_relative()) {
+            // What must not be in a window asks for the window.
+            (true, true) => given(content.within).map_or(end, |within| end.saturating_add(distance + within)),
+            (true, false) => end,
+            (false, true) => end.saturating_add(distance.max(0) + length),
+            (false, false) => end.max(given(content.offset).unwrap_or(0) + length),
+        };
+        if needed > size {
+            let message = format!("the contents need {needed} bytes, more than `dsize` allows");
+            return Err((position, message, "raise dsize, or shorten the contents and their places"));
+        }
+        if !content.negated {
+            end = needed;
+        }
+    }
+    Ok(())
+}
+
+fn content(content: &Content) -> Result<(), (String, &'static str)> {
+    let length = i64::try_from(content.bytes.len()).unwrap_or(i64::MAX);
     if given(content.depth).is_some_and(|depth| depth < length) {
         return Err((format!("depth is less than the {length} bytes of the content"), "raise it"));
     }
@@ -117,6 +156,10 @@ fn content(content: &Content) -> Result<(), Wrong> {
     }
     if content.fast_pattern.is_some() && content.negated && (absolute || content.is_relative()) {
         return Err(("a negated content at a place cannot be the fast pattern".into(), "choose another content"));
+    }
+    if content.fast_pattern == Some(FastPattern::Only) && (absolute || content.is_relative() || content.startswith) {
+        let message = "`fast_pattern:only` says that the place of the content does not matter, and it has one";
+        return Err((message.into(), "write `fast_pattern` alone"));
     }
     Ok(())
 }

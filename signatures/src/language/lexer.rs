@@ -100,10 +100,10 @@ pub fn split(rule: &str) -> Result<(&str, Vec<RuleOption<'_>>), Fault> {
 fn push<'a>(inner: &'a str, range: Range<usize>, base: usize, options: &mut Vec<RuleOption<'a>>) -> Result<(), Fault> {
     let text = inner.get(range.clone()).unwrap_or_default();
     let option = text.trim();
-    if option.is_empty() {
-        return Ok(());
-    }
     let start = base + range.start + (text.len() - text.trim_start().len());
+    if option.is_empty() {
+        return Err(Fault::new(start..start + 1, "there is no option before this semicolon", "remove one of the two"));
+    }
     let (keyword, argument) = match option.split_once(':') {
         Some((keyword, argument)) => (keyword.trim_end(), Some(argument.trim())),
         None => (option, None),

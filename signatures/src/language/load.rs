@@ -1,14 +1,17 @@
 //! Rule files to a rule set, with everything that is wrong reported at once.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::builder::{Argument, Builder, SharedNames};
 use super::classification::Classification;
 use super::fault::Fault;
+use super::files::{Countries, Files};
 use super::references::References;
 use super::rule::{FlowCondition, Rule, RuleProtocol, RuleSet};
 use super::variables::Sets;
 use super::{check, header, lexer, protocols};
+use crate::state::reputation::Reputation;
 use crate::{keywords, lua};
 
 /// What rules are read with.
@@ -30,6 +33,18 @@ pub struct Environment {
     pub features: Vec<String>,
     /// Where the scripts come from that rules name.
     pub scripts: lua::Source,
+    /// Files that rules name.
+    pub files: Files,
+    /// Bytes of values that rules may add to a set that says nothing of it.
+    pub dataset_limit_bytes: usize,
+    /// Sets that the configuration has: the rest of a `dataset` keyword, such as `seen,type string`.
+    pub datasets: Vec<String>,
+    /// Whether rules may name sets' files by absolute paths.
+    pub absolute_dataset_names: bool,
+    /// Lists of addresses with scores.
+    pub reputation: Arc<Reputation>,
+    /// The database of countries.
+    pub countries: Option<Countries>,
 }
 
 /// A rule file.
@@ -76,6 +91,12 @@ pub fn load(sources: &[Source], environment: &Environment) -> Loaded {
     let mut loaded = Loaded::default();
     let (mut names, mut sets) = (SharedNames::default(), Sets::default());
     let mut by_id: HashMap<(u32, u32), usize> = HashMap::new();
+    for text in &environment.datasets {
+        if let Err(fault) = keywords::dataset::define(&mut names, environment, text) {
+            let file = "datasets".to_owned();
+            loaded.faults.push(Located { file, line: 0, column: 0, warning: false, fault, text: String::new() });
+        }
+    }
     for (file, source) in (0..).zip(sources) {
         for statement in lexer::statements(&source.text) {
             let locate = |fault: Fault, warning: bool| Located {
@@ -86,7 +107,7 @@ pub fn load(sources: &[Source], environment: &Environment) -> Loaded {
                 text: statement.text.clone().into_owned(),
                 fault,
             };
-            match read(&source.name, &statement.text, environment, &mut names, &mut sets) {
+            match read(&statement.text, &source.name, environment, &mut names, &mut sets) {
                 Ok(Outcome::Skipped(fault)) => loaded.skipped.push(locate(fault, true)),
                 Ok(Outcome::Rule(mut rule)) => {
                     rule.place = (file, statement.line);
@@ -117,6 +138,7 @@ pub fn load(sources: &[Source], environment: &Environment) -> Loaded {
     loaded.set.flowbits = names.flowbits.list;
     loaded.set.flowints = names.flowints.list;
     loaded.set.hostbits = names.hostbits.list;
+    loaded.set.datasets = names.datasets;
     loaded
 }
 
@@ -127,16 +149,23 @@ enum Outcome {
 
 /// Reads one rule.
 fn read(
-    file: &str,
     text: &str,
+    file: &str,
     environment: &Environment,
     names: &mut SharedNames,
     sets: &mut Sets,
 ) -> Result<Outcome, Fault> {
     let (head, options) = lexer::split(text)?;
+    // What is not for this sensor may be written in a language that it does not know.
+    for option in options.iter().filter(|option| option.keyword == "requires") {
+        let argument = Argument { keyword: option.keyword, text: option.text, span: option.span.clone() };
+        if let Some(lacking) = keywords::unmet(&argument, environment)? {
+            return Ok(Outcome::Skipped(lacking));
+        }
+    }
     let header = header::read(head, environment, sets)?;
     let rule = empty(header, environment.keep_text.then(|| text.to_owned()));
-    let mut builder = Builder::new(file, rule, names, environment);
+    let mut builder = Builder::new(rule, file, names, environment);
     for option in &options {
         let Some(keyword) = keywords::find(option.keyword) else {
             return Err(Fault::new(
@@ -146,10 +175,8 @@ fn read(
             ));
         };
         let argument = Argument { keyword: option.keyword, text: option.text, span: option.span.clone() };
+        builder.option = option.span.clone();
         (keyword.parse)(&mut builder, &argument)?;
-    }
-    if let Some(fault) = builder.skipped {
-        return Ok(Outcome::Skipped(fault));
     }
     check::finish(&mut builder, text.len())?;
     let mut rule = builder.rule;
@@ -195,6 +222,7 @@ fn empty(header: header::Header, text: Option<String>) -> Rule {
         threshold: None,
         detection_filter: None,
         tag: None,
+        alert: false,
         noalert: false,
         filestore: false,
         prefilter: false,

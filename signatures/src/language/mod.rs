@@ -4,6 +4,7 @@ pub mod builder;
 mod check;
 pub mod classification;
 pub mod fault;
+pub mod files;
 mod header;
 pub mod lexer;
 pub mod load;

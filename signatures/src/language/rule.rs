@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tapwire_parsers::protocol::Direction;
 
 use crate::lua::ScriptTest;
+use crate::state::dataset::{Dataset, Operation};
 use crate::verify::condition::{FileCondition, PacketCondition, TransactionCondition};
 use crate::verify::number::NumberTest;
 use crate::verify::regex::Regex;
@@ -235,8 +236,34 @@ pub enum Item {
     },
     /// `entropy`: value test on Shannon entropy of a part of the buffer, in 0 to 8 bits
     Entropy(Entropy),
+    /// `dataset`
+    Dataset(DatasetTest),
+    /// `datarep`
+    DatasetScore(DatasetScore),
     /// `lua`: a script that looks at the buffer
     Script(ScriptTest),
+}
+
+/// `dataset`
+#[derive(Clone, Debug)]
+pub struct DatasetTest {
+    /// The set.
+    pub set: Arc<Dataset>,
+    /// What is done with it.
+    pub operation: Operation,
+    /// Names also count where they end with one that is there (`match subdomain`).
+    pub subdomains: bool,
+    /// Where alerts show the object of the value (`context_key`).
+    pub context: Option<Arc<str>>,
+}
+
+/// `datarep`
+#[derive(Clone, Debug)]
+pub struct DatasetScore {
+    /// The set.
+    pub set: Arc<Dataset>,
+    /// What its score must be.
+    pub test: NumberTest,
 }
 
 /// `content` with its modifiers.
@@ -260,7 +287,7 @@ pub struct Content {
     pub startswith: bool,
     /// `endswith`
     pub endswith: bool,
-    /// `fast_pattern` was asked for; `Some` with a part of the bytes for `fast_pattern:offset,length`, `only` is ignored.
+    /// `fast_pattern` was asked for; `Some` with a part of the bytes for `fast_pattern:offset,length`.
     pub fast_pattern: Option<FastPattern>,
 }
 
@@ -269,6 +296,8 @@ pub struct Content {
 pub enum FastPattern {
     /// The whole content.
     Whole,
+    /// The same, and the content is nothing but that (`fast_pattern:only`).
+    Only,
     /// `fast_pattern:offset,length`
     Part {
         /// First byte.
@@ -671,12 +700,27 @@ pub enum TagUnit {
 /// The application protocol condition of `app-layer-protocol`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppProtocolTest {
-    /// Canonical name, `failed` or `unknown`; names are joined by `|` where any of them will do.
-    pub name: String,
+    /// Canonical names, `failed` or `unknown`: any of them will do.
+    pub names: Vec<String>,
     /// `!`
     pub negated: bool,
-    /// Which side's protocol is meant (`to_server`, `to_client`, `original`, `final`, `either`, …), as written.
-    pub mode: Option<String>,
+    /// Which protocol of a flow is meant.
+    pub side: ProtocolSide,
+}
+
+/// Which protocol of a flow `app-layer-protocol` means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProtocolSide {
+    /// That of the packet's direction.
+    Own,
+    /// That of a direction.
+    Of(Direction),
+    /// That of one of the directions.
+    Either,
+    /// That of the flow now.
+    Final,
+    /// That of the flow before it changed.
+    Original,
 }
 
 /// A rule.
@@ -740,6 +784,8 @@ pub struct Rule {
     pub detection_filter: Option<Threshold>,
     /// `tag`
     pub tag: Option<Tag>,
+    /// `alert`: a pass rule raises an alert all the same.
+    pub alert: bool,
     /// `noalert` or `flowbits:noalert`.
     pub noalert: bool,
     /// `filestore`
@@ -774,4 +820,6 @@ pub struct RuleSet {
     pub flowints: Vec<String>,
     /// Names of xbits and hostbits by index.
     pub hostbits: Vec<String>,
+    /// Sets of values by index.
+    pub datasets: Vec<Arc<Dataset>>,
 }

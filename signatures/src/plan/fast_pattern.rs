@@ -19,7 +19,7 @@ pub(super) fn choose(rule: &Rule, qualifies: impl Fn(&Section) -> bool) -> Optio
 fn score(content: &Content) -> (bool, bool, u32) {
     let (named, length) = match content.fast_pattern {
         Some(FastPattern::Part { length, .. }) => (true, usize::from(length)),
-        Some(FastPattern::Whole) => (true, content.bytes.len()),
+        Some(FastPattern::Whole | FastPattern::Only) => (true, content.bytes.len()),
         None => (false, content.bytes.len()),
     };
     (length >= 4, named, rarity(&content.bytes))

@@ -92,7 +92,7 @@ fn is_positioned(section: &Section) -> bool {
 fn is_ip_only(rule: &Rule) -> bool {
     !rule.flow.present
         && rule.flowints.is_empty()
-        && rule.packet.is_empty()
+        && rule.packet.iter().all(|condition| condition.is_about_addresses())
         && !rule.source.negated
         && !rule.destination.negated
         && rule.flowbits.iter().all(|b| b.operation == BitOperation::Set)

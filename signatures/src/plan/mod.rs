@@ -11,6 +11,7 @@ mod kind;
 pub mod order;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::protocol::{Both, Direction, Field, ProtocolId};
@@ -21,6 +22,7 @@ pub use kind::Kind;
 pub(crate) use kind::{applies_to, find_field, hook_progress};
 
 use crate::language::rule::{Buffer, Content, FastPattern, Item, Rule, RuleProtocol, RuleSet, Section};
+use crate::state::dataset::Dataset;
 use crate::verify::transform::Transform;
 use group::GroupBuilder;
 use order::ActionOrder;
@@ -51,6 +53,8 @@ pub struct Plan {
     pub(crate) transactions: Vec<Both<TransactionPlan>>,
     /// Names of flowbits, flowints and hostbits by index.
     pub names: [Vec<String>; 3],
+    /// Sets of values by index.
+    pub datasets: Vec<Arc<Dataset>>,
     /// Hashes of files that some rule asks for: MD5, SHA-1, SHA-256.
     pub file_hashes: [bool; 3],
     /// Fields of protocols that some rule looks at.
@@ -87,7 +91,7 @@ pub(crate) struct Engine {
 impl Plan {
     /// Compiles a rule set. Rules that cannot match yet (see [`Rule::later`]) stay out of every group.
     pub fn new(set: RuleSet, actions: &ActionOrder) -> Self {
-        let RuleSet { rules, flowbits, flowints, hostbits } = set;
+        let RuleSet { rules, flowbits, flowints, hostbits, datasets } = set;
         let mut rules: Vec<Planned> = rules.into_iter().map(|rule| Planned { kind: kind::of(&rule), rule }).collect();
         rules.sort_by_key(|p| order::key(&p.rule, actions));
         let mut builder = PlanBuilder::default();
@@ -111,6 +115,7 @@ impl Plan {
             .collect();
         plan.wants_packet_anomalies = !plan.anomalies.is_empty();
         plan.names = [flowbits, flowints, hostbits];
+        plan.datasets = datasets;
         plan.rules = rules;
         plan
     }

@@ -39,11 +39,12 @@ pub(super) fn key(rule: &Rule, actions: &ActionOrder) -> (u8, u8, u8, u8, u8, u3
         (false, true) => 2,
         (false, false) => 3,
     };
+    let writes = |operation: BitOperation| matches!(operation, BitOperation::Set | BitOperation::Toggle);
     let reads = |operation: BitOperation| matches!(operation, BitOperation::IsSet | BitOperation::IsNotSet);
     let flowbits =
-        bits(rule.flowbits.iter().any(|b| !reads(b.operation)), rule.flowbits.iter().any(|b| reads(b.operation)));
+        bits(rule.flowbits.iter().any(|b| writes(b.operation)), rule.flowbits.iter().any(|b| reads(b.operation)));
     let hostbits =
-        bits(rule.hostbits.iter().any(|b| !reads(b.operation)), rule.hostbits.iter().any(|b| reads(b.operation)));
+        bits(rule.hostbits.iter().any(|b| writes(b.operation)), rule.hostbits.iter().any(|b| reads(b.operation)));
     let tests = |operation: &crate::language::rule::IntOperation| {
         use crate::language::rule::IntOperation::{IsNotSet, IsSet, Test};
         matches!(operation, Test(..) | IsSet | IsNotSet)

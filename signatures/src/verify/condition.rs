@@ -31,6 +31,10 @@ pub struct FlowView {
     pub protocol: Option<ProtocolId>,
     /// Recognition gave up.
     pub protocol_failed: bool,
+    /// What the bytes of each direction were recognised as.
+    pub sides: Both<SideProtocol>,
+    /// The protocol before it changed.
+    pub original: Option<ProtocolId>,
     /// Time of its first packet.
     pub start: Timestamp,
     /// Time of the packet.
@@ -41,6 +45,18 @@ pub struct FlowView {
     pub bytes: Both<u64>,
     /// Bytes of each direction's stream so far (for `stream_size`), from the sequence numbers.
     pub stream_bytes: Both<u32>,
+}
+
+/// What the bytes of a direction were recognised as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SideProtocol {
+    /// Nothing yet.
+    #[default]
+    Open,
+    /// No protocol.
+    Failed,
+    /// A protocol.
+    Known(ProtocolId),
 }
 
 /// A condition on a packet.
@@ -56,6 +72,11 @@ pub trait PacketCondition: Debug + Send + Sync {
     /// Whether it can be asked together with what a transaction has.
     fn suits_transactions(&self) -> bool {
         !self.needs_packet()
+    }
+
+    /// Whether it is about addresses alone, which stay the same over a flow.
+    fn is_about_addresses(&self) -> bool {
+        false
     }
 
     /// Whether it is about what is wrong with a packet (`decode-event`, `stream-event`).

@@ -2,28 +2,85 @@
 
 use std::sync::Arc;
 
-use crate::language::rule::{Capture, Rule};
+use crate::language::rule::{Capture, DatasetTest, Rule};
+use crate::state::dataset::Key;
 use crate::state::flow::FlowState;
+use crate::state::shared::Step;
 
 /// Bytes of a captured value that are kept.
 const VALUE_LIMIT_BYTES: usize = 4 << 10;
 
+/// What an alert shows of its context.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Bytes that an expression captured.
+    Text(Box<[u8]>),
+    /// A JSON object of a set.
+    Json(Arc<str>),
+}
+
 /// Names and values.
-pub type Context = Vec<(Arc<str>, Box<[u8]>)>;
+pub type Context = Vec<(Arc<str>, Shown)>;
 
 /// What was noted of the buffers of a rule while it was decided: it counts once the rule matches.
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
-    pub(super) captured: Vec<(Capture, Box<[u8]>)>,
+    captured: Vec<(Capture, Box<[u8]>)>,
+    shown: Context,
+    steps: Vec<Step>,
     /// The buffer that is looked at, as records name it.
     pub(super) buffer: &'static str,
+    /// The section that is looked at, and the instance of its buffer.
+    pub(super) place: (u16, u16),
     entropies: Vec<(&'static str, f64)>,
+}
+
+/// How much was noted at a time: what came later is forgotten when it turns out not to hold.
+#[derive(Clone, Copy)]
+pub(super) struct Mark {
+    captured: usize,
+    shown: usize,
+    steps: usize,
 }
 
 impl Notes {
     pub(super) fn clear(&mut self) {
         self.captured.clear();
+        self.shown.clear();
+        self.steps.clear();
         self.entropies.clear();
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        Mark { captured: self.captured.len(), shown: self.shown.len(), steps: self.steps.len() }
+    }
+
+    pub(super) fn return_to(&mut self, mark: Mark) {
+        self.captured.truncate(mark.captured);
+        self.shown.truncate(mark.shown);
+        self.steps.truncate(mark.steps);
+    }
+
+    /// Leaves a set that rules change for where the order of all matches is known.
+    pub(super) fn defer(&mut self, test: &DatasetTest, key: Key) {
+        let (section, instance) = self.place;
+        let (set, operation, subdomains) = (test.set.index, test.operation, test.subdomains);
+        self.steps.push(Step { section, instance, set, operation, subdomains, key });
+    }
+
+    /// Whether something of the section that is looked at was left for later.
+    pub(super) fn defers(&self) -> bool {
+        self.steps.last().is_some_and(|step| step.section == self.place.0)
+    }
+
+    /// Shows a record of a set with the alert.
+    pub(super) fn show(&mut self, name: &Arc<str>, record: &Arc<str>) {
+        self.shown.push((Arc::clone(name), Shown::Json(Arc::clone(record))));
+    }
+
+    /// What was left for later.
+    pub(super) fn take_steps(&mut self) -> Vec<Step> {
+        std::mem::take(&mut self.steps)
     }
 
     pub(super) fn capture(&mut self, to: &Capture, value: &[u8]) {
@@ -48,12 +105,12 @@ pub(super) fn apply(rule: &Rule, state: &mut FlowState, notes: &mut Notes) -> Co
     for int in &rule.flowints {
         state.apply_int(int);
     }
-    let mut context = Context::new();
+    let mut context = std::mem::take(&mut notes.shown);
     for (to, value) in notes.captured.drain(..) {
         match to {
             Capture::Flow(name) => state.notes_mut().set_variable(name, value),
             Capture::Packet(name) => state.notes_mut().packet_variables.push((name, value)),
-            Capture::Alert(name) => context.push((name, value)),
+            Capture::Alert(name) => context.push((name, Shown::Text(value))),
         }
     }
     for (buffer, value) in notes.entropies.drain(..) {

@@ -19,8 +19,9 @@ use tapwire_parsers::protocol::{Both, Direction};
 use crate::lua::Runtime;
 use crate::plan::{Plan, RuleIndex};
 use crate::prefilter::Scratch;
-pub use memory::Context;
+use crate::state::shared::Step;
 use memory::Notes;
+pub use memory::{Context, Shown};
 use payload::Limits;
 pub use transaction::{Flowside, TransactionState, TransactionView};
 
@@ -46,6 +47,8 @@ pub struct Match {
     pub direction: Direction,
     /// What the rule captured for its alert.
     pub context: Context,
+    /// What is left to decide about it, with what all flows share.
+    pub steps: Vec<Step>,
 }
 
 /// How much of a body that still grows is waited for before it is looked at, and looked at again, in bytes.

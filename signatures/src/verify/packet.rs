@@ -1,13 +1,16 @@
 //! Rules on packets and on chunks of a stream.
 
+use std::borrow::Cow;
+use std::net::IpAddr;
+
 use tapwire_parsers::link::{Layer4, Packet};
 use tapwire_parsers::protocol::Direction;
 
-use super::condition::{PacketView, Verdict};
+use super::condition::{PacketView, SideProtocol, Verdict};
 use super::payload::{View, section_holds};
 use super::transform::Transform;
 use super::{Context as AlertContext, Ground, Inspection, Match, Matcher, header, memory};
-use crate::language::rule::{AppProtocolTest, Buffer, Rule, Section};
+use crate::language::rule::{AppProtocolTest, Buffer, ProtocolSide, Rule, Section};
 use crate::lua::Context;
 use crate::plan::{Kind, Plan, RuleIndex};
 use crate::state::flow::FlowState;
@@ -19,6 +22,8 @@ pub struct Occasion {
     pub first: bool,
     /// Its payload went into a stream and is inspected there.
     pub streamed: bool,
+    /// The connection is established with it, and was not before it.
+    pub establishes: bool,
     /// The recognition of its flow's protocol ended with it.
     pub recognised: bool,
 }
@@ -66,7 +71,8 @@ impl Matcher {
         let candidates = self.take_candidates();
         for &rule in &candidates {
             if let Some(context) = self.packet_rule(&inspection, rule, occasion, state) {
-                matches.push(Match { rule, ground: Ground::Packet, direction, context });
+                let steps = self.notes.take_steps();
+                matches.push(Match { rule, ground: Ground::Packet, direction, context, steps });
             }
         }
         self.return_candidates(candidates);
@@ -130,22 +136,24 @@ impl Matcher {
                 && self.sections_hold(rule, chunk, &mut Context::new(plan, rule, view, None, state))
             {
                 let context = memory::apply(rule, state, &mut self.notes);
-                matches.push(Match { rule: index, ground: Ground::Stream, direction, context });
+                let steps = self.notes.take_steps();
+                matches.push(Match { rule: index, ground: Ground::Stream, direction, context, steps });
             }
         }
         self.return_candidates(candidates);
     }
 
     fn sections_hold(&mut self, rule: &Rule, payload: &[u8], context: &mut Context<'_>) -> bool {
-        let sections = rule.sections.iter().all(|section| {
+        let sections = (0..).zip(&rule.sections).all(|(position, section)| {
             let data = match section.buffer {
-                Buffer::Payload => Some(payload),
+                Buffer::Payload => Some(Cow::Borrowed(payload)),
                 Buffer::Header(name) => context.packet.and_then(|view| header_bytes(view.packet, name)),
                 Buffer::Field(_) | Buffer::File(_) | Buffer::Later(_) => None,
             };
+            self.notes.place = (position, 0);
             data.is_some_and(|data| {
                 let variables = usize::from(rule.variables);
-                self.section(section, View::whole(data), variables, context) == Verdict::Yes
+                self.section(section, View::whole(&data), variables, context) == Verdict::Yes
             })
         });
         sections && rule.scripts.iter().all(|test| self.lua.holds(test, None, context))
@@ -195,21 +203,42 @@ impl Matcher {
 
 fn app_protocol_holds(test: &AppProtocolTest, view: &PacketView<'_>) -> bool {
     let Some(flow) = view.flow else { return false };
-    let held = match (flow.protocol, test.name.as_str()) {
-        (Some(id), name) => {
-            let known = tapwire_parsers::protocol(id);
-            known.name == name || known.aliases.contains(&name)
-        }
-        (None, "failed") => flow.protocol_failed,
-        (None, "unknown") => !flow.protocol_failed,
-        (None, _) => return test.negated && flow.protocol_failed,
+    let now = match flow.protocol {
+        Some(id) => SideProtocol::Known(id),
+        None if flow.protocol_failed => SideProtocol::Failed,
+        None => SideProtocol::Open,
     };
-    held != test.negated
+    match test.side {
+        ProtocolSide::Own => is_protocol(test, *flow.sides.of(flow.direction)),
+        ProtocolSide::Of(direction) => is_protocol(test, *flow.sides.of(direction)),
+        ProtocolSide::Either => Direction::BOTH.iter().any(|d| is_protocol(test, *flow.sides.of(*d))),
+        ProtocolSide::Final => is_protocol(test, now),
+        ProtocolSide::Original => flow.original.is_some_and(|id| is_protocol(test, SideProtocol::Known(id))),
+    }
+}
+
+/// Whether a protocol is one that is asked for, or none of them where those are excluded. What is not known yet is neither.
+fn is_protocol(test: &AppProtocolTest, protocol: SideProtocol) -> bool {
+    let named = |name: &str| test.names.iter().any(|known| known == name);
+    match protocol {
+        SideProtocol::Known(id) => {
+            let card = tapwire_parsers::protocol(id);
+            (named(card.name) || card.aliases.iter().any(|alias| named(alias))) != test.negated
+        }
+        SideProtocol::Failed => named("failed") != test.negated,
+        SideProtocol::Open => named("unknown") && !test.negated,
+    }
 }
 
 /// The bytes that a header buffer means.
-fn header_bytes<'a>(packet: &Packet<'a>, name: &str) -> Option<&'a [u8]> {
-    match name {
+pub(super) fn header_bytes<'a>(packet: &Packet<'a>, name: &str) -> Option<Cow<'a, [u8]>> {
+    let octets = |address| match address {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    };
+    let bytes = match name {
+        "ip.src" => return packet.ip.map(|ip| octets(ip.source).into()),
+        "ip.dst" => return packet.ip.map(|ip| octets(ip.destination).into()),
         "ether.hdr" => packet.ethernet.and_then(|_| packet.data.get(..14)),
         "ipv4.hdr" => packet.ip.filter(|ip| ip.source.is_ipv4()).map(|ip| ip.header),
         "ipv6.hdr" => packet.ip.filter(|ip| ip.source.is_ipv6()).map(|ip| ip.header),
@@ -219,5 +248,6 @@ fn header_bytes<'a>(packet: &Packet<'a>, name: &str) -> Option<&'a [u8]> {
         "icmpv6.hdr" => packet.icmp().filter(|_| packet.ip.is_some_and(|ip| ip.source.is_ipv6())).map(|i| i.header),
         "igmp.hdr" if matches!(packet.layer4, Layer4::Igmp(_)) => packet.ip.and_then(|ip| ip.payload.get(..8)),
         _ => None,
-    }
+    };
+    bytes.map(Cow::Borrowed)
 }

@@ -10,10 +10,11 @@ use super::condition::Verdict;
 use super::memory::Notes;
 use super::regex::Found;
 use crate::language::rule::{
-    Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest, Comparison, Content, Endian, Entropy, IsDataAt, Item,
-    MathOperator, NumberFormat, Operand, Pcre, TextBase,
+    Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest, Comparison, Content, DatasetTest, Endian, Entropy,
+    IsDataAt, Item, MathOperator, NumberFormat, Operand, Pcre, TextBase,
 };
 use crate::lua::{Context, Runtime};
+use crate::state::dataset::{Note, Operation};
 
 /// Steps that one section may take in one buffer.
 const STEP_LIMIT: u32 = 3_000;
@@ -141,6 +142,11 @@ impl Run<'_, '_, '_> {
             }
             // That the buffer is there at all is what `absent` denies; with `or_else` the other items decide.
             Item::Absent { or_else } => holds(*or_else),
+            Item::Dataset(test) => return self.dataset(test, rest, data, cursor),
+            Item::DatasetScore(score) => {
+                let note = score.set.kind.key(data).and_then(|key| score.set.find(&key, false));
+                holds(matches!(note, Some(Note::Score(number)) if score.test.holds(number.into())))
+            }
             Item::Entropy(entropy) => {
                 let value = shannon_entropy(entropy_part(entropy, data));
                 self.notes.entropy(value);
@@ -227,7 +233,7 @@ impl Run<'_, '_, '_> {
                 return if found.is_some() { failed } else { self.items(rest, data, cursor) };
             }
             let Some(range) = found else { return failed };
-            let noted = self.notes.captured.len();
+            let mark = self.notes.mark();
             for (group, capture) in &pcre.captures {
                 if let Some(value) = pcre.regex.group(part, *group) {
                     self.notes.capture(capture, value);
@@ -235,7 +241,7 @@ impl Run<'_, '_, '_> {
             }
             let outcome = self.items(rest, data, base + range.end);
             if outcome != Outcome::Match {
-                self.notes.captured.truncate(noted);
+                self.notes.return_to(mark);
             }
             match outcome {
                 Outcome::Fail if rest.first().is_some_and(is_relative) => base += range.start + 1,
@@ -247,6 +253,28 @@ impl Run<'_, '_, '_> {
             }
             self.steps -= 1;
         }
+    }
+
+    /// Asks a set, or leaves that for where the order of all matches is known.
+    fn dataset(&mut self, test: &DatasetTest, rest: &[Item], data: &[u8], cursor: usize) -> Outcome {
+        let Some(key) = test.set.kind.key(data) else { return Outcome::Fail };
+        let mark = self.notes.mark();
+        if test.set.is_changed_by_rules() {
+            self.notes.defer(test, key);
+        } else {
+            let found = test.set.find(&key, test.subdomains);
+            if found.is_some() != (test.operation == Operation::IsSet) {
+                return Outcome::Fail;
+            }
+            if let (Some(name), Some(Note::Record(record))) = (&test.context, found) {
+                self.notes.show(name, record);
+            }
+        }
+        let outcome = self.items(rest, data, cursor);
+        if outcome != Outcome::Match {
+            self.notes.return_to(mark);
+        }
+        outcome
     }
 
     fn value(&self, operand: Operand) -> i64 {
@@ -314,7 +342,8 @@ impl Run<'_, '_, '_> {
             to_i64(after)
         };
         let target = base.checked_add(number)?.checked_add(self.value(jump.post_offset))?;
-        usize::try_from(target).ok().filter(|&t| t <= data.len())
+        // A jump to before the buffer ends at its start.
+        usize::try_from(target.max(0)).ok().filter(|&t| t <= data.len())
     }
 
     fn byte_extract(&mut self, extract: &ByteExtract, data: &[u8], cursor: usize) -> Option<usize> {
@@ -394,7 +423,8 @@ pub(crate) fn is_relative(item: &Item) -> bool {
         Item::ByteMath(math) => math.number.relative,
         Item::IsDataAt(at) => at.relative,
         Item::Base64Decode(decode) => decode.relative,
-        Item::Size(_) | Item::Base64Data(_) | Item::Absent { .. } | Item::Entropy(_) | Item::Script(_) => false,
+        Item::Size(_) | Item::Base64Data(_) | Item::Absent { .. } | Item::Entropy(_) => false,
+        Item::Script(_) | Item::Dataset(_) | Item::DatasetScore(_) => false,
     }
 }
 

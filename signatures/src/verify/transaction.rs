@@ -10,9 +10,10 @@ use tapwire_parsers::protocol;
 use tapwire_parsers::protocol::{Anomaly, Direction, ProtocolId, Transaction, Value};
 
 use super::condition::{FileView, PacketView, Verdict};
+use super::packet::header_bytes;
 use super::payload::View;
 use super::{Ground, Match, Matcher, header, memory};
-use crate::language::rule::{Arrow, Buffer, Item, Rule, Section};
+use crate::language::rule::{Arrow, BitOperation, BitTrack, Buffer, HostBits, Item, Rule, Section};
 use crate::lua::Context;
 use crate::plan::{Engine, Plan, RuleIndex, find_field, hook_progress};
 use crate::state::flow::FlowState;
@@ -40,6 +41,8 @@ pub struct TransactionView<'a> {
 #[derive(Debug, Default)]
 pub struct TransactionState {
     sides: [Flowside; 2],
+    /// Its own bits (`xbits` with `track tx`).
+    bits: SmallVec<[u16; 2]>,
 }
 
 /// What inspection remembers of one direction of a transaction.
@@ -112,10 +115,13 @@ impl Matcher {
             }
             self.notes.clear();
             match self.transaction_rule(rule, subject, &mut Context::new(plan, rule, view, Some(subject), state)) {
+                Verdict::Yes if !bits_allow(rule, &known.bits) => {}
                 Verdict::Yes => {
+                    change_bits(rule, &mut known.bits);
                     let context = memory::apply(rule, state, &mut self.notes);
                     side.matched.push(index);
-                    matches.push(Match { rule: index, ground: Ground::Transaction(subject.id), direction, context });
+                    let (ground, steps) = (Ground::Transaction(subject.id), self.notes.take_steps());
+                    matches.push(Match { rule: index, ground, direction, context, steps });
                 }
                 Verdict::NotYet => side.waiting.push(index),
                 Verdict::No => {}
@@ -217,7 +223,8 @@ impl Matcher {
         if !rule.events.iter().all(raised) {
             return Verdict::No;
         }
-        for section in &rule.sections {
+        for (position, section) in (0..).zip(&rule.sections) {
+            self.notes.place = (position, 0);
             match self.transaction_section(rule, section, subject, context) {
                 Verdict::Yes => {}
                 Verdict::NotYet => verdict = Verdict::NotYet,
@@ -260,8 +267,10 @@ impl Matcher {
                 let may_be_absent = section.items.iter().any(|i| matches!(i, Item::Absent { .. }));
                 // A body may begin after its headers: what is not there may still come while the direction goes on.
                 let mut verdict = if may_be_absent { Verdict::Yes } else { Verdict::NotYet };
+                let mut deferred = false;
                 for index in 0.. {
                     let Some(value) = (field.read)(subject.transaction.as_any(), direction, index) else { break };
+                    self.notes.place.1 = u16::try_from(index).unwrap_or(u16::MAX);
                     let view = match value {
                         Value::Bytes(data) => View::whole(data),
                         Value::Stream { data, offset, complete } => {
@@ -270,6 +279,8 @@ impl Matcher {
                         Value::Number(_) => return Verdict::No,
                     };
                     match self.section(section, view, variables, context) {
+                        // What was left for later may turn out not to hold: each instance is a chance.
+                        Verdict::Yes if field.multi && self.notes.defers() => deferred = true,
                         Verdict::Yes => return Verdict::Yes,
                         other if index == 0 => verdict = other,
                         Verdict::NotYet => verdict = Verdict::NotYet,
@@ -278,6 +289,9 @@ impl Matcher {
                     if !field.multi {
                         break;
                     }
+                }
+                if deferred {
+                    return Verdict::Yes;
                 }
                 let done = subject.transaction.progress(direction) >= last_state(subject, direction);
                 if verdict == Verdict::NotYet && done { Verdict::No } else { verdict }
@@ -293,7 +307,35 @@ impl Matcher {
                     .any(|file| self.section(section, View::whole(file.name), variables, context) == Verdict::Yes);
                 if held { Verdict::Yes } else { Verdict::NotYet }
             }
-            Buffer::File(_) | Buffer::Header(_) | Buffer::Later(_) => Verdict::No,
+            Buffer::Header(name) => match context.packet.and_then(|view| header_bytes(view.packet, name)) {
+                Some(data) => self.section(section, View::whole(&data), variables, context),
+                None => Verdict::No,
+            },
+            Buffer::File(_) | Buffer::Later(_) => Verdict::No,
+        }
+    }
+}
+
+/// The keywords of a rule about bits of a transaction.
+fn own_bits(rule: &Rule) -> impl Iterator<Item = &HostBits> {
+    rule.hostbits.iter().filter(|keyword| keyword.track == BitTrack::Transaction)
+}
+
+fn bits_allow(rule: &Rule, bits: &[u16]) -> bool {
+    own_bits(rule).all(|keyword| match keyword.operation {
+        BitOperation::IsSet => bits.contains(&keyword.bit),
+        BitOperation::IsNotSet => !bits.contains(&keyword.bit),
+        BitOperation::Set | BitOperation::Unset | BitOperation::Toggle => true,
+    })
+}
+
+fn change_bits(rule: &Rule, bits: &mut SmallVec<[u16; 2]>) {
+    for keyword in own_bits(rule) {
+        let at = bits.iter().position(|bit| *bit == keyword.bit);
+        match (keyword.operation, at) {
+            (BitOperation::Set | BitOperation::Toggle, None) => bits.push(keyword.bit),
+            (BitOperation::Unset | BitOperation::Toggle, Some(at)) => drop(bits.swap_remove(at)),
+            _ => {}
         }
     }
 }

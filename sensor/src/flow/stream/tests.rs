@@ -164,6 +164,26 @@ fn bytes_that_were_in_order_stay_but_a_difference_is_told() {
 }
 
 #[test]
+fn another_version_is_shown_however_finely_the_real_one_is_cut() {
+    let settings = StreamSettings::default();
+    let (mut stream, mut store) = (Stream::new(0, Overlap::Bsd), store());
+    let (phantom, real) = ([b'a'; 2_000], [b'b'; 2_000]);
+    stream.insert(0, &phantom, None, &settings, &mut store);
+    let mut copied = 0;
+    for (at, byte) in (0..).zip(real) {
+        stream.insert(at, &[byte], None, &settings, &mut store);
+        stream.acknowledge(at + 1, &mut store);
+        copied += stream.parser_alternative(0).map_or(0, |copy| copy.len());
+    }
+    let last = stream.parser_alternative(1).unwrap();
+    assert_eq!(last.len(), real.len());
+    assert!(last.starts_with(&[b'b'; 600]), "as many copies as there is room for");
+    assert!(copied < 3 * real.len(), "{copied} bytes were copied");
+    assert_eq!(stream.parser_alternative(1), None, "nothing came since");
+    assert_eq!(stream.raw_alternative().map(|copy| copy.len()), Some(real.len()));
+}
+
+#[test]
 fn memory_that_ran_out_leaves_a_gap() {
     let (mut stream, settings) = (Stream::new(0, Overlap::Bsd), StreamSettings::default());
     let mut store = Store::new(Account::new(Budget::new(300)));

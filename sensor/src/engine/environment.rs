@@ -1,0 +1,146 @@
+//! What rules are read with: classes, references, reputation, countries, and the files that they name.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use maxminddb::{PathElement, Reader};
+use tapwire_signatures::language::classification::Classification;
+use tapwire_signatures::language::fault::Fault;
+use tapwire_signatures::language::files::{Countries, Files};
+use tapwire_signatures::language::load::Environment;
+use tapwire_signatures::language::references::References;
+use tapwire_signatures::lua;
+use tapwire_signatures::state::reputation::Reputation;
+
+use super::{Found, LANGUAGE_VERSION, RULE_FILE_LIMIT, read_text};
+use crate::cli::Common;
+use crate::config::{Configuration, Problem};
+
+/// Bytes of the largest script.
+const SCRIPT_LIMIT: u64 = 1 << 20;
+
+/// Reads all of it; what cannot be read is told and left out.
+pub(super) fn environment(common: &Common, configuration: &Configuration, found: &mut Found) -> Environment {
+    let mut unread = Vec::new();
+    let mut read = |path: &Option<PathBuf>, what: &str| -> (String, String) {
+        let Some(path) = path else { return (String::new(), String::new()) };
+        match read_text(path) {
+            Ok(text) => (path.display().to_string(), text),
+            Err(error) => {
+                let message = format!("the {what} file cannot be read: {error}");
+                unread.push(Problem::of_file(path, message, ""));
+                (String::new(), String::new())
+            }
+        }
+    };
+    let (class_file, class_text) = read(&configuration.classification_file, "classification");
+    let (reference_file, reference_text) = read(&configuration.reference_config_file, "reference");
+    let (classes, class_faults) = Classification::parse(&class_text);
+    let (references, reference_faults) = References::parse(&reference_text);
+    for (file, faults) in [(class_file, class_faults), (reference_file, reference_faults)] {
+        let problem = |(line, fault): (u32, Fault)| Problem::of_line(&file, line, fault.message, &fault.hint);
+        found.lines.extend(faults.into_iter().map(problem));
+    }
+    let mut reputation = Reputation::default();
+    let lists = &configuration.reputation;
+    let (file, text) = read(&lists.categories, "reputation category");
+    let mut wrong = vec![(file, reputation.read_categories(&text))];
+    for list in &lists.lists {
+        let (file, text) = read(&Some(list.clone()), "reputation");
+        wrong.push((file, reputation.read_list(&text)));
+    }
+    found.warnings.append(&mut unread);
+    for (file, lines) in wrong {
+        found.lines.extend(lines.into_iter().map(|(line, message)| Problem::of_line(&file, line, message, "")));
+    }
+    Environment {
+        addresses: configuration.address_groups.clone(),
+        ports: configuration.port_groups.clone(),
+        classes,
+        references,
+        keep_text: configuration.eve.iter().any(|e| e.alerts.as_ref().is_some_and(|a| a.rule_text)),
+        version: LANGUAGE_VERSION,
+        features: features(configuration),
+        files: files(data_dir(common, configuration)),
+        dataset_limit_bytes: usize::try_from(configuration.datasets.limit_bytes).unwrap_or(usize::MAX),
+        datasets: configuration.datasets.sets.clone(),
+        absolute_dataset_names: configuration.datasets.absolute_names,
+        reputation: Arc::new(reputation),
+        countries: countries(configuration, &mut found.faults),
+        scripts: scripts(configuration),
+    }
+}
+
+/// Scripts lie beside the rule file that names them, or where the configuration says that rules lie.
+fn scripts(configuration: &Configuration) -> lua::Source {
+    let rule_path = configuration.rule_path.clone();
+    lua::Source::new(configuration.scripts, move |rule_file, name| {
+        let beside = Path::new(rule_file).parent().unwrap_or(Path::new("")).join(name);
+        let path = match &rule_path {
+            Some(folder) if !beside.is_file() => folder.join(name),
+            _ => beside,
+        };
+        let size = std::fs::metadata(&path).map_err(|error| error.to_string())?.len();
+        if size > SCRIPT_LIMIT {
+            return Err("it is too large".into());
+        }
+        std::fs::read(&path).map_err(|error| error.to_string())
+    })
+}
+
+/// The folder of what rules keep from run to run.
+pub(super) fn data_dir(common: &Common, configuration: &Configuration) -> Option<PathBuf> {
+    common.data_dir.clone().or_else(|| configuration.data_dir.clone())
+}
+
+/// What rules may require: fingerprints of TLS, unless they are switched off.
+fn features(configuration: &Configuration) -> Vec<String> {
+    let tls = configuration.protocols.get("tls");
+    let on = |name: &&str| tls.is_none_or(|tls| tls.settings.switch(&format!("{name}-fingerprints"), true));
+    ["ja3", "ja4"].iter().filter(|name| on(name)).map(|name| (*name).to_owned()).collect()
+}
+
+/// A file that a rule names lies beside the rule file, else in the folder of data, else where the name says.
+fn files(data: Option<PathBuf>) -> Files {
+    let beside = data.clone();
+    Files::new(
+        move |rule_file, name| {
+            let rule_folder = Path::new(rule_file).parent().map(|folder| folder.join(name));
+            let in_data = beside.as_ref().map(|folder| folder.join(name));
+            let places = [rule_folder, in_data].into_iter().flatten();
+            let place = places.into_iter().find(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(name));
+            read_bytes(&place).map_err(|error| error.to_string())
+        },
+        move |name| {
+            let place = data.as_ref().map_or_else(|| PathBuf::from(name), |folder| folder.join(name));
+            match read_bytes(&place) {
+                Ok(bytes) => Ok(Some(bytes)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error.to_string()),
+            }
+        },
+    )
+}
+
+fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    if std::fs::metadata(path)?.len() > RULE_FILE_LIMIT {
+        return Err(std::io::Error::other("is too large"));
+    }
+    std::fs::read(path)
+}
+
+fn countries(configuration: &Configuration, faults: &mut Vec<Problem>) -> Option<Countries> {
+    let path = configuration.countries.as_ref()?;
+    match Reader::open_readfile(path) {
+        Ok(reader) => Some(Countries::new(move |address| {
+            let place = [PathElement::Key("country"), PathElement::Key("iso_code")];
+            let code: Option<&str> = reader.lookup(address).ok()?.decode_path(&place).ok()?;
+            code?.as_bytes().try_into().ok()
+        })),
+        Err(error) => {
+            let message = format!("the database of countries cannot be read: {error}");
+            faults.push(Problem::of_file(path, message, "a file in MaxMind's format, such as GeoLite2-Country.mmdb"));
+            None
+        }
+    }
+}

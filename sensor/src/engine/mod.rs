@@ -1,0 +1,194 @@
+//! Configuration and rules to the engine that all workers share, with every problem on the way.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tapwire_parsers::protocol::{ProtocolId, Transport};
+use tapwire_parsers::{REGISTRY, protocol};
+use tapwire_signatures::language::load::{self, Loaded, Located};
+use tapwire_signatures::language::variables::Sets;
+use tapwire_signatures::plan::Plan;
+use tapwire_signatures::state::threshold_file::{Entry, Rules, ThresholdFile};
+
+mod environment;
+mod sources;
+
+use crate::cli::Common;
+use crate::config::{self, Configuration, Enabled, Problem};
+use crate::inspect::Engine;
+use crate::inspect::files::Hashes;
+use crate::inspect::recognise::Recogniser;
+use crate::records::stats::RuleNumbers;
+
+/// The version of the rule language and of the records.
+pub const LANGUAGE_VERSION: (u32, u32, u32) = (9, 0, 0);
+/// Bytes of the largest rule file.
+const RULE_FILE_LIMIT: u64 = 512 << 20;
+
+/// What a run needs before its first packet.
+pub struct Prepared {
+    /// The configuration.
+    pub configuration: Configuration,
+    /// Rules and protocols.
+    pub engine: Arc<Engine>,
+    /// The folder of what rules keep from run to run; that of the records where none is named.
+    pub data_dir: Option<PathBuf>,
+    /// What the threshold file says.
+    pub thresholds: Arc<[(Rules, Entry)]>,
+    /// What is to be told.
+    pub found: Found,
+    /// Counts of the rules.
+    pub rules: RuleCounts,
+}
+
+/// What was found on the way.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// What cannot be right.
+    pub faults: Vec<Problem>,
+    /// The same in lists beside the rules (thresholds, classes, references, reputation), whose other lines are used in any case.
+    pub lines: Vec<Problem>,
+    /// What is odd.
+    pub warnings: Vec<Problem>,
+    /// Rules that ask for what this sensor does not have.
+    pub left_out: Vec<Problem>,
+}
+
+/// Counts of a load of rules.
+#[derive(Clone, Debug, Default)]
+pub struct RuleCounts {
+    /// Rules that are used.
+    pub loaded: usize,
+    /// Rules that were refused.
+    pub failed: usize,
+    /// Rules that were left out because the sensor lacks what they require.
+    pub skipped: usize,
+    /// Rules that cannot match yet, by the keyword or protocol that is missing.
+    pub later: std::collections::BTreeMap<String, usize>,
+    /// Bytes of memory that the prefilters hold.
+    pub prefilter_bytes: usize,
+}
+
+impl RuleCounts {
+    /// The counts that records show.
+    pub fn numbers(&self) -> RuleNumbers {
+        RuleNumbers { loaded: self.loaded, failed: self.failed, skipped: self.skipped }
+    }
+}
+
+/// Reads configuration and rules.
+pub fn prepare(common: &Common) -> Result<Prepared, Problem> {
+    let config::Loaded { configuration, faults, warnings } = config::load(common.config.as_deref(), &common.set)?;
+    let mut found = Found { faults, warnings, ..Found::default() };
+    let sources = sources::sources(common, &configuration, &mut found);
+    let environment = environment::environment(common, &configuration, &mut found);
+    let Loaded { set, faults, skipped, later } = load::load(&sources, &environment);
+    let mut rules = RuleCounts { loaded: set.rules.len(), skipped: skipped.len(), later, ..RuleCounts::default() };
+    drop(sources);
+    for located in faults {
+        let list = if located.warning { &mut found.warnings } else { &mut found.faults };
+        rules.failed += usize::from(!located.warning);
+        list.push(rule_problem(located));
+    }
+    // What a rule requires is its author's word for "not here": told, but no problem.
+    found.left_out = skipped.into_iter().map(rule_problem).collect();
+    let thresholds = thresholds(&configuration, &mut found);
+    let plan = Plan::new(set, &configuration.action_order);
+    rules.prefilter_bytes = plan.prefilter_bytes();
+    let engine = Arc::new(engine(&configuration, plan, &mut found.faults));
+    let data_dir = environment::data_dir(common, &configuration);
+    Ok(Prepared { configuration, data_dir, engine, thresholds, found, rules })
+}
+
+fn rule_problem(located: Located) -> Problem {
+    Problem {
+        file: located.file,
+        line: located.line,
+        column: located.column,
+        message: located.fault.message,
+        hint: located.fault.hint,
+        excerpt: Some(located.text),
+    }
+}
+
+fn engine(configuration: &Configuration, plan: Plan, faults: &mut Vec<Problem>) -> Engine {
+    let mut recogniser = Recogniser::default();
+    let (mut openers, mut depths) = (Vec::new(), Vec::new());
+    let mut sets = Sets::default();
+    for id in (0..).map(ProtocolId).take(REGISTRY.len()) {
+        let card = protocol(id);
+        let mut said = configuration.protocols.get(card.name).cloned().unwrap_or_default();
+        for field in card.fields {
+            said.settings.note_in_rules(field.name, plan.fields.contains(field.name));
+        }
+        depths.extend(said.stream_depth.map(|bytes| (id, bytes)));
+        let enabled = said.enabled.unwrap_or(if card.on_by_default { Enabled::Yes } else { Enabled::No });
+        openers.push((enabled == Enabled::Yes).then(|| (card.configure)(&said.settings)));
+        if enabled == Enabled::No {
+            continue;
+        }
+        let usual = || card.ports.iter().map(|&p| (p, p)).collect();
+        let ports: Vec<(u16, u16)> = match &said.ports {
+            None => usual(),
+            Some(text) => match sets.ports(text, &configuration.port_groups) {
+                Ok(ports) => ports.0.clone(),
+                Err(message) => {
+                    let message = format!("detection-ports of {}: {message}", card.name);
+                    let hint = "a list of ports such as 80, 8080";
+                    faults.push(Problem::of_line("app-layer.protocols", 0, message, hint));
+                    usual()
+                }
+            },
+        };
+        for &transport in card.transports {
+            let on = match transport {
+                Transport::Tcp => said.tcp,
+                Transport::Udp => said.udp,
+            };
+            if on != Some(false) {
+                recogniser.add(id, transport, ports.clone());
+            }
+        }
+    }
+    let [mut md5, mut sha1, mut sha256] = plan.file_hashes;
+    for hashes in configuration.eve.iter().filter_map(|e| e.files).map(|f| f.hashes) {
+        let [a, b, c] = hashes;
+        (md5, sha1, sha256) = (md5 || a, sha1 || b, sha256 || c);
+    }
+    let sha256_of_cut = configuration.file_store;
+    let hashes = Hashes { md5, sha1, sha256: sha256 || sha256_of_cut, sha256_of_cut };
+    Engine { plan: Arc::new(plan), recogniser, openers, depths, hashes }
+}
+
+/// Reads the threshold file, where one is named.
+fn thresholds(configuration: &Configuration, found: &mut Found) -> Arc<[(Rules, Entry)]> {
+    let Some(path) = &configuration.threshold_file else { return Arc::default() };
+    let file = path.display().to_string();
+    let problem = |line: usize, message: String, hint: &str| {
+        Problem::of_line(&file, u32::try_from(line).unwrap_or(0), message, hint)
+    };
+    let text = match read_text(path) {
+        Ok(text) => text,
+        Err(error) => {
+            found.warnings.push(problem(0, format!("the threshold file cannot be read: {error}"), ""));
+            return Arc::default();
+        }
+    };
+    let addresses =
+        |text: &str| Sets::default().addresses(text, &configuration.address_groups).map(|set| (*set).clone());
+    let read = ThresholdFile::read(&text, &addresses);
+    found.lines.extend(read.faults.into_iter().map(|(line, fault)| problem(line, fault.message, &fault.hint)));
+    if read.entries.iter().any(|(_, entry)| matches!(entry, Entry::RateFilter { .. })) {
+        let hint = "thresholds and suppressions are";
+        found.warnings.push(problem(0, "rate_filter is not active yet and passed over".into(), hint));
+    }
+    read.entries.into()
+}
+
+fn read_text(path: &Path) -> std::io::Result<String> {
+    let size = std::fs::metadata(path)?.len();
+    if size > RULE_FILE_LIMIT {
+        return Err(std::io::Error::other("is too large"));
+    }
+    Ok(String::from_utf8_lossy(&std::fs::read(path)?).into_owned())
+}

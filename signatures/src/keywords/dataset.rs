@@ -1,0 +1,229 @@
+//! `dataset` and `datarep`: whether a value is in a set that a file or other rules filled, and its score there.
+
+use std::path::{Component, Path};
+use std::sync::Arc;
+
+use super::Keyword;
+use crate::language::builder::{Argument, Builder, SharedNames};
+use crate::language::fault::Fault;
+use crate::language::load::Environment;
+use crate::language::rule::{DatasetScore, DatasetTest, Item};
+use crate::state::dataset::{Dataset, Entries, Format, Kind, Layout, Operation};
+use crate::verify::number::NumberTest;
+
+/// The family.
+pub(super) static KEYWORDS: &[Keyword] = &[
+    Keyword {
+        name: "dataset",
+        aliases: &[],
+        doc: "Asks whether the buffer is in a set (`isset`, `isnotset`), adds it (`set`, holds where it is new) or removes it (`unset`). The set has a `type` (string, md5, sha256, ipv4, ip) and may come from a file (`load`), be written to one at the end (`save`) or both (`state`); a file may be JSON (`format json` or `ndjson`, `value_key`, `array_key`, `remove_key`) whose objects are shown in alerts under `context_key`. `match subdomain` takes names that end with one of the set as well.",
+        examples: &["dataset:set,seen,type string,memcap 1mb", "dataset:isset,seen"],
+        parse: dataset,
+    },
+    Keyword {
+        name: "datarep",
+        aliases: &[],
+        doc: "Compares the score of the buffer in a set whose file has a score, from 0 to 65535, for each value.",
+        examples: &[],
+        parse: score,
+    },
+];
+
+/// What a rule says of a set.
+#[derive(Default)]
+struct Said {
+    kind: Option<Kind>,
+    load: Option<String>,
+    save: Option<String>,
+    state: Option<String>,
+    limit_bytes: Option<usize>,
+    layout: Layout,
+    subdomains: bool,
+    context: Option<String>,
+}
+
+fn said<'a>(options: impl Iterator<Item = &'a str>, argument: &Argument<'_>) -> Result<Said, Fault> {
+    let mut said = Said::default();
+    for option in options {
+        let (key, value) =
+            option.split_once(char::is_whitespace).map_or((option, ""), |(key, value)| (key, value.trim()));
+        let wrong = |what: &str, hint: &str| argument.fault(format!("`{value}` is no {what}"), hint);
+        if value.is_empty() && key != "remove_key" {
+            return Err(argument.fault(format!("`{key}` needs a value"), "such as `type string`"));
+        }
+        match key {
+            "type" => {
+                let kind = Kind::of(value).ok_or_else(|| wrong("type", "string, md5, sha256, ipv4 or ip"))?;
+                said.kind = Some(kind);
+            }
+            "load" => said.load = Some(value.into()),
+            "save" => said.save = Some(value.into()),
+            "state" => said.state = Some(value.into()),
+            "memcap" => {
+                let bytes = tapwire_parsers::protocol::parse_size(value).and_then(|n| usize::try_from(n).ok());
+                said.limit_bytes = Some(bytes.ok_or_else(|| wrong("size", "such as 64mb"))?);
+            }
+            "hashsize" => drop(value.parse::<u32>().map_err(|_| wrong("number", "the table grows by itself"))?),
+            "format" => {
+                said.layout.format = match value {
+                    "csv" => Format::Lines,
+                    "json" => Format::Json,
+                    "ndjson" | "jsonline" => Format::JsonLines,
+                    _ => return Err(wrong("format", "csv, json or ndjson")),
+                }
+            }
+            "value_key" => said.layout.value_key = value.into(),
+            "array_key" => said.layout.array_key = Some(value.into()),
+            "remove_key" => said.layout.remove_key = true,
+            "context_key" | "enrichment_key" => said.context = Some(value.into()),
+            "match" => {
+                said.subdomains = match value {
+                    "subdomain" => true,
+                    "exact" => false,
+                    _ => return Err(wrong("way to compare", "exact or subdomain")),
+                }
+            }
+            _ => return Err(argument.fault(format!("`{key}` is unknown here"), "type, load, save, state, memcap …")),
+        }
+    }
+    let json = matches!(said.layout.format, Format::Json | Format::JsonLines);
+    if json && (said.layout.value_key.is_empty() || said.context.is_none()) {
+        return Err(argument.fault("a JSON set needs a value_key and a context_key", "such as `value_key ip`"));
+    }
+    if said.state.is_some() && (said.load.is_some() || said.save.is_some()) {
+        return Err(argument.fault("`state` stands beside `load` or `save`", "`state` means both"));
+    }
+    if json && (said.save.is_some() || said.state.is_some()) {
+        return Err(argument.fault("a JSON set cannot be saved", "use `load`"));
+    }
+    if said.load.as_ref().is_some_and(|load| Some(load) == said.save.as_ref()) {
+        return Err(argument.fault("`load` and `save` name the same file", "use `state`"));
+    }
+    Ok(said)
+}
+
+fn dataset(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
+    let mut parts = argument.required()?.split(',').map(str::trim);
+    let (word, name) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+    let operation = match word {
+        "set" => Operation::Set,
+        "unset" => Operation::Unset,
+        "isset" => Operation::IsSet,
+        "isnotset" => Operation::IsNotSet,
+        _ => return Err(argument.fault(format!("`{word}` is nothing to do"), "set, unset, isset or isnotset")),
+    };
+    let said = said(parts, argument)?;
+    let changes = matches!(operation, Operation::Set | Operation::Unset);
+    if changes && matches!(said.layout.format, Format::Json | Format::JsonLines) {
+        return Err(argument.fault("a JSON set cannot be changed by rules", "isset or isnotset"));
+    }
+    let (subdomains, context) = (said.subdomains, said.context.as_deref().map(Arc::from));
+    let set = find(builder.names, builder.environment, builder.file, name, said, argument)?;
+    if changes {
+        set.note_change();
+    }
+    builder.push(Item::Dataset(DatasetTest { set, operation, subdomains, context }));
+    Ok(())
+}
+
+fn score(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
+    let hint = "such as `name,>,200,load scores.rep,type string`";
+    let mut parts = argument.required()?.split(',').map(str::trim);
+    let (name, operator, value) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+    if !matches!(operator, "<" | "<=" | "=" | "==" | "!=" | ">=" | ">") {
+        return Err(argument.fault(format!("`{operator}` is no comparison"), hint));
+    }
+    let text = format!("{}{value}", if operator == "==" { "=" } else { operator });
+    let test = NumberTest::parse_within(&text, &[], u16::MAX.into()).map_err(|text| argument.fault(text, hint))?;
+    let mut said = said(parts, argument)?;
+    if said.save.is_some() || said.state.is_some() {
+        return Err(argument.fault("scores are only loaded", hint));
+    }
+    said.layout.format = Format::Scores;
+    let set = find(builder.names, builder.environment, builder.file, name, said, argument)?;
+    builder.push(Item::DatasetScore(DatasetScore { set, test }));
+    Ok(())
+}
+
+/// Makes a set that the configuration has: `name,type string,load file`.
+pub(crate) fn define(names: &mut SharedNames, environment: &Environment, text: &str) -> Result<(), Fault> {
+    let argument = Argument { keyword: "dataset", text: Some(text), span: 0..text.len() };
+    let mut parts = text.split(',').map(str::trim);
+    let name = parts.next().unwrap_or("");
+    let said = said(parts, &argument)?;
+    find(names, environment, "", name, said, &argument).map(drop)
+}
+
+/// The set of a name: the one that the configuration or an earlier rule has, or a new one.
+fn find(
+    names: &mut SharedNames,
+    environment: &Environment,
+    rule_file: &str,
+    name: &str,
+    said: Said,
+    argument: &Argument<'_>,
+) -> Result<Arc<Dataset>, Fault> {
+    if name.is_empty() || name.len() > NAME_LIMIT || name.contains(char::is_whitespace) {
+        return Err(argument.fault(format!("`{name}` is no name of a set"), "up to 63 characters without blanks"));
+    }
+    let given = |file: &Option<String>| file.clone().or_else(|| said.state.clone());
+    let (load, save) = (given(&said.load), given(&said.save));
+    let leaves = |file: &&String| {
+        let parts = Path::new(file.as_str()).components();
+        parts.into_iter().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir))
+    };
+    // What the configuration says may name any file.
+    let bound = !rule_file.is_empty() && !environment.absolute_dataset_names;
+    if let Some(file) = [&load, &save].into_iter().flatten().find(|file| bound && leaves(file)) {
+        return Err(argument.fault(
+            format!("`{file}` leads out of the folders of rules and data"),
+            "such names are allowed by `datasets.rules.allow-absolute-filenames`",
+        ));
+    }
+    if let Some(known) = names.datasets.iter().find(|set| set.name == name) {
+        let differs = said.kind.is_some_and(|kind| kind != known.kind)
+            || load.as_ref().is_some_and(|load| Some(load) != known.load.as_ref())
+            || save.as_ref().is_some_and(|save| Some(save) != known.save.as_ref());
+        if differs {
+            let message = format!("the set `{name}` has another type or file in an earlier rule or the configuration");
+            return Err(argument.fault(message, "give it another name, or say the same of it"));
+        }
+        return Ok(Arc::clone(known));
+    }
+    let Some(kind) = said.kind else {
+        return Err(argument.fault(format!("the set `{name}` has no type"), "such as `type string`"));
+    };
+    let index = u16::try_from(names.datasets.len()).map_err(|_| argument.fault("too many sets", ""))?;
+    let entries = match &load {
+        Some(file) => read(environment, rule_file, file, kind, &said, argument)?,
+        None => Entries::default(),
+    };
+    let mut set = Dataset::new(name, index, kind, entries);
+    (set.load, set.save) = (load, save);
+    set.limit_bytes = said.limit_bytes.unwrap_or(environment.dataset_limit_bytes);
+    let set = Arc::new(set);
+    names.datasets.push(Arc::clone(&set));
+    Ok(set)
+}
+
+fn read(
+    environment: &Environment,
+    rule_file: &str,
+    file: &str,
+    kind: Kind,
+    said: &Said,
+    argument: &Argument<'_>,
+) -> Result<Entries, Fault> {
+    let files = &environment.files;
+    let bytes = if said.state.is_some() { files.state(file) } else { files.beside(rule_file, file).map(Some) };
+    let bytes = bytes.map_err(|message| {
+        argument.fault(format!("`{file}` cannot be read: {message}"), "it is looked for beside the rule file")
+    })?;
+    let Some(bytes) = bytes else { return Ok(Entries::default()) };
+    said.layout.read(kind, &bytes).map_err(|(line, message)| {
+        let place = if line > 0 { format!("{file}:{line}") } else { file.to_owned() };
+        argument.fault(format!("{place}: {message}"), "each value must be of the set's type")
+    })
+}
+
+const NAME_LIMIT: usize = 63;

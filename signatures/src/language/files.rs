@@ -1,0 +1,68 @@
+//! Files that rules name. This crate reads none itself: whoever loads rules says how.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+type Read = dyn Fn(&str, &str) -> Result<Vec<u8>, String> + Send + Sync;
+type ReadState = dyn Fn(&str) -> Result<Option<Vec<u8>>, String> + Send + Sync;
+
+/// How files that rules name are read.
+#[derive(Clone)]
+pub struct Files {
+    beside: Arc<Read>,
+    state: Arc<ReadState>,
+}
+
+impl Files {
+    /// `beside` reads what lies beside a rule file, by the names of both; `state` what a run before left, if it did.
+    pub fn new(
+        beside: impl Fn(&str, &str) -> Result<Vec<u8>, String> + Send + Sync + 'static,
+        state: impl Fn(&str) -> Result<Option<Vec<u8>>, String> + Send + Sync + 'static,
+    ) -> Self {
+        Self { beside: Arc::new(beside), state: Arc::new(state) }
+    }
+
+    pub(crate) fn beside(&self, rule_file: &str, name: &str) -> Result<Vec<u8>, String> {
+        (self.beside)(rule_file, name)
+    }
+
+    pub(crate) fn state(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
+        (self.state)(name)
+    }
+}
+
+impl Default for Files {
+    /// No files at all.
+    fn default() -> Self {
+        Self::new(|_, _| Err("there are no files here".into()), |_| Ok(None))
+    }
+}
+
+impl fmt::Debug for Files {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Files")
+    }
+}
+
+/// A database of the countries of addresses.
+#[derive(Clone)]
+pub struct Countries(Arc<dyn Fn(IpAddr) -> Option<[u8; 2]> + Send + Sync>);
+
+impl Countries {
+    /// One that is asked with a function.
+    pub fn new(ask: impl Fn(IpAddr) -> Option<[u8; 2]> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ask))
+    }
+
+    /// The two letters of an address's country (ISO 3166).
+    pub fn of(&self, address: IpAddr) -> Option<[u8; 2]> {
+        (self.0)(address)
+    }
+}
+
+impl fmt::Debug for Countries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Countries")
+    }
+}

@@ -1,0 +1,97 @@
+//! What flows share: bits of hosts, and sets that rules change.
+//!
+//! A worker cannot tell what flows of other workers did before, so it decides everything else of such a rule and hands over the
+//! [`Step`]s that are left; they are decided where the matches of all flows stand in the order of their packets.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tapwire_parsers::link::Timestamp;
+
+use super::dataset::{Changes, Dataset, Key, Operation};
+use super::hostbits::HostBits;
+use crate::language::rule::{BitTrack, Rule};
+
+/// Bits of hosts that are kept at once.
+const BIT_LIMIT: usize = 1 << 20;
+
+/// A set's part in a match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The section of the rule.
+    pub section: u16,
+    /// The instance of the section's buffer: one whose steps all hold is enough.
+    pub instance: u16,
+    /// The set, by its place among all.
+    pub set: u16,
+    /// What is done.
+    pub operation: Operation,
+    /// Names also count where they end with one that is there.
+    pub subdomains: bool,
+    /// The value.
+    pub key: Key,
+}
+
+/// Whether a rule has a condition on, or changes, bits of hosts.
+pub fn uses_host_bits(rule: &Rule) -> bool {
+    rule.hostbits.iter().any(|bits| bits.track != BitTrack::Transaction)
+}
+
+/// The shared state.
+pub struct Shared {
+    bits: HostBits,
+    sets: Vec<(Arc<Dataset>, Changes)>,
+}
+
+impl Shared {
+    /// The state in which the sets are as their files have them.
+    pub fn new(sets: &[Arc<Dataset>]) -> Self {
+        let sets = sets.iter().map(|set| (Arc::clone(set), Changes::default())).collect();
+        Self { bits: HostBits::new(BIT_LIMIT), sets }
+    }
+
+    /// Whether what is left of a rule holds for a packet; changes what the rule changes.
+    pub fn decide(
+        &mut self,
+        rule: &Rule,
+        steps: &[Step],
+        (source, destination): (IpAddr, IpAddr),
+        now: Timestamp,
+    ) -> bool {
+        let bits = || rule.hostbits.iter().filter(|bits| bits.track != BitTrack::Transaction);
+        if !bits().all(|keyword| self.bits.allows(keyword, source, destination, now)) {
+            return false;
+        }
+        let mut sections = steps.chunk_by(|a, b| a.section == b.section);
+        if !sections.all(|section| self.section_holds(section)) {
+            return false;
+        }
+        bits().for_each(|keyword| self.bits.apply(keyword, source, destination, now));
+        true
+    }
+
+    fn section_holds(&mut self, steps: &[Step]) -> bool {
+        let mut instances = steps.chunk_by(|a, b| a.instance == b.instance);
+        instances.any(|instance| {
+            instance.iter().all(|step| {
+                let place = self.sets.get_mut(usize::from(step.set));
+                place.is_some_and(|(set, changes)| changes.decide(set, step.operation, &step.key, step.subdomains))
+            })
+        })
+    }
+
+    /// The sets that are kept in files, with the name of the file and what it holds now.
+    pub fn saved(&self) -> impl Iterator<Item = (&str, String)> {
+        self.sets.iter().filter_map(|(set, changes)| {
+            let mut text = String::new();
+            let name = set.save.as_deref()?;
+            changes.write(set, &mut text);
+            Some((name, text))
+        })
+    }
+
+    /// What is counted: bits that had to go before their time, values that were refused for lack of room.
+    pub fn lost(&self) -> (u64, u64) {
+        (self.bits.evicted(), self.sets.iter().map(|(_, changes)| changes.refused).sum())
+    }
+}
