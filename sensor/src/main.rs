@@ -237,6 +237,9 @@ fn told(summary: &Summary, quiet: bool) -> u8 {
             summary.panics
         ));
     }
+    for failure in &summary.script_failures {
+        say(&format!("warning: the script of a rule failed: {failure}"));
+    }
     for error in &summary.errors {
         say(&format!("error: {error}"));
     }

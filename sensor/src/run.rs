@@ -1,6 +1,6 @@
 //! A run: one thread reads packets, N workers inspect them, the writer puts their records in order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -78,6 +78,8 @@ pub struct Summary {
     pub errors: Vec<RunError>,
     /// Packets at which a worker panicked.
     pub panics: u64,
+    /// What scripts of rules failed with, each once.
+    pub script_failures: BTreeSet<String>,
 }
 
 /// What a run needs.
@@ -126,7 +128,14 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
         plan.rules,
     ) {
         Ok(writer) => writer,
-        Err(source) => return Summary { counters: BTreeMap::new(), errors: vec![write_error(source)], panics: 0 },
+        Err(source) => {
+            return Summary {
+                counters: BTreeMap::new(),
+                errors: vec![write_error(source)],
+                panics: 0,
+                script_failures: BTreeSet::new(),
+            };
+        }
     };
     let outputs =
         Arc::new(Outputs::new(configuration, Arc::clone(&plan.engine.plan), !plan.thresholds.is_empty(), origin));
@@ -240,7 +249,8 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
             }
         }
     });
-    let counters = counters.into_inner().unwrap_or_default();
+    let mut counters = counters.into_inner().unwrap_or_default();
+    let script_failures = std::mem::take(&mut counters.script_failures);
     let last = Timestamp(last_time.into_inner());
     let panics = counters.panics;
     let mut by_name = counters.by_name(configuration.own_records);
@@ -259,7 +269,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
             by_name
         }
     };
-    Summary { counters: by_name, errors, panics }
+    Summary { counters: by_name, errors, panics, script_failures }
 }
 
 fn note(place: &Mutex<Vec<RunError>>, error: RunError) {

@@ -1,7 +1,7 @@
 //! Counters of a run: each worker has its own, and they are added up when they are shown.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tapwire_parsers::link::events::EVENTS;
 use tapwire_parsers::link::{Header, Layer4, Packet};
@@ -21,6 +21,8 @@ pub struct Counters {
     layers: Layers,
     /// Events of decoding by name.
     pub events: BTreeMap<&'static str, u64>,
+    /// What scripts of rules failed with.
+    pub script_failures: BTreeSet<String>,
 }
 
 /// The books of packets before one of them.
@@ -120,6 +122,7 @@ impl Counters {
         for (name, count) in &other.events {
             *self.events.entry(name).or_default() += count;
         }
+        self.script_failures.extend(other.script_failures.iter().cloned());
         self.panics += other.panics;
         self.seen += other.seen;
         self.processed += other.processed;

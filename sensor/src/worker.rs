@@ -217,6 +217,10 @@ impl Worker {
         self.counters.add("tapwire.rules.candidates", self.inspector.matcher.decided);
         self.counters.add("tapwire.rules.step_limit", self.inspector.matcher.limits.steps_hit);
         self.counters.add("tapwire.rules.regex_limit", self.inspector.matcher.limits.regex_hit);
+        for (name, count) in self.inspector.matcher.lua.failures.counters() {
+            self.counters.add(name, count);
+        }
+        self.counters.script_failures.extend(self.inspector.matcher.lua.take_messages());
         self.counters.add("tapwire.parser_faults", self.inspector.parser_faults);
         for (name, count) in self.inspector.counters() {
             self.counters.add(name, count);

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::protocol::{Settings, parse_size};
 
+use tapwire_signatures::lua;
 use tapwire_signatures::plan::order::ActionOrder;
 
 use crate::flow::{Elephant, Timeouts, UrgentPolicy};
@@ -156,6 +157,8 @@ pub struct Configuration {
     pub protocols: BTreeMap<String, ProtocolSettings>,
     /// Whether records get the `tapwire` object.
     pub own_records: bool,
+    /// `security.lua`
+    pub scripts: lua::Settings,
     /// `tapwire.flow-summary`
     pub summaries: SummarySettings,
     /// `datasets`
@@ -268,6 +271,7 @@ impl Default for Configuration {
             checksums: Checksums::Auto,
             protocols: ["modbus", "dnp3"].map(|name| (name.to_owned(), plant.clone())).into(),
             own_records: true,
+            scripts: lua::Settings::default(),
             summaries: SummarySettings::default(),
             datasets: Datasets::default(),
             data_dir: None,
@@ -354,6 +358,7 @@ const KNOWN_BELOW: &[(&str, &[&str])] = &[
     ("defrag", &["memcap", "hash-size", "trackers", "max-frags", "prealloc", "timeout", "host-config"]),
     ("tapwire", &["records", "flow-summary", "memory", "rival-bytes", "early-segments"]),
     ("tapwire.flow-summary", &["rate", "interval"]),
+    ("security.lua", &["allow-rules", "max-bytes", "max-instructions", "allow-restricted-functions"]),
 ];
 
 const TIMEOUT_KEYS: &[&str] = &[
@@ -563,6 +568,16 @@ impl Reader<'_> {
         }
     }
 
+    fn scripts(&mut self, scripts: &mut lua::Settings) {
+        let (mut bytes, mut instructions) = (scripts.max_bytes as u64, u64::from(scripts.max_instructions));
+        self.switch("security.lua.allow-rules", &mut scripts.allow_rules);
+        self.bytes("security.lua.max-bytes", &mut bytes);
+        self.bytes("security.lua.max-instructions", &mut instructions);
+        self.switch("security.lua.allow-restricted-functions", &mut scripts.allow_restricted);
+        scripts.max_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        scripts.max_instructions = u32::try_from(instructions).unwrap_or(u32::MAX);
+    }
+
     fn path(&self, key: &str) -> Option<PathBuf> {
         self.root.at(key).and_then(Node::text).map(PathBuf::from)
     }
@@ -648,6 +663,7 @@ impl Reader<'_> {
             self.seconds("defrag.timeout", defrag.timeout_s.get_or_insert(30));
         }
         defrag.timeouts_s = hosts::fragment_timeouts(self.root, &mut self.faults);
+        self.scripts(&mut c.scripts);
         self.switch("detect.guess-applayer-tx", &mut c.guess_transaction);
         c.data_dir = self.path("default-data-dir");
         c.countries = self.path("geoip-database");

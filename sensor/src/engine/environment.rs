@@ -9,11 +9,15 @@ use tapwire_signatures::language::fault::Fault;
 use tapwire_signatures::language::files::{Countries, Files};
 use tapwire_signatures::language::load::Environment;
 use tapwire_signatures::language::references::References;
+use tapwire_signatures::lua;
 use tapwire_signatures::state::reputation::Reputation;
 
 use super::{Found, LANGUAGE_VERSION, RULE_FILE_LIMIT, read_text};
 use crate::cli::Common;
 use crate::config::{Configuration, Problem};
+
+/// Bytes of the largest script.
+const SCRIPT_LIMIT: u64 = 1 << 20;
 
 /// Reads all of it; what cannot be read is told and left out.
 pub(super) fn environment(common: &Common, configuration: &Configuration, found: &mut Found) -> Environment {
@@ -63,7 +67,25 @@ pub(super) fn environment(common: &Common, configuration: &Configuration, found:
         absolute_dataset_names: configuration.datasets.absolute_names,
         reputation: Arc::new(reputation),
         countries: countries(configuration, &mut found.faults),
+        scripts: scripts(configuration),
     }
+}
+
+/// Scripts lie beside the rule file that names them, or where the configuration says that rules lie.
+fn scripts(configuration: &Configuration) -> lua::Source {
+    let rule_path = configuration.rule_path.clone();
+    lua::Source::new(configuration.scripts, move |rule_file, name| {
+        let beside = Path::new(rule_file).parent().unwrap_or(Path::new("")).join(name);
+        let path = match &rule_path {
+            Some(folder) if !beside.is_file() => folder.join(name),
+            _ => beside,
+        };
+        let size = std::fs::metadata(&path).map_err(|error| error.to_string())?.len();
+        if size > SCRIPT_LIMIT {
+            return Err("it is too large".into());
+        }
+        std::fs::read(&path).map_err(|error| error.to_string())
+    })
 }
 
 /// The folder of what rules keep from run to run.

@@ -228,6 +228,8 @@ impl<A> Flow<A> {
             self.tcp.as_ref().map_or(0, |tcp| u32::try_from(tcp.stream(direction).length()).unwrap_or(u32::MAX))
         };
         FlowView {
+            id: self.id,
+            alerted: self.alerted,
             direction,
             established: self.established(),
             protocol: None::<ProtocolId>,

@@ -16,6 +16,7 @@ mod hostbits;
 mod icmp;
 mod ip;
 mod later;
+mod lua;
 mod meta;
 mod modbus;
 mod number_field;
@@ -76,6 +77,7 @@ pub static KEYWORDS: &[&[Keyword]] = &[
     reputation::KEYWORDS,
     threshold::KEYWORDS,
     transform::KEYWORDS,
+    lua::KEYWORDS,
     file::KEYWORDS,
     number_field::KEYWORDS,
     tls::KEYWORDS,

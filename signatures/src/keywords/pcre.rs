@@ -19,7 +19,8 @@ pub(super) static KEYWORDS: &[Keyword] = &[Keyword {
 fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
     let (negated, text) = expression(argument)?;
     let (text, negated) = text.strip_prefix('!').map_or((text, negated), |rest| (rest, true));
-    let body = text.strip_prefix('/').ok_or_else(|| argument.fault("the expression does not start with `/`", ""))?;
+    // What stands before the first slash is passed over, as it always was.
+    let (_, body) = text.split_once('/').ok_or_else(|| argument.fault("the expression does not start with `/`", ""))?;
     let (pattern, rest) =
         body.rsplit_once('/').ok_or_else(|| argument.fault("the expression does not end with `/`", ""))?;
     let (letters, names) = rest.split_once(',').unwrap_or((rest, ""));

@@ -3,6 +3,7 @@
 use super::Keyword;
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
+use crate::lua::{Purpose, ScriptTransform};
 use crate::verify::transform::{Base64, Base64Mode, PcreCapture, Subslice, Transform, Xor, XorKey};
 
 /// The family.
@@ -36,11 +37,7 @@ pub(super) static KEYWORDS: &[Keyword] = &[
     plain("zlib_deflate", "Inflates zlib, at most `max-size` bytes.", |b, a| inflate(b, a, Transform::ZlibDeflate)),
     plain("subslice", "Takes a part: offset, length (negative ones count from the end), `truncate`.", subslice),
     plain("pcrexform", "Takes the first capture group of an expression.", pcrexform),
-    plain("luaxform", "Runs a script over the bytes.", |b, a| {
-        a.required()?;
-        b.rule.later.push("luaxform");
-        Ok(())
-    }),
+    plain("luaxform", "Runs a script over the bytes: its name, and what it is given beside them, by commas.", luaxform),
 ];
 
 const fn plain(
@@ -152,6 +149,14 @@ fn subslice(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fa
         _ => return Err(fault()),
     };
     push(builder, Transform::Subslice(Subslice { offset, bytes, truncate }));
+    Ok(())
+}
+
+fn luaxform(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
+    let (name, arguments) = argument.required()?.split_once(',').unwrap_or((argument.required()?, ""));
+    let script = super::lua::load(builder, argument, name, Purpose::Transform)?;
+    let arguments = arguments.split(',').map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect();
+    push(builder, Transform::Script(ScriptTransform { script, arguments }));
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use tapwire_parsers::REGISTRY;
 use super::fault::Fault;
 use super::load::Environment;
 use super::rule::{Buffer, Content, Item, Operand, Rule, Section};
+use crate::lua::Scripts;
 use crate::state::dataset::Dataset;
 use crate::verify::number::NumberTest;
 
@@ -75,6 +76,8 @@ pub struct SharedNames {
     pub flowints: Names,
     /// Of xbits and hostbits.
     pub hostbits: Names,
+    /// Scripts.
+    pub scripts: Scripts,
     /// Sets of values, with what is in them.
     pub datasets: Vec<Arc<Dataset>>,
     texts: HashSet<Arc<str>>,

@@ -11,8 +11,8 @@ use super::references::References;
 use super::rule::{FlowCondition, Rule, RuleProtocol, RuleSet};
 use super::variables::Sets;
 use super::{check, header, lexer, protocols};
-use crate::keywords;
 use crate::state::reputation::Reputation;
+use crate::{keywords, lua};
 
 /// What rules are read with.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +31,8 @@ pub struct Environment {
     pub version: (u32, u32, u32),
     /// Names of what the sensor can do, for `requires`.
     pub features: Vec<String>,
+    /// Where the scripts come from that rules name.
+    pub scripts: lua::Source,
     /// Files that rules name.
     pub files: Files,
     /// Bytes of values that rules may add to a set that says nothing of it.
@@ -208,6 +210,7 @@ fn empty(header: header::Header, text: Option<String>) -> Rule {
         target: None,
         flow: FlowCondition::default(),
         sections: Vec::new(),
+        scripts: Vec::new(),
         packet: Vec::new(),
         transaction: Vec::new(),
         file: Vec::new(),

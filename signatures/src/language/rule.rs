@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tapwire_parsers::protocol::Direction;
 
+use crate::lua::ScriptTest;
 use crate::state::dataset::{Dataset, Operation};
 use crate::verify::condition::{FileCondition, PacketCondition, TransactionCondition};
 use crate::verify::number::NumberTest;
@@ -239,6 +240,8 @@ pub enum Item {
     Dataset(DatasetTest),
     /// `datarep`
     DatasetScore(DatasetScore),
+    /// `lua`: a script that looks at the buffer
+    Script(ScriptTest),
 }
 
 /// `dataset`
@@ -757,6 +760,8 @@ pub struct Rule {
     pub flow: FlowCondition,
     /// Parts that look at buffers, in the order of the text.
     pub sections: Vec<Section>,
+    /// Scripts that look at no buffer: they are asked when all else holds.
+    pub scripts: Vec<ScriptTest>,
     /// Conditions on a packet.
     pub packet: Vec<Box<dyn PacketCondition>>,
     /// Conditions on a transaction beside its buffers.

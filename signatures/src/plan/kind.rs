@@ -44,7 +44,9 @@ pub(super) fn of(rule: &Rule) -> Kind {
         return Kind::Anomaly;
     }
     let payload = uses(|b| *b == Buffer::Payload);
-    let of_packets = rule.packet.iter().any(|c| c.needs_packet()) || uses(|b| matches!(b, Buffer::Header(_)));
+    let of_packets = rule.packet.iter().any(|c| c.needs_packet())
+        || rule.scripts.iter().any(|test| test.script.is_of_packets())
+        || uses(|b| matches!(b, Buffer::Header(_)));
     if payload {
         return of_payload(rule, of_packets);
     }
@@ -95,6 +97,7 @@ fn is_ip_only(rule: &Rule) -> bool {
         && !rule.destination.negated
         && rule.flowbits.iter().all(|b| b.operation == BitOperation::Set)
         && rule.sections.is_empty()
+        && rule.scripts.is_empty()
 }
 
 /// A field of a protocol by name.

@@ -19,6 +19,10 @@ pub struct PacketView<'a> {
 /// What conditions may know of a flow, at the time of a packet.
 #[derive(Clone, Copy, Debug)]
 pub struct FlowView {
+    /// Its id in records.
+    pub id: u64,
+    /// It has alerts already.
+    pub alerted: bool,
     /// The direction of the packet.
     pub direction: Direction,
     /// TCP: the handshake is complete; others: packets were seen in both directions.

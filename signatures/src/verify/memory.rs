@@ -24,7 +24,7 @@ pub type Context = Vec<(Arc<str>, Shown)>;
 
 /// What was noted of the buffers of a rule while it was decided: it counts once the rule matches.
 #[derive(Debug, Default)]
-pub struct Notes {
+pub(crate) struct Notes {
     captured: Vec<(Capture, Box<[u8]>)>,
     shown: Context,
     steps: Vec<Step>,

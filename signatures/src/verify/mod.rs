@@ -16,6 +16,7 @@ pub mod transform;
 
 use tapwire_parsers::protocol::{Both, Direction};
 
+use crate::lua::Runtime;
 use crate::plan::{Plan, RuleIndex};
 use crate::prefilter::{Folded, Scratch};
 use crate::state::shared::Step;
@@ -67,6 +68,8 @@ pub struct Matcher {
     candidates: Vec<RuleIndex>,
     transformed: [Vec<u8>; 2],
     notes: Notes,
+    /// Scripts.
+    pub lua: Runtime,
     /// When growing bodies are looked at.
     pub body_windows: Both<BodyWindow>,
     /// Limits that were hit so far.
@@ -83,6 +86,7 @@ impl Default for Matcher {
             candidates: Vec::new(),
             transformed: Default::default(),
             notes: Notes::default(),
+            lua: Runtime::default(),
             body_windows: Both {
                 to_server: BodyWindow { first: 32 << 10, next: 4 << 10 },
                 to_client: BodyWindow { first: 40 << 10, next: 16 << 10 },

@@ -8,8 +8,10 @@ use tapwire_parsers::protocol::Direction;
 
 use super::condition::{PacketView, SideProtocol, Verdict};
 use super::payload::{View, section_holds};
-use super::{Context, Ground, Inspection, Match, Matcher, header, memory};
+use super::transform::Transform;
+use super::{Context as AlertContext, Ground, Inspection, Match, Matcher, header, memory};
 use crate::language::rule::{AppProtocolTest, Buffer, ProtocolSide, Rule, Section};
+use crate::lua::Context;
 use crate::plan::{Kind, Plan, RuleIndex};
 use crate::state::flow::FlowState;
 
@@ -84,7 +86,7 @@ impl Matcher {
         index: RuleIndex,
         occasion: Occasion,
         state: &mut FlowState,
-    ) -> Option<Context> {
+    ) -> Option<AlertContext> {
         let planned = inspection.plan.rules.get(index as usize)?;
         let (rule, view) = (&planned.rule, inspection.view);
         let due = match planned.kind {
@@ -101,7 +103,11 @@ impl Matcher {
             && rule.packet.iter().all(|condition| condition.holds(view))
             && rule.app_protocol.iter().all(|test| app_protocol_holds(test, view))
             && memory::holds(rule, state)
-            && self.sections_hold(rule, view.packet, view.packet.payload);
+            && self.sections_hold(
+                rule,
+                view.packet.payload,
+                &mut Context::new(inspection.plan, rule, view, None, state),
+            );
         held.then(|| memory::apply(rule, state, &mut self.notes))
     }
 
@@ -130,7 +136,7 @@ impl Matcher {
                 && rule.packet.iter().all(|condition| condition.holds(view))
                 && rule.app_protocol.iter().all(|test| app_protocol_holds(test, view))
                 && memory::holds(rule, state)
-                && self.sections_hold(rule, view.packet, chunk)
+                && self.sections_hold(rule, chunk, &mut Context::new(plan, rule, view, None, state))
             {
                 let context = memory::apply(rule, state, &mut self.notes);
                 let steps = self.notes.take_steps();
@@ -140,37 +146,61 @@ impl Matcher {
         self.return_candidates(candidates);
     }
 
-    fn sections_hold(&mut self, rule: &Rule, packet: &Packet<'_>, payload: &[u8]) -> bool {
-        (0..).zip(&rule.sections).all(|(position, section)| {
+    fn sections_hold(&mut self, rule: &Rule, payload: &[u8], context: &mut Context<'_>) -> bool {
+        let sections = (0..).zip(&rule.sections).all(|(position, section)| {
             let data = match section.buffer {
                 Buffer::Payload => Some(Cow::Borrowed(payload)),
-                Buffer::Header(name) => header_bytes(packet, name),
+                Buffer::Header(name) => context.packet.and_then(|view| header_bytes(view.packet, name)),
                 Buffer::Field(_) | Buffer::File(_) | Buffer::Later(_) => None,
             };
             self.notes.place = (position, 0);
             data.is_some_and(|data| {
-                self.section(section, View::whole(&data), usize::from(rule.variables)) == Verdict::Yes
+                let variables = usize::from(rule.variables);
+                self.section(section, View::whole(&data), variables, context) == Verdict::Yes
             })
-        })
+        });
+        sections && rule.scripts.iter().all(|test| self.lua.holds(test, None, context))
     }
 
     /// Decides a section on one buffer, after its transforms.
-    pub(super) fn section(&mut self, section: &Section, view: View<'_>, variables: usize) -> Verdict {
+    pub(super) fn section(
+        &mut self,
+        section: &Section,
+        view: View<'_>,
+        variables: usize,
+        context: &mut Context<'_>,
+    ) -> Verdict {
         self.notes.buffer = section.buffer.name();
         if section.transforms.is_empty() {
-            return section_holds(&section.items, view, variables, &mut self.limits, &mut self.notes);
+            let scripts = (&mut self.lua, context);
+            return section_holds(&section.items, view, variables, &mut self.limits, &mut self.notes, scripts);
         }
+        let made = self.transform(&section.transforms, view.data);
+        let [from, _] = &made;
+        let view = View { data: from, size: from.len() as u64, complete: view.complete };
+        let scripts = (&mut self.lua, context);
+        let verdict = section_holds(&section.items, view, variables, &mut self.limits, &mut self.notes, scripts);
+        self.transformed = made;
+        verdict
+    }
+
+    /// What transforms make of bytes, in the first of the two, which are to be given back.
+    pub(super) fn transform<'t>(
+        &mut self,
+        transforms: impl IntoIterator<Item = &'t Transform>,
+        data: &[u8],
+    ) -> [Vec<u8>; 2] {
         let [mut from, mut to] = std::mem::take(&mut self.transformed);
         from.clear();
-        from.extend_from_slice(view.data);
-        for transform in &section.transforms {
-            transform.apply(&from, &mut to);
+        from.extend_from_slice(data);
+        for transform in transforms {
+            match transform {
+                Transform::Script(script) => self.lua.transform(script, &from, &mut to),
+                plain => plain.apply(&from, &mut to),
+            }
             std::mem::swap(&mut from, &mut to);
         }
-        let view = View { data: &from, size: from.len() as u64, complete: view.complete };
-        let verdict = section_holds(&section.items, view, variables, &mut self.limits, &mut self.notes);
-        self.transformed = [from, to];
-        verdict
+        [from, to]
     }
 }
 

@@ -13,6 +13,7 @@ use crate::language::rule::{
     Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest, Comparison, Content, DatasetTest, Endian, Entropy,
     IsDataAt, Item, MathOperator, NumberFormat, Operand, Pcre, TextBase,
 };
+use crate::lua::{Context, Runtime};
 use crate::state::dataset::{Note, Operation};
 
 /// Steps that one section may take in one buffer.
@@ -59,12 +60,13 @@ enum Outcome {
 }
 
 /// Whether all items of a section hold on a buffer. `NotYet` where the buffer still grows and more of it may help.
-pub fn section_holds(
+pub(crate) fn section_holds(
     items: &[Item],
     view: View<'_>,
     variables: usize,
     limits: &mut Limits,
     notes: &mut Notes,
+    (lua, context): (&mut Runtime, &mut Context<'_>),
 ) -> Verdict {
     let mut run = Run {
         view,
@@ -73,27 +75,34 @@ pub fn section_holds(
         decoded: Vec::new(),
         limits,
         notes,
+        lua,
+        context,
         sized: true,
     };
     match run.items(items, view.data, 0) {
-        Outcome::Match => Verdict::Yes,
+        Outcome::Match => {
+            run.context.note_variables(&run.variables);
+            Verdict::Yes
+        }
         _ if run.sized && !view.complete => Verdict::NotYet,
         _ => Verdict::No,
     }
 }
 
-struct Run<'a, 'l> {
+struct Run<'a, 'l, 'c> {
     view: View<'a>,
     variables: Variables,
     steps: u32,
     decoded: Vec<u8>,
     limits: &'l mut Limits,
     notes: &'l mut Notes,
+    lua: &'l mut Runtime,
+    context: &'l mut Context<'c>,
     /// False once a size test cannot hold any more, however the buffer grows.
     sized: bool,
 }
 
-impl Run<'_, '_> {
+impl Run<'_, '_, '_> {
     fn items(&mut self, items: &[Item], data: &[u8], cursor: usize) -> Outcome {
         let Some((item, rest)) = items.split_first() else { return Outcome::Match };
         if self.steps == 0 {
@@ -142,6 +151,10 @@ impl Run<'_, '_> {
                 let value = shannon_entropy(entropy_part(entropy, data));
                 self.notes.entropy(value);
                 holds(entropy_holds(entropy, value))
+            }
+            Item::Script(test) => {
+                self.context.note_variables(&self.variables);
+                holds(self.lua.holds(test, Some(data), self.context))
             }
         };
         match next {
@@ -411,7 +424,7 @@ pub(crate) fn is_relative(item: &Item) -> bool {
         Item::IsDataAt(at) => at.relative,
         Item::Base64Decode(decode) => decode.relative,
         Item::Size(_) | Item::Base64Data(_) | Item::Absent { .. } | Item::Entropy(_) => false,
-        Item::Dataset(_) | Item::DatasetScore(_) => false,
+        Item::Script(_) | Item::Dataset(_) | Item::DatasetScore(_) => false,
     }
 }
 
@@ -526,9 +539,13 @@ mod tests {
         }
     }
 
+    fn verdict(items: &[Item], data: &[u8], limits: &mut Limits) -> Verdict {
+        let scripts = (&mut Runtime::default(), &mut Context::default());
+        section_holds(items, View::whole(data), 4, limits, &mut Notes::default(), scripts)
+    }
+
     fn holds(items: &[Item], data: &str) -> bool {
-        section_holds(items, View::whole(data.as_bytes()), 4, &mut Limits::default(), &mut Notes::default())
-            == Verdict::Yes
+        verdict(items, data.as_bytes(), &mut Limits::default()) == Verdict::Yes
     }
 
     fn relative(bytes: &str, distance: i64, within: Option<i64>) -> Item {
@@ -616,10 +633,7 @@ mod tests {
             .chain([relative("b", 0, Some(1))])
             .collect();
         let mut limits = Limits::default();
-        assert_eq!(
-            section_holds(&items, View::whole(&[b'a'; 4_000]), 0, &mut limits, &mut Notes::default()),
-            Verdict::No
-        );
+        assert_eq!(verdict(&items, &[b'a'; 4_000], &mut limits), Verdict::No);
         assert_eq!(limits.steps_hit, 1);
     }
 }

@@ -6,7 +6,6 @@
 
 use smallvec::SmallVec;
 
-use tapwire_parsers::link::Packet;
 use tapwire_parsers::protocol;
 use tapwire_parsers::protocol::{Anomaly, Direction, ProtocolId, Transaction, Value};
 
@@ -15,6 +14,7 @@ use super::packet::header_bytes;
 use super::payload::View;
 use super::{Ground, Match, Matcher, header, memory};
 use crate::language::rule::{Arrow, BitOperation, BitTrack, Buffer, HostBits, Item, Rule, Section};
+use crate::lua::Context;
 use crate::plan::{Engine, Plan, RuleIndex, find_field, hook_progress};
 use crate::state::flow::FlowState;
 
@@ -114,7 +114,7 @@ impl Matcher {
                 continue;
             }
             self.notes.clear();
-            match self.transaction_rule(rule, view.packet, subject) {
+            match self.transaction_rule(rule, subject, &mut Context::new(plan, rule, view, Some(subject), state)) {
                 Verdict::Yes if !bits_allow(rule, &known.bits) => {}
                 Verdict::Yes => {
                     change_bits(rule, &mut known.bits);
@@ -194,19 +194,14 @@ impl Matcher {
             engine.group.scan(data, (0, 0), (&mut self.folded, &mut self.scratch), |rule| candidates.push(rule));
             return;
         }
-        let [mut from, mut to] = std::mem::take(&mut self.transformed);
-        from.clear();
-        from.extend_from_slice(data);
-        for transform in &engine.transforms {
-            transform.apply(&from, &mut to);
-            std::mem::swap(&mut from, &mut to);
-        }
-        engine.group.scan(&from, (0, 0), (&mut self.folded, &mut self.scratch), |rule| candidates.push(rule));
-        self.transformed = [from, to];
+        let made = self.transform(&engine.transforms, data);
+        let ([from, _], candidates) = (&made, &mut self.candidates);
+        engine.group.scan(from, (0, 0), (&mut self.folded, &mut self.scratch), |rule| candidates.push(rule));
+        self.transformed = made;
     }
 
     /// Whether everything that a rule says of a transaction holds.
-    fn transaction_rule(&mut self, rule: &Rule, packet: &Packet<'_>, subject: &TransactionView<'_>) -> Verdict {
+    fn transaction_rule(&mut self, rule: &Rule, subject: &TransactionView<'_>, context: &mut Context<'_>) -> Verdict {
         let known = protocol(subject.protocol);
         let mut verdict = Verdict::Yes;
         if let Some(hook) = &rule.hook {
@@ -230,24 +225,29 @@ impl Matcher {
         }
         for (position, section) in (0..).zip(&rule.sections) {
             self.notes.place = (position, 0);
-            match self.transaction_section(rule, section, packet, subject) {
+            match self.transaction_section(rule, section, subject, context) {
                 Verdict::Yes => {}
                 Verdict::NotYet => verdict = Verdict::NotYet,
                 Verdict::No => return Verdict::No,
             }
         }
         if !rule.file.is_empty() || rule.filestore {
-            return weaker(verdict, files_hold(rule, subject));
+            verdict = weaker(verdict, files_hold(rule, subject));
         }
-        verdict
+        if verdict != Verdict::Yes || rule.scripts.iter().all(|test| self.lua.holds(test, None, context)) {
+            return verdict;
+        }
+        // What a script looks for may come with the rest.
+        let done = subject.transaction.progress(subject.direction) >= last_state(subject, subject.direction);
+        if done { Verdict::No } else { Verdict::NotYet }
     }
 
     fn transaction_section(
         &mut self,
         rule: &Rule,
         section: &Section,
-        packet: &Packet<'_>,
         subject: &TransactionView<'_>,
+        context: &mut Context<'_>,
     ) -> Verdict {
         let variables = usize::from(rule.variables);
         match section.buffer {
@@ -278,7 +278,7 @@ impl Matcher {
                         }
                         Value::Number(_) => return Verdict::No,
                     };
-                    match self.section(section, view, variables) {
+                    match self.section(section, view, variables, context) {
                         // What was left for later may turn out not to hold: each instance is a chance.
                         Verdict::Yes if field.multi && self.notes.defers() => deferred = true,
                         Verdict::Yes => return Verdict::Yes,
@@ -296,7 +296,7 @@ impl Matcher {
                 let done = subject.transaction.progress(direction) >= last_state(subject, direction);
                 if verdict == Verdict::NotYet && done { Verdict::No } else { verdict }
             }
-            Buffer::Payload => match self.section(section, View::whole(subject.raw), variables) {
+            Buffer::Payload => match self.section(section, View::whole(subject.raw), variables, context) {
                 Verdict::Yes if !subject.raw.is_empty() => Verdict::Yes,
                 _ => Verdict::NotYet,
             },
@@ -304,11 +304,11 @@ impl Matcher {
                 let held = subject
                     .files
                     .iter()
-                    .any(|file| self.section(section, View::whole(file.name), variables) == Verdict::Yes);
+                    .any(|file| self.section(section, View::whole(file.name), variables, context) == Verdict::Yes);
                 if held { Verdict::Yes } else { Verdict::NotYet }
             }
-            Buffer::Header(name) => match header_bytes(packet, name) {
-                Some(data) => self.section(section, View::whole(&data), variables),
+            Buffer::Header(name) => match context.packet.and_then(|view| header_bytes(view.packet, name)) {
+                Some(data) => self.section(section, View::whole(&data), variables, context),
                 None => Verdict::No,
             },
             Buffer::File(_) | Buffer::Later(_) => Verdict::No,

@@ -8,6 +8,7 @@ mod text;
 
 use md5::Digest;
 
+use crate::lua::ScriptTransform;
 pub use decode::{Base64, Base64Mode, Subslice, Xor, XorKey};
 
 /// A transform.
@@ -51,6 +52,8 @@ pub enum Transform {
     ToSha256,
     /// The first capture group of an expression.
     PcreCapture(PcreCapture),
+    /// What a script makes, which needs the worker's [`crate::lua::Runtime`].
+    Script(ScriptTransform),
 }
 
 impl Transform {
@@ -84,6 +87,7 @@ impl Transform {
             Self::ToSha1 => output.extend_from_slice(&sha1::Sha1::digest(input)),
             Self::ToSha256 => output.extend_from_slice(&sha2::Sha256::digest(input)),
             Self::PcreCapture(capture) => output.extend_from_slice(capture.of(input)),
+            Self::Script(_) => output.extend_from_slice(input),
         }
     }
 }

@@ -1,0 +1,67 @@
+//! What a script can ask about while it runs.
+
+use smallvec::SmallVec;
+
+use super::Script;
+use crate::language::rule::Rule;
+use crate::plan::Plan;
+use crate::state::flow::FlowState;
+use crate::verify::TransactionView;
+use crate::verify::condition::PacketView;
+
+/// A rule, and what it is asked about. All of it is absent while a rule is loaded.
+#[derive(Default)]
+pub(crate) struct Context<'a> {
+    /// The rule.
+    pub(crate) rule: Option<&'a Rule>,
+    /// The packet and its flow.
+    pub(crate) packet: Option<&'a PacketView<'a>>,
+    /// The transaction.
+    pub(crate) subject: Option<&'a TransactionView<'a>>,
+    /// What rules keep of the flow.
+    pub(crate) state: Option<&'a mut FlowState>,
+    /// Names of flowints by index.
+    pub(crate) flowints: &'a [String],
+    /// The script that runs.
+    pub(crate) script: Option<&'a Script>,
+    /// What the rule's items extracted, by index.
+    pub(crate) variables: SmallVec<[u64; 8]>,
+    /// Names of what the rule's items extract, and what the script asks for: while a rule is loaded.
+    pub(crate) loading: Option<Loading<'a>>,
+}
+
+/// What a script asks for in `init`.
+pub(crate) struct Loading<'a> {
+    /// Names of the variables that the rule's items set so far.
+    pub(crate) variables: &'a [String],
+    /// Those that the script wants, with their index.
+    pub(crate) wanted: Vec<(String, u8)>,
+    /// Flowints that it uses.
+    pub(crate) flowints: Vec<String>,
+}
+
+impl<'a> Context<'a> {
+    /// The context of a rule that is decided.
+    pub(crate) fn new(
+        plan: &'a Plan,
+        rule: &'a Rule,
+        packet: &'a PacketView<'a>,
+        subject: Option<&'a TransactionView<'a>>,
+        state: &'a mut FlowState,
+    ) -> Self {
+        let [_, flowints, _] = &plan.names;
+        Self { rule: Some(rule), packet: Some(packet), subject, state: Some(state), flowints, ..Self::default() }
+    }
+
+    /// Notes what items extracted, for scripts that are asked later.
+    pub(crate) fn note_variables(&mut self, variables: &[u64]) {
+        for (index, &value) in variables.iter().enumerate().filter(|(_, value)| **value != 0) {
+            if self.variables.len() <= index {
+                self.variables.resize(index + 1, 0);
+            }
+            if let Some(slot) = self.variables.get_mut(index) {
+                *slot = value;
+            }
+        }
+    }
+}

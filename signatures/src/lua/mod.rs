@@ -1,0 +1,110 @@
+//! Scripts in rules (`lua`, `luaxform`): Lua 5.4 in a sandbox.
+//!
+//! A [`Script`] is read, tried and asked for its needs when its rule is loaded. A worker's [`Runtime`] opens a Lua state for each
+//! use of a script the first time that it is needed: states share nothing, so that one script's globals, faults and memory are
+//! its own. `sandbox` is such a state with its limits, `library` has what scripts may `require`, and `context` is what these show.
+
+mod context;
+mod library;
+mod runtime;
+mod sandbox;
+mod script;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub(crate) use context::Context;
+pub use runtime::{Failures, Runtime};
+pub(crate) use script::Need;
+pub use script::{Purpose, Script, ScriptTest, ScriptTransform};
+
+/// What scripts are allowed: `security.lua`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// `allow-rules`: whether rules may have scripts.
+    pub allow_rules: bool,
+    /// `max-bytes`: memory that one script may hold, in bytes; 0 for no limit.
+    pub max_bytes: usize,
+    /// `max-instructions`: instructions that one call may take; 0 for no limit.
+    pub max_instructions: u32,
+    /// `allow-restricted-functions`: whether scripts may catch errors, change metatables and repeat strings.
+    pub allow_restricted: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { allow_rules: true, max_bytes: 500_000, max_instructions: 500_000, allow_restricted: false }
+    }
+}
+
+/// Reads a script by the rule file that names it and its name there, or says why it cannot be read.
+type Read = dyn Fn(&str, &str) -> Result<Vec<u8>, String> + Send + Sync;
+
+/// Where the texts of scripts come from, and what they are allowed.
+#[derive(Clone)]
+pub struct Source {
+    /// What scripts are allowed.
+    pub settings: Settings,
+    read: Arc<Read>,
+}
+
+impl Source {
+    /// Scripts that `read` finds by the name of the rule file and their own.
+    pub fn new(
+        settings: Settings,
+        read: impl Fn(&str, &str) -> Result<Vec<u8>, String> + Send + Sync + 'static,
+    ) -> Self {
+        Self { settings, read: Arc::new(read) }
+    }
+
+    /// The text of a script.
+    pub fn read(&self, rule_file: &str, name: &str) -> Result<Vec<u8>, String> {
+        (self.read)(rule_file, name)
+    }
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self::new(Settings::default(), |_, _| Err("there are no scripts here".into()))
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// The scripts of a load.
+#[derive(Debug, Default)]
+pub struct Scripts {
+    count: u32,
+    /// Transforms depend on nothing but their input: rules that name the same one share it.
+    transforms: Vec<Arc<Script>>,
+}
+
+impl Scripts {
+    /// Reads a script for a rule whose items set `variables`, or says what is wrong with it.
+    pub fn load(
+        &mut self,
+        source: &Source,
+        (rule_file, name): (&str, &str),
+        purpose: Purpose,
+        variables: &[String],
+    ) -> Result<Arc<Script>, String> {
+        let text = source.read(rule_file, name)?;
+        if purpose == Purpose::Transform
+            && let Some(known) = self.transforms.iter().find(|known| known.is(name, &text))
+        {
+            return Ok(Arc::clone(known));
+        }
+        let script = Arc::new(Script::load((self.count, name), text, source.settings, purpose, variables)?);
+        self.count += 1;
+        if purpose == Purpose::Transform {
+            self.transforms.push(Arc::clone(&script));
+        }
+        Ok(script)
+    }
+}

@@ -1,0 +1,175 @@
+//! What a worker holds of scripts: their states, opened when they are first needed, and counts of what went wrong.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use mlua::{Function, Value};
+
+use super::context::Context;
+use super::sandbox::{Failure, Kind, Sandbox};
+use super::{Need, Script, ScriptTest, ScriptTransform};
+
+/// Messages of failed scripts that are kept.
+const MESSAGE_LIMIT: usize = 64;
+
+/// Scripts that failed, by what they did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// All of them.
+    pub all: u64,
+    /// They called a function that is not allowed.
+    pub blocked: u64,
+    /// They took too many instructions.
+    pub instructions: u64,
+    /// They held too much memory.
+    pub memory: u64,
+}
+
+impl Failures {
+    /// The counts by their names in `stats` records.
+    pub fn counters(&self) -> [(&'static str, u64); 4] {
+        [
+            ("detect.lua.errors", self.all),
+            ("detect.lua.blocked_function_errors", self.blocked),
+            ("detect.lua.instruction_limit_errors", self.instructions),
+            ("detect.lua.memory_limit_errors", self.memory),
+        ]
+    }
+
+    fn count(&mut self, kind: Kind) {
+        self.all += 1;
+        match kind {
+            Kind::Blocked => self.blocked += 1,
+            Kind::Instructions => self.instructions += 1,
+            Kind::Memory => self.memory += 1,
+            Kind::Other => {}
+        }
+    }
+}
+
+/// The states of a worker's scripts, by the number of the script.
+#[derive(Debug, Default)]
+pub struct Runtime {
+    states: HashMap<u32, Running>,
+    /// Failures so far.
+    pub failures: Failures,
+    messages: Vec<String>,
+}
+
+/// A script that was started, or why it could not be.
+#[derive(Debug)]
+struct Running {
+    script: Arc<Script>,
+    state: Result<(Sandbox, Function), Failure>,
+}
+
+impl Running {
+    fn start(script: &Arc<Script>, context: &mut Context<'_>) -> Self {
+        let state = Sandbox::new(script.settings).and_then(|sandbox| {
+            let function = sandbox.run(context, |lua| {
+                let function = script.define(lua)?;
+                if let Value::Function(start) = lua.globals().get("thread_init")? {
+                    start.call::<()>(lua.create_table()?)?;
+                }
+                Ok(function)
+            })?;
+            Ok((sandbox, function))
+        });
+        Self { script: Arc::clone(script), state }
+    }
+}
+
+impl Runtime {
+    /// What each script that failed said the first time, for whoever runs the program.
+    pub fn take_messages(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.messages)
+    }
+
+    /// Whether a script says what its rule wants, of a buffer where it looks at one. One that fails never does.
+    pub(crate) fn holds(&mut self, test: &ScriptTest, buffer: Option<&[u8]>, context: &mut Context<'_>) -> bool {
+        let packet = context.packet.map_or(&[][..], |view| view.packet.payload);
+        let wants_payload = test.script.needs.contains(&Need::Payload);
+        if wants_payload && packet.is_empty() {
+            return false;
+        }
+        let answer = self.call(&test.script, context, |function, lua| {
+            let arguments = lua.create_table()?;
+            if wants_payload {
+                arguments.raw_set("payload", lua.create_string(packet)?)?;
+            }
+            if let Some(data) = buffer {
+                let data = lua.create_string(data)?;
+                arguments.raw_set("offset", 1)?;
+                arguments.raw_set("buffer", &data)?;
+                arguments.raw_set(&*test.buffer, data)?;
+            }
+            Ok(match function.call::<Value>(arguments)? {
+                Value::Integer(number) => number == 1,
+                Value::Number(number) => number == 1.0,
+                Value::Boolean(answer) => answer,
+                _ => false,
+            })
+        });
+        answer.is_some_and(|held| held != test.negated)
+    }
+
+    /// Puts what a script makes of `input` in place of what is in `output`: the same where it fails or gives no bytes.
+    pub(crate) fn transform(&mut self, transform: &ScriptTransform, input: &[u8], output: &mut Vec<u8>) {
+        output.clear();
+        let made = self.call(&transform.script, &mut Context::default(), |function, lua| {
+            let arguments = lua.create_sequence_from(transform.arguments.iter().map(String::as_str))?;
+            let (bytes, length) = function.call::<(Value, Value)>((lua.create_string(input)?, arguments))?;
+            let Value::String(bytes) = bytes else { return Ok(false) };
+            let length = match length {
+                Value::Integer(length) => usize::try_from(length).unwrap_or(0),
+                _ => usize::MAX,
+            };
+            let bytes = bytes.as_bytes();
+            output.extend_from_slice(bytes.get(..length).unwrap_or(&bytes));
+            Ok(true)
+        });
+        if made != Some(true) {
+            output.clear();
+            output.extend_from_slice(input);
+        }
+    }
+
+    fn call<R>(
+        &mut self,
+        script: &Arc<Script>,
+        context: &mut Context<'_>,
+        work: impl FnOnce(&Function, &mlua::Lua) -> mlua::Result<R>,
+    ) -> Option<R> {
+        let mut own = Context {
+            rule: context.rule,
+            packet: context.packet,
+            subject: context.subject,
+            state: context.state.as_deref_mut(),
+            flowints: context.flowints,
+            script: Some(script),
+            variables: context.variables.clone(),
+            loading: None,
+        };
+        let running = match self.states.get(&script.slot) {
+            // Numbers are those of one load.
+            Some(running) if Arc::ptr_eq(&running.script, script) => running,
+            _ => {
+                let started = Running::start(script, &mut own);
+                self.states.entry(script.slot).insert_entry(started).into_mut()
+            }
+        };
+        let result = match &running.state {
+            Ok((sandbox, function)) => sandbox.run(&mut own, |lua| work(function, lua)),
+            Err(failure) => Err(failure.clone()),
+        };
+        result.map_err(|failure| self.fail(script, &failure)).ok()
+    }
+
+    fn fail(&mut self, script: &Script, failure: &Failure) {
+        self.failures.count(failure.kind);
+        let message = format!("{}: {}", script.name, failure.message);
+        if self.messages.len() < MESSAGE_LIMIT && !self.messages.contains(&message) {
+            self.messages.push(message);
+        }
+    }
+}
