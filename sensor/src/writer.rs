@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tapwire_parsers::link::Timestamp;
+use tapwire_signatures::language::rule::Action;
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::shared::Shared;
 use tapwire_signatures::state::threshold::{Subject, Thresholds};
@@ -99,7 +100,7 @@ impl Writer {
 
     /// Writes what the workers found in one batch of packets.
     pub fn write(&mut self, batches: &[RecordBatch]) -> io::Result<()> {
-        let mut decided: Option<(u64, u32, bool)> = None;
+        let mut decided: Option<(u64, u32, Decision)> = None;
         let mut ended = Vec::new();
         for (batch, entry) in merged(batches) {
             let gate = entry.gate.as_deref();
@@ -113,26 +114,38 @@ impl Writer {
             }
             if let Some(Gate::Alert(gate)) = gate {
                 let key = (entry.packet, gate.group);
-                let open = match decided {
-                    Some((packet, group, open)) if (packet, group) == key => open,
+                let decision = match decided {
+                    Some((packet, group, decision)) if (packet, group) == key => decision,
                     _ => {
-                        let open = self.decide(gate);
-                        if let Some(flow) = gate.flow.filter(|_| open && entry.output != Entry::NO_OUTPUT) {
+                        let decision = self.decide(gate);
+                        let raised = decision != Decision::Nothing;
+                        if let Some(flow) = gate.flow.filter(|_| raised && entry.output != Entry::NO_OUTPUT) {
                             self.alerted.insert(flow);
                         }
-                        decided = Some((key.0, key.1, open));
-                        self.suppressed += u64::from(!open);
-                        open
+                        decided = Some((key.0, key.1, decision));
+                        self.suppressed += u64::from(!raised);
+                        decision
                     }
                 };
-                if !open {
-                    continue;
+                match decision {
+                    Decision::Nothing => continue,
+                    Decision::Alert => {}
+                    Decision::Block => {
+                        let text = with(
+                            batch.text(entry),
+                            br#""alert":{"action":"allowed""#,
+                            br#""alert":{"action":"blocked""#,
+                        );
+                        self.deliver(entry, &text)?;
+                        continue;
+                    }
                 }
             }
             if let Some(Gate::Flow(flow)) = gate {
                 ended.push(*flow);
                 if self.alerted.contains(flow) {
-                    self.deliver(entry, &alerted(batch.text(entry)))?;
+                    let text = with(batch.text(entry), br#""alerted":false"#, br#""alerted":true"#);
+                    self.deliver(entry, &text)?;
                     continue;
                 }
             }
@@ -166,25 +179,35 @@ impl Writer {
 
     /// Whether what is left of an alert's rule holds, and it passes the suppressions and thresholds; those of the file replace the
     /// rule's own.
-    fn decide(&mut self, gate: &AlertGate) -> bool {
-        let Some(rule) = self.plan.rule(gate.rule) else { return true };
+    fn decide(&mut self, gate: &AlertGate) -> Decision {
+        let Some(rule) = self.plan.rule(gate.rule) else { return Decision::Alert };
         if !self.shared.decide(rule, &gate.steps, (gate.source, gate.destination), gate.time) {
-            return false;
+            return Decision::Nothing;
         }
         let subject =
             Subject { source: gate.source, destination: gate.destination, ports: gate.ports, flow: gate.flow };
         let id = (rule.gid, rule.sid);
-        let mut filed = None;
+        let (mut filed, mut decision) = (None, Decision::Alert);
         for (_, entry) in self.entries.iter().filter(|(rules, _)| rules.contains(rule.gid, rule.sid)) {
             match entry {
-                FileEntry::Suppress(None) => return false,
-                FileEntry::Suppress(Some(suppression)) if is_suppressed(suppression, gate) => return false,
+                FileEntry::Suppress(None) => return Decision::Nothing,
+                FileEntry::Suppress(Some(suppression)) if is_suppressed(suppression, gate) => return Decision::Nothing,
                 FileEntry::Threshold(threshold) => filed = Some(threshold),
-                FileEntry::Suppress(Some(_)) | FileEntry::RateFilter { .. } => {}
+                FileEntry::Suppress(Some(_)) => {}
+                FileEntry::RateFilter { threshold, action, timeout_s } => {
+                    if self.thresholds.rate_exceeded(id, threshold, *timeout_s, &subject, gate.time) {
+                        decision = match action {
+                            Action::Pass => return Decision::Nothing,
+                            Action::Reject => Decision::Block,
+                            Action::Alert | Action::Drop | Action::Config => Decision::Alert,
+                        };
+                    }
+                }
             }
         }
         let own = [rule.detection_filter.as_ref(), filed.or(rule.threshold.as_ref())];
-        own.into_iter().flatten().all(|t| self.thresholds.decide(id, t, &subject, gate.time))
+        let raised = own.into_iter().flatten().all(|t| self.thresholds.decide(id, t, &subject, gate.time));
+        if raised { decision } else { Decision::Nothing }
     }
 
     /// Writes the sets that are kept in files: each is put in its place as a whole.
@@ -241,13 +264,23 @@ impl Writer {
     }
 }
 
-/// The record of a flow that had an alert after all. No text within a record has quotes that are not escaped, so that the member is
-/// the only one.
-fn alerted(record: &[u8]) -> Vec<u8> {
-    let (no, yes): (&[u8], &[u8]) = (br#""alerted":false"#, br#""alerted":true"#);
-    let at = record.windows(no.len()).position(|part| part == no);
-    let parts = at.and_then(|at| Some((record.get(..at)?, record.get(at + no.len()..)?)));
-    parts.map_or_else(|| record.to_vec(), |(before, behind)| [before, yes, behind].concat())
+/// A record with another value for a member. No text within a record has quotes that are not escaped, so that the member is the only
+/// one that reads so.
+fn with(record: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    let at = record.windows(old.len()).position(|part| part == old);
+    let parts = at.and_then(|at| Some((record.get(..at)?, record.get(at + old.len()..)?)));
+    parts.map_or_else(|| record.to_vec(), |(before, behind)| [before, new, behind].concat())
+}
+
+/// What becomes of a match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Decision {
+    /// No alert.
+    Nothing,
+    /// An alert.
+    Alert,
+    /// An alert that says that the packet was blocked, as those of `reject` do.
+    Block,
 }
 
 fn is_suppressed(suppression: &Suppression, gate: &AlertGate) -> bool {

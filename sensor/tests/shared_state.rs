@@ -83,3 +83,38 @@ fn rules_see_what_other_flows_did_and_what_lists_say() {
         assert!(records == other, "{threads} workers give other records than one");
     }
 }
+
+#[test]
+fn a_rate_filter_gives_alerts_another_action_or_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let (rules, file) = (folder.path().join("own.rules"), folder.path().join("threshold.config"));
+    std::fs::write(
+        &rules,
+        "alert dns any any -> any any (dns.query; content:\"example\"; sid:1;)\nalert dns any any -> any any (dns.query; content:\"www\"; sid:2;)\n",
+    )
+    .unwrap();
+    std::fs::write(
+        &file,
+        "rate_filter gen_id 1, sig_id 1, track by_rule, count 2, seconds 999999, new_action reject, timeout 999999\n\
+         rate_filter gen_id 1, sig_id 2, track by_rule, count 1, seconds 999999, new_action pass, timeout 999999\n",
+    )
+    .unwrap();
+    let run = Run::replay(&captures().join("dns"))
+        .arg("--strict")
+        .arg("--rules")
+        .path(&rules)
+        .arg("--set")
+        .arg(&format!("threshold-file={}", file.display()));
+    run.succeed();
+    let mut actions = BTreeMap::<(u64, String), usize>::new();
+    for line in run.records().lines().filter(|line| line.contains(r#""event_type":"alert""#)) {
+        let alert: serde_json::Value = serde_json::from_str(line).unwrap();
+        let action = alert["alert"]["action"].as_str().unwrap().to_owned();
+        *actions.entry((alert["alert"]["signature_id"].as_u64().unwrap(), action)).or_default() += 1;
+    }
+    let blocked = actions[&(1, "blocked".to_owned())];
+    assert!(blocked > 3);
+    let expected =
+        [((1, "allowed".to_owned()), 2), ((1, "blocked".to_owned()), blocked), ((2, "allowed".to_owned()), 1)];
+    assert_eq!(actions, expected.into());
+}

@@ -178,10 +178,6 @@ fn thresholds(configuration: &Configuration, found: &mut Found) -> Arc<[(Rules, 
         |text: &str| Sets::default().addresses(text, &configuration.address_groups).map(|set| (*set).clone());
     let read = ThresholdFile::read(&text, &addresses);
     found.lines.extend(read.faults.into_iter().map(|(line, fault)| problem(line, fault.message, &fault.hint)));
-    if read.entries.iter().any(|(_, entry)| matches!(entry, Entry::RateFilter { .. })) {
-        let hint = "thresholds and suppressions are";
-        found.warnings.push(problem(0, "rate_filter is not active yet and passed over".into(), hint));
-    }
     read.entries.into()
 }
 
