@@ -31,6 +31,6 @@ impl Sink for PlainFile {
 
     fn sync(&mut self) -> io::Result<()> {
         self.0.flush()?;
-        self.0.get_ref().sync_data()
+        super::sync(self.0.get_ref())
     }
 }

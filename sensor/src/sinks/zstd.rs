@@ -66,7 +66,7 @@ impl Sink for ZstdFile {
 
     fn sync(&mut self) -> io::Result<()> {
         self.flush()?;
-        self.file.sync_data()
+        super::sync(&self.file)
     }
 }
 
