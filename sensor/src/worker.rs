@@ -489,7 +489,8 @@ impl Place<'_> {
                 }
             }
         }
-        if !raw_seen && (std::mem::take(app.updated.of_mut(direction)) || closing) {
+        let updated = std::mem::take(app.updated.of_mut(direction));
+        if !raw_seen && (updated || closing) {
             self.inspector.transactions(app, &view, datagram, self.matches);
         }
         if let Some(mut rival) = app.take_rival(direction) {

@@ -7,7 +7,7 @@
 use smallvec::SmallVec;
 
 use tapwire_parsers::protocol;
-use tapwire_parsers::protocol::{Anomaly, Direction, ProtocolId, Transaction, Value};
+use tapwire_parsers::protocol::{Anomaly, Direction, Protocol, ProtocolId, Transaction, Value};
 
 use super::condition::{FileView, PacketView, Verdict};
 use super::packet::header_bytes;
@@ -55,6 +55,8 @@ pub struct Flowside {
     /// Buffers that still grow: engine, and the size when they were last scanned.
     growing: SmallVec<[(usize, u64); 2]>,
     waiting: Vec<RuleIndex>,
+    /// Rules on nothing but a hook that is where the direction stands: they match at each look.
+    lasting: SmallVec<[RuleIndex; 2]>,
     matched: SmallVec<[RuleIndex; 4]>,
 }
 
@@ -81,6 +83,12 @@ impl Matcher {
         self.candidates.clear();
         if !side.started {
             self.candidates.extend_from_slice(&transaction_plan.always);
+        }
+        let lasting = std::mem::take(&mut side.lasting);
+        if progress == side.progress {
+            self.candidates.extend(lasting);
+        } else {
+            side.matched.extend(lasting);
         }
         side.started = true;
         side.progress = progress;
@@ -119,7 +127,11 @@ impl Matcher {
                 Verdict::Yes => {
                     change_bits(rule, &mut known.bits);
                     let context = memory::apply(rule, state, &mut self.notes);
-                    side.matched.push(index);
+                    if lasts(rule, protocol(subject.protocol), direction, progress) {
+                        side.lasting.push(index);
+                    } else {
+                        side.matched.push(index);
+                    }
                     let (ground, steps) = (Ground::Transaction(subject.id), self.notes.take_steps());
                     matches.push(Match { rule: index, ground, direction, context, steps });
                 }
@@ -314,6 +326,12 @@ impl Matcher {
             Buffer::File(_) | Buffer::Later(_) => Verdict::No,
         }
     }
+}
+
+/// Whether a rule asks for nothing but a state of a direction, which is the one where it stands.
+fn lasts(rule: &Rule, known: &'static Protocol, direction: Direction, progress: u8) -> bool {
+    let hook = rule.hook.as_ref().filter(|_| rule.sections.is_empty() && rule.transaction.is_empty());
+    hook.is_some_and(|hook| hook_progress(known, direction, hook) == Some(progress))
 }
 
 /// The keywords of a rule about bits of a transaction.
