@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::Replay(options) => replay(&options),
         Command::Run(options) => live(&options),
         Command::Check(options) => check(&options),
+        Command::Rules(options) => options.run(),
     };
     ExitCode::from(status)
 }

@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod rules;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -33,10 +35,12 @@ Exit status: 0 done, 1 rules or configuration refused or input unreadable, 2 usa
     /// Load configuration and rules and report every problem
     #[command(after_help = "Exit status: 0 when there is no problem, 1 when there is one.")]
     Check(Check),
+    /// Look at rules and try them
+    Rules(rules::Rules),
 }
 
 /// What all commands share.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct Common {
     /// Configuration file, YAML with Suricata's keys; none is needed
     #[arg(long, value_name = "FILE")]

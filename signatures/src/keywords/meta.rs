@@ -134,6 +134,7 @@ fn message(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fau
 
 fn classtype(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
     let name = argument.required()?;
+    builder.rule.class = builder.names.text(name);
     if let Some(class) = builder.environment.classes.get(name) {
         builder.rule.category = class.description.clone();
         if builder.rule.severity == 0 {

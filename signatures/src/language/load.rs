@@ -203,6 +203,7 @@ fn empty(header: header::Header, text: Option<String>) -> Rule {
         sid: 0,
         rev: 0,
         message: String::new(),
+        class: "".into(),
         category: "".into(),
         severity: 0,
         references: Vec::new(),

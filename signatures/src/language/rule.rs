@@ -27,6 +27,19 @@ pub enum Action {
     Config,
 }
 
+impl Action {
+    /// The word for it in a rule.
+    pub fn name(self) -> &'static str {
+        match self {
+            Action::Alert => "alert",
+            Action::Pass => "pass",
+            Action::Drop => "drop",
+            Action::Reject => "reject",
+            Action::Config => "config",
+        }
+    }
+}
+
 /// The protocol word of a rule's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RuleProtocol {
@@ -62,6 +75,30 @@ pub enum RuleProtocol {
     Arp,
     /// An application protocol, by its canonical name (`http`, `dns`).
     Application(&'static str),
+}
+
+impl RuleProtocol {
+    /// The word for it in a rule.
+    pub fn name(self) -> &'static str {
+        match self {
+            RuleProtocol::Ip => "ip",
+            RuleProtocol::Ipv4 => "ipv4",
+            RuleProtocol::Ipv6 => "ipv6",
+            RuleProtocol::Tcp => "tcp",
+            RuleProtocol::TcpPacket => "tcp-pkt",
+            RuleProtocol::TcpStream => "tcp-stream",
+            RuleProtocol::Udp => "udp",
+            RuleProtocol::Icmp => "icmp",
+            RuleProtocol::Icmpv4 => "icmpv4",
+            RuleProtocol::Icmpv6 => "icmpv6",
+            RuleProtocol::Igmp => "igmp",
+            RuleProtocol::Sctp => "sctp",
+            RuleProtocol::PacketHeader => "pkthdr",
+            RuleProtocol::Ether => "ether",
+            RuleProtocol::Arp => "arp",
+            RuleProtocol::Application(name) => name,
+        }
+    }
 }
 
 /// The arrow of a rule's header.
@@ -746,6 +783,8 @@ pub struct Rule {
     pub rev: u32,
     /// `msg`
     pub message: String,
+    /// `classtype` as written, "" without one.
+    pub class: Arc<str>,
     /// `classtype`'s text from the classification file, "" without one.
     pub category: Arc<str>,
     /// 1 is the most severe; from `priority` or the class; 3 by default.

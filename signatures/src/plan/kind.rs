@@ -28,6 +28,23 @@ pub enum Kind {
     Transaction,
 }
 
+impl Kind {
+    /// What such a rule is asked about, in a word or two.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Anomaly => "packet anomaly",
+            Kind::IpOnly => "flow start",
+            Kind::Packet => "packet",
+            Kind::ApplicationPacket => "application packet",
+            Kind::PacketAndStream => "packet and stream",
+            Kind::PayloadOrStream => "payload or stream",
+            Kind::Stream => "stream",
+            Kind::Recognised => "recognition",
+            Kind::Transaction => "transaction",
+        }
+    }
+}
+
 /// The kind of a rule.
 pub(super) fn of(rule: &Rule) -> Kind {
     let uses = |test: fn(&Buffer) -> bool| rule.sections.iter().any(|s| test(&s.buffer));

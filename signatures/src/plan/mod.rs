@@ -5,6 +5,7 @@
 //! same bytes. A plan never changes; a reload builds a new one.
 
 mod addresses;
+mod cost;
 mod fast_pattern;
 mod group;
 mod kind;
@@ -17,6 +18,7 @@ use tapwire_parsers::REGISTRY;
 use tapwire_parsers::protocol::{Both, Direction, Field, ProtocolId};
 
 pub(crate) use addresses::AddressIndex;
+pub use cost::{Estimate, Found};
 pub(crate) use group::Group;
 pub use kind::Kind;
 pub(crate) use kind::{applies_to, find_field, hook_progress};

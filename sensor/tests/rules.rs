@@ -1,0 +1,156 @@
+//! `tapwire rules` as it is called: rules are listed, tested and compared.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says what is wrong by failing"
+)]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::captures;
+use serde_json::Value;
+
+/// Standard output, standard error and the exit status.
+fn rules(arguments: &[&str]) -> (String, String, i32) {
+    let output = Command::new(env!("CARGO_BIN_EXE_tapwire")).arg("rules").args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (text(output.stdout), text(output.stderr), output.status.code().unwrap())
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn web() -> PathBuf {
+    captures().join("http/get-and-upload")
+}
+
+const RULES: &str = r#"# What the capture holds, seen from each side of HTTP.
+alert http any any -> any any (msg:"a page was asked for"; flow:established,to_server; http.method; content:"GET"; http.uri; content:"/long.txt"; endswith; sid:1; rev:1;)
+alert http any any -> any any (msg:"a percent sign hid a letter"; flow:established,to_server; http.uri; content:"/missing?q="; startswith; http.uri.raw; content:"%41"; sid:2; rev:1;)
+alert http any any -> any any (msg:"text within a compressed body"; flow:established,to_client; file.data; content:"line 42 of a text"; sid:3; rev:1;)
+alert http any any -> any any (msg:"a page is missing"; flow:established,to_client; http.stat_code; content:"404"; sid:4; rev:1;)
+alert tcp any any -> any 80 (msg:"a user agent in raw bytes"; flow:established,to_server; content:"User-Agent|3a 20|case/"; nocase; threshold:type limit, track by_src, count 1, seconds 60; sid:5; rev:1;)
+"#;
+
+/// A case of the web capture.
+fn case(folder: &Path, expected: Option<&str>) {
+    fs::create_dir_all(folder).unwrap();
+    fs::copy(web().join("capture.pcap"), folder.join("capture.pcap")).unwrap();
+    fs::write(folder.join("local.rules"), RULES).unwrap();
+    if let Some(expected) = expected {
+        fs::write(folder.join("expected"), expected).unwrap();
+    }
+}
+
+const RIGHT: &str = "# each side of HTTP\n1\n2 pcap_cnt=10\n3\n4 x1\n5\n";
+
+#[test]
+fn rules_are_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("web.rules"), RULES).unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let (out, err, status) = rules(&["list", "--rules", folder]);
+    assert_eq!((status, out.lines().count()), (0, 6), "{out}{err}");
+    assert!(err.contains("5 of 5 rules shown"), "{err}");
+    let (out, _, _) = rules(&["list", "--rules", folder, "--json", "--text", "page", "--sort", "cost"]);
+    let sids: Vec<u64> = lines(&out).iter().map(|row| row["sid"].as_u64().unwrap()).collect();
+    assert!(sids.len() == 2 && sids.contains(&1) && sids.contains(&4), "{out}");
+    assert_eq!(rules(&["list"]).2, 1);
+    assert_eq!(rules(&["list", "--rules", "/no/such/*.rules"]).2, 1);
+    assert_eq!(rules(&["list", "--sid", "9-1"]).2, 2);
+}
+
+#[test]
+fn cases_pass_fail_and_are_blessed() {
+    let top = tempfile::tempdir().unwrap();
+    let path = |name: &str| top.path().join(name);
+    case(&path("a/right"), Some(RIGHT));
+    case(&path("b/wrong"), Some("1\n2 x2\n3 pcap_cnt=1\n4\n77\n"));
+    case(&path("c/new"), None);
+    fs::create_dir_all(path("d/elsewhere")).unwrap();
+    fs::write(
+        path("d/elsewhere/expected"),
+        format!("capture: ../../a/right/capture.pcap\nrules: ../../a/right/local.rules\n{RIGHT}"),
+    )
+    .unwrap();
+    let folder = top.path().to_str().unwrap();
+
+    let (out, err, status) = rules(&["test", folder]);
+    assert_eq!(status, 1, "{out}{err}");
+    let verdicts: Vec<&str> = out.lines().filter(|line| line.contains(" alert")).map(|l| &l[..7]).collect();
+    assert_eq!(verdicts[..2], ["ok     ", "FAILED "], "{out}");
+    for part in [
+        "2 a percent sign hid a letter: expected 2, came 1; came on packet 10",
+        "missed on packet 1; came on",
+        "5 a user agent in raw bytes: expected 0, came 1",
+        "77: expected 1, came 0; no rule has this sid",
+        "there is no file `expected`, and 5 alerts came",
+        "4 cases: 2 ok, 2 FAILED; ",
+    ] {
+        assert!(out.contains(part), "{part} in {out}");
+    }
+
+    let (out, _, status) = rules(&["test", folder, "--json", "--name", "b/", "--jobs", "1"]);
+    let told = lines(&out);
+    assert_eq!((status, told.len()), (1, 2), "{out}");
+    assert_eq!((&told[0]["status"], told[0]["differences"].as_array().unwrap().len()), (&"failed".into(), 4));
+    assert_eq!((&told[1]["cases"], &told[1]["failed"]), (&1.into(), &1.into()));
+
+    assert_eq!(rules(&["test", folder, "--bless"]).2, 0);
+    assert_eq!(fs::read_to_string(path("a/right/expected")).unwrap(), RIGHT, "what holds is not touched");
+    let (out, _, status) = rules(&["test", folder]);
+    assert!(status == 0 && out.contains("4 cases: 4 ok, 0 FAILED"), "{out}");
+}
+
+#[test]
+fn a_case_that_cannot_run_has_failed() {
+    let top = tempfile::tempdir().unwrap();
+    let folder = top.path().to_str().unwrap();
+    assert_eq!(rules(&["test", folder]).2, 2, "nothing found");
+    assert_eq!(rules(&["test", "/no/such/folder"]).2, 2);
+    assert_eq!(rules(&["test"]).2, 2);
+    for (name, file, text, told) in [
+        ("rule", "local.rules", "alert tcp any any -> any any (contnet:\"x\"; sid:1;)", "`contnet` is no keyword"),
+        ("capture", "capture.pcap", "no capture", "neither pcap nor pcapng"),
+        ("expected", "expected", "one\n", "line 1: `one` is no expected alert"),
+        ("config", "config.yaml", "outputs: [", "config.yaml"),
+    ] {
+        let own = top.path().join(name);
+        case(&own, Some(RIGHT));
+        fs::write(own.join(file), text).unwrap();
+        let (out, _, status) = rules(&["test", own.to_str().unwrap()]);
+        assert!(status == 1 && out.contains(told), "{told} in {out}");
+    }
+}
+
+#[test]
+fn rule_sets_are_compared() {
+    let top = tempfile::tempdir().unwrap();
+    let (old, new) = (top.path().join("old.rules"), top.path().join("new.rules"));
+    fs::write(&old, RULES).unwrap();
+    let text = RULES.replace("content:\"404\"; sid:4;", "content:\"200\"; sid:6;").replace("rev:1", "rev:2");
+    fs::write(&new, text).unwrap();
+    let (capture, old, new) = (web().join("capture.pcap"), old.to_str().unwrap().to_owned(), new.to_str().unwrap());
+    let capture = capture.to_str().unwrap();
+
+    let (out, err, status) = rules(&["diff", &old, new, capture, "--verbose"]);
+    assert_eq!(status, 1, "{out}{err}");
+    assert!(out.contains("vanishes  4  1 -> 0  a page is missing\n    - "), "{out}");
+    assert!(out.contains("appears   6  0 -> ") && out.contains("2 rules differ: 5 alerts before"), "{out}");
+    let told = lines(&rules(&["diff", &old, new, capture, "--json"]).0);
+    assert_eq!((&told[0]["change"], &told[0]["old"], &told[2]["rules"]), (&"vanishes".into(), &1.into(), &2.into()));
+
+    let (out, _, status) = rules(&["diff", &old, &old, capture]);
+    assert_eq!((status, out.as_str()), (0, "no rule differs: 5 alerts before, 5 after, in 1 capture\n"));
+    for wrong in [&["diff", &old, "/no/such.rules", capture][..], &["diff", &old, new, "-"], &["diff", &old, new]] {
+        assert_eq!(rules(wrong).2, 2, "{wrong:?}");
+    }
+    assert_eq!(rules(&["diff", &old, new, &old]).2, 2, "a rule file is no capture");
+}
