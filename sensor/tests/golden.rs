@@ -17,7 +17,7 @@ use common::{Run, cases};
 
 /// The run of a case: its rules, and its configuration where it has one.
 fn replay(case: &Path, threads: usize) -> Run {
-    let mut run = Run::replay(&case.join("capture.pcap")).arg("--threads").arg(&threads.to_string());
+    let mut run = Run::replay(&case.join("capture.pcap")).arg("--strict").arg("--threads").arg(&threads.to_string());
     let (rules, config) = (case.join("local.rules"), case.join("config.yaml"));
     run = if rules.exists() { run.arg("--rules").path(&rules) } else { run.arg("--no-rules") };
     if config.exists() {
