@@ -25,6 +25,7 @@ mod packet_event;
 mod packet_number;
 mod pcre;
 mod reputation;
+mod rpc;
 mod sizes;
 mod ssh;
 mod tcp;
@@ -64,6 +65,7 @@ pub static KEYWORDS: &[&[Keyword]] = &[
     sizes::KEYWORDS,
     pcre::KEYWORDS,
     packet::KEYWORDS,
+    rpc::KEYWORDS,
     ip::KEYWORDS,
     tcp::KEYWORDS,
     icmp::KEYWORDS,
