@@ -44,27 +44,6 @@ pub(super) static KEYWORDS: &[Keyword] = &[
         parse: size,
     },
     Keyword {
-        name: "filemd5",
-        aliases: &[],
-        doc: "Holds for files whose MD5 digest is in a list.",
-        examples: &["filemd5:known.md5"],
-        parse: |b, a| hash(b, a, "filemd5"),
-    },
-    Keyword {
-        name: "filesha1",
-        aliases: &[],
-        doc: "Holds for files whose SHA-1 digest is in a list.",
-        examples: &["filesha1:known.sha1"],
-        parse: |b, a| hash(b, a, "filesha1"),
-    },
-    Keyword {
-        name: "filesha256",
-        aliases: &[],
-        doc: "Holds for files whose SHA-256 digest is in a list.",
-        examples: &["filesha256:known.sha256"],
-        parse: |b, a| hash(b, a, "filesha256"),
-    },
-    Keyword {
         name: "filestore",
         aliases: &[],
         doc: "Keeps the files of a match; a direction and a scope may be given.",
@@ -196,13 +175,6 @@ fn direction(word: &str) -> Option<Direction> {
         "to_client" => Some(Direction::ToClient),
         _ => None,
     }
-}
-
-/// Lists of digests are not read yet.
-fn hash(builder: &mut Builder<'_>, argument: &Argument<'_>, name: &'static str) -> Result<(), Fault> {
-    argument.required()?;
-    builder.rule.later.push(name);
-    Ok(())
 }
 
 fn store(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {

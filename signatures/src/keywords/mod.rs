@@ -8,6 +8,7 @@ mod content;
 pub(crate) mod dataset;
 mod dnp3;
 mod file;
+mod file_hash;
 mod flow;
 mod flow_counts;
 mod flowbits;
@@ -81,6 +82,7 @@ pub static KEYWORDS: &[&[Keyword]] = &[
     transform::KEYWORDS,
     lua::KEYWORDS,
     file::KEYWORDS,
+    file_hash::KEYWORDS,
     number_field::KEYWORDS,
     tls::KEYWORDS,
     ssh::KEYWORDS,
