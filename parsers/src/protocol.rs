@@ -436,6 +436,39 @@ pub trait Transaction: Any + Send {
     fn as_any(&self) -> &dyn Any;
 }
 
+/// A transaction of one message: it has one direction, and all of it is there at once.
+pub trait OneWay: Any + Send {
+    /// The direction it went.
+    fn way(&self) -> Direction;
+
+    /// What was wrong with it, in the order in which it was noticed.
+    fn noted(&self) -> &[Anomaly] {
+        &[]
+    }
+}
+
+impl<T: OneWay> Transaction for T {
+    fn progress(&self, direction: Direction) -> u8 {
+        u8::from(direction == self.way())
+    }
+
+    fn is_complete(&self) -> bool {
+        true
+    }
+
+    fn only_direction(&self) -> Option<Direction> {
+        Some(self.way())
+    }
+
+    fn anomalies(&self) -> &[Anomaly] {
+        self.noted()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
 /// The open transactions of a parser.
 pub trait TransactionList {
     /// From the oldest open one to one past the newest ever opened. Ids count from 0 in each flow.

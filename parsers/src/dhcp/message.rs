@@ -1,10 +1,9 @@
 //! A message: the fixed part of BOOTP (RFC 951), the magic cookie, and options (RFC 2132).
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use crate::protocol::{Anomaly, Direction, Transaction};
+use crate::protocol::{Anomaly, Direction, OneWay};
 
 /// Octets of the fixed part.
 const HEADER_BYTES: usize = 236;
@@ -152,25 +151,13 @@ impl Message {
     }
 }
 
-impl Transaction for Message {
-    fn progress(&self, direction: Direction) -> u8 {
-        u8::from(direction == self.direction)
+impl OneWay for Message {
+    fn way(&self) -> Direction {
+        self.direction
     }
 
-    fn is_complete(&self) -> bool {
-        true
-    }
-
-    fn only_direction(&self) -> Option<Direction> {
-        Some(self.direction)
-    }
-
-    fn anomalies(&self) -> &[Anomaly] {
+    fn noted(&self) -> &[Anomaly] {
         &self.anomalies
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
     }
 }
 

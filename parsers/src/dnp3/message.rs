@@ -1,7 +1,7 @@
 //! The application layer (IEEE 1815 clauses 4 and 11): a request or a response with the headers of its objects.
 
 use super::frame::Header;
-use crate::protocol::{Anomaly, Direction, Transaction};
+use crate::protocol::{Anomaly, Direction, OneWay};
 
 /// A request, a response or an unsolicited response, put together from its frames.
 #[derive(Debug)]
@@ -108,25 +108,13 @@ impl Message {
     }
 }
 
-impl Transaction for Message {
-    fn progress(&self, direction: Direction) -> u8 {
-        u8::from(direction == self.direction)
+impl OneWay for Message {
+    fn way(&self) -> Direction {
+        self.direction
     }
 
-    fn is_complete(&self) -> bool {
-        true
-    }
-
-    fn only_direction(&self) -> Option<Direction> {
-        Some(self.direction)
-    }
-
-    fn anomalies(&self) -> &[Anomaly] {
+    fn noted(&self) -> &[Anomaly] {
         &self.anomalies
-    }
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
     }
 }
 

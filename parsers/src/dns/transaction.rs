@@ -3,31 +3,17 @@
 //! Queries and answers are not matched: whoever reads the records joins them by `id`, and an unasked answer is as visible as
 //! an asked one.
 
-use std::any::Any;
-
 use crate::dns::message::{Message, Query};
 use crate::dns::name::Text;
-use crate::protocol::{Anomaly, Direction, Transaction, Value};
+use crate::protocol::{Anomaly, Direction, OneWay, Value};
 
-impl Transaction for Message {
-    fn progress(&self, direction: Direction) -> u8 {
-        u8::from(direction == self.direction)
+impl OneWay for Message {
+    fn way(&self) -> Direction {
+        self.direction
     }
 
-    fn is_complete(&self) -> bool {
-        true
-    }
-
-    fn only_direction(&self) -> Option<Direction> {
-        Some(self.direction)
-    }
-
-    fn anomalies(&self) -> &[Anomaly] {
+    fn noted(&self) -> &[Anomaly] {
         &self.anomalies
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
     }
 }
 

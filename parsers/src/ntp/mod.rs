@@ -5,8 +5,8 @@
 
 use crate::fields;
 use crate::protocol::{
-    Advance, Anomaly, AnomalyKind, Both, Direction, Effects, Field, Opener, Parser, Probe, Protocol, Purpose, Recorder,
-    Settings, Transaction, TransactionList, Transactions, Transport, Value,
+    Advance, Anomaly, AnomalyKind, Both, Direction, Effects, Field, OneWay, Opener, Parser, Probe, Protocol, Purpose,
+    Recorder, Settings, Transaction, TransactionList, Transactions, Transport, Value,
 };
 
 /// The card of NTP.
@@ -83,25 +83,9 @@ impl Message {
     }
 }
 
-impl Transaction for Message {
-    fn progress(&self, direction: Direction) -> u8 {
-        u8::from(direction == self.direction)
-    }
-
-    fn is_complete(&self) -> bool {
-        true
-    }
-
-    fn only_direction(&self) -> Option<Direction> {
-        Some(self.direction)
-    }
-
-    fn anomalies(&self) -> &[Anomaly] {
-        &[]
-    }
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
+impl OneWay for Message {
+    fn way(&self) -> Direction {
+        self.direction
     }
 }
 

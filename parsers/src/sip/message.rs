@@ -1,9 +1,8 @@
 //! A message: its first line, the headers that rules look at, and the session description in its body.
 
-use std::any::Any;
 use std::ops::Range;
 
-use crate::protocol::{Anomaly, Direction, Transaction};
+use crate::protocol::{Anomaly, Direction, OneWay};
 use crate::sip::sdp::Sdp;
 
 /// Values of a header that are kept.
@@ -214,25 +213,13 @@ impl Message {
     }
 }
 
-impl Transaction for Message {
-    fn progress(&self, direction: Direction) -> u8 {
-        u8::from(direction == self.direction)
+impl OneWay for Message {
+    fn way(&self) -> Direction {
+        self.direction
     }
 
-    fn is_complete(&self) -> bool {
-        true
-    }
-
-    fn only_direction(&self) -> Option<Direction> {
-        Some(self.direction)
-    }
-
-    fn anomalies(&self) -> &[Anomaly] {
+    fn noted(&self) -> &[Anomaly] {
         &self.anomalies
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
     }
 }
 
