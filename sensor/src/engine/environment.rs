@@ -9,15 +9,11 @@ use tapwire_signatures::language::fault::Fault;
 use tapwire_signatures::language::files::{Countries, Files};
 use tapwire_signatures::language::load::Environment;
 use tapwire_signatures::language::references::References;
-use tapwire_signatures::lua;
 use tapwire_signatures::state::reputation::Reputation;
 
 use super::{Found, LANGUAGE_VERSION, RULE_FILE_LIMIT, read_text};
 use crate::cli::Common;
 use crate::config::{Configuration, Problem};
-
-/// Bytes of the largest script.
-const SCRIPT_LIMIT: u64 = 1 << 20;
 
 /// Reads all of it; what cannot be read is told and left out.
 pub(super) fn environment(common: &Common, configuration: &Configuration, found: &mut Found) -> Environment {
@@ -61,31 +57,14 @@ pub(super) fn environment(common: &Common, configuration: &Configuration, found:
         keep_text: configuration.eve.iter().any(|e| e.alerts.as_ref().is_some_and(|a| a.rule_text)),
         version: LANGUAGE_VERSION,
         features: features(configuration),
-        files: files(data_dir(common, configuration)),
+        files: files(data_dir(common, configuration), configuration.rule_path.clone()),
         dataset_limit_bytes: usize::try_from(configuration.datasets.limit_bytes).unwrap_or(usize::MAX),
         datasets: configuration.datasets.sets.clone(),
         absolute_dataset_names: configuration.datasets.absolute_names,
         reputation: Arc::new(reputation),
         countries: countries(configuration, &mut found.faults),
-        scripts: scripts(configuration),
+        scripts: configuration.scripts,
     }
-}
-
-/// Scripts lie beside the rule file that names them, or where the configuration says that rules lie.
-fn scripts(configuration: &Configuration) -> lua::Source {
-    let rule_path = configuration.rule_path.clone();
-    lua::Source::new(configuration.scripts, move |rule_file, name| {
-        let beside = Path::new(rule_file).parent().unwrap_or(Path::new("")).join(name);
-        let path = match &rule_path {
-            Some(folder) if !beside.is_file() => folder.join(name),
-            _ => beside,
-        };
-        let size = std::fs::metadata(&path).map_err(|error| error.to_string())?.len();
-        if size > SCRIPT_LIMIT {
-            return Err("it is too large".into());
-        }
-        std::fs::read(&path).map_err(|error| error.to_string())
-    })
 }
 
 /// The folder of what rules keep from run to run.
@@ -100,14 +79,16 @@ fn features(configuration: &Configuration) -> Vec<String> {
     ["ja3", "ja4"].iter().filter(|name| on(name)).map(|name| (*name).to_owned()).collect()
 }
 
-/// A file that a rule names lies beside the rule file, else in the folder of data, else where the name says.
-fn files(data: Option<PathBuf>) -> Files {
+/// A file that a rule names lies beside the rule file, else where the configuration says that rules lie, else in the folder of data,
+/// else where the name says.
+fn files(data: Option<PathBuf>, rules: Option<PathBuf>) -> Files {
     let beside = data.clone();
     Files::new(
         move |rule_file, name| {
             let rule_folder = Path::new(rule_file).parent().map(|folder| folder.join(name));
             let in_data = beside.as_ref().map(|folder| folder.join(name));
-            let places = [rule_folder, in_data].into_iter().flatten();
+            let in_rules = rules.as_ref().map(|folder| folder.join(name));
+            let places = [rule_folder, in_rules, in_data].into_iter().flatten();
             let place = places.into_iter().find(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(name));
             read_bytes(&place).map_err(|error| error.to_string())
         },
@@ -122,7 +103,7 @@ fn files(data: Option<PathBuf>) -> Files {
     )
 }
 
-fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+pub(super) fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     if std::fs::metadata(path)?.len() > RULE_FILE_LIMIT {
         return Err(std::io::Error::other("is too large"));
     }

@@ -182,9 +182,5 @@ fn thresholds(configuration: &Configuration, found: &mut Found) -> Arc<[(Rules, 
 }
 
 fn read_text(path: &Path) -> std::io::Result<String> {
-    let size = std::fs::metadata(path)?.len();
-    if size > RULE_FILE_LIMIT {
-        return Err(std::io::Error::other("is too large"));
-    }
-    Ok(String::from_utf8_lossy(&std::fs::read(path)?).into_owned())
+    Ok(String::from_utf8_lossy(&environment::read_bytes(path)?).into_owned())
 }

@@ -80,13 +80,13 @@ pub(super) fn load(
     name: &str,
     purpose: Purpose,
 ) -> Result<Arc<Script>, Fault> {
-    let source = &builder.environment.scripts;
-    if !source.settings.allow_rules {
+    let (files, settings) = (&builder.environment.files, builder.environment.scripts);
+    if !settings.allow_rules {
         return Err(argument.fault("scripts in rules are switched off", "set security.lua.allow-rules to yes"));
     }
     let name = name.trim();
     let place = (builder.file, name);
-    builder.names.scripts.load(source, place, purpose, &builder.variables).map_err(|reason| {
+    builder.names.scripts.load((files, settings), place, purpose, &builder.variables).map_err(|reason| {
         let hint = match purpose {
             Purpose::Match => {
                 "it needs functions `init` and `match`, and lies beside the rule file or in default-rule-path"

@@ -31,8 +31,8 @@ pub struct Environment {
     pub version: (u32, u32, u32),
     /// Names of what the sensor can do, for `requires`.
     pub features: Vec<String>,
-    /// Where the scripts come from that rules name.
-    pub scripts: lua::Source,
+    /// What scripts of rules are allowed.
+    pub scripts: lua::Settings,
     /// Files that rules name.
     pub files: Files,
     /// Bytes of values that rules may add to a set that says nothing of it.

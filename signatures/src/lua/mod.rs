@@ -12,8 +12,9 @@ mod script;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::sync::Arc;
+
+use crate::language::files::Files;
 
 pub(crate) use context::Context;
 pub use runtime::{Failures, Runtime};
@@ -39,43 +40,8 @@ impl Default for Settings {
     }
 }
 
-/// Reads a script by the rule file that names it and its name there, or says why it cannot be read.
-type Read = dyn Fn(&str, &str) -> Result<Vec<u8>, String> + Send + Sync;
-
-/// Where the texts of scripts come from, and what they are allowed.
-#[derive(Clone)]
-pub struct Source {
-    /// What scripts are allowed.
-    pub settings: Settings,
-    read: Arc<Read>,
-}
-
-impl Source {
-    /// Scripts that `read` finds by the name of the rule file and their own.
-    pub fn new(
-        settings: Settings,
-        read: impl Fn(&str, &str) -> Result<Vec<u8>, String> + Send + Sync + 'static,
-    ) -> Self {
-        Self { settings, read: Arc::new(read) }
-    }
-
-    /// The text of a script.
-    pub fn read(&self, rule_file: &str, name: &str) -> Result<Vec<u8>, String> {
-        (self.read)(rule_file, name)
-    }
-}
-
-impl Default for Source {
-    fn default() -> Self {
-        Self::new(Settings::default(), |_, _| Err("there are no scripts here".into()))
-    }
-}
-
-impl fmt::Debug for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Source").field("settings", &self.settings).finish_non_exhaustive()
-    }
-}
+/// Bytes of the longest script.
+const LENGTH_LIMIT: usize = 1 << 20;
 
 /// The scripts of a load.
 #[derive(Debug, Default)]
@@ -89,18 +55,21 @@ impl Scripts {
     /// Reads a script for a rule whose items set `variables`, or says what is wrong with it.
     pub fn load(
         &mut self,
-        source: &Source,
+        (files, settings): (&Files, Settings),
         (rule_file, name): (&str, &str),
         purpose: Purpose,
         variables: &[String],
     ) -> Result<Arc<Script>, String> {
-        let text = source.read(rule_file, name)?;
+        let text = files.beside(rule_file, name)?;
+        if text.len() > LENGTH_LIMIT {
+            return Err("it is too large".into());
+        }
         if purpose == Purpose::Transform
             && let Some(known) = self.transforms.iter().find(|known| known.is(name, &text))
         {
             return Ok(Arc::clone(known));
         }
-        let script = Arc::new(Script::load((self.count, name), text, source.settings, purpose, variables)?);
+        let script = Arc::new(Script::load((self.count, name), text, settings, purpose, variables)?);
         self.count += 1;
         if purpose == Purpose::Transform {
             self.transforms.push(Arc::clone(&script));

@@ -6,8 +6,8 @@ use crate::language::rule::{Buffer, Item};
 
 fn script(text: &str, settings: Settings, purpose: Purpose) -> Result<Arc<Script>, String> {
     let text = text.as_bytes().to_vec();
-    let source = Source::new(settings, move |_, _| Ok(text.clone()));
-    Scripts::default().load(&source, ("test.rules", "test.lua"), purpose, &[])
+    let files = Files::new(move |_, _| Ok(text.clone()), |_| Ok(None));
+    Scripts::default().load((&files, settings), ("test.rules", "test.lua"), purpose, &[])
 }
 
 /// Whether the body of `match` holds, and how it failed.
@@ -127,8 +127,8 @@ fn a_transform_gives_bytes_or_leaves_them() {
 }
 
 fn rules(text: &str, allow_rules: bool) -> Loaded {
-    let settings = Settings { allow_rules, ..Settings::default() };
-    let scripts = Source::new(settings, |_, name| match name.strip_suffix(".lua") {
+    let scripts = Settings { allow_rules, ..Settings::default() };
+    let read = |_: &str, name: &str| match name.strip_suffix(".lua") {
         Some("none") => Ok("function init() return {} end function match() return 1 end".into()),
         Some("broken") => Ok("function init( return {} end".into()),
         Some("plain") => Ok("x = 1".into()),
@@ -139,10 +139,11 @@ fn rules(text: &str, allow_rules: bool) -> Loaded {
         }
         Some(need) => Ok(format!("function init() return {{['{need}'] = 'true'}} end function match() end").into()),
         None => Err("it is not there".into()),
-    });
+    };
+    let files = Files::new(read, |_| Ok(None));
     load(
         &[RuleFile { name: "test.rules".into(), text: text.into() }],
-        &Environment { scripts, ..Environment::default() },
+        &Environment { scripts, files, ..Environment::default() },
     )
 }
 
