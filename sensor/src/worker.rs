@@ -215,6 +215,7 @@ impl Worker {
         self.counters.add("tcp.segment_memcap_drop", segments);
         self.counters.add("tapwire.stream.refused_bytes", bytes);
         self.counters.add("tapwire.rules.candidates", self.inspector.matcher.decided);
+        self.counters.add("tapwire.rules.odd_buffers", self.inspector.matcher.odd_buffers());
         self.counters.add("tapwire.rules.step_limit", self.inspector.matcher.limits.steps_hit);
         self.counters.add("tapwire.rules.regex_limit", self.inspector.matcher.limits.regex_hit);
         for (name, count) in self.inspector.matcher.lua.failures.counters() {
@@ -330,6 +331,7 @@ impl Place<'_> {
             return;
         }
         flow.app.passed |= flow.is_passed();
+        let encrypted = flow.app.encrypted;
         let first = *flow.packets.of(direction) == 1;
         flow.app.turnable = flow.is_turnable() && flow.app.protocol.is_none();
         if flow.app.files.has_no_hashes() {
@@ -383,6 +385,7 @@ impl Place<'_> {
             streamed: tcp.accepted,
             establishes: tcp.established,
             recognised: std::mem::take(flow.app.recognition_due.of_mut(direction)),
+            encrypted,
         };
         self.inspect(packet, flow, direction, &tcp.anomalies, Some(occasion), datagram, tcp.closed, moment);
         if flow.tcp.as_ref().is_some_and(|tcp| tcp.state.is_over()) {

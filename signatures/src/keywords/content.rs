@@ -149,18 +149,7 @@ fn quoted<'a>(argument: &Argument<'a>) -> Result<(bool, &'a str), Fault> {
 pub(super) fn push(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
     let (negated, text) = quoted(argument)?;
     let bytes = bytes(text, argument)?;
-    builder.push(Item::Content(Content {
-        bytes,
-        nocase: false,
-        negated,
-        offset: None,
-        depth: None,
-        distance: None,
-        within: None,
-        startswith: false,
-        endswith: false,
-        fast_pattern: None,
-    }));
+    builder.push(Item::Content(Content::new(bytes, negated)));
     Ok(())
 }
 

@@ -55,18 +55,7 @@ pub(super) static KEYWORDS: &[Keyword] = &[
 fn push_content(builder: &mut Builder<'_>, argument: &Argument<'_>, buffer: &'static str) -> Result<(), Fault> {
     let (negated, mut bytes) = quoted(argument)?;
     bytes.make_ascii_lowercase();
-    let content = Content {
-        bytes,
-        nocase: true,
-        negated,
-        offset: None,
-        depth: None,
-        distance: None,
-        within: None,
-        startswith: false,
-        endswith: false,
-        fast_pattern: None,
-    };
+    let content = Content { nocase: true, ..Content::new(bytes, negated) };
     let section = Section {
         buffer: Buffer::File(buffer),
         direction: None,

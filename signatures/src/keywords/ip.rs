@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use super::packet_number::{push, push_with};
+use super::packet_number::{number, push, push_with};
 use super::{Keyword, bit_test::BitTest};
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
 use crate::verify::condition::{PacketCondition, PacketView};
+use crate::verify::number::NumberTest;
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[
@@ -64,7 +65,11 @@ pub(super) static KEYWORDS: &[Keyword] = &[
         aliases: &[],
         doc: "Tests the protocol above IP, by number or name.",
         examples: &["ip_proto:6", "ip_proto:!udp", "ip_proto:>134"],
-        parse: |b, a| push_with(b, a, PROTOCOLS, 255, |v| v.packet.ip.map(|ip| ip.protocol.into())),
+        parse: |b, a| {
+            let test = number(a, PROTOCOLS, 255)?;
+            b.rule.packet.push(Box::new(IpProtocol(test)));
+            Ok(())
+        },
     },
     Keyword {
         name: "l3_proto",
@@ -186,6 +191,19 @@ fn fragment_bits(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(
         .map_err(|m| argument.fault(m, "letters of M, D and R, such as `!M`"))?;
     builder.rule.packet.push(Box::new(FragmentBits(test)));
     Ok(())
+}
+
+#[derive(Debug)]
+struct IpProtocol(NumberTest);
+
+impl PacketCondition for IpProtocol {
+    fn holds(&self, view: &PacketView<'_>) -> bool {
+        view.packet.ip.is_some_and(|ip| self.0.holds(ip.protocol.into()))
+    }
+
+    fn allows_protocol(&self, number: u8) -> bool {
+        self.0.holds(number.into())
+    }
 }
 
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use tapwire_parsers::link::internet_checksum::{holds, holds_over};
 use tapwire_parsers::link::{Ip, Layer4, Packet};
 
 use super::Keyword;
-use super::packet_number::{HINT, number, push, push_test};
+use super::packet_number::{HINT, number, push};
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
 use crate::verify::condition::{PacketCondition, PacketView};
@@ -69,13 +69,23 @@ fn payload_size(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<()
     }
     let test = number(argument, &[], 65_535)?;
     builder.dsize = Some(test);
-    // That a size is not some number is said of payloads, not of their absence.
-    let read: super::packet_number::Read = match test {
-        NumberTest::NotEqual(_) => |v| Some(v.packet.payload.len() as u64).filter(|&size| size > 0),
-        _ => |v| Some(v.packet.payload.len() as u64),
-    };
-    push_test(builder, test, read);
+    builder.rule.packet.push(Box::new(PayloadSize(test)));
     Ok(())
+}
+
+#[derive(Debug)]
+struct PayloadSize(NumberTest);
+
+impl PacketCondition for PayloadSize {
+    fn holds(&self, view: &PacketView<'_>) -> bool {
+        let size = view.packet.payload.len() as u64;
+        // That a size is not some number is said of payloads, not of their absence.
+        self.0.holds(size) && (size > 0 || !matches!(self.0, NumberTest::NotEqual(_)))
+    }
+
+    fn longest_payload(&self) -> Option<u64> {
+        self.0.most()
+    }
 }
 
 const fn checksum(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tapwire_parsers::protocol::Direction;
 
 use crate::lua::ScriptTest;
+use crate::prefilter::rarest_byte;
 use crate::state::dataset::{Dataset, Operation};
 use crate::verify::condition::{FileCondition, PacketCondition, TransactionCondition};
 use crate::verify::number::NumberTest;
@@ -324,6 +325,8 @@ pub struct Content {
     pub startswith: bool,
     /// `endswith`
     pub endswith: bool,
+    /// Where its byte stands that is the rarest in traffic, among the first 256.
+    pub rarest: u8,
     /// `fast_pattern` was asked for; `Some` with a part of the bytes for `fast_pattern:offset,length`.
     pub fast_pattern: Option<FastPattern>,
 }
@@ -345,6 +348,23 @@ pub enum FastPattern {
 }
 
 impl Content {
+    /// A content that may be anywhere.
+    pub fn new(bytes: Vec<u8>, negated: bool) -> Self {
+        Self {
+            rarest: rarest_byte(&bytes),
+            bytes,
+            nocase: false,
+            negated,
+            offset: None,
+            depth: None,
+            distance: None,
+            within: None,
+            startswith: false,
+            endswith: false,
+            fast_pattern: None,
+        }
+    }
+
     /// Whether its position depends on the item before it.
     pub fn is_relative(&self) -> bool {
         self.distance.is_some() || self.within.is_some()

@@ -15,7 +15,7 @@ use super::addresses::AddressIndexBuilder;
 use super::group::Pattern;
 use super::{Kind, Plan, Planned, RuleIndex, applies_to, fast_pattern, find_field, listed_ports};
 use crate::language::rule::{Buffer, Item, Rule, RuleProtocol, Section};
-use crate::prefilter::rarity;
+use crate::prefilter::{Place, rarity};
 
 /// How the plan finds a rule, from seldom to always.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,7 +123,7 @@ impl<'p> Ways<'p> {
             self.patterns.push((buffer, pattern.bytes));
         }
         let looks = pattern_looks(pattern.bytes);
-        self.way(Found::Pattern, if pattern.place.is_some() { looks.min(5) } else { looks });
+        self.way(Found::Pattern, if pattern.place == Place::Anywhere { looks } else { looks.min(5) });
     }
 
     fn packets(&mut self, rule: &'p Rule, kind: Kind) {

@@ -1,22 +1,26 @@
 //! Rules that look at the same bytes: prefilters, and for each pattern the rules that it makes candidates.
 //!
-//! Patterns that can only stand at one place are looked for there; those that are short are looked for on the ports of their rules,
-//! where these are few; the rest is looked for everywhere.
+//! Patterns that can only stand at one place, or in the first bytes, are looked for there; those that are met often are looked for
+//! on the ports of their rules, where these are few; the rest is looked for everywhere.
 
 use std::collections::HashMap;
 
 use super::RuleIndex;
 use super::fast_pattern::COMMON_RARITY;
-use crate::prefilter::{Folded, PatternSet, Prefilter, Scratch, rarity};
+use crate::prefilter::{Folded, PatternSet, Place, Prefilter, Scratch, rarity};
 
 /// A compiled group.
 #[derive(Debug, Default)]
 pub(crate) struct Group {
     anywhere: Option<Lot>,
-    by_port: HashMap<u16, Lot, foldhash::fast::RandomState>,
+    by_source_port: PortLots,
+    by_destination_port: PortLots,
     /// Rules without a pattern: candidates in every buffer.
     pub(crate) always: Vec<RuleIndex>,
 }
+
+/// Patterns that are looked for where one side has a port.
+type PortLots = HashMap<u16, Lot, foldhash::fast::RandomState>;
 
 /// Patterns that are looked for together.
 #[derive(Debug)]
@@ -28,7 +32,7 @@ struct Lot {
 }
 
 impl Group {
-    /// Calls `candidate` for each rule that may match the buffer, which is carried between two ports.
+    /// Calls `candidate` for each rule that may match the buffer, which is carried from one port to another.
     pub(crate) fn scan(
         &self,
         buffer: &[u8],
@@ -41,9 +45,8 @@ impl Group {
         if let Some(lot) = &self.anywhere {
             lot.scan(folded, scratch, &mut candidate);
         }
-        if !self.by_port.is_empty() {
-            let second = (ports.1 != ports.0).then_some(ports.1);
-            for lot in [Some(ports.0), second].into_iter().flatten().filter_map(|port| self.by_port.get(&port)) {
+        for (lots, port) in [(&self.by_source_port, ports.0), (&self.by_destination_port, ports.1)] {
+            if let Some(lot) = lots.get(&port) {
                 lot.scan(folded, scratch, &mut candidate);
             }
         }
@@ -51,12 +54,16 @@ impl Group {
 
     /// Whether there is nothing to look for.
     pub(crate) fn is_empty(&self) -> bool {
-        self.anywhere.is_none() && self.by_port.is_empty() && self.always.is_empty()
+        self.anywhere.is_none()
+            && self.by_source_port.is_empty()
+            && self.by_destination_port.is_empty()
+            && self.always.is_empty()
     }
 
     /// Bytes of memory it holds.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let lots = self.anywhere.iter().chain(self.by_port.values());
+        let by_port = self.by_source_port.values().chain(self.by_destination_port.values());
+        let lots = self.anywhere.iter().chain(by_port);
         lots.map(|lot| lot.prefilter.memory_bytes() + (lot.starts.len() + lot.rules.len()) * 4).sum()
     }
 }
@@ -77,56 +84,84 @@ impl Lot {
 pub(super) struct Pattern<'r> {
     /// The bytes.
     pub(super) bytes: &'r [u8],
-    /// Where it stands, if it can stand at one place only.
-    pub(super) place: Option<u16>,
+    /// Where they may stand.
+    pub(super) place: Place,
 }
 
 impl<'r> Pattern<'r> {
     /// One that may be anywhere.
     pub(super) fn anywhere(bytes: &'r [u8]) -> Self {
-        Self { bytes, place: None }
+        Self { bytes, place: Place::Anywhere }
+    }
+}
+
+/// The few ports of one side of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ListedPorts {
+    /// Of the side that sends.
+    Source(Vec<u16>),
+    /// Of the side that receives.
+    Destination(Vec<u16>),
+}
+
+impl ListedPorts {
+    /// The ports, of whatever side.
+    pub(super) fn all(&self) -> &[u16] {
+        match self {
+            ListedPorts::Source(ports) | ListedPorts::Destination(ports) => ports,
+        }
     }
 }
 
 /// A pattern in lower case, its place, its rule.
-type Wanted = (Vec<u8>, Option<u16>, RuleIndex);
+type Wanted = (Vec<u8>, Place, RuleIndex);
 
 /// A group while it is filled.
 #[derive(Debug, Default)]
 pub(super) struct GroupBuilder {
     anywhere: Vec<Wanted>,
-    by_port: HashMap<u16, Vec<Wanted>>,
+    by_source_port: HashMap<u16, Vec<Wanted>>,
+    by_destination_port: HashMap<u16, Vec<Wanted>>,
     always: Vec<RuleIndex>,
 }
 
-/// Patterns of so many bytes are looked for everywhere at little cost.
-const LONG_BYTES: usize = 7;
+/// What is as rare as this, in eighths of a bit, is looked for everywhere at little cost.
+const RARE: u32 = 14 * 8;
+/// Shorter patterns make a scan of their own necessary.
+const SHORT_BYTES: usize = 4;
 
 impl GroupBuilder {
     /// Adds a rule with its pattern, or without one. `ports` are those of one side of it, where they are few.
-    pub(super) fn add(&mut self, rule: RuleIndex, pattern: Option<Pattern<'_>>, ports: Option<&[u16]>) {
+    pub(super) fn add(&mut self, rule: RuleIndex, pattern: Option<Pattern<'_>>, ports: Option<&ListedPorts>) {
         let Some(Pattern { bytes, place }) = pattern else {
             self.always.push(rule);
             return;
         };
         let entry = (bytes.to_ascii_lowercase(), place, rule);
-        let is_common = rarity(bytes) < COMMON_RARITY;
+        let rare = rarity(bytes);
         match ports {
-            _ if place.is_some() => self.anywhere.push(entry),
-            Some(ports) if is_common || bytes.len() < LONG_BYTES => {
-                ports.iter().for_each(|port| self.by_port.entry(*port).or_default().push(entry.clone()));
+            Some(ports) if rare < RARE || place == Place::Anywhere && bytes.len() < SHORT_BYTES => {
+                let lots = match ports {
+                    ListedPorts::Source(_) => &mut self.by_source_port,
+                    ListedPorts::Destination(_) => &mut self.by_destination_port,
+                };
+                ports.all().iter().for_each(|port| lots.entry(*port).or_default().push(entry.clone()));
             }
             // To look for what is in nearly every buffer is work for nothing.
-            None if is_common => self.always.push(rule),
+            None if place == Place::Anywhere && rare < COMMON_RARITY => self.always.push(rule),
             _ => self.anywhere.push(entry),
         }
     }
 
     /// Compiles the group.
     pub(super) fn finish(self) -> Group {
+        let by_port = |lots: HashMap<u16, Vec<Wanted>>| {
+            lots.into_iter().filter_map(|(port, patterns)| Some((port, lot(patterns)?))).collect()
+        };
         Group {
             anywhere: lot(self.anywhere),
-            by_port: self.by_port.into_iter().filter_map(|(port, patterns)| Some((port, lot(patterns)?))).collect(),
+            by_source_port: by_port(self.by_source_port),
+            by_destination_port: by_port(self.by_destination_port),
             always: self.always,
         }
     }

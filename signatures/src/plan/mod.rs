@@ -23,10 +23,10 @@ pub(crate) use group::Group;
 pub use kind::Kind;
 pub(crate) use kind::{applies_to, find_field, hook_progress};
 
-use crate::language::rule::{Buffer, Content, Item, Rule, RuleProtocol, RuleSet, Section};
+use crate::language::rule::{Buffer, Content, Item, Ports, Rule, RuleProtocol, RuleSet, Section};
 use crate::state::dataset::Dataset;
 use crate::verify::transform::Transform;
-use group::{GroupBuilder, Pattern};
+use group::{GroupBuilder, ListedPorts, Pattern};
 use order::ActionOrder;
 
 /// Index of a rule in the plan: rules with a lower one are evaluated first.
@@ -36,17 +36,16 @@ pub type RuleIndex = u32;
 #[derive(Default)]
 pub struct Plan {
     pub(crate) rules: Vec<Planned>,
-    /// Rules that look at a packet's payload, by what carries it.
-    pub(crate) tcp_packets: Group,
-    pub(crate) udp_packets: Group,
-    pub(crate) other_packets: Group,
+    /// Rules on packets, by what carries the payload.
+    pub(crate) tcp_packets: PacketRules,
+    pub(crate) udp_packets: PacketRules,
+    pub(crate) other_packets: PacketRules,
     /// Rules that look at reassembled bytes.
-    pub(crate) streams: Group,
+    pub(crate) streams: Both<Group>,
     /// Rules on packets that only their addresses tell apart.
     pub(crate) by_address: AddressIndex,
-    /// Rules on packets that have no pattern, by port or for all.
+    /// Rules on packets that have no pattern, by port.
     pub(crate) by_port: HashMap<u16, Vec<RuleIndex>>,
-    pub(crate) any_packet: Vec<RuleIndex>,
     /// Rules about packets with anomalies.
     pub(crate) anomalies: Vec<RuleIndex>,
     /// Rules that hold when the recognition of a flow's protocol ended.
@@ -69,6 +68,15 @@ pub struct Plan {
 pub(crate) struct Planned {
     pub(crate) rule: Rule,
     pub(crate) kind: Kind,
+}
+
+/// Rules on the packets of one carrier.
+#[derive(Default)]
+pub(crate) struct PacketRules {
+    /// Rules that look at the payload, by its direction.
+    pub(crate) by_payload: Both<Group>,
+    /// Rules that nothing tells apart before they are decided.
+    pub(crate) any: Vec<RuleIndex>,
 }
 
 /// What is done with a transaction in one direction.
@@ -149,8 +157,10 @@ impl Plan {
     /// Bytes of memory that the prefilters hold.
     pub fn prefilter_bytes(&self) -> usize {
         let engines = self.transactions.iter().flat_map(|b| b.to_server.engines.iter().chain(&b.to_client.engines));
-        [&self.tcp_packets, &self.udp_packets, &self.other_packets, &self.streams]
-            .into_iter()
+        let packets = [&self.tcp_packets, &self.udp_packets, &self.other_packets].map(|rules| &rules.by_payload);
+        let groups = packets.into_iter().chain([&self.streams]);
+        groups
+            .flat_map(|both| [&both.to_server, &both.to_client])
             .chain(engines.map(|e| &e.group))
             .map(Group::memory_bytes)
             .sum()
@@ -160,10 +170,10 @@ impl Plan {
 /// Groups while they are filled.
 #[derive(Default)]
 struct PlanBuilder<'r> {
-    tcp_packets: GroupBuilder,
-    udp_packets: GroupBuilder,
-    other_packets: GroupBuilder,
-    streams: GroupBuilder,
+    tcp_packets: Both<GroupBuilder>,
+    udp_packets: Both<GroupBuilder>,
+    other_packets: Both<GroupBuilder>,
+    streams: Both<GroupBuilder>,
     by_address: addresses::AddressIndexBuilder,
     engines: HashMap<EngineKey, (Vec<&'r Transform>, GroupBuilder)>,
     plan: Plan,
@@ -193,19 +203,21 @@ impl<'r> PlanBuilder<'r> {
     }
 
     fn add_packet(&mut self, index: RuleIndex, rule: &Rule) {
+        let (tcp, udp, other) = carriers(rule);
         if fast_pattern::of_payload(rule).is_some() {
-            let (tcp, udp, other) = carriers(rule.protocol);
             let groups = [(tcp, &mut self.tcp_packets), (udp, &mut self.udp_packets), (other, &mut self.other_packets)];
-            let mut wanted: Vec<&mut GroupBuilder> =
+            let mut wanted: Vec<&mut Both<GroupBuilder>> =
                 groups.into_iter().filter_map(|(wanted, group)| wanted.then_some(group)).collect();
             add_payload(&mut wanted, index, rule);
         } else if !self.by_address.add(index, rule) {
-            match listed_ports(rule) {
-                Some(ports) => {
-                    ports.into_iter().for_each(|port| self.plan.by_port.entry(port).or_default().push(index))
-                }
-                None => self.plan.any_packet.push(index),
+            let plan = &mut self.plan;
+            if let Some(ports) = listed_ports(rule) {
+                ports.all().iter().for_each(|port| plan.by_port.entry(*port).or_default().push(index));
+                return;
             }
+            // Among others are the later fragments of what TCP and UDP carry.
+            let rules = [(tcp, &mut plan.tcp_packets), (udp, &mut plan.udp_packets), (true, &mut plan.other_packets)];
+            rules.into_iter().filter(|(wanted, _)| *wanted).for_each(|(_, rules)| rules.any.push(index));
         }
     }
 
@@ -259,24 +271,29 @@ impl<'r> PlanBuilder<'r> {
             both.to_server.engines.sort_by_key(|e| e.from);
             both.to_client.engines.sort_by_key(|e| e.from);
         }
-        self.plan.tcp_packets = self.tcp_packets.finish();
-        self.plan.udp_packets = self.udp_packets.finish();
-        self.plan.other_packets = self.other_packets.finish();
-        self.plan.streams = self.streams.finish();
+        let finish =
+            |both: Both<GroupBuilder>| Both { to_server: both.to_server.finish(), to_client: both.to_client.finish() };
+        self.plan.tcp_packets.by_payload = finish(self.tcp_packets);
+        self.plan.udp_packets.by_payload = finish(self.udp_packets);
+        self.plan.other_packets.by_payload = finish(self.other_packets);
+        self.plan.streams = finish(self.streams);
         self.plan.by_address = self.by_address.finish();
         self.plan
     }
 }
 
-/// Adds a rule with its pattern in the payload to groups.
-fn add_payload(groups: &mut [&mut GroupBuilder], index: RuleIndex, rule: &Rule) {
+/// Adds a rule with its pattern in the payload to groups, in the directions that it is about.
+fn add_payload(groups: &mut [&mut Both<GroupBuilder>], index: RuleIndex, rule: &Rule) {
     let (pattern, ports) = (fast_pattern::of_payload(rule), listed_ports(rule));
-    groups.iter_mut().for_each(|group| group.add(index, pattern, ports.as_deref()));
+    for direction in Direction::BOTH.into_iter().filter(|&d| rule.flow.direction.is_none_or(|own| own == d)) {
+        groups.iter_mut().for_each(|group| group.of_mut(direction).add(index, pattern, ports.as_ref()));
+    }
 }
 
-/// Whether a protocol word means packets of TCP, of UDP, and of others.
-fn carriers(protocol: RuleProtocol) -> (bool, bool, bool) {
-    match protocol {
+/// Whether a rule means packets of TCP, of UDP, and of others.
+fn carriers(rule: &Rule) -> (bool, bool, bool) {
+    let allowed = |number| rule.packet.iter().all(|condition| condition.allows_protocol(number));
+    let (tcp, udp, other) = match rule.protocol {
         RuleProtocol::Tcp | RuleProtocol::TcpPacket | RuleProtocol::TcpStream => (true, false, false),
         RuleProtocol::Udp => (false, true, false),
         RuleProtocol::Application(_) => (true, true, false),
@@ -284,19 +301,26 @@ fn carriers(protocol: RuleProtocol) -> (bool, bool, bool) {
             (false, false, true)
         }
         _ => (true, true, true),
-    }
+    };
+    (tcp && allowed(TCP), udp && allowed(UDP), other)
 }
 
+/// Numbers of protocols above IP.
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+
 /// The ports by which a rule on packets can be found, where they are few: those of the side that names them.
-fn listed_ports(rule: &Rule) -> Option<Vec<u16>> {
+fn listed_ports(rule: &Rule) -> Option<ListedPorts> {
     const LISTED_LIMIT: usize = 64;
     if rule.arrow == crate::language::rule::Arrow::BothWays {
         return None;
     }
-    [&rule.destination.ports, &rule.source.ports].into_iter().find_map(|ports| {
+    let few = |ports: &Ports| {
         let count: usize = ports.0.iter().map(|r| usize::from(r.1 - r.0) + 1).sum();
         (count <= LISTED_LIMIT).then(|| ports.0.iter().flat_map(|r| r.0..=r.1).collect())
-    })
+    };
+    let destination = few(&rule.destination.ports).map(ListedPorts::Destination);
+    destination.or_else(|| few(&rule.source.ports).map(ListedPorts::Source))
 }
 
 /// Whether an item or those inside it is a content.

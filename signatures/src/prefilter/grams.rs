@@ -7,7 +7,9 @@
 use super::PatternId;
 #[cfg(target_arch = "x86_64")]
 use super::lanes::{BLOCK, Lanes};
+use super::patterns::Patterns;
 use super::rarity::{GRAM, rarest_gram, rarity};
+use super::shorts::Shorts;
 
 /// A pattern in the table, by one of its grams.
 #[derive(Clone, Copy, Debug)]
@@ -86,33 +88,76 @@ impl Grams {
     }
 
     /// Calls `found` for occurrences of patterns in the first `length` bytes of `text`, at least once for each that occurs. `text` and
-    /// `patterns` are in lower case; behind the text stand [`PADDING`] further bytes.
+    /// `patterns` are in lower case; behind the text stand [`PADDING`] further bytes. Gives up where that takes more comparisons than
+    /// `budget` has: then it is spent.
     #[inline]
-    pub(super) fn scan(&self, text: &[u8], length: usize, patterns: &[Box<[u8]>], found: &mut impl FnMut(PatternId)) {
-        let Some(last) = length.checked_sub(GRAM) else { return };
-        #[cfg(target_arch = "x86_64")]
-        if let Some(lanes) = Lanes::new(&self.bitmap, FACTOR, self.bitmap_shift) {
-            return lanes.scan(text, last, |block, hits| self.block(text, length, block, hits, patterns, found));
-        }
-        self.scan_plainly(text, length, last, patterns, found);
-    }
-
-    /// The same without vector instructions.
-    fn scan_plainly(
+    pub(super) fn scan(
         &self,
         text: &[u8],
         length: usize,
-        last: usize,
-        patterns: &[Box<[u8]>],
+        patterns: &Patterns,
+        budget: &mut usize,
+        found: &mut impl FnMut(PatternId),
+    ) {
+        let Some(last) = length.checked_sub(GRAM) else { return };
+        #[cfg(target_arch = "x86_64")]
+        if let Some(lanes) = self.lanes() {
+            return lanes.scan(text, last, |block, hits| {
+                self.block(text, length, (block, hits), patterns, budget, found);
+                *budget > 0
+            });
+        }
+        self.scan_plainly(text, length, patterns, budget, found);
+    }
+
+    /// The same, with the patterns of one to three bytes of `shorts`, in one pass over the text where there are vectors.
+    #[inline]
+    pub(super) fn scan_with(
+        &self,
+        shorts: &Shorts,
+        text: &[u8],
+        length: usize,
+        patterns: &Patterns,
+        budget: &mut usize,
+        found: &mut impl FnMut(PatternId),
+    ) {
+        #[cfg(target_arch = "x86_64")]
+        if let (Some(own), Some(pairs), Some(last)) = (self.lanes(), shorts.lanes(), length.checked_sub(2)) {
+            let whole = text.get(..length).unwrap_or(text);
+            shorts.scan_singles(whole, found);
+            return own.scan_both(&pairs, text, last, |block, hits, pairs| {
+                if hits != 0 {
+                    self.block(text, length, (block, hits), patterns, budget, found);
+                }
+                shorts.block(whole, block, pairs, found);
+                *budget > 0
+            });
+        }
+        self.scan(text, length, patterns, budget, found);
+        shorts.scan(text, length, found);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn lanes(&self) -> Option<Lanes<'_>> {
+        Lanes::new(&self.bitmap, FACTOR, self.bitmap_shift)
+    }
+
+    /// The same without vector instructions.
+    pub(super) fn scan_plainly(
+        &self,
+        text: &[u8],
+        length: usize,
+        patterns: &Patterns,
+        budget: &mut usize,
         found: &mut impl FnMut(PatternId),
     ) {
         let mut position = 0;
         // A block at a time: the bits of several places are joined before the only branch.
-        while position <= last {
+        while position + GRAM <= length && *budget > 0 {
             let Some(block) = text.get(position..).and_then(<[u8]>::first_chunk::<32>) else { return };
             let hits = (0..BLOCK).fold(0, |hits, at| hits | self.bit(gram(block, at)) << at);
             if hits != 0 {
-                self.block(text, length, position, hits, patterns, found);
+                self.block(text, length, (position, hits), patterns, budget, found);
             }
             position += BLOCK;
         }
@@ -131,45 +176,47 @@ impl Grams {
         &self,
         text: &[u8],
         length: usize,
-        block: usize,
-        hits: u32,
-        patterns: &[Box<[u8]>],
+        (block, mut hits): (usize, u32),
+        patterns: &Patterns,
+        budget: &mut usize,
         found: &mut impl FnMut(PatternId),
     ) {
-        let places = (0..BLOCK).filter(|at| hits >> at & 1 != 0).map(|at| block + at);
-        for position in places {
-            if let Some(gram) = word(text, position) {
-                self.compare(text, length, position, gram, patterns, found);
+        let own = text.get(..length).unwrap_or(text);
+        while hits != 0 {
+            let position = block + hits.trailing_zeros() as usize;
+            hits &= hits - 1;
+            if let Some(gram) = word(own, position) {
+                let compared = self.compare(own, position, gram, patterns, found);
+                *budget = budget.saturating_sub(compared);
             }
         }
     }
 
-    /// Compares the patterns of a gram at a place.
+    /// Compares the patterns of a gram at a place; how many there were.
     #[inline]
     fn compare(
         &self,
         text: &[u8],
-        length: usize,
         position: usize,
         gram: u32,
-        patterns: &[Box<[u8]>],
+        patterns: &Patterns,
         found: &mut impl FnMut(PatternId),
-    ) {
+    ) -> usize {
         let bucket = (hash(gram) >> self.bucket_shift) as usize;
-        let (Some(&start), Some(&end)) = (self.buckets.get(bucket), self.buckets.get(bucket + 1)) else { return };
-        let text = text.get(..length).unwrap_or(text);
-        for entry in self.entries.get(start as usize..end as usize).unwrap_or(&[]) {
+        let (Some(&start), Some(&end)) = (self.buckets.get(bucket), self.buckets.get(bucket + 1)) else { return 0 };
+        let entries = self.entries.get(start as usize..end as usize).unwrap_or(&[]);
+        for entry in entries {
             if entry.gram != gram {
                 continue;
             }
             let Some(from) = position.checked_sub(usize::from(entry.offset)) else { continue };
             if word(text, from + usize::from(entry.check_offset)) == Some(entry.check)
-                && let (Some(rest), Some(pattern)) = (text.get(from..), patterns.get(entry.pattern as usize))
-                && rest.starts_with(pattern)
+                && text.get(from..).is_some_and(|rest| rest.starts_with(patterns.get(entry.pattern)))
             {
                 found(entry.pattern);
             }
         }
+        entries.len()
     }
 
     /// Bytes of memory it holds.
@@ -217,15 +264,14 @@ mod tests {
             patterns in prop::collection::vec(prop::collection::vec(prop::sample::select(b"abc\x00".to_vec()), 4..12), 1..40),
             text in prop::collection::vec(prop::sample::select(b"abc\x00".to_vec()), 0..300),
         ) {
-            let patterns: Vec<Box<[u8]>> = patterns.into_iter().map(Vec::into_boxed_slice).collect();
-            let suiting = (0..).zip(patterns.iter().map(|pattern| &**pattern)).filter(|(_, pattern)| Grams::suits(pattern));
+            let mut all = Patterns::default();
+            let ids: Vec<PatternId> = patterns.into_iter().map(|pattern| all.push(pattern.into_iter())).collect();
+            let suiting = ids.iter().map(|id| (*id, all.get(*id))).filter(|(_, pattern)| Grams::suits(pattern));
             let Some(filter) = Grams::new(suiting) else { return Ok(()) };
             let padded = [text.as_slice(), &[0; PADDING]].concat();
             let (mut plain, mut vectors) = (Vec::new(), Vec::new());
-            if let Some(last) = text.len().checked_sub(GRAM) {
-                filter.scan_plainly(&padded, text.len(), last, &patterns, &mut |id| plain.push(id));
-            }
-            filter.scan(&padded, text.len(), &patterns, &mut |id| vectors.push(id));
+            filter.scan_plainly(&padded, text.len(), &all, &mut usize::MAX.clone(), &mut |id| plain.push(id));
+            filter.scan(&padded, text.len(), &all, &mut usize::MAX.clone(), &mut |id| vectors.push(id));
             prop_assert_eq!(plain, vectors);
         }
     }

@@ -32,19 +32,29 @@ impl<'a> Lanes<'a> {
     }
 
     /// Calls `hit` for each block of eight grams, from the start of the text until the one at `last`, of which some bit is set, with
-    /// the block's place and one bit for each gram. Behind the last gram stand 32 further bytes.
+    /// the block's place and one bit for each gram; until it says that this is enough. Behind the last gram stand 32 further bytes.
     #[inline]
-    pub(super) fn scan(&self, text: &[u8], last: usize, hit: impl FnMut(usize, u32)) {
+    pub(super) fn scan(&self, text: &[u8], last: usize, mut hit: impl FnMut(usize, u32) -> bool) {
         // SAFETY: `new` made sure that the processor has AVX2.
-        unsafe { self.scan_vectors(text, last, hit) }
+        unsafe { self.scan_vectors::<false>(self, text, last, |block, hits, _| hit(block, hits)) }
+    }
+
+    /// The same with two bitmaps that are asked about the same bytes; `hit` is told the answers of both.
+    #[inline]
+    pub(super) fn scan_both(&self, other: &Self, text: &[u8], last: usize, hit: impl FnMut(usize, u32, u32) -> bool) {
+        // SAFETY: `new` made sure that the processor has AVX2.
+        unsafe { self.scan_vectors::<true>(other, text, last, hit) }
     }
 
     #[target_feature(enable = "avx2")]
-    fn scan_vectors(&self, text: &[u8], last: usize, mut hit: impl FnMut(usize, u32)) {
+    fn scan_vectors<const BOTH: bool>(
+        &self,
+        other: &Self,
+        text: &[u8],
+        last: usize,
+        mut hit: impl FnMut(usize, u32, u32) -> bool,
+    ) {
         let spread = spread();
-        let (factor, one, low) =
-            (_mm256_set1_epi32(self.factor.cast_signed()), _mm256_set1_epi32(1), _mm256_set1_epi32(31));
-        let shift = _mm_cvtsi32_si128(self.shift.cast_signed());
         let mut position = 0;
         while position <= last {
             let (Some(first), Some(second)) = (chunk(text, position), chunk(text, position + BLOCK / 2)) else {
@@ -54,18 +64,26 @@ impl<'a> Lanes<'a> {
             let (first, second) =
                 unsafe { (_mm_loadu_si128(first.as_ptr().cast()), _mm_loadu_si128(second.as_ptr().cast())) };
             let grams = _mm256_shuffle_epi8(join(first, second), spread);
-            let bits = _mm256_srl_epi32(_mm256_mullo_epi32(grams, factor), shift);
-            // SAFETY: a bit's number is less than 2^(32 - shift), so that its word is one of the bitmap, as `new` made sure.
-            let words =
-                unsafe { _mm256_i32gather_epi32::<4>(self.bitmap.as_ptr().cast(), _mm256_srli_epi32::<5>(bits)) };
-            let wanted = _mm256_sllv_epi32(one, _mm256_and_si256(bits, low));
-            let set = _mm256_cmpeq_epi32(_mm256_and_si256(words, wanted), wanted);
-            let hits = _mm256_movemask_ps(_mm256_castsi256_ps(set)).cast_unsigned();
-            if hits != 0 {
-                hit(position, hits);
+            let hits = self.ask(grams);
+            let further = if BOTH { other.ask(grams) } else { 0 };
+            if hits | further != 0 && !hit(position, hits, further) {
+                return;
             }
             position += BLOCK;
         }
+    }
+
+    /// One bit for each of eight grams that may be in the bitmap.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn ask(&self, grams: __m256i) -> u32 {
+        let factor = _mm256_set1_epi32(self.factor.cast_signed());
+        let bits = _mm256_srl_epi32(_mm256_mullo_epi32(grams, factor), _mm_cvtsi32_si128(self.shift.cast_signed()));
+        // SAFETY: a bit's number is less than 2^(32 - shift), so that its word is one of the bitmap, as `new` made sure.
+        let words = unsafe { _mm256_i32gather_epi32::<4>(self.bitmap.as_ptr().cast(), _mm256_srli_epi32::<5>(bits)) };
+        let wanted = _mm256_sllv_epi32(_mm256_set1_epi32(1), _mm256_and_si256(bits, _mm256_set1_epi32(31)));
+        let set = _mm256_cmpeq_epi32(_mm256_and_si256(words, wanted), wanted);
+        _mm256_movemask_ps(_mm256_castsi256_ps(set)).cast_unsigned()
     }
 }
 

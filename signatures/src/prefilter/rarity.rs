@@ -19,8 +19,36 @@ fn behind(before: u8, byte: u8) -> u32 {
     u32::from(pair).saturating_sub(single(before))
 }
 
-/// How rare a string is, in eighths of a bit: one that tells `8 * n` is expected at one of `2^n` places.
+/// How rare a string is, in eighths of a bit: one that tells `8 * n` is expected at one of `2^n` places. A word that nearly every
+/// message of some protocol has tells little, however odd its bytes are.
 pub(crate) fn rarity(bytes: &[u8]) -> u32 {
+    let Some((start, length)) = common_word(bytes) else { return plain_rarity(bytes) };
+    let (before, behind) = (bytes.get(..start).unwrap_or(&[]), bytes.get(start + length..).unwrap_or(&[]));
+    plain_rarity(before) + WORD_RARITY + rarity(behind)
+}
+
+/// The first common word in a string: where it starts, and its length.
+fn common_word(bytes: &[u8]) -> Option<(usize, usize)> {
+    static BY_FIRST: LazyLock<Vec<Vec<&'static [u8]>>> = LazyLock::new(|| {
+        let mut by_first = vec![Vec::new(); 256];
+        for word in COMMON {
+            if let Some(words) = word.first().and_then(|first| by_first.get_mut(usize::from(*first))) {
+                words.push(*word);
+            }
+        }
+        by_first
+    });
+    let at = |start: usize, word: &[u8]| {
+        bytes.get(start..start + word.len()).is_some_and(|part| part.eq_ignore_ascii_case(word))
+    };
+    bytes.iter().enumerate().find_map(|(start, byte)| {
+        let words = BY_FIRST.get(usize::from(byte.to_ascii_lowercase()))?;
+        words.iter().find(|word| at(start, word)).map(|word| (start, word.len()))
+    })
+}
+
+/// The same by the bytes alone.
+fn plain_rarity(bytes: &[u8]) -> u32 {
     let mut before = None;
     let mut sum = 0;
     for byte in bytes.iter().map(u8::to_ascii_lowercase) {
@@ -28,6 +56,12 @@ pub(crate) fn rarity(bytes: &[u8]) -> u32 {
         before = Some(byte);
     }
     sum
+}
+
+/// Where the byte of a string stands that is the rarest in traffic, among its first 256.
+pub(crate) fn rarest_byte(bytes: &[u8]) -> u8 {
+    let weights = (0..=u8::MAX).zip(bytes).map(|(at, byte)| (single(byte.to_ascii_lowercase()), u8::MAX - at));
+    weights.max().map_or(0, |(_, from_end)| u8::MAX - from_end)
 }
 
 /// Bytes in a gram.
@@ -42,7 +76,7 @@ pub(super) fn rarest_gram(pattern: &[u8]) -> Option<usize> {
 
 /// How rare a gram is, in eighths of a bit.
 fn telling(gram: &[u8]) -> u32 {
-    let rare = rarity(gram).max(1);
+    let rare = plain_rarity(gram).max(1);
     if rare < COMMON_RARITY && gram.iter().all(|byte| Some(byte) == gram.first()) {
         return 0;
     }
@@ -53,8 +87,16 @@ fn telling(gram: &[u8]) -> u32 {
 /// Eighths of a bit that a part of such a word tells at most.
 const COMMON_RARITY: u32 = 10 * 8;
 
-/// Words that stand in nearly every message of their protocol.
+/// Eighths of a bit that such a word tells.
+const WORD_RARITY: u32 = 3 * 8;
+
+/// Words that stand in nearly every message of their protocol; longer ones before those that they start with.
 const COMMON: &[&[u8]] = &[
+    b"\xffsmb",
+    b"\xfesmb",
+    b"smb",
+    b"\x01\0\0\x01\0\0\0\0\0\0",
+    b"\x01\0\0\x01",
     b"http/1.",
     b"user-agent",
     b"content-",
@@ -104,5 +146,6 @@ mod tests {
         assert!(rarity(b"password") > rarity(b"pass"));
         assert_eq!(rarity(b"PassWord"), rarity(b"password"));
         assert!(rarity(b"\0\0\0\0") < rarity(b"\x9c\x81\xd2\xee"));
+        assert!(rarity(b"\xffSMB") < rarity(b"\xffSMXq") && rarity(b"\xffSMB") < rarity(b"\xffSMB\xd2\xee"));
     }
 }

@@ -51,26 +51,45 @@ impl Shorts {
     /// Calls `found` for occurrences of patterns in the first `length` bytes of `text`, which is in lower case and has padding behind.
     pub(super) fn scan(&self, text: &[u8], length: usize, found: &mut impl FnMut(PatternId)) {
         let own = text.get(..length).unwrap_or(text);
-        for &(byte, id) in &self.singles {
-            if memchr::memchr(byte, own).is_some() {
-                found(id);
-            }
-        }
+        self.scan_singles(own, found);
         let Some(last) = length.checked_sub(2).filter(|_| !self.pairs.is_empty()) else { return };
         #[cfg(target_arch = "x86_64")]
-        if let Some(lanes) = Lanes::new(&self.pairs, FACTOR, SHIFT) {
-            return lanes.scan(text, last, |block, mut hits| {
-                while hits != 0 {
-                    self.compare(own, block + hits.trailing_zeros() as usize, found);
-                    hits &= hits - 1;
-                }
+        if let Some(lanes) = self.lanes() {
+            return lanes.scan(text, last, |block, hits| {
+                self.block(own, block, hits, found);
+                true
             });
         }
         self.scan_plainly(own, found);
     }
 
+    /// Calls `found` for the patterns of one byte.
+    pub(super) fn scan_singles(&self, own: &[u8], found: &mut impl FnMut(PatternId)) {
+        for &(byte, id) in &self.singles {
+            if memchr::memchr(byte, own).is_some() {
+                found(id);
+            }
+        }
+    }
+
+    /// The bitmap of pairs as vectors read it, where there are pairs.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn lanes(&self) -> Option<Lanes<'_>> {
+        Lanes::new(&self.pairs, FACTOR, SHIFT)
+    }
+
+    /// Looks closer at those places of a block whose pairs some pattern has: one bit for each.
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    pub(super) fn block(&self, own: &[u8], block: usize, mut hits: u32, found: &mut impl FnMut(PatternId)) {
+        while hits != 0 {
+            self.compare(own, block + hits.trailing_zeros() as usize, found);
+            hits &= hits - 1;
+        }
+    }
+
     /// The same without vector instructions.
-    fn scan_plainly(&self, own: &[u8], found: &mut impl FnMut(PatternId)) {
+    pub(super) fn scan_plainly(&self, own: &[u8], found: &mut impl FnMut(PatternId)) {
         for (position, window) in own.windows(2).enumerate() {
             let &[a, b] = window else { continue };
             let pair = u16::from_le_bytes([a, b]);

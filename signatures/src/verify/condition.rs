@@ -79,6 +79,16 @@ pub trait PacketCondition: Debug + Send + Sync {
         false
     }
 
+    /// Whether it can hold for packets of a protocol above IP.
+    fn allows_protocol(&self, _number: u8) -> bool {
+        true
+    }
+
+    /// Bytes of the longest payload with which it can hold, if it bounds that.
+    fn longest_payload(&self) -> Option<u64> {
+        None
+    }
+
     /// Whether it is about what is wrong with a packet (`decode-event`, `stream-event`).
     fn is_anomaly(&self) -> bool {
         false

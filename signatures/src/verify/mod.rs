@@ -107,6 +107,11 @@ impl Matcher {
         candidates
     }
 
+    /// Buffers so far that took more comparisons to find candidates than they may.
+    pub fn odd_buffers(&self) -> u64 {
+        self.scratch.odd_buffers
+    }
+
     /// Gives the list back, to use its memory again.
     fn return_candidates(&mut self, mut candidates: Vec<RuleIndex>) {
         candidates.clear();

@@ -189,6 +189,15 @@ impl NumberTest {
         !matches!(*self, Self::Less(0) | Self::Greater(u64::MAX))
     }
 
+    /// The largest number that it can hold for, if there is one.
+    pub fn most(&self) -> Option<u64> {
+        match *self {
+            Self::Equal(n) | Self::LessOrEqual(n) => Some(n),
+            Self::Less(n) | Self::Between(_, n) => Some(n.saturating_sub(1)),
+            _ => None,
+        }
+    }
+
     fn largest(&self) -> u64 {
         match *self {
             Self::Equal(n)

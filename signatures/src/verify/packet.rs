@@ -26,6 +26,8 @@ pub struct Occasion {
     pub establishes: bool,
     /// The recognition of its flow's protocol ended with it.
     pub recognised: bool,
+    /// Its payload is encrypted: nothing in it is looked for.
+    pub encrypted: bool,
 }
 
 impl Matcher {
@@ -47,17 +49,19 @@ impl Matcher {
         if !packet.anomalies.is_empty() || !view.stream_anomalies.is_empty() {
             candidates.extend_from_slice(&plan.anomalies);
         }
-        let group = match packet.layer4 {
+        let direction = view.flow.map_or(Direction::ToServer, |f| f.direction);
+        let rules = match packet.layer4 {
             Layer4::Tcp(_) => &plan.tcp_packets,
             Layer4::Udp(_) => &plan.udp_packets,
             _ => &plan.other_packets,
         };
-        if !packet.payload.is_empty() && !group.is_empty() {
+        let group = rules.by_payload.of(direction);
+        if !packet.payload.is_empty() && !occasion.encrypted && !group.is_empty() {
             group.scan(packet.payload, packet.ports(), (&mut self.folded, &mut self.scratch), |rule| {
                 candidates.push(rule)
             });
         }
-        candidates.extend_from_slice(&plan.any_packet);
+        candidates.extend_from_slice(&rules.any);
         if let Some(ip) = &packet.ip {
             plan.by_address.find(ip.source, ip.destination, |rule| candidates.push(rule));
             let (source, destination) = packet.ports();
@@ -69,7 +73,6 @@ impl Matcher {
             candidates.extend_from_slice(&plan.recognised);
         }
         let inspection = Inspection { plan, view };
-        let direction = view.flow.map_or(Direction::ToServer, |f| f.direction);
         let candidates = self.take_candidates();
         for &rule in &candidates {
             if let Some(context) = self.packet_rule(&inspection, rule, occasion, state) {
@@ -120,13 +123,13 @@ impl Matcher {
         state: &mut FlowState,
         matches: &mut Vec<Match>,
     ) {
-        if plan.streams.is_empty() {
+        let direction = view.flow.map_or(Direction::ToServer, |f| f.direction);
+        let group = plan.streams.of(direction);
+        if group.is_empty() {
             return;
         }
         let candidates = &mut self.candidates;
-        plan.streams
-            .scan(chunk, view.packet.ports(), (&mut self.folded, &mut self.scratch), |rule| candidates.push(rule));
-        let direction = view.flow.map_or(Direction::ToServer, |f| f.direction);
+        group.scan(chunk, view.packet.ports(), (&mut self.folded, &mut self.scratch), |rule| candidates.push(rule));
         let candidates = self.take_candidates();
         for &index in &candidates {
             let Some(planned) = plan.rules.get(index as usize) else { continue };

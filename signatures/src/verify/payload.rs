@@ -401,16 +401,27 @@ fn to_i64(value: usize) -> i64 {
 /// Position of a content within a window; the content itself is in lower case when case is ignored.
 fn find(window: &[u8], content: &Content) -> Option<usize> {
     let needle = content.bytes.as_slice();
-    if !content.nocase {
+    let equals = |part: &[u8]| if content.nocase { part.eq_ignore_ascii_case(needle) } else { part == needle };
+    let room = window.len().checked_sub(needle.len())?;
+    if room == 0 {
+        return equals(window).then_some(0);
+    }
+    if !content.nocase && room > SHORT_SEARCH_BYTES {
         return memchr::memmem::find(window, needle);
     }
-    let (&first, _) = needle.split_first()?;
-    let last_start = window.len().checked_sub(needle.len())?;
-    let starts = window.get(..=last_start)?;
-    let at =
-        |start: usize| window.get(start..start + needle.len()).is_some_and(|part| part.eq_ignore_ascii_case(needle));
-    memchr::memchr2_iter(first, first.to_ascii_uppercase(), starts).find(|&start| at(start))
+    // To prepare a search costs more than a short one does.
+    let at = usize::from(content.rarest);
+    let byte = *needle.get(at)?;
+    let starts = window.get(at..=room + at)?;
+    let stands = |start: &usize| window.get(*start..*start + needle.len()).is_some_and(equals);
+    if content.nocase && byte.is_ascii_alphabetic() {
+        return memchr::memchr2_iter(byte, byte.to_ascii_uppercase(), starts).find(stands);
+    }
+    memchr::memchr_iter(byte, starts).find(stands)
 }
+
+/// Where a content may start at so many places, the search for it is not worth preparing.
+const SHORT_SEARCH_BYTES: usize = 1 << 10;
 
 /// Whether an item's position depends on the one before it.
 pub(crate) fn is_relative(item: &Item) -> bool {
@@ -525,18 +536,7 @@ mod tests {
     use super::*;
 
     fn content(bytes: &str) -> Content {
-        Content {
-            bytes: bytes.into(),
-            nocase: false,
-            negated: false,
-            offset: None,
-            depth: None,
-            distance: None,
-            within: None,
-            startswith: false,
-            endswith: false,
-            fast_pattern: None,
-        }
+        Content::new(bytes.into(), false)
     }
 
     fn verdict(items: &[Item], data: &[u8], limits: &mut Limits) -> Verdict {
