@@ -34,7 +34,9 @@ fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault
             'x' => options.extended = true,
             'A' => options.anchored = true,
             'G' => options.ungreedy = true,
-            'E' | 'O' | 'B' => {}
+            'E' => options.dollar_end_only = true,
+            // Every expression has a limit, and raw bytes are all that there is.
+            'O' | 'B' => {}
             'R' => relative = true,
             _ => {
                 let name =

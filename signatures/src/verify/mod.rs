@@ -5,6 +5,7 @@
 
 pub mod condition;
 mod header;
+mod linear;
 mod memory;
 pub mod number;
 pub mod numbers;

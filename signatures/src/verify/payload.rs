@@ -221,7 +221,7 @@ impl Run<'_, '_, '_> {
             let Some(part) = data.get(base..) else {
                 return if pcre.negated { self.items(rest, data, cursor) } else { failed };
             };
-            let found = match pcre.regex.find_at(part, 0) {
+            let found = match pcre.regex.find(part) {
                 Found::At(range) => Some(range),
                 Found::No => None,
                 Found::LimitHit => {

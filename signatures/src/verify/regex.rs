@@ -1,13 +1,16 @@
-//! Regular expressions of rules: PCRE2 with its just-in-time compiler, bytes and not characters, and a bound on the work.
+//! Regular expressions of rules, on bytes and not on characters.
 //!
-//! The `regex` crate was not taken: it reads a tenth of the rules' expressions differently or not at all (look-around,
-//! back-references, `$`), and one engine means one meaning. The limits stand in front of each expression, because the safe binding
-//! has no setter for them.
+//! Two engines share the work. Nine of ten expressions go to the `regex` crate, whose time grows with the text and nothing else (see
+//! [`super::linear`]). What needs more, such as look-around and back-references, goes to PCRE2 with its just-in-time compiler and a bound
+//! on the work; the limits stand in front of each expression, because the safe binding has no setter for them. PCRE2 says what is right
+//! in a rule, and captures groups.
 
 use std::ops::Range;
 use std::sync::OnceLock;
 
 use pcre2::bytes::RegexBuilder;
+
+use super::linear;
 
 /// Steps that one search may take; then it ends with [`Found::LimitHit`].
 const LIMITS: &str = "(*LIMIT_MATCH=3500)(*LIMIT_DEPTH=1500)";
@@ -27,15 +30,30 @@ pub struct Options {
     pub anchored: bool,
     /// `G`
     pub ungreedy: bool,
+    /// `E`
+    pub dollar_end_only: bool,
 }
 
-/// An expression that is known to be right. Its machine code is made when it is first needed: few of the expressions of a large rule
+/// Bytes of the program of an expression; what needs more is left to PCRE2.
+const PROGRAM_LIMIT_BYTES: usize = 1 << 20;
+/// Bytes that a worker may keep of the states that an expression has met.
+const STATES_LIMIT_BYTES: usize = 256 << 10;
+
+/// An expression that is known to be right. Its engines are made when they are first needed: few of the expressions of a large rule
 /// set ever are, and each holds several KiB.
 #[derive(Debug)]
 pub struct Regex {
     pattern: Box<str>,
     options: Options,
+    linear: OnceLock<Option<Box<Linear>>>,
     compiled: OnceLock<Option<pcre2::bytes::Regex>>,
+}
+
+#[derive(Debug)]
+struct Linear {
+    regex: regex::bytes::Regex,
+    /// See [`linear::Linear`].
+    takes_last_line_end: bool,
 }
 
 /// What a search found.
@@ -53,7 +71,7 @@ impl Regex {
     /// Checks an expression, or tells what is wrong with it.
     pub fn new(pattern: &str, options: Options) -> Result<Self, String> {
         compile(pattern, options, false)?;
-        Ok(Self { pattern: pattern.into(), options, compiled: OnceLock::new() })
+        Ok(Self { pattern: pattern.into(), options, linear: OnceLock::new(), compiled: OnceLock::new() })
     }
 
     /// The groups of the expression that have a name.
@@ -76,13 +94,36 @@ impl Regex {
         self.compiled.get_or_init(|| compile(&self.pattern, self.options, true).ok()).as_ref()
     }
 
-    /// The first match at or behind `start`.
-    pub fn find_at(&self, haystack: &[u8], start: usize) -> Found {
-        if start > haystack.len() {
-            return Found::No;
+    fn linear(&self) -> Option<&Linear> {
+        let made = self.linear.get_or_init(|| {
+            let linear::Linear { pattern, takes_last_line_end } = linear::translate(&self.pattern, self.options)?;
+            let Options { caseless, multi_line, dot_all, ungreedy, .. } = self.options;
+            let regex = regex::bytes::RegexBuilder::new(&pattern)
+                .unicode(false)
+                .case_insensitive(caseless)
+                .multi_line(multi_line)
+                .dot_matches_new_line(dot_all)
+                .swap_greed(ungreedy)
+                .size_limit(PROGRAM_LIMIT_BYTES)
+                .dfa_size_limit(STATES_LIMIT_BYTES)
+                .build()
+                .ok()?;
+            Some(Box::new(Linear { regex, takes_last_line_end }))
+        });
+        made.as_deref()
+    }
+
+    /// The first match.
+    pub fn find(&self, haystack: &[u8]) -> Found {
+        if let Some(linear) = self.linear() {
+            let Some(found) = linear.regex.find(haystack) else { return Found::No };
+            let is_exact = !linear.takes_last_line_end || found.end() < haystack.len() || !haystack.ends_with(b"\n");
+            if is_exact {
+                return Found::At(found.range());
+            }
         }
         let Some(regex) = self.compiled() else { return Found::No };
-        match regex.find_at(haystack, start) {
+        match regex.find(haystack) {
             Ok(Some(found)) => Found::At(found.start()..found.end()),
             Ok(None) => Found::No,
             Err(_) => Found::LimitHit,
@@ -96,9 +137,17 @@ fn compile(pattern: &str, options: Options, native: bool) -> Result<pcre2::bytes
         text.push_str("(?U)");
     }
     if options.anchored {
-        text.push_str("\\G");
+        text.push_str("\\G(?:");
     }
-    text.push_str(pattern);
+    if options.dollar_end_only {
+        end_only(pattern, &mut text);
+    } else {
+        text.push_str(pattern);
+    }
+    if options.anchored {
+        // A comment at the end of an extended expression ends with its line.
+        text.push_str(if options.extended { "\n)" } else { ")" });
+    }
     RegexBuilder::new()
         .caseless(options.caseless)
         .multi_line(options.multi_line)
@@ -109,22 +158,98 @@ fn compile(pattern: &str, options: Options, native: bool) -> Result<pcre2::bytes
         .map_err(|e| e.to_string())
 }
 
+/// Writes an expression in which a dollar sign means the very end of the text.
+fn end_only(pattern: &str, out: &mut String) {
+    let (mut escaped, mut in_class) = (false, false);
+    for character in pattern.chars() {
+        match character {
+            '$' if !escaped && !in_class => out.push_str(r"\z"),
+            _ => out.push(character),
+        }
+        in_class = !escaped && character == '[' || in_class && (escaped || character != ']');
+        escaped = !escaped && character == '\\';
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// What the engine that goes back finds.
+    fn backtracked(regex: &Regex, text: &[u8]) -> Found {
+        match regex.compiled().unwrap().find(text) {
+            Ok(found) => found.map_or(Found::No, |found| Found::At(found.start()..found.end())),
+            Err(_) => Found::LimitHit,
+        }
+    }
+
+    const EXPRESSIONS: &[&str] = &[
+        r"^a+b",
+        r"a+?b?$",
+        r"(?:ab|a)(?:c|bcd)$",
+        r"[^\x61-b\s]+\.",
+        r"\ba\B",
+        r"(a|b|)*c",
+        r"a.b",
+        r"a\sb\h",
+        r"\x00+[\x80-\xff]",
+        r"[[:alpha:]_-]{2,3}\/",
+        r"a\Z",
+        r"\n$",
+        r"(?i)aB(?-i)A",
+        r"a{2}{",
+        r"b|a{1,2}|aaa",
+        r"$",
+        r"",
+    ];
+
+    proptest! {
+        #[test]
+        fn both_engines_find_the_same(
+            which in 0..EXPRESSIONS.len(),
+            flags in 0..32_u8,
+            text in prop::collection::vec(prop::sample::select(b"aabbABc./_{ \n\t\x00\xff\xa0".to_vec()), 0..24),
+        ) {
+            let flag = |bit: u8| flags >> bit & 1 != 0;
+            let options = Options {
+                caseless: flag(0), multi_line: flag(1), dot_all: flag(2), anchored: flag(3), ungreedy: flag(4),
+                ..Options::default()
+            };
+            let regex = Regex::new(EXPRESSIONS[which], options).unwrap();
+            prop_assert!(regex.linear().is_some());
+            prop_assert_eq!(regex.find(&text), backtracked(&regex, &text), "{} {:?}", EXPRESSIONS[which], options);
+        }
+    }
+
+    #[test]
+    fn a_dollar_sign_means_the_very_end_where_that_is_asked_for() {
+        for (pattern, text, found) in [("a$", "a\n", false), ("a$", "ba", true), (r"(?!b)a$[$]?\$?", "a\n", false)] {
+            let options = Options { dollar_end_only: true, ..Options::default() };
+            let regex = Regex::new(pattern, options).unwrap();
+            assert_eq!(regex.find(text.as_bytes()) != Found::No, found, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_makes_one_engine_go_back_costs_the_other_nothing() {
+        let regex = Regex::new("(a+)+b", Options::default()).unwrap();
+        assert_eq!(regex.find(&[b'a'; 5_000]), Found::No);
+    }
 
     #[test]
     fn a_hostile_text_meets_the_limit() {
-        let regex = Regex::new("(a+)+$", Options::default()).unwrap();
+        let regex = Regex::new("(?!b)(a+)+$", Options::default()).unwrap();
         let mut text = vec![b'a'; 5_000];
         text.push(b'!');
-        assert_eq!(regex.find_at(&text, 0), Found::LimitHit);
-        assert_eq!(regex.find_at(b"aaa", 0), Found::At(0..3));
+        assert_eq!(regex.find(&text), Found::LimitHit);
+        assert_eq!(regex.find(b"aaa"), Found::At(0..3));
     }
 
     #[test]
     fn back_references_and_bytes_work() {
         let regex = Regex::new(r"(.)\xff\1", Options { dot_all: true, ..Options::default() }).unwrap();
-        assert_eq!(regex.find_at(b"..\0\xff\0", 0), Found::At(2..5));
+        assert_eq!(regex.find(b"..\0\xff\0"), Found::At(2..5));
     }
 }
