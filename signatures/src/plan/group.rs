@@ -4,9 +4,11 @@
 //! where these are few; the rest is looked for everywhere.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::RuleIndex;
 use super::fast_pattern::COMMON_RARITY;
+use crate::language::digest::Digest;
 use crate::prefilter::{Folded, PatternSet, Prefilter, Scratch, rarity};
 
 /// A compiled group.
@@ -21,7 +23,9 @@ pub(crate) struct Group {
 /// Patterns that are looked for together.
 #[derive(Debug)]
 struct Lot {
-    prefilter: Prefilter,
+    prefilter: Arc<Prefilter>,
+    /// That of the patterns.
+    digest: Digest,
     /// The rules of pattern `i` are `rules[starts[i]..starts[i + 1]]`.
     starts: Vec<u32>,
     rules: Vec<RuleIndex>,
@@ -122,17 +126,30 @@ impl GroupBuilder {
         }
     }
 
-    /// Compiles the group.
-    pub(super) fn finish(self) -> Group {
+    /// Compiles the group; what is known already is shared.
+    pub(super) fn finish(self, known: &Prefilters) -> Group {
+        let ports = self.by_port.into_iter();
         Group {
-            anywhere: lot(self.anywhere),
-            by_port: self.by_port.into_iter().filter_map(|(port, patterns)| Some((port, lot(patterns)?))).collect(),
+            anywhere: lot(self.anywhere, known),
+            by_port: ports.filter_map(|(port, patterns)| Some((port, lot(patterns, known)?))).collect(),
             always: self.always,
         }
     }
 }
 
-fn lot(mut patterns: Vec<Wanted>) -> Option<Lot> {
+/// Prefilters that are compiled already, by their patterns.
+#[derive(Default)]
+pub(super) struct Prefilters(HashMap<Digest, Arc<Prefilter>>);
+
+impl Prefilters {
+    /// Those of some groups.
+    pub(super) fn of<'g>(groups: impl Iterator<Item = &'g Group>) -> Self {
+        let lots = groups.flat_map(|group| group.anywhere.iter().chain(group.by_port.values()));
+        Self(lots.map(|lot| (lot.digest, Arc::clone(&lot.prefilter))).collect())
+    }
+}
+
+fn lot(mut patterns: Vec<Wanted>, known: &Prefilters) -> Option<Lot> {
     patterns.sort();
     let mut set = PatternSet::default();
     let (mut starts, mut rules) = (Vec::new(), Vec::with_capacity(patterns.len()));
@@ -146,5 +163,10 @@ fn lot(mut patterns: Vec<Wanted>) -> Option<Lot> {
         rules.push(*rule);
     }
     starts.push(u32::try_from(rules.len()).unwrap_or(u32::MAX));
-    (!set.is_empty()).then(|| Lot { prefilter: set.compile(), starts, rules })
+    if set.is_empty() {
+        return None;
+    }
+    let digest = Digest::of(&set);
+    let prefilter = known.0.get(&digest).cloned().unwrap_or_else(|| Arc::new(set.compile()));
+    Some(Lot { prefilter, digest, starts, rules })
 }

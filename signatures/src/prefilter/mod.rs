@@ -27,7 +27,7 @@ pub type PatternId = u32;
 const FEW: usize = 8;
 
 /// A set of byte strings.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub struct PatternSet {
     patterns: Vec<Box<[u8]>>,
     /// Where those stand that have one place.
