@@ -115,8 +115,6 @@ pub fn load(sources: &[Source], environment: &Environment) -> Loaded {
 #[derive(Debug, Default)]
 pub struct Loader {
     names: SharedNames,
-    /// That of the environment of the load before.
-    environment: Digest,
 }
 
 impl Loader {
@@ -130,9 +128,8 @@ impl Loader {
         let mut loaded = Loaded::default();
         let (names, mut sets) = (&mut self.names, Sets::default());
         names.begin();
-        let digest = environment.digest();
-        let is_same = std::mem::replace(&mut self.environment, digest) == digest;
-        let before = before.filter(|_| is_same);
+        loaded.set.environment = environment.digest();
+        let before = before.filter(|before| before.environment() == loaded.set.environment);
         let known: HashMap<Digest, &Arc<Rule>> =
             before.into_iter().flat_map(Plan::shared_rules).map(|rule| (rule.digest, rule)).collect();
         let mut by_id: HashMap<(u32, u32), usize> = HashMap::new();

@@ -867,4 +867,6 @@ pub struct RuleSet {
     pub hostbits: Vec<String>,
     /// Sets of values by index.
     pub datasets: Vec<Arc<Dataset>>,
+    /// That of what the rules were read with.
+    pub environment: Digest,
 }

@@ -67,6 +67,7 @@ pub struct Plan {
     pub fields: BTreeSet<&'static str>,
     /// Whether a rule looks at decode or stream anomalies of packets.
     pub wants_packet_anomalies: bool,
+    environment: Digest,
     history: History,
 }
 
@@ -107,7 +108,7 @@ impl Plan {
     }
 
     fn build(set: RuleSet, actions: &ActionOrder, before: Option<&Self>) -> Self {
-        let RuleSet { rules, flowbits, flowints, hostbits, datasets } = set;
+        let RuleSet { rules, flowbits, flowints, hostbits, datasets, environment } = set;
         let mut rules: Vec<Planned> = rules.into_iter().map(|rule| Planned { kind: kind::of(&rule), rule }).collect();
         rules.sort_by_cached_key(|p| order::key(&p.rule, actions));
         let mut builder = PlanBuilder::default();
@@ -135,6 +136,7 @@ impl Plan {
         plan.wants_packet_anomalies = !plan.anomalies.is_empty();
         plan.names = [flowbits, flowints, hostbits];
         plan.datasets = datasets;
+        plan.environment = environment;
         plan.rules = rules;
         plan
     }
@@ -178,6 +180,11 @@ impl Plan {
         [&self.tcp_packets, &self.udp_packets, &self.other_packets, &self.streams]
             .into_iter()
             .chain(engines.map(|e| &e.group))
+    }
+
+    /// That of what the rules were read with.
+    pub(crate) fn environment(&self) -> Digest {
+        self.environment
     }
 
     /// Which of the plans that followed each other this is.
