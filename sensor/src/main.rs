@@ -14,6 +14,7 @@ use tapwire::capture::live::Interface;
 use tapwire::cli::{Arguments, Check, ChecksumMode, Command, Common, Live, Replay};
 use tapwire::config::{Checksums, Configuration, Severity};
 use tapwire::engine::{Active, Found, Prepared, Reloader, prepare};
+use tapwire::inspect::Engine;
 use tapwire::run::{self, Plan, RunError, Summary};
 
 fn main() -> ExitCode {
@@ -104,6 +105,7 @@ fn replay(options: &Replay) -> u8 {
         }
     }
     let Prepared { configuration, engine, data_dir, .. } = prepared;
+    leave_to_system(Arc::clone(&engine));
     let (settings, active) = ((&configuration, data_dir.as_deref()), Active::new(engine));
     let folder = folder(common, &configuration);
     let mut status = 0;
@@ -172,13 +174,14 @@ fn live(options: &Live) -> u8 {
 }
 
 fn check(options: &Check) -> u8 {
-    let Prepared { found, rules, .. } = match prepare(&options.common) {
+    let Prepared { found, rules, engine, .. } = match prepare(&options.common) {
         Ok(prepared) => prepared,
         Err(problem) => {
             say(&problem.render(Severity::Error));
             return 1;
         }
     };
+    leave_to_system(engine);
     let Found { mut faults, lines, warnings, left_out, .. } = found;
     faults.extend(lines);
     let mut out = std::io::stdout().lock();
@@ -227,6 +230,11 @@ fn check(options: &Check) -> u8 {
     }
     drop(writeln!(out, "{text}"));
     u8::from(!faults.is_empty())
+}
+
+/// Keeps rules to the end of the program: to take a large set apart piece by piece takes longer than the system does for all of it.
+fn leave_to_system(engine: Arc<Engine>) {
+    std::mem::forget(engine);
 }
 
 fn ended(error: &CaptureError) -> u8 {

@@ -7,10 +7,12 @@
     reason = "a test says what is wrong by failing"
 )]
 
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
+use proptest::prelude::*;
 use tapwire_parsers::link::{Packet, Timestamp};
 use tapwire_parsers::protocol::{Both, Direction, Effects, FileRange, FileSink, Parser, Settings, Transport};
 use tapwire_parsers::{protocol, protocol_id};
@@ -18,7 +20,9 @@ use tapwire_signatures::language::files::Files;
 use tapwire_signatures::language::load::{Environment, Loader, Source};
 use tapwire_signatures::plan::order::ActionOrder;
 use tapwire_signatures::plan::{Changes, Plan};
+use tapwire_signatures::state::dataset::{Kind, Operation};
 use tapwire_signatures::state::flow::FlowState;
+use tapwire_signatures::state::shared::{Shared, Step};
 use tapwire_signatures::verify::condition::{FlowView, PacketView, SideProtocol};
 use tapwire_signatures::verify::{Match, Matcher, TransactionState, TransactionView};
 
@@ -222,5 +226,96 @@ fn a_transaction_that_slept_through_reloads_is_found_again() {
             loads.next(&[&*rule(reload % 3 + 1, "http.host; content:\"nothing\";"), &matched, &late].concat());
         }
         assert_eq!(request.send(loads.plan(), HEADERS), expected, "after {reloads} reloads");
+    }
+}
+
+#[test]
+fn a_set_keeps_what_rules_changed_of_it() {
+    let mut loads = Loads::new(Environment { dataset_limit_bytes: 1 << 10, ..Environment::default() });
+    let rule =
+        |kind: &str| format!("alert http any any -> any any (http.host; dataset:set,seen,type {kind}; sid:1;)\n");
+    loads.next(&rule("string"));
+    let mut shared = Shared::new(&loads.plan().datasets);
+    let addresses = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+    let decide = |loads: &Loads, shared: &mut Shared, operation| {
+        let key = Kind::String.key(b"a").unwrap();
+        let step = Step { section: 0, instance: 0, set: 0, operation, subdomains: false, key };
+        shared.decide(loads.plan().rule(0).unwrap(), &[step], addresses, Timestamp(0))
+    };
+    assert!(decide(&loads, &mut shared, Operation::Set));
+    for (text, is_there) in [("", true), (&*rule("string"), true), (&*rule("md5"), false)] {
+        loads.next(&[text, &plain_rule(2)].concat());
+        shared.follow(&loads.plan().datasets);
+        assert_eq!(decide(&loads, &mut shared, Operation::IsSet), is_there, "after {text:?}");
+    }
+}
+
+fn plain_rule(sid: u32) -> String {
+    format!("alert tcp any any -> any any (content:\"x\"; sid:{sid};)\n")
+}
+
+#[test]
+fn a_rule_is_read_again_when_its_script_changes() {
+    let stamp = Arc::new(AtomicU64::new(1));
+    let stamped = Arc::clone(&stamp);
+    let script = "function init(args) return {packet = true} end function match(args) return 1 end";
+    let files = Files::new(move |_, _| Ok(script.as_bytes().to_vec()), |_| Ok(None));
+    let files = files.with_stamps(move |_| Some(stamped.load(Ordering::Relaxed)));
+    let mut loads = Loads::new(Environment { files, ..Environment::default() });
+    let rules = "alert tcp any any -> any any (lua:own.lua; sid:1;)\n";
+    loads.next(rules);
+    assert_eq!(loads.next(rules).0, [1]);
+    stamp.store(2, Ordering::Relaxed);
+    assert_eq!(loads.next(rules).0, [0; 0]);
+}
+
+/// Rules of which edits choose; the same number and another digit is the same rule with another text.
+fn choice(sid: u32, version: u32) -> String {
+    let options = match (sid + version) % 6 {
+        0 => "http.uri; content:\"/secret\";",
+        1 => "http.uri; content:\"secret\"; http.host; content:\"example\"; flowbits:set,a;",
+        2 => "http.host; content:\"org\"; flowbits:isset,a;",
+        3 => "http.method; content:\"POST\"; flowbits:set,b;",
+        4 => "http.uri; content:\"/other\";",
+        _ => "http.request_body; content:\"body\";",
+    };
+    rule(100 + sid, options)
+}
+
+proptest! {
+    #[test]
+    fn any_edits_lead_to_what_a_fresh_load_gives(
+        edits in proptest::collection::vec(proptest::collection::btree_map(0_u32..12, 0_u32..3, 0..12), 1..6),
+        cuts in proptest::collection::vec(1_usize..40, 5),
+    ) {
+        let text = |edit: &BTreeMap<u32, u32>| edit.iter().map(|(&sid, &version)| choice(sid, version)).collect::<String>();
+        let whole = [BEGIN, HEADERS, "body"].concat();
+        let mut loads = Loads::new(Environment::default());
+        loads.next(&text(&edits[0]));
+        let (mut spanning, mut rest, mut matched) = (Request::new(), &*whole, Vec::new());
+        // The first line is there before the first reload, for without it there is no transaction.
+        matched.extend(spanning.send(loads.plan(), BEGIN));
+        rest = &rest[BEGIN.len()..];
+        for (edit, cut) in edits.iter().zip(cuts).skip(1) {
+            loads.next(&text(edit));
+            let (now, later) = rest.split_at(cut.min(rest.len()));
+            matched.extend(spanning.send(loads.plan(), now));
+            rest = later;
+        }
+        matched.extend(spanning.send(loads.plan(), rest));
+        for sid in &matched {
+            // It may match once each time that it comes, or comes back with another text.
+            let versions: Vec<_> = edits.iter().map(|edit| edit.get(&(sid - 100))).collect();
+            let first = usize::from(versions[0].is_some());
+            let times = first + versions.windows(2).filter(|pair| pair[0] != pair[1] && pair[1].is_some()).count();
+            prop_assert!(matched.iter().filter(|other| *other == sid).count() <= times, "{sid} of {matched:?}");
+        }
+        let mut fresh = Loads::new(Environment::default());
+        fresh.next(&text(edits.last().unwrap()));
+        let mut of_fresh = Request::new().send(fresh.plan(), &whole);
+        let mut of_edited = Request::new().send(loads.plan(), &whole);
+        of_fresh.sort_unstable();
+        of_edited.sort_unstable();
+        prop_assert_eq!(of_fresh, of_edited);
     }
 }

@@ -81,7 +81,7 @@ pub struct SharedNames {
     pub scripts: Scripts,
     /// Sets of values, with what is in them.
     pub datasets: KnownSets,
-    texts: HashSet<Arc<str>>,
+    texts: HashSet<Arc<str>, foldhash::fast::RandomState>,
 }
 
 impl SharedNames {
@@ -93,7 +93,7 @@ impl SharedNames {
 
     /// A load is done: what only helps while rules are read is given back.
     pub(crate) fn end(&mut self) {
-        self.texts = HashSet::new();
+        self.texts = HashSet::default();
     }
 
     /// A text that many rules have, kept once.
