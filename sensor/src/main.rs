@@ -128,10 +128,7 @@ fn replay(options: &Replay) -> u8 {
 
 fn live(options: &Live) -> u8 {
     let common = &options.common;
-    let prepared = match prepared(common) {
-        Ok(prepared) => prepared,
-        Err(status) => return status,
-    };
+    // Before rules are read: to ask for a reload too early must not end the program.
     let (stop, reload) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     for (signal, flag) in [(SIGINT, &stop), (SIGTERM, &stop), (SIGHUP, &reload), (SIGUSR2, &reload)] {
         if let Err(error) = signal_hook::flag::register(signal, Arc::clone(flag)) {
@@ -139,6 +136,10 @@ fn live(options: &Live) -> u8 {
             return 1;
         }
     }
+    let prepared = match prepared(common) {
+        Ok(prepared) => prepared,
+        Err(status) => return status,
+    };
     let (configuration, data_dir) = (prepared.configuration.clone(), prepared.data_dir.clone());
     let settings = (&configuration, data_dir.as_deref());
     let reloader = Reloader::new(common, prepared);
