@@ -160,11 +160,9 @@ fn replay(bencher: divan::Bencher<'_, '_>) {
     bencher.counter(BytesCount::new(size)).bench_local(|| {
         let plan = tapwire::run::Plan {
             configuration: &prepared.configuration,
-            engine: prepared.engine.clone(),
-            thresholds: prepared.thresholds.clone(),
+            active: tapwire::engine::Active::new(prepared.engine.clone()),
             folder: &folder,
             data_dir: &folder,
-            rules: prepared.rules.numbers(),
             workers: 1,
             checksums: tapwire::config::Checksums::Off,
             progress: None,

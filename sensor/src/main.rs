@@ -1,18 +1,20 @@
 //! The program: reads its arguments, prepares, runs, and tells what happened.
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use clap::Parser;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use tapwire::capture::CaptureError;
 use tapwire::capture::listing::Listing;
 use tapwire::capture::live::Interface;
 use tapwire::cli::{Arguments, Check, ChecksumMode, Command, Common, Live, Replay};
-use tapwire::config::{Checksums, Severity};
-use tapwire::engine::{Found, Prepared, prepare};
+use tapwire::config::{Checksums, Configuration, Severity};
+use tapwire::engine::{Active, Found, Prepared, Reloader, prepare};
+use tapwire::inspect::Engine;
 use tapwire::run::{self, Plan, RunError, Summary};
 
 fn main() -> ExitCode {
@@ -61,24 +63,27 @@ fn workers(common: &Common) -> u16 {
     common.threads.unwrap_or(cores)
 }
 
-fn folder(common: &Common, prepared: &Prepared) -> PathBuf {
-    common.log_dir.clone().unwrap_or_else(|| prepared.configuration.log_dir.clone())
+fn folder(common: &Common, configuration: &Configuration) -> PathBuf {
+    common.log_dir.clone().unwrap_or_else(|| configuration.log_dir.clone())
 }
 
-fn plan<'a>(common: &Common, prepared: &'a Prepared, folder: &'a std::path::Path) -> Plan<'a> {
+fn plan<'a>(
+    common: &Common,
+    (configuration, data_dir): (&'a Configuration, Option<&'a Path>),
+    active: Arc<Active>,
+    folder: &'a Path,
+) -> Plan<'a> {
     Plan {
-        configuration: &prepared.configuration,
-        engine: Arc::clone(&prepared.engine),
-        thresholds: Arc::clone(&prepared.thresholds),
+        configuration,
+        active,
         folder,
-        rules: prepared.rules.numbers(),
-        data_dir: prepared.data_dir.as_deref().unwrap_or(folder),
+        data_dir: data_dir.unwrap_or(folder),
         workers: workers(common),
         checksums: match common.checksums {
             Some(ChecksumMode::On) => Checksums::On,
             Some(ChecksumMode::Off) => Checksums::Off,
             Some(ChecksumMode::Auto) => Checksums::Auto,
-            None => prepared.configuration.checksums,
+            None => configuration.checksums,
         },
         progress: None,
     }
@@ -99,18 +104,22 @@ fn replay(options: &Replay) -> u8 {
             say(&format!("{}: is no capture and is left out", path.display()));
         }
     }
-    let folder = folder(common, &prepared);
+    let Prepared { configuration, engine, data_dir, .. } = prepared;
+    leave_to_system(Arc::clone(&engine));
+    let (settings, active) = ((&configuration, data_dir.as_deref()), Active::new(engine));
+    let folder = folder(common, &configuration);
     let mut status = 0;
     if options.each {
         for capture in &captures {
             let name = capture.file_name().unwrap_or(capture.as_os_str());
             let own = folder.join(name);
-            let summary = run::replay(&plan(common, &prepared, &own), std::slice::from_ref(capture));
+            let summary =
+                run::replay(&plan(common, settings, Arc::clone(&active), &own), std::slice::from_ref(capture));
             status = status.max(told(&summary, true));
         }
         return status;
     }
-    let mut plan = plan(common, &prepared, &folder);
+    let mut plan = plan(common, settings, active, &folder);
     let progress = (!common.quiet && std::io::stderr().is_terminal()).then(|| Progress::start(&mut plan));
     let summary = run::replay(&plan, &captures);
     drop(progress);
@@ -119,18 +128,23 @@ fn replay(options: &Replay) -> u8 {
 
 fn live(options: &Live) -> u8 {
     let common = &options.common;
-    let prepared = match prepared(common) {
-        Ok(prepared) => prepared,
-        Err(status) => return status,
-    };
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&stop)) {
+    // Before rules are read: to ask for a reload too early must not end the program.
+    let (stop, reload) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    for (signal, flag) in [(SIGINT, &stop), (SIGTERM, &stop), (SIGHUP, &reload), (SIGUSR2, &reload)] {
+        if let Err(error) = signal_hook::flag::register(signal, Arc::clone(flag)) {
             say(&format!("error: signals cannot be caught: {error}"));
             return 1;
         }
     }
-    let folder = folder(common, &prepared);
+    let prepared = match prepared(common) {
+        Ok(prepared) => prepared,
+        Err(status) => return status,
+    };
+    let (configuration, data_dir) = (prepared.configuration.clone(), prepared.data_dir.clone());
+    let settings = (&configuration, data_dir.as_deref());
+    let reloader = Reloader::new(common, prepared);
+    let active = reloader.active();
+    let folder = folder(common, &configuration);
     let many = options.interfaces.len() > 1;
     let watch = |interface: &String| {
         let source = Interface::open(interface, 0, options.bpf.as_deref(), Arc::clone(&stop));
@@ -146,24 +160,30 @@ fn live(options: &Live) -> u8 {
         if !common.quiet {
             say(&format!("watching {interface}, records in {}; end with Ctrl-C", own.display()));
         }
-        told(&run::live(&plan(common, &prepared, &own), source), common.quiet)
+        told(&run::live(&plan(common, settings, Arc::clone(&active), &own), source), common.quiet)
     };
+    let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let (watch, ended) = (&watch, &ended);
         let threads: Vec<_> =
             options.interfaces.iter().map(|interface| scope.spawn(move || watch(interface))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or(1)).max().unwrap_or(0)
+        scope.spawn(|| reloader.run(&reload, ended, &say));
+        let status = threads.into_iter().map(|thread| thread.join().unwrap_or(1)).max().unwrap_or(0);
+        ended.store(true, Ordering::Relaxed);
+        status
     })
 }
 
 fn check(options: &Check) -> u8 {
-    let Prepared { found, rules, .. } = match prepare(&options.common) {
+    let Prepared { found, rules, engine, .. } = match prepare(&options.common) {
         Ok(prepared) => prepared,
         Err(problem) => {
             say(&problem.render(Severity::Error));
             return 1;
         }
     };
-    let Found { mut faults, lines, warnings, left_out } = found;
+    leave_to_system(engine);
+    let Found { mut faults, lines, warnings, left_out, .. } = found;
     faults.extend(lines);
     let mut out = std::io::stdout().lock();
     let mut text = String::new();
@@ -211,6 +231,11 @@ fn check(options: &Check) -> u8 {
     }
     drop(writeln!(out, "{text}"));
     u8::from(!faults.is_empty())
+}
+
+/// Keeps rules to the end of the program: to take a large set apart piece by piece takes longer than the system does for all of it.
+fn leave_to_system(engine: Arc<Engine>) {
+    std::mem::forget(engine);
 }
 
 fn ended(error: &CaptureError) -> u8 {

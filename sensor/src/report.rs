@@ -17,7 +17,7 @@ use tapwire_signatures::verify::{Ground, Match};
 use crate::config::{Configuration, EveOutput};
 use crate::flow::{EndReason, Flow, Key, community_id};
 use crate::inspect::recognise::Recognition;
-use crate::inspect::{Application, RECOGNITION_ANOMALIES};
+use crate::inspect::{Application, Engine, RECOGNITION_ANOMALIES};
 use crate::records::alert::{self, Alert, FlowBrief};
 use crate::records::batch::{AlertGate, Class, Gate, RecordBatch};
 use crate::records::flow::{FlowRecord, TcpRecord};
@@ -144,23 +144,22 @@ pub struct Origin {
 }
 
 /// Everything that is written, shared by all workers.
+#[derive(Clone)]
 pub struct Outputs {
-    list: Vec<Output>,
-    references: Vec<Recorder>,
+    list: Arc<[Output]>,
+    references: Arc<[Recorder]>,
     fast: bool,
-    /// Alerts of every rule pass the gate: there is a threshold file.
-    gate_all: bool,
     /// Floods of flows are summed up.
     own: bool,
     capture: Option<String>,
     interface: Option<String>,
     guess_transaction: bool,
-    plan: Arc<Plan>,
+    engine: Arc<Engine>,
 }
 
 impl Outputs {
     /// The outputs of a configuration.
-    pub fn new(configuration: &Configuration, plan: Arc<Plan>, gate_all: bool, origin: Origin) -> Self {
+    pub fn new(configuration: &Configuration, engine: Arc<Engine>, origin: Origin) -> Self {
         let list = configuration.eve.iter().map(|eve| {
             let recorder = |p: &&'static protocol::Protocol| {
                 let name = p.event_type?;
@@ -168,17 +167,16 @@ impl Outputs {
             };
             Output { eve: eve.clone(), recorders: REGISTRY.iter().map(recorder).collect() }
         });
-        let references = REGISTRY.iter().map(|p| (p.recorder)(&protocol::Settings::default())).collect();
+        let references = REGISTRY.iter().map(|p| (p.recorder)(&protocol::Settings::default()));
         Self {
             list: list.collect(),
-            references,
+            references: references.collect(),
             fast: configuration.fast.is_some(),
-            gate_all,
             own: configuration.own_records,
             capture: origin.capture,
             interface: origin.interface,
             guess_transaction: configuration.guess_transaction,
-            plan,
+            engine,
         }
     }
 }
@@ -250,11 +248,17 @@ impl Reporter {
         Self { outputs, batch: RecordBatch::default(), clock: Clock::default(), group: 0 }
     }
 
+    /// Goes on with records of other rules; those of the ones before were taken.
+    pub fn adopt(&mut self, engine: Arc<Engine>) {
+        self.outputs = Arc::new(Outputs { engine, ..(*self.outputs).clone() });
+    }
+
     /// The records since the last call.
     pub fn take(&mut self, sequence: u64) -> RecordBatch {
         self.group = 0;
         let mut batch = std::mem::take(&mut self.batch);
         batch.sequence = sequence;
+        batch.engine = Some(Arc::clone(&self.outputs.engine));
         batch
     }
 
@@ -262,7 +266,7 @@ impl Reporter {
     pub fn arp(&mut self, packet: &Packet<'_>, moment: &Moment) {
         let Ok(message) = link::arp::read(packet.payload, &mut Anomalies::new()) else { return };
         let outputs = Arc::clone(&self.outputs);
-        for (index, _) in (0..).zip(&outputs.list).filter(|(_, o)| o.eve.arp) {
+        for (index, _) in (0..).zip(&*outputs.list).filter(|(_, o)| o.eve.arp) {
             let header = Header {
                 time: moment.time,
                 packet_number: moment.packet_number,
@@ -285,7 +289,7 @@ impl Reporter {
         }
         let ends = Ends::of_packet(packet);
         let outputs = Arc::clone(&self.outputs);
-        for (index, output) in (0..).zip(&outputs.list) {
+        for (index, output) in (0..).zip(&*outputs.list) {
             let Some(wanted) = output.eve.anomalies else { continue };
             for anomaly in packet.anomalies.iter().filter(|a| wanted.decode || (wanted.evasion && is_evasion(a))) {
                 let plain = Header {
@@ -320,7 +324,7 @@ impl Reporter {
         }
         let Some(ends) = Ends::of_packet(packet) else { return };
         let outputs = Arc::clone(&self.outputs);
-        for (index, output) in (0..).zip(&outputs.list) {
+        for (index, output) in (0..).zip(&*outputs.list) {
             let Some(wanted) = output.eve.anomalies else { continue };
             for anomaly in anomalies.iter().filter(|a| wanted.stream || (wanted.evasion && is_evasion(a))) {
                 let header = flow_header(ends.header("anomaly", moment), flow, output, &outputs, moment);
@@ -358,7 +362,7 @@ impl Reporter {
             gate.into_iter().for_each(|gate| self.batch.push_silent(moment.order, gate));
             return;
         }
-        for (index, output) in (0..).zip(&outputs.list) {
+        for (index, output) in (0..).zip(&*outputs.list) {
             let Some(settings) = &output.eve.alerts else { continue };
             let plain = Header {
                 time: moment.time,
@@ -440,7 +444,7 @@ impl Reporter {
                 }
             }
         };
-        for (index, output) in (0..).zip(&outputs.list) {
+        for (index, output) in (0..).zip(&*outputs.list) {
             let Some(settings) = &output.eve.alerts else { continue };
             let gate = gate.clone().map(Gate::Alert);
             let limit = settings.payload_limit.min(packet.payload.len());
@@ -530,7 +534,8 @@ impl Reporter {
         moment: &Moment,
         outputs: &Outputs,
     ) -> Option<AlertGate> {
-        let counted = outputs.gate_all || rule.threshold.is_some() || rule.detection_filter.is_some();
+        let counted =
+            !outputs.engine.thresholds.is_empty() || rule.threshold.is_some() || rule.detection_filter.is_some();
         let ends = ends.filter(|_| counted || shares(rule, found))?;
         Some(AlertGate {
             rule: found.rule,
@@ -580,7 +585,7 @@ impl Reporter {
         }
         let card = protocol(id);
         while let Some(file) = flow.app.files.take_closed() {
-            for (index, output) in (0..).zip(&outputs.list).filter(|(_, o)| o.eve.files.is_some()) {
+            for (index, output) in (0..).zip(&*outputs.list).filter(|(_, o)| o.eve.files.is_some()) {
                 let ends = Ends::of(&flow.key, file.direction);
                 let header = flow_header(ends.header("fileinfo", moment), flow, output, &outputs, moment);
                 let (clock, app) = (&mut self.clock, &flow.app);
@@ -622,7 +627,7 @@ impl Reporter {
     ) {
         let card = protocol(id);
         let Some(event_type) = card.event_type else { return };
-        for (index, output) in (0..).zip(&outputs.list) {
+        for (index, output) in (0..).zip(&*outputs.list) {
             let Some(recorder) = output.recorders.get(usize::from(id.0)).and_then(Option::as_ref) else { continue };
             let direction = if recorder.shows_flow_ends { Direction::ToServer } else { direction };
             let ends = Ends::of(&flow.key, direction);
@@ -656,7 +661,7 @@ impl Reporter {
             .map(|a| a.record_name)
             .or_else(|| RECOGNITION_ANOMALIES.iter().find(|a| a.0 == anomaly.0).map(|a| a.1));
         let layer = if of_protocol.is_some() { "proto_parser" } else { "proto_detect" };
-        for (index, output) in (0..).zip(&outputs.list).filter(|(_, o)| o.eve.anomalies.is_some_and(|a| a.application))
+        for (index, output) in (0..).zip(&*outputs.list).filter(|(_, o)| o.eve.anomalies.is_some_and(|a| a.application))
         {
             let ends = Ends::of(&flow.key, direction);
             let base = flow_header(ends.header("anomaly", moment), flow, output, outputs, moment);
@@ -678,7 +683,7 @@ impl Reporter {
     /// The record of a flow that has ended.
     pub fn flow(&mut self, flow: &Flow<Application>, reason: EndReason, moment: &Moment) {
         let outputs = Arc::clone(&self.outputs);
-        for (index, output) in (0..).zip(&outputs.list).filter(|(_, o)| o.eve.flows || o.eve.netflows) {
+        for (index, output) in (0..).zip(&*outputs.list).filter(|(_, o)| o.eve.flows || o.eve.netflows) {
             let ends = Ends::of(&flow.key, Direction::ToServer);
             let base = flow_header(ends.header("flow", moment), flow, output, &outputs, moment);
             let header = Header {
@@ -815,7 +820,7 @@ fn flow_header<'a>(
     Header {
         flow_id: Some(flow.id),
         metadata: (output.eve.metadata && !flow.app.rules.is_empty())
-            .then_some(Metadata { plan: &outputs.plan, state: &flow.app.rules }),
+            .then_some(Metadata { plan: &outputs.engine.plan, state: &flow.app.rules }),
         vlans: flow.key.vlans.as_slice(),
         community_id,
         ethernet: moment.ethernet.filter(|_| output.eve.ethernet),

@@ -10,7 +10,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tapwire_parsers::link::{Packet, Timestamp};
-use tapwire_signatures::state::threshold_file::{Entry, Rules};
 
 use crate::capture::batch::{Batch, Frame, Pool};
 use crate::capture::fanout::{self, Handed, Reading};
@@ -21,12 +20,12 @@ use crate::capture::shard::Shards;
 use crate::capture::{CaptureError, More, Source};
 use crate::config::{Checksums, Configuration};
 use crate::decode::defrag::Defragmenter;
+use crate::engine::Active;
 use crate::flow::stream::StreamSettings;
 use crate::flow::tcp::TcpSettings;
 use crate::flow::{self, Budget, Table};
-use crate::inspect::{Application, Engine, Inspector};
+use crate::inspect::{Application, Inspector};
 use crate::records::batch::RecordBatch;
-use crate::records::stats::RuleNumbers;
 use crate::report::{Origin, Outputs, Reporter};
 use crate::sinks::packet;
 use crate::stats::Counters;
@@ -86,12 +85,8 @@ pub struct Summary {
 pub struct Plan<'a> {
     /// The configuration.
     pub configuration: &'a Configuration,
-    /// Rules and protocols.
-    pub engine: Arc<Engine>,
-    /// What the threshold file says.
-    pub thresholds: Arc<[(Rules, Entry)]>,
-    /// How many rules there are.
-    pub rules: RuleNumbers,
+    /// Rules and protocols, as they are at each moment.
+    pub active: Arc<Active>,
     /// Folder for records.
     pub folder: &'a Path,
     /// Folder for what rules keep from run to run.
@@ -116,17 +111,18 @@ pub fn live(plan: &Plan<'_>, mut source: Interface) -> Summary {
     drive(plan, Origin { capture: None, interface }, true, &mut source)
 }
 
+/// Reads packets of any source as if they came from files: it waits for the workers.
+#[cfg(test)]
+pub(crate) fn from_source(plan: &Plan<'_>, source: &mut dyn Source) -> Summary {
+    drive(plan, Origin::default(), false, source)
+}
+
 /// The threads of a run.
 fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -> Summary {
     let configuration = plan.configuration;
     let write_error = |source| RunError::Write { folder: plan.folder.to_owned(), source };
-    let mut writer = match Writer::create(
-        configuration,
-        Arc::clone(&plan.engine.plan),
-        Arc::clone(&plan.thresholds),
-        (plan.folder, plan.data_dir),
-        plan.rules,
-    ) {
+    let engine = plan.active.engine();
+    let mut writer = match Writer::create(configuration, Arc::clone(&engine), (plan.folder, plan.data_dir)) {
         Ok(writer) => writer,
         Err(source) => {
             return Summary {
@@ -137,8 +133,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
             };
         }
     };
-    let outputs =
-        Arc::new(Outputs::new(configuration, Arc::clone(&plan.engine.plan), !plan.thresholds.is_empty(), origin));
+    let outputs = Arc::new(Outputs::new(configuration, Arc::clone(&engine), origin));
     let (flows, streams) = budgets(configuration);
     let pool = Pool::new(RING_DEPTH * 2);
     let failed = AtomicBool::new(false);
@@ -168,7 +163,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
                 Table::new(flow_settings(configuration, live, checksums), Arc::clone(flows), Arc::clone(streams))
             };
             let table = fresh();
-            let inspector = Inspector::new(Arc::clone(&plan.engine));
+            let inspector = Inspector::new(Arc::clone(&engine));
             let worker = Worker::new(
                 (index, Shards { key, count: plan.workers }),
                 settings,
@@ -180,16 +175,19 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
             let folder = plan.folder;
             scope.spawn(move || work_through(worker, work, done, (live, folder), &fresh, counters));
         }
+        // From here on each batch brings its own.
+        drop((engine, outputs));
         let (failed, last_time, errors, counters) = (&failed, &last_time, &errors, &counters);
         scope.spawn(move || {
             let mut ready = Some((first, first_result));
             let mut dropped = 0;
             loop {
-                let (batch, result) = ready.take().unwrap_or_else(|| {
+                let (mut batch, result) = ready.take().unwrap_or_else(|| {
                     let mut batch = pool.take();
                     let result = source.next_batch(&mut batch);
                     (batch, result)
                 });
+                batch.engine = Some(plan.active.engine());
                 if let Some(frame) = batch.frames.last() {
                     last_time.store(frame.time.0, Ordering::Relaxed);
                     if let Some(progress) = &plan.progress {
@@ -258,6 +256,9 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
     by_name.insert("tcp.reassembly_memuse".into(), streams.drawn_bytes() as u64);
     by_name.insert("memcap.pressure".into(), flows.used_percent().max(streams.used_percent()));
     by_name.insert("memcap.pressure_max".into(), flows.peak_percent().max(streams.peak_percent()));
+    if configuration.own_records {
+        by_name.extend(plan.active.counters().map(|(name, count)| (name.to_owned(), count)));
+    }
     let mut errors = errors.into_inner().unwrap_or_default();
     let uptime_s = last.since(start) / 1_000_000;
     let by_name = match writer.finish(last, uptime_s, by_name.clone(), configuration.own_records) {
@@ -299,6 +300,7 @@ fn work_through(
     while let Some(batch) = work.recv() {
         sequence = batch.sequence + 1;
         packets = batch.frames.last().map_or(packets, |frame| frame.number);
+        worker.adopt(&batch);
         if live && let Some(frame) = batch.frames.last() {
             worker.expire(frame.time);
         }

@@ -108,6 +108,15 @@ impl Worker {
         self.reporter.take(batch.sequence)
     }
 
+    /// Goes on with the rules that a batch is inspected with.
+    pub fn adopt(&mut self, batch: &Batch) {
+        let Some(engine) = batch.engine.as_ref().filter(|engine| !Arc::ptr_eq(engine, self.inspector.engine())) else {
+            return;
+        };
+        self.inspector.adopt(Arc::clone(engine));
+        self.reporter.adopt(Arc::clone(engine));
+    }
+
     fn frames(&mut self, batch: &Batch, from: usize) {
         let own = self.index;
         for (at, frame) in batch.frames.iter().enumerate().skip(from).filter(|(_, f)| f.shard == own || f.tunnel) {
@@ -686,22 +695,24 @@ mod tests {
     #[test]
     fn a_panic_costs_one_packet_and_the_books_still_add_up() {
         let plan = Arc::new(Plan::new(RuleSet::default(), &Default::default()));
-        let engine = Engine {
-            plan: Arc::clone(&plan),
+        let engine = Arc::new(Engine {
+            plan,
             recogniser: Recogniser::default(),
             openers: Vec::new(),
             depths: Vec::new(),
             hashes: Default::default(),
-        };
+            thresholds: Arc::default(),
+            numbers: Default::default(),
+        });
         let configuration = Configuration::default();
         let fresh = || Table::new(flow::Settings::default(), Budget::new(0), Budget::new(0));
-        let outputs = Arc::new(Outputs::new(&configuration, plan, false, Default::default()));
+        let outputs = Arc::new(Outputs::new(&configuration, Arc::clone(&engine), Default::default()));
         let settings = Settings { checksums: false, chunk_bytes: [1, 1], alert_limit: 15, tunnels: Tunnels::default() };
         let mut worker = Worker::new(
             (0, Shards { key: 0, count: 1 }),
             settings,
             fresh(),
-            Inspector::new(Arc::new(engine)),
+            Inspector::new(engine),
             Reporter::new(outputs),
         );
         worker.trip_at = Some(2);

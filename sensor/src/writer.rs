@@ -10,15 +10,15 @@ use std::sync::Arc;
 
 use tapwire_parsers::link::Timestamp;
 use tapwire_signatures::language::rule::Action;
-use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::shared::Shared;
 use tapwire_signatures::state::threshold::{Subject, Thresholds};
-use tapwire_signatures::state::threshold_file::{Entry as FileEntry, Rules, Side, Suppression};
+use tapwire_signatures::state::threshold_file::{Entry as FileEntry, Side, Suppression};
 
 use crate::config::Configuration;
+use crate::inspect::Engine;
 use crate::records::batch::{AlertGate, Class, Entry, Gate, RecordBatch, merged};
 use crate::records::header::Clock;
-use crate::records::stats::{self, RuleNumbers};
+use crate::records::stats;
 use crate::records::summary::{Summaries, Written};
 use crate::sinks::Sink;
 use crate::sinks::file::PlainFile;
@@ -29,18 +29,16 @@ const THRESHOLD_LIMIT: usize = 100_000;
 
 /// Puts records into sinks.
 pub struct Writer {
-    plan: Arc<Plan>,
+    /// The rules that the alerts of a batch are of.
+    engine: Arc<Engine>,
     /// Flows that go on and had an alert that was decided here.
     alerted: HashSet<u64, foldhash::fast::RandomState>,
     shared: Shared,
-    rules: RuleNumbers,
     data_dir: PathBuf,
     sinks: Vec<Box<dyn Sink>>,
     /// Positions of the sinks that take counters.
     stats_sinks: Vec<usize>,
     thresholds: Thresholds,
-    /// What the threshold file says, in order.
-    entries: Arc<[(Rules, FileEntry)]>,
     summaries: Summaries,
     clock: Clock,
     /// Records that were made for all outputs.
@@ -56,10 +54,8 @@ impl Writer {
     /// Opens the sinks of a configuration below a folder.
     pub fn create(
         configuration: &Configuration,
-        plan: Arc<Plan>,
-        entries: Arc<[(Rules, FileEntry)]>,
+        engine: Arc<Engine>,
         (folder, data_dir): (&Path, &Path),
-        rules: RuleNumbers,
     ) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
@@ -81,14 +77,12 @@ impl Writer {
         let thresholds = Thresholds::new(THRESHOLD_LIMIT);
         Ok(Self {
             alerted: HashSet::default(),
-            shared: Shared::new(&plan.datasets),
+            shared: Shared::new(&engine.plan.datasets),
             data_dir: data_dir.to_owned(),
-            rules,
-            plan,
+            engine,
             sinks,
             stats_sinks,
             thresholds,
-            entries,
             summaries: Summaries::new(configuration.summaries),
             clock: Clock::default(),
             made: 0,
@@ -100,6 +94,13 @@ impl Writer {
 
     /// Writes what the workers found in one batch of packets.
     pub fn write(&mut self, batches: &[RecordBatch]) -> io::Result<()> {
+        // All are of the same batch of packets, and so of the same rules.
+        if let Some(engine) = batches.iter().find_map(|batch| batch.engine.as_ref())
+            && !Arc::ptr_eq(engine, &self.engine)
+        {
+            self.shared.follow(&engine.plan.datasets);
+            self.engine = Arc::clone(engine);
+        }
         let mut decided: Option<(u64, u32, Decision)> = None;
         let mut ended = Vec::new();
         for (batch, entry) in merged(batches) {
@@ -180,7 +181,7 @@ impl Writer {
     /// Whether what is left of an alert's rule holds, and it passes the suppressions and thresholds; those of the file replace the
     /// rule's own.
     fn decide(&mut self, gate: &AlertGate) -> Decision {
-        let Some(rule) = self.plan.rule(gate.rule) else { return Decision::Alert };
+        let Some(rule) = self.engine.plan.rule(gate.rule) else { return Decision::Alert };
         if !self.shared.decide(rule, &gate.steps, (gate.source, gate.destination), gate.time) {
             return Decision::Nothing;
         }
@@ -188,7 +189,7 @@ impl Writer {
             Subject { source: gate.source, destination: gate.destination, ports: gate.ports, flow: gate.flow };
         let id = (rule.gid, rule.sid);
         let (mut filed, mut decision) = (None, Decision::Alert);
-        for (_, entry) in self.entries.iter().filter(|(rules, _)| rules.contains(rule.gid, rule.sid)) {
+        for (_, entry) in self.engine.thresholds.iter().filter(|(rules, _)| rules.contains(rule.gid, rule.sid)) {
             match entry {
                 FileEntry::Suppress(None) => return Decision::Nothing,
                 FileEntry::Suppress(Some(suppression)) if is_suppressed(suppression, gate) => return Decision::Nothing,
@@ -253,7 +254,7 @@ impl Writer {
             counters.retain(|name, _| !name.starts_with("tapwire."));
         }
         let mut line = Vec::new();
-        stats::write(&mut line, time, uptime_s, &counters, self.rules, &mut self.clock);
+        stats::write(&mut line, time, uptime_s, &counters, self.engine.numbers, &mut self.clock);
         for position in &self.stats_sinks {
             if let Some(sink) = self.sinks.get_mut(*position) {
                 sink.write(&line)?;

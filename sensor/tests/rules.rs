@@ -97,7 +97,7 @@ fn cases_pass_fail_and_are_blessed() {
         assert!(out.contains(part), "{part} in {out}");
     }
 
-    let (out, _, status) = rules(&["test", folder, "--json", "--name", "b/", "--jobs", "1"]);
+    let (out, _, status) = rules(&["test", folder, "--json", "--name", "b/wrong", "--jobs", "1"]);
     let told = lines(&out);
     assert_eq!((status, told.len()), (1, 2), "{out}");
     assert_eq!((&told[0]["status"], told[0]["differences"].as_array().unwrap().len()), (&"failed".into(), 4));

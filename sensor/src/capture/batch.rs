@@ -11,6 +11,7 @@ use tapwire_parsers::link::{Packet, Timestamp};
 use tapwire_parsers::protocol::Anomaly;
 
 use super::PACKET_LIMIT_BYTES;
+use crate::inspect::Engine;
 
 /// Packets that a batch holds at most.
 pub const PACKETS: usize = 1024;
@@ -86,6 +87,8 @@ pub struct Arrival {
 pub struct Batch {
     /// Position among the batches of a run, from 0: the distributor sets it.
     pub sequence: u64,
+    /// The rules that its packets are inspected with; those of the batch before where nothing is said.
+    pub engine: Option<Arc<Engine>>,
     /// The packets.
     pub frames: Vec<Frame>,
     /// What is odd about pieces of datagrams, with the depth of the piece.

@@ -169,6 +169,23 @@ pub struct Configuration {
     pub reputation: ReputationFiles,
     /// `geoip-database`
     pub countries: Option<PathBuf>,
+    /// `tapwire.rules`
+    pub rule_watch: RuleWatch,
+}
+
+/// Whether changed rule files are noticed while an interface is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuleWatch {
+    /// `tapwire.rules.watch`
+    pub enabled: bool,
+    /// `tapwire.rules.watch-interval`: time between two looks.
+    pub interval_s: u32,
+}
+
+impl Default for RuleWatch {
+    fn default() -> Self {
+        Self { enabled: true, interval_s: 2 }
+    }
 }
 
 impl Configuration {
@@ -277,6 +294,7 @@ impl Default for Configuration {
             data_dir: None,
             reputation: ReputationFiles::default(),
             countries: None,
+            rule_watch: RuleWatch::default(),
         }
     }
 }
@@ -356,8 +374,9 @@ const KNOWN_BELOW: &[(&str, &[&str])] = &[
         ],
     ),
     ("defrag", &["memcap", "hash-size", "trackers", "max-frags", "prealloc", "timeout", "host-config"]),
-    ("tapwire", &["records", "flow-summary", "memory", "rival-bytes", "early-segments"]),
+    ("tapwire", &["records", "flow-summary", "memory", "rival-bytes", "early-segments", "rules"]),
     ("tapwire.flow-summary", &["rate", "interval"]),
+    ("tapwire.rules", &["watch", "watch-interval"]),
     ("security.lua", &["allow-rules", "max-bytes", "max-instructions", "allow-restricted-functions"]),
 ];
 
@@ -698,6 +717,8 @@ impl Reader<'_> {
             c.eve = Vec::new();
         }
         self.switch("tapwire.records", &mut c.own_records);
+        self.switch("tapwire.rules.watch", &mut c.rule_watch.enabled);
+        self.seconds("tapwire.rules.watch-interval", &mut c.rule_watch.interval_s);
         self.bytes("tapwire.flow-summary.rate", &mut c.summaries.rate);
         self.bytes("tapwire.flow-summary.interval", &mut c.summaries.interval_s);
         if self.root.at("outputs").is_some() || file.is_some() {

@@ -6,17 +6,23 @@ use std::sync::Arc;
 use maxminddb::{PathElement, Reader};
 use tapwire_signatures::language::classification::Classification;
 use tapwire_signatures::language::fault::Fault;
-use tapwire_signatures::language::files::{Countries, Files};
+use tapwire_signatures::language::files::{Countries, Files, Place};
 use tapwire_signatures::language::load::Environment;
 use tapwire_signatures::language::references::References;
 use tapwire_signatures::state::reputation::Reputation;
 
+use super::watch::{Named, stamps};
 use super::{Found, LANGUAGE_VERSION, RULE_FILE_LIMIT, read_text};
 use crate::cli::Common;
 use crate::config::{Configuration, Problem};
 
 /// Reads all of it; what cannot be read is told and left out.
-pub(super) fn environment(common: &Common, configuration: &Configuration, found: &mut Found) -> Environment {
+pub(super) fn environment(
+    common: &Common,
+    configuration: &Configuration,
+    named: &Named,
+    found: &mut Found,
+) -> Environment {
     let mut unread = Vec::new();
     let mut read = |path: &Option<PathBuf>, what: &str| -> (String, String) {
         let Some(path) = path else { return (String::new(), String::new()) };
@@ -57,14 +63,28 @@ pub(super) fn environment(common: &Common, configuration: &Configuration, found:
         keep_text: configuration.eve.iter().any(|e| e.alerts.as_ref().is_some_and(|a| a.rule_text)),
         version: LANGUAGE_VERSION,
         features: features(configuration),
-        files: files(data_dir(common, configuration), configuration.rule_path.clone()),
+        files: files(data_dir(common, configuration), configuration.rule_path.clone(), named.clone()),
         dataset_limit_bytes: usize::try_from(configuration.datasets.limit_bytes).unwrap_or(usize::MAX),
         datasets: configuration.datasets.sets.clone(),
         absolute_dataset_names: configuration.datasets.absolute_names,
         reputation: Arc::new(reputation),
         countries: countries(configuration, &mut found.faults),
         scripts: configuration.scripts,
+        lists_stamp: Some(stamps(lists_of(configuration).iter().map(PathBuf::as_path))),
     }
+}
+
+/// The files of reputation and of countries.
+fn lists_of(configuration: &Configuration) -> Vec<PathBuf> {
+    let lists = &configuration.reputation;
+    lists.categories.iter().chain(&lists.lists).chain(&configuration.countries).cloned().collect()
+}
+
+/// The files beside the rules that are read with them.
+pub(super) fn beside_rules(configuration: &Configuration) -> Vec<PathBuf> {
+    let c = configuration;
+    let single = [&c.classification_file, &c.reference_config_file, &c.threshold_file];
+    single.into_iter().flatten().cloned().chain(lists_of(c)).collect()
 }
 
 /// The folder of what rules keep from run to run.
@@ -81,26 +101,30 @@ fn features(configuration: &Configuration) -> Vec<String> {
 
 /// A file that a rule names lies beside the rule file, else where the configuration says that rules lie, else in the folder of data,
 /// else where the name says.
-fn files(data: Option<PathBuf>, rules: Option<PathBuf>) -> Files {
-    let beside = data.clone();
-    Files::new(
-        move |rule_file, name| {
+fn files(data: Option<PathBuf>, rules: Option<PathBuf>, named: Named) -> Files {
+    let find = Arc::new(move |place: Place<'_>| match place {
+        Place::Beside(rule_file, name) => {
             let rule_folder = Path::new(rule_file).parent().map(|folder| folder.join(name));
-            let in_data = beside.as_ref().map(|folder| folder.join(name));
+            let in_data = data.as_ref().map(|folder| folder.join(name));
             let in_rules = rules.as_ref().map(|folder| folder.join(name));
             let places = [rule_folder, in_rules, in_data].into_iter().flatten();
-            let place = places.into_iter().find(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(name));
-            read_bytes(&place).map_err(|error| error.to_string())
+            places.into_iter().find(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(name))
+        }
+        Place::State(name) => data.as_ref().map_or_else(|| PathBuf::from(name), |folder| folder.join(name)),
+    });
+    let (beside, state) = (Arc::clone(&find), Arc::clone(&find));
+    let files = Files::new(
+        move |rule_file, name| read_bytes(&beside(Place::Beside(rule_file, name))).map_err(|error| error.to_string()),
+        move |name| match read_bytes(&state(Place::State(name))) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.to_string()),
         },
-        move |name| {
-            let place = data.as_ref().map_or_else(|| PathBuf::from(name), |folder| folder.join(name));
-            match read_bytes(&place) {
-                Ok(bytes) => Ok(Some(bytes)),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-                Err(error) => Err(error.to_string()),
-            }
-        },
-    )
+    );
+    files.with_stamps(move |place| {
+        // A file that is not there stays the same until it is.
+        Some(named.stamp(find(place)).unwrap_or(0))
+    })
 }
 
 pub(super) fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {

@@ -5,13 +5,19 @@ use std::sync::Arc;
 
 use tapwire_parsers::protocol::{ProtocolId, Transport};
 use tapwire_parsers::{REGISTRY, protocol};
-use tapwire_signatures::language::load::{self, Loaded, Located};
+use tapwire_signatures::language::load::{Loaded, Loader, Located};
 use tapwire_signatures::language::variables::Sets;
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::threshold_file::{Entry, Rules, ThresholdFile};
 
+mod active;
 mod environment;
+mod reload;
 mod sources;
+mod watch;
+
+pub use active::Active;
+pub use reload::Reloader;
 
 use crate::cli::Common;
 use crate::config::{self, Configuration, Enabled, Problem};
@@ -19,6 +25,7 @@ use crate::inspect::Engine;
 use crate::inspect::files::Hashes;
 use crate::inspect::recognise::Recogniser;
 use crate::records::stats::RuleNumbers;
+use watch::{Named, Watch};
 
 /// The version of the rule language and of the records.
 pub const LANGUAGE_VERSION: (u32, u32, u32) = (9, 0, 0);
@@ -33,12 +40,20 @@ pub struct Prepared {
     pub engine: Arc<Engine>,
     /// The folder of what rules keep from run to run; that of the records where none is named.
     pub data_dir: Option<PathBuf>,
-    /// What the threshold file says.
-    pub thresholds: Arc<[(Rules, Entry)]>,
     /// What is to be told.
     pub found: Found,
     /// Counts of the rules.
     pub rules: RuleCounts,
+    /// What a further load goes on with.
+    pub again: Again,
+}
+
+/// What one load of rules leaves to the next one.
+#[derive(Debug, Default)]
+pub struct Again {
+    loader: Loader,
+    named: Named,
+    watch: Watch,
 }
 
 /// What was found on the way.
@@ -52,6 +67,8 @@ pub struct Found {
     pub warnings: Vec<Problem>,
     /// Rules that ask for what this sensor does not have.
     pub left_out: Vec<Problem>,
+    /// Rule files, folders and patterns that could not be read, however that is told.
+    pub unread: usize,
 }
 
 /// Counts of a load of rules.
@@ -72,7 +89,7 @@ pub struct RuleCounts {
 impl RuleCounts {
     /// The counts that records show.
     pub fn numbers(&self) -> RuleNumbers {
-        RuleNumbers { loaded: self.loaded, failed: self.failed, skipped: self.skipped }
+        RuleNumbers { loaded: self.loaded, failed: self.failed, skipped: self.skipped, last_reload: None }
     }
 }
 
@@ -80,24 +97,58 @@ impl RuleCounts {
 pub fn prepare(common: &Common) -> Result<Prepared, Problem> {
     let config::Loaded { configuration, faults, warnings } = config::load(common.config.as_deref(), &common.set)?;
     let mut found = Found { faults, warnings, ..Found::default() };
-    let sources = sources::sources(common, &configuration, &mut found);
-    let environment = environment::environment(common, &configuration, &mut found);
-    let Loaded { set, faults, skipped, later } = load::load(&sources, &environment);
-    let mut rules = RuleCounts { loaded: set.rules.len(), skipped: skipped.len(), later, ..RuleCounts::default() };
-    drop(sources);
-    for located in faults {
-        let list = if located.warning { &mut found.warnings } else { &mut found.faults };
-        rules.failed += usize::from(!located.warning);
-        list.push(rule_problem(located));
-    }
-    // What a rule requires is its author's word for "not here": told, but no problem.
-    found.left_out = skipped.into_iter().map(rule_problem).collect();
-    let thresholds = thresholds(&configuration, &mut found);
-    let plan = Plan::new(set, &configuration.action_order);
-    rules.prefilter_bytes = plan.prefilter_bytes();
-    let engine = Arc::new(engine(&configuration, plan, &mut found.faults));
+    let mut again = Again::default();
+    let (engine, rules) = again.engine(common, &configuration, None, &mut found);
     let data_dir = environment::data_dir(common, &configuration);
-    Ok(Prepared { configuration, data_dir, engine, thresholds, found, rules })
+    Ok(Prepared { configuration, data_dir, engine: Arc::new(engine), found, rules, again })
+}
+
+impl Again {
+    /// Reads all rules and what belongs to them. What an engine before has that did not change is taken from there.
+    fn engine(
+        &mut self,
+        common: &Common,
+        configuration: &Configuration,
+        before: Option<&Engine>,
+        found: &mut Found,
+    ) -> (Engine, RuleCounts) {
+        let paths = sources::paths(common, configuration, found);
+        // Before they are read: what changes meanwhile is seen at the next look.
+        let stamps = stamps_of(&paths, configuration);
+        let environment = environment::environment(common, configuration, &self.named, found);
+        let before = before.map(|engine| &*engine.plan);
+        let Loaded { set, faults, skipped, later } =
+            self.loader.load(sources::sources(&paths, found), &environment, before);
+        let mut rules = RuleCounts { loaded: set.rules.len(), skipped: skipped.len(), later, ..RuleCounts::default() };
+        for located in faults {
+            let list = if located.warning { &mut found.warnings } else { &mut found.faults };
+            rules.failed += usize::from(!located.warning);
+            list.push(rule_problem(located));
+        }
+        // What a rule requires is its author's word for "not here": told, but no problem.
+        found.left_out = skipped.into_iter().map(rule_problem).collect();
+        let thresholds = thresholds(configuration, found);
+        self.watch.note_read((stamps, self.named.stamps(false)));
+        let plan = match before {
+            Some(before) => Plan::after(before, set, &configuration.action_order),
+            None => Plan::new(set, &configuration.action_order),
+        };
+        rules.prefilter_bytes = plan.prefilter_bytes();
+        let engine = engine(configuration, plan, (thresholds, rules.numbers()), &mut found.faults);
+        (engine, rules)
+    }
+
+    /// Whether files changed since they were read, and are quiet again.
+    fn is_due(&mut self, common: &Common, configuration: &Configuration) -> bool {
+        let paths = sources::paths(common, configuration, &mut Found::default());
+        self.watch.is_due((stamps_of(&paths, configuration), self.named.stamps(true)))
+    }
+}
+
+/// The stamps of rule files and of what is read with them.
+fn stamps_of(rules: &[PathBuf], configuration: &Configuration) -> u64 {
+    let beside = environment::beside_rules(configuration);
+    watch::stamps(rules.iter().chain(&beside).map(PathBuf::as_path))
 }
 
 fn rule_problem(located: Located) -> Problem {
@@ -111,7 +162,12 @@ fn rule_problem(located: Located) -> Problem {
     }
 }
 
-fn engine(configuration: &Configuration, plan: Plan, faults: &mut Vec<Problem>) -> Engine {
+fn engine(
+    configuration: &Configuration,
+    plan: Plan,
+    (thresholds, numbers): (Arc<[(Rules, Entry)]>, RuleNumbers),
+    faults: &mut Vec<Problem>,
+) -> Engine {
     let mut recogniser = Recogniser::default();
     let (mut openers, mut depths) = (Vec::new(), Vec::new());
     let mut sets = Sets::default();
@@ -157,7 +213,7 @@ fn engine(configuration: &Configuration, plan: Plan, faults: &mut Vec<Problem>) 
     }
     let sha256_of_cut = configuration.file_store;
     let hashes = Hashes { md5, sha1, sha256: sha256 || sha256_of_cut, sha256_of_cut };
-    Engine { plan: Arc::new(plan), recogniser, openers, depths, hashes }
+    Engine { plan: Arc::new(plan), recogniser, openers, depths, hashes, thresholds, numbers }
 }
 
 /// Reads the threshold file, where one is named.
@@ -182,5 +238,6 @@ fn thresholds(configuration: &Configuration, found: &mut Found) -> Arc<[(Rules, 
 }
 
 fn read_text(path: &Path) -> std::io::Result<String> {
-    Ok(String::from_utf8_lossy(&environment::read_bytes(path)?).into_owned())
+    let bytes = environment::read_bytes(path)?;
+    Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }

@@ -8,8 +8,8 @@ use super::{Found, read_text};
 use crate::cli::Common;
 use crate::config::{Configuration, Problem};
 
-/// The rule files that the command line or the configuration names.
-pub(super) fn sources(common: &Common, configuration: &Configuration, found: &mut Found) -> Vec<Source> {
+/// The rule files that the command line or the configuration names; what cannot be found is told.
+pub(super) fn paths(common: &Common, configuration: &Configuration, found: &mut Found) -> Vec<PathBuf> {
     if common.no_rules {
         return Vec::new();
     }
@@ -20,30 +20,34 @@ pub(super) fn sources(common: &Common, configuration: &Configuration, found: &mu
         let base = configuration.rule_path.clone().unwrap_or_default();
         configuration.rule_files.iter().map(|f| base.join(f).display().to_string()).collect()
     };
-    let mut sources = Vec::new();
+    let mut paths = Vec::new();
     for name in named {
-        let files = match expand(&name) {
-            Ok(files) => files,
+        match expand(&name) {
+            Ok(mut files) => paths.append(&mut files),
             Err(error) => {
                 let hint = "name a rule file, a folder of *.rules, or a pattern";
                 let problem = Problem::of_line(&name, 0, format!("cannot be read: {error}"), hint);
                 // A configuration made for another place often names files that are not here.
                 let list = if from_command { &mut found.faults } else { &mut found.warnings };
                 list.push(problem);
-                continue;
-            }
-        };
-        for path in files {
-            match read_text(&path) {
-                Ok(text) => sources.push(Source { name: path.display().to_string(), text }),
-                Err(error) => {
-                    let message = format!("cannot be read: {error}");
-                    found.faults.push(Problem::of_file(&path, message, "check the path and its permissions"));
-                }
+                found.unread += 1;
             }
         }
     }
-    sources
+    paths
+}
+
+/// The texts of rule files, each read when it is its turn.
+pub(super) fn sources<'a>(paths: &'a [PathBuf], found: &'a mut Found) -> impl Iterator<Item = Source> + 'a {
+    paths.iter().filter_map(|path| match read_text(path) {
+        Ok(text) => Some(Source { name: path.display().to_string(), text }),
+        Err(error) => {
+            let message = format!("cannot be read: {error}");
+            found.faults.push(Problem::of_file(path, message, "check the path and its permissions"));
+            found.unread += 1;
+            None
+        }
+    })
 }
 
 /// A file stands for itself, a folder for its rule files, a pattern (`*` and `?` in its last part) for what it matches.

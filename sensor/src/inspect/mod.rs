@@ -9,6 +9,7 @@ pub mod files;
 pub mod recognise;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -18,9 +19,11 @@ use tapwire_parsers::protocol::{
 use tapwire_parsers::{REGISTRY, protocol, protocol_id};
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::flow::FlowState;
+use tapwire_signatures::state::threshold_file::{Entry, Rules};
 use tapwire_signatures::verify::condition::{FileView, PacketView, SideProtocol};
 use tapwire_signatures::verify::{Match, Matcher, TransactionState, TransactionView};
 
+use crate::records::stats::RuleNumbers;
 use files::{Files, Hashes};
 use recognise::{Ports, Recogniser, Recognition};
 
@@ -114,6 +117,16 @@ pub struct Engine {
     pub depths: Vec<(ProtocolId, u64)>,
     /// Hashes that rules or records want.
     pub hashes: Hashes,
+    /// What the threshold file says.
+    pub thresholds: Arc<[(Rules, Entry)]>,
+    /// How many rules there are.
+    pub numbers: RuleNumbers,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Engine({} rules)", self.plan.len())
+    }
 }
 
 /// What a worker needs to move applications on.
@@ -333,6 +346,12 @@ impl Inspector {
     /// The shared rules and protocols.
     pub fn engine(&self) -> &Arc<Engine> {
         &self.engine
+    }
+
+    /// Goes on with other rules. Parsers of flows that are open stay as they are.
+    pub fn adopt(&mut self, engine: Arc<Engine>) {
+        self.engine = engine;
+        self.matcher.lua.forget_unused();
     }
 
     /// Takes ordered bytes of a direction, from the first one that is not done with; returns how many are done with now.

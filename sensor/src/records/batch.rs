@@ -7,6 +7,7 @@ use tapwire_parsers::link::Timestamp;
 use tapwire_signatures::state::shared::Step;
 
 use super::summary::Lone;
+use crate::inspect::Engine;
 
 /// Kinds of records that are counted apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,6 +83,8 @@ impl Entry {
 pub struct RecordBatch {
     /// Position of the batch of packets in the run.
     pub sequence: u64,
+    /// The rules that its alerts are of.
+    pub engine: Option<Arc<Engine>>,
     /// The records, in the order in which they were made.
     pub entries: Vec<Entry>,
     text: Vec<u8>,

@@ -16,6 +16,8 @@ pub struct RuleNumbers {
     pub failed: usize,
     /// Left out, because the sensor lacks what they require.
     pub skipped: usize,
+    /// When they were loaded, if others were in use before.
+    pub last_reload: Option<Timestamp>,
 }
 
 /// Writes the counters, dots in their names as nested objects.
@@ -68,7 +70,11 @@ fn nested(object: &mut Object<'_>, counters: &[(&str, u64)], skip: usize, rules:
 fn engine(object: &mut Object<'_>, rules: RuleNumbers) {
     object.array("engines", |engines| {
         engines.object(|o| {
-            o.number("id", 0).number("rules_loaded", rules.loaded).number("rules_failed", rules.failed);
+            o.number("id", 0);
+            if let Some(time) = rules.last_reload {
+                o.text("last_reload", Clock::default().timestamp(time));
+            }
+            o.number("rules_loaded", rules.loaded).number("rules_failed", rules.failed);
             o.number("rules_skipped", rules.skipped);
         });
     });

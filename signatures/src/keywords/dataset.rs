@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::Keyword;
 use crate::language::builder::{Argument, Builder, SharedNames};
 use crate::language::fault::Fault;
+use crate::language::known_sets::Known;
 use crate::language::load::Environment;
+use crate::language::outside::{NamedFile, Outside};
 use crate::language::rule::{DatasetScore, DatasetTest, Item};
 use crate::state::dataset::{Dataset, Entries, Format, Kind, Layout, Operation};
 use crate::verify::number::NumberTest;
@@ -118,10 +120,12 @@ fn dataset(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fau
         return Err(argument.fault("a JSON set cannot be changed by rules", "isset or isnotset"));
     }
     let (subdomains, context) = (said.subdomains, said.context.as_deref().map(Arc::from));
+    let defines = said.kind.is_some();
     let set = find(builder.names, builder.environment, builder.file, name, said, argument)?;
     if changes {
         set.note_change();
     }
+    builder.rule.outside.push(Outside::Set { set: Arc::clone(&set), defines });
     builder.push(Item::Dataset(DatasetTest { set, operation, subdomains, context }));
     Ok(())
 }
@@ -140,7 +144,9 @@ fn score(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault
         return Err(argument.fault("scores are only loaded", hint));
     }
     said.layout.format = Format::Scores;
+    let defines = said.kind.is_some();
     let set = find(builder.names, builder.environment, builder.file, name, said, argument)?;
+    builder.rule.outside.push(Outside::Set { set: Arc::clone(&set), defines });
     builder.push(Item::DatasetScore(DatasetScore { set, test }));
     Ok(())
 }
@@ -180,7 +186,7 @@ fn find(
             "such names are allowed by `datasets.rules.allow-absolute-filenames`",
         ));
     }
-    if let Some(known) = names.datasets.iter().find(|set| set.name == name) {
+    if let Some(known) = names.datasets.used(name) {
         let differs = said.kind.is_some_and(|kind| kind != known.kind)
             || load.as_ref().is_some_and(|load| Some(load) != known.load.as_ref())
             || save.as_ref().is_some_and(|save| Some(save) != known.save.as_ref());
@@ -193,17 +199,26 @@ fn find(
     let Some(kind) = said.kind else {
         return Err(argument.fault(format!("the set `{name}` has no type"), "such as `type string`"));
     };
-    let index = u16::try_from(names.datasets.len()).map_err(|_| argument.fault("too many sets", ""))?;
+    let limit_bytes = said.limit_bytes.unwrap_or(environment.dataset_limit_bytes);
+    let same = |known: &Known| {
+        let set = &known.set;
+        (set.kind, &set.load, &set.save, set.limit_bytes, &known.layout)
+            == (kind, &load, &save, limit_bytes, &said.layout)
+    };
+    if let Some(set) = names.datasets.again(name, environment, same) {
+        return Ok(set);
+    }
+    let index = names.datasets.place(name).ok_or_else(|| argument.fault("too many sets", ""))?;
+    let beside = said.state.is_none().then_some(rule_file);
+    let file = load.as_ref().map(|load| NamedFile::now(environment, beside, load));
     let entries = match &load {
         Some(file) => read(environment, rule_file, file, kind, &said, argument)?,
         None => Entries::default(),
     };
     let mut set = Dataset::new(name, index, kind, entries);
     (set.load, set.save) = (load, save);
-    set.limit_bytes = said.limit_bytes.unwrap_or(environment.dataset_limit_bytes);
-    let set = Arc::new(set);
-    names.datasets.push(Arc::clone(&set));
-    Ok(set)
+    set.limit_bytes = limit_bytes;
+    Ok(names.datasets.put(Known::new(set, said.layout, file)))
 }
 
 fn read(

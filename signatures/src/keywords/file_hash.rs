@@ -86,7 +86,7 @@ impl FileCondition for Listed {
 fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>, digest: Digest) -> Result<(), Fault> {
     let text = argument.required()?;
     let (name, negated) = text.strip_prefix('!').map_or((text, false), |name| (name.trim_start(), true));
-    let bytes = builder.environment.files.beside(builder.file, name).map_err(|message| {
+    let bytes = builder.beside(name).map_err(|message| {
         argument.fault(format!("`{name}` cannot be read: {message}"), "it is looked for beside the rule file")
     })?;
     let mut list = HashSet::new();

@@ -85,6 +85,7 @@ pub(super) fn load(
         return Err(argument.fault("scripts in rules are switched off", "set security.lua.allow-rules to yes"));
     }
     let name = name.trim();
+    builder.note_file(name);
     let place = (builder.file, name);
     builder.names.scripts.load((files, settings), place, purpose, &builder.variables).map_err(|reason| {
         let hint = match purpose {

@@ -93,7 +93,8 @@ pub static KEYWORDS: &[&[Keyword]] = &[
 
 /// A keyword by its name or one of its aliases.
 pub fn find(name: &str) -> Option<&'static Keyword> {
-    static INDEX: LazyLock<HashMap<&'static str, &'static Keyword>> = LazyLock::new(|| {
+    type Index = HashMap<&'static str, &'static Keyword, foldhash::fast::RandomState>;
+    static INDEX: LazyLock<Index> = LazyLock::new(|| {
         let names = |k: &'static Keyword| std::iter::once(k.name).chain(k.aliases.iter().copied()).map(move |n| (n, k));
         // A keyword that is active goes before one of the same name that is not.
         KEYWORDS.iter().rev().flat_map(|family| family.iter()).flat_map(names).collect()

@@ -7,6 +7,7 @@ use super::Keyword;
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
 use crate::language::files::Countries;
+use crate::language::outside::Outside;
 use crate::state::reputation::Reputation;
 use crate::verify::condition::{PacketCondition, PacketView};
 use crate::verify::number::NumberTest;
@@ -117,6 +118,7 @@ fn reputation(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), 
         )
     })?;
     let reputation = Arc::clone(reputation);
+    builder.rule.outside.push(Outside::Lists(builder.environment.lists_stamp));
     builder.rule.packet.push(Box::new(ReputationTest { reputation, side, category, test }));
     Ok(())
 }
@@ -164,6 +166,7 @@ fn country(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fau
     let Some(countries) = builder.environment.countries.clone() else {
         return Err(argument.fault("there is no database of countries", "name one with the key `geoip-database`"));
     };
+    builder.rule.outside.push(Outside::Lists(builder.environment.lists_stamp));
     builder.rule.packet.push(Box::new(CountryTest { countries, side, listed, excluded }));
     Ok(())
 }

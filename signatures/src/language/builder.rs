@@ -7,10 +7,11 @@ use std::sync::Arc;
 use tapwire_parsers::REGISTRY;
 
 use super::fault::Fault;
+use super::known_sets::KnownSets;
 use super::load::Environment;
+use super::outside::{NamedFile, Outside};
 use super::rule::{Buffer, Content, Item, Operand, Rule, Section};
 use crate::lua::Scripts;
-use crate::state::dataset::Dataset;
 use crate::verify::number::NumberTest;
 
 /// The argument of a keyword.
@@ -79,11 +80,22 @@ pub struct SharedNames {
     /// Scripts.
     pub scripts: Scripts,
     /// Sets of values, with what is in them.
-    pub datasets: Vec<Arc<Dataset>>,
-    texts: HashSet<Arc<str>>,
+    pub datasets: KnownSets,
+    texts: HashSet<Arc<str>, foldhash::fast::RandomState>,
 }
 
 impl SharedNames {
+    /// A new load begins with the names of the one before.
+    pub(crate) fn begin(&mut self) {
+        self.datasets.begin();
+        self.scripts.begin();
+    }
+
+    /// A load is done: what only helps while rules are read is given back.
+    pub(crate) fn end(&mut self) {
+        self.texts = HashSet::default();
+    }
+
     /// A text that many rules have, kept once.
     pub fn text(&mut self, text: &str) -> Arc<str> {
         if let Some(known) = self.texts.get(text) {
@@ -147,6 +159,18 @@ impl<'a> Builder<'a> {
             last: None,
             in_base64: false,
         }
+    }
+
+    /// Reads a file that lies beside the rule file; when it changes, the rule is read again.
+    pub fn beside(&mut self, name: &str) -> Result<Vec<u8>, String> {
+        self.note_file(name);
+        self.environment.files.beside(self.file, name)
+    }
+
+    /// Notes that the rule was read with a file that lies beside the rule file.
+    pub fn note_file(&mut self, name: &str) {
+        let file = NamedFile::now(self.environment, Some(self.file), name);
+        self.rule.outside.push(Outside::File(Box::new(file)));
     }
 
     /// Makes a buffer the one that the next items look at.

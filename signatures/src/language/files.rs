@@ -6,12 +6,23 @@ use std::sync::Arc;
 
 type Read = dyn Fn(&str, &str) -> Result<Vec<u8>, String> + Send + Sync;
 type ReadState = dyn Fn(&str) -> Result<Option<Vec<u8>>, String> + Send + Sync;
+type Stamp = dyn Fn(Place<'_>) -> Option<u64> + Send + Sync;
+
+/// Where a file that a rule names is looked for.
+#[derive(Clone, Copy, Debug)]
+pub enum Place<'a> {
+    /// Beside a rule file, by the names of both.
+    Beside(&'a str, &'a str),
+    /// Where a run before left it.
+    State(&'a str),
+}
 
 /// How files that rules name are read.
 #[derive(Clone)]
 pub struct Files {
     beside: Arc<Read>,
     state: Arc<ReadState>,
+    stamp: Arc<Stamp>,
 }
 
 impl Files {
@@ -20,7 +31,12 @@ impl Files {
         beside: impl Fn(&str, &str) -> Result<Vec<u8>, String> + Send + Sync + 'static,
         state: impl Fn(&str) -> Result<Option<Vec<u8>>, String> + Send + Sync + 'static,
     ) -> Self {
-        Self { beside: Arc::new(beside), state: Arc::new(state) }
+        Self { beside: Arc::new(beside), state: Arc::new(state), stamp: Arc::new(|_| None) }
+    }
+
+    /// `stamp` gives a number that changes whenever the file does; without it (or with `None`) each load reads every file again.
+    pub fn with_stamps(self, stamp: impl Fn(Place<'_>) -> Option<u64> + Send + Sync + 'static) -> Self {
+        Self { stamp: Arc::new(stamp), ..self }
     }
 
     pub(crate) fn beside(&self, rule_file: &str, name: &str) -> Result<Vec<u8>, String> {
@@ -29,6 +45,10 @@ impl Files {
 
     pub(crate) fn state(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
         (self.state)(name)
+    }
+
+    pub(crate) fn stamp(&self, place: Place<'_>) -> Option<u64> {
+        (self.stamp)(place)
     }
 }
 

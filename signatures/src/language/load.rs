@@ -1,16 +1,19 @@
 //! Rule files to a rule set, with everything that is wrong reported at once.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::builder::{Argument, Builder, SharedNames};
 use super::classification::Classification;
+use super::digest::Digest;
 use super::fault::Fault;
 use super::files::{Countries, Files};
 use super::references::References;
 use super::rule::{FlowCondition, Rule, RuleProtocol, RuleSet};
 use super::variables::Sets;
-use super::{check, header, lexer, protocols};
+use super::{check, header, lexer, outside, protocols};
+use crate::plan::Plan;
 use crate::state::reputation::Reputation;
 use crate::{keywords, lua};
 
@@ -45,6 +48,22 @@ pub struct Environment {
     pub reputation: Arc<Reputation>,
     /// The database of countries.
     pub countries: Option<Countries>,
+    /// A number that changes whenever those lists or that database do; without it rules on them are read again by each load.
+    pub lists_stamp: Option<u64>,
+}
+
+impl Environment {
+    /// That of all that any rule may depend on; lists and files are looked at for the rules that name them.
+    fn digest(&self) -> Digest {
+        let text = format!(
+            "{:?}",
+            (
+                (&self.addresses, &self.ports, &self.classes, &self.references, self.keep_text, self.version),
+                (&self.features, self.scripts, self.dataset_limit_bytes, &self.datasets, self.absolute_dataset_names),
+            )
+        );
+        Digest::of(&text)
+    }
 }
 
 /// A rule file.
@@ -88,69 +107,105 @@ pub struct Loaded {
 
 /// Reads rule files.
 pub fn load(sources: &[Source], environment: &Environment) -> Loaded {
-    let mut loaded = Loaded::default();
-    let (mut names, mut sets) = (SharedNames::default(), Sets::default());
-    let mut by_id: HashMap<(u32, u32), usize> = HashMap::new();
-    for text in &environment.datasets {
-        if let Err(fault) = keywords::dataset::define(&mut names, environment, text) {
-            let file = "datasets".to_owned();
-            loaded.faults.push(Located { file, line: 0, column: 0, warning: false, fault, text: String::new() });
-        }
-    }
-    for (file, source) in (0..).zip(sources) {
-        for statement in lexer::statements(&source.text) {
-            let locate = |fault: Fault, warning: bool| Located {
-                file: source.name.clone(),
-                line: statement.line,
-                column: u32::try_from(fault.span.start).unwrap_or(0).saturating_add(1),
-                warning,
-                text: statement.text.clone().into_owned(),
-                fault,
-            };
-            match read(&statement.text, &source.name, environment, &mut names, &mut sets) {
-                Ok(Outcome::Skipped(fault)) => loaded.skipped.push(locate(fault, true)),
-                Ok(Outcome::Rule(mut rule)) => {
-                    rule.place = (file, statement.line);
-                    let key = (rule.gid, rule.sid);
-                    match by_id.get(&key).and_then(|&i| loaded.set.rules.get_mut(i)) {
-                        Some(known) => {
-                            let message = format!("rule {} is there twice; the higher revision is used", rule.sid);
-                            loaded.faults.push(locate(Fault::new(0..0, message, "give each rule its own sid"), true));
-                            if rule.rev > known.rev {
-                                *known = *rule;
-                            }
-                        }
-                        None => {
-                            by_id.insert(key, loaded.set.rules.len());
-                            loaded.set.rules.push(*rule);
-                        }
-                    }
-                }
-                Err(fault) => loaded.faults.push(locate(fault, false)),
+    Loader::default().load(sources, environment, None)
+}
+
+/// Reads rule files, again and again: names keep their numbers and sets their places, so that what flows and hosts keep goes on
+/// to mean the same.
+#[derive(Debug, Default)]
+pub struct Loader {
+    names: SharedNames,
+}
+
+impl Loader {
+    /// Reads rule files. A rule of the plan that was made of the load before is taken from there if nothing of it changed.
+    pub fn load<S: Borrow<Source>>(
+        &mut self,
+        sources: impl IntoIterator<Item = S>,
+        environment: &Environment,
+        before: Option<&Plan>,
+    ) -> Loaded {
+        let mut loaded = Loaded::default();
+        let (names, mut sets) = (&mut self.names, Sets::default());
+        names.begin();
+        loaded.set.environment = environment.digest();
+        let before = before.filter(|before| before.environment() == loaded.set.environment);
+        let known: HashMap<Digest, &Arc<Rule>> =
+            before.into_iter().flat_map(Plan::shared_rules).map(|rule| (rule.digest, rule)).collect();
+        let mut by_id: HashMap<(u32, u32), usize> = HashMap::new();
+        for text in &environment.datasets {
+            if let Err(fault) = keywords::dataset::define(names, environment, text) {
+                let file = "datasets".to_owned();
+                loaded.faults.push(Located { file, line: 0, column: 0, warning: false, fault, text: String::new() });
             }
         }
-    }
-    for rule in &loaded.set.rules {
-        if let Some(first) = rule.later.first() {
-            *loaded.later.entry((*first).to_owned()).or_default() += 1;
+        for (file, source) in (0..).zip(sources) {
+            let source = source.borrow();
+            for statement in lexer::statements(&source.text) {
+                let locate = |fault: Fault, warning: bool| Located {
+                    file: source.name.clone(),
+                    line: statement.line,
+                    column: u32::try_from(fault.span.start).unwrap_or(0).saturating_add(1),
+                    warning,
+                    text: statement.text.clone().into_owned(),
+                    fault,
+                };
+                let digest = Digest::of(&*statement.text);
+                let current =
+                    known.get(&digest).filter(|rule| outside::is_current(rule, &source.name, environment, names));
+                let outcome = match current {
+                    Some(&rule) => Ok(Outcome::Rule(Arc::clone(rule))),
+                    None => {
+                        let place = (file, statement.line);
+                        read(&statement.text, (&source.name, place, digest), environment, names, &mut sets)
+                    }
+                };
+                match outcome {
+                    Ok(Outcome::Skipped(fault)) => loaded.skipped.push(locate(fault, true)),
+                    Ok(Outcome::Rule(rule)) => {
+                        let key = (rule.gid, rule.sid);
+                        match by_id.get(&key).and_then(|&i| loaded.set.rules.get_mut(i)) {
+                            Some(other) => {
+                                let message = format!("rule {} is there twice; the higher revision is used", rule.sid);
+                                let fault = Fault::new(0..0, message, "give each rule its own sid");
+                                loaded.faults.push(locate(fault, true));
+                                if rule.rev > other.rev {
+                                    *other = rule;
+                                }
+                            }
+                            None => {
+                                by_id.insert(key, loaded.set.rules.len());
+                                loaded.set.rules.push(rule);
+                            }
+                        }
+                    }
+                    Err(fault) => loaded.faults.push(locate(fault, false)),
+                }
+            }
         }
+        for rule in &loaded.set.rules {
+            if let Some(first) = rule.later.first() {
+                *loaded.later.entry((*first).to_owned()).or_default() += 1;
+            }
+        }
+        names.end();
+        loaded.set.flowbits = names.flowbits.list.clone();
+        loaded.set.flowints = names.flowints.list.clone();
+        loaded.set.hostbits = names.hostbits.list.clone();
+        loaded.set.datasets = names.datasets.all();
+        loaded
     }
-    loaded.set.flowbits = names.flowbits.list;
-    loaded.set.flowints = names.flowints.list;
-    loaded.set.hostbits = names.hostbits.list;
-    loaded.set.datasets = names.datasets;
-    loaded
 }
 
 enum Outcome {
-    Rule(Box<Rule>),
+    Rule(Arc<Rule>),
     Skipped(Fault),
 }
 
-/// Reads one rule.
+/// Reads one rule, which stands at a place in a file.
 fn read(
     text: &str,
-    file: &str,
+    (file, place, digest): (&str, (u32, u32), Digest),
     environment: &Environment,
     names: &mut SharedNames,
     sets: &mut Sets,
@@ -164,7 +219,8 @@ fn read(
         }
     }
     let header = header::read(head, environment, sets)?;
-    let rule = empty(header, environment.keep_text.then(|| text.to_owned()));
+    let text_kept = environment.keep_text.then(|| text.to_owned());
+    let rule = Rule { place, digest, ..empty(header, text_kept) };
     let mut builder = Builder::new(rule, file, names, environment);
     for option in &options {
         let Some(keyword) = keywords::find(option.keyword) else {
@@ -188,7 +244,8 @@ fn read(
     rule.sections.iter_mut().for_each(|s| s.items.shrink_to_fit());
     rule.sections.shrink_to_fit();
     rule.references.shrink_to_fit();
-    Ok(Outcome::Rule(Box::new(rule)))
+    rule.outside.shrink_to_fit();
+    Ok(Outcome::Rule(Arc::new(rule)))
 }
 
 fn empty(header: header::Header, text: Option<String>) -> Rule {
@@ -230,6 +287,8 @@ fn empty(header: header::Header, text: Option<String>) -> Rule {
         later: Vec::new(),
         variables: 0,
         place: (0, 0),
+        digest: Digest::default(),
+        outside: Vec::new(),
         text,
     }
 }

@@ -3,11 +3,14 @@
 pub mod builder;
 mod check;
 pub mod classification;
+pub mod digest;
 pub mod fault;
 pub mod files;
 mod header;
+pub(crate) mod known_sets;
 pub mod lexer;
 pub mod load;
+pub mod outside;
 pub mod protocols;
 pub mod references;
 pub mod rule;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use tapwire_parsers::protocol::Direction;
 
+use super::digest::Digest;
+use super::outside::Outside;
 use crate::lua::ScriptTest;
 use crate::prefilter::rarest_byte;
 use crate::state::dataset::{Dataset, Operation};
@@ -855,8 +857,12 @@ pub struct Rule {
     pub later: Vec<&'static str>,
     /// Number of variables its items extract.
     pub variables: u8,
-    /// Index into the files of the load, and line.
+    /// Index into the files of the load that read it, and line.
     pub place: (u32, u32),
+    /// That of its text.
+    pub digest: Digest,
+    /// What it was read with beside its text.
+    pub outside: Vec<Outside>,
     /// Its text, where asked for.
     pub text: Option<String>,
 }
@@ -871,8 +877,8 @@ impl Rule {
 /// Every rule of a load, with the names that they share.
 #[derive(Debug, Default)]
 pub struct RuleSet {
-    /// The rules, in order of the text; each `(gid, sid)` once.
-    pub rules: Vec<Rule>,
+    /// The rules, in order of the text; each `(gid, sid)` once. A load that follows another one shares what did not change.
+    pub rules: Vec<Arc<Rule>>,
     /// Names of flowbits by index.
     pub flowbits: Vec<String>,
     /// Names of flowints by index.
@@ -881,4 +887,6 @@ pub struct RuleSet {
     pub hostbits: Vec<String>,
     /// Sets of values by index.
     pub datasets: Vec<Arc<Dataset>>,
+    /// That of what the rules were read with.
+    pub environment: Digest,
 }

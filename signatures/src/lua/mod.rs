@@ -52,6 +52,11 @@ pub struct Scripts {
 }
 
 impl Scripts {
+    /// A new load begins: scripts that no rule has any more are forgotten.
+    pub(crate) fn begin(&mut self) {
+        self.transforms.retain(|script| Arc::strong_count(script) > 1);
+    }
+
     /// Reads a script for a rule whose items set `variables`, or says what is wrong with it.
     pub fn load(
         &mut self,

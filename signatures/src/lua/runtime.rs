@@ -1,7 +1,7 @@
 //! What a worker holds of scripts: their states, opened when they are first needed, and counts of what went wrong.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use mlua::{Function, Value};
 
@@ -59,7 +59,8 @@ pub struct Runtime {
 /// A script that was started, or why it could not be.
 #[derive(Debug)]
 struct Running {
-    script: Arc<Script>,
+    /// It does not keep the script: rules do.
+    script: Weak<Script>,
     state: Result<(Sandbox, Function), Failure>,
 }
 
@@ -75,7 +76,7 @@ impl Running {
             })?;
             Ok((sandbox, function))
         });
-        Self { script: Arc::clone(script), state }
+        Self { script: Arc::downgrade(script), state }
     }
 }
 
@@ -83,6 +84,11 @@ impl Runtime {
     /// What each script that failed said the first time, for whoever runs the program.
     pub fn take_messages(&mut self) -> Vec<String> {
         std::mem::take(&mut self.messages)
+    }
+
+    /// Closes the states of scripts that no rule has any more.
+    pub fn forget_unused(&mut self) {
+        self.states.retain(|_, running| running.script.strong_count() > 0);
     }
 
     /// Whether a script says what its rule wants, of a buffer where it looks at one. One that fails never does.
@@ -151,8 +157,8 @@ impl Runtime {
             loading: None,
         };
         let running = match self.states.get(&script.slot) {
-            // Numbers are those of one load.
-            Some(running) if Arc::ptr_eq(&running.script, script) => running,
+            // Numbers are those of one loader.
+            Some(running) if running.script.as_ptr() == Arc::as_ptr(script) => running,
             _ => {
                 let started = Running::start(script, &mut own);
                 self.states.entry(script.slot).insert_entry(started).into_mut()

@@ -4,9 +4,11 @@
 //! on the ports of their rules, where these are few; the rest is looked for everywhere.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::RuleIndex;
 use super::fast_pattern::COMMON_RARITY;
+use crate::language::digest::Digest;
 use crate::prefilter::{Folded, PatternSet, Place, Prefilter, Scratch, rarity};
 
 /// A compiled group.
@@ -25,7 +27,9 @@ type PortLots = HashMap<u16, Lot, foldhash::fast::RandomState>;
 /// Patterns that are looked for together.
 #[derive(Debug)]
 struct Lot {
-    prefilter: Prefilter,
+    prefilter: Arc<Prefilter>,
+    /// That of the patterns.
+    digest: Digest,
     /// The rules of pattern `i` are `rules[starts[i]..starts[i + 1]]`.
     starts: Vec<u32>,
     rules: Vec<RuleIndex>,
@@ -60,11 +64,14 @@ impl Group {
             && self.always.is_empty()
     }
 
+    fn lots(&self) -> impl Iterator<Item = &Lot> {
+        let by_port = self.by_source_port.values().chain(self.by_destination_port.values());
+        self.anywhere.iter().chain(by_port)
+    }
+
     /// Bytes of memory it holds.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let by_port = self.by_source_port.values().chain(self.by_destination_port.values());
-        let lots = self.anywhere.iter().chain(by_port);
-        lots.map(|lot| lot.prefilter.memory_bytes() + (lot.starts.len() + lot.rules.len()) * 4).sum()
+        self.lots().map(|lot| lot.prefilter.memory_bytes() + (lot.starts.len() + lot.rules.len()) * 4).sum()
     }
 }
 
@@ -153,13 +160,13 @@ impl GroupBuilder {
         }
     }
 
-    /// Compiles the group.
-    pub(super) fn finish(self) -> Group {
+    /// Compiles the group; what is known already is shared.
+    pub(super) fn finish(self, known: &Prefilters) -> Group {
         let by_port = |lots: HashMap<u16, Vec<Wanted>>| {
-            lots.into_iter().filter_map(|(port, patterns)| Some((port, lot(patterns)?))).collect()
+            lots.into_iter().filter_map(|(port, patterns)| Some((port, lot(patterns, known)?))).collect()
         };
         Group {
-            anywhere: lot(self.anywhere),
+            anywhere: lot(self.anywhere, known),
             by_source_port: by_port(self.by_source_port),
             by_destination_port: by_port(self.by_destination_port),
             always: self.always,
@@ -167,7 +174,18 @@ impl GroupBuilder {
     }
 }
 
-fn lot(mut patterns: Vec<Wanted>) -> Option<Lot> {
+/// Prefilters that are compiled already, by their patterns.
+#[derive(Default)]
+pub(super) struct Prefilters(HashMap<Digest, Arc<Prefilter>>);
+
+impl Prefilters {
+    /// Those of some groups.
+    pub(super) fn of<'g>(groups: impl Iterator<Item = &'g Group>) -> Self {
+        Self(groups.flat_map(Group::lots).map(|lot| (lot.digest, Arc::clone(&lot.prefilter))).collect())
+    }
+}
+
+fn lot(mut patterns: Vec<Wanted>, known: &Prefilters) -> Option<Lot> {
     patterns.sort();
     let mut set = PatternSet::default();
     let (mut starts, mut rules) = (Vec::new(), Vec::with_capacity(patterns.len()));
@@ -181,5 +199,10 @@ fn lot(mut patterns: Vec<Wanted>) -> Option<Lot> {
         rules.push(*rule);
     }
     starts.push(u32::try_from(rules.len()).unwrap_or(u32::MAX));
-    (!set.is_empty()).then(|| Lot { prefilter: set.compile(), starts, rules })
+    if set.is_empty() {
+        return None;
+    }
+    let digest = Digest::of(&set);
+    let prefilter = known.0.get(&digest).cloned().unwrap_or_else(|| Arc::new(set.compile()));
+    Some(Lot { prefilter, digest, starts, rules })
 }

@@ -10,6 +10,7 @@ mod fast_pattern;
 mod group;
 mod kind;
 pub mod order;
+mod succession;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -22,12 +23,15 @@ pub use cost::{Estimate, Found};
 pub(crate) use group::Group;
 pub use kind::Kind;
 pub(crate) use kind::{applies_to, find_field, hook_progress};
+pub(crate) use succession::Succession;
 
+use crate::language::digest::Digest;
 use crate::language::rule::{Buffer, Content, Item, Ports, Rule, RuleProtocol, RuleSet, Section};
 use crate::state::dataset::Dataset;
 use crate::verify::transform::Transform;
-use group::{GroupBuilder, ListedPorts, Pattern};
+use group::{GroupBuilder, ListedPorts, Pattern, Prefilters};
 use order::ActionOrder;
+use succession::History;
 
 /// Index of a rule in the plan: rules with a lower one are evaluated first.
 pub type RuleIndex = u32;
@@ -62,11 +66,13 @@ pub struct Plan {
     pub fields: BTreeSet<&'static str>,
     /// Whether a rule looks at decode or stream anomalies of packets.
     pub wants_packet_anomalies: bool,
+    environment: Digest,
+    history: History,
 }
 
 /// A rule in the plan.
 pub(crate) struct Planned {
-    pub(crate) rule: Rule,
+    pub(crate) rule: Arc<Rule>,
     pub(crate) kind: Kind,
 }
 
@@ -101,16 +107,28 @@ pub(crate) struct Engine {
 impl Plan {
     /// Compiles a rule set. Rules that cannot match yet (see [`Rule::later`]) stay out of every group.
     pub fn new(set: RuleSet, actions: &ActionOrder) -> Self {
-        let RuleSet { rules, flowbits, flowints, hostbits, datasets } = set;
+        Self::build(set, actions, None)
+    }
+
+    /// Compiles the rule set that follows that of a plan: prefilters whose patterns are the same are shared with it.
+    pub fn after(before: &Self, set: RuleSet, actions: &ActionOrder) -> Self {
+        Self::build(set, actions, Some(before))
+    }
+
+    fn build(set: RuleSet, actions: &ActionOrder, before: Option<&Self>) -> Self {
+        let RuleSet { rules, flowbits, flowints, hostbits, datasets, environment } = set;
         let mut rules: Vec<Planned> = rules.into_iter().map(|rule| Planned { kind: kind::of(&rule), rule }).collect();
-        rules.sort_by_key(|p| order::key(&p.rule, actions));
+        rules.sort_by_cached_key(|p| order::key(&p.rule, actions));
         let mut builder = PlanBuilder::default();
         for (index, planned) in (0..).zip(&rules) {
             if planned.rule.later.is_empty() {
                 builder.add(index, planned);
             }
         }
-        let mut plan = builder.finish();
+        let mut plan = builder.finish(&Prefilters::of(before.into_iter().flat_map(Self::groups)));
+        if let Some(before) = before {
+            plan.history = before.history.next(&before.rules, &rules);
+        }
         for file in rules.iter().flat_map(|p| &p.rule.file) {
             for (all, one) in plan.file_hashes.iter_mut().zip(file.hashes()) {
                 *all |= one;
@@ -126,13 +144,19 @@ impl Plan {
         plan.wants_packet_anomalies = !plan.anomalies.is_empty();
         plan.names = [flowbits, flowints, hostbits];
         plan.datasets = datasets;
+        plan.environment = environment;
         plan.rules = rules;
         plan
     }
 
     /// A rule.
     pub fn rule(&self, index: RuleIndex) -> Option<&Rule> {
-        self.rules.get(index as usize).map(|p| &p.rule)
+        self.rules.get(index as usize).map(|p| &*p.rule)
+    }
+
+    /// All rules, in the order in which they are evaluated.
+    pub(crate) fn shared_rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
+        self.rules.iter().map(|planned| &planned.rule)
     }
 
     /// What a rule is asked about.
@@ -156,15 +180,59 @@ impl Plan {
 
     /// Bytes of memory that the prefilters hold.
     pub fn prefilter_bytes(&self) -> usize {
+        self.groups().map(Group::memory_bytes).sum()
+    }
+
+    fn groups(&self) -> impl Iterator<Item = &Group> {
         let engines = self.transactions.iter().flat_map(|b| b.to_server.engines.iter().chain(&b.to_client.engines));
         let packets = [&self.tcp_packets, &self.udp_packets, &self.other_packets].map(|rules| &rules.by_payload);
         let groups = packets.into_iter().chain([&self.streams]);
-        groups
-            .flat_map(|both| [&both.to_server, &both.to_client])
-            .chain(engines.map(|e| &e.group))
-            .map(Group::memory_bytes)
-            .sum()
+        groups.flat_map(|both| [&both.to_server, &both.to_client]).chain(engines.map(|e| &e.group))
     }
+
+    /// That of what the rules were read with.
+    pub(crate) fn environment(&self) -> Digest {
+        self.environment
+    }
+
+    /// Which of the plans that followed each other this is.
+    pub(crate) fn generation(&self) -> u32 {
+        self.history.generation()
+    }
+
+    /// What became of the rules of an earlier plan in this one; `None` if that is too long ago.
+    pub(crate) fn since(&self, generation: u32) -> Option<&Succession> {
+        self.history.since(generation)
+    }
+
+    /// How the rules of this plan differ from those of the one before.
+    pub fn changes_since(&self, before: &Self) -> Changes {
+        let mut old: HashMap<(u32, u32), Digest> =
+            before.shared_rules().map(|rule| ((rule.gid, rule.sid), rule.digest)).collect();
+        let mut changes = Changes::default();
+        for rule in self.shared_rules() {
+            match old.remove(&(rule.gid, rule.sid)) {
+                Some(digest) if digest == rule.digest => changes.unchanged += 1,
+                Some(_) => changes.changed += 1,
+                None => changes.added += 1,
+            }
+        }
+        changes.removed = old.len();
+        changes
+    }
+}
+
+/// How many rules of a plan are not as they were in the one before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Rules that were not there.
+    pub added: usize,
+    /// Rules that are not there any more.
+    pub removed: usize,
+    /// Rules whose text is another one.
+    pub changed: usize,
+    /// The others.
+    pub unchanged: usize,
 }
 
 /// Groups while they are filled.
@@ -256,7 +324,7 @@ impl<'r> PlanBuilder<'r> {
         }
     }
 
-    fn finish(mut self) -> Plan {
+    fn finish(mut self, known: &Prefilters) -> Plan {
         self.plan.transactions.resize_with(REGISTRY.len(), Default::default);
         let mut engines: Vec<_> = self.engines.into_iter().collect();
         engines.sort_by(|a, b| a.0.cmp(&b.0));
@@ -264,15 +332,17 @@ impl<'r> PlanBuilder<'r> {
             let Some(field) = REGISTRY.get(position).and_then(|p| p.fields.get(field)) else { continue };
             if let (Some(both), Some(from)) = (self.plan.transactions.get_mut(position), *field.from.of(direction)) {
                 let transforms = transforms.into_iter().cloned().collect();
-                both.of_mut(direction).engines.push(Engine { field, from, transforms, group: group.finish() });
+                both.of_mut(direction).engines.push(Engine { field, from, transforms, group: group.finish(known) });
             }
         }
         for both in &mut self.plan.transactions {
             both.to_server.engines.sort_by_key(|e| e.from);
             both.to_client.engines.sort_by_key(|e| e.from);
         }
-        let finish =
-            |both: Both<GroupBuilder>| Both { to_server: both.to_server.finish(), to_client: both.to_client.finish() };
+        let finish = |both: Both<GroupBuilder>| Both {
+            to_server: both.to_server.finish(known),
+            to_client: both.to_client.finish(known),
+        };
         self.plan.tcp_packets.by_payload = finish(self.tcp_packets);
         self.plan.udp_packets.by_payload = finish(self.udp_packets);
         self.plan.other_packets.by_payload = finish(self.other_packets);

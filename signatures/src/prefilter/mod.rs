@@ -38,7 +38,7 @@ pub enum Place {
 }
 
 /// A set of byte strings.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub struct PatternSet {
     patterns: Patterns,
     places: Vec<Place>,

@@ -3,7 +3,7 @@
 use super::PatternId;
 
 /// Byte strings by number.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub(super) struct Patterns {
     bytes: Vec<u8>,
     /// Where each ends.

@@ -50,6 +50,18 @@ impl Shared {
         Self { bits: HostBits::new(BIT_LIMIT), sets }
     }
 
+    /// Goes on with the sets of other rules. A set keeps what rules changed of it as long as its values are of the same kind.
+    pub fn follow(&mut self, sets: &[Arc<Dataset>]) {
+        let mut before = std::mem::take(&mut self.sets).into_iter();
+        self.sets = sets
+            .iter()
+            .map(|set| {
+                let known = before.next().filter(|(known, _)| known.name == set.name && known.kind == set.kind);
+                (Arc::clone(set), known.map_or_else(Changes::default, |(_, changes)| changes))
+            })
+            .collect();
+    }
+
     /// Whether what is left of a rule holds for a packet; changes what the rule changes.
     pub fn decide(
         &mut self,

@@ -4,6 +4,8 @@
 //! a rule that holds as far as can be told waits in the transaction's state until the rest of it can. A rule matches at most once
 //! for a transaction and direction.
 
+mod resume;
+
 use smallvec::SmallVec;
 
 use tapwire_parsers::protocol;
@@ -48,6 +50,8 @@ pub struct TransactionState {
 /// What inspection remembers of one direction of a transaction.
 #[derive(Debug, Default)]
 pub struct Flowside {
+    /// The plan whose places the rules below have.
+    generation: u32,
     started: bool,
     progress: u8,
     next_engine: usize,
@@ -81,6 +85,10 @@ impl Matcher {
         let mut moved =
             !side.started || progress != side.progress || !subject.raw.is_empty() || !subject.files.is_empty();
         self.candidates.clear();
+        if side.generation != plan.generation() {
+            self.resume(plan, transaction_plan, subject, side);
+            moved = true;
+        }
         if !side.started {
             self.candidates.extend_from_slice(&transaction_plan.always);
         }

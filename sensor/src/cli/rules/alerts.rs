@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::config::{Configuration, EveOutput};
-use crate::engine::Prepared;
+use crate::engine::{Active, Prepared};
 use crate::run::{self, Plan};
 
 /// The rule of an alert: its gid and sid.
@@ -98,9 +98,7 @@ pub(super) fn raised(prepared: &Prepared, captures: &[PathBuf]) -> Raised {
     let configuration = only_alerts(&prepared.configuration);
     let plan = Plan {
         configuration: &configuration,
-        engine: Arc::clone(&prepared.engine),
-        thresholds: Arc::clone(&prepared.thresholds),
-        rules: prepared.rules.numbers(),
+        active: Active::new(Arc::clone(&prepared.engine)),
         folder: folder.path(),
         data_dir: folder.path(),
         workers: 1,
