@@ -5,6 +5,7 @@
 //! those that are everywhere, such as runs of one byte, are not used. Text is folded to lower case before.
 
 use super::PatternId;
+use super::bitmap::Bitmap;
 #[cfg(target_arch = "x86_64")]
 use super::lanes::{BLOCK, Lanes};
 use super::patterns::Patterns;
@@ -26,18 +27,15 @@ struct Entry {
 /// The filter.
 #[derive(Debug)]
 pub(super) struct Grams {
-    /// One bit for each hash value.
-    bitmap: Vec<u32>,
-    /// Shift that leaves the bits of a bitmap index.
-    bitmap_shift: u32,
+    bitmap: Bitmap,
     /// First entry of each bucket, by the upper bits of the same hash.
     buckets: Vec<u32>,
     bucket_shift: u32,
     entries: Vec<Entry>,
 }
 
-/// Bitmap bits for each gram: about one place in sixty-four passes by chance.
-const BITS_EACH: usize = 64;
+/// Bitmap bits for each gram: about one place in two hundred passes by chance.
+const BITS_EACH: usize = 32;
 /// Places that are looked at before the first branch.
 #[cfg(not(target_arch = "x86_64"))]
 const BLOCK: usize = 8;
@@ -63,18 +61,13 @@ impl Grams {
         if entries.is_empty() {
             return None;
         }
-        let bitmap_bits = (entries.len() * BITS_EACH).next_power_of_two().clamp(1 << 12, 1 << 22);
+        let mut bitmap = Bitmap::new((entries.len() * BITS_EACH).max(1 << 12), FACTOR);
         let bucket_count = entries.len().next_power_of_two().max(64);
-        let bitmap_shift = 32 - bitmap_bits.trailing_zeros();
         let bucket_shift = 32 - bucket_count.trailing_zeros();
         entries.sort_by_key(|e| (hash(e.gram) >> bucket_shift, e.gram, e.pattern));
-        let mut bitmap = vec![0u32; bitmap_bits / 32];
         let mut buckets = vec![0u32; bucket_count + 1];
         for entry in &entries {
-            let bit = hash(entry.gram) >> bitmap_shift;
-            if let Some(word) = bitmap.get_mut((bit / 32) as usize) {
-                *word |= 1 << (bit % 32);
-            }
+            bitmap.insert(entry.gram);
             if let Some(count) = buckets.get_mut((hash(entry.gram) >> bucket_shift) as usize + 1) {
                 *count += 1;
             }
@@ -84,7 +77,7 @@ impl Grams {
             total += *start;
             *start = total;
         }
-        Some(Self { bitmap, bitmap_shift, buckets, bucket_shift, entries })
+        Some(Self { bitmap, buckets, bucket_shift, entries })
     }
 
     /// Calls `found` for occurrences of patterns in the first `length` bytes of `text`, at least once for each that occurs. `text` and
@@ -139,7 +132,7 @@ impl Grams {
 
     #[cfg(target_arch = "x86_64")]
     fn lanes(&self) -> Option<Lanes<'_>> {
-        Lanes::new(&self.bitmap, FACTOR, self.bitmap_shift)
+        Lanes::new(&self.bitmap)
     }
 
     /// The same without vector instructions.
@@ -155,19 +148,12 @@ impl Grams {
         // A block at a time: the bits of several places are joined before the only branch.
         while position + GRAM <= length && *budget > 0 {
             let Some(block) = text.get(position..).and_then(<[u8]>::first_chunk::<32>) else { return };
-            let hits = (0..BLOCK).fold(0, |hits, at| hits | self.bit(gram(block, at)) << at);
+            let hits = (0..BLOCK).fold(0, |hits, at| hits | u32::from(self.bitmap.contains(gram(block, at))) << at);
             if hits != 0 {
                 self.block(text, length, (position, hits), patterns, budget, found);
             }
             position += BLOCK;
         }
-    }
-
-    /// Whether some pattern may have a gram: 1 or 0.
-    #[inline]
-    fn bit(&self, gram: u32) -> u32 {
-        let bit = hash(gram) >> self.bitmap_shift;
-        self.bitmap.get((bit >> 5) as usize).copied().unwrap_or(0) >> (bit & 31) & 1
     }
 
     /// Looks closer at those places of a block whose grams some pattern may have: one bit for each.
@@ -221,7 +207,7 @@ impl Grams {
 
     /// Bytes of memory it holds.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.bitmap.len() * 4 + self.buckets.len() * 4 + self.entries.len() * size_of::<Entry>()
+        self.bitmap.memory_bytes() + self.buckets.len() * 4 + self.entries.len() * size_of::<Entry>()
     }
 }
 

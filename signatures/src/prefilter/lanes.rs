@@ -8,14 +8,16 @@
 use std::arch::x86_64::{
     __m128i, __m256i, _mm_cvtsi32_si128, _mm_loadu_si128, _mm256_and_si256, _mm256_castsi128_si256,
     _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_i32gather_epi32, _mm256_inserti128_si256, _mm256_movemask_ps,
-    _mm256_mullo_epi32, _mm256_set1_epi32, _mm256_setr_epi8, _mm256_shuffle_epi8, _mm256_sllv_epi32, _mm256_srl_epi32,
-    _mm256_srli_epi32,
+    _mm256_mullo_epi32, _mm256_or_si256, _mm256_set1_epi32, _mm256_setr_epi8, _mm256_shuffle_epi8, _mm256_sllv_epi32,
+    _mm256_srl_epi32, _mm256_srli_epi32,
 };
+
+use super::bitmap::{Bitmap, SECOND};
 
 /// Grams that are read at once.
 pub(super) const BLOCK: usize = 8;
 
-/// A bitmap of hashes, and how it is read.
+/// A bitmap as vectors read it.
 pub(super) struct Lanes<'a> {
     bitmap: &'a [u32],
     factor: u32,
@@ -23,12 +25,12 @@ pub(super) struct Lanes<'a> {
 }
 
 impl<'a> Lanes<'a> {
-    /// Reads a bitmap that has one bit for each value that `shift` leaves of the product of a gram and a factor; `None` where it has
-    /// not, or the processor lacks the instructions.
+    /// Reads a bitmap; `None` where it is not as large as its shift says, or the processor lacks the instructions.
     #[inline]
-    pub(super) fn new(bitmap: &'a [u32], factor: u32, shift: u32) -> Option<Self> {
-        let whole = (5..32).contains(&(32 - shift.min(32))) && bitmap.len() == 1 << (32 - shift - 5);
-        (whole && is_x86_feature_detected!("avx2")).then_some(Self { bitmap, factor, shift })
+    pub(super) fn new(bitmap: &'a Bitmap) -> Option<Self> {
+        let Bitmap { words, factor, shift } = bitmap;
+        let whole = (5..28).contains(shift) && words.len() == 1 << (32 - shift - 5);
+        (whole && is_x86_feature_detected!("avx2")).then_some(Self { bitmap: words, factor: *factor, shift: *shift })
     }
 
     /// Calls `hit` for each block of eight grams, from the start of the text until the one at `last`, of which some bit is set, with
@@ -78,10 +80,16 @@ impl<'a> Lanes<'a> {
     #[target_feature(enable = "avx2")]
     fn ask(&self, grams: __m256i) -> u32 {
         let factor = _mm256_set1_epi32(self.factor.cast_signed());
-        let bits = _mm256_srl_epi32(_mm256_mullo_epi32(grams, factor), _mm_cvtsi32_si128(self.shift.cast_signed()));
-        // SAFETY: a bit's number is less than 2^(32 - shift), so that its word is one of the bitmap, as `new` made sure.
+        let hashes = _mm256_mullo_epi32(grams, factor);
+        let bits = _mm256_srl_epi32(hashes, _mm_cvtsi32_si128(self.shift.cast_signed()));
+        let seconds = _mm256_srl_epi32(hashes, _mm_cvtsi32_si128((self.shift - SECOND).cast_signed()));
+        // SAFETY: a first bit's number is less than 2^(32 - shift), so that its word is one of the bitmap, as `new` made sure.
         let words = unsafe { _mm256_i32gather_epi32::<4>(self.bitmap.as_ptr().cast(), _mm256_srli_epi32::<5>(bits)) };
-        let wanted = _mm256_sllv_epi32(_mm256_set1_epi32(1), _mm256_and_si256(bits, _mm256_set1_epi32(31)));
+        let (one, low) = (_mm256_set1_epi32(1), _mm256_set1_epi32(31));
+        let wanted = _mm256_or_si256(
+            _mm256_sllv_epi32(one, _mm256_and_si256(bits, low)),
+            _mm256_sllv_epi32(one, _mm256_and_si256(seconds, low)),
+        );
         let set = _mm256_cmpeq_epi32(_mm256_and_si256(words, wanted), wanted);
         _mm256_movemask_ps(_mm256_castsi256_ps(set)).cast_unsigned()
     }

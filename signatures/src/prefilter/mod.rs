@@ -6,6 +6,7 @@
 //! three, which the plan avoids where a rule has anything better; where there are very few, each is looked for by itself. Grams and
 //! shorts are read by [`lanes`], eight places at once. A text that costs too many comparisons goes through [`flat`].
 
+mod bitmap;
 mod flat;
 mod floating;
 mod grams;

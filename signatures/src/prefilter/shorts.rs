@@ -4,6 +4,7 @@
 //! for by themselves.
 
 use super::PatternId;
+use super::bitmap::Bitmap;
 #[cfg(target_arch = "x86_64")]
 use super::lanes::Lanes;
 
@@ -11,15 +12,16 @@ use super::lanes::Lanes;
 #[derive(Debug, Default)]
 pub(super) struct Shorts {
     singles: Vec<(u8, PatternId)>,
-    /// One bit for each pair of first bytes; empty where there are only singles.
-    pairs: Vec<u32>,
+    /// Pairs of first bytes; nothing where there are only singles.
+    pairs: Option<Bitmap>,
     /// First two bytes, third byte if there is one, pattern; sorted.
     entries: Vec<(u16, Option<u8>, PatternId)>,
 }
 
-/// What leaves the first two of four bytes, as a hash does that loses nothing.
-const FACTOR: u32 = 1 << 16;
-const SHIFT: u32 = 16;
+/// The factor of a hash that depends on the first two of four bytes alone.
+const FACTOR: u32 = 0x9e37_0000;
+/// Bitmap bits for each pair.
+const BITS_EACH: usize = 32;
 
 impl Shorts {
     /// The filter of some patterns; `None` for none.
@@ -38,12 +40,8 @@ impl Shorts {
         }
         filter.entries.sort_unstable();
         if !filter.entries.is_empty() {
-            filter.pairs = vec![0; 1 << 11];
-        }
-        for (pair, ..) in &filter.entries {
-            if let Some(word) = filter.pairs.get_mut(usize::from(pair / 32)) {
-                *word |= 1 << (pair % 32);
-            }
+            let pairs = filter.pairs.insert(Bitmap::new(filter.entries.len() * BITS_EACH, FACTOR));
+            filter.entries.iter().for_each(|(pair, ..)| pairs.insert(u32::from(*pair)));
         }
         Some(filter)
     }
@@ -52,7 +50,7 @@ impl Shorts {
     pub(super) fn scan(&self, text: &[u8], length: usize, found: &mut impl FnMut(PatternId)) {
         let own = text.get(..length).unwrap_or(text);
         self.scan_singles(own, found);
-        let Some(last) = length.checked_sub(2).filter(|_| !self.pairs.is_empty()) else { return };
+        let Some(last) = length.checked_sub(2).filter(|_| self.pairs.is_some()) else { return };
         #[cfg(target_arch = "x86_64")]
         if let Some(lanes) = self.lanes() {
             return lanes.scan(text, last, |block, hits| {
@@ -75,7 +73,7 @@ impl Shorts {
     /// The bitmap of pairs as vectors read it, where there are pairs.
     #[cfg(target_arch = "x86_64")]
     pub(super) fn lanes(&self) -> Option<Lanes<'_>> {
-        Lanes::new(&self.pairs, FACTOR, SHIFT)
+        self.pairs.as_ref().and_then(Lanes::new)
     }
 
     /// Looks closer at those places of a block whose pairs some pattern has: one bit for each.
@@ -90,10 +88,10 @@ impl Shorts {
 
     /// The same without vector instructions.
     pub(super) fn scan_plainly(&self, own: &[u8], found: &mut impl FnMut(PatternId)) {
+        let Some(pairs) = &self.pairs else { return };
         for (position, window) in own.windows(2).enumerate() {
             let &[a, b] = window else { continue };
-            let pair = u16::from_le_bytes([a, b]);
-            if self.pairs.get(usize::from(pair / 32)).is_some_and(|word| word >> (pair % 32) & 1 != 0) {
+            if pairs.contains(u16::from_le_bytes([a, b]).into()) {
                 self.compare(own, position, found);
             }
         }
@@ -112,7 +110,9 @@ impl Shorts {
 
     /// Bytes of memory it holds.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.pairs.len() * 4 + self.entries.len() * size_of::<(u16, Option<u8>, PatternId)>() + self.singles.len() * 8
+        self.pairs.as_ref().map_or(0, Bitmap::memory_bytes)
+            + self.entries.len() * size_of::<(u16, Option<u8>, PatternId)>()
+            + self.singles.len() * 8
     }
 }
 
