@@ -7,6 +7,7 @@ use super::builder::{Argument, Builder, SharedNames};
 use super::classification::Classification;
 use super::fault::Fault;
 use super::files::{Countries, Files};
+use super::labels::Labels;
 use super::references::References;
 use super::rule::{FlowCondition, Rule, RuleProtocol, RuleSet};
 use super::variables::Sets;
@@ -27,6 +28,8 @@ pub struct Environment {
     pub references: References,
     /// Whether rules keep their text, for records that show it.
     pub keep_text: bool,
+    /// Whether rules keep which of their options made which condition, to be explained.
+    pub keep_labels: bool,
     /// The version of the rule language, for `requires`.
     pub version: (u32, u32, u32),
     /// Names of what the sensor can do, for `requires`.
@@ -165,6 +168,7 @@ fn read(
     }
     let header = header::read(head, environment, sets)?;
     let rule = empty(header, environment.keep_text.then(|| text.to_owned()));
+    let mut labels = environment.keep_labels.then(|| Labels::new(head));
     let mut builder = Builder::new(rule, file, names, environment);
     for option in &options {
         let Some(keyword) = keywords::find(option.keyword) else {
@@ -177,9 +181,16 @@ fn read(
         let argument = Argument { keyword: option.keyword, text: option.text, span: option.span.clone() };
         builder.option = option.span.clone();
         (keyword.parse)(&mut builder, &argument)?;
+        if let Some(labels) = &mut labels {
+            labels.note(&builder.rule, option);
+        }
+    }
+    if let Some(labels) = &mut labels {
+        labels.finish(&builder, &options);
     }
     check::finish(&mut builder, text.len())?;
     let mut rule = builder.rule;
+    rule.labels = labels.map(Box::new);
     if let RuleProtocol::Application(name) = rule.protocol
         && !protocols::is_parsed(name)
     {
@@ -231,5 +242,6 @@ fn empty(header: header::Header, text: Option<String>) -> Rule {
         variables: 0,
         place: (0, 0),
         text,
+        labels: None,
     }
 }

@@ -6,6 +6,7 @@ pub mod classification;
 pub mod fault;
 pub mod files;
 mod header;
+pub mod labels;
 pub mod lexer;
 pub mod load;
 pub mod protocols;

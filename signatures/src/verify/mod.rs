@@ -4,6 +4,8 @@
 //! one. [`header`] has what a rule's first line and `flow` ask for, [`payload`] what its sections do.
 
 pub mod condition;
+pub mod evidence;
+pub mod explain;
 mod header;
 mod memory;
 pub mod number;
@@ -19,7 +21,11 @@ use tapwire_parsers::protocol::{Both, Direction};
 use crate::lua::Runtime;
 use crate::plan::{Plan, RuleIndex};
 use crate::prefilter::{Folded, Scratch};
+use crate::state::flow::FlowState;
 use crate::state::shared::Step;
+use condition::Verdict;
+use evidence::Evidence;
+use explain::{Look, Watch};
 use memory::Notes;
 pub use memory::{Context, Shown};
 use payload::Limits;
@@ -49,6 +55,8 @@ pub struct Match {
     pub context: Context,
     /// What is left to decide about it, with what all flows share.
     pub steps: Vec<Step>,
+    /// The bytes that fulfilled its conditions, where they are wanted.
+    pub evidence: Vec<Evidence>,
 }
 
 /// How much of a body that still grows is waited for before it is looked at, and looked at again, in bytes.
@@ -76,6 +84,8 @@ pub struct Matcher {
     pub limits: Limits,
     /// Candidates that were decided so far.
     pub decided: u64,
+    /// Follows a rule that is to be explained.
+    pub watch: Option<Box<Watch>>,
 }
 
 impl Default for Matcher {
@@ -93,11 +103,66 @@ impl Default for Matcher {
             },
             limits: Limits::default(),
             decided: 0,
+            watch: None,
         }
     }
 }
 
+/// What is noted beside matches.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// Pieces of evidence that a match carries; none where it is 0.
+    pub evidence_pieces: usize,
+    /// The rule that is to be explained, and how many looks at it are kept.
+    pub watch: Option<(RuleIndex, usize)>,
+}
+
+/// A decision on a candidate that is under way.
+struct Decision {
+    look: Option<Box<Look>>,
+}
+
 impl Matcher {
+    /// A matcher for the rules of a plan.
+    pub fn new(plan: &Plan, settings: Settings) -> Self {
+        let watch = settings.watch.map(|(rule, looks)| Box::new(Watch::new(plan, rule, looks)));
+        let mut matcher = Self { watch, ..Self::default() };
+        matcher.notes.trail.limit = settings.evidence_pieces;
+        matcher
+    }
+
+    /// Begins to decide on a candidate.
+    #[inline]
+    fn begin(
+        &mut self,
+        inspection: &Inspection<'_>,
+        rule: RuleIndex,
+        subject: explain::Subject<'_>,
+        state: &FlowState,
+    ) -> Decision {
+        let watch = self.watch.as_ref();
+        let look = watch.and_then(|watch| watch.begin(inspection, rule, subject, state));
+        if look.is_some() {
+            self.notes.trail.start_record();
+        }
+        Decision { look }
+    }
+
+    /// Ends what was begun.
+    #[inline]
+    fn end(&mut self, plan: &Plan, decision: Decision, verdict: Verdict) {
+        if let (Some(look), Some(watch)) = (decision.look, &mut self.watch) {
+            watch.end(plan, *look, verdict, &mut self.notes.trail);
+        }
+    }
+
+    /// The evidence of the rule that has just matched.
+    fn take_evidence(&mut self) -> Vec<Evidence> {
+        let (evidence, left_out) = self.notes.trail.evidence();
+        self.limits.evidence_hit += u64::from(left_out > 0);
+        evidence
+    }
+
     /// Takes the candidates out, sorted and each once, to walk over them while the matcher works.
     fn take_candidates(&mut self) -> Vec<RuleIndex> {
         let mut candidates = std::mem::take(&mut self.candidates);

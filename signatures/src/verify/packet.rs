@@ -7,12 +7,14 @@ use tapwire_parsers::link::{Layer4, Packet};
 use tapwire_parsers::protocol::Direction;
 
 use super::condition::{PacketView, SideProtocol, Verdict};
+use super::evidence::place_in_packet;
+use super::explain::Subject;
 use super::payload::{View, section_holds};
 use super::transform::Transform;
 use super::{Context as AlertContext, Ground, Inspection, Match, Matcher, header, memory};
 use crate::language::rule::{AppProtocolTest, Buffer, ProtocolSide, Rule, Section};
 use crate::lua::Context;
-use crate::plan::{Kind, Plan, RuleIndex};
+use crate::plan::{Kind, Plan};
 use crate::state::flow::FlowState;
 
 /// What is special about a packet.
@@ -69,37 +71,33 @@ impl Matcher {
             candidates.extend_from_slice(&plan.recognised);
         }
         let inspection = Inspection { plan, view };
+        if let Some(watch) = &mut self.watch {
+            watch.packet(&inspection, state);
+        }
         let direction = view.flow.map_or(Direction::ToServer, |f| f.direction);
         let candidates = self.take_candidates();
-        for &rule in &candidates {
-            if let Some(context) = self.packet_rule(&inspection, rule, occasion, state) {
-                let steps = self.notes.take_steps();
-                matches.push(Match { rule, ground: Ground::Packet, direction, context, steps });
+        for &index in &candidates {
+            let Some(planned) = plan.rules.get(index as usize) else { continue };
+            if !is_due(planned.kind, occasion, view) {
+                continue;
             }
+            let subject = Subject { ground: Ground::Packet, transaction: None };
+            let decision = self.begin(&inspection, index, subject, state);
+            let context = self.packet_rule(&inspection, &planned.rule, state);
+            let verdict = if context.is_some() { Verdict::Yes } else { Verdict::No };
+            if let Some(context) = context {
+                let (steps, evidence) = (self.notes.take_steps(), self.take_evidence());
+                matches.push(Match { rule: index, ground: Ground::Packet, direction, context, steps, evidence });
+            }
+            self.end(plan, decision, verdict);
         }
         self.return_candidates(candidates);
     }
 
-    fn packet_rule(
-        &mut self,
-        inspection: &Inspection<'_>,
-        index: RuleIndex,
-        occasion: Occasion,
-        state: &mut FlowState,
-    ) -> Option<AlertContext> {
-        let planned = inspection.plan.rules.get(index as usize)?;
-        let (rule, view) = (&planned.rule, inspection.view);
-        let due = match planned.kind {
-            Kind::IpOnly => occasion.first,
-            Kind::PacketAndStream | Kind::Packet | Kind::Anomaly | Kind::Recognised => true,
-            Kind::PayloadOrStream => !occasion.streamed,
-            Kind::Stream => !occasion.streamed && view.flow.is_none(),
-            Kind::ApplicationPacket => view.flow.is_some_and(|f| f.protocol.is_some()),
-            Kind::Transaction => false,
-        };
+    fn packet_rule(&mut self, inspection: &Inspection<'_>, rule: &Rule, state: &mut FlowState) -> Option<AlertContext> {
+        let view = inspection.view;
         self.notes.clear();
-        let held = due
-            && header::holds(rule, view)
+        let held = header::holds(rule, view)
             && rule.packet.iter().all(|condition| condition.holds(view))
             && rule.app_protocol.iter().all(|test| app_protocol_holds(test, view))
             && memory::holds(rule, state)
@@ -126,22 +124,30 @@ impl Matcher {
         let candidates = &mut self.candidates;
         plan.streams
             .scan(chunk, view.packet.ports(), (&mut self.folded, &mut self.scratch), |rule| candidates.push(rule));
+        let inspection = Inspection { plan, view };
+        if let Some(watch) = &mut self.watch {
+            watch.chunk(&inspection, state);
+        }
         let direction = view.flow.map_or(Direction::ToServer, |f| f.direction);
         let candidates = self.take_candidates();
         for &index in &candidates {
             let Some(planned) = plan.rules.get(index as usize) else { continue };
             let rule = &planned.rule;
+            let subject = Subject { ground: Ground::Stream, transaction: None };
+            let decision = self.begin(&inspection, index, subject, state);
             self.notes.clear();
-            if header::holds(rule, view)
+            let held = header::holds(rule, view)
                 && rule.packet.iter().all(|condition| condition.holds(view))
                 && rule.app_protocol.iter().all(|test| app_protocol_holds(test, view))
                 && memory::holds(rule, state)
-                && self.sections_hold(rule, chunk, &mut Context::new(plan, rule, view, None, state))
-            {
+                && self.sections_hold(rule, chunk, &mut Context::new(plan, rule, view, None, state));
+            if held {
                 let context = memory::apply(rule, state, &mut self.notes);
-                let steps = self.notes.take_steps();
-                matches.push(Match { rule: index, ground: Ground::Stream, direction, context, steps });
+                let (steps, mut evidence) = (self.notes.take_steps(), self.take_evidence());
+                place_in_packet(&mut evidence, chunk, view.packet.payload);
+                matches.push(Match { rule: index, ground: Ground::Stream, direction, context, steps, evidence });
             }
+            self.end(plan, decision, if held { Verdict::Yes } else { Verdict::No });
         }
         self.return_candidates(candidates);
     }
@@ -154,10 +160,12 @@ impl Matcher {
                 Buffer::Field(_) | Buffer::File(_) | Buffer::Later(_) => None,
             };
             self.notes.place = (position, 0);
-            data.is_some_and(|data| {
+            let held = data.is_some_and(|data| {
                 let variables = usize::from(rule.variables);
                 self.section(section, View::whole(&data), variables, context) == Verdict::Yes
-            })
+            });
+            self.notes.trail.decide(position, if held { Verdict::Yes } else { Verdict::No });
+            held
         });
         sections && rule.scripts.iter().all(|test| self.lua.holds(test, None, context))
     }
@@ -171,6 +179,8 @@ impl Matcher {
         context: &mut Context<'_>,
     ) -> Verdict {
         self.notes.buffer = section.buffer.name();
+        self.notes.trail.transformed = !section.transforms.is_empty();
+        self.notes.trail.enter(self.notes.place, view.size);
         if section.transforms.is_empty() {
             let scripts = (&mut self.lua, context);
             return section_holds(&section.items, view, variables, &mut self.limits, &mut self.notes, scripts);
@@ -204,7 +214,19 @@ impl Matcher {
     }
 }
 
-fn app_protocol_holds(test: &AppProtocolTest, view: &PacketView<'_>) -> bool {
+/// Whether a rule of a kind is to be asked about a packet at all.
+fn is_due(kind: Kind, occasion: Occasion, view: &PacketView<'_>) -> bool {
+    match kind {
+        Kind::IpOnly => occasion.first,
+        Kind::PacketAndStream | Kind::Packet | Kind::Anomaly | Kind::Recognised => true,
+        Kind::PayloadOrStream => !occasion.streamed,
+        Kind::Stream => !occasion.streamed && view.flow.is_none(),
+        Kind::ApplicationPacket => view.flow.is_some_and(|f| f.protocol.is_some()),
+        Kind::Transaction => false,
+    }
+}
+
+pub(super) fn app_protocol_holds(test: &AppProtocolTest, view: &PacketView<'_>) -> bool {
     let Some(flow) = view.flow else { return false };
     let now = match flow.protocol {
         Some(id) => SideProtocol::Known(id),

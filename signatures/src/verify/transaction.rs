@@ -10,9 +10,11 @@ use tapwire_parsers::protocol;
 use tapwire_parsers::protocol::{Anomaly, Direction, Protocol, ProtocolId, Transaction, Value};
 
 use super::condition::{FileView, PacketView, Verdict};
+use super::evidence::place_in_packet;
+use super::explain::Subject;
 use super::packet::header_bytes;
 use super::payload::View;
-use super::{Ground, Match, Matcher, header, memory};
+use super::{Ground, Inspection, Match, Matcher, header, memory};
 use crate::language::rule::{Arrow, BitOperation, BitTrack, Buffer, HostBits, Item, Rule, Section};
 use crate::lua::Context;
 use crate::plan::{Engine, Plan, RuleIndex, find_field, hook_progress};
@@ -81,8 +83,12 @@ impl Matcher {
         let mut moved =
             !side.started || progress != side.progress || !subject.raw.is_empty() || !subject.files.is_empty();
         self.candidates.clear();
+        let inspection = Inspection { plan, view };
         if !side.started {
             self.candidates.extend_from_slice(&transaction_plan.always);
+            if let Some(watch) = &mut self.watch {
+                watch.transaction(&inspection, state);
+            }
         }
         let lasting = std::mem::take(&mut side.lasting);
         if progress == side.progress {
@@ -118,12 +124,18 @@ impl Matcher {
             // What waited fulfilled these when it became a candidate.
             let due = waited
                 || header::holds(rule, view) && rule.packet.iter().all(|c| c.holds(view)) && memory::holds(rule, state);
-            if !due {
-                continue;
+            let about = Subject { ground: Ground::Transaction(subject.id), transaction: Some((subject, waited)) };
+            let decision = self.begin(&inspection, index, about, state);
+            let mut verdict = Verdict::No;
+            if due {
+                self.notes.clear();
+                let mut context = Context::new(plan, rule, view, Some(subject), state);
+                verdict = self.transaction_rule(rule, subject, &mut context);
             }
-            self.notes.clear();
-            match self.transaction_rule(rule, subject, &mut Context::new(plan, rule, view, Some(subject), state)) {
-                Verdict::Yes if !bits_allow(rule, &known.bits) => {}
+            if verdict == Verdict::Yes && !bits_allow(rule, &known.bits) {
+                verdict = Verdict::No;
+            }
+            match verdict {
                 Verdict::Yes => {
                     change_bits(rule, &mut known.bits);
                     let context = memory::apply(rule, state, &mut self.notes);
@@ -132,12 +144,15 @@ impl Matcher {
                     } else {
                         side.matched.push(index);
                     }
-                    let (ground, steps) = (Ground::Transaction(subject.id), self.notes.take_steps());
-                    matches.push(Match { rule: index, ground, direction, context, steps });
+                    let (steps, mut evidence) = (self.notes.take_steps(), self.take_evidence());
+                    place_in_packet(&mut evidence, subject.raw, view.packet.payload);
+                    let ground = about.ground;
+                    matches.push(Match { rule: index, ground, direction, context, steps, evidence });
                 }
                 Verdict::NotYet => side.waiting.push(index),
                 Verdict::No => {}
             }
+            self.end(plan, decision, verdict);
         }
         self.return_candidates(candidates);
     }
@@ -237,7 +252,9 @@ impl Matcher {
         }
         for (position, section) in (0..).zip(&rule.sections) {
             self.notes.place = (position, 0);
-            match self.transaction_section(rule, section, subject, context) {
+            let held = self.transaction_section(rule, section, subject, context);
+            self.notes.trail.decide(position, held);
+            match held {
                 Verdict::Yes => {}
                 Verdict::NotYet => verdict = Verdict::NotYet,
                 Verdict::No => return Verdict::No,
@@ -363,7 +380,7 @@ fn last_state(subject: &TransactionView<'_>, direction: Direction) -> u8 {
     u8::try_from(states.saturating_sub(1)).unwrap_or(u8::MAX)
 }
 
-fn weaker(a: Verdict, b: Verdict) -> Verdict {
+pub(super) fn weaker(a: Verdict, b: Verdict) -> Verdict {
     match (a, b) {
         (Verdict::No, _) | (_, Verdict::No) => Verdict::No,
         (Verdict::NotYet, _) | (_, Verdict::NotYet) => Verdict::NotYet,
