@@ -10,7 +10,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tapwire_parsers::link::{Packet, Timestamp};
+use tapwire_signatures::plan::RuleIndex;
 use tapwire_signatures::state::threshold_file::{Entry, Rules};
+use tapwire_signatures::verify::explain::Watch;
 
 use crate::capture::batch::{Batch, Frame, Pool};
 use crate::capture::fanout::{self, Handed, Reading};
@@ -31,7 +33,7 @@ use crate::report::{Origin, Outputs, Reporter};
 use crate::sinks::packet;
 use crate::stats::Counters;
 use crate::worker::{Settings, Worker};
-use crate::writer::Writer;
+use crate::writer::{HeldBack, Writer};
 
 /// Batches on their way to one worker, and batches of records on their way back.
 const RING_DEPTH: usize = 8;
@@ -80,6 +82,10 @@ pub struct Summary {
     pub panics: u64,
     /// What scripts of rules failed with, each once.
     pub script_failures: BTreeSet<String>,
+    /// What was seen of the rule that is explained.
+    pub watched: Option<Box<Watch>>,
+    /// Alerts that were held back behind the workers, by rule and reason.
+    pub held_back: BTreeMap<(RuleIndex, HeldBack), u64>,
 }
 
 /// What a run needs.
@@ -134,6 +140,8 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
                 errors: vec![write_error(source)],
                 panics: 0,
                 script_failures: BTreeSet::new(),
+                watched: None,
+                held_back: BTreeMap::new(),
             };
         }
     };
@@ -251,6 +259,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
     });
     let mut counters = counters.into_inner().unwrap_or_default();
     let script_failures = std::mem::take(&mut counters.script_failures);
+    let watched = counters.watched.take();
     let last = Timestamp(last_time.into_inner());
     let panics = counters.panics;
     let mut by_name = counters.by_name(configuration.own_records);
@@ -269,7 +278,8 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
             by_name
         }
     };
-    Summary { counters: by_name, errors, panics, script_failures }
+    let held_back = std::mem::take(&mut writer.held_back);
+    Summary { counters: by_name, errors, panics, script_failures, watched, held_back }
 }
 
 fn note(place: &Mutex<Vec<RunError>>, error: RunError) {

@@ -100,7 +100,7 @@ impl Worker {
             }
             self.counters.strike(self.books, batch.frames.get(self.at).is_some_and(|f| f.shard == self.index));
             self.table = fresh();
-            self.inspector = Inspector::new(Arc::clone(self.inspector.engine()));
+            self.inspector.restart();
             self.matches.clear();
             self.ended.clear();
             from = self.at + 1;
@@ -220,6 +220,7 @@ impl Worker {
         for (name, count) in self.inspector.matcher.lua.failures.counters() {
             self.counters.add(name, count);
         }
+        self.counters.watched = self.inspector.matcher.watch.take();
         self.counters.script_failures.extend(self.inspector.matcher.lua.take_messages());
         self.counters.add("tapwire.parser_faults", self.inspector.parser_faults);
         for (name, count) in self.inspector.counters() {
@@ -272,7 +273,8 @@ impl Worker {
         self.matches.clear();
         let occasion = Occasion { first: true, ..Occasion::default() };
         self.inspector.matcher.packet(&plan, &view, occasion, &mut RuleMemory::default(), &mut self.matches);
-        let settled = settle(&plan, &mut self.matches, self.settings.alert_limit);
+        let watch = self.inspector.matcher.watch.as_deref_mut();
+        let settled = settle(&plan, &mut self.matches, self.settings.alert_limit, watch);
         self.counters.add("detect.alert", settled.alerts as u64);
         for found in &self.matches {
             self.reporter.alert_alone(&plan, found, packet, settled.verdict(), moment);
@@ -327,6 +329,7 @@ impl Place<'_> {
         moment: &Moment,
     ) {
         if flow.is_bypassed() {
+            self.leave_out();
             return;
         }
         flow.app.passed |= flow.is_passed();
@@ -376,6 +379,7 @@ impl Place<'_> {
             }
         }
         if flow.app.passed {
+            self.leave_out();
             return;
         }
         let occasion = Occasion {
@@ -387,6 +391,13 @@ impl Place<'_> {
         self.inspect(packet, flow, direction, &tcp.anomalies, Some(occasion), datagram, tcp.closed, moment);
         if flow.tcp.as_ref().is_some_and(|tcp| tcp.state.is_over()) {
             flow.app.release();
+        }
+    }
+
+    /// Tells a rule that is explained of a packet that no rule is asked about.
+    fn leave_out(&mut self) {
+        if let Some(watch) = &mut self.inspector.matcher.watch {
+            watch.uninspected += 1;
         }
     }
 
@@ -498,7 +509,8 @@ impl Place<'_> {
             self.inspector.transactions(&mut rival, &view, &[], &mut further);
             self.matches.extend(only_new(self.matches, further));
         }
-        let settled = settle(&plan, self.matches, self.settings.alert_limit);
+        let watch = self.inspector.matcher.watch.as_deref_mut();
+        let settled = settle(&plan, self.matches, self.settings.alert_limit, watch);
         flow.app.passed |= settled.pass_flow;
         self.counters.add("detect.alert", settled.alerts as u64);
         self.counters.add("detect.alert_queue_overflow", settled.overflow);
@@ -522,7 +534,8 @@ impl Place<'_> {
             let view = PacketView { packet: &pseudo, flow: Some(&flow_view), stream_anomalies: &[] };
             self.matches.clear();
             self.inspector.transactions(&mut flow.app, &view, &[], self.matches);
-            let settled = settle(&plan, self.matches, self.settings.alert_limit);
+            let watch = self.inspector.matcher.watch.as_deref_mut();
+            let settled = settle(&plan, self.matches, self.settings.alert_limit, watch);
             for found in self.matches.iter() {
                 let certain = self.reporter.alert(&plan, found, packet, flow, (direction, settled.verdict()), moment);
                 flow.note_alert(certain);
@@ -689,6 +702,7 @@ mod tests {
             openers: Vec::new(),
             depths: Vec::new(),
             hashes: Default::default(),
+            matching: Default::default(),
         };
         let configuration = Configuration::default();
         let fresh = || Table::new(flow::Settings::default(), Budget::new(0), Budget::new(0));

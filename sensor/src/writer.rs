@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tapwire_parsers::link::Timestamp;
 use tapwire_signatures::language::rule::Action;
-use tapwire_signatures::plan::Plan;
+use tapwire_signatures::plan::{Plan, RuleIndex};
 use tapwire_signatures::state::shared::Shared;
 use tapwire_signatures::state::threshold::{Subject, Thresholds};
 use tapwire_signatures::state::threshold_file::{Entry as FileEntry, Rules, Side, Suppression};
@@ -49,6 +49,8 @@ pub struct Writer {
     pub delivered: u64,
     /// Alerts that thresholds held back.
     pub suppressed: u64,
+    /// The same by rule and reason.
+    pub held_back: BTreeMap<(RuleIndex, HeldBack), u64>,
     alerts: u64,
 }
 
@@ -94,6 +96,7 @@ impl Writer {
             made: 0,
             delivered: 0,
             suppressed: 0,
+            held_back: BTreeMap::new(),
             alerts: 0,
         })
     }
@@ -118,17 +121,20 @@ impl Writer {
                     Some((packet, group, decision)) if (packet, group) == key => decision,
                     _ => {
                         let decision = self.decide(gate);
-                        let raised = decision != Decision::Nothing;
+                        let raised = !matches!(decision, Decision::Nothing(_));
                         if let Some(flow) = gate.flow.filter(|_| raised && entry.output != Entry::NO_OUTPUT) {
                             self.alerted.insert(flow);
                         }
                         decided = Some((key.0, key.1, decision));
-                        self.suppressed += u64::from(!raised);
+                        if let Decision::Nothing(why) = decision {
+                            self.suppressed += 1;
+                            *self.held_back.entry((gate.rule, why)).or_default() += 1;
+                        }
                         decision
                     }
                 };
                 match decision {
-                    Decision::Nothing => continue,
+                    Decision::Nothing(_) => continue,
                     Decision::Alert => {}
                     Decision::Block => {
                         let text = with(
@@ -182,7 +188,7 @@ impl Writer {
     fn decide(&mut self, gate: &AlertGate) -> Decision {
         let Some(rule) = self.plan.rule(gate.rule) else { return Decision::Alert };
         if !self.shared.decide(rule, &gate.steps, (gate.source, gate.destination), gate.time) {
-            return Decision::Nothing;
+            return Decision::Nothing(HeldBack::Shared);
         }
         let subject =
             Subject { source: gate.source, destination: gate.destination, ports: gate.ports, flow: gate.flow };
@@ -190,14 +196,16 @@ impl Writer {
         let (mut filed, mut decision) = (None, Decision::Alert);
         for (_, entry) in self.entries.iter().filter(|(rules, _)| rules.contains(rule.gid, rule.sid)) {
             match entry {
-                FileEntry::Suppress(None) => return Decision::Nothing,
-                FileEntry::Suppress(Some(suppression)) if is_suppressed(suppression, gate) => return Decision::Nothing,
+                FileEntry::Suppress(None) => return Decision::Nothing(HeldBack::Suppressed),
+                FileEntry::Suppress(Some(suppression)) if is_suppressed(suppression, gate) => {
+                    return Decision::Nothing(HeldBack::Suppressed);
+                }
                 FileEntry::Threshold(threshold) => filed = Some(threshold),
                 FileEntry::Suppress(Some(_)) => {}
                 FileEntry::RateFilter { threshold, action, timeout_s } => {
                     if self.thresholds.rate_exceeded(id, threshold, *timeout_s, &subject, gate.time) {
                         decision = match action {
-                            Action::Pass => return Decision::Nothing,
+                            Action::Pass => return Decision::Nothing(HeldBack::RateFilter),
                             Action::Reject => Decision::Block,
                             Action::Alert | Action::Drop | Action::Config => Decision::Alert,
                         };
@@ -205,9 +213,16 @@ impl Writer {
                 }
             }
         }
-        let own = [rule.detection_filter.as_ref(), filed.or(rule.threshold.as_ref())];
-        let raised = own.into_iter().flatten().all(|t| self.thresholds.decide(id, t, &subject, gate.time));
-        if raised { decision } else { Decision::Nothing }
+        let own = [
+            (HeldBack::DetectionFilter, rule.detection_filter.as_ref()),
+            (HeldBack::Threshold, filed.or(rule.threshold.as_ref())),
+        ];
+        for (why, threshold) in own {
+            if threshold.is_some_and(|t| !self.thresholds.decide(id, t, &subject, gate.time)) {
+                return Decision::Nothing(why);
+            }
+        }
+        decision
     }
 
     /// Writes the sets that are kept in files: each is put in its place as a whole.
@@ -272,11 +287,39 @@ fn with(record: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
     parts.map_or_else(|| record.to_vec(), |(before, behind)| [before, new, behind].concat())
 }
 
+/// Why a match became no alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HeldBack {
+    /// A set, or a bit of a host, that all flows share says no.
+    Shared,
+    /// The threshold file suppresses it.
+    Suppressed,
+    /// A rate filter of the threshold file lets it pass.
+    RateFilter,
+    /// The rule's `detection_filter`.
+    DetectionFilter,
+    /// The threshold of the rule or of the threshold file.
+    Threshold,
+}
+
+impl HeldBack {
+    /// Who held it back, in a few words.
+    pub fn name(self) -> &'static str {
+        match self {
+            HeldBack::Shared => "dataset, xbits or hostbits",
+            HeldBack::Suppressed => "suppression of the threshold file",
+            HeldBack::RateFilter => "rate filter of the threshold file",
+            HeldBack::DetectionFilter => "detection_filter",
+            HeldBack::Threshold => "threshold",
+        }
+    }
+}
+
 /// What becomes of a match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Decision {
     /// No alert.
-    Nothing,
+    Nothing(HeldBack),
     /// An alert.
     Alert,
     /// An alert that says that the packet was blocked, as those of `reject` do.

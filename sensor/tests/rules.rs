@@ -154,3 +154,59 @@ fn rule_sets_are_compared() {
     }
     assert_eq!(rules(&["diff", &old, new, &old]).2, 2, "a rule file is no capture");
 }
+
+const NEAR: &str = r#"alert http any any -> any any (msg:"after a place"; flow:established,to_server; http.method; content:"GET"; http.uri; content:"long.txt"; depth:8; sid:101;)
+alert tcp any any -> any 8080 (msg:"at another port"; flow:established,to_server; content:"User-Agent"; sid:102;)
+alert tcp any any -> any any (msg:"after a bit"; flow:established,to_server; flowbits:isset,seen; content:"User-Agent"; sid:103;)
+alert tcp any any -> any any (msg:"sets a bit"; content:"no such text"; flowbits:set,seen; noalert; sid:104;)
+alert dns any any -> any any (msg:"of another protocol"; dns.query; content:"x"; sid:105;)
+alert tcp any any -> any 80 (msg:"seldom"; flow:established,to_server; content:"User-Agent|3a 20|"; threshold:type limit, track by_src, count 1, seconds 60; sid:106;)
+pass tcp any any -> any 80 (msg:"goes before"; content:"GET /missing"; sid:107;)
+alert tcp any any -> any 80 (msg:"is passed"; content:"GET /missing"; sid:108;)
+alert http any any -> any any (msg:"\u{202e}hidden|\u{7}"; http.uri; content:"/long"; sid:109;)
+"#;
+
+#[test]
+fn a_rule_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("near.rules");
+    fs::write(&file, NEAR).unwrap();
+    let (file, capture) = (file.to_str().unwrap(), web().join("capture.pcap"));
+    let explain = |rule: &str, more: &[&str]| {
+        let mut arguments = vec!["explain", rule, "--rules", file, capture.to_str().unwrap()];
+        arguments.extend(more);
+        rules(&arguments)
+    };
+    for (rule, status, conclusion) in [
+        ("101", 1, "=> nearest, `content:\"long.txt\"; depth:8` does not hold: occurs at 1, outside of 0 to 8"),
+        ("1:102", 1, "=> nearest, `destination port 8080` does not hold: it is 80"),
+        ("103", 1, "does not hold: not set in this flow; rules that set it: 104"),
+        ("104", 1, "=> its fast pattern \"no such text\" never occurs in payload: 8 chunks would fit otherwise"),
+        ("105", 1, "=> no transaction meets `protocol dns`; most often the flow is http"),
+        ("106", 0, "2 held back by threshold"),
+        ("108", 1, "silenced by pass rule 107"),
+        ("109", 0, "=> the rule fires: 1 alert"),
+    ] {
+        let (out, err, code) = explain(rule, &["--limit", "1"]);
+        assert!(code == status && out.contains(conclusion), "{rule}: {code}, {out}{err}");
+        assert!(!out.contains(['\u{202e}', '\u{7}']), "what a terminal obeys is escaped: {out}");
+    }
+    assert!(
+        explain("102", &["--limit", "1"]).0.ends_with("3 looks came less near and are left out; --limit shows more\n")
+    );
+
+    let (out, _, _) = explain("101", &["--json"]);
+    let lines = lines(&out);
+    assert_eq!((&lines[0]["looks"], &lines[0]["alerts"], lines.len()), (&1.into(), &0.into(), 2), "{out}");
+    assert_eq!(lines[0]["packets"]["conditions"][0]["instead"]["the flow's protocol is not recognised yet"], 12);
+    let (look, conditions) = (&lines[1], lines[1]["conditions"].as_array().unwrap());
+    assert_eq!(
+        (&look["pcap_cnt"], &look["kind"], &look["outcome"]),
+        (&19.into(), &"transaction".into(), &"failed".into())
+    );
+    let last = conditions.last().unwrap();
+    assert_eq!((&last["buffer"], &last["size"], &last["offset"]), (&"http.uri".into(), &9.into(), &1.into()), "{last}");
+
+    assert_eq!(explain("999", &[]).2, 2);
+    assert_eq!(explain("x", &[]).2, 2);
+}

@@ -39,6 +39,8 @@ pub struct Prepared {
     pub found: Found,
     /// Counts of the rules.
     pub rules: RuleCounts,
+    /// Names of the rule files, by the number that rules have of theirs.
+    pub rule_files: Vec<String>,
 }
 
 /// What was found on the way.
@@ -84,7 +86,7 @@ pub fn prepare(common: &Common) -> Result<Prepared, Problem> {
     let environment = environment::environment(common, &configuration, &mut found);
     let Loaded { set, faults, skipped, later } = load::load(&sources, &environment);
     let mut rules = RuleCounts { loaded: set.rules.len(), skipped: skipped.len(), later, ..RuleCounts::default() };
-    drop(sources);
+    let rule_files = sources.into_iter().map(|source| source.name).collect();
     for located in faults {
         let list = if located.warning { &mut found.warnings } else { &mut found.faults };
         rules.failed += usize::from(!located.warning);
@@ -97,7 +99,7 @@ pub fn prepare(common: &Common) -> Result<Prepared, Problem> {
     rules.prefilter_bytes = plan.prefilter_bytes();
     let engine = Arc::new(engine(&configuration, plan, &mut found.faults));
     let data_dir = environment::data_dir(common, &configuration);
-    Ok(Prepared { configuration, data_dir, engine, thresholds, found, rules })
+    Ok(Prepared { configuration, data_dir, engine, thresholds, found, rules, rule_files })
 }
 
 fn rule_problem(located: Located) -> Problem {
@@ -157,7 +159,7 @@ fn engine(configuration: &Configuration, plan: Plan, faults: &mut Vec<Problem>) 
     }
     let sha256_of_cut = configuration.file_store;
     let hashes = Hashes { md5, sha1, sha256: sha256 || sha256_of_cut, sha256_of_cut };
-    Engine { plan: Arc::new(plan), recogniser, openers, depths, hashes }
+    Engine { plan: Arc::new(plan), recogniser, openers, depths, hashes, matching: Default::default() }
 }
 
 /// Reads the threshold file, where one is named.

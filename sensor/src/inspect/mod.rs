@@ -19,7 +19,7 @@ use tapwire_parsers::{REGISTRY, protocol, protocol_id};
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::flow::FlowState;
 use tapwire_signatures::verify::condition::{FileView, PacketView, SideProtocol};
-use tapwire_signatures::verify::{Match, Matcher, TransactionState, TransactionView};
+use tapwire_signatures::verify::{Match, Matcher, Settings, TransactionState, TransactionView};
 
 use files::{Files, Hashes};
 use recognise::{Ports, Recogniser, Recognition};
@@ -114,6 +114,8 @@ pub struct Engine {
     pub depths: Vec<(ProtocolId, u64)>,
     /// Hashes that rules or records want.
     pub hashes: Hashes,
+    /// What is noted beside matches.
+    pub matching: Settings,
 }
 
 /// What a worker needs to move applications on.
@@ -290,7 +292,14 @@ impl Inspector {
     /// An inspector over shared rules and protocols.
     pub fn new(engine: Arc<Engine>) -> Self {
         let books = vec![<[Book; 2]>::default(); REGISTRY.len()];
-        Self { engine, matcher: Matcher::default(), parser_faults: 0, books, unrecognised: [0; 2] }
+        let matcher = Matcher::new(&engine.plan, engine.matching);
+        Self { engine, matcher, parser_faults: 0, books, unrecognised: [0; 2] }
+    }
+
+    /// Begins anew after a panic: whatever was under way is forgotten, what was noted of rules is not.
+    pub fn restart(&mut self) {
+        let before = std::mem::replace(self, Self::new(Arc::clone(&self.engine)));
+        self.matcher.watch = before.matcher.watch;
     }
 
     /// What was counted of each protocol, by its name in `stats` records.

@@ -6,6 +6,7 @@ mod alerts;
 mod cases;
 mod diff;
 mod expected;
+mod explain;
 mod jobs;
 mod list;
 mod test;
@@ -35,6 +36,9 @@ enum Command {
     /// Run rules over captures and compare their alerts with those that are expected
     #[command(after_help = test::HELP)]
     Test(test::Test),
+    /// Tell why a rule fires on captures, or why it does not
+    #[command(after_help = explain::HELP)]
+    Explain(explain::Explain),
     /// Run two rule sets over captures and show which alerts differ
     #[command(after_help = diff::HELP)]
     Diff(diff::Diff),
@@ -58,6 +62,7 @@ impl Rules {
             Command::List(options) => options.run(),
             Command::Test(options) => options.run(),
             Command::Diff(options) => options.run(),
+            Command::Explain(options) => options.run(),
         }
     }
 }
