@@ -216,6 +216,7 @@ impl Worker {
         self.counters.add("tapwire.stream.refused_bytes", bytes);
         self.counters.add("tapwire.rules.candidates", self.inspector.matcher.decided);
         self.counters.add("tapwire.rules.step_limit", self.inspector.matcher.limits.steps_hit);
+        self.counters.add("tapwire.rules.evidence_limit", self.inspector.matcher.limits.evidence_hit);
         self.counters.add("tapwire.rules.regex_limit", self.inspector.matcher.limits.regex_hit);
         for (name, count) in self.inspector.matcher.lua.failures.counters() {
             self.counters.add(name, count);

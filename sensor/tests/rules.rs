@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::captures;
+use common::{Run, captures};
 use serde_json::Value;
 
 /// Standard output, standard error and the exit status.
@@ -164,6 +164,7 @@ alert tcp any any -> any 80 (msg:"seldom"; flow:established,to_server; content:"
 pass tcp any any -> any 80 (msg:"goes before"; content:"GET /missing"; sid:107;)
 alert tcp any any -> any 80 (msg:"is passed"; content:"GET /missing"; sid:108;)
 alert http any any -> any any (msg:"\u{202e}hidden|\u{7}"; http.uri; content:"/long"; sid:109;)
+alert tcp-pkt any any -> any 80 (msg:"in a packet"; content:"GET /long"; sid:110;)
 "#;
 
 #[test]
@@ -209,4 +210,41 @@ fn a_rule_is_explained() {
 
     assert_eq!(explain("999", &[]).2, 2);
     assert_eq!(explain("x", &[]).2, 2);
+}
+
+#[test]
+fn an_alert_says_which_bytes_fulfilled_its_rule() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("near.rules");
+    fs::write(&file, NEAR.replace("pass tcp", "alert tcp")).unwrap();
+    let config = folder.path().join("site.yaml");
+    let outputs = "outputs:\n  - eve-log:\n      enabled: yes\n      filename: eve.json\n      types:\n        - alert:\n            payload-printable: yes\n";
+    fs::write(&config, format!("%YAML 1.1\n---\n{outputs}tapwire:\n  records: yes\n")).unwrap();
+    let run = |setting: &str| {
+        let run = Run::replay(&web().join("capture.pcap")).arg("--config").path(&config);
+        let run = run.arg("--set").arg(setting).arg("--rules").path(&file);
+        run.succeed();
+        let alerts: Vec<Value> = lines(&run.records()).into_iter().filter(|r| r["event_type"] == "alert").collect();
+        alerts
+    };
+    let alerts = run("packet-alert-max=15");
+    let of = |sid: u64| alerts.iter().find(|a| a["alert"]["signature_id"] == sid).unwrap();
+    assert_eq!(
+        of(109)["tapwire"]["evidence"],
+        serde_json::json!([{"buffer": "http.uri", "keyword": "content", "offset": 0, "length": 5}])
+    );
+    assert_eq!(of(106)["tapwire"]["evidence"][0]["buffer"], "stream");
+    // The bytes can be cut out of the payload that the record shows.
+    let alert = of(110);
+    let piece = &alert["tapwire"]["evidence"][0];
+    let number = |name: &str| usize::try_from(piece[name].as_u64().unwrap()).unwrap();
+    let (from, shown) = (number("offset"), alert["payload_printable"].as_str().unwrap());
+    assert_eq!((&shown[from..from + number("length")], &piece["buffer"]), ("GET /long", &"payload".into()), "{alert}");
+    assert!(run("tapwire.records=no").iter().all(|alert| alert.get("tapwire").is_none()));
+    assert!(run("tapwire.evidence=no").iter().all(|alert| alert.get("tapwire").is_none()));
+    assert!(
+        run("tapwire.evidence-pieces=1")
+            .iter()
+            .all(|alert| alert["tapwire"]["evidence"].as_array().unwrap().len() == 1)
+    );
 }

@@ -157,6 +157,8 @@ pub struct Configuration {
     pub protocols: BTreeMap<String, ProtocolSettings>,
     /// Whether records get the `tapwire` object.
     pub own_records: bool,
+    /// `tapwire.evidence` and `tapwire.evidence-pieces`: places of bytes that fulfilled its rule that an alert shows at most; 0 for none.
+    pub evidence_pieces: usize,
     /// `security.lua`
     pub scripts: lua::Settings,
     /// `tapwire.flow-summary`
@@ -271,6 +273,7 @@ impl Default for Configuration {
             checksums: Checksums::Auto,
             protocols: ["modbus", "dnp3"].map(|name| (name.to_owned(), plant.clone())).into(),
             own_records: true,
+            evidence_pieces: EVIDENCE_PIECES,
             scripts: lua::Settings::default(),
             summaries: SummarySettings::default(),
             datasets: Datasets::default(),
@@ -356,10 +359,13 @@ const KNOWN_BELOW: &[(&str, &[&str])] = &[
         ],
     ),
     ("defrag", &["memcap", "hash-size", "trackers", "max-frags", "prealloc", "timeout", "host-config"]),
-    ("tapwire", &["records", "flow-summary", "memory", "rival-bytes", "early-segments"]),
+    ("tapwire", &["records", "flow-summary", "memory", "rival-bytes", "early-segments", "evidence", "evidence-pieces"]),
     ("tapwire.flow-summary", &["rate", "interval"]),
     ("security.lua", &["allow-rules", "max-bytes", "max-instructions", "allow-restricted-functions"]),
 ];
+
+/// Places of bytes that an alert shows.
+const EVIDENCE_PIECES: usize = 32;
 
 const TIMEOUT_KEYS: &[&str] = &[
     "new",
@@ -698,6 +704,13 @@ impl Reader<'_> {
             c.eve = Vec::new();
         }
         self.switch("tapwire.records", &mut c.own_records);
+        let (mut evidence, mut pieces) = (true, EVIDENCE_PIECES as u64);
+        self.switch("tapwire.evidence", &mut evidence);
+        self.bytes("tapwire.evidence-pieces", &mut pieces);
+        if !(evidence && c.own_records) {
+            pieces = 0;
+        }
+        c.evidence_pieces = usize::try_from(pieces).unwrap_or(usize::MAX);
         self.bytes("tapwire.flow-summary.rate", &mut c.summaries.rate);
         self.bytes("tapwire.flow-summary.interval", &mut c.summaries.interval_s);
         if self.root.at("outputs").is_some() || file.is_some() {

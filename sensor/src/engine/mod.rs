@@ -9,6 +9,7 @@ use tapwire_signatures::language::load::{self, Loaded, Located};
 use tapwire_signatures::language::variables::Sets;
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::threshold_file::{Entry, Rules, ThresholdFile};
+use tapwire_signatures::verify::Settings;
 
 mod environment;
 mod sources;
@@ -159,7 +160,8 @@ fn engine(configuration: &Configuration, plan: Plan, faults: &mut Vec<Problem>) 
     }
     let sha256_of_cut = configuration.file_store;
     let hashes = Hashes { md5, sha1, sha256: sha256 || sha256_of_cut, sha256_of_cut };
-    Engine { plan: Arc::new(plan), recogniser, openers, depths, hashes, matching: Default::default() }
+    let matching = Settings { evidence_pieces: configuration.evidence_pieces, watch: None };
+    Engine { plan: Arc::new(plan), recogniser, openers, depths, hashes, matching }
 }
 
 /// Reads the threshold file, where one is named.

@@ -38,6 +38,9 @@ pub struct Failure {
     pub span: Option<Range<usize>>,
 }
 
+/// What holds, with its first bytes.
+pub(super) type Held = Vec<(Evidence, Box<[u8]>)>;
+
 /// What was looked at while a rule was explained.
 #[derive(Debug, Default)]
 pub(super) struct Record {
@@ -63,7 +66,7 @@ pub(super) struct Attempt {
     /// The bytes there.
     pub(super) excerpt: Box<[u8]>,
     /// What held until then.
-    pub(super) held: Vec<(Evidence, Box<[u8]>)>,
+    pub(super) held: Held,
 }
 
 /// What holds so far of the rule that is decided.
@@ -154,7 +157,7 @@ impl Trail {
     }
 
     /// What was looked at since, with what holds at its end.
-    pub(super) fn take_record(&mut self) -> Option<(Box<Record>, Vec<(Evidence, Box<[u8]>)>)> {
+    pub(super) fn take_record(&mut self) -> Option<(Box<Record>, Held)> {
         let mut record = self.record.take()?;
         let excerpts = std::mem::take(&mut record.excerpts);
         let held = self.held.iter().cloned().zip(excerpts).collect();

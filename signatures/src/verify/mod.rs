@@ -24,7 +24,7 @@ use crate::prefilter::{Folded, Scratch};
 use crate::state::flow::FlowState;
 use crate::state::shared::Step;
 use condition::Verdict;
-use evidence::Evidence;
+pub use evidence::Evidence;
 use explain::{Look, Watch};
 use memory::Notes;
 pub use memory::{Context, Shown};

@@ -7,12 +7,8 @@ use std::net::IpAddr;
 use tapwire_parsers::link::Packet;
 use tapwire_parsers::protocol;
 
-use super::Condition;
-#[cfg(test)]
-use super::Mark;
-use crate::language::rule::{
-    Addresses, Arrow, BitOperation, Endpoint, FlowCondition, Flowbits, IntOperation, Ports, Rule, RuleProtocol,
-};
+use super::{Condition, Mark};
+use crate::language::rule::{Arrow, BitOperation, Endpoint, FlowCondition, Flowbits, IntOperation, Rule, RuleProtocol};
 use crate::plan::{Plan, hook_progress};
 use crate::state::flow::FlowState;
 use crate::verify::condition::{PacketView, Verdict};
@@ -161,41 +157,45 @@ fn recognised(view: &PacketView<'_>) -> String {
 
 /// The two sides as they stand, or turned where the rule means both ways and that fits better.
 fn endpoints(rule: &Rule, packet: &Packet<'_>, all: &mut Vec<Condition>) {
-    let word = |position: usize| {
-        let labels = rule.labels.as_deref();
-        labels.and_then(|labels| labels.header.get(position).cloned()).unwrap_or_default()
-    };
-    let sides = |from: (IpAddr, u16), to: (IpAddr, u16)| {
-        let [source, destination] = [(&rule.source, from), (&rule.destination, to)].map(|(e, at)| side(e, at));
-        [("source", source, from, (2, 3)), ("destination", destination, to, (5, 6))]
-    };
-    let ends = packet.ip.map(|ip| ((ip.source, packet.ports().0), (ip.destination, packet.ports().1)));
-    let Some((from, to)) = ends else {
+    let Some(ip) = packet.ip else {
         let any = |endpoint: &Endpoint| endpoint.addresses.is_any() && endpoint.ports.is_any();
         let held = any(&rule.source) && any(&rule.destination);
         all.push(Condition::new("addresses".into(), held, || "the packet has no addresses".into()));
         return;
     };
-    let score = |sides: &[(&str, (bool, bool), (IpAddr, u16), (usize, usize)); 2]| {
-        sides.iter().map(|(_, (address, port), ..)| u8::from(*address) + u8::from(*port)).sum::<u8>()
+    let (from, to) = ((ip.source, packet.ports().0), (ip.destination, packet.ports().1));
+    let both = |from, to| {
+        let mut sides = Vec::new();
+        side(rule, ("source", 2), &rule.source, from, &mut sides);
+        side(rule, ("destination", 5), &rule.destination, to, &mut sides);
+        sides
     };
-    let straight = sides(from, to);
-    let turned =
-        (rule.arrow == Arrow::BothWays).then(|| sides(to, from)).filter(|turned| score(turned) > score(&straight));
-    for (name, (address, port), at, words) in turned.unwrap_or(straight) {
-        let text = |what: &str, position| format!("{name} {what} {}", word(position));
-        let endpoint = if name == "source" { &rule.source } else { &rule.destination };
-        if !endpoint.addresses.is_any() {
-            all.push(Condition::new(text("address", words.0), address, || format!("it is {}", at.0)));
-        }
-        if !endpoint.ports.is_any() {
-            all.push(Condition::new(text("port", words.1), port, || format!("it is {}", at.1)));
-        }
-    }
+    let held = |sides: &[Condition]| sides.iter().filter(|condition| condition.mark == Mark::Held).count();
+    let straight = both(from, to);
+    let turned = (rule.arrow == Arrow::BothWays).then(|| both(to, from));
+    all.extend(turned.filter(|turned| held(turned) > held(&straight)).unwrap_or(straight));
 }
 
-fn side(endpoint: &Endpoint, (address, port): (IpAddr, u16)) -> (bool, bool) {
-    (Addresses::contains(&endpoint.addresses, address), Ports::contains(&endpoint.ports, port))
+/// One side of the header, whose words begin at a position; what may be anything is left out.
+fn side(
+    rule: &Rule,
+    (name, at): (&str, usize),
+    endpoint: &Endpoint,
+    (address, port): (IpAddr, u16),
+    all: &mut Vec<Condition>,
+) {
+    let word = |position: usize| {
+        let labels = rule.labels.as_deref();
+        labels.and_then(|labels| labels.header.get(position).cloned()).unwrap_or_default()
+    };
+    if !endpoint.addresses.is_any() {
+        let text = format!("{name} address {}", word(at));
+        all.push(Condition::new(text, endpoint.addresses.contains(address), || format!("it is {address}")));
+    }
+    if !endpoint.ports.is_any() {
+        let text = format!("{name} port {}", word(at + 1));
+        all.push(Condition::new(text, endpoint.ports.contains(port), || format!("it is {port}")));
+    }
 }
 
 fn flow(wanted: &FlowCondition, view: &PacketView<'_>, all: &mut Vec<Condition>) {

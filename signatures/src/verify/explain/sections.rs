@@ -3,11 +3,8 @@
 use super::{Bytes, Condition, Look, Mark, Outcome};
 use crate::language::rule::{BitTrack, Item, Rule, Section};
 use crate::verify::condition::Verdict;
-use crate::verify::evidence::{Attempt, Evidence, Record};
+use crate::verify::evidence::{Attempt, Held, Record};
 use crate::verify::explain::conditions::label;
-
-/// What holds, with its first bytes.
-type Held = Vec<(Evidence, Box<[u8]>)>;
 
 /// Adds the conditions of sections and what comes behind them to a look, and marks what no one looked at.
 pub(super) fn add(rule: &Rule, look: &mut Look, record: Record, held: Held) {

@@ -30,7 +30,7 @@ fn datagram(payload: &[u8]) -> Vec<u8> {
 /// What a plan says of one datagram: its matches, and the nearest looks at rule 0.
 fn ask(plan: &Plan, payload: &[u8]) -> (Vec<Match>, Vec<Look>) {
     let data = datagram(payload);
-    let packet = Packet::decode(1, Timestamp(0), 101, &data, data.len() as u32, false);
+    let packet = Packet::decode(1, Timestamp(0), 101, &data, u32::try_from(data.len()).unwrap(), false);
     let view = PacketView { packet: &packet, flow: None, stream_anomalies: &[] };
     let mut matcher = Matcher::new(plan, Settings { evidence_pieces: 32, watch: Some((0, 10)) });
     let (mut state, mut matches) = (FlowState::default(), Vec::new());
@@ -146,7 +146,7 @@ fn conditions_say_what_the_verifier_says() {
     ];
     let plan = plan(&rules);
     let data = datagram(b"ab");
-    let packet = Packet::decode(1, Timestamp(0), 101, &data, data.len() as u32, false);
+    let packet = Packet::decode(1, Timestamp(0), 101, &data, u32::try_from(data.len()).unwrap(), false);
     let view = PacketView { packet: &packet, flow: None, stream_anomalies: &[] };
     for planned in &plan.rules {
         assert!(agree(&plan, &planned.rule, &view, &FlowState::default()), "{}", planned.rule.sid);
