@@ -14,6 +14,7 @@ use tapwire::cli::{Arguments, Check, ChecksumMode, Command, Common, Live, Replay
 use tapwire::config::{Checksums, Severity};
 use tapwire::engine::{Found, Prepared, prepare};
 use tapwire::run::{self, Plan, RunError, Summary};
+use tapwire_signatures::verify::cost::CostReport;
 
 fn main() -> ExitCode {
     let status = match Arguments::parse().command {
@@ -65,7 +66,26 @@ fn folder(common: &Common, prepared: &Prepared) -> PathBuf {
     common.log_dir.clone().unwrap_or_else(|| prepared.configuration.log_dir.clone())
 }
 
-fn plan<'a>(common: &Common, prepared: &'a Prepared, folder: &'a std::path::Path) -> Plan<'a> {
+/// Tells of a rule that takes more than its share of the work.
+fn tell_costly(prepared: &Prepared, report: &CostReport) {
+    let Some(rule) = prepared.engine.plan.rule(report.rule) else { return };
+    let (file, line) = rule.place;
+    let file = prepared.rule_files.get(file as usize).map_or("", String::as_str);
+    let CostReport { percent, suspended, .. } = report;
+    let done = if *suspended { ", and is suspended" } else { "" };
+    let (gid, sid) = (rule.gid, rule.sid);
+    say(&format!(
+        "warning: {file}:{line}: rule {gid}:{sid} takes {percent} % of the work of all rules and of what is inspected{done}; give it a longer \
+         or rarer content to be found by, or name ports; `tapwire rules profile` measures it"
+    ));
+}
+
+fn plan<'a>(
+    common: &Common,
+    prepared: &'a Prepared,
+    folder: &'a std::path::Path,
+    costly: &'a (dyn Fn(&CostReport) + Sync),
+) -> Plan<'a> {
     Plan {
         configuration: &prepared.configuration,
         engine: Arc::clone(&prepared.engine),
@@ -81,6 +101,7 @@ fn plan<'a>(common: &Common, prepared: &'a Prepared, folder: &'a std::path::Path
             None => prepared.configuration.checksums,
         },
         progress: None,
+        costly: Some(costly),
     }
 }
 
@@ -100,17 +121,18 @@ fn replay(options: &Replay) -> u8 {
         }
     }
     let folder = folder(common, &prepared);
+    let costly = |report: &CostReport| tell_costly(&prepared, report);
     let mut status = 0;
     if options.each {
         for capture in &captures {
             let name = capture.file_name().unwrap_or(capture.as_os_str());
             let own = folder.join(name);
-            let summary = run::replay(&plan(common, &prepared, &own), std::slice::from_ref(capture));
+            let summary = run::replay(&plan(common, &prepared, &own, &costly), std::slice::from_ref(capture));
             status = status.max(told(&summary, true));
         }
         return status;
     }
-    let mut plan = plan(common, &prepared, &folder);
+    let mut plan = plan(common, &prepared, &folder, &costly);
     let progress = (!common.quiet && std::io::stderr().is_terminal()).then(|| Progress::start(&mut plan));
     let summary = run::replay(&plan, &captures);
     drop(progress);
@@ -131,6 +153,7 @@ fn live(options: &Live) -> u8 {
         }
     }
     let folder = folder(common, &prepared);
+    let costly = |report: &CostReport| tell_costly(&prepared, report);
     let many = options.interfaces.len() > 1;
     let watch = |interface: &String| {
         let source = Interface::open(interface, 0, options.bpf.as_deref(), Arc::clone(&stop));
@@ -146,7 +169,7 @@ fn live(options: &Live) -> u8 {
         if !common.quiet {
             say(&format!("watching {interface}, records in {}; end with Ctrl-C", own.display()));
         }
-        told(&run::live(&plan(common, &prepared, &own), source), common.quiet)
+        told(&run::live(&plan(common, &prepared, &own, &costly), source), common.quiet)
     };
     std::thread::scope(|scope| {
         let threads: Vec<_> =

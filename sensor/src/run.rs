@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tapwire_parsers::link::{Packet, Timestamp};
 use tapwire_signatures::plan::RuleIndex;
 use tapwire_signatures::state::threshold_file::{Entry, Rules};
+use tapwire_signatures::verify::cost::{CostBooks, CostReport};
 use tapwire_signatures::verify::explain::Watch;
 
 use crate::capture::batch::{Batch, Frame, Pool};
@@ -84,6 +85,8 @@ pub struct Summary {
     pub script_failures: BTreeSet<String>,
     /// What was seen of the rule that is explained.
     pub watched: Option<Box<Watch>>,
+    /// What rules cost.
+    pub costs: CostBooks,
     /// Alerts that were held back behind the workers, by rule and reason.
     pub held_back: BTreeMap<(RuleIndex, HeldBack), u64>,
 }
@@ -108,6 +111,8 @@ pub struct Plan<'a> {
     pub checksums: Checksums,
     /// Told of the packets read so far.
     pub progress: Option<Arc<AtomicU64>>,
+    /// Told of each rule that takes more than its share of the work, once, when that is seen.
+    pub costly: Option<&'a (dyn Fn(&CostReport) + Sync)>,
 }
 
 /// Reads capture files one after the other into one run.
@@ -141,6 +146,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
                 panics: 0,
                 script_failures: BTreeSet::new(),
                 watched: None,
+                costs: CostBooks::default(),
                 held_back: BTreeMap::new(),
             };
         }
@@ -163,6 +169,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
     let settings = worker_settings(configuration, checksums);
     let errors: Mutex<Vec<RunError>> = Mutex::default();
     let counters = Mutex::new(Counters::default());
+    let reported: Mutex<BTreeSet<RuleIndex>> = Mutex::default();
     thread::scope(|scope| {
         // Which flow goes to which worker is nobody else's business.
         let key = std::collections::hash_map::RandomState::new().hash_one(plan.workers);
@@ -184,9 +191,13 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
                 inspector,
                 Reporter::new(Arc::clone(&outputs)),
             );
-            let counters = &counters;
+            let (counters, reported) = (&counters, &reported);
             let folder = plan.folder;
-            scope.spawn(move || work_through(worker, work, done, (live, folder), &fresh, counters));
+            let mut costly = |report: CostReport| {
+                let fresh = reported.lock().is_ok_and(|mut known| known.insert(report.rule));
+                plan.costly.iter().filter(|_| fresh).for_each(|tell| tell(&report));
+            };
+            scope.spawn(move || work_through(worker, work, done, (live, folder), &fresh, &mut costly, counters));
         }
         let (failed, last_time, errors, counters) = (&failed, &last_time, &errors, &counters);
         scope.spawn(move || {
@@ -260,6 +271,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
     let mut counters = counters.into_inner().unwrap_or_default();
     let script_failures = std::mem::take(&mut counters.script_failures);
     let watched = counters.watched.take();
+    let costs = std::mem::take(&mut counters.costs);
     let last = Timestamp(last_time.into_inner());
     let panics = counters.panics;
     let mut by_name = counters.by_name(configuration.own_records);
@@ -269,7 +281,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
     by_name.insert("memcap.pressure_max".into(), flows.peak_percent().max(streams.peak_percent()));
     let mut errors = errors.into_inner().unwrap_or_default();
     let uptime_s = last.since(start) / 1_000_000;
-    let by_name = match writer.finish(last, uptime_s, by_name.clone(), configuration.own_records) {
+    let by_name = match writer.finish(last, uptime_s, by_name.clone(), &costs, configuration.own_records) {
         Ok(counters) => counters,
         Err(source) => {
             if !errors.iter().any(|error| matches!(error, RunError::Write { .. })) {
@@ -279,7 +291,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
         }
     };
     let held_back = std::mem::take(&mut writer.held_back);
-    Summary { counters: by_name, errors, panics, script_failures, watched, held_back }
+    Summary { counters: by_name, errors, panics, script_failures, watched, costs, held_back }
 }
 
 fn note(place: &Mutex<Vec<RunError>>, error: RunError) {
@@ -295,6 +307,7 @@ fn work_through(
     mut done: Sender<RecordBatch>,
     (live, folder): (bool, &Path),
     fresh: &dyn Fn() -> Table<Application>,
+    costly: &mut dyn FnMut(CostReport),
     counters: &Mutex<Counters>,
 ) {
     let mut kept = 0;
@@ -313,6 +326,7 @@ fn work_through(
             worker.expire(frame.time);
         }
         let records = worker.batch(&batch, fresh, &mut lost);
+        worker.take_cost_reports().into_iter().for_each(&mut *costly);
         // The last one to be done with a batch gives its memory back.
         drop(batch);
         if done.send(records).is_err() {

@@ -10,6 +10,7 @@ use tapwire_parsers::link::{self, Header, Ip, Layer4, Packet, Tcp, TcpOptions, T
 use tapwire_parsers::protocol::{Anomaly, Both, Direction, Transport};
 use tapwire_signatures::state::flow::FlowState as RuleMemory;
 use tapwire_signatures::verify::condition::{FlowView, PacketView};
+use tapwire_signatures::verify::cost::CostReport;
 use tapwire_signatures::verify::packet::Occasion;
 use tapwire_signatures::verify::{Ground, Match};
 
@@ -151,6 +152,11 @@ impl Worker {
         }
     }
 
+    /// Rules that took more than their share of work since this was last asked.
+    pub fn take_cost_reports(&mut self) -> Vec<CostReport> {
+        self.inspector.matcher.take_cost_reports()
+    }
+
     /// Ends every flow whose time is over; for live use, where no later packet may come to tell.
     pub fn expire(&mut self, now: Timestamp) {
         let ended = &mut self.ended;
@@ -222,6 +228,7 @@ impl Worker {
             self.counters.add(name, count);
         }
         self.counters.watched = self.inspector.matcher.watch.take();
+        self.counters.costs = self.inspector.matcher.cost_books();
         self.counters.script_failures.extend(self.inspector.matcher.lua.take_messages());
         self.counters.add("tapwire.parser_faults", self.inspector.parser_faults);
         for (name, count) in self.inspector.counters() {

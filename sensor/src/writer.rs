@@ -13,17 +13,20 @@ use tapwire_signatures::language::rule::Action;
 use tapwire_signatures::plan::{Plan, RuleIndex};
 use tapwire_signatures::state::shared::Shared;
 use tapwire_signatures::state::threshold::{Subject, Thresholds};
-use tapwire_signatures::state::threshold_file::{Entry as FileEntry, Rules, Side, Suppression};
+use tapwire_signatures::state::threshold_file::{Entry as FileEntry, Rules as RuleIds, Side, Suppression};
+use tapwire_signatures::verify::cost::CostBooks;
 
 use crate::config::Configuration;
 use crate::records::batch::{AlertGate, Class, Entry, Gate, RecordBatch, merged};
 use crate::records::header::Clock;
-use crate::records::stats::{self, RuleNumbers};
+use crate::records::stats::{self, DearRule, RuleNumbers, Rules};
 use crate::records::summary::{Summaries, Written};
 use crate::sinks::Sink;
 use crate::sinks::file::PlainFile;
 use crate::sinks::zstd::ZstdFile;
 
+/// Rules that `stats` names of those that cost most.
+const DEAREST_SHOWN: usize = 10;
 /// Thresholds that are followed at once.
 const THRESHOLD_LIMIT: usize = 100_000;
 
@@ -38,9 +41,11 @@ pub struct Writer {
     sinks: Vec<Box<dyn Sink>>,
     /// Positions of the sinks that take counters.
     stats_sinks: Vec<usize>,
+    /// Percent of all work that one rule may take.
+    share_percent: u64,
     thresholds: Thresholds,
     /// What the threshold file says, in order.
-    entries: Arc<[(Rules, FileEntry)]>,
+    entries: Arc<[(RuleIds, FileEntry)]>,
     summaries: Summaries,
     clock: Clock,
     /// Records that were made for all outputs.
@@ -59,7 +64,7 @@ impl Writer {
     pub fn create(
         configuration: &Configuration,
         plan: Arc<Plan>,
-        entries: Arc<[(Rules, FileEntry)]>,
+        entries: Arc<[(RuleIds, FileEntry)]>,
         (folder, data_dir): (&Path, &Path),
         rules: RuleNumbers,
     ) -> io::Result<Self> {
@@ -89,6 +94,7 @@ impl Writer {
             plan,
             sinks,
             stats_sinks,
+            share_percent: configuration.costs.share_percent,
             thresholds,
             entries,
             summaries: Summaries::new(configuration.summaries),
@@ -242,12 +248,24 @@ impl Writer {
         self.sinks.iter_mut().try_for_each(|sink| sink.sync())
     }
 
+    /// The rules that cost most.
+    fn dearest(&self, costs: &CostBooks) -> Vec<DearRule> {
+        let mut all: Vec<_> = costs.rules.iter().collect();
+        all.sort_by_key(|(rule, cost)| (std::cmp::Reverse(cost.work), **rule));
+        let named = all.into_iter().take(DEAREST_SHOWN).filter_map(|(rule, cost)| {
+            let id = self.plan.rule(*rule).map(|rule| (rule.gid, rule.sid))?;
+            Some(DearRule { id, cost: *cost, percent: cost.work * 100 / costs.work.max(1) })
+        });
+        named.collect()
+    }
+
     /// Writes the counters, and ends.
     pub fn finish(
         &mut self,
         time: Timestamp,
         uptime_s: u64,
         mut counters: BTreeMap<String, u64>,
+        costs: &CostBooks,
         own: bool,
     ) -> io::Result<BTreeMap<String, u64>> {
         self.save()?;
@@ -257,7 +275,15 @@ impl Writer {
         counters.insert("detect.alert".into(), self.alerts);
         *counters.entry("detect.alerts_suppressed".into()).or_default() += self.suppressed;
         let (bits, values) = self.shared.lost();
+        let dearest = if own { self.dearest(costs) } else { Vec::new() };
         if own {
+            let over = costs.rules.values().map(|cost| cost.work * 100 / costs.work.max(1));
+            let over = over.filter(|percent| (1..=*percent).contains(&self.share_percent));
+            counters.insert("tapwire.rules.over_share".into(), over.count() as u64);
+            let suspended = costs.rules.values().filter(|cost| cost.suspended);
+            counters.insert("tapwire.rules.work".into(), costs.work);
+            counters.insert("tapwire.rules.suspended".into(), suspended.clone().count() as u64);
+            counters.insert("tapwire.rules.skipped".into(), suspended.map(|cost| cost.skipped).sum());
             counters.insert("tapwire.rules.hostbits_evicted".into(), bits);
             counters.insert("tapwire.rules.dataset_values_refused".into(), values);
             counters.insert("tapwire.records.made".into(), self.made);
@@ -268,7 +294,8 @@ impl Writer {
             counters.retain(|name, _| !name.starts_with("tapwire."));
         }
         let mut line = Vec::new();
-        stats::write(&mut line, time, uptime_s, &counters, self.rules, &mut self.clock);
+        let rules = Rules { numbers: self.rules, dearest: &dearest };
+        stats::write(&mut line, time, uptime_s, &counters, rules, &mut self.clock);
         for position in &self.stats_sinks {
             if let Some(sink) = self.sinks.get_mut(*position) {
                 sink.write(&line)?;

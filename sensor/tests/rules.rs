@@ -248,3 +248,64 @@ fn an_alert_says_which_bytes_fulfilled_its_rule() {
             .all(|alert| alert["tapwire"]["evidence"].as_array().unwrap().len() == 1)
     );
 }
+
+/// One rule that is cheap to find, and one that is asked about everything.
+const DEAR: &str = r#"alert http any any -> any any (msg:"found by a pattern"; http.uri; content:"/long.txt"; sid:201;)
+alert tcp any any -> any any (msg:"asked about everything"; pcre:"/(x+x+)+y{3}$/"; sid:202;)
+"#;
+
+#[test]
+fn rules_are_profiled() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dear.rules");
+    fs::write(&file, DEAR).unwrap();
+    let (file, capture) = (file.to_str().unwrap(), web().join("capture.pcap"));
+    let profile = |more: &[&str]| {
+        let mut arguments = vec!["profile", "--rules", file, capture.to_str().unwrap()];
+        arguments.extend(more);
+        rules(&arguments)
+    };
+    let (out, err, status) = profile(&[]);
+    assert!(status == 0 && out.contains("2 of 2 rules shown that were asked; 2 loaded"), "{out}{err}");
+    assert!(out.contains("1 rule that never matched") && out.contains("\nprefilter "), "{out}");
+    assert!(profile(&["--sort", "misses"]).0.lines().nth(1).unwrap().contains("asked about everything"));
+    let (out, _, _) = profile(&["--json", "--sort", "checks"]);
+    let all = lines(&out);
+    let count = |row: &Value| (row["sid"].clone(), row["checks"].clone(), row["matches"].clone());
+    assert_eq!(count(&all[1]), (202.into(), 9.into(), 0.into()), "{out}");
+    assert_eq!(count(&all[2]), (201.into(), 1.into(), 1.into()), "{out}");
+    assert!(all[0]["prefilter_bytes"].as_u64().unwrap() > 0 && all[1]["time_ns"].as_u64().unwrap() > 0, "{out}");
+    assert_eq!(rules(&["profile", capture.to_str().unwrap()]).2, 1);
+}
+
+#[test]
+fn a_rule_that_takes_more_than_its_share_is_named_and_suspended_where_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dear.rules");
+    fs::write(&file, DEAR).unwrap();
+    let replay = |threads: &str, settings: &[&str]| {
+        let mut run = Run::replay(&web().join("capture.pcap")).arg("--threads").arg(threads).arg("--rules").path(&file);
+        for setting in settings {
+            run = run.arg("--set").arg(setting);
+        }
+        let said = String::from_utf8(run.succeed().stderr).unwrap();
+        (said, run.stats())
+    };
+    let small = "tapwire.rules.cost.window=600";
+    let (said, stats) = replay("1", &[small]);
+    assert!(said.contains("dear.rules:2: rule 1:202 takes ") && said.matches("warning").count() == 1, "{said}");
+    let dearest = &stats["tapwire"]["rules"]["dearest"];
+    assert_eq!((&dearest[0]["signature_id"], &dearest[0]["checks"]), (&202.into(), &9.into()), "{dearest}");
+    assert_eq!(stats["tapwire"]["rules"]["suspended"], 0);
+    // What is told in records is the same for any number of workers and any window.
+    assert_eq!(*dearest, replay("3", &[]).1["tapwire"]["rules"]["dearest"]);
+    assert_eq!(replay("1", &[small, "tapwire.rules.cost.share-percent=0"]).0, "");
+
+    let (said, stats) = replay("1", &[small, "tapwire.rules.cost.suspend=yes"]);
+    assert!(said.contains("and is suspended"), "{said}");
+    let (rules, dearest) = (&stats["tapwire"]["rules"], &stats["tapwire"]["rules"]["dearest"][0]);
+    assert_eq!((&rules["suspended"], &dearest["suspended"]), (&1.into(), &true.into()), "{rules}");
+    let decided = dearest["checks"].as_u64().unwrap();
+    assert_eq!(decided + rules["skipped"].as_u64().unwrap(), 9, "{rules}");
+    assert!(replay("2", &["tapwire.records=no"]).1.get("tapwire").is_none());
+}

@@ -16,6 +16,7 @@ use tapwire_parsers::protocol::{Settings, parse_size};
 
 use tapwire_signatures::lua;
 use tapwire_signatures::plan::order::ActionOrder;
+use tapwire_signatures::verify::cost::CostSettings;
 
 use crate::flow::{Elephant, Timeouts, UrgentPolicy};
 use crate::records::summary::SummarySettings;
@@ -159,6 +160,8 @@ pub struct Configuration {
     pub own_records: bool,
     /// `tapwire.evidence` and `tapwire.evidence-pieces`: places of bytes that fulfilled its rule that an alert shows at most; 0 for none.
     pub evidence_pieces: usize,
+    /// `tapwire.rules.cost`
+    pub costs: CostSettings,
     /// `security.lua`
     pub scripts: lua::Settings,
     /// `tapwire.flow-summary`
@@ -274,6 +277,7 @@ impl Default for Configuration {
             protocols: ["modbus", "dnp3"].map(|name| (name.to_owned(), plant.clone())).into(),
             own_records: true,
             evidence_pieces: EVIDENCE_PIECES,
+            costs: CostSettings::default(),
             scripts: lua::Settings::default(),
             summaries: SummarySettings::default(),
             datasets: Datasets::default(),
@@ -359,8 +363,13 @@ const KNOWN_BELOW: &[(&str, &[&str])] = &[
         ],
     ),
     ("defrag", &["memcap", "hash-size", "trackers", "max-frags", "prealloc", "timeout", "host-config"]),
-    ("tapwire", &["records", "flow-summary", "memory", "rival-bytes", "early-segments", "evidence", "evidence-pieces"]),
+    (
+        "tapwire",
+        &["records", "flow-summary", "memory", "rival-bytes", "early-segments", "evidence", "evidence-pieces", "rules"],
+    ),
     ("tapwire.flow-summary", &["rate", "interval"]),
+    ("tapwire.rules", &["cost"]),
+    ("tapwire.rules.cost", &["share-percent", "window", "suspend"]),
     ("security.lua", &["allow-rules", "max-bytes", "max-instructions", "allow-restricted-functions"]),
 ];
 
@@ -705,6 +714,9 @@ impl Reader<'_> {
         }
         self.switch("tapwire.records", &mut c.own_records);
         let (mut evidence, mut pieces) = (true, EVIDENCE_PIECES as u64);
+        self.bytes("tapwire.rules.cost.share-percent", &mut c.costs.share_percent);
+        self.bytes("tapwire.rules.cost.window", &mut c.costs.window_work);
+        self.switch("tapwire.rules.cost.suspend", &mut c.costs.suspend);
         self.switch("tapwire.evidence", &mut evidence);
         self.bytes("tapwire.evidence-pieces", &mut pieces);
         if !(evidence && c.own_records) {

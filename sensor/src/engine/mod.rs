@@ -1,7 +1,8 @@
 //! Configuration and rules to the engine that all workers share, with every problem on the way.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::Instant;
 
 use tapwire_parsers::protocol::{ProtocolId, Transport};
 use tapwire_parsers::{REGISTRY, protocol};
@@ -10,6 +11,7 @@ use tapwire_signatures::language::variables::Sets;
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::threshold_file::{Entry, Rules, ThresholdFile};
 use tapwire_signatures::verify::Settings;
+use tapwire_signatures::verify::cost::CostSettings;
 
 mod environment;
 mod sources;
@@ -23,6 +25,8 @@ use crate::records::stats::RuleNumbers;
 
 /// The version of the rule language and of the records.
 pub const LANGUAGE_VERSION: (u32, u32, u32) = (9, 0, 0);
+/// The time of one decision on a rule of so many is taken.
+const TIMED_EVERY: u32 = 64;
 /// Bytes of the largest rule file.
 const RULE_FILE_LIMIT: u64 = 512 << 20;
 
@@ -103,6 +107,12 @@ pub fn prepare(common: &Common) -> Result<Prepared, Problem> {
     Ok(Prepared { configuration, data_dir, engine, thresholds, found, rules, rule_files })
 }
 
+/// Nanoseconds since this was first asked, for what is measured and never recorded of packets.
+fn monotonic_ns() -> u64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
 fn rule_problem(located: Located) -> Problem {
     Problem {
         file: located.file,
@@ -160,7 +170,8 @@ fn engine(configuration: &Configuration, plan: Plan, faults: &mut Vec<Problem>) 
     }
     let sha256_of_cut = configuration.file_store;
     let hashes = Hashes { md5, sha1, sha256: sha256 || sha256_of_cut, sha256_of_cut };
-    let matching = Settings { evidence_pieces: configuration.evidence_pieces, watch: None };
+    let costs = CostSettings { every: TIMED_EVERY, clock: monotonic_ns, ..configuration.costs };
+    let matching = Settings { evidence_pieces: configuration.evidence_pieces, watch: None, costs };
     Engine { plan: Arc::new(plan), recogniser, openers, depths, hashes, matching }
 }
 

@@ -299,7 +299,7 @@ impl Inspector {
     /// Begins anew after a panic: whatever was under way is forgotten, what was noted of rules is not.
     pub fn restart(&mut self) {
         let before = std::mem::replace(self, Self::new(Arc::clone(&self.engine)));
-        self.matcher.watch = before.matcher.watch;
+        self.matcher.take_over(before.matcher);
     }
 
     /// What was counted of each protocol, by its name in `stats` records.

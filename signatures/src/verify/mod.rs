@@ -4,6 +4,7 @@
 //! one. [`header`] has what a rule's first line and `flow` ask for, [`payload`] what its sections do.
 
 pub mod condition;
+pub mod cost;
 pub mod evidence;
 pub mod explain;
 mod header;
@@ -24,6 +25,7 @@ use crate::prefilter::{Folded, Scratch};
 use crate::state::flow::FlowState;
 use crate::state::shared::Step;
 use condition::Verdict;
+use cost::{CostBooks, CostReport, CostSettings, Costs};
 pub use evidence::Evidence;
 use explain::{Look, Watch};
 use memory::Notes;
@@ -86,6 +88,7 @@ pub struct Matcher {
     pub decided: u64,
     /// Follows a rule that is to be explained.
     pub watch: Option<Box<Watch>>,
+    costs: Costs,
 }
 
 impl Default for Matcher {
@@ -104,6 +107,7 @@ impl Default for Matcher {
             limits: Limits::default(),
             decided: 0,
             watch: None,
+            costs: Costs::default(),
         }
     }
 }
@@ -115,10 +119,15 @@ pub struct Settings {
     pub evidence_pieces: usize,
     /// The rule that is to be explained, and how many looks at it are kept.
     pub watch: Option<(RuleIndex, usize)>,
+    /// How the cost of rules is counted.
+    pub costs: CostSettings,
 }
 
 /// A decision on a candidate that is under way.
 struct Decision {
+    rule: RuleIndex,
+    /// When it began, where its time is taken.
+    began: Option<u64>,
     look: Option<Box<Look>>,
 }
 
@@ -126,12 +135,27 @@ impl Matcher {
     /// A matcher for the rules of a plan.
     pub fn new(plan: &Plan, settings: Settings) -> Self {
         let watch = settings.watch.map(|(rule, looks)| Box::new(Watch::new(plan, rule, looks)));
-        let mut matcher = Self { watch, ..Self::default() };
+        let mut matcher = Self { watch, costs: Costs::new(plan, settings.costs), ..Self::default() };
         matcher.notes.trail.limit = settings.evidence_pieces;
         matcher
     }
 
-    /// Begins to decide on a candidate.
+    /// What rules cost so far.
+    pub fn cost_books(&mut self) -> CostBooks {
+        self.costs.books()
+    }
+
+    /// Rules that took more than their share since this was last asked, each once.
+    pub fn take_cost_reports(&mut self) -> Vec<CostReport> {
+        self.costs.take_reports()
+    }
+
+    /// Goes on with the books of a matcher that is given up.
+    pub fn take_over(&mut self, other: Self) {
+        (self.watch, self.costs) = (other.watch, other.costs);
+    }
+
+    /// Begins to decide on a candidate; nothing where its rule is suspended.
     #[inline]
     fn begin(
         &mut self,
@@ -139,18 +163,21 @@ impl Matcher {
         rule: RuleIndex,
         subject: explain::Subject<'_>,
         state: &FlowState,
-    ) -> Decision {
+    ) -> Option<Decision> {
+        let began = self.costs.begin(rule)?;
         let watch = self.watch.as_ref();
         let look = watch.and_then(|watch| watch.begin(inspection, rule, subject, state));
         if look.is_some() {
             self.notes.trail.start_record();
         }
-        Decision { look }
+        Some(Decision { rule, began, look })
     }
 
     /// Ends what was begun.
     #[inline]
     fn end(&mut self, plan: &Plan, decision: Decision, verdict: Verdict) {
+        let work = std::mem::take(&mut self.notes.work);
+        self.costs.end(decision.rule, decision.began, work, verdict == Verdict::Yes);
         if let (Some(look), Some(watch)) = (decision.look, &mut self.watch) {
             watch.end(plan, *look, verdict, &mut self.notes.trail);
         }

@@ -9,13 +9,17 @@ use tapwire_parsers::protocol::Direction;
 use super::condition::{PacketView, SideProtocol, Verdict};
 use super::evidence::place_in_packet;
 use super::explain::Subject;
-use super::payload::{View, section_holds};
+use super::payload::{SCRIPT_WORK, View, section_holds};
 use super::transform::Transform;
 use super::{Context as AlertContext, Ground, Inspection, Match, Matcher, header, memory};
 use crate::language::rule::{AppProtocolTest, Buffer, ProtocolSide, Rule, Section};
 use crate::lua::Context;
 use crate::plan::{Kind, Plan};
 use crate::state::flow::FlowState;
+
+/// Work of transforms, and how many bytes of them are a step.
+const WORK_A_TRANSFORM: u64 = 2;
+const TRANSFORMED_BYTES_A_STEP: usize = 16;
 
 /// What is special about a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +49,7 @@ impl Matcher {
         }
         state.begin_packet();
         let packet = view.packet;
+        self.costs.inspect(packet.payload.len());
         let candidates = &mut self.candidates;
         if !packet.anomalies.is_empty() || !view.stream_anomalies.is_empty() {
             candidates.extend_from_slice(&plan.anomalies);
@@ -55,9 +60,11 @@ impl Matcher {
             _ => &plan.other_packets,
         };
         if !packet.payload.is_empty() && !group.is_empty() {
+            let began = self.costs.begin_scan(packet.payload.len());
             group.scan(packet.payload, packet.ports(), (&mut self.folded, &mut self.scratch), |rule| {
                 candidates.push(rule)
             });
+            self.costs.end_scan(began);
         }
         candidates.extend_from_slice(&plan.any_packet);
         if let Some(ip) = &packet.ip {
@@ -82,7 +89,7 @@ impl Matcher {
                 continue;
             }
             let subject = Subject { ground: Ground::Packet, transaction: None };
-            let decision = self.begin(&inspection, index, subject, state);
+            let Some(decision) = self.begin(&inspection, index, subject, state) else { continue };
             let context = self.packet_rule(&inspection, &planned.rule, state);
             let verdict = if context.is_some() { Verdict::Yes } else { Verdict::No };
             if let Some(context) = context {
@@ -121,9 +128,12 @@ impl Matcher {
         if plan.streams.is_empty() {
             return;
         }
+        self.costs.inspect(chunk.len());
         let candidates = &mut self.candidates;
+        let began = self.costs.begin_scan(chunk.len());
         plan.streams
             .scan(chunk, view.packet.ports(), (&mut self.folded, &mut self.scratch), |rule| candidates.push(rule));
+        self.costs.end_scan(began);
         let inspection = Inspection { plan, view };
         if let Some(watch) = &mut self.watch {
             watch.chunk(&inspection, state);
@@ -134,7 +144,7 @@ impl Matcher {
             let Some(planned) = plan.rules.get(index as usize) else { continue };
             let rule = &planned.rule;
             let subject = Subject { ground: Ground::Stream, transaction: None };
-            let decision = self.begin(&inspection, index, subject, state);
+            let Some(decision) = self.begin(&inspection, index, subject, state) else { continue };
             self.notes.clear();
             let held = header::holds(rule, view)
                 && rule.packet.iter().all(|condition| condition.holds(view))
@@ -167,6 +177,7 @@ impl Matcher {
             self.notes.trail.decide(position, if held { Verdict::Yes } else { Verdict::No });
             held
         });
+        self.notes.work += if sections { SCRIPT_WORK * rule.scripts.len() as u64 } else { 0 };
         sections && rule.scripts.iter().all(|test| self.lua.holds(test, None, context))
     }
 
@@ -185,6 +196,7 @@ impl Matcher {
             let scripts = (&mut self.lua, context);
             return section_holds(&section.items, view, variables, &mut self.limits, &mut self.notes, scripts);
         }
+        self.notes.work += WORK_A_TRANSFORM + (view.data.len() / TRANSFORMED_BYTES_A_STEP) as u64;
         let made = self.transform(&section.transforms, view.data);
         let [from, _] = &made;
         let view = View { data: from, size: from.len() as u64, complete: view.complete };

@@ -23,6 +23,10 @@ use crate::state::dataset::{Note, Operation};
 
 /// Steps that one section may take in one buffer.
 const STEP_LIMIT: u32 = 3_000;
+/// An expression searches a byte with so much more work than a content.
+const PCRE_FACTOR: usize = 4;
+/// Work of a script, and of an expression that is given up.
+pub(super) const SCRIPT_WORK: u64 = 500;
 /// To look for something in so many bytes is as much work as a step.
 const SEARCHED_BYTES_A_STEP: u64 = 64;
 
@@ -184,6 +188,7 @@ impl Run<'_, '_, '_> {
                 holds(entropy_holds(entropy, value))
             }
             Item::Script(test) => {
+                self.notes.work += SCRIPT_WORK;
                 self.context.note_variables(&self.variables);
                 holds(self.lua.holds(test, Some(data), self.context))
             }
@@ -323,15 +328,16 @@ impl Run<'_, '_, '_> {
                 self.fail(rest, item, data, cursor);
                 return failed;
             };
-            self.searched += part.len();
             let found = match pcre.regex.find_at(part, 0) {
                 Found::At(range) => Some(range),
                 Found::No => None,
                 Found::LimitHit => {
                     self.limits.regex_hit += 1;
+                    self.notes.work += SCRIPT_WORK;
                     return Outcome::Stop;
                 }
             };
+            self.searched += PCRE_FACTOR * found.as_ref().map_or(part.len(), |range| range.end);
             if pcre.negated && found.is_none() {
                 return self.items(rest, data, cursor);
             }

@@ -13,7 +13,7 @@ use super::condition::{FileView, PacketView, Verdict};
 use super::evidence::place_in_packet;
 use super::explain::Subject;
 use super::packet::header_bytes;
-use super::payload::View;
+use super::payload::{SCRIPT_WORK, View};
 use super::{Ground, Inspection, Match, Matcher, header, memory};
 use crate::language::rule::{Arrow, BitOperation, BitTrack, Buffer, HostBits, Item, Rule, Section};
 use crate::lua::Context;
@@ -125,7 +125,7 @@ impl Matcher {
             let due = waited
                 || header::holds(rule, view) && rule.packet.iter().all(|c| c.holds(view)) && memory::holds(rule, state);
             let about = Subject { ground: Ground::Transaction(subject.id), transaction: Some((subject, waited)) };
-            let decision = self.begin(&inspection, index, about, state);
+            let Some(decision) = self.begin(&inspection, index, about, state) else { continue };
             let mut verdict = Verdict::No;
             if due {
                 self.notes.clear();
@@ -216,15 +216,19 @@ impl Matcher {
     }
 
     fn scan(&mut self, engine: &Engine, data: &[u8]) {
+        self.costs.inspect(data.len());
+        let began = self.costs.begin_scan(data.len());
         let candidates = &mut self.candidates;
         if engine.transforms.is_empty() {
             engine.group.scan(data, (0, 0), (&mut self.folded, &mut self.scratch), |rule| candidates.push(rule));
+            self.costs.end_scan(began);
             return;
         }
         let made = self.transform(&engine.transforms, data);
         let ([from, _], candidates) = (&made, &mut self.candidates);
         engine.group.scan(from, (0, 0), (&mut self.folded, &mut self.scratch), |rule| candidates.push(rule));
         self.transformed = made;
+        self.costs.end_scan(began);
     }
 
     /// Whether everything that a rule says of a transaction holds.
@@ -263,6 +267,7 @@ impl Matcher {
         if !rule.file.is_empty() || rule.filestore {
             verdict = weaker(verdict, files_hold(rule, subject));
         }
+        self.notes.work += SCRIPT_WORK * rule.scripts.len() as u64;
         if verdict != Verdict::Yes || rule.scripts.iter().all(|test| self.lua.holds(test, None, context)) {
             return verdict;
         }

@@ -108,6 +108,7 @@ pub(super) fn raised(prepared: &Prepared, captures: &[PathBuf]) -> Raised {
         workers: 1,
         checksums: configuration.checksums,
         progress: None,
+        costly: None,
     };
     let summary = run::replay(&plan, captures);
     let errors = summary.errors.iter().map(ToString::to_string).collect();

@@ -9,6 +9,7 @@ mod expected;
 mod explain;
 mod jobs;
 mod list;
+mod profile;
 mod test;
 
 use std::io::Write;
@@ -39,6 +40,9 @@ enum Command {
     /// Tell why a rule fires on captures, or why it does not
     #[command(after_help = explain::HELP)]
     Explain(explain::Explain),
+    /// Measure what rules cost on captures
+    #[command(after_help = profile::HELP)]
+    Profile(profile::Profile),
     /// Run two rule sets over captures and show which alerts differ
     #[command(after_help = diff::HELP)]
     Diff(diff::Diff),
@@ -63,6 +67,7 @@ impl Rules {
             Command::Test(options) => options.run(),
             Command::Diff(options) => options.run(),
             Command::Explain(options) => options.run(),
+            Command::Profile(options) => options.run(),
         }
     }
 }

@@ -32,7 +32,7 @@ fn ask(plan: &Plan, payload: &[u8]) -> (Vec<Match>, Vec<Look>) {
     let data = datagram(payload);
     let packet = Packet::decode(1, Timestamp(0), 101, &data, u32::try_from(data.len()).unwrap(), false);
     let view = PacketView { packet: &packet, flow: None, stream_anomalies: &[] };
-    let mut matcher = Matcher::new(plan, Settings { evidence_pieces: 32, watch: Some((0, 10)) });
+    let mut matcher = Matcher::new(plan, Settings { evidence_pieces: 32, watch: Some((0, 10)), ..Settings::default() });
     let (mut state, mut matches) = (FlowState::default(), Vec::new());
     let occasion = Occasion { first: true, ..Occasion::default() };
     matcher.packet(plan, &view, occasion, &mut state, &mut matches);
