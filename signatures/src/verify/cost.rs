@@ -112,6 +112,9 @@ pub(crate) struct Costs {
     totals: HashMap<RuleIndex, RuleCost, foldhash::fast::RandomState>,
     window: u64,
     work: u64,
+    any_suspended: bool,
+    /// When the decision began that is timed.
+    began: Option<u64>,
     until_timed: u32,
     until_scan_timed: u32,
     scans: (u64, u64),
@@ -169,19 +172,30 @@ impl Costs {
         Self { settings, accounts, until_timed, until_scan_timed, ..Self::default() }
     }
 
-    /// A decision begins: the time where it is taken, or nothing at all where the rule is suspended.
+    /// A decision begins; not so where the rule is suspended.
     #[inline]
-    pub(super) fn begin(&mut self, rule: RuleIndex) -> Option<Option<u64>> {
-        if self.accounts.get(rule as usize).is_some_and(|account| account.suspended) {
-            self.totals.entry(rule).or_default().skipped += 1;
-            return None;
+    pub(super) fn begin(&mut self, rule: RuleIndex) -> bool {
+        if self.any_suspended && self.is_suspended(rule) {
+            return false;
         }
-        Some(due(&mut self.until_timed, self.settings.every).then(self.settings.clock))
+        if due(&mut self.until_timed, self.settings.every) {
+            self.began = Some((self.settings.clock)());
+        }
+        true
+    }
+
+    #[cold]
+    fn is_suspended(&mut self, rule: RuleIndex) -> bool {
+        let suspended = self.accounts.get(rule as usize).is_some_and(|account| account.suspended);
+        if suspended {
+            self.totals.entry(rule).or_default().skipped += 1;
+        }
+        suspended
     }
 
     /// A decision ends.
     #[inline]
-    pub(super) fn end(&mut self, rule: RuleIndex, began: Option<u64>, work: u64, matched: bool) {
+    pub(super) fn end(&mut self, rule: RuleIndex, work: u64, matched: bool) {
         let work = work + 1;
         if let Some(account) = self.accounts.get_mut(rule as usize) {
             account.checks += 1;
@@ -189,8 +203,8 @@ impl Costs {
             account.work = account.work.saturating_add(u32::try_from(work).unwrap_or(u32::MAX));
         }
         self.window += work;
-        if let Some(began) = began {
-            self.time(rule, began);
+        if self.began.is_some() {
+            self.time(rule);
         }
         if self.window >= self.settings.window_work {
             self.close_window();
@@ -237,7 +251,8 @@ impl Costs {
     }
 
     #[cold]
-    fn time(&mut self, rule: RuleIndex, began: u64) {
+    fn time(&mut self, rule: RuleIndex) {
+        let Some(began) = self.began.take() else { return };
         let time = (self.settings.clock)().saturating_sub(began);
         let cost = self.totals.entry(rule).or_default();
         cost.timed += 1;
@@ -256,6 +271,7 @@ impl Costs {
                 continue;
             }
             account.suspended |= suspend;
+            self.any_suspended |= suspend;
             let total = self.totals.entry(rule).or_default();
             total.suspended |= suspend;
             if !std::mem::replace(&mut total.reported, true) {
@@ -312,8 +328,8 @@ mod tests {
         let mut costs =
             costs(CostSettings { every: 2, window_work: 50, share_percent: 100, ..CostSettings::default() });
         for round in 0..20 {
-            let began = costs.begin(round % 2).unwrap();
-            costs.end(round % 2, began, 9, round == 0);
+            assert!(costs.begin(round % 2));
+            costs.end(round % 2, 9, round == 0);
         }
         let books = costs.books();
         assert_eq!(books.work, 200);
@@ -335,8 +351,8 @@ mod tests {
             for _ in 0..100 {
                 costs.inspect(640);
                 for (rule, work) in [(0, 1), (1, 40)] {
-                    if let Some(began) = costs.begin(rule) {
-                        costs.end(rule, began, work, false);
+                    if costs.begin(rule) {
+                        costs.end(rule, work, false);
                         decided += 1;
                     }
                 }
@@ -354,8 +370,8 @@ mod tests {
         let mut costs = costs(CostSettings { window_work: 1_000, share_percent: 20, ..CostSettings::default() });
         for _ in 0..1_000 {
             costs.inspect(1_400);
-            let began = costs.begin(0).unwrap();
-            costs.end(0, began, 3, false);
+            assert!(costs.begin(0));
+            costs.end(0, 3, false);
         }
         assert_eq!(costs.take_reports(), []);
     }

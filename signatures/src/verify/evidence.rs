@@ -123,13 +123,15 @@ impl Trail {
         self.held.push(evidence);
     }
 
-    /// Notes that an item failed, if no attempt came further before; `failure` is asked where it counts.
-    pub(super) fn fail(&mut self, place: (u16, u16), instance: u16, data: &[u8], failure: impl FnOnce() -> Failure) {
+    /// Whether no attempt came as far before.
+    pub(super) fn is_further(&self, place: (u16, u16)) -> bool {
+        let furthest = self.record.as_ref().and_then(|record| record.furthest.as_ref());
+        furthest.is_none_or(|known| known.place < place)
+    }
+
+    /// Notes that an item failed, further than all before.
+    pub(super) fn fail(&mut self, place: (u16, u16), instance: u16, data: &[u8], failure: Failure) {
         let Some(record) = &mut self.record else { return };
-        if record.furthest.as_ref().is_some_and(|known| known.place >= place) {
-            return;
-        }
-        let failure = failure();
         let start = failure.span.as_ref().map_or(0, |span| span.start.min(data.len()));
         let excerpt = data.get(start..).map_or(&[][..], |rest| rest.get(..EXCERPT_BYTES).unwrap_or(rest)).into();
         let held = self.held.iter().cloned().zip(record.excerpts.iter().cloned()).collect();

@@ -88,6 +88,8 @@ pub struct Matcher {
     pub decided: u64,
     /// Follows a rule that is to be explained.
     pub watch: Option<Box<Watch>>,
+    /// The look at the rule that is followed, while it is decided.
+    look: Option<Box<Look>>,
     costs: Costs,
 }
 
@@ -107,6 +109,7 @@ impl Default for Matcher {
             limits: Limits::default(),
             decided: 0,
             watch: None,
+            look: None,
             costs: Costs::default(),
         }
     }
@@ -121,14 +124,6 @@ pub struct Settings {
     pub watch: Option<(RuleIndex, usize)>,
     /// How the cost of rules is counted.
     pub costs: CostSettings,
-}
-
-/// A decision on a candidate that is under way.
-struct Decision {
-    rule: RuleIndex,
-    /// When it began, where its time is taken.
-    began: Option<u64>,
-    look: Option<Box<Look>>,
 }
 
 impl Matcher {
@@ -155,7 +150,7 @@ impl Matcher {
         (self.watch, self.costs) = (other.watch, other.costs);
     }
 
-    /// Begins to decide on a candidate; nothing where its rule is suspended.
+    /// Begins to decide on a candidate; not so where its rule is suspended.
     #[inline]
     fn begin(
         &mut self,
@@ -163,22 +158,42 @@ impl Matcher {
         rule: RuleIndex,
         subject: explain::Subject<'_>,
         state: &FlowState,
-    ) -> Option<Decision> {
-        let began = self.costs.begin(rule)?;
+    ) -> bool {
+        let goes_on = self.costs.begin(rule);
+        if goes_on && self.watch.is_some() {
+            self.begin_look(inspection, rule, subject, state);
+        }
+        goes_on
+    }
+
+    #[cold]
+    fn begin_look(
+        &mut self,
+        inspection: &Inspection<'_>,
+        rule: RuleIndex,
+        subject: explain::Subject<'_>,
+        state: &FlowState,
+    ) {
         let watch = self.watch.as_ref();
-        let look = watch.and_then(|watch| watch.begin(inspection, rule, subject, state));
-        if look.is_some() {
+        self.look = watch.and_then(|watch| watch.begin(inspection, rule, subject, state));
+        if self.look.is_some() {
             self.notes.trail.start_record();
         }
-        Some(Decision { rule, began, look })
     }
 
     /// Ends what was begun.
     #[inline]
-    fn end(&mut self, plan: &Plan, decision: Decision, verdict: Verdict) {
+    fn end(&mut self, plan: &Plan, rule: RuleIndex, verdict: Verdict) {
         let work = std::mem::take(&mut self.notes.work);
-        self.costs.end(decision.rule, decision.began, work, verdict == Verdict::Yes);
-        if let (Some(look), Some(watch)) = (decision.look, &mut self.watch) {
+        self.costs.end(rule, work, verdict == Verdict::Yes);
+        if self.watch.is_some() {
+            self.end_look(plan, verdict);
+        }
+    }
+
+    #[cold]
+    fn end_look(&mut self, plan: &Plan, verdict: Verdict) {
+        if let (Some(look), Some(watch)) = (self.look.take(), &mut self.watch) {
             watch.end(plan, *look, verdict, &mut self.notes.trail);
         }
     }

@@ -89,23 +89,27 @@ impl Matcher {
                 continue;
             }
             let subject = Subject { ground: Ground::Packet, transaction: None };
-            let Some(decision) = self.begin(&inspection, index, subject, state) else { continue };
+            if !self.begin(&inspection, index, subject, state) {
+                continue;
+            }
             let context = self.packet_rule(&inspection, &planned.rule, state);
             let verdict = if context.is_some() { Verdict::Yes } else { Verdict::No };
             if let Some(context) = context {
                 let (steps, evidence) = (self.notes.take_steps(), self.take_evidence());
                 matches.push(Match { rule: index, ground: Ground::Packet, direction, context, steps, evidence });
             }
-            self.end(plan, decision, verdict);
+            self.end(plan, index, verdict);
         }
         self.return_candidates(candidates);
     }
 
     fn packet_rule(&mut self, inspection: &Inspection<'_>, rule: &Rule, state: &mut FlowState) -> Option<AlertContext> {
         let view = inspection.view;
+        if !header::holds(rule, view) {
+            return None;
+        }
         self.notes.clear();
-        let held = header::holds(rule, view)
-            && rule.packet.iter().all(|condition| condition.holds(view))
+        let held = rule.packet.iter().all(|condition| condition.holds(view))
             && rule.app_protocol.iter().all(|test| app_protocol_holds(test, view))
             && memory::holds(rule, state)
             && self.sections_hold(
@@ -144,9 +148,14 @@ impl Matcher {
             let Some(planned) = plan.rules.get(index as usize) else { continue };
             let rule = &planned.rule;
             let subject = Subject { ground: Ground::Stream, transaction: None };
-            let Some(decision) = self.begin(&inspection, index, subject, state) else { continue };
-            self.notes.clear();
-            let held = header::holds(rule, view)
+            if !self.begin(&inspection, index, subject, state) {
+                continue;
+            }
+            let fits = header::holds(rule, view);
+            if fits {
+                self.notes.clear();
+            }
+            let held = fits
                 && rule.packet.iter().all(|condition| condition.holds(view))
                 && rule.app_protocol.iter().all(|test| app_protocol_holds(test, view))
                 && memory::holds(rule, state)
@@ -157,7 +166,7 @@ impl Matcher {
                 place_in_packet(&mut evidence, chunk, view.packet.payload);
                 matches.push(Match { rule: index, ground: Ground::Stream, direction, context, steps, evidence });
             }
-            self.end(plan, decision, if held { Verdict::Yes } else { Verdict::No });
+            self.end(plan, index, if held { Verdict::Yes } else { Verdict::No });
         }
         self.return_candidates(candidates);
     }

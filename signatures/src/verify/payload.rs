@@ -222,6 +222,7 @@ impl Run<'_, '_, '_> {
     }
 
     /// Notes the bytes that fulfilled an item; `rest` are those behind it.
+    #[inline]
     fn hold(&mut self, rest: &[Item], keyword: &'static str, data: &[u8], span: Range<usize>) {
         if !self.notes.trail.is_on() {
             return;
@@ -242,11 +243,19 @@ impl Run<'_, '_, '_> {
     }
 
     /// Notes where an item failed, for whom a rule is explained.
+    #[inline]
     fn fail(&mut self, rest: &[Item], item: &Item, data: &[u8], cursor: usize) {
         if self.notes.trail.is_recorded() {
-            let (section, instance) = self.notes.place;
+            self.record_failure(rest, item, data, cursor);
+        }
+    }
+
+    #[cold]
+    fn record_failure(&mut self, rest: &[Item], item: &Item, data: &[u8], cursor: usize) {
+        let (section, instance) = self.notes.place;
+        if self.notes.trail.is_further((section, self.position(rest))) {
             let failure = self.why(item, data, cursor);
-            self.notes.trail.fail((section, self.position(rest)), instance, data, || failure);
+            self.notes.trail.fail((section, self.position(rest)), instance, data, failure);
         }
     }
 
@@ -288,6 +297,7 @@ impl Run<'_, '_, '_> {
     }
 
     /// The part of the buffer in which a content must lie; `None` where there is no room for it.
+    #[inline]
     fn window(&self, content: &Content, len: usize, cursor: usize) -> Option<(usize, usize)> {
         let value = |operand: Option<Operand>| operand.map(|o| self.value(o));
         let (len, cursor, size) = (to_i64(len), to_i64(cursor), to_i64(content.bytes.len()));
@@ -522,6 +532,7 @@ fn to_i64(value: usize) -> i64 {
 }
 
 /// Position of a content within a window; the content itself is in lower case when case is ignored.
+#[inline]
 fn find(window: &[u8], content: &Content) -> Option<usize> {
     let needle = content.bytes.as_slice();
     if !content.nocase {

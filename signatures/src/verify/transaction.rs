@@ -125,7 +125,9 @@ impl Matcher {
             let due = waited
                 || header::holds(rule, view) && rule.packet.iter().all(|c| c.holds(view)) && memory::holds(rule, state);
             let about = Subject { ground: Ground::Transaction(subject.id), transaction: Some((subject, waited)) };
-            let Some(decision) = self.begin(&inspection, index, about, state) else { continue };
+            if !self.begin(&inspection, index, about, state) {
+                continue;
+            }
             let mut verdict = Verdict::No;
             if due {
                 self.notes.clear();
@@ -152,7 +154,7 @@ impl Matcher {
                 Verdict::NotYet => side.waiting.push(index),
                 Verdict::No => {}
             }
-            self.end(plan, decision, verdict);
+            self.end(plan, index, verdict);
         }
         self.return_candidates(candidates);
     }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use tapwire_parsers::json::needs_escape;
+use tapwire_signatures::plan::Kind;
 use tapwire_signatures::verify::Ground;
 use tapwire_signatures::verify::explain::{Bytes, Condition, Funnel, Look, Mark, Outcome};
 
@@ -36,8 +37,12 @@ pub(super) fn report(explanation: &Explanation<'_>) -> String {
     for (name, funnel) in
         [("packets", &watch.packets), ("chunks of streams", &watch.chunks), ("transactions", &watch.transactions)]
     {
-        let about = funnel.seen > 0 && (name == "packets" || std::ptr::eq(funnel, explanation.subjects().0));
-        if about {
+        let about = match explanation.kind {
+            Kind::Transaction => name != "chunks of streams",
+            Kind::Stream | Kind::PayloadOrStream | Kind::PacketAndStream => name != "transactions",
+            _ => name == "packets",
+        };
+        if about && funnel.seen > 0 {
             line(format!("{name}: {}", funnel.seen));
             stages(funnel).into_iter().for_each(&mut line);
         }
