@@ -166,6 +166,7 @@ fn replay(bencher: divan::Bencher<'_, '_>) {
             workers: 1,
             checksums: tapwire::config::Checksums::Off,
             progress: None,
+            costly: None,
         };
         tapwire::run::replay(&plan, std::slice::from_ref(&capture)).counters.len()
     });

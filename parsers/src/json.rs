@@ -229,7 +229,7 @@ fn write_char(out: &mut Vec<u8>, c: char) {
 }
 
 /// Control characters, line and paragraph separators, and those that change the direction of text.
-fn needs_escape(c: char) -> bool {
+pub fn needs_escape(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }

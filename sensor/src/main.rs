@@ -16,6 +16,8 @@ use tapwire::config::{Checksums, Configuration, Severity};
 use tapwire::engine::{Active, Found, Prepared, Reloader, prepare};
 use tapwire::inspect::Engine;
 use tapwire::run::{self, Plan, RunError, Summary};
+use tapwire_signatures::language::rule::Rule;
+use tapwire_signatures::verify::cost::CostReport;
 
 fn main() -> ExitCode {
     let status = match Arguments::parse().command {
@@ -67,6 +69,17 @@ fn folder(common: &Common, configuration: &Configuration) -> PathBuf {
     common.log_dir.clone().unwrap_or_else(|| configuration.log_dir.clone())
 }
 
+/// Tells of a rule that takes more than its share of the work.
+fn tell_costly(rule: &Rule, report: &CostReport) {
+    let CostReport { percent, suspended, .. } = report;
+    let done = if *suspended { ", and is suspended" } else { "" };
+    let (gid, sid, message) = (rule.gid, rule.sid, rule.message.escape_debug());
+    say(&format!(
+        "warning: rule {gid}:{sid} ({message}) takes {percent} % of the work of all rules and of what is inspected{done}; give it a longer \
+         or rarer content to be found by, or name ports; `tapwire rules profile` measures it"
+    ));
+}
+
 fn plan<'a>(
     common: &Common,
     (configuration, data_dir): (&'a Configuration, Option<&'a Path>),
@@ -86,6 +99,7 @@ fn plan<'a>(
             None => configuration.checksums,
         },
         progress: None,
+        costly: Some(&tell_costly),
     }
 }
 

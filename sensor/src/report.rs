@@ -395,6 +395,7 @@ impl Reporter {
                 references: settings.rule_references,
                 text: settings.rule_text,
                 verdict: settings.verdict.then_some(verdict),
+                evidence: &found.evidence,
             };
             let clock = &mut self.clock;
             self.batch.push(moment.order, index, Class::Alert, gate, |out| {
@@ -491,6 +492,7 @@ impl Reporter {
                 references: settings.rule_references,
                 text: settings.rule_text,
                 verdict: settings.verdict.then_some(verdict),
+                evidence: &found.evidence,
             };
             let clock = &mut self.clock;
             self.batch.push(moment.order, index, Class::Alert, gate, |out| {

@@ -10,6 +10,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tapwire_parsers::link::{Packet, Timestamp};
+use tapwire_signatures::language::rule::Rule;
+use tapwire_signatures::plan::RuleIndex;
+use tapwire_signatures::verify::cost::{CostBooks, CostReport};
+use tapwire_signatures::verify::explain::Watch;
 
 use crate::capture::batch::{Batch, Frame, Pool};
 use crate::capture::fanout::{self, Handed, Reading};
@@ -30,7 +34,7 @@ use crate::report::{Origin, Outputs, Reporter};
 use crate::sinks::packet;
 use crate::stats::Counters;
 use crate::worker::{Settings, Worker};
-use crate::writer::Writer;
+use crate::writer::{HeldBack, Writer};
 
 /// Batches on their way to one worker, and batches of records on their way back.
 const RING_DEPTH: usize = 8;
@@ -79,7 +83,16 @@ pub struct Summary {
     pub panics: u64,
     /// What scripts of rules failed with, each once.
     pub script_failures: BTreeSet<String>,
+    /// What was seen of the rule that is explained.
+    pub watched: Option<Box<Watch>>,
+    /// What rules cost.
+    pub costs: CostBooks,
+    /// Alerts that were held back behind the workers, by rule and reason.
+    pub held_back: BTreeMap<(RuleIndex, HeldBack), u64>,
 }
+
+/// Tells of a rule that takes more than its share of the work.
+pub type TellCostly = dyn Fn(&Rule, &CostReport) + Sync;
 
 /// What a run needs.
 pub struct Plan<'a> {
@@ -97,6 +110,8 @@ pub struct Plan<'a> {
     pub checksums: Checksums,
     /// Told of the packets read so far.
     pub progress: Option<Arc<AtomicU64>>,
+    /// Told of each rule that takes more than its share of the work, once, when that is seen.
+    pub costly: Option<&'a TellCostly>,
 }
 
 /// Reads capture files one after the other into one run.
@@ -130,6 +145,9 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
                 errors: vec![write_error(source)],
                 panics: 0,
                 script_failures: BTreeSet::new(),
+                watched: None,
+                costs: CostBooks::default(),
+                held_back: BTreeMap::new(),
             };
         }
     };
@@ -150,6 +168,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
     let settings = worker_settings(configuration, checksums);
     let errors: Mutex<Vec<RunError>> = Mutex::default();
     let counters = Mutex::new(Counters::default());
+    let reported: Mutex<BTreeSet<(u32, u32)>> = Mutex::default();
     thread::scope(|scope| {
         // Which flow goes to which worker is nobody else's business.
         let key = std::collections::hash_map::RandomState::new().hash_one(plan.workers);
@@ -171,9 +190,13 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
                 inspector,
                 Reporter::new(Arc::clone(&outputs)),
             );
-            let counters = &counters;
+            let (counters, reported) = (&counters, &reported);
             let folder = plan.folder;
-            scope.spawn(move || work_through(worker, work, done, (live, folder), &fresh, counters));
+            let mut costly = |rule: &Rule, report: &CostReport| {
+                let fresh = reported.lock().is_ok_and(|mut known| known.insert((rule.gid, rule.sid)));
+                plan.costly.iter().filter(|_| fresh).for_each(|tell| tell(rule, report));
+            };
+            scope.spawn(move || work_through(worker, work, done, (live, folder), &fresh, &mut costly, counters));
         }
         // From here on each batch brings its own.
         drop((engine, outputs));
@@ -249,6 +272,8 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
     });
     let mut counters = counters.into_inner().unwrap_or_default();
     let script_failures = std::mem::take(&mut counters.script_failures);
+    let watched = counters.watched.take();
+    let costs = std::mem::take(&mut counters.costs);
     let last = Timestamp(last_time.into_inner());
     let panics = counters.panics;
     let mut by_name = counters.by_name(configuration.own_records);
@@ -261,7 +286,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
     }
     let mut errors = errors.into_inner().unwrap_or_default();
     let uptime_s = last.since(start) / 1_000_000;
-    let by_name = match writer.finish(last, uptime_s, by_name.clone(), configuration.own_records) {
+    let by_name = match writer.finish(last, uptime_s, by_name.clone(), &costs, configuration.own_records) {
         Ok(counters) => counters,
         Err(source) => {
             if !errors.iter().any(|error| matches!(error, RunError::Write { .. })) {
@@ -270,7 +295,8 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
             by_name
         }
     };
-    Summary { counters: by_name, errors, panics, script_failures }
+    let held_back = std::mem::take(&mut writer.held_back);
+    Summary { counters: by_name, errors, panics, script_failures, watched, costs, held_back }
 }
 
 fn note(place: &Mutex<Vec<RunError>>, error: RunError) {
@@ -286,6 +312,7 @@ fn work_through(
     mut done: Sender<RecordBatch>,
     (live, folder): (bool, &Path),
     fresh: &dyn Fn() -> Table<Application>,
+    costly: &mut dyn FnMut(&Rule, &CostReport),
     counters: &Mutex<Counters>,
 ) {
     let mut kept = 0;
@@ -305,6 +332,7 @@ fn work_through(
             worker.expire(frame.time);
         }
         let records = worker.batch(&batch, fresh, &mut lost);
+        worker.take_cost_reports(costly);
         // The last one to be done with a batch gives its memory back.
         drop(batch);
         if done.send(records).is_err() {

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tapwire_parsers::link::events::EVENTS;
 use tapwire_parsers::link::{Header, Layer4, Packet};
+use tapwire_signatures::verify::cost::CostBooks;
+use tapwire_signatures::verify::explain::Watch;
 
 /// Packets by layer and by what became of them.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +25,10 @@ pub struct Counters {
     pub events: BTreeMap<&'static str, u64>,
     /// What scripts of rules failed with.
     pub script_failures: BTreeSet<String>,
+    /// What was seen of a rule that is explained, which is done with one worker.
+    pub watched: Option<Box<Watch>>,
+    /// What rules cost.
+    pub costs: CostBooks,
 }
 
 /// The books of packets before one of them.
@@ -123,6 +129,10 @@ impl Counters {
             *self.events.entry(name).or_default() += count;
         }
         self.script_failures.extend(other.script_failures.iter().cloned());
+        self.costs.merge(&other.costs);
+        if let Some(watched) = &other.watched {
+            self.watched = Some(watched.clone());
+        }
         self.panics += other.panics;
         self.seen += other.seen;
         self.processed += other.processed;

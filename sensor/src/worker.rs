@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use tapwire_parsers::link::{self, Header, Ip, Layer4, Packet, Tcp, TcpOptions, Timestamp, Udp};
 use tapwire_parsers::protocol::{Anomaly, Both, Direction, Transport};
+use tapwire_signatures::language::rule::Rule;
 use tapwire_signatures::state::flow::FlowState as RuleMemory;
 use tapwire_signatures::verify::condition::{FlowView, PacketView};
+use tapwire_signatures::verify::cost::CostReport;
 use tapwire_signatures::verify::packet::Occasion;
 use tapwire_signatures::verify::{Ground, Match};
 
@@ -100,7 +102,7 @@ impl Worker {
             }
             self.counters.strike(self.books, batch.frames.get(self.at).is_some_and(|f| f.shard == self.index));
             self.table = fresh();
-            self.inspector = Inspector::new(Arc::clone(self.inspector.engine()));
+            self.inspector.restart();
             self.matches.clear();
             self.ended.clear();
             from = self.at + 1;
@@ -157,6 +159,15 @@ impl Worker {
                 self.packet(&packet, tunnel);
             }
             outer = packet;
+        }
+    }
+
+    /// Rules that took more than their share of work since this was last asked.
+    pub fn take_cost_reports(&mut self, tell: &mut dyn FnMut(&Rule, &CostReport)) {
+        for report in self.inspector.matcher.take_cost_reports() {
+            if let Some(rule) = self.inspector.engine().plan.rule(report.rule) {
+                tell(rule, &report);
+            }
         }
     }
 
@@ -226,10 +237,13 @@ impl Worker {
         self.counters.add("tapwire.rules.candidates", self.inspector.matcher.decided);
         self.counters.add("tapwire.rules.odd_buffers", self.inspector.matcher.odd_buffers());
         self.counters.add("tapwire.rules.step_limit", self.inspector.matcher.limits.steps_hit);
+        self.counters.add("tapwire.rules.evidence_limit", self.inspector.matcher.limits.evidence_hit);
         self.counters.add("tapwire.rules.regex_limit", self.inspector.matcher.limits.regex_hit);
         for (name, count) in self.inspector.matcher.lua.failures.counters() {
             self.counters.add(name, count);
         }
+        self.counters.watched = self.inspector.matcher.watch.take();
+        self.counters.costs = self.inspector.matcher.cost_books();
         self.counters.script_failures.extend(self.inspector.matcher.lua.take_messages());
         self.counters.add("tapwire.parser_faults", self.inspector.parser_faults);
         for (name, count) in self.inspector.counters() {
@@ -282,7 +296,8 @@ impl Worker {
         self.matches.clear();
         let occasion = Occasion { first: true, ..Occasion::default() };
         self.inspector.matcher.packet(&plan, &view, occasion, &mut RuleMemory::default(), &mut self.matches);
-        let settled = settle(&plan, &mut self.matches, self.settings.alert_limit);
+        let watch = self.inspector.matcher.watch.as_deref_mut();
+        let settled = settle(&plan, &mut self.matches, self.settings.alert_limit, watch);
         self.counters.add("detect.alert", settled.alerts as u64);
         for found in &self.matches {
             self.reporter.alert_alone(&plan, found, packet, settled.verdict(), moment);
@@ -337,6 +352,7 @@ impl Place<'_> {
         moment: &Moment,
     ) {
         if flow.is_bypassed() {
+            self.leave_out();
             return;
         }
         flow.app.passed |= flow.is_passed();
@@ -387,6 +403,7 @@ impl Place<'_> {
             }
         }
         if flow.app.passed {
+            self.leave_out();
             return;
         }
         let occasion = Occasion {
@@ -399,6 +416,13 @@ impl Place<'_> {
         self.inspect(packet, flow, direction, &tcp.anomalies, Some(occasion), datagram, tcp.closed, moment);
         if flow.tcp.as_ref().is_some_and(|tcp| tcp.state.is_over()) {
             flow.app.release();
+        }
+    }
+
+    /// Tells a rule that is explained of a packet that no rule is asked about.
+    fn leave_out(&mut self) {
+        if let Some(watch) = &mut self.inspector.matcher.watch {
+            watch.uninspected += 1;
         }
     }
 
@@ -510,7 +534,8 @@ impl Place<'_> {
             self.inspector.transactions(&mut rival, &view, &[], &mut further);
             self.matches.extend(only_new(self.matches, further));
         }
-        let settled = settle(&plan, self.matches, self.settings.alert_limit);
+        let watch = self.inspector.matcher.watch.as_deref_mut();
+        let settled = settle(&plan, self.matches, self.settings.alert_limit, watch);
         flow.app.passed |= settled.pass_flow;
         self.counters.add("detect.alert", settled.alerts as u64);
         self.counters.add("detect.alert_queue_overflow", settled.overflow);
@@ -534,7 +559,8 @@ impl Place<'_> {
             let view = PacketView { packet: &pseudo, flow: Some(&flow_view), stream_anomalies: &[] };
             self.matches.clear();
             self.inspector.transactions(&mut flow.app, &view, &[], self.matches);
-            let settled = settle(&plan, self.matches, self.settings.alert_limit);
+            let watch = self.inspector.matcher.watch.as_deref_mut();
+            let settled = settle(&plan, self.matches, self.settings.alert_limit, watch);
             for found in self.matches.iter() {
                 let certain = self.reporter.alert(&plan, found, packet, flow, (direction, settled.verdict()), moment);
                 flow.note_alert(certain);
@@ -703,6 +729,7 @@ mod tests {
             hashes: Default::default(),
             thresholds: Arc::default(),
             numbers: Default::default(),
+            matching: Default::default(),
         });
         let configuration = Configuration::default();
         let fresh = || Table::new(flow::Settings::default(), Budget::new(0), Budget::new(0));

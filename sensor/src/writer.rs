@@ -10,20 +10,24 @@ use std::sync::Arc;
 
 use tapwire_parsers::link::Timestamp;
 use tapwire_signatures::language::rule::Action;
+use tapwire_signatures::plan::RuleIndex;
 use tapwire_signatures::state::shared::Shared;
 use tapwire_signatures::state::threshold::{Subject, Thresholds};
 use tapwire_signatures::state::threshold_file::{Entry as FileEntry, Side, Suppression};
+use tapwire_signatures::verify::cost::CostBooks;
 
 use crate::config::Configuration;
 use crate::inspect::Engine;
 use crate::records::batch::{AlertGate, Class, Entry, Gate, RecordBatch, merged};
 use crate::records::header::Clock;
-use crate::records::stats;
+use crate::records::stats::{self, DearRule, Rules};
 use crate::records::summary::{Summaries, Written};
 use crate::sinks::Sink;
 use crate::sinks::file::PlainFile;
 use crate::sinks::zstd::ZstdFile;
 
+/// Rules that `stats` names of those that cost most.
+const DEAREST_SHOWN: usize = 10;
 /// Thresholds that are followed at once.
 const THRESHOLD_LIMIT: usize = 100_000;
 
@@ -38,6 +42,8 @@ pub struct Writer {
     sinks: Vec<Box<dyn Sink>>,
     /// Positions of the sinks that take counters.
     stats_sinks: Vec<usize>,
+    /// Percent of all work that one rule may take.
+    share_percent: u64,
     thresholds: Thresholds,
     summaries: Summaries,
     clock: Clock,
@@ -47,6 +53,8 @@ pub struct Writer {
     pub delivered: u64,
     /// Alerts that thresholds held back.
     pub suppressed: u64,
+    /// The same by rule and reason.
+    pub held_back: BTreeMap<(RuleIndex, HeldBack), u64>,
     alerts: u64,
 }
 
@@ -82,12 +90,14 @@ impl Writer {
             engine,
             sinks,
             stats_sinks,
+            share_percent: configuration.costs.share_percent,
             thresholds,
             summaries: Summaries::new(configuration.summaries),
             clock: Clock::default(),
             made: 0,
             delivered: 0,
             suppressed: 0,
+            held_back: BTreeMap::new(),
             alerts: 0,
         })
     }
@@ -119,17 +129,20 @@ impl Writer {
                     Some((packet, group, decision)) if (packet, group) == key => decision,
                     _ => {
                         let decision = self.decide(gate);
-                        let raised = decision != Decision::Nothing;
+                        let raised = !matches!(decision, Decision::Nothing(_));
                         if let Some(flow) = gate.flow.filter(|_| raised && entry.output != Entry::NO_OUTPUT) {
                             self.alerted.insert(flow);
                         }
                         decided = Some((key.0, key.1, decision));
-                        self.suppressed += u64::from(!raised);
+                        if let Decision::Nothing(why) = decision {
+                            self.suppressed += 1;
+                            *self.held_back.entry((gate.rule, why)).or_default() += 1;
+                        }
                         decision
                     }
                 };
                 match decision {
-                    Decision::Nothing => continue,
+                    Decision::Nothing(_) => continue,
                     Decision::Alert => {}
                     Decision::Block => {
                         let text = with(
@@ -183,7 +196,7 @@ impl Writer {
     fn decide(&mut self, gate: &AlertGate) -> Decision {
         let Some(rule) = self.engine.plan.rule(gate.rule) else { return Decision::Alert };
         if !self.shared.decide(rule, &gate.steps, (gate.source, gate.destination), gate.time) {
-            return Decision::Nothing;
+            return Decision::Nothing(HeldBack::Shared);
         }
         let subject =
             Subject { source: gate.source, destination: gate.destination, ports: gate.ports, flow: gate.flow };
@@ -191,14 +204,16 @@ impl Writer {
         let (mut filed, mut decision) = (None, Decision::Alert);
         for (_, entry) in self.engine.thresholds.iter().filter(|(rules, _)| rules.contains(rule.gid, rule.sid)) {
             match entry {
-                FileEntry::Suppress(None) => return Decision::Nothing,
-                FileEntry::Suppress(Some(suppression)) if is_suppressed(suppression, gate) => return Decision::Nothing,
+                FileEntry::Suppress(None) => return Decision::Nothing(HeldBack::Suppressed),
+                FileEntry::Suppress(Some(suppression)) if is_suppressed(suppression, gate) => {
+                    return Decision::Nothing(HeldBack::Suppressed);
+                }
                 FileEntry::Threshold(threshold) => filed = Some(threshold),
                 FileEntry::Suppress(Some(_)) => {}
                 FileEntry::RateFilter { threshold, action, timeout_s } => {
                     if self.thresholds.rate_exceeded(id, threshold, *timeout_s, &subject, gate.time) {
                         decision = match action {
-                            Action::Pass => return Decision::Nothing,
+                            Action::Pass => return Decision::Nothing(HeldBack::RateFilter),
                             Action::Reject => Decision::Block,
                             Action::Alert | Action::Drop | Action::Config => Decision::Alert,
                         };
@@ -206,9 +221,16 @@ impl Writer {
                 }
             }
         }
-        let own = [rule.detection_filter.as_ref(), filed.or(rule.threshold.as_ref())];
-        let raised = own.into_iter().flatten().all(|t| self.thresholds.decide(id, t, &subject, gate.time));
-        if raised { decision } else { Decision::Nothing }
+        let own = [
+            (HeldBack::DetectionFilter, rule.detection_filter.as_ref()),
+            (HeldBack::Threshold, filed.or(rule.threshold.as_ref())),
+        ];
+        for (why, threshold) in own {
+            if threshold.is_some_and(|t| !self.thresholds.decide(id, t, &subject, gate.time)) {
+                return Decision::Nothing(why);
+            }
+        }
+        decision
     }
 
     /// Writes the sets that are kept in files: each is put in its place as a whole.
@@ -228,12 +250,24 @@ impl Writer {
         self.sinks.iter_mut().try_for_each(|sink| sink.sync())
     }
 
+    /// The rules that cost most.
+    fn dearest(&self, costs: &CostBooks) -> Vec<DearRule> {
+        let mut all: Vec<_> = costs.rules.iter().collect();
+        all.sort_by_key(|(rule, cost)| (std::cmp::Reverse(cost.work), **rule));
+        let named = all.into_iter().take(DEAREST_SHOWN).filter_map(|(rule, cost)| {
+            let id = self.engine.plan.rule(*rule).map(|rule| (rule.gid, rule.sid))?;
+            Some(DearRule { id, cost: *cost, percent: cost.work * 100 / costs.work.max(1) })
+        });
+        named.collect()
+    }
+
     /// Writes the counters, and ends.
     pub fn finish(
         &mut self,
         time: Timestamp,
         uptime_s: u64,
         mut counters: BTreeMap<String, u64>,
+        costs: &CostBooks,
         own: bool,
     ) -> io::Result<BTreeMap<String, u64>> {
         self.save()?;
@@ -243,7 +277,15 @@ impl Writer {
         counters.insert("detect.alert".into(), self.alerts);
         *counters.entry("detect.alerts_suppressed".into()).or_default() += self.suppressed;
         let (bits, values) = self.shared.lost();
+        let dearest = if own { self.dearest(costs) } else { Vec::new() };
         if own {
+            let over = costs.rules.values().map(|cost| cost.work * 100 / costs.work.max(1));
+            let over = over.filter(|percent| (1..=*percent).contains(&self.share_percent));
+            counters.insert("tapwire.rules.over_share".into(), over.count() as u64);
+            let suspended = costs.rules.values().filter(|cost| cost.suspended);
+            counters.insert("tapwire.rules.work".into(), costs.work);
+            counters.insert("tapwire.rules.suspended".into(), suspended.clone().count() as u64);
+            counters.insert("tapwire.rules.skipped".into(), suspended.map(|cost| cost.skipped).sum());
             counters.insert("tapwire.rules.hostbits_evicted".into(), bits);
             counters.insert("tapwire.rules.dataset_values_refused".into(), values);
             counters.insert("tapwire.records.made".into(), self.made);
@@ -254,7 +296,8 @@ impl Writer {
             counters.retain(|name, _| !name.starts_with("tapwire."));
         }
         let mut line = Vec::new();
-        stats::write(&mut line, time, uptime_s, &counters, self.engine.numbers, &mut self.clock);
+        let rules = Rules { numbers: self.engine.numbers, dearest: &dearest };
+        stats::write(&mut line, time, uptime_s, &counters, rules, &mut self.clock);
         for position in &self.stats_sinks {
             if let Some(sink) = self.sinks.get_mut(*position) {
                 sink.write(&line)?;
@@ -273,11 +316,39 @@ fn with(record: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
     parts.map_or_else(|| record.to_vec(), |(before, behind)| [before, new, behind].concat())
 }
 
+/// Why a match became no alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HeldBack {
+    /// A set, or a bit of a host, that all flows share says no.
+    Shared,
+    /// The threshold file suppresses it.
+    Suppressed,
+    /// A rate filter of the threshold file lets it pass.
+    RateFilter,
+    /// The rule's `detection_filter`.
+    DetectionFilter,
+    /// The threshold of the rule or of the threshold file.
+    Threshold,
+}
+
+impl HeldBack {
+    /// Who held it back, in a few words.
+    pub fn name(self) -> &'static str {
+        match self {
+            HeldBack::Shared => "dataset, xbits or hostbits",
+            HeldBack::Suppressed => "suppression of the threshold file",
+            HeldBack::RateFilter => "rate filter of the threshold file",
+            HeldBack::DetectionFilter => "detection_filter",
+            HeldBack::Threshold => "threshold",
+        }
+    }
+}
+
 /// What becomes of a match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Decision {
     /// No alert.
-    Nothing,
+    Nothing(HeldBack),
     /// An alert.
     Alert,
     /// An alert that says that the packet was blocked, as those of `reject` do.

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::captures;
+use common::{Run, captures};
 use serde_json::Value;
 
 /// Standard output, standard error and the exit status.
@@ -153,4 +153,162 @@ fn rule_sets_are_compared() {
         assert_eq!(rules(wrong).2, 2, "{wrong:?}");
     }
     assert_eq!(rules(&["diff", &old, new, &old]).2, 2, "a rule file is no capture");
+}
+
+const NEAR: &str = r#"alert http any any -> any any (msg:"after a place"; flow:established,to_server; http.method; content:"GET"; http.uri; content:"long.txt"; depth:8; sid:101;)
+alert tcp any any -> any 8080 (msg:"at another port"; flow:established,to_server; content:"User-Agent"; sid:102;)
+alert tcp any any -> any any (msg:"after a bit"; flow:established,to_server; flowbits:isset,seen; content:"User-Agent"; sid:103;)
+alert tcp any any -> any any (msg:"sets a bit"; content:"no such text"; flowbits:set,seen; noalert; sid:104;)
+alert dns any any -> any any (msg:"of another protocol"; dns.query; content:"x"; sid:105;)
+alert tcp any any -> any 80 (msg:"seldom"; flow:established,to_server; content:"User-Agent|3a 20|"; threshold:type limit, track by_src, count 1, seconds 60; sid:106;)
+pass tcp any any -> any 80 (msg:"goes before"; content:"GET /missing"; sid:107;)
+alert tcp any any -> any 80 (msg:"is passed"; content:"GET /missing"; sid:108;)
+alert http any any -> any any (msg:"\u{202e}hidden|\u{7}"; http.uri; content:"/long"; sid:109;)
+alert tcp-pkt any any -> any 80 (msg:"in a packet"; content:"GET /long"; sid:110;)
+"#;
+
+#[test]
+fn a_rule_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("near.rules");
+    fs::write(&file, NEAR).unwrap();
+    let (file, capture) = (file.to_str().unwrap(), web().join("capture.pcap"));
+    let explain = |rule: &str, more: &[&str]| {
+        let mut arguments = vec!["explain", rule, "--rules", file, capture.to_str().unwrap()];
+        arguments.extend(more);
+        rules(&arguments)
+    };
+    for (rule, status, conclusion) in [
+        ("101", 1, "=> nearest, `content:\"long.txt\"; depth:8` does not hold: occurs at 1, outside of 0 to 8"),
+        ("1:102", 1, "=> no chunk meets `destination port 8080`; most often it is 80"),
+        ("103", 1, "does not hold: not set in this flow; rules that set it: 104"),
+        ("104", 1, "=> its fast pattern \"no such text\" never occurs in payload: 8 chunks would fit otherwise"),
+        ("105", 1, "=> no transaction meets `protocol dns`; most often the flow is http"),
+        ("106", 0, "2 held back by threshold"),
+        ("108", 1, "silenced by pass rule 107"),
+        ("109", 0, "=> the rule fires: 1 alert"),
+    ] {
+        let (out, err, code) = explain(rule, &["--limit", "1"]);
+        assert!(code == status && out.contains(conclusion), "{rule}: {code}, {out}{err}");
+        assert!(!out.contains(['\u{202e}', '\u{7}']), "what a terminal obeys is escaped: {out}");
+    }
+    assert!(
+        explain("103", &["--limit", "1"]).0.ends_with("4 looks came less near and are left out; --limit shows more\n")
+    );
+
+    let (out, _, _) = explain("101", &["--json"]);
+    let lines = lines(&out);
+    assert_eq!((&lines[0]["looks"], &lines[0]["alerts"], lines.len()), (&1.into(), &0.into(), 2), "{out}");
+    assert_eq!(lines[0]["packets"]["conditions"][0]["instead"]["the flow's protocol is not recognised yet"], 12);
+    let (look, conditions) = (&lines[1], lines[1]["conditions"].as_array().unwrap());
+    assert_eq!(
+        (&look["pcap_cnt"], &look["kind"], &look["outcome"]),
+        (&19.into(), &"transaction".into(), &"failed".into())
+    );
+    let last = conditions.last().unwrap();
+    assert_eq!((&last["buffer"], &last["size"], &last["offset"]), (&"http.uri".into(), &9.into(), &1.into()), "{last}");
+
+    assert_eq!(explain("999", &[]).2, 2);
+    assert_eq!(explain("x", &[]).2, 2);
+}
+
+#[test]
+fn an_alert_says_which_bytes_fulfilled_its_rule() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("near.rules");
+    fs::write(&file, NEAR.replace("pass tcp", "alert tcp")).unwrap();
+    let config = folder.path().join("site.yaml");
+    let outputs = "outputs:\n  - eve-log:\n      enabled: yes\n      filename: eve.json\n      types:\n        - alert:\n            payload-printable: yes\n";
+    fs::write(&config, format!("%YAML 1.1\n---\n{outputs}tapwire:\n  records: yes\n")).unwrap();
+    let run = |setting: &str| {
+        let run = Run::replay(&web().join("capture.pcap")).arg("--config").path(&config);
+        let run = run.arg("--set").arg(setting).arg("--rules").path(&file);
+        run.succeed();
+        let alerts: Vec<Value> = lines(&run.records()).into_iter().filter(|r| r["event_type"] == "alert").collect();
+        alerts
+    };
+    let alerts = run("packet-alert-max=15");
+    let of = |sid: u64| alerts.iter().find(|a| a["alert"]["signature_id"] == sid).unwrap();
+    assert_eq!(
+        of(109)["tapwire"]["evidence"],
+        serde_json::json!([{"buffer": "http.uri", "keyword": "content", "offset": 0, "length": 5}])
+    );
+    assert_eq!(of(106)["tapwire"]["evidence"][0]["buffer"], "stream");
+    // The bytes can be cut out of the payload that the record shows.
+    let alert = of(110);
+    let piece = &alert["tapwire"]["evidence"][0];
+    let number = |name: &str| usize::try_from(piece[name].as_u64().unwrap()).unwrap();
+    let (from, shown) = (number("offset"), alert["payload_printable"].as_str().unwrap());
+    assert_eq!((&shown[from..from + number("length")], &piece["buffer"]), ("GET /long", &"payload".into()), "{alert}");
+    assert!(run("tapwire.records=no").iter().all(|alert| alert.get("tapwire").is_none()));
+    assert!(run("tapwire.evidence=no").iter().all(|alert| alert.get("tapwire").is_none()));
+    assert!(
+        run("tapwire.evidence-pieces=1")
+            .iter()
+            .all(|alert| alert["tapwire"]["evidence"].as_array().unwrap().len() == 1)
+    );
+}
+
+/// One rule that is cheap to find, and one that is asked about everything.
+const DEAR: &str = r#"alert http any any -> any any (msg:"found by a pattern"; http.uri; content:"/long.txt"; sid:201;)
+alert tcp any any -> any any (msg:"asked about everything"; pcre:"/(x+x+)+y{3}$/"; sid:202;)
+"#;
+
+#[test]
+fn rules_are_profiled() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dear.rules");
+    fs::write(&file, DEAR).unwrap();
+    let (file, capture) = (file.to_str().unwrap(), web().join("capture.pcap"));
+    let profile = |more: &[&str]| {
+        let mut arguments = vec!["profile", "--rules", file, capture.to_str().unwrap()];
+        arguments.extend(more);
+        rules(&arguments)
+    };
+    let (out, err, status) = profile(&[]);
+    assert!(status == 0 && out.contains("2 of 2 rules shown that were asked; 2 loaded"), "{out}{err}");
+    assert!(out.contains("1 rule that never matched") && out.contains("\nprefilter "), "{out}");
+    assert!(profile(&["--sort", "misses"]).0.lines().nth(1).unwrap().contains("asked about everything"));
+    let (out, _, _) = profile(&["--json", "--sort", "checks"]);
+    let all = lines(&out);
+    let count = |row: &Value| (row["sid"].clone(), row["checks"].clone(), row["matches"].clone());
+    assert_eq!(count(&all[1]), (202.into(), 9.into(), 0.into()), "{out}");
+    assert_eq!(count(&all[2]), (201.into(), 1.into(), 1.into()), "{out}");
+    assert!(all[0]["prefilter_bytes"].as_u64().unwrap() > 0 && all[1]["time_ns"].as_u64().unwrap() > 0, "{out}");
+    assert_eq!(rules(&["profile", capture.to_str().unwrap()]).2, 1);
+}
+
+#[test]
+fn a_rule_that_takes_more_than_its_share_is_named_and_suspended_where_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dear.rules");
+    fs::write(&file, DEAR).unwrap();
+    let replay = |threads: &str, settings: &[&str]| {
+        let mut run = Run::replay(&web().join("capture.pcap")).arg("--threads").arg(threads).arg("--rules").path(&file);
+        for setting in settings {
+            run = run.arg("--set").arg(setting);
+        }
+        let said = String::from_utf8(run.succeed().stderr).unwrap();
+        (said, run.stats())
+    };
+    let small = "tapwire.rules.cost.window=600";
+    let (said, stats) = replay("1", &[small]);
+    assert!(
+        said.contains("rule 1:202 (asked about everything) takes ") && said.matches("warning").count() == 1,
+        "{said}"
+    );
+    let dearest = &stats["tapwire"]["rules"]["dearest"];
+    assert_eq!((&dearest[0]["signature_id"], &dearest[0]["checks"]), (&202.into(), &9.into()), "{dearest}");
+    assert_eq!(stats["tapwire"]["rules"]["suspended"], 0);
+    // What is told in records is the same for any number of workers and any window.
+    assert_eq!(*dearest, replay("3", &[]).1["tapwire"]["rules"]["dearest"]);
+    assert_eq!(replay("1", &[small, "tapwire.rules.cost.share-percent=0"]).0, "");
+
+    let (said, stats) = replay("1", &[small, "tapwire.rules.cost.suspend=yes"]);
+    assert!(said.contains("and is suspended"), "{said}");
+    let (rules, dearest) = (&stats["tapwire"]["rules"], &stats["tapwire"]["rules"]["dearest"][0]);
+    assert_eq!((&rules["suspended"], &dearest["suspended"]), (&1.into(), &true.into()), "{rules}");
+    let decided = dearest["checks"].as_u64().unwrap();
+    assert_eq!(decided + rules["skipped"].as_u64().unwrap(), 9, "{rules}");
+    assert!(replay("2", &["tapwire.records=no"]).1.get("tapwire").is_none());
 }

@@ -72,6 +72,9 @@ pub struct Common {
     /// Say nothing but what is wrong
     #[arg(long)]
     pub quiet: bool,
+    /// Rules are read to be explained.
+    #[arg(skip)]
+    pub keep_labels: bool,
 }
 
 /// Whether checksums are verified.

@@ -16,6 +16,7 @@ use tapwire_parsers::protocol::{Settings, parse_size};
 
 use tapwire_signatures::lua;
 use tapwire_signatures::plan::order::ActionOrder;
+use tapwire_signatures::verify::cost::CostSettings;
 
 use crate::flow::{Elephant, Timeouts, UrgentPolicy};
 use crate::records::summary::SummarySettings;
@@ -157,6 +158,10 @@ pub struct Configuration {
     pub protocols: BTreeMap<String, ProtocolSettings>,
     /// Whether records get the `tapwire` object.
     pub own_records: bool,
+    /// `tapwire.evidence` and `tapwire.evidence-pieces`: places of bytes that fulfilled its rule that an alert shows at most; 0 for none.
+    pub evidence_pieces: usize,
+    /// `tapwire.rules.cost`
+    pub costs: CostSettings,
     /// `security.lua`
     pub scripts: lua::Settings,
     /// `tapwire.flow-summary`
@@ -288,6 +293,8 @@ impl Default for Configuration {
             checksums: Checksums::Auto,
             protocols: ["modbus", "dnp3"].map(|name| (name.to_owned(), plant.clone())).into(),
             own_records: true,
+            evidence_pieces: EVIDENCE_PIECES,
+            costs: CostSettings::default(),
             scripts: lua::Settings::default(),
             summaries: SummarySettings::default(),
             datasets: Datasets::default(),
@@ -374,11 +381,18 @@ const KNOWN_BELOW: &[(&str, &[&str])] = &[
         ],
     ),
     ("defrag", &["memcap", "hash-size", "trackers", "max-frags", "prealloc", "timeout", "host-config"]),
-    ("tapwire", &["records", "flow-summary", "memory", "rival-bytes", "early-segments", "rules"]),
+    (
+        "tapwire",
+        &["records", "flow-summary", "memory", "rival-bytes", "early-segments", "evidence", "evidence-pieces", "rules"],
+    ),
     ("tapwire.flow-summary", &["rate", "interval"]),
-    ("tapwire.rules", &["watch", "watch-interval"]),
+    ("tapwire.rules", &["watch", "watch-interval", "cost"]),
+    ("tapwire.rules.cost", &["share-percent", "window", "suspend"]),
     ("security.lua", &["allow-rules", "max-bytes", "max-instructions", "allow-restricted-functions"]),
 ];
+
+/// Places of bytes that an alert shows.
+const EVIDENCE_PIECES: usize = 32;
 
 const TIMEOUT_KEYS: &[&str] = &[
     "new",
@@ -719,6 +733,16 @@ impl Reader<'_> {
         self.switch("tapwire.records", &mut c.own_records);
         self.switch("tapwire.rules.watch", &mut c.rule_watch.enabled);
         self.seconds("tapwire.rules.watch-interval", &mut c.rule_watch.interval_s);
+        let (mut evidence, mut pieces) = (true, EVIDENCE_PIECES as u64);
+        self.bytes("tapwire.rules.cost.share-percent", &mut c.costs.share_percent);
+        self.bytes("tapwire.rules.cost.window", &mut c.costs.window_work);
+        self.switch("tapwire.rules.cost.suspend", &mut c.costs.suspend);
+        self.switch("tapwire.evidence", &mut evidence);
+        self.bytes("tapwire.evidence-pieces", &mut pieces);
+        if !(evidence && c.own_records) {
+            pieces = 0;
+        }
+        c.evidence_pieces = usize::try_from(pieces).unwrap_or(usize::MAX);
         self.bytes("tapwire.flow-summary.rate", &mut c.summaries.rate);
         self.bytes("tapwire.flow-summary.interval", &mut c.summaries.interval_s);
         if self.root.at("outputs").is_some() || file.is_some() {

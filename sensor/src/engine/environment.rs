@@ -61,6 +61,7 @@ pub(super) fn environment(
         classes,
         references,
         keep_text: configuration.eve.iter().any(|e| e.alerts.as_ref().is_some_and(|a| a.rule_text)),
+        keep_labels: common.keep_labels,
         version: LANGUAGE_VERSION,
         features: features(configuration),
         files: files(data_dir(common, configuration), configuration.rule_path.clone(), named.clone()),

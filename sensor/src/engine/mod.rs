@@ -1,7 +1,8 @@
 //! Configuration and rules to the engine that all workers share, with every problem on the way.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::Instant;
 
 use tapwire_parsers::protocol::{ProtocolId, Transport};
 use tapwire_parsers::{REGISTRY, protocol};
@@ -9,6 +10,8 @@ use tapwire_signatures::language::load::{Loaded, Loader, Located};
 use tapwire_signatures::language::variables::Sets;
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::threshold_file::{Entry, Rules, ThresholdFile};
+use tapwire_signatures::verify::Settings;
+use tapwire_signatures::verify::cost::CostSettings;
 
 mod active;
 mod environment;
@@ -29,6 +32,8 @@ use watch::{Named, Watch};
 
 /// The version of the rule language and of the records.
 pub const LANGUAGE_VERSION: (u32, u32, u32) = (9, 0, 0);
+/// The time of one decision on a rule of so many is taken.
+const TIMED_EVERY: u32 = 64;
 /// Bytes of the largest rule file.
 const RULE_FILE_LIMIT: u64 = 512 << 20;
 
@@ -84,6 +89,8 @@ pub struct RuleCounts {
     pub later: std::collections::BTreeMap<String, usize>,
     /// Bytes of memory that the prefilters hold.
     pub prefilter_bytes: usize,
+    /// Names of the rule files, by the number that rules have of theirs.
+    pub files: Vec<String>,
 }
 
 impl RuleCounts {
@@ -117,9 +124,11 @@ impl Again {
         let stamps = stamps_of(&paths, configuration);
         let environment = environment::environment(common, configuration, &self.named, found);
         let before = before.map(|engine| &*engine.plan);
-        let Loaded { set, faults, skipped, later } =
-            self.loader.load(sources::sources(&paths, found), &environment, before);
-        let mut rules = RuleCounts { loaded: set.rules.len(), skipped: skipped.len(), later, ..RuleCounts::default() };
+        let mut files = Vec::new();
+        let sources = sources::sources(&paths, found).inspect(|source| files.push(source.name.clone()));
+        let Loaded { set, faults, skipped, later } = self.loader.load(sources, &environment, before);
+        let mut rules =
+            RuleCounts { loaded: set.rules.len(), skipped: skipped.len(), later, files, ..RuleCounts::default() };
         for located in faults {
             let list = if located.warning { &mut found.warnings } else { &mut found.faults };
             rules.failed += usize::from(!located.warning);
@@ -149,6 +158,12 @@ impl Again {
 fn stamps_of(rules: &[PathBuf], configuration: &Configuration) -> u64 {
     let beside = environment::beside_rules(configuration);
     watch::stamps(rules.iter().chain(&beside).map(PathBuf::as_path))
+}
+
+/// Nanoseconds since this was first asked, for what is measured and never recorded of packets.
+fn monotonic_ns() -> u64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn rule_problem(located: Located) -> Problem {
@@ -213,7 +228,9 @@ fn engine(
     }
     let sha256_of_cut = configuration.file_store;
     let hashes = Hashes { md5, sha1, sha256: sha256 || sha256_of_cut, sha256_of_cut };
-    Engine { plan: Arc::new(plan), recogniser, openers, depths, hashes, thresholds, numbers }
+    let costs = CostSettings { every: TIMED_EVERY, clock: monotonic_ns, ..configuration.costs };
+    let matching = Settings { evidence_pieces: configuration.evidence_pieces, watch: None, costs };
+    Engine { plan: Arc::new(plan), recogniser, openers, depths, hashes, thresholds, numbers, matching }
 }
 
 /// Reads the threshold file, where one is named.

@@ -217,6 +217,7 @@ mod tests {
             workers,
             checksums: Checksums::Off,
             progress: None,
+            costly: None,
         };
         let mut source = Steps { texts: texts.iter().copied(), rules: &rules, reloader, number: 0 };
         let summary = run::from_source(&plan, &mut source);

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use tapwire_signatures::language::rule::Action;
 use tapwire_signatures::plan::{Kind, Plan};
+use tapwire_signatures::verify::explain::{Fate, Watch};
 use tapwire_signatures::verify::{Ground, Match};
 
 use crate::report::{is_recorded, shares};
@@ -31,18 +32,20 @@ impl Settled {
 }
 
 /// Leaves the matches that become alerts, in the order in which they are recorded, at most `limit`, and those that leave traces in
-/// what flows share.
-pub fn settle(plan: &Plan, matches: &mut Vec<Match>, limit: usize) -> Settled {
+/// what flows share. A rule that is explained is told what became of its matches.
+pub fn settle(plan: &Plan, matches: &mut Vec<Match>, limit: usize, mut watch: Option<&mut Watch>) -> Settled {
     let mut settled = Settled::default();
     let newest_first = |ground: Ground| match ground {
         Ground::Transaction(id) => Reverse(id),
         Ground::Packet | Ground::Stream => Reverse(u64::MAX),
     };
     matches.sort_by_key(|m| (m.rule, newest_first(m.ground)));
-    let mut passed = false;
+    let mut passed = None;
     matches.retain(|found| {
         let Some(rule) = plan.rule(found.rule) else { return false };
-        if passed {
+        let mut tell = |fate| watch.iter_mut().for_each(|watch| watch.settle(found.rule, fate));
+        if let Some(by) = passed {
+            tell(Fate::PassedBy(by));
             return false;
         }
         if rule.action == Action::Pass {
@@ -50,8 +53,9 @@ pub fn settle(plan: &Plan, matches: &mut Vec<Match>, limit: usize) -> Settled {
                 // Whether it holds is not known yet: nothing passes on a maybe.
                 return false;
             }
-            passed = true;
+            passed = Some(found.rule);
             settled.passed = true;
+            tell(Fate::Passes);
             let wide = !matches!(found.ground, Ground::Packet) || plan.kind(found.rule) == Some(Kind::IpOnly);
             settled.pass_flow |= wide;
             if !rule.alert {
@@ -60,12 +64,14 @@ pub fn settle(plan: &Plan, matches: &mut Vec<Match>, limit: usize) -> Settled {
         }
         if !is_recorded(rule) {
             settled.silent += 1;
+            tell(Fate::Silent);
             return shares(rule, found);
         }
         settled.alerts += 1;
         if settled.alerts > limit {
             settled.overflow += 1;
         }
+        tell(if settled.alerts > limit { Fate::AlertLimit } else { Fate::Alert });
         settled.alerts <= limit
     });
     settled.alerts = settled.alerts.min(limit);

@@ -21,7 +21,7 @@ use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::flow::FlowState;
 use tapwire_signatures::state::threshold_file::{Entry, Rules};
 use tapwire_signatures::verify::condition::{FileView, PacketView, SideProtocol};
-use tapwire_signatures::verify::{Match, Matcher, TransactionState, TransactionView};
+use tapwire_signatures::verify::{Match, Matcher, Settings, TransactionState, TransactionView};
 
 use crate::records::stats::RuleNumbers;
 use files::{Files, Hashes};
@@ -121,6 +121,8 @@ pub struct Engine {
     pub thresholds: Arc<[(Rules, Entry)]>,
     /// How many rules there are.
     pub numbers: RuleNumbers,
+    /// What is noted beside matches.
+    pub matching: Settings,
 }
 
 impl fmt::Debug for Engine {
@@ -303,7 +305,14 @@ impl Inspector {
     /// An inspector over shared rules and protocols.
     pub fn new(engine: Arc<Engine>) -> Self {
         let books = vec![<[Book; 2]>::default(); REGISTRY.len()];
-        Self { engine, matcher: Matcher::default(), parser_faults: 0, books, unrecognised: [0; 2] }
+        let matcher = Matcher::new(&engine.plan, engine.matching);
+        Self { engine, matcher, parser_faults: 0, books, unrecognised: [0; 2] }
+    }
+
+    /// Begins anew after a panic: whatever was under way is forgotten, what was noted of rules is not.
+    pub fn restart(&mut self) {
+        let before = std::mem::replace(self, Self::new(Arc::clone(&self.engine)));
+        self.matcher.take_over(before.matcher);
     }
 
     /// What was counted of each protocol, by its name in `stats` records.
@@ -350,8 +359,8 @@ impl Inspector {
 
     /// Goes on with other rules. Parsers of flows that are open stay as they are.
     pub fn adopt(&mut self, engine: Arc<Engine>) {
+        self.matcher.follow(&self.engine.plan, &engine.plan);
         self.engine = engine;
-        self.matcher.lua.forget_unused();
     }
 
     /// Takes ordered bytes of a direction, from the first one that is not done with; returns how many are done with now.

@@ -7,7 +7,7 @@ use data_encoding::BASE64;
 use tapwire_parsers::json::Object;
 use tapwire_parsers::link::{self, Timestamp};
 use tapwire_signatures::language::rule::{Action, Rule, Target};
-use tapwire_signatures::verify::{Context, Shown};
+use tapwire_signatures::verify::{Context, Evidence, Shown};
 
 use super::header::{Clock, Header, protocol_name, record};
 use crate::report::Tunnel;
@@ -61,6 +61,8 @@ pub struct Alert<'a> {
     pub text: bool,
     /// What becomes of the packet, where that is wanted.
     pub verdict: Option<&'static str>,
+    /// The bytes that fulfilled the rule's conditions.
+    pub evidence: &'a [Evidence],
 }
 
 /// Writes an alert; `protocols` adds the objects of its transaction.
@@ -113,6 +115,15 @@ pub fn write(
                 if let Some((source, destination)) = flow.ports {
                     o.number("src_port", source).number("dest_port", destination);
                 }
+            });
+        }
+        if !alert.evidence.is_empty() {
+            object.object("tapwire", |o| {
+                o.array("evidence", |array| {
+                    for piece in alert.evidence {
+                        array.object(|o| evidence(o, piece));
+                    }
+                });
             });
         }
         if let Some((bytes, printable, base64)) = alert.payload {
@@ -200,6 +211,18 @@ fn rule(object: &mut Object<'_>, header: &Header<'_>, alert: &Alert<'_>) {
     if let Some(text) = rule.text.as_ref().filter(|_| alert.text) {
         object.text("rule", text);
     }
+}
+
+/// Where the bytes are that fulfilled a condition.
+fn evidence(object: &mut Object<'_>, piece: &Evidence) {
+    object.text("buffer", piece.buffer);
+    if piece.instance > 0 {
+        object.number("instance", piece.instance);
+    }
+    if piece.transformed {
+        object.boolean("transformed", true);
+    }
+    object.text("keyword", piece.keyword).number("offset", piece.offset).number("length", piece.length);
 }
 
 /// Bytes as text for reading: what cannot be printed becomes a dot.

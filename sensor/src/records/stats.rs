@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use tapwire_parsers::json::Object;
 use tapwire_parsers::link::Timestamp;
 
+use tapwire_signatures::verify::cost::RuleCost;
+
 use super::header::{Clock, Header, record};
 
 /// How many rules there are.
@@ -20,13 +22,33 @@ pub struct RuleNumbers {
     pub last_reload: Option<Timestamp>,
 }
 
+/// A rule among those that cost most.
+#[derive(Clone, Copy, Debug)]
+pub struct DearRule {
+    /// Its gid and sid.
+    pub id: (u32, u32),
+    /// What it cost.
+    pub cost: RuleCost,
+    /// Percent of the work of all rules and of what was inspected.
+    pub percent: u64,
+}
+
+/// What is told of rules.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules<'a> {
+    /// How many there are.
+    pub numbers: RuleNumbers,
+    /// Those that cost most, the dearest first.
+    pub dearest: &'a [DearRule],
+}
+
 /// Writes the counters, dots in their names as nested objects.
 pub fn write(
     out: &mut Vec<u8>,
     time: Timestamp,
     uptime_s: u64,
     counters: &BTreeMap<String, u64>,
-    rules: RuleNumbers,
+    rules: Rules<'_>,
     clock: &mut Clock,
 ) {
     let header = Header { time, event_type: "stats", packet_source: None, ..Header::default() };
@@ -40,7 +62,7 @@ pub fn write(
 }
 
 /// Writes sorted names from position `skip` on; names that share a part become one object.
-fn nested(object: &mut Object<'_>, counters: &[(&str, u64)], skip: usize, rules: RuleNumbers) {
+fn nested(object: &mut Object<'_>, counters: &[(&str, u64)], skip: usize, rules: Rules<'_>) {
     let mut rest = counters;
     while let Some(((name, count), behind)) = rest.split_first() {
         let tail = name.get(skip..).unwrap_or_default();
@@ -55,8 +77,10 @@ fn nested(object: &mut Object<'_>, counters: &[(&str, u64)], skip: usize, rules:
                 let size = rest.iter().take_while(|(other, _)| shared(other)).count();
                 let (inside, behind) = rest.split_at_checked(size).unwrap_or((rest, &[]));
                 object.object(part, |o| {
-                    if (skip, part) == (0, "detect") {
-                        engine(o, rules);
+                    match name.get(..until) {
+                        Some("detect.") => engine(o, rules.numbers),
+                        Some("tapwire.rules.") => dearest(o, rules.dearest),
+                        _ => {}
                     }
                     nested(o, inside, until, rules);
                 });
@@ -80,6 +104,25 @@ fn engine(object: &mut Object<'_>, rules: RuleNumbers) {
     });
 }
 
+/// The rules that cost most. No time is among it: it is not the same in every run.
+fn dearest(object: &mut Object<'_>, rules: &[DearRule]) {
+    if rules.is_empty() {
+        return;
+    }
+    object.array("dearest", |array| {
+        for DearRule { id: (gid, sid), cost, percent } in rules {
+            array.object(|o| {
+                o.number("gid", *gid).number("signature_id", *sid);
+                o.number("checks", cost.checks).number("matches", cost.matches).number("work", cost.work);
+                o.number("percent", *percent);
+                if cost.suspended {
+                    o.boolean("suspended", true).number("skipped", cost.skipped);
+                }
+            });
+        }
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,7 +131,7 @@ mod tests {
     fn dots_become_objects() {
         let counters = [("a.b", 1), ("a.c.d", 2), ("a.c.e", 3), ("f", 4)].map(|(n, c)| (n.to_owned(), c)).into();
         let mut out = Vec::new();
-        write(&mut out, Timestamp(0), 9, &counters, RuleNumbers::default(), &mut Clock::default());
+        write(&mut out, Timestamp(0), 9, &counters, Rules::default(), &mut Clock::default());
         let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(value["stats"], serde_json::json!({"uptime": 9, "a": {"b": 1, "c": {"d": 2, "e": 3}}, "f": 4}));
     }

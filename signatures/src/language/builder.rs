@@ -226,6 +226,11 @@ impl<'a> Builder<'a> {
         self.spans.get(section)?.get(item).cloned()
     }
 
+    /// Whether the option there made an item of a section.
+    pub(super) fn starts_item(&self, option: &Range<usize>) -> bool {
+        self.spans.iter().flatten().any(|span| span == option)
+    }
+
     /// Adds an item to the section that is open.
     pub fn push(&mut self, item: Item) {
         let starts_base64 = matches!(item, Item::Base64Data(_));

@@ -9,6 +9,7 @@ use super::classification::Classification;
 use super::digest::Digest;
 use super::fault::Fault;
 use super::files::{Countries, Files};
+use super::labels::Labels;
 use super::references::References;
 use super::rule::{FlowCondition, Rule, RuleProtocol, RuleSet};
 use super::variables::Sets;
@@ -30,6 +31,8 @@ pub struct Environment {
     pub references: References,
     /// Whether rules keep their text, for records that show it.
     pub keep_text: bool,
+    /// Whether rules keep which of their options made which condition, to be explained.
+    pub keep_labels: bool,
     /// The version of the rule language, for `requires`.
     pub version: (u32, u32, u32),
     /// Names of what the sensor can do, for `requires`.
@@ -221,6 +224,7 @@ fn read(
     let header = header::read(head, environment, sets)?;
     let text_kept = environment.keep_text.then(|| text.to_owned());
     let rule = Rule { place, digest, ..empty(header, text_kept) };
+    let mut labels = environment.keep_labels.then(|| Labels::new(head));
     let mut builder = Builder::new(rule, file, names, environment);
     for option in &options {
         let Some(keyword) = keywords::find(option.keyword) else {
@@ -233,9 +237,16 @@ fn read(
         let argument = Argument { keyword: option.keyword, text: option.text, span: option.span.clone() };
         builder.option = option.span.clone();
         (keyword.parse)(&mut builder, &argument)?;
+        if let Some(labels) = &mut labels {
+            labels.note(&builder.rule, option);
+        }
+    }
+    if let Some(labels) = &mut labels {
+        labels.finish(&builder, &options);
     }
     check::finish(&mut builder, text.len())?;
     let mut rule = builder.rule;
+    rule.labels = labels.map(Box::new);
     if let RuleProtocol::Application(name) = rule.protocol
         && !protocols::is_parsed(name)
     {
@@ -290,5 +301,6 @@ fn empty(header: header::Header, text: Option<String>) -> Rule {
         digest: Digest::default(),
         outside: Vec::new(),
         text,
+        labels: None,
     }
 }

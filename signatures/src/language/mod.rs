@@ -8,6 +8,7 @@ pub mod fault;
 pub mod files;
 mod header;
 pub(crate) mod known_sets;
+pub mod labels;
 pub mod lexer;
 pub mod load;
 pub mod outside;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tapwire_parsers::protocol::Direction;
 
 use super::digest::Digest;
+use super::labels::Labels;
 use super::outside::Outside;
 use crate::lua::ScriptTest;
 use crate::prefilter::rarest_byte;
@@ -282,6 +283,29 @@ pub enum Item {
     DatasetScore(DatasetScore),
     /// `lua`: a script that looks at the buffer
     Script(ScriptTest),
+}
+
+impl Item {
+    /// The keyword that makes it.
+    pub fn keyword(&self) -> &'static str {
+        match self {
+            Item::Content(_) => "content",
+            Item::Pcre(_) => "pcre",
+            Item::ByteTest(_) => "byte_test",
+            Item::ByteJump(_) => "byte_jump",
+            Item::ByteExtract(_) => "byte_extract",
+            Item::ByteMath(_) => "byte_math",
+            Item::IsDataAt(_) => "isdataat",
+            Item::Size(_) => "bsize",
+            Item::Base64Decode(_) => "base64_decode",
+            Item::Base64Data(_) => "base64_data",
+            Item::Absent { .. } => "absent",
+            Item::Entropy(_) => "entropy",
+            Item::Dataset(_) => "dataset",
+            Item::DatasetScore(_) => "datarep",
+            Item::Script(_) => "lua",
+        }
+    }
 }
 
 /// `dataset`
@@ -865,6 +889,8 @@ pub struct Rule {
     pub outside: Vec<Outside>,
     /// Its text, where asked for.
     pub text: Option<String>,
+    /// What of its text made each of its conditions, where asked for.
+    pub labels: Option<Box<Labels>>,
 }
 
 impl Rule {

@@ -26,7 +26,8 @@ fn flow_holds(wanted: &FlowCondition, view: &PacketView<'_>) -> bool {
     wanted.direction.is_none_or(|d| d == flow.direction) && wanted.established.is_none_or(|e| e == flow.established)
 }
 
-fn protocol_holds(wanted: RuleProtocol, view: &PacketView<'_>) -> bool {
+#[inline]
+pub(super) fn protocol_holds(wanted: RuleProtocol, view: &PacketView<'_>) -> bool {
     let carried = view.packet.ip.map(|ip| (ip.protocol, ip.source.is_ipv4()));
     let is = |numbers: &[u8]| carried.is_some_and(|(n, _)| numbers.contains(&n));
     match wanted {

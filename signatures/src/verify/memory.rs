@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::evidence::Trail;
 use crate::language::rule::{Capture, DatasetTest, Rule};
 use crate::state::dataset::Key;
 use crate::state::flow::FlowState;
@@ -33,6 +34,10 @@ pub(crate) struct Notes {
     /// The section that is looked at, and the instance of its buffer.
     pub(super) place: (u16, u16),
     entropies: Vec<(&'static str, f64)>,
+    /// The bytes that hold so far.
+    pub(super) trail: Trail,
+    /// Steps of work since it was last asked for.
+    pub(super) work: u64,
 }
 
 /// How much was noted at a time: what came later is forgotten when it turns out not to hold.
@@ -41,6 +46,7 @@ pub(super) struct Mark {
     captured: usize,
     shown: usize,
     steps: usize,
+    trail: usize,
 }
 
 impl Notes {
@@ -49,16 +55,23 @@ impl Notes {
         self.shown.clear();
         self.steps.clear();
         self.entropies.clear();
+        self.trail.clear();
     }
 
     pub(super) fn mark(&self) -> Mark {
-        Mark { captured: self.captured.len(), shown: self.shown.len(), steps: self.steps.len() }
+        Mark {
+            captured: self.captured.len(),
+            shown: self.shown.len(),
+            steps: self.steps.len(),
+            trail: self.trail.len(),
+        }
     }
 
     pub(super) fn return_to(&mut self, mark: Mark) {
         self.captured.truncate(mark.captured);
         self.shown.truncate(mark.shown);
         self.steps.truncate(mark.steps);
+        self.trail.truncate(mark.trail);
     }
 
     /// Leaves a set that rules change for where the order of all matches is known.

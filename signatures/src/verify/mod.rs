@@ -4,6 +4,9 @@
 //! one. [`header`] has what a rule's first line and `flow` ask for, [`payload`] what its sections do.
 
 pub mod condition;
+pub mod cost;
+pub mod evidence;
+pub mod explain;
 mod header;
 mod linear;
 mod memory;
@@ -20,7 +23,12 @@ use tapwire_parsers::protocol::{Both, Direction};
 use crate::lua::Runtime;
 use crate::plan::{Plan, RuleIndex};
 use crate::prefilter::{Folded, Scratch};
+use crate::state::flow::FlowState;
 use crate::state::shared::Step;
+use condition::Verdict;
+use cost::{CostBooks, CostReport, CostSettings, Costs};
+pub use evidence::Evidence;
+use explain::{Look, Watch};
 use memory::Notes;
 pub use memory::{Context, Shown};
 use payload::Limits;
@@ -50,6 +58,8 @@ pub struct Match {
     pub context: Context,
     /// What is left to decide about it, with what all flows share.
     pub steps: Vec<Step>,
+    /// The bytes that fulfilled its conditions, where they are wanted.
+    pub evidence: Vec<Evidence>,
 }
 
 /// How much of a body that still grows is waited for before it is looked at, and looked at again, in bytes.
@@ -77,6 +87,11 @@ pub struct Matcher {
     pub limits: Limits,
     /// Candidates that were decided so far.
     pub decided: u64,
+    /// Follows a rule that is to be explained.
+    pub watch: Option<Box<Watch>>,
+    /// The look at the rule that is followed, while it is decided.
+    look: Option<Box<Look>>,
+    costs: Costs,
 }
 
 impl Default for Matcher {
@@ -94,11 +109,109 @@ impl Default for Matcher {
             },
             limits: Limits::default(),
             decided: 0,
+            watch: None,
+            look: None,
+            costs: Costs::default(),
         }
     }
 }
 
+/// What is noted beside matches.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// Pieces of evidence that a match carries; none where it is 0.
+    pub evidence_pieces: usize,
+    /// The rule that is to be explained, and how many looks at it are kept.
+    pub watch: Option<(RuleIndex, usize)>,
+    /// How the cost of rules is counted.
+    pub costs: CostSettings,
+}
+
 impl Matcher {
+    /// A matcher for the rules of a plan.
+    pub fn new(plan: &Plan, settings: Settings) -> Self {
+        let watch = settings.watch.map(|(rule, looks)| Box::new(Watch::new(plan, rule, looks)));
+        let mut matcher = Self { watch, costs: Costs::new(plan, settings.costs), ..Self::default() };
+        matcher.notes.trail.limit = settings.evidence_pieces;
+        matcher
+    }
+
+    /// What rules cost so far.
+    pub fn cost_books(&mut self) -> CostBooks {
+        self.costs.books()
+    }
+
+    /// Rules that took more than their share since this was last asked, each once.
+    pub fn take_cost_reports(&mut self) -> Vec<CostReport> {
+        self.costs.take_reports()
+    }
+
+    /// Goes on with the rules of another plan.
+    pub fn follow(&mut self, before: &Plan, plan: &Plan) {
+        self.costs.follow(before, plan);
+        self.lua.forget_unused();
+    }
+
+    /// Goes on with the books of a matcher that is given up.
+    pub fn take_over(&mut self, other: Self) {
+        (self.watch, self.costs) = (other.watch, other.costs);
+    }
+
+    /// Begins to decide on a candidate; not so where its rule is suspended.
+    #[inline]
+    fn begin(
+        &mut self,
+        inspection: &Inspection<'_>,
+        rule: RuleIndex,
+        subject: explain::Subject<'_>,
+        state: &FlowState,
+    ) -> bool {
+        let goes_on = self.costs.begin(rule);
+        if goes_on && self.watch.is_some() {
+            self.begin_look(inspection, rule, subject, state);
+        }
+        goes_on
+    }
+
+    #[cold]
+    fn begin_look(
+        &mut self,
+        inspection: &Inspection<'_>,
+        rule: RuleIndex,
+        subject: explain::Subject<'_>,
+        state: &FlowState,
+    ) {
+        let watch = self.watch.as_ref();
+        self.look = watch.and_then(|watch| watch.begin(inspection, rule, subject, state));
+        if self.look.is_some() {
+            self.notes.trail.start_record();
+        }
+    }
+
+    /// Ends what was begun.
+    #[inline]
+    fn end(&mut self, plan: &Plan, rule: RuleIndex, verdict: Verdict) {
+        let work = std::mem::take(&mut self.notes.work);
+        self.costs.end(rule, work, verdict == Verdict::Yes);
+        if self.watch.is_some() {
+            self.end_look(plan, verdict);
+        }
+    }
+
+    #[cold]
+    fn end_look(&mut self, plan: &Plan, verdict: Verdict) {
+        if let (Some(look), Some(watch)) = (self.look.take(), &mut self.watch) {
+            watch.end(plan, *look, verdict, &mut self.notes.trail);
+        }
+    }
+
+    /// The evidence of the rule that has just matched.
+    fn take_evidence(&mut self) -> Vec<Evidence> {
+        let (evidence, left_out) = self.notes.trail.evidence();
+        self.limits.evidence_hit += u64::from(left_out > 0);
+        evidence
+    }
+
     /// Takes the candidates out, sorted and each once, to walk over them while the matcher works.
     fn take_candidates(&mut self) -> Vec<RuleIndex> {
         let mut candidates = std::mem::take(&mut self.candidates);

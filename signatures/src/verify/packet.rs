@@ -7,13 +7,19 @@ use tapwire_parsers::link::{Layer4, Packet};
 use tapwire_parsers::protocol::Direction;
 
 use super::condition::{PacketView, SideProtocol, Verdict};
-use super::payload::{View, section_holds};
+use super::evidence::place_in_packet;
+use super::explain::Subject;
+use super::payload::{SCRIPT_WORK, View, section_holds};
 use super::transform::Transform;
 use super::{Context as AlertContext, Ground, Inspection, Match, Matcher, header, memory};
 use crate::language::rule::{AppProtocolTest, Buffer, ProtocolSide, Rule, Section};
 use crate::lua::Context;
-use crate::plan::{Kind, Plan, RuleIndex};
+use crate::plan::{Kind, Plan};
 use crate::state::flow::FlowState;
+
+/// Work of transforms, and how many bytes of them are a step.
+const WORK_A_TRANSFORM: u64 = 2;
+const TRANSFORMED_BYTES_A_STEP: usize = 16;
 
 /// What is special about a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +51,7 @@ impl Matcher {
         }
         state.begin_packet();
         let packet = view.packet;
+        self.costs.inspect(packet.payload.len());
         let candidates = &mut self.candidates;
         if !packet.anomalies.is_empty() || !view.stream_anomalies.is_empty() {
             candidates.extend_from_slice(&plan.anomalies);
@@ -57,9 +64,11 @@ impl Matcher {
         };
         let group = rules.by_payload.of(direction);
         if !packet.payload.is_empty() && !occasion.encrypted && !group.is_empty() {
+            let began = self.costs.begin_scan(packet.payload.len());
             group.scan(packet.payload, packet.ports(), (&mut self.folded, &mut self.scratch), |rule| {
                 candidates.push(rule)
             });
+            self.costs.end_scan(began);
         }
         candidates.extend_from_slice(&rules.any);
         if let Some(ip) = &packet.ip {
@@ -73,37 +82,37 @@ impl Matcher {
             candidates.extend_from_slice(&plan.recognised);
         }
         let inspection = Inspection { plan, view };
+        if let Some(watch) = &mut self.watch {
+            watch.packet(&inspection, state);
+        }
         let candidates = self.take_candidates();
-        for &rule in &candidates {
-            if let Some(context) = self.packet_rule(&inspection, rule, occasion, state) {
-                let steps = self.notes.take_steps();
-                matches.push(Match { rule, ground: Ground::Packet, direction, context, steps });
+        for &index in &candidates {
+            let Some(planned) = plan.rules.get(index as usize) else { continue };
+            if !is_due(planned.kind, occasion, view) {
+                continue;
             }
+            let subject = Subject { ground: Ground::Packet, transaction: None };
+            if !self.begin(&inspection, index, subject, state) {
+                continue;
+            }
+            let context = self.packet_rule(&inspection, &planned.rule, state);
+            let verdict = if context.is_some() { Verdict::Yes } else { Verdict::No };
+            if let Some(context) = context {
+                let (steps, evidence) = (self.notes.take_steps(), self.take_evidence());
+                matches.push(Match { rule: index, ground: Ground::Packet, direction, context, steps, evidence });
+            }
+            self.end(plan, index, verdict);
         }
         self.return_candidates(candidates);
     }
 
-    fn packet_rule(
-        &mut self,
-        inspection: &Inspection<'_>,
-        index: RuleIndex,
-        occasion: Occasion,
-        state: &mut FlowState,
-    ) -> Option<AlertContext> {
-        let planned = inspection.plan.rules.get(index as usize)?;
-        let (rule, view) = (&planned.rule, inspection.view);
-        let due = match planned.kind {
-            Kind::IpOnly => occasion.first,
-            Kind::PacketAndStream | Kind::Packet | Kind::Anomaly | Kind::Recognised => true,
-            Kind::PayloadOrStream => !occasion.streamed,
-            Kind::Stream => !occasion.streamed && view.flow.is_none(),
-            Kind::ApplicationPacket => view.flow.is_some_and(|f| f.protocol.is_some()),
-            Kind::Transaction => false,
-        };
+    fn packet_rule(&mut self, inspection: &Inspection<'_>, rule: &Rule, state: &mut FlowState) -> Option<AlertContext> {
+        let view = inspection.view;
+        if !header::holds(rule, view) {
+            return None;
+        }
         self.notes.clear();
-        let held = due
-            && header::holds(rule, view)
-            && rule.packet.iter().all(|condition| condition.holds(view))
+        let held = rule.packet.iter().all(|condition| condition.holds(view))
             && rule.app_protocol.iter().all(|test| app_protocol_holds(test, view))
             && memory::holds(rule, state)
             && self.sections_hold(
@@ -128,23 +137,39 @@ impl Matcher {
         if group.is_empty() {
             return;
         }
+        self.costs.inspect(chunk.len());
         let candidates = &mut self.candidates;
+        let began = self.costs.begin_scan(chunk.len());
         group.scan(chunk, view.packet.ports(), (&mut self.folded, &mut self.scratch), |rule| candidates.push(rule));
+        self.costs.end_scan(began);
+        let inspection = Inspection { plan, view };
+        if let Some(watch) = &mut self.watch {
+            watch.chunk(&inspection, state);
+        }
         let candidates = self.take_candidates();
         for &index in &candidates {
             let Some(planned) = plan.rules.get(index as usize) else { continue };
             let rule = &planned.rule;
-            self.notes.clear();
-            if header::holds(rule, view)
+            let subject = Subject { ground: Ground::Stream, transaction: None };
+            if !self.begin(&inspection, index, subject, state) {
+                continue;
+            }
+            let fits = header::holds(rule, view);
+            if fits {
+                self.notes.clear();
+            }
+            let held = fits
                 && rule.packet.iter().all(|condition| condition.holds(view))
                 && rule.app_protocol.iter().all(|test| app_protocol_holds(test, view))
                 && memory::holds(rule, state)
-                && self.sections_hold(rule, chunk, &mut Context::new(plan, rule, view, None, state))
-            {
+                && self.sections_hold(rule, chunk, &mut Context::new(plan, rule, view, None, state));
+            if held {
                 let context = memory::apply(rule, state, &mut self.notes);
-                let steps = self.notes.take_steps();
-                matches.push(Match { rule: index, ground: Ground::Stream, direction, context, steps });
+                let (steps, mut evidence) = (self.notes.take_steps(), self.take_evidence());
+                place_in_packet(&mut evidence, chunk, view.packet.payload);
+                matches.push(Match { rule: index, ground: Ground::Stream, direction, context, steps, evidence });
             }
+            self.end(plan, index, if held { Verdict::Yes } else { Verdict::No });
         }
         self.return_candidates(candidates);
     }
@@ -157,11 +182,14 @@ impl Matcher {
                 Buffer::Field(_) | Buffer::File(_) | Buffer::Later(_) => None,
             };
             self.notes.place = (position, 0);
-            data.is_some_and(|data| {
+            let held = data.is_some_and(|data| {
                 let variables = usize::from(rule.variables);
                 self.section(section, View::whole(&data), variables, context) == Verdict::Yes
-            })
+            });
+            self.notes.trail.decide(position, if held { Verdict::Yes } else { Verdict::No });
+            held
         });
+        self.notes.work += if sections { SCRIPT_WORK * rule.scripts.len() as u64 } else { 0 };
         sections && rule.scripts.iter().all(|test| self.lua.holds(test, None, context))
     }
 
@@ -174,10 +202,13 @@ impl Matcher {
         context: &mut Context<'_>,
     ) -> Verdict {
         self.notes.buffer = section.buffer.name();
+        self.notes.trail.transformed = !section.transforms.is_empty();
+        self.notes.trail.enter(self.notes.place, view.size);
         if section.transforms.is_empty() {
             let scripts = (&mut self.lua, context);
             return section_holds(&section.items, view, variables, &mut self.limits, &mut self.notes, scripts);
         }
+        self.notes.work += WORK_A_TRANSFORM + (view.data.len() / TRANSFORMED_BYTES_A_STEP) as u64;
         let made = self.transform(&section.transforms, view.data);
         let [from, _] = &made;
         let view = View { data: from, size: from.len() as u64, complete: view.complete };
@@ -207,7 +238,19 @@ impl Matcher {
     }
 }
 
-fn app_protocol_holds(test: &AppProtocolTest, view: &PacketView<'_>) -> bool {
+/// Whether a rule of a kind is to be asked about a packet at all.
+fn is_due(kind: Kind, occasion: Occasion, view: &PacketView<'_>) -> bool {
+    match kind {
+        Kind::IpOnly => occasion.first,
+        Kind::PacketAndStream | Kind::Packet | Kind::Anomaly | Kind::Recognised => true,
+        Kind::PayloadOrStream => !occasion.streamed,
+        Kind::Stream => !occasion.streamed && view.flow.is_none(),
+        Kind::ApplicationPacket => view.flow.is_some_and(|f| f.protocol.is_some()),
+        Kind::Transaction => false,
+    }
+}
+
+pub(super) fn app_protocol_holds(test: &AppProtocolTest, view: &PacketView<'_>) -> bool {
     let Some(flow) = view.flow else { return false };
     let now = match flow.protocol {
         Some(id) => SideProtocol::Known(id),

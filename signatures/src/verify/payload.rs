@@ -4,9 +4,14 @@
 //! again at its next occurrence; an item that stands for itself fails for good. The number of steps in one buffer is
 //! limited, after which the section does not match; the limit is counted.
 
+mod why;
+
+use std::ops::Range;
+
 use smallvec::SmallVec;
 
 use super::condition::Verdict;
+use super::evidence::Evidence;
 use super::memory::Notes;
 use super::regex::Found;
 use crate::language::rule::{
@@ -18,6 +23,12 @@ use crate::state::dataset::{Note, Operation};
 
 /// Steps that one section may take in one buffer.
 const STEP_LIMIT: u32 = 3_000;
+/// An expression searches a byte with so much more work than a content.
+const PCRE_FACTOR: usize = 4;
+/// Work of a script, and of an expression that is given up.
+pub(super) const SCRIPT_WORK: u64 = 500;
+/// To look for something in so many bytes is as much work as a step.
+const SEARCHED_BYTES_A_STEP: u64 = 64;
 
 /// A buffer to look at.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +55,8 @@ pub struct Limits {
     pub steps_hit: u64,
     /// Expressions given up at their match limit.
     pub regex_hit: u64,
+    /// Alerts whose evidence was cut at its limit.
+    pub evidence_hit: u64,
 }
 
 /// Variables that one rule's items extract, kept across its sections of one buffer.
@@ -78,15 +91,22 @@ pub(crate) fn section_holds(
         lua,
         context,
         sized: true,
+        searched: 0,
+        read: (0, 0..0),
+        end: items.len(),
+        decoding: false,
     };
-    match run.items(items, view.data, 0) {
+    let noted = run.notes.trail.len();
+    let outcome = run.items(items, view.data, 0);
+    run.notes.work += u64::from(STEP_LIMIT - run.steps) + run.searched as u64 / SEARCHED_BYTES_A_STEP;
+    match outcome {
         Outcome::Match => {
             run.context.note_variables(&run.variables);
-            Verdict::Yes
+            return Verdict::Yes;
         }
-        _ if run.sized && !view.complete => Verdict::NotYet,
-        _ => Verdict::No,
+        Outcome::Fail | Outcome::Stop => run.notes.trail.truncate(noted),
     }
+    if run.sized && !view.complete { Verdict::NotYet } else { Verdict::No }
 }
 
 struct Run<'a, 'l, 'c> {
@@ -100,6 +120,14 @@ struct Run<'a, 'l, 'c> {
     context: &'l mut Context<'c>,
     /// False once a size test cannot hold any more, however the buffer grows.
     sized: bool,
+    /// Bytes that contents and expressions were looked for in.
+    searched: usize,
+    /// The number that was read last, and where it stands.
+    read: (u64, Range<usize>),
+    /// Position behind the last item, counted over the section with what is within `base64_data`.
+    end: usize,
+    /// The bytes are those that `base64_decode` made.
+    decoding: bool,
 }
 
 impl Run<'_, '_, '_> {
@@ -115,8 +143,8 @@ impl Run<'_, '_, '_> {
         }
         let holds = |held: bool| if held { Ok(cursor) } else { Err(()) };
         let next = match item {
-            Item::Content(content) => return self.content(content, rest, data, cursor),
-            Item::Pcre(pcre) => return self.pcre(pcre, rest, data, cursor),
+            Item::Content(content) => return self.content((item, content), rest, data, cursor),
+            Item::Pcre(pcre) => return self.pcre((item, pcre), rest, data, cursor),
             Item::ByteTest(test) => holds(self.byte_test(test, data, cursor)),
             Item::ByteJump(jump) => self.byte_jump(jump, data, cursor).ok_or(()),
             Item::ByteExtract(extract) => self.byte_extract(extract, data, cursor).ok_or(()),
@@ -127,6 +155,7 @@ impl Run<'_, '_, '_> {
                 Verdict::NotYet => Err(()),
                 Verdict::No => {
                     self.sized = false;
+                    self.fail(rest, item, data, cursor);
                     return Outcome::Stop;
                 }
             },
@@ -136,13 +165,19 @@ impl Run<'_, '_, '_> {
             }
             Item::Base64Data(inner) => {
                 let decoded = std::mem::take(&mut self.decoded);
-                let outcome = if decoded.is_empty() { Outcome::Stop } else { self.items(inner, &decoded, 0) };
+                if decoded.is_empty() {
+                    self.fail(rest, item, data, cursor);
+                    return Outcome::Stop;
+                }
+                (self.end, self.decoding) = (self.end - rest.len() + inner.len(), true);
+                let outcome = self.items(inner, &decoded, 0);
+                (self.end, self.decoding) = (self.end - inner.len() + rest.len(), false);
                 self.decoded = decoded;
                 return outcome;
             }
             // That the buffer is there at all is what `absent` denies; with `or_else` the other items decide.
             Item::Absent { or_else } => holds(*or_else),
-            Item::Dataset(test) => return self.dataset(test, rest, data, cursor),
+            Item::Dataset(test) => return self.dataset((item, test), rest, data, cursor),
             Item::DatasetScore(score) => {
                 let note = score.set.kind.key(data).and_then(|key| score.set.find(&key, false));
                 holds(matches!(note, Some(Note::Score(number)) if score.test.holds(number.into())))
@@ -153,29 +188,106 @@ impl Run<'_, '_, '_> {
                 holds(entropy_holds(entropy, value))
             }
             Item::Script(test) => {
+                self.notes.work += SCRIPT_WORK;
                 self.context.note_variables(&self.variables);
                 holds(self.lua.holds(test, Some(data), self.context))
             }
         };
         match next {
-            Ok(cursor) => self.items(rest, data, cursor),
-            Err(()) => Outcome::Fail,
+            Ok(cursor) => {
+                if self.notes.trail.is_on() {
+                    self.hold_item(rest, item, data);
+                }
+                self.items(rest, data, cursor)
+            }
+            Err(()) => {
+                self.fail(rest, item, data, cursor);
+                Outcome::Fail
+            }
         }
     }
 
-    fn content(&mut self, content: &Content, rest: &[Item], data: &[u8], cursor: usize) -> Outcome {
+    /// Notes the bytes that fulfilled an item which is neither a content nor an expression.
+    fn hold_item(&mut self, rest: &[Item], item: &Item, data: &[u8]) {
+        let span = match item {
+            Item::ByteTest(_) | Item::ByteJump(_) | Item::ByteExtract(_) | Item::ByteMath(_) => self.read.1.clone(),
+            Item::Size(_) | Item::DatasetScore(_) => 0..data.len(),
+            Item::Entropy(entropy) => {
+                let start = (entropy.offset as usize).min(data.len());
+                start..start + entropy_part(entropy, data).len()
+            }
+            _ => return,
+        };
+        self.hold(rest, item.keyword(), data, span);
+    }
+
+    /// Notes the bytes that fulfilled an item; `rest` are those behind it.
+    #[inline]
+    fn hold(&mut self, rest: &[Item], keyword: &'static str, data: &[u8], span: Range<usize>) {
+        if !self.notes.trail.is_on() {
+            return;
+        }
+        let buffer = if self.decoding { "base64_data" } else { self.notes.buffer };
+        // The first bytes of a long body may be gone.
+        let gone = if self.decoding { 0 } else { self.view.size.saturating_sub(data.len() as u64) };
+        let evidence = Evidence {
+            buffer,
+            instance: self.notes.place.1,
+            transformed: self.notes.trail.transformed && !self.decoding,
+            keyword,
+            offset: gone + span.start as u64,
+            length: span.len() as u64,
+            place: (self.notes.place.0, self.position(rest)),
+        };
+        self.notes.trail.hold(evidence, data.get(span).unwrap_or(&[]));
+    }
+
+    /// Notes where an item failed, for whom a rule is explained.
+    #[inline]
+    fn fail(&mut self, rest: &[Item], item: &Item, data: &[u8], cursor: usize) {
+        if self.notes.trail.is_recorded() {
+            self.record_failure(rest, item, data, cursor);
+        }
+    }
+
+    #[cold]
+    fn record_failure(&mut self, rest: &[Item], item: &Item, data: &[u8], cursor: usize) {
+        let (section, instance) = self.notes.place;
+        if self.notes.trail.is_further((section, self.position(rest))) {
+            let failure = self.why(item, data, cursor);
+            self.notes.trail.fail((section, self.position(rest)), instance, data, failure);
+        }
+    }
+
+    /// Position in the section of the item before `rest`.
+    fn position(&self, rest: &[Item]) -> u16 {
+        u16::try_from(self.end - rest.len() - 1).unwrap_or(u16::MAX)
+    }
+
+    fn content(&mut self, (item, content): (&Item, &Content), rest: &[Item], data: &[u8], cursor: usize) -> Outcome {
         let failed = if content.is_relative() { Outcome::Fail } else { Outcome::Stop };
         let Some((mut low, high)) = self.window(content, data.len(), cursor) else {
-            return if content.negated { self.items(rest, data, cursor) } else { failed };
+            if content.negated {
+                return self.items(rest, data, cursor);
+            }
+            self.fail(rest, item, data, cursor);
+            return failed;
         };
+        let noted = self.notes.trail.len();
         loop {
             let found = data.get(low..high).and_then(|window| find(window, content));
-            if content.negated {
-                return if found.is_some() { failed } else { self.items(rest, data, cursor) };
+            self.searched += found.unwrap_or(high - low);
+            if content.negated && found.is_none() {
+                return self.items(rest, data, cursor);
             }
-            let Some(at) = found else { return failed };
-            let start = low + at;
-            match self.items(rest, data, start + content.bytes.len()) {
+            let Some(at) = found.filter(|_| !content.negated) else {
+                self.fail(rest, item, data, cursor);
+                return failed;
+            };
+            let (start, end) = (low + at, low + at + content.bytes.len());
+            self.notes.trail.truncate(noted);
+            self.hold(rest, item.keyword(), data, start..end);
+            match self.items(rest, data, end) {
                 Outcome::Fail if rest.first().is_some_and(is_relative) => low = start + 1,
                 // What follows stands for itself: no other occurrence of this content can help it.
                 Outcome::Fail => return Outcome::Stop,
@@ -185,6 +297,7 @@ impl Run<'_, '_, '_> {
     }
 
     /// The part of the buffer in which a content must lie; `None` where there is no room for it.
+    #[inline]
     fn window(&self, content: &Content, len: usize, cursor: usize) -> Option<(usize, usize)> {
         let value = |operand: Option<Operand>| operand.map(|o| self.value(o));
         let (len, cursor, size) = (to_i64(len), to_i64(cursor), to_i64(content.bytes.len()));
@@ -214,26 +327,36 @@ impl Run<'_, '_, '_> {
         (low + size <= high).then_some((usize::try_from(low).ok()?, usize::try_from(high).ok()?))
     }
 
-    fn pcre(&mut self, pcre: &Pcre, rest: &[Item], data: &[u8], cursor: usize) -> Outcome {
+    fn pcre(&mut self, (item, pcre): (&Item, &Pcre), rest: &[Item], data: &[u8], cursor: usize) -> Outcome {
         let failed = if pcre.relative { Outcome::Fail } else { Outcome::Stop };
         let mut base = if pcre.relative { cursor } else { 0 };
         loop {
             let Some(part) = data.get(base..) else {
-                return if pcre.negated { self.items(rest, data, cursor) } else { failed };
+                if pcre.negated {
+                    return self.items(rest, data, cursor);
+                }
+                self.fail(rest, item, data, cursor);
+                return failed;
             };
             let found = match pcre.regex.find(part) {
                 Found::At(range) => Some(range),
                 Found::No => None,
                 Found::LimitHit => {
                     self.limits.regex_hit += 1;
+                    self.notes.work += SCRIPT_WORK;
                     return Outcome::Stop;
                 }
             };
-            if pcre.negated {
-                return if found.is_some() { failed } else { self.items(rest, data, cursor) };
+            self.searched += PCRE_FACTOR * found.as_ref().map_or(part.len(), |range| range.end);
+            if pcre.negated && found.is_none() {
+                return self.items(rest, data, cursor);
             }
-            let Some(range) = found else { return failed };
+            let Some(range) = found.filter(|_| !pcre.negated) else {
+                self.fail(rest, item, data, cursor);
+                return failed;
+            };
             let mark = self.notes.mark();
+            self.hold(rest, item.keyword(), data, base + range.start..base + range.end);
             for (group, capture) in &pcre.captures {
                 if let Some(value) = pcre.regex.group(part, *group) {
                     self.notes.capture(capture, value);
@@ -256,20 +379,25 @@ impl Run<'_, '_, '_> {
     }
 
     /// Asks a set, or leaves that for where the order of all matches is known.
-    fn dataset(&mut self, test: &DatasetTest, rest: &[Item], data: &[u8], cursor: usize) -> Outcome {
-        let Some(key) = test.set.kind.key(data) else { return Outcome::Fail };
+    fn dataset(&mut self, (item, test): (&Item, &DatasetTest), rest: &[Item], data: &[u8], cursor: usize) -> Outcome {
+        let Some(key) = test.set.kind.key(data) else {
+            self.fail(rest, item, data, cursor);
+            return Outcome::Fail;
+        };
         let mark = self.notes.mark();
         if test.set.is_changed_by_rules() {
             self.notes.defer(test, key);
         } else {
             let found = test.set.find(&key, test.subdomains);
             if found.is_some() != (test.operation == Operation::IsSet) {
+                self.fail(rest, item, data, cursor);
                 return Outcome::Fail;
             }
             if let (Some(name), Some(Note::Record(record))) = (&test.context, found) {
                 self.notes.show(name, record);
             }
         }
+        self.hold(rest, item.keyword(), data, 0..data.len());
         let outcome = self.items(rest, data, cursor);
         if outcome != Outcome::Match {
             self.notes.return_to(mark);
@@ -291,7 +419,7 @@ impl Run<'_, '_, '_> {
     }
 
     /// The number that stands where a format says, and the position after it.
-    fn number(&self, format: &NumberFormat, data: &[u8], cursor: usize) -> Option<(u64, usize)> {
+    fn number(&mut self, format: &NumberFormat, data: &[u8], cursor: usize) -> Option<(u64, usize)> {
         let base = if format.relative { to_i64(cursor) } else { 0 };
         let start = usize::try_from(base.checked_add(self.value(format.offset))?).ok()?;
         let count = usize::try_from(self.value(format.bytes)).ok()?;
@@ -308,10 +436,11 @@ impl Run<'_, '_, '_> {
         if let Some(mask) = format.bitmask.filter(|&m| m != 0) {
             value = (value & u64::from(mask)) >> mask.trailing_zeros();
         }
+        self.read = (value, start..start + used);
         Some((value, start + used))
     }
 
-    fn byte_test(&self, test: &ByteTest, data: &[u8], cursor: usize) -> bool {
+    fn byte_test(&mut self, test: &ByteTest, data: &[u8], cursor: usize) -> bool {
         let Some((number, _)) = self.number(&test.number, data, cursor) else { return false };
         let value = self.value(test.value).cast_unsigned();
         let held = match test.operator {
@@ -326,10 +455,14 @@ impl Run<'_, '_, '_> {
         held != test.negated
     }
 
-    fn byte_jump(&self, jump: &ByteJump, data: &[u8], cursor: usize) -> Option<usize> {
+    fn byte_jump(&mut self, jump: &ByteJump, data: &[u8], cursor: usize) -> Option<usize> {
         // Without bytes to read, the jump is its post_offset alone.
-        let (number, after) =
-            if jump.number.bytes == Operand::Value(0) { (0, cursor) } else { self.number(&jump.number, data, cursor)? };
+        let (number, after) = if jump.number.bytes == Operand::Value(0) {
+            self.read = (0, cursor..cursor);
+            (0, cursor)
+        } else {
+            self.number(&jump.number, data, cursor)?
+        };
         let mut number = i64::try_from(number.checked_mul(u64::from(jump.multiplier.max(1)))?).ok()?;
         if jump.align {
             number = number.checked_add(3)? & !3;
@@ -399,6 +532,7 @@ fn to_i64(value: usize) -> i64 {
 }
 
 /// Position of a content within a window; the content itself is in lower case when case is ignored.
+#[inline]
 fn find(window: &[u8], content: &Content) -> Option<usize> {
     let needle = content.bytes.as_slice();
     let equals = |part: &[u8]| if content.nocase { part.eq_ignore_ascii_case(needle) } else { part == needle };

@@ -12,9 +12,11 @@ use tapwire_parsers::protocol;
 use tapwire_parsers::protocol::{Anomaly, Direction, Protocol, ProtocolId, Transaction, Value};
 
 use super::condition::{FileView, PacketView, Verdict};
+use super::evidence::place_in_packet;
+use super::explain::Subject;
 use super::packet::header_bytes;
-use super::payload::View;
-use super::{Ground, Match, Matcher, header, memory};
+use super::payload::{SCRIPT_WORK, View};
+use super::{Ground, Inspection, Match, Matcher, header, memory};
 use crate::language::rule::{Arrow, BitOperation, BitTrack, Buffer, HostBits, Item, Rule, Section};
 use crate::lua::Context;
 use crate::plan::{Engine, Plan, RuleIndex, find_field, hook_progress};
@@ -89,8 +91,12 @@ impl Matcher {
             self.resume(plan, transaction_plan, subject, side);
             moved = true;
         }
+        let inspection = Inspection { plan, view };
         if !side.started {
             self.candidates.extend_from_slice(&transaction_plan.always);
+            if let Some(watch) = &mut self.watch {
+                watch.transaction(&inspection, state);
+            }
         }
         let lasting = std::mem::take(&mut side.lasting);
         if progress == side.progress {
@@ -126,12 +132,20 @@ impl Matcher {
             // What waited fulfilled these when it became a candidate.
             let due = waited
                 || header::holds(rule, view) && rule.packet.iter().all(|c| c.holds(view)) && memory::holds(rule, state);
-            if !due {
+            let about = Subject { ground: Ground::Transaction(subject.id), transaction: Some((subject, waited)) };
+            if !self.begin(&inspection, index, about, state) {
                 continue;
             }
-            self.notes.clear();
-            match self.transaction_rule(rule, subject, &mut Context::new(plan, rule, view, Some(subject), state)) {
-                Verdict::Yes if !bits_allow(rule, &known.bits) => {}
+            let mut verdict = Verdict::No;
+            if due {
+                self.notes.clear();
+                let mut context = Context::new(plan, rule, view, Some(subject), state);
+                verdict = self.transaction_rule(rule, subject, &mut context);
+            }
+            if verdict == Verdict::Yes && !bits_allow(rule, &known.bits) {
+                verdict = Verdict::No;
+            }
+            match verdict {
                 Verdict::Yes => {
                     change_bits(rule, &mut known.bits);
                     let context = memory::apply(rule, state, &mut self.notes);
@@ -140,12 +154,15 @@ impl Matcher {
                     } else {
                         side.matched.push(index);
                     }
-                    let (ground, steps) = (Ground::Transaction(subject.id), self.notes.take_steps());
-                    matches.push(Match { rule: index, ground, direction, context, steps });
+                    let (steps, mut evidence) = (self.notes.take_steps(), self.take_evidence());
+                    place_in_packet(&mut evidence, subject.raw, view.packet.payload);
+                    let ground = about.ground;
+                    matches.push(Match { rule: index, ground, direction, context, steps, evidence });
                 }
                 Verdict::NotYet => side.waiting.push(index),
                 Verdict::No => {}
             }
+            self.end(plan, index, verdict);
         }
         self.return_candidates(candidates);
     }
@@ -209,15 +226,19 @@ impl Matcher {
     }
 
     fn scan(&mut self, engine: &Engine, data: &[u8]) {
+        self.costs.inspect(data.len());
+        let began = self.costs.begin_scan(data.len());
         let candidates = &mut self.candidates;
         if engine.transforms.is_empty() {
             engine.group.scan(data, (0, 0), (&mut self.folded, &mut self.scratch), |rule| candidates.push(rule));
+            self.costs.end_scan(began);
             return;
         }
         let made = self.transform(&engine.transforms, data);
         let ([from, _], candidates) = (&made, &mut self.candidates);
         engine.group.scan(from, (0, 0), (&mut self.folded, &mut self.scratch), |rule| candidates.push(rule));
         self.transformed = made;
+        self.costs.end_scan(began);
     }
 
     /// Whether everything that a rule says of a transaction holds.
@@ -245,7 +266,9 @@ impl Matcher {
         }
         for (position, section) in (0..).zip(&rule.sections) {
             self.notes.place = (position, 0);
-            match self.transaction_section(rule, section, subject, context) {
+            let held = self.transaction_section(rule, section, subject, context);
+            self.notes.trail.decide(position, held);
+            match held {
                 Verdict::Yes => {}
                 Verdict::NotYet => verdict = Verdict::NotYet,
                 Verdict::No => return Verdict::No,
@@ -254,6 +277,7 @@ impl Matcher {
         if !rule.file.is_empty() || rule.filestore {
             verdict = weaker(verdict, files_hold(rule, subject));
         }
+        self.notes.work += SCRIPT_WORK * rule.scripts.len() as u64;
         if verdict != Verdict::Yes || rule.scripts.iter().all(|test| self.lua.holds(test, None, context)) {
             return verdict;
         }
@@ -371,7 +395,7 @@ fn last_state(subject: &TransactionView<'_>, direction: Direction) -> u8 {
     u8::try_from(states.saturating_sub(1)).unwrap_or(u8::MAX)
 }
 
-fn weaker(a: Verdict, b: Verdict) -> Verdict {
+pub(super) fn weaker(a: Verdict, b: Verdict) -> Verdict {
     match (a, b) {
         (Verdict::No, _) | (_, Verdict::No) => Verdict::No,
         (Verdict::NotYet, _) | (_, Verdict::NotYet) => Verdict::NotYet,

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::config::{Configuration, EveOutput};
 use crate::engine::{Active, Prepared};
-use crate::run::{self, Plan};
+use crate::run::{self, Plan, Summary};
 
 /// The rule of an alert: its gid and sid.
 pub(super) type RuleId = (u32, u32);
@@ -87,6 +87,8 @@ pub(super) struct Raised {
     pub(super) alerts: Vec<Alert>,
     /// What went wrong; there may be alerts all the same.
     pub(super) errors: Vec<String>,
+    /// The run itself; none where it could not begin.
+    pub(super) summary: Option<Summary>,
 }
 
 /// Reads captures as one run with one worker, so that runs can stand beside each other.
@@ -104,9 +106,11 @@ pub(super) fn raised(prepared: &Prepared, captures: &[PathBuf]) -> Raised {
         workers: 1,
         checksums: configuration.checksums,
         progress: None,
+        costly: None,
     };
     let summary = run::replay(&plan, captures);
-    let mut raised = Raised { alerts: Vec::new(), errors: summary.errors.iter().map(ToString::to_string).collect() };
+    let errors = summary.errors.iter().map(ToString::to_string).collect();
+    let mut raised = Raised { alerts: Vec::new(), errors, summary: None };
     if summary.panics > 0 {
         raised.errors.push(format!("{} packets made a worker panic: please report them", summary.panics));
     }
@@ -123,12 +127,13 @@ pub(super) fn raised(prepared: &Prepared, captures: &[PathBuf]) -> Raised {
     if let Err(error) = read {
         raised.errors.push(format!("{}: the alerts cannot be read: {error}", path.display()));
     }
+    raised.summary = Some(summary);
     raised
 }
 
 impl Raised {
     fn failed(error: String) -> Self {
-        Self { alerts: Vec::new(), errors: vec![error] }
+        Self { alerts: Vec::new(), errors: vec![error], summary: None }
     }
 }
 

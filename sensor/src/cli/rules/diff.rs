@@ -91,7 +91,7 @@ impl Diff {
         jobs::in_order(&work, self.jobs, run, |result| results.push(result));
 
         let (mut sides, mut errors) = ([Vec::new(), Vec::new()], Vec::new());
-        for (at, ((capture, _), Raised { alerts, errors: wrong })) in work.iter().zip(&results).enumerate() {
+        for (at, ((capture, _), Raised { alerts, errors: wrong, .. })) in work.iter().zip(&results).enumerate() {
             if let Some(side) = sides.get_mut(at % 2) {
                 side.extend(alerts.iter().map(|alert| (*capture, alert)));
             }

@@ -171,7 +171,7 @@ struct Row<'p> {
 }
 
 /// Bytes as `content` writes them.
-fn printable(bytes: &[u8]) -> String {
+pub(super) fn printable(bytes: &[u8]) -> String {
     let (mut text, mut within) = (String::new(), false);
     for &byte in bytes {
         let plain = matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'|' | b';' | b'\\');

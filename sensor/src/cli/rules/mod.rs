@@ -6,8 +6,10 @@ mod alerts;
 mod cases;
 mod diff;
 mod expected;
+mod explain;
 mod jobs;
 mod list;
+mod profile;
 mod test;
 
 use std::io::Write;
@@ -35,6 +37,12 @@ enum Command {
     /// Run rules over captures and compare their alerts with those that are expected
     #[command(after_help = test::HELP)]
     Test(test::Test),
+    /// Tell why a rule fires on captures, or why it does not
+    #[command(after_help = explain::HELP)]
+    Explain(explain::Explain),
+    /// Measure what rules cost on captures
+    #[command(after_help = profile::HELP)]
+    Profile(profile::Profile),
     /// Run two rule sets over captures and show which alerts differ
     #[command(after_help = diff::HELP)]
     Diff(diff::Diff),
@@ -58,6 +66,8 @@ impl Rules {
             Command::List(options) => options.run(),
             Command::Test(options) => options.run(),
             Command::Diff(options) => options.run(),
+            Command::Explain(options) => options.run(),
+            Command::Profile(options) => options.run(),
         }
     }
 }

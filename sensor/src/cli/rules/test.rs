@@ -185,7 +185,7 @@ impl Test {
         if !outcome.errors.is_empty() {
             return Ok(());
         }
-        let Raised { alerts, errors } = raised(prepared, &captures);
+        let Raised { alerts, errors, .. } = raised(prepared, &captures);
         outcome.alerts = alerts.len();
         outcome.errors = errors;
         if !outcome.errors.is_empty() {
