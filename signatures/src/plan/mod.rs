@@ -7,6 +7,7 @@
 mod addresses;
 mod cost;
 mod fast_pattern;
+mod gate;
 mod group;
 mod kind;
 pub mod order;
@@ -20,6 +21,7 @@ use tapwire_parsers::protocol::{Both, Direction, Field, ProtocolId};
 
 pub(crate) use addresses::AddressIndex;
 pub use cost::{Estimate, Found};
+pub(crate) use gate::{Gate, Glance};
 pub(crate) use group::Group;
 pub use kind::Kind;
 pub(crate) use kind::{applies_to, find_field, hook_progress};
@@ -28,6 +30,7 @@ pub(crate) use succession::Succession;
 use crate::language::digest::Digest;
 use crate::language::rule::{Buffer, Content, Item, Ports, Rule, RuleProtocol, RuleSet, Section};
 use crate::state::dataset::Dataset;
+use crate::state::flow::FlowState;
 use crate::verify::transform::Transform;
 use group::{GroupBuilder, ListedPorts, Pattern, Prefilters};
 use order::ActionOrder;
@@ -40,6 +43,8 @@ pub type RuleIndex = u32;
 #[derive(Default)]
 pub struct Plan {
     pub(crate) rules: Vec<Planned>,
+    /// Their gates, in the same order.
+    gates: Vec<Gate>,
     /// Rules on packets, by what carries the payload.
     pub(crate) tcp_packets: PacketRules,
     pub(crate) udp_packets: PacketRules,
@@ -145,8 +150,15 @@ impl Plan {
         plan.names = [flowbits, flowints, hostbits];
         plan.datasets = datasets;
         plan.environment = environment;
+        plan.gates = rules.iter().map(|planned| Gate::of(&planned.rule)).collect();
         plan.rules = rules;
         plan
+    }
+
+    /// Whether a rule may hold, as far as a few bytes tell.
+    #[inline]
+    pub(crate) fn may_hold(&self, index: RuleIndex, glance: &Glance, state: &FlowState) -> bool {
+        self.gates.get(index as usize).is_some_and(|gate| gate.allows(glance, state))
     }
 
     /// A rule.

@@ -21,7 +21,7 @@ pub mod transform;
 use tapwire_parsers::protocol::{Both, Direction};
 
 use crate::lua::Runtime;
-use crate::plan::{Plan, RuleIndex};
+use crate::plan::{Glance, Plan, RuleIndex};
 use crate::prefilter::{Folded, Scratch};
 use crate::state::flow::FlowState;
 use crate::state::shared::Step;
@@ -210,6 +210,12 @@ impl Matcher {
         let (evidence, left_out) = self.notes.trail.evidence();
         self.limits.evidence_hit += u64::from(left_out > 0);
         evidence
+    }
+
+    /// Whether a candidate's gate lets it through. A rule that is explained is looked at all the same.
+    #[inline]
+    fn may_hold(&self, plan: &Plan, rule: RuleIndex, glance: &Glance, state: &FlowState) -> bool {
+        self.watch.is_some() || plan.may_hold(rule, glance, state)
     }
 
     /// Takes the candidates out, sorted and each once, to walk over them while the matcher works.

@@ -14,7 +14,7 @@ use super::transform::Transform;
 use super::{Context as AlertContext, Ground, Inspection, Match, Matcher, header, memory};
 use crate::language::rule::{AppProtocolTest, Buffer, ProtocolSide, Rule, Section};
 use crate::lua::Context;
-use crate::plan::{Kind, Plan};
+use crate::plan::{Glance, Kind, Plan};
 use crate::state::flow::FlowState;
 
 /// Work of transforms, and how many bytes of them are a step.
@@ -85,8 +85,11 @@ impl Matcher {
         if let Some(watch) = &mut self.watch {
             watch.packet(&inspection, state);
         }
-        let candidates = self.take_candidates();
+        let (candidates, glance) = (self.take_candidates(), Glance::at(view));
         for &index in &candidates {
+            if !self.may_hold(plan, index, &glance, state) {
+                continue;
+            }
             let Some(planned) = plan.rules.get(index as usize) else { continue };
             if !is_due(planned.kind, occasion, view) {
                 continue;
@@ -146,8 +149,11 @@ impl Matcher {
         if let Some(watch) = &mut self.watch {
             watch.chunk(&inspection, state);
         }
-        let candidates = self.take_candidates();
+        let (candidates, glance) = (self.take_candidates(), Glance::at(view));
         for &index in &candidates {
+            if !self.may_hold(plan, index, &glance, state) {
+                continue;
+            }
             let Some(planned) = plan.rules.get(index as usize) else { continue };
             let rule = &planned.rule;
             let subject = Subject { ground: Ground::Stream, transaction: None };

@@ -19,7 +19,7 @@ use super::payload::{SCRIPT_WORK, View};
 use super::{Ground, Inspection, Match, Matcher, header, memory};
 use crate::language::rule::{Arrow, BitOperation, BitTrack, Buffer, HostBits, Item, Rule, Section};
 use crate::lua::Context;
-use crate::plan::{Engine, Plan, RuleIndex, find_field, hook_progress};
+use crate::plan::{Engine, Glance, Plan, RuleIndex, find_field, hook_progress};
 use crate::state::flow::FlowState;
 
 /// A transaction and what surrounds it.
@@ -122,13 +122,13 @@ impl Matcher {
         }
         let waiting = std::mem::take(&mut side.waiting);
         self.candidates.extend_from_slice(&waiting);
-        let candidates = self.take_candidates();
+        let (candidates, glance) = (self.take_candidates(), Glance::at(view));
         for &index in &candidates {
-            if side.matched.contains(&index) {
+            let waited = waiting.binary_search(&index).is_ok();
+            if side.matched.contains(&index) || !waited && !self.may_hold(plan, index, &glance, state) {
                 continue;
             }
             let Some(rule) = plan.rule(index) else { continue };
-            let waited = waiting.binary_search(&index).is_ok();
             // What waited fulfilled these when it became a candidate.
             let due = waited
                 || header::holds(rule, view) && rule.packet.iter().all(|c| c.holds(view)) && memory::holds(rule, state);
