@@ -395,9 +395,7 @@ impl Reporter {
             let clock = &mut self.clock;
             self.batch.push(moment.order, index, Class::Alert, gate, |out| {
                 alert::write(out, &header, &shown, clock, |object| {
-                    if let Layer4::Igmp(message) = &packet.layer4 {
-                        group_management(object, message);
-                    }
+                    headers(object, packet);
                 });
             });
         }
@@ -491,6 +489,7 @@ impl Reporter {
             let clock = &mut self.clock;
             self.batch.push(moment.order, index, Class::Alert, gate, |out| {
                 alert::write(out, &header, &shown, clock, |object| {
+                    headers(object, packet);
                     if settings.app_layer {
                         refer(&outputs, app, transaction, object);
                     }
@@ -600,7 +599,7 @@ impl Reporter {
                 known.recorded |= due;
                 before
             });
-            if due && !recorded {
+            if due && !recorded && !flow.app.is_silent(transaction) {
                 self.transaction(flow, id, transaction, direction, moment, &outputs);
             }
             if last {
@@ -677,6 +676,9 @@ impl Reporter {
 
     /// The record of a flow that has ended.
     pub fn flow(&mut self, flow: &Flow<Application>, reason: EndReason, moment: &Moment) {
+        if flow.app.is_silent_flow() {
+            return;
+        }
         let outputs = Arc::clone(&self.outputs);
         for (index, output) in (0..).zip(&outputs.list).filter(|(_, o)| o.eve.flows || o.eve.netflows) {
             let ends = Ends::of(&flow.key, Direction::ToServer);
@@ -711,6 +713,7 @@ impl Reporter {
                 reason: reason.name(),
                 alerted: flow.alerted,
                 transactions: flow.app.opened,
+                bypassed: flow.is_bypassed(),
                 elephant: (flow.elephant.to_server, flow.elephant.to_client),
                 emergency: flow.emergency,
                 exceptions: [
@@ -771,6 +774,15 @@ pub fn shares(rule: &Rule, found: &Match) -> bool {
 /// Whether matches of a rule leave records.
 pub fn is_recorded(rule: &Rule) -> bool {
     !rule.noalert && rule.action != Action::Config
+}
+
+/// Adds what the headers of a packet say that has an object of its own.
+fn headers(object: &mut Object<'_>, packet: &Packet<'_>) {
+    match &packet.layer4 {
+        Layer4::Igmp(message) => group_management(object, message),
+        Layer4::Sctp(sctp) if !sctp.header.is_empty() => crate::records::sctp::write(object, sctp),
+        _ => {}
+    }
 }
 
 fn group_management(object: &mut Object<'_>, message: &Igmp) {

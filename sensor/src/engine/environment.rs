@@ -57,6 +57,7 @@ pub(super) fn environment(common: &Common, configuration: &Configuration, found:
         keep_text: configuration.eve.iter().any(|e| e.alerts.as_ref().is_some_and(|a| a.rule_text)),
         version: LANGUAGE_VERSION,
         features: features(configuration),
+        asn1_elements: configuration.asn1_elements,
         files: files(data_dir(common, configuration), configuration.rule_path.clone()),
         dataset_limit_bytes: usize::try_from(configuration.datasets.limit_bytes).unwrap_or(usize::MAX),
         datasets: configuration.datasets.sets.clone(),

@@ -7,6 +7,7 @@
 pub mod alerts;
 pub mod files;
 pub mod recognise;
+mod silence;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -83,6 +84,8 @@ pub struct Application {
     /// What another version of one direction's bytes makes, until rules were asked about it.
     rival: Option<Box<(Direction, Application)>>,
     is_rival: bool,
+    /// What has no record.
+    silences: Option<Box<silence::Silences>>,
     parser: Option<Box<dyn Parser>>,
     closed: Both<bool>,
     wanted: Both<usize>,
@@ -96,6 +99,7 @@ pub struct Application {
 pub struct Known {
     rules: TransactionState,
     inspected: Both<bool>,
+    silent: bool,
     /// Its record was written.
     pub recorded: bool,
     /// Anomalies of it that were recorded.
@@ -112,6 +116,8 @@ pub struct Engine {
     pub openers: Vec<Option<Opener>>,
     /// Bytes of each direction after which nothing more is stored, by protocol, where one has a depth of its own.
     pub depths: Vec<(ProtocolId, u64)>,
+    /// Protocols whose flows are not followed any more once they are encrypted.
+    pub bypassed: Vec<ProtocolId>,
     /// Hashes that rules or records want.
     pub hashes: Hashes,
 }

@@ -11,5 +11,6 @@ pub mod flow;
 pub mod forwarded;
 pub mod header;
 pub mod metadata;
+pub mod sctp;
 pub mod stats;
 pub mod summary;
