@@ -19,7 +19,7 @@ use crate::flow::{EndReason, Flow, Key, community_id};
 use crate::inspect::recognise::Recognition;
 use crate::inspect::{Application, RECOGNITION_ANOMALIES};
 use crate::records::alert::{self, Alert, FlowBrief};
-use crate::records::batch::{AlertGate, Class, Gate, RecordBatch};
+use crate::records::batch::{AlertGate, Class, Gate, PacketGate, RecordBatch};
 use crate::records::flow::{FlowRecord, TcpRecord};
 use crate::records::header::{Clock, Header, record};
 use crate::records::metadata::Metadata;
@@ -150,12 +150,31 @@ pub struct Outputs {
     fast: bool,
     /// Alerts of every rule pass the gate: there is a threshold file.
     gate_all: bool,
+    /// Some output has the packets that rules' tags want, and rules of the plan have some: of their flows, and of hosts.
+    tags: Option<TagKinds>,
     /// Floods of flows are summed up.
     own: bool,
     capture: Option<String>,
     interface: Option<String>,
     guess_transaction: bool,
     plan: Arc<Plan>,
+}
+
+/// The tags that rules have.
+#[derive(Clone, Copy, Debug)]
+struct TagKinds {
+    /// There are some of hosts: any packet may be wanted.
+    hosts: bool,
+}
+
+impl TagKinds {
+    fn of(configuration: &Configuration, plan: &Plan) -> Option<Self> {
+        let wanted = |eve: &EveOutput| eve.alerts.as_ref().is_some_and(|alerts| alerts.tagged_packets);
+        let rules = (0..).map_while(|index| plan.rule(index)).filter(|rule| !rule.tags.is_empty());
+        let mut hosts = rules.map(|rule| rule.tags.iter().any(|tag| tag.host.is_some())).peekable();
+        hosts.peek()?;
+        configuration.eve.iter().any(wanted).then(|| Self { hosts: hosts.any(|some| some) })
+    }
 }
 
 impl Outputs {
@@ -174,6 +193,7 @@ impl Outputs {
             references,
             fast: configuration.fast.is_some(),
             gate_all,
+            tags: TagKinds::of(configuration, &plan),
             own: configuration.own_records,
             capture: origin.capture,
             interface: origin.interface,
@@ -529,7 +549,8 @@ impl Reporter {
         moment: &Moment,
         outputs: &Outputs,
     ) -> Option<AlertGate> {
-        let counted = outputs.gate_all || rule.threshold.is_some() || rule.detection_filter.is_some();
+        let tagged = outputs.tags.is_some() && !rule.tags.is_empty();
+        let counted = outputs.gate_all || rule.threshold.is_some() || rule.detection_filter.is_some() || tagged;
         let ends = ends.filter(|_| counted || shares(rule, found))?;
         Some(AlertGate {
             rule: found.rule,
@@ -541,6 +562,41 @@ impl Reporter {
             group: self.group,
             steps: found.steps.as_slice().into(),
         })
+    }
+
+    /// A packet that a tag may want. Which alerts there were before it is the writer's to know, so that where hosts have tags every
+    /// packet is handed over.
+    pub fn tagged_packet(&mut self, packet: &Packet<'_>, flow: Option<&Flow<Application>>, moment: &Moment) {
+        let Some(tags) = self.outputs.tags else { return };
+        if !tags.hosts && flow.is_none_or(|flow| !flow.app.tag_asked) {
+            return;
+        }
+        let Some(ends) = Ends::of_packet(packet) else { return };
+        let gate = PacketGate {
+            source: ends.source,
+            destination: ends.destination,
+            flow: flow.map(|flow| flow.id),
+            time: moment.time,
+            length: packet.wire_len,
+        };
+        let outputs = Arc::clone(&self.outputs);
+        let wants = |output: &Output| output.eve.alerts.as_ref().is_some_and(|alerts| alerts.tagged_packets);
+        for (index, output) in (0..).zip(&outputs.list).filter(|(_, output)| wants(output)) {
+            let plain = ends.header("packet", moment);
+            let header = match flow {
+                Some(flow) => flow_header(plain, flow, output, &outputs, moment),
+                None => Header {
+                    vlans: packet.vlans.as_slice(),
+                    capture: outputs.capture_name(&output.eve),
+                    interface: outputs.interface.as_deref(),
+                    ..plain
+                },
+            };
+            let clock = &mut self.clock;
+            self.batch.push(moment.order, index, Class::Packet, Some(Gate::Packet(gate)), |out| {
+                crate::records::packet::write(out, &header, packet.data, packet.link_type, clock);
+            });
+        }
     }
 
     /// Anomalies that are new: of the flow, and of its transactions, which came with bytes of a direction.

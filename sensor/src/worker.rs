@@ -264,9 +264,13 @@ impl Worker {
                     counters: &mut self.counters,
                 };
                 at.packet_of_flow(packet, flow, direction, &tcp, &moment);
+                self.reporter.tagged_packet(packet, Some(flow), &moment);
                 self.table.settle(place);
             }
-            None => self.packet_alone(packet, &moment),
+            None => {
+                self.packet_alone(packet, &moment);
+                self.reporter.tagged_packet(packet, None, &moment);
+            }
         }
     }
 
@@ -407,7 +411,12 @@ impl Place<'_> {
     /// Does what rules that matched do beside raising alerts.
     fn act(&self, plan: &Plan, flow: &mut Flow<Application>) {
         for found in self.matches.iter() {
-            let Some(rule) = plan.rule(found.rule).filter(|rule| !shares(rule, found)) else { continue };
+            let Some(rule) = plan.rule(found.rule) else { continue };
+            flow.app.tag_asked |= !rule.tags.is_empty();
+            if shares(rule, found) {
+                // Whether it holds is not known yet.
+                continue;
+            }
             flow.bypassed |= rule.bypass;
             if let Some(silence) = rule.silence {
                 let transaction = match found.ground {
@@ -568,6 +577,11 @@ impl Place<'_> {
 
     /// What is left in both directions is read, inspected and recorded, without a packet.
     fn flow_end(&mut self, flow: &mut Flow<Application>, moment: &Moment) {
+        if flow.is_bypassed() {
+            flow.app.files.truncate();
+            self.reporter.transactions(flow, moment, true);
+            return;
+        }
         for direction in Direction::BOTH {
             if let Some(stream) = flow.stream_mut(direction) {
                 stream.flush();

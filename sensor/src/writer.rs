@@ -23,6 +23,7 @@ use crate::records::summary::{Summaries, Written};
 use crate::sinks::Sink;
 use crate::sinks::file::PlainFile;
 use crate::sinks::zstd::ZstdFile;
+use crate::tags::{Owner, Tags};
 
 /// Thresholds that are followed at once.
 const THRESHOLD_LIMIT: usize = 100_000;
@@ -41,6 +42,7 @@ pub struct Writer {
     thresholds: Thresholds,
     /// What the threshold file says, in order.
     entries: Arc<[(Rules, FileEntry)]>,
+    tags: Tags,
     summaries: Summaries,
     clock: Clock,
     /// Records that were made for all outputs.
@@ -89,6 +91,7 @@ impl Writer {
             stats_sinks,
             thresholds,
             entries,
+            tags: Tags::default(),
             summaries: Summaries::new(configuration.summaries),
             clock: Clock::default(),
             made: 0,
@@ -101,6 +104,7 @@ impl Writer {
     /// Writes what the workers found in one batch of packets.
     pub fn write(&mut self, batches: &[RecordBatch]) -> io::Result<()> {
         let mut decided: Option<(u64, u32, Decision)> = None;
+        let mut tagged: Option<(u64, bool)> = None;
         let mut ended = Vec::new();
         for (batch, entry) in merged(batches) {
             let gate = entry.gate.as_deref();
@@ -119,8 +123,9 @@ impl Writer {
                     _ => {
                         let decision = self.decide(gate);
                         let raised = decision != Decision::Nothing;
-                        if let Some(flow) = gate.flow.filter(|_| raised && entry.output != Entry::NO_OUTPUT) {
-                            self.alerted.insert(flow);
+                        if raised && entry.output != Entry::NO_OUTPUT {
+                            self.alerted.extend(gate.flow);
+                            self.begin_tags(gate, entry.packet);
                         }
                         decided = Some((key.0, key.1, decision));
                         self.suppressed += u64::from(!raised);
@@ -141,6 +146,16 @@ impl Writer {
                     }
                 }
             }
+            if let Some(Gate::Packet(packet)) = gate {
+                let taken = match tagged {
+                    Some((place, taken)) if place == entry.packet => taken,
+                    _ => self.tags.takes(entry.packet, packet),
+                };
+                tagged = Some((entry.packet, taken));
+                if !taken {
+                    continue;
+                }
+            }
             if let Some(Gate::Flow(flow)) = gate {
                 ended.push(*flow);
                 if self.alerted.contains(flow) {
@@ -155,8 +170,24 @@ impl Writer {
         }
         for flow in ended {
             self.alerted.remove(&flow);
+            self.tags.end(flow);
         }
         Ok(())
+    }
+
+    /// Begins what a rule says of the packets that follow its alert.
+    fn begin_tags(&mut self, gate: &AlertGate, place: u64) {
+        let Some(rule) = self.plan.rule(gate.rule) else { return };
+        for tag in &rule.tags {
+            let owner = match tag.host {
+                Some(true) => Some(Owner::Host(gate.source)),
+                Some(false) => Some(Owner::Host(gate.destination)),
+                None => gate.flow.map(Owner::Flow),
+            };
+            if let Some(owner) = owner {
+                self.tags.begin(owner, gate.rule, *tag, (place, gate.time));
+            }
+        }
     }
 
     fn deliver_all(&mut self, written: Vec<Written>) -> io::Result<()> {
@@ -244,6 +275,7 @@ impl Writer {
         let (bits, values) = self.shared.lost();
         if own {
             counters.insert("tapwire.rules.hostbits_evicted".into(), bits);
+            counters.insert("tapwire.rules.tags_lost".into(), self.tags.lost);
             counters.insert("tapwire.rules.dataset_values_refused".into(), values);
             counters.insert("tapwire.records.made".into(), self.made);
             counters.insert("tapwire.records.delivered".into(), self.delivered);

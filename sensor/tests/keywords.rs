@@ -85,12 +85,12 @@ fn what_a_rule_silences_has_no_record() {
     };
     let rule = |what: &str| {
         format!(
-            "config dns any any -> any any (dns.query; content:\"www.example.test\"; config:logging disable, {what}; sid:1;)"
+            "config dns any any -> any any (dns.query; content:\"missing.example.test\"; config:logging disable, {what}; sid:1;)"
         )
     };
-    assert!(names(&all).iter().any(|name| name.contains("www.example.test")));
+    assert!(names(&all).iter().any(|name| name.contains("missing.example.test")));
     let some = records("dns/lookup", &rule("type tx, scope tx"), &[]);
-    assert!(!names(&some).iter().any(|name| name.contains("www.example.test")), "{:?}", names(&some));
+    assert!(!names(&some).iter().any(|name| name.contains("missing.example.test")), "{:?}", names(&some));
     assert!(!names(&some).is_empty());
     let flowless = records("dns/lookup", &rule("type flow, scope flow"), &[]);
     assert!(count(&flowless, "flow") < count(&all, "flow"));
@@ -119,4 +119,33 @@ alert tcp any any -> any any (flow.elephant:both; sid:2;)
     let found = alerts(&records(WEB, rules, &settings));
     assert!(found.contains_key(&1), "{found:?}");
     assert!(alerts(&records(WEB, rules, &[])).is_empty());
+}
+
+/// An output with tagged packets.
+const TAGGED: [&str; 3] = [
+    "outputs.0.eve-log.enabled=yes",
+    "outputs.0.eve-log.filename=eve.json",
+    "outputs.0.eve-log.types.0.alert.tagged-packets=yes",
+];
+
+#[test]
+fn packets_behind_an_alert_are_recorded() {
+    let syn = |tag: &str| {
+        format!(
+            "alert tcp any any -> any any (flags:S,12; threshold:type limit, track by_rule, count 1, seconds 999; {tag}; sid:1;)"
+        )
+    };
+    for (tag, packets) in [
+        // Of 12, 10 and 22 packets in three connections of one client to one server.
+        ("tag:session", 11),
+        ("tag:session,5,packets", 4),
+        ("tag:host,100,packets,src", 43),
+        ("tag:host,20,packets,dst", 19),
+        ("tag:host,20,packets,dst; tag:session", 19),
+        ("noalert; tag:session", 0),
+    ] {
+        let found = records(WEB, &syn(tag), &TAGGED);
+        assert_eq!(count(&found, "packet"), packets, "{tag}");
+        assert!(found.iter().filter(|r| r["event_type"] == "packet").all(|r| r["packet_info"]["linktype"] == 1));
+    }
 }

@@ -71,6 +71,8 @@ pub struct Application {
     pub passed: bool,
     /// Recognition ended and rules that wait for that have not been asked, in each direction.
     pub recognition_due: Both<bool>,
+    /// A rule with a tag matched.
+    pub tag_asked: bool,
     /// Transactions that were ever opened, over all parsers of the flow.
     pub opened: u64,
     /// It has datagrams, no streams.

@@ -224,7 +224,7 @@ fn empty(header: header::Header, text: Option<String>) -> Rule {
         hostbits: Vec::new(),
         threshold: None,
         detection_filter: None,
-        tag: None,
+        tags: Vec::new(),
         alert: false,
         noalert: false,
         variable_tests: Vec::new(),

@@ -858,7 +858,7 @@ pub struct Rule {
     /// `detection_filter`
     pub detection_filter: Option<Threshold>,
     /// `tag`
-    pub tag: Option<Tag>,
+    pub tags: Vec<Tag>,
     /// `flowvar` and `pktvar`
     pub variable_tests: Vec<VariableTest>,
     /// `bypass`: nothing more of the flow is inspected after a match.
