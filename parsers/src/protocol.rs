@@ -429,6 +429,11 @@ pub trait Transaction: Any + Send {
         None
     }
 
+    /// What a message and its answer have in common, where each of them is a transaction of its own.
+    fn pair(&self) -> Option<u64> {
+        None
+    }
+
     /// What was wrong with it, in the order in which it was noticed; only ever appended to.
     fn anomalies(&self) -> &[Anomaly];
 
@@ -440,6 +445,11 @@ pub trait Transaction: Any + Send {
 pub trait OneWay: Any + Send {
     /// The direction it went.
     fn way(&self) -> Direction;
+
+    /// What it has in common with its answer, or with what it answers.
+    fn answer(&self) -> Option<u64> {
+        None
+    }
 
     /// What was wrong with it, in the order in which it was noticed.
     fn noted(&self) -> &[Anomaly] {
@@ -458,6 +468,10 @@ impl<T: OneWay> Transaction for T {
 
     fn only_direction(&self) -> Option<Direction> {
         Some(self.way())
+    }
+
+    fn pair(&self) -> Option<u64> {
+        self.answer()
     }
 
     fn anomalies(&self) -> &[Anomaly] {

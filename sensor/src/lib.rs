@@ -13,5 +13,6 @@ pub mod report;
 pub mod run;
 pub mod sinks;
 pub mod stats;
+pub mod tags;
 pub mod worker;
 pub mod writer;

@@ -19,7 +19,7 @@ use crate::flow::{EndReason, Flow, Key, community_id};
 use crate::inspect::recognise::Recognition;
 use crate::inspect::{Application, Engine, RECOGNITION_ANOMALIES};
 use crate::records::alert::{self, Alert, FlowBrief};
-use crate::records::batch::{AlertGate, Class, Gate, RecordBatch};
+use crate::records::batch::{AlertGate, Class, Gate, PacketGate, RecordBatch};
 use crate::records::flow::{FlowRecord, TcpRecord};
 use crate::records::header::{Clock, Header, record};
 use crate::records::metadata::Metadata;
@@ -149,12 +149,32 @@ pub struct Outputs {
     list: Arc<[Output]>,
     references: Arc<[Recorder]>,
     fast: bool,
+    /// Some output has the packets that rules' tags want.
+    tagged_packets: bool,
+    /// What of them rules of the plan want: those of flows, and of hosts.
+    tags: Option<TagKinds>,
     /// Floods of flows are summed up.
     own: bool,
     capture: Option<String>,
     interface: Option<String>,
     guess_transaction: bool,
     engine: Arc<Engine>,
+}
+
+/// The tags that rules have.
+#[derive(Clone, Copy, Debug)]
+struct TagKinds {
+    /// There are some of hosts: any packet may be wanted.
+    hosts: bool,
+}
+
+impl TagKinds {
+    fn of(plan: &Plan) -> Option<Self> {
+        let rules = (0..).map_while(|index| plan.rule(index)).filter(|rule| !rule.tags.is_empty());
+        let mut hosts = rules.map(|rule| rule.tags.iter().any(|tag| tag.host.is_some())).peekable();
+        hosts.peek()?;
+        Some(Self { hosts: hosts.any(|some| some) })
+    }
 }
 
 impl Outputs {
@@ -167,11 +187,15 @@ impl Outputs {
             };
             Output { eve: eve.clone(), recorders: REGISTRY.iter().map(recorder).collect() }
         });
+        let wants_packets = |eve: &EveOutput| eve.alerts.as_ref().is_some_and(|alerts| alerts.tagged_packets);
+        let tagged_packets = configuration.eve.iter().any(wants_packets);
         let references = REGISTRY.iter().map(|p| (p.recorder)(&protocol::Settings::default()));
         Self {
             list: list.collect(),
             references: references.collect(),
             fast: configuration.fast.is_some(),
+            tagged_packets,
+            tags: TagKinds::of(&engine.plan).filter(|_| tagged_packets),
             own: configuration.own_records,
             capture: origin.capture,
             interface: origin.interface,
@@ -250,7 +274,8 @@ impl Reporter {
 
     /// Goes on with records of other rules; those of the ones before were taken.
     pub fn adopt(&mut self, engine: Arc<Engine>) {
-        self.outputs = Arc::new(Outputs { engine, ..(*self.outputs).clone() });
+        let tags = TagKinds::of(&engine.plan).filter(|_| self.outputs.tagged_packets);
+        self.outputs = Arc::new(Outputs { engine, tags, ..(*self.outputs).clone() });
     }
 
     /// The records since the last call.
@@ -400,9 +425,7 @@ impl Reporter {
             let clock = &mut self.clock;
             self.batch.push(moment.order, index, Class::Alert, gate, |out| {
                 alert::write(out, &header, &shown, clock, |object| {
-                    if let Layer4::Igmp(message) = &packet.layer4 {
-                        group_management(object, message);
-                    }
+                    headers(object, packet);
                 });
             });
         }
@@ -497,6 +520,7 @@ impl Reporter {
             let clock = &mut self.clock;
             self.batch.push(moment.order, index, Class::Alert, gate, |out| {
                 alert::write(out, &header, &shown, clock, |object| {
+                    headers(object, packet);
                     if settings.app_layer {
                         refer(&outputs, app, transaction, object);
                     }
@@ -536,8 +560,9 @@ impl Reporter {
         moment: &Moment,
         outputs: &Outputs,
     ) -> Option<AlertGate> {
-        let counted =
-            !outputs.engine.thresholds.is_empty() || rule.threshold.is_some() || rule.detection_filter.is_some();
+        let tagged = outputs.tags.is_some() && !rule.tags.is_empty();
+        let file = !outputs.engine.thresholds.is_empty();
+        let counted = file || rule.threshold.is_some() || rule.detection_filter.is_some() || tagged;
         let ends = ends.filter(|_| counted || shares(rule, found))?;
         Some(AlertGate {
             rule: found.rule,
@@ -549,6 +574,41 @@ impl Reporter {
             group: self.group,
             steps: found.steps.as_slice().into(),
         })
+    }
+
+    /// A packet that a tag may want. Which alerts there were before it is the writer's to know, so that where hosts have tags every
+    /// packet is handed over.
+    pub fn tagged_packet(&mut self, packet: &Packet<'_>, flow: Option<&Flow<Application>>, moment: &Moment) {
+        let Some(tags) = self.outputs.tags else { return };
+        if !tags.hosts && flow.is_none_or(|flow| !flow.app.tag_asked) {
+            return;
+        }
+        let Some(ends) = Ends::of_packet(packet) else { return };
+        let gate = PacketGate {
+            source: ends.source,
+            destination: ends.destination,
+            flow: flow.map(|flow| flow.id),
+            time: moment.time,
+            length: packet.wire_len,
+        };
+        let outputs = Arc::clone(&self.outputs);
+        let wants = |output: &Output| output.eve.alerts.as_ref().is_some_and(|alerts| alerts.tagged_packets);
+        for (index, output) in (0..).zip(&*outputs.list).filter(|(_, output)| wants(output)) {
+            let plain = ends.header("packet", moment);
+            let header = match flow {
+                Some(flow) => flow_header(plain, flow, output, &outputs, moment),
+                None => Header {
+                    vlans: packet.vlans.as_slice(),
+                    capture: outputs.capture_name(&output.eve),
+                    interface: outputs.interface.as_deref(),
+                    ..plain
+                },
+            };
+            let clock = &mut self.clock;
+            self.batch.push(moment.order, index, Class::Packet, Some(Gate::Packet(gate)), |out| {
+                crate::records::packet::write(out, &header, packet.data, packet.link_type, clock);
+            });
+        }
     }
 
     /// Anomalies that are new: of the flow, and of its transactions, which came with bytes of a direction.
@@ -607,7 +667,7 @@ impl Reporter {
                 known.recorded |= due;
                 before
             });
-            if due && !recorded {
+            if due && !recorded && !flow.app.is_silent(transaction) {
                 self.transaction(flow, id, transaction, direction, moment, &outputs);
             }
             if last {
@@ -684,6 +744,9 @@ impl Reporter {
 
     /// The record of a flow that has ended.
     pub fn flow(&mut self, flow: &Flow<Application>, reason: EndReason, moment: &Moment) {
+        if flow.app.is_silent_flow() {
+            return;
+        }
         let outputs = Arc::clone(&self.outputs);
         for (index, output) in (0..).zip(&*outputs.list).filter(|(_, o)| o.eve.flows || o.eve.netflows) {
             let ends = Ends::of(&flow.key, Direction::ToServer);
@@ -718,6 +781,7 @@ impl Reporter {
                 reason: reason.name(),
                 alerted: flow.alerted,
                 transactions: flow.app.opened,
+                bypassed: flow.is_bypassed(),
                 elephant: (flow.elephant.to_server, flow.elephant.to_client),
                 emergency: flow.emergency,
                 exceptions: [
@@ -778,6 +842,15 @@ pub fn shares(rule: &Rule, found: &Match) -> bool {
 /// Whether matches of a rule leave records.
 pub fn is_recorded(rule: &Rule) -> bool {
     !rule.noalert && rule.action != Action::Config
+}
+
+/// Adds what the headers of a packet say that has an object of its own.
+fn headers(object: &mut Object<'_>, packet: &Packet<'_>) {
+    match &packet.layer4 {
+        Layer4::Igmp(message) => group_management(object, message),
+        Layer4::Sctp(sctp) if !sctp.header.is_empty() => crate::records::sctp::write(object, sctp),
+        _ => {}
+    }
 }
 
 fn group_management(object: &mut Object<'_>, message: &Igmp) {

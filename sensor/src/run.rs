@@ -390,6 +390,7 @@ fn worker_settings(configuration: &Configuration, checksums: bool) -> Settings {
     Settings {
         checksums,
         chunk_bytes: [bytes(stream.to_server_chunk_bytes), bytes(stream.to_client_chunk_bytes)],
+        bypass_depth: configuration.stream.bypass,
         alert_limit: configuration.alert_limit,
         tunnels: configuration.tunnels,
     }

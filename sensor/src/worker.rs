@@ -6,9 +6,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use tapwire_parsers::link::sctp::Sctp;
 use tapwire_parsers::link::{self, Header, Ip, Layer4, Packet, Tcp, TcpOptions, Timestamp, Udp};
 use tapwire_parsers::protocol::{Anomaly, Both, Direction, Transport};
 use tapwire_signatures::language::rule::Rule;
+use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::flow::FlowState as RuleMemory;
 use tapwire_signatures::verify::condition::{FlowView, PacketView};
 use tapwire_signatures::verify::cost::CostReport;
@@ -24,7 +26,7 @@ use crate::inspect::alerts::settle;
 use crate::inspect::recognise::Ports;
 use crate::inspect::{Application, Inspector};
 use crate::records::batch::RecordBatch;
-use crate::report::{Moment, Reporter, Tunnel};
+use crate::report::{Moment, Reporter, Tunnel, shares};
 use crate::stats::{Books, Counters};
 
 /// How a worker treats streams and alerts.
@@ -34,6 +36,8 @@ pub struct Settings {
     pub checksums: bool,
     /// Bytes of a stream that are inspected at once, to server and to client.
     pub chunk_bytes: [usize; 2],
+    /// Whether connections are not followed any more once both directions reached their depth.
+    pub bypass_depth: bool,
     /// Alerts that one packet may raise.
     pub alert_limit: usize,
     /// Which tunnels are looked into.
@@ -239,6 +243,7 @@ impl Worker {
         self.counters.add("tapwire.rules.step_limit", self.inspector.matcher.limits.steps_hit);
         self.counters.add("tapwire.rules.evidence_limit", self.inspector.matcher.limits.evidence_hit);
         self.counters.add("tapwire.rules.regex_limit", self.inspector.matcher.limits.regex_hit);
+        self.counters.add("tapwire.rules.asn1_limit", self.inspector.matcher.limits.asn1_hit);
         for (name, count) in self.inspector.matcher.lua.failures.counters() {
             self.counters.add(name, count);
         }
@@ -283,9 +288,13 @@ impl Worker {
                     counters: &mut self.counters,
                 };
                 at.packet_of_flow(packet, flow, direction, &tcp, &moment);
+                self.reporter.tagged_packet(packet, Some(flow), &moment);
                 self.table.settle(place);
             }
-            None => self.packet_alone(packet, &moment),
+            None => {
+                self.packet_alone(packet, &moment);
+                self.reporter.tagged_packet(packet, None, &moment);
+            }
         }
     }
 
@@ -414,8 +423,37 @@ impl Place<'_> {
             encrypted,
         };
         self.inspect(packet, flow, direction, &tcp.anomalies, Some(occasion), datagram, tcp.closed, moment);
+        flow.bypassed |= self.is_bypass_due(flow);
         if flow.tcp.as_ref().is_some_and(|tcp| tcp.state.is_over()) {
             flow.app.release();
+        }
+    }
+
+    /// Whether the configuration says that a flow as it is now is not followed any more.
+    fn is_bypass_due(&self, flow: &Flow<Application>) -> bool {
+        let depth_reached = |tcp: &flow::tcp::TcpFlow| Direction::BOTH.iter().all(|d| tcp.stream(*d).depth_reached());
+        let encrypted = || flow.app.protocol.filter(|_| flow.app.encrypted);
+        self.settings.bypass_depth && flow.tcp.as_ref().is_some_and(|tcp| depth_reached(tcp))
+            || encrypted().is_some_and(|id| self.inspector.engine().bypassed.contains(&id))
+    }
+
+    /// Does what rules that matched do beside raising alerts.
+    fn act(&self, plan: &Plan, flow: &mut Flow<Application>) {
+        for found in self.matches.iter() {
+            let Some(rule) = plan.rule(found.rule) else { continue };
+            flow.app.tag_asked |= !rule.tags.is_empty();
+            if shares(rule, found) {
+                // Whether it holds is not known yet.
+                continue;
+            }
+            flow.bypassed |= rule.bypass;
+            if let Some(silence) = rule.silence {
+                let transaction = match found.ground {
+                    Ground::Transaction(id) => Some(id),
+                    Ground::Packet | Ground::Stream => flow.app.oldest_open(found.direction).map(|(id, _)| id),
+                };
+                flow.app.silence(silence, transaction);
+            }
         }
     }
 
@@ -534,6 +572,7 @@ impl Place<'_> {
             self.inspector.transactions(&mut rival, &view, &[], &mut further);
             self.matches.extend(only_new(self.matches, further));
         }
+        self.act(&plan, flow);
         let watch = self.inspector.matcher.watch.as_deref_mut();
         let settled = settle(&plan, self.matches, self.settings.alert_limit, watch);
         flow.app.passed |= settled.pass_flow;
@@ -559,6 +598,7 @@ impl Place<'_> {
             let view = PacketView { packet: &pseudo, flow: Some(&flow_view), stream_anomalies: &[] };
             self.matches.clear();
             self.inspector.transactions(&mut flow.app, &view, &[], self.matches);
+            self.act(&plan, flow);
             let watch = self.inspector.matcher.watch.as_deref_mut();
             let settled = settle(&plan, self.matches, self.settings.alert_limit, watch);
             for found in self.matches.iter() {
@@ -575,6 +615,11 @@ impl Place<'_> {
 
     /// What is left in both directions is read, inspected and recorded, without a packet.
     fn flow_end(&mut self, flow: &mut Flow<Application>, moment: &Moment) {
+        if flow.is_bypassed() {
+            flow.app.files.truncate();
+            self.reporter.transactions(flow, moment, true);
+            return;
+        }
         for direction in Direction::BOTH {
             if let Some(stream) = flow.stream_mut(direction) {
                 stream.flush();
@@ -698,7 +743,7 @@ fn pseudo_packet(flow: &Flow<Application>, direction: Direction, time: Timestamp
             header: &[],
             checksum_ok: true,
         }),
-        flow::key::SCTP => Layer4::Sctp(key.source_port, key.destination_port),
+        flow::key::SCTP => Layer4::Sctp(Sctp::without_chunks(key.source_port, key.destination_port)),
         _ => Layer4::None,
     };
     packet
@@ -726,6 +771,7 @@ mod tests {
             recogniser: Recogniser::default(),
             openers: Vec::new(),
             depths: Vec::new(),
+            bypassed: Vec::new(),
             hashes: Default::default(),
             thresholds: Arc::default(),
             numbers: Default::default(),
@@ -734,7 +780,13 @@ mod tests {
         let configuration = Configuration::default();
         let fresh = || Table::new(flow::Settings::default(), Budget::new(0), Budget::new(0));
         let outputs = Arc::new(Outputs::new(&configuration, Arc::clone(&engine), Default::default()));
-        let settings = Settings { checksums: false, chunk_bytes: [1, 1], alert_limit: 15, tunnels: Tunnels::default() };
+        let settings = Settings {
+            checksums: false,
+            chunk_bytes: [1, 1],
+            bypass_depth: false,
+            alert_limit: 15,
+            tunnels: Tunnels::default(),
+        };
         let mut worker = Worker::new(
             (0, Shards { key: 0, count: 1 }),
             settings,

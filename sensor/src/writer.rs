@@ -25,6 +25,7 @@ use crate::records::summary::{Summaries, Written};
 use crate::sinks::Sink;
 use crate::sinks::file::PlainFile;
 use crate::sinks::zstd::ZstdFile;
+use crate::tags::{Owner, Tags};
 
 /// Rules that `stats` names of those that cost most.
 const DEAREST_SHOWN: usize = 10;
@@ -45,6 +46,7 @@ pub struct Writer {
     /// Percent of all work that one rule may take.
     share_percent: u64,
     thresholds: Thresholds,
+    tags: Tags,
     summaries: Summaries,
     clock: Clock,
     /// Records that were made for all outputs.
@@ -92,6 +94,7 @@ impl Writer {
             stats_sinks,
             share_percent: configuration.costs.share_percent,
             thresholds,
+            tags: Tags::default(),
             summaries: Summaries::new(configuration.summaries),
             clock: Clock::default(),
             made: 0,
@@ -112,6 +115,7 @@ impl Writer {
             self.engine = Arc::clone(engine);
         }
         let mut decided: Option<(u64, u32, Decision)> = None;
+        let mut tagged: Option<(u64, bool)> = None;
         let mut ended = Vec::new();
         for (batch, entry) in merged(batches) {
             let gate = entry.gate.as_deref();
@@ -130,8 +134,9 @@ impl Writer {
                     _ => {
                         let decision = self.decide(gate);
                         let raised = !matches!(decision, Decision::Nothing(_));
-                        if let Some(flow) = gate.flow.filter(|_| raised && entry.output != Entry::NO_OUTPUT) {
-                            self.alerted.insert(flow);
+                        if raised && entry.output != Entry::NO_OUTPUT {
+                            self.alerted.extend(gate.flow);
+                            self.begin_tags(gate, entry.packet);
                         }
                         decided = Some((key.0, key.1, decision));
                         if let Decision::Nothing(why) = decision {
@@ -155,6 +160,16 @@ impl Writer {
                     }
                 }
             }
+            if let Some(Gate::Packet(packet)) = gate {
+                let taken = match tagged {
+                    Some((place, taken)) if place == entry.packet => taken,
+                    _ => self.tags.takes(entry.packet, packet),
+                };
+                tagged = Some((entry.packet, taken));
+                if !taken {
+                    continue;
+                }
+            }
             if let Some(Gate::Flow(flow)) = gate {
                 ended.push(*flow);
                 if self.alerted.contains(flow) {
@@ -169,8 +184,24 @@ impl Writer {
         }
         for flow in ended {
             self.alerted.remove(&flow);
+            self.tags.end(flow);
         }
         Ok(())
+    }
+
+    /// Begins what a rule says of the packets that follow its alert.
+    fn begin_tags(&mut self, gate: &AlertGate, place: u64) {
+        let Some(rule) = self.engine.plan.rule(gate.rule) else { return };
+        for tag in &rule.tags {
+            let owner = match tag.host {
+                Some(true) => Some(Owner::Host(gate.source)),
+                Some(false) => Some(Owner::Host(gate.destination)),
+                None => gate.flow.map(Owner::Flow),
+            };
+            if let Some(owner) = owner {
+                self.tags.begin(owner, gate.rule, *tag, (place, gate.time));
+            }
+        }
     }
 
     fn deliver_all(&mut self, written: Vec<Written>) -> io::Result<()> {
@@ -287,6 +318,7 @@ impl Writer {
             counters.insert("tapwire.rules.suspended".into(), suspended.clone().count() as u64);
             counters.insert("tapwire.rules.skipped".into(), suspended.map(|cost| cost.skipped).sum());
             counters.insert("tapwire.rules.hostbits_evicted".into(), bits);
+            counters.insert("tapwire.rules.tags_lost".into(), self.tags.lost);
             counters.insert("tapwire.rules.dataset_values_refused".into(), values);
             counters.insert("tapwire.records.made".into(), self.made);
             counters.insert("tapwire.records.delivered".into(), self.delivered);

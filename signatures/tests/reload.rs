@@ -175,6 +175,7 @@ impl Request {
             packets: both(1),
             bytes: both(1),
             stream_bytes: Both { to_server: 1, to_client: 1 },
+            elephant: Both { to_server: false, to_client: false },
         };
         let view = PacketView { packet: &packet, flow: Some(&flow), stream_anomalies: &[] };
         let transaction = self.parser.transactions().get(0).unwrap();

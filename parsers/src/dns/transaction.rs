@@ -12,6 +12,10 @@ impl OneWay for Message {
         self.direction
     }
 
+    fn answer(&self) -> Option<u64> {
+        Some(self.header.id.into())
+    }
+
     fn noted(&self) -> &[Anomaly] {
         &self.anomalies
     }

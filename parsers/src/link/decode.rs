@@ -8,7 +8,7 @@ use super::ip_protocols::{ESP, ICMP, ICMP_V6, IGMP, SCTP, TCP, UDP};
 use super::tags::Follows;
 use super::tunnel::Begins;
 use super::{Header, Layer4, Packet, Timestamp, raise, tags, tunnel};
-use super::{arp, cisco_hdlc, ethernet, icmp, igmp, ipv4, ipv6, linux_cooked, null, ppp, tcp, udp, vlan};
+use super::{arp, cisco_hdlc, ethernet, icmp, igmp, ipv4, ipv6, linux_cooked, null, ppp, sctp, tcp, udp, vlan};
 use crate::protocol::Anomaly;
 
 impl<'a> Packet<'a> {
@@ -294,10 +294,8 @@ fn read_transport(packet: &mut Packet<'_>, checksums: bool) -> Result<(), Anomal
             (Layer4::Igmp(igmp), payload)
         }
         SCTP => {
-            let Some((&[s0, s1, d0, d1, ..], payload)) = ip.payload.split_first_chunk::<SCTP_HEADER>() else {
-                return Err(Anomaly("decoder.sctp.pkt_too_small"));
-            };
-            (Layer4::Sctp(u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])), payload)
+            let (sctp, payload) = sctp::read(ip)?;
+            (Layer4::Sctp(sctp), payload)
         }
         ESP if ip.payload.len() < ESP_HEADER => return Err(Anomaly("decoder.esp.pkt_too_small")),
         other => {
@@ -319,8 +317,7 @@ fn read_transport(packet: &mut Packet<'_>, checksums: bool) -> Result<(), Anomal
 const TAG_LIMIT: u32 = 16;
 /// Packets around a packet.
 const TUNNEL_LIMIT: u8 = 16;
-/// Octets of the common header of SCTP, and of the parameter index and sequence number of ESP.
-const SCTP_HEADER: usize = 12;
+/// Octets of the parameter index and sequence number of ESP.
 const ESP_HEADER: usize = 8;
 const IP_IN_IP: u8 = 4;
 const IP_V6_IN_IP: u8 = 41;

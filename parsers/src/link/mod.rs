@@ -23,6 +23,7 @@ pub mod ipv6_extensions;
 pub mod linux_cooked;
 pub mod null;
 pub mod ppp;
+pub mod sctp;
 pub mod tags;
 pub mod tcp;
 pub mod tunnel;
@@ -222,8 +223,8 @@ pub enum Layer4<'a> {
     Icmp(Icmp<'a>),
     /// Group management.
     Igmp(igmp::Igmp),
-    /// The ports of SCTP (RFC 9260).
-    Sctp(u16, u16),
+    /// SCTP.
+    Sctp(sctp::Sctp<'a>),
 }
 
 /// UDP header fields (RFC 768).
@@ -444,6 +445,14 @@ impl<'a> Packet<'a> {
         }
     }
 
+    /// The SCTP header and chunks.
+    pub fn sctp(&self) -> Option<&sctp::Sctp<'a>> {
+        match &self.layer4 {
+            Layer4::Sctp(sctp) => Some(sctp),
+            _ => None,
+        }
+    }
+
     /// Whether it has ports.
     pub fn has_ports(&self) -> bool {
         matches!(self.layer4, Layer4::Tcp(_) | Layer4::Udp(_) | Layer4::Sctp(..))
@@ -454,7 +463,7 @@ impl<'a> Packet<'a> {
         match &self.layer4 {
             Layer4::Tcp(tcp) => (tcp.source_port, tcp.destination_port),
             Layer4::Udp(udp) => (udp.source_port, udp.destination_port),
-            Layer4::Sctp(source, destination) => (*source, *destination),
+            Layer4::Sctp(sctp) => (sctp.source_port, sctp.destination_port),
             _ => (0, 0),
         }
     }

@@ -34,7 +34,7 @@ pub fn flow_hash(packet: &Packet<'_>, key: u64) -> u64 {
     let ports = match &packet.layer4 {
         Layer4::Tcp(tcp) => Some((tcp.source_port, tcp.destination_port)),
         Layer4::Udp(udp) => Some((udp.source_port, udp.destination_port)),
-        Layer4::Sctp(source, destination) => Some((*source, *destination)),
+        Layer4::Sctp(sctp) => Some((sctp.source_port, sctp.destination_port)),
         Layer4::Icmp(_) | Layer4::Igmp(_) | Layer4::None => None,
     };
     // Broken transport headers and pieces have no ports, and no protocol that could be trusted.

@@ -81,6 +81,8 @@ pub struct Stream {
     pub async_oneside: bool,
     /// Data is inspected before it is acknowledged.
     pub inline: bool,
+    /// Connections are not followed any more once both directions reached their depth.
+    pub bypass: bool,
     /// Wrong checksums keep segments out.
     pub checksum_validation: bool,
     /// Raw bytes to server that are inspected at once.
@@ -126,6 +128,8 @@ pub struct Configuration {
     pub emergency_timeouts: Timeouts,
     /// `flow.emergency-recovery`
     pub emergency_recovery_percent: u64,
+    /// `asn1-max-frames`: elements of ASN.1 that a rule looks at.
+    pub asn1_elements: u16,
     /// `flow.rate-tracking`: bytes of one direction in so many seconds that make a flow an elephant.
     pub elephant: Option<Elephant>,
     /// `tapwire.memory`: what flows and streams may have together; 0 means that only their own limits count.
@@ -265,6 +269,7 @@ impl Default for Configuration {
             timeouts: Timeouts::default(),
             emergency_timeouts: Timeouts::emergency(),
             emergency_recovery_percent: 30,
+            asn1_elements: 256,
             elephant: None,
             memory_bytes: 144 << 20,
             flow_memory_bytes: 128 << 20,
@@ -274,6 +279,7 @@ impl Default for Configuration {
                 midstream: false,
                 async_oneside: false,
                 inline: false,
+                bypass: false,
                 checksum_validation: true,
                 to_server_chunk_bytes: 2_560,
                 to_client_chunk_bytes: 2_560,
@@ -646,6 +652,9 @@ impl Reader<'_> {
         self.timeouts("", &mut c.timeouts);
         self.timeouts("emergency-", &mut c.emergency_timeouts);
         self.bytes("flow.emergency-recovery", &mut c.emergency_recovery_percent);
+        let mut asn1_elements = u64::from(c.asn1_elements);
+        self.bytes("asn1-max-frames", &mut asn1_elements);
+        c.asn1_elements = u16::try_from(asn1_elements).unwrap_or(u16::MAX);
         if self.root.at("flow.rate-tracking").is_some() {
             let mut elephant = Elephant::default();
             self.bytes("flow.rate-tracking.bytes", &mut elephant.bytes);
@@ -667,6 +676,7 @@ impl Reader<'_> {
         self.switch("stream.midstream", &mut stream.midstream);
         self.switch("stream.async-oneside", &mut stream.async_oneside);
         self.switch("stream.inline", &mut stream.inline);
+        self.switch("stream.bypass", &mut stream.bypass);
         self.switch("stream.checksum-validation", &mut stream.checksum_validation);
         if let Some(node) = self.root.at("stream.reassembly.urgent.policy") {
             match node.text() {

@@ -65,6 +65,8 @@ pub struct Alerts {
     pub rule_metadata: bool,
     /// The rule's references.
     pub rule_references: bool,
+    /// Packets that rules' tags want are recorded.
+    pub tagged_packets: bool,
     /// The rule's text.
     pub rule_text: bool,
     /// Whether alerts show what becomes of the packet.
@@ -303,6 +305,7 @@ fn alerts(node: &Node, above: Option<&Node>, metadata: bool, faults: &mut Vec<Pr
         payload_printable: switch("payload-printable", false),
         payload_limit: 4 << 10,
         packet: switch("packet", false),
+        tagged_packets: switch("tagged-packets", false),
         app_layer: all && switch("metadata.app-layer", true),
         flow: all && switch("metadata.flow", true),
         rule_metadata: metadata && all && switch("metadata.rule.metadata", false),

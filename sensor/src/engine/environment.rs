@@ -64,6 +64,7 @@ pub(super) fn environment(
         keep_labels: common.keep_labels,
         version: LANGUAGE_VERSION,
         features: features(configuration),
+        asn1_elements: configuration.asn1_elements,
         files: files(data_dir(common, configuration), configuration.rule_path.clone(), named.clone()),
         dataset_limit_bytes: usize::try_from(configuration.datasets.limit_bytes).unwrap_or(usize::MAX),
         datasets: configuration.datasets.sets.clone(),

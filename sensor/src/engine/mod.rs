@@ -184,13 +184,16 @@ fn engine(
     faults: &mut Vec<Problem>,
 ) -> Engine {
     let mut recogniser = Recogniser::default();
-    let (mut openers, mut depths) = (Vec::new(), Vec::new());
+    let (mut openers, mut depths, mut bypassed) = (Vec::new(), Vec::new(), Vec::new());
     let mut sets = Sets::default();
     for id in (0..).map(ProtocolId).take(REGISTRY.len()) {
         let card = protocol(id);
         let mut said = configuration.protocols.get(card.name).cloned().unwrap_or_default();
         for field in card.fields {
             said.settings.note_in_rules(field.name, plan.fields.contains(field.name));
+        }
+        if said.settings.text("encryption-handling") == Some("bypass") {
+            bypassed.push(id);
         }
         depths.extend(said.stream_depth.map(|bytes| (id, bytes)));
         let enabled = said.enabled.unwrap_or(if card.on_by_default { Enabled::Yes } else { Enabled::No });
@@ -230,7 +233,7 @@ fn engine(
     let hashes = Hashes { md5, sha1, sha256: sha256 || sha256_of_cut, sha256_of_cut };
     let costs = CostSettings { every: TIMED_EVERY, clock: monotonic_ns, ..configuration.costs };
     let matching = Settings { evidence_pieces: configuration.evidence_pieces, watch: None, costs };
-    Engine { plan: Arc::new(plan), recogniser, openers, depths, hashes, thresholds, numbers, matching }
+    Engine { plan: Arc::new(plan), recogniser, openers, depths, bypassed, hashes, thresholds, numbers, matching }
 }
 
 /// Reads the threshold file, where one is named.

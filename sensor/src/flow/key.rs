@@ -56,7 +56,7 @@ impl Key {
             Layer4::Icmp(icmp) => icmp_ports(ip.protocol, icmp.kind, icmp.code),
             // Pieces of a datagram have no ports: the datagram gets the flow when it is put together.
             Layer4::None if matches!(ip.protocol, TCP | UDP | SCTP | ICMP | ICMP_V6) => return None,
-            Layer4::Sctp(source, destination) => (*source, *destination),
+            Layer4::Sctp(sctp) => (sctp.source_port, sctp.destination_port),
             Layer4::None | Layer4::Igmp(_) => spi(ip),
         };
         let vlans = if use_vlans { packet.vlans } else { Vlans::default() };

@@ -68,6 +68,8 @@ pub struct Flow<A> {
     pub midstream: Option<ExceptionPolicy>,
     /// What is done with it because there was no memory for its bytes.
     pub starved: Option<ExceptionPolicy>,
+    /// A rule, the end of what is inspected of it, or encryption ended its inspection.
+    pub bypassed: bool,
     /// Type and code of the first ICMP packet to the client.
     pub icmp_answer: Option<(u8, u8)>,
     /// The connection, if its begin was seen.
@@ -194,9 +196,9 @@ impl<A> Flow<A> {
         }
     }
 
-    /// Whether an exception policy says that nothing is done with it.
+    /// Whether nothing is done with it any more.
     pub fn is_bypassed(&self) -> bool {
-        [self.midstream, self.starved].contains(&Some(ExceptionPolicy::Bypass))
+        self.bypassed || [self.midstream, self.starved].contains(&Some(ExceptionPolicy::Bypass))
     }
 
     /// Whether an exception policy says that no rule is asked about it.
@@ -238,6 +240,7 @@ impl<A> Flow<A> {
             original: None,
             start: self.start,
             now,
+            elephant: self.elephant,
             packets: self.packets,
             bytes: self.bytes,
             stream_bytes: Both { to_server: length(Direction::ToServer), to_client: length(Direction::ToClient) },

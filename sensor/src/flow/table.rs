@@ -417,6 +417,7 @@ impl<A: Default> Table<A> {
             rate: None,
             midstream: None,
             starved: None,
+            bypassed: false,
             icmp_answer: None,
             tcp: None,
             app: A::default(),

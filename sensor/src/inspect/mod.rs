@@ -7,6 +7,7 @@
 pub mod alerts;
 pub mod files;
 pub mod recognise;
+mod silence;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -73,6 +74,8 @@ pub struct Application {
     pub passed: bool,
     /// Recognition ended and rules that wait for that have not been asked, in each direction.
     pub recognition_due: Both<bool>,
+    /// A rule with a tag matched.
+    pub tag_asked: bool,
     /// Transactions that were ever opened, over all parsers of the flow.
     pub opened: u64,
     /// It has datagrams, no streams.
@@ -86,6 +89,8 @@ pub struct Application {
     /// What another version of one direction's bytes makes, until rules were asked about it.
     rival: Option<Box<(Direction, Application)>>,
     is_rival: bool,
+    /// What has no record.
+    silences: Option<Box<silence::Silences>>,
     parser: Option<Box<dyn Parser>>,
     closed: Both<bool>,
     wanted: Both<usize>,
@@ -99,6 +104,7 @@ pub struct Application {
 pub struct Known {
     rules: TransactionState,
     inspected: Both<bool>,
+    silent: bool,
     /// Its record was written.
     pub recorded: bool,
     /// Anomalies of it that were recorded.
@@ -115,6 +121,8 @@ pub struct Engine {
     pub openers: Vec<Option<Opener>>,
     /// Bytes of each direction after which nothing more is stored, by protocol, where one has a depth of its own.
     pub depths: Vec<(ProtocolId, u64)>,
+    /// Protocols whose flows are not followed any more once they are encrypted.
+    pub bypassed: Vec<ProtocolId>,
     /// Hashes that rules or records want.
     pub hashes: Hashes,
     /// What the threshold file says.

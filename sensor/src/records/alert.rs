@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use data_encoding::BASE64;
 use tapwire_parsers::json::Object;
-use tapwire_parsers::link::{self, Timestamp};
+use tapwire_parsers::link::Timestamp;
 use tapwire_signatures::language::rule::{Action, Rule, Target};
 use tapwire_signatures::verify::{Context, Evidence, Shown};
 
@@ -136,12 +136,7 @@ pub fn write(
             object.number("stream", u8::from(alert.stream));
         }
         if let Some((bytes, link_type)) = alert.packet {
-            object.text("packet", BASE64.encode(bytes)).object("packet_info", |o| {
-                o.number("linktype", link_type);
-                if let Some(name) = link::name(link_type) {
-                    o.text("linktype_name", name);
-                }
-            });
+            super::packet::bytes(object, bytes, link_type);
         }
     });
 }

@@ -22,6 +22,8 @@ pub enum Class {
     File,
     /// Flows.
     Flow,
+    /// Packets.
+    Packet,
 }
 
 /// What decides over a record when those of all workers are in order.
@@ -31,6 +33,8 @@ pub enum Gate {
     Alert(AlertGate),
     /// The rate of flows of one packet.
     Lone(Lone),
+    /// Alerts on its flow or hosts before it that want it recorded.
+    Packet(PacketGate),
     /// The record of a flow, some of whose alerts were asked of the writer.
     Flow(u64),
 }
@@ -54,6 +58,21 @@ pub struct AlertGate {
     pub group: u32,
     /// What is left to decide of its rule.
     pub steps: Arc<[Step]>,
+}
+
+/// A packet that is recorded if a rule's `tag` wants it.
+#[derive(Clone, Copy, Debug)]
+pub struct PacketGate {
+    /// Its source.
+    pub source: IpAddr,
+    /// Its destination.
+    pub destination: IpAddr,
+    /// Its flow.
+    pub flow: Option<u64>,
+    /// Its time.
+    pub time: Timestamp,
+    /// Its bytes.
+    pub length: u32,
 }
 
 /// A record in a batch.

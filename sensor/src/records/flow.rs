@@ -33,6 +33,8 @@ pub struct FlowRecord<'a> {
     pub transactions: u64,
     /// What could not be inspected as it should be, and what was done with the flow.
     pub exceptions: [Option<(&'a str, &'a str)>; 2],
+    /// Its inspection ended before it did.
+    pub bypassed: bool,
     /// The directions in which it was an elephant.
     pub elephant: (bool, bool),
     /// It ended because its memory was needed by others.
@@ -80,6 +82,9 @@ pub fn write(out: &mut Vec<u8>, header: &Header<'_>, flow: &FlowRecord<'_>, cloc
             o.number("bytes_toserver", flow.bytes.0).number("bytes_toclient", flow.bytes.1);
             o.text("start", &start).text("end", &end).number("age", flow.age_s);
             o.text("state", flow.state).text("reason", flow.reason).boolean("alerted", flow.alerted);
+            if flow.bypassed {
+                o.text("bypass", "local");
+            }
             if let Some(action) = flow.action {
                 o.text("action", action);
             }

@@ -11,5 +11,7 @@ pub mod flow;
 pub mod forwarded;
 pub mod header;
 pub mod metadata;
+pub mod packet;
+pub mod sctp;
 pub mod stats;
 pub mod summary;

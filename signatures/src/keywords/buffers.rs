@@ -51,7 +51,7 @@ pub(super) static KEYWORDS: &[Keyword] = buffers! {
     "rfb.name"; "snmp.community"; "snmp.usm"; "snmp.trap_oid"; "snmp.trap_address"; "ike.init_spi"; "ike.resp_spi"; "ike.vendor"; "ike.key_exchange_payload";
     "ike.nonce_payload"; "ntp.reference_id"; "websocket.payload"; "dnp3.data", "dnp3_data"; "enip.product_name"; "enip.service_name"; "pgsql.query";
     "frame";
-    "ip.src"; "ip.dst"; "ipv4.hdr"; "ipv6.hdr"; "tcp.hdr"; "udp.hdr"; "icmpv4.hdr"; "icmpv6.hdr"; "igmp.hdr"; "ether.hdr";
+    "ip.src"; "ip.dst"; "ipv4.hdr"; "ipv6.hdr"; "tcp.hdr"; "udp.hdr"; "icmpv4.hdr"; "icmpv6.hdr"; "igmp.hdr"; "sctp.hdr"; "sctp.chunk_data"; "ether.hdr";
 };
 
 /// The buffer that a canonical name means.
@@ -60,7 +60,7 @@ pub(super) fn resolve(name: &'static str) -> Buffer {
         "pkt_data" => Buffer::Payload,
         "file.name" => Buffer::File(name),
         "ip.src" | "ip.dst" | "ipv4.hdr" | "ipv6.hdr" | "tcp.hdr" | "udp.hdr" | "icmpv4.hdr" | "icmpv6.hdr"
-        | "igmp.hdr" | "ether.hdr" => Buffer::Header(name),
+        | "igmp.hdr" | "sctp.hdr" | "sctp.chunk_data" | "ether.hdr" => Buffer::Header(name),
         _ if REGISTRY.iter().flat_map(|p| p.fields).any(|f| f.name == name) => Buffer::Field(name),
         _ => Buffer::Later(name),
     }

@@ -133,7 +133,7 @@ fn move_to_buffer(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<
 }
 
 /// Reads a value that may be negated and must stand in quotes.
-fn quoted<'a>(argument: &Argument<'a>) -> Result<(bool, &'a str), Fault> {
+pub(super) fn quoted<'a>(argument: &Argument<'a>) -> Result<(bool, &'a str), Fault> {
     let text = argument.required()?;
     let (negated, text) = match text.strip_prefix('!') {
         Some(rest) => (true, rest.trim_start()),
@@ -154,7 +154,7 @@ pub(super) fn push(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result
 }
 
 /// The bytes that a content's text means: `|0d 0a|` are hex, a backslash keeps the next character as it is.
-fn bytes(text: &str, argument: &Argument<'_>) -> Result<Vec<u8>, Fault> {
+pub(super) fn bytes(text: &str, argument: &Argument<'_>) -> Result<Vec<u8>, Fault> {
     let mut out = Vec::with_capacity(text.len());
     let (mut hex, mut nibble, mut escaped) = (false, None::<u8>, false);
     for byte in text.bytes() {

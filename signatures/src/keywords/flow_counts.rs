@@ -61,6 +61,13 @@ pub(super) static KEYWORDS: &[Keyword] = &[
         parse: |b, a| push(b, a, Sides::ToClient, |flow| flow.bytes),
     },
     Keyword {
+        name: "flow.elephant",
+        aliases: &[],
+        doc: "Holds when the flow was an elephant (`flow.rate-tracking`) in a direction: `toserver`, `toclient`, `either` or `both`.",
+        examples: &["flow.elephant:toclient", "flow.elephant:both"],
+        parse: elephant,
+    },
+    Keyword {
         name: "stream_size",
         aliases: &[],
         doc: "Tests the bytes that `client` or `server` (or `either`, or `both`) have sent in a TCP stream, by sequence numbers.",
@@ -124,14 +131,27 @@ fn push_sided(builder: &mut Builder<'_>, argument: &Argument<'_>, read: ReadBoth
         .required()?
         .split_once(',')
         .ok_or_else(|| argument.fault("a direction or a number is missing", hint))?;
-    let sides = match side.trim() {
-        "toserver" | "to_server" => Sides::ToServer,
-        "toclient" | "to_client" => Sides::ToClient,
-        "either" => Sides::Either,
-        "both" => Sides::Both,
-        other => return Err(argument.fault(format!("`{other}` is no direction"), hint)),
-    };
+    let sides = sides(side, argument, hint)?;
     let test = NumberTest::parse(test).map_err(|m| argument.fault(m, hint))?;
+    builder.rule.packet.push(Box::new(FlowCount { sides, read, test, tcp_only: false }));
+    Ok(())
+}
+
+fn sides(side: &str, argument: &Argument<'_>, hint: &str) -> Result<Sides, Fault> {
+    match side.trim() {
+        "toserver" | "to_server" => Ok(Sides::ToServer),
+        "toclient" | "to_client" => Ok(Sides::ToClient),
+        "either" => Ok(Sides::Either),
+        "both" => Ok(Sides::Both),
+        other => Err(argument.fault(format!("`{other}` is no direction"), hint)),
+    }
+}
+
+fn elephant(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
+    let sides = sides(argument.required()?, argument, "toserver, toclient, either or both")?;
+    let read: ReadBoth =
+        |flow| Both { to_server: flow.elephant.to_server.into(), to_client: flow.elephant.to_client.into() };
+    let test = NumberTest::Equal(1);
     builder.rule.packet.push(Box::new(FlowCount { sides, read, test, tcp_only: false }));
     Ok(())
 }

@@ -12,7 +12,7 @@ macro_rules! later {
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = later! {
-    "asn1" "bypass" "config" "flowvar" "pktvar" "nfq_set_mark" "tls_store" "tls.store"
+    "tls_store" "tls.store"
     "dce_iface" "dcerpc.iface" "dce_opnum" "dcerpc.opnum" "smb.version" "smb.ntlmssp" "nfs_procedure" "nfs.procedure" "nfs_version" "nfs.version"
     "krb5_msg_type" "krb5_err_code" "krb5.weak_encryption" "krb5.malformed_ticket" "krb5.ticket_encryption"
     "ldap.request.operation" "ldap.responses.operation" "ldap.responses.count" "ldap.responses.result_code"
@@ -23,8 +23,7 @@ pub(super) static KEYWORDS: &[Keyword] = later! {
     "enip_command" "enip.command" "enip.status" "enip.capabilities" "enip.protocol_version" "enip.identity_status" "enip.serial" "enip.state" "enip.vendor_id"
     "enip.revision" "enip.product_code" "enip.device_type" "cip_service" "enip.cip_attribute" "enip.cip_class" "enip.cip_instance" "enip.cip_status"
     "enip.cip_extendedstatus" "http2.frametype" "http2.errorcode" "http2.priority" "http2.window" "http2.size_update" "http2.settings"
-    "ftp.mode" "ftp.dynamic_port" "ftp.reply_received" "ftpdata_command" "ftpbounce" "flow.elephant" "tcp.session"
-    "app-layer-state" "sctp.chunk_type" "sctp.chunk_cnt" "sctp.chunk_data" "sctp.hdr" "sctp.vtag"
+    "ftp.mode" "ftp.dynamic_port" "ftp.reply_received" "ftpdata_command" "ftpbounce" "tcp.session"
 };
 
 fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {

@@ -1,6 +1,9 @@
 //! The keywords of the rule language: one keyword (or one family that differs only in a name), one file.
 
+mod action;
 mod app_layer;
+mod app_layer_state;
+mod asn1;
 mod bit_test;
 mod buffers;
 mod bytes;
@@ -27,12 +30,14 @@ mod packet_number;
 mod pcre;
 mod reputation;
 mod rpc;
+mod sctp;
 mod sizes;
 mod ssh;
 mod tcp;
 pub(crate) mod threshold;
 mod tls;
 mod transform;
+mod variables;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -67,18 +72,23 @@ pub static KEYWORDS: &[&[Keyword]] = &[
     pcre::KEYWORDS,
     packet::KEYWORDS,
     rpc::KEYWORDS,
+    asn1::KEYWORDS,
     ip::KEYWORDS,
     tcp::KEYWORDS,
     icmp::KEYWORDS,
+    sctp::KEYWORDS,
     packet_event::KEYWORDS,
     flow_counts::KEYWORDS,
     app_layer::KEYWORDS,
+    app_layer_state::KEYWORDS,
     flowbits::KEYWORDS,
     flowint::KEYWORDS,
     hostbits::KEYWORDS,
+    variables::KEYWORDS,
     dataset::KEYWORDS,
     reputation::KEYWORDS,
     threshold::KEYWORDS,
+    action::KEYWORDS,
     transform::KEYWORDS,
     lua::KEYWORDS,
     file::KEYWORDS,

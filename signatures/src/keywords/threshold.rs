@@ -206,10 +206,6 @@ fn tag(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> 
     let count = count
         .map_or(Some(TAG_PACKETS), positive)
         .ok_or_else(|| argument.fault("the number is not one above 0", hint))?;
-    // One is kept where there are several: that of a host, which sees more than the flow.
-    let wider = builder.rule.tag.is_none_or(|tag| tag.host.is_none() && host.is_some());
-    if wider {
-        builder.rule.tag = Some(Tag { host, count, unit });
-    }
+    builder.rule.tags.push(Tag { host, count, unit });
     Ok(())
 }

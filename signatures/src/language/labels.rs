@@ -23,6 +23,8 @@ pub struct Labels {
     pub flowbits: Vec<String>,
     /// Of numbers of flows.
     pub flowints: Vec<String>,
+    /// Of [`Rule::variable_tests`].
+    pub variable_tests: Vec<String>,
     /// Of bits of hosts and transactions.
     pub hostbits: Vec<String>,
     /// Of scripts that look at no buffer.
@@ -51,6 +53,7 @@ impl Labels {
             (&mut self.app_protocol, rule.app_protocol.len()),
             (&mut self.flowbits, rule.flowbits.len()),
             (&mut self.flowints, rule.flowints.len()),
+            (&mut self.variable_tests, rule.variable_tests.len()),
             (&mut self.hostbits, rule.hostbits.len()),
             (&mut self.scripts, rule.scripts.len()),
         ] {

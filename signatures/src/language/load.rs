@@ -39,6 +39,8 @@ pub struct Environment {
     pub features: Vec<String>,
     /// What scripts of rules are allowed.
     pub scripts: lua::Settings,
+    /// Elements of ASN.1 that a rule looks at.
+    pub asn1_elements: u16,
     /// Files that rules name.
     pub files: Files,
     /// Bytes of values that rules may add to a set that says nothing of it.
@@ -290,9 +292,12 @@ fn empty(header: header::Header, text: Option<String>) -> Rule {
         hostbits: Vec::new(),
         threshold: None,
         detection_filter: None,
-        tag: None,
+        tags: Vec::new(),
         alert: false,
         noalert: false,
+        variable_tests: Vec::new(),
+        bypass: false,
+        silence: None,
         filestore: false,
         prefilter: false,
         later: Vec::new(),

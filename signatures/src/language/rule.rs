@@ -11,6 +11,7 @@ use super::outside::Outside;
 use crate::lua::ScriptTest;
 use crate::prefilter::rarest_byte;
 use crate::state::dataset::{Dataset, Operation};
+use crate::verify::asn1::Asn1Test;
 use crate::verify::condition::{FileCondition, PacketCondition, TransactionCondition};
 use crate::verify::number::NumberTest;
 use crate::verify::regex::Regex;
@@ -283,6 +284,8 @@ pub enum Item {
     DatasetScore(DatasetScore),
     /// `lua`: a script that looks at the buffer
     Script(ScriptTest),
+    /// `asn1`
+    Asn1(Asn1Test),
 }
 
 impl Item {
@@ -304,6 +307,7 @@ impl Item {
             Item::Dataset(_) => "dataset",
             Item::DatasetScore(_) => "datarep",
             Item::Script(_) => "lua",
+            Item::Asn1(_) => "asn1",
         }
     }
 }
@@ -806,6 +810,39 @@ pub enum ProtocolSide {
     Original,
 }
 
+/// What has no record after a match of a rule with `config`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// The transaction.
+    Transaction,
+    /// The transactions of the flow from this one on.
+    Transactions,
+    /// The flow.
+    Flow,
+}
+
+/// `flowvar` or `pktvar`: a content that a variable must have in it, or must not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VariableTest {
+    /// Whose variable it is.
+    pub scope: VariableScope,
+    /// Its name.
+    pub name: Arc<str>,
+    /// The content.
+    pub bytes: Vec<u8>,
+    /// Whether the variable must not have it.
+    pub negated: bool,
+}
+
+/// Whose variable is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VariableScope {
+    /// The flow's.
+    Flow,
+    /// The packet's.
+    Packet,
+}
+
 /// A rule.
 #[derive(Debug)]
 pub struct Rule {
@@ -868,7 +905,13 @@ pub struct Rule {
     /// `detection_filter`
     pub detection_filter: Option<Threshold>,
     /// `tag`
-    pub tag: Option<Tag>,
+    pub tags: Vec<Tag>,
+    /// `flowvar` and `pktvar`
+    pub variable_tests: Vec<VariableTest>,
+    /// `bypass`: nothing more of the flow is inspected after a match.
+    pub bypass: bool,
+    /// `config`: what has no record after a match.
+    pub silence: Option<Silence>,
     /// `alert`: a pass rule raises an alert all the same.
     pub alert: bool,
     /// `noalert` or `flowbits:noalert`.

@@ -208,7 +208,7 @@ fn item_work(item: &Item) -> u32 {
     match item {
         Item::Pcre(_) => 10,
         Item::Script(_) => SCRIPT_WORK,
-        Item::Entropy(_) | Item::Dataset(_) | Item::DatasetScore(_) => 5,
+        Item::Entropy(_) | Item::Asn1(_) | Item::Dataset(_) | Item::DatasetScore(_) => 5,
         Item::Base64Data(items) => items.iter().map(item_work).fold(1, u32::saturating_add),
         _ => 1,
     }

@@ -80,7 +80,8 @@ pub(super) fn of(rule: &Rule) -> Kind {
 }
 
 fn of_payload(rule: &Rule, of_packets: bool) -> Kind {
-    let packets_only = of_packets || rule.protocol == RuleProtocol::TcpPacket || rule.flow.no_stream;
+    let asn1 = rule.sections.iter().flat_map(|s| &s.items).any(|item| matches!(item, Item::Asn1(_)));
+    let packets_only = of_packets || asn1 || rule.protocol == RuleProtocol::TcpPacket || rule.flow.no_stream;
     let streams_only = rule.protocol == RuleProtocol::TcpStream || rule.flow.only_stream;
     let positioned = rule.sections.iter().filter(|s| s.buffer == Buffer::Payload).any(is_positioned);
     match rule.protocol {
@@ -114,6 +115,7 @@ fn is_ip_only(rule: &Rule) -> bool {
         && !rule.destination.negated
         && rule.flowbits.iter().all(|b| b.operation == BitOperation::Set)
         && rule.sections.is_empty()
+        && rule.variable_tests.is_empty()
         && rule.scripts.is_empty()
 }
 

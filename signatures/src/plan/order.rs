@@ -1,6 +1,6 @@
 //! The order in which rules are evaluated, and in which their alerts appear.
 
-use crate::language::rule::{Action, BitOperation, Rule};
+use crate::language::rule::{Action, BitOperation, Capture, Item, Rule, VariableScope};
 
 /// Which action's rules come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +29,12 @@ impl ActionOrder {
     }
 }
 
+/// What rules are sorted by: action, what is done with flowbits, flowints, variables of flows and packets, and bits of hosts, then
+/// severity and id.
+type SortKey = (u8, [u8; 5], u8, u32, u32);
+
 /// Sorts rules: action, then those that set what others read, then severity, then id.
-pub(super) fn key(rule: &Rule, actions: &ActionOrder) -> (u8, u8, u8, u8, u8, u32, u32) {
+pub(super) fn key(rule: &Rule, actions: &ActionOrder) -> SortKey {
     let own = if rule.action == Action::Config { Action::Alert } else { rule.action };
     let action = (0..).zip(actions.0).find(|(_, action)| *action == own).map_or(u8::MAX, |(place, _)| place);
     let bits = |writes: bool, reads: bool| match (writes, reads) {
@@ -51,5 +55,16 @@ pub(super) fn key(rule: &Rule, actions: &ActionOrder) -> (u8, u8, u8, u8, u8, u3
     };
     let flowints =
         bits(rule.flowints.iter().any(|i| !tests(&i.operation)), rule.flowints.iter().any(|i| tests(&i.operation)));
-    (action, flowbits, flowints, hostbits, rule.severity, rule.sid, rule.gid)
+    let captures = || {
+        let items = rule.sections.iter().flat_map(|section| &section.items);
+        items.flat_map(|item| if let Item::Pcre(pcre) = item { pcre.captures.as_slice() } else { &[] })
+    };
+    let variables = |scope: VariableScope, captures_to: fn(&Capture) -> bool| {
+        let sets = captures().any(|(_, capture)| captures_to(capture));
+        bits(sets, rule.variable_tests.iter().any(|test| test.scope == scope))
+    };
+    let flow_variables = variables(VariableScope::Flow, |capture| matches!(capture, Capture::Flow(_)));
+    let packet_variables = variables(VariableScope::Packet, |capture| matches!(capture, Capture::Packet(_)));
+    let memory = [flowbits, flowints, flow_variables, packet_variables, hostbits];
+    (action, memory, rule.severity, rule.sid, rule.gid)
 }

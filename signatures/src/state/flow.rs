@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::language::rule::{BitOperation, Flowbits, Flowint, IntComparison, IntOperation, IntValue};
+use crate::language::rule::{
+    BitOperation, Flowbits, Flowint, IntComparison, IntOperation, IntValue, VariableScope, VariableTest,
+};
 
 /// Bits and numbers of a flow. Names are bounded by the rules that use them, and so is this.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -164,6 +166,16 @@ impl FlowState {
             },
             IntOperation::Add(_) | IntOperation::Subtract(_) | IntOperation::Set(_) => true,
         }
+    }
+
+    /// Whether what a `flowvar` or `pktvar` asks for holds.
+    pub fn allows_variable(&self, test: &VariableTest) -> bool {
+        let variables = self.notes().map_or(&[][..], |notes| match test.scope {
+            VariableScope::Flow => &notes.variables,
+            VariableScope::Packet => &notes.packet_variables,
+        });
+        let mut values = variables.iter().filter(|(name, _)| *name == test.name);
+        values.any(|(_, value)| memchr::memmem::find(value, &test.bytes).is_some() != test.negated)
     }
 
     /// Changes what a `flowint` changes, after its rule matched. Numbers start at 0 and wrap around.

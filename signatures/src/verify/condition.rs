@@ -39,6 +39,8 @@ pub struct FlowView {
     pub start: Timestamp,
     /// Time of the packet.
     pub now: Timestamp,
+    /// The directions in which it has been an elephant.
+    pub elephant: Both<bool>,
     /// Packets so far, this one included.
     pub packets: Both<u64>,
     /// Bytes so far, this packet's included.

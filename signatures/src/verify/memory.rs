@@ -107,7 +107,9 @@ impl Notes {
 
 /// Whether what a rule wants to have been set is set.
 pub(super) fn holds(rule: &Rule, state: &FlowState) -> bool {
-    rule.flowbits.iter().all(|bits| state.allows_bits(bits)) && rule.flowints.iter().all(|int| state.allows_int(int))
+    rule.flowbits.iter().all(|bits| state.allows_bits(bits))
+        && rule.flowints.iter().all(|int| state.allows_int(int))
+        && rule.variable_tests.iter().all(|test| state.allows_variable(test))
 }
 
 /// What a rule changes when it has matched; returns what its alert shows.

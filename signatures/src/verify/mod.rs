@@ -3,6 +3,7 @@
 //! [`Matcher`] is what a worker holds: it finds the candidates of a packet, a chunk or a transaction in the plan and decides each
 //! one. [`header`] has what a rule's first line and `flow` ask for, [`payload`] what its sections do.
 
+pub mod asn1;
 pub mod condition;
 pub mod cost;
 pub mod evidence;

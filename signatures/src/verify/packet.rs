@@ -181,22 +181,35 @@ impl Matcher {
     }
 
     fn sections_hold(&mut self, rule: &Rule, payload: &[u8], context: &mut Context<'_>) -> bool {
+        let variables = usize::from(rule.variables);
         let sections = (0..).zip(&rule.sections).all(|(position, section)| {
-            let data = match section.buffer {
-                Buffer::Payload => Some(Cow::Borrowed(payload)),
-                Buffer::Header(name) => context.packet.and_then(|view| header_bytes(view.packet, name)),
-                Buffer::Field(_) | Buffer::File(_) | Buffer::Later(_) => None,
-            };
             self.notes.place = (position, 0);
-            let held = data.is_some_and(|data| {
-                let variables = usize::from(rule.variables);
-                self.section(section, View::whole(&data), variables, context) == Verdict::Yes
-            });
+            let held = match section.buffer {
+                Buffer::Payload => self.section(section, View::whole(payload), variables, context) == Verdict::Yes,
+                Buffer::Header(name) => self.header_holds(section, name, variables, context),
+                Buffer::Field(_) | Buffer::File(_) | Buffer::Later(_) => false,
+            };
             self.notes.trail.decide(position, if held { Verdict::Yes } else { Verdict::No });
             held
         });
         self.notes.work += if sections { SCRIPT_WORK * rule.scripts.len() as u64 } else { 0 };
         sections && rule.scripts.iter().all(|test| self.lua.holds(test, None, context))
+    }
+
+    /// Whether a section holds on the bytes of a packet's headers that a name means, or on one of several such.
+    pub(super) fn header_holds(
+        &mut self,
+        section: &Section,
+        name: &str,
+        variables: usize,
+        context: &mut Context<'_>,
+    ) -> bool {
+        let Some(packet) = context.packet.map(|view| view.packet) else { return false };
+        let mut holds = |data: &[u8]| self.section(section, View::whole(data), variables, context) == Verdict::Yes;
+        match name {
+            "sctp.chunk_data" => packet.sctp().is_some_and(|sctp| sctp.user_data().any(holds)),
+            _ => header_bytes(packet, name).is_some_and(|data| holds(&data)),
+        }
     }
 
     /// Decides a section on one buffer, after its transforms.
@@ -286,7 +299,7 @@ fn is_protocol(test: &AppProtocolTest, protocol: SideProtocol) -> bool {
 }
 
 /// The bytes that a header buffer means.
-pub(super) fn header_bytes<'a>(packet: &Packet<'a>, name: &str) -> Option<Cow<'a, [u8]>> {
+fn header_bytes<'a>(packet: &Packet<'a>, name: &str) -> Option<Cow<'a, [u8]>> {
     let octets = |address| match address {
         IpAddr::V4(v4) => v4.octets().to_vec(),
         IpAddr::V6(v6) => v6.octets().to_vec(),
@@ -301,6 +314,7 @@ pub(super) fn header_bytes<'a>(packet: &Packet<'a>, name: &str) -> Option<Cow<'a
         "udp.hdr" => packet.udp().map(|u| u.header),
         "icmpv4.hdr" => packet.icmp().filter(|_| packet.ip.is_some_and(|ip| ip.source.is_ipv4())).map(|i| i.header),
         "icmpv6.hdr" => packet.icmp().filter(|_| packet.ip.is_some_and(|ip| ip.source.is_ipv6())).map(|i| i.header),
+        "sctp.hdr" => packet.sctp().map(|sctp| sctp.header),
         "igmp.hdr" if matches!(packet.layer4, Layer4::Igmp(_)) => packet.ip.and_then(|ip| ip.payload.get(..8)),
         _ => None,
     };

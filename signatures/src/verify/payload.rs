@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
+use super::asn1::Asn1Start;
 use super::condition::Verdict;
 use super::evidence::Evidence;
 use super::memory::Notes;
@@ -57,6 +58,8 @@ pub struct Limits {
     pub regex_hit: u64,
     /// Alerts whose evidence was cut at its limit.
     pub evidence_hit: u64,
+    /// Walks over elements of ASN.1 given up at their limit.
+    pub asn1_hit: u64,
 }
 
 /// Variables that one rule's items extract, kept across its sections of one buffer.
@@ -186,6 +189,11 @@ impl Run<'_, '_, '_> {
                 let value = shannon_entropy(entropy_part(entropy, data));
                 self.notes.entropy(value);
                 holds(entropy_holds(entropy, value))
+            }
+            Item::Asn1(test) => {
+                let found = super::asn1::holds(test, data, cursor);
+                self.limits.asn1_hit += u64::from(found.is_none());
+                holds(found == Some(true))
             }
             Item::Script(test) => {
                 self.notes.work += SCRIPT_WORK;
@@ -569,6 +577,7 @@ pub(crate) fn is_relative(item: &Item) -> bool {
         Item::IsDataAt(at) => at.relative,
         Item::Base64Decode(decode) => decode.relative,
         Item::Size(_) | Item::Base64Data(_) | Item::Absent { .. } | Item::Entropy(_) => false,
+        Item::Asn1(test) => matches!(test.start, Asn1Start::Relative(_)),
         Item::Script(_) | Item::Dataset(_) | Item::DatasetScore(_) => false,
     }
 }

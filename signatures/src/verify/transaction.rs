@@ -14,7 +14,6 @@ use tapwire_parsers::protocol::{Anomaly, Direction, Protocol, ProtocolId, Transa
 use super::condition::{FileView, PacketView, Verdict};
 use super::evidence::place_in_packet;
 use super::explain::Subject;
-use super::packet::header_bytes;
 use super::payload::{SCRIPT_WORK, View};
 use super::{Ground, Inspection, Match, Matcher, header, memory};
 use crate::language::rule::{Arrow, BitOperation, BitTrack, Buffer, HostBits, Item, Rule, Section};
@@ -351,10 +350,8 @@ impl Matcher {
                     .any(|file| self.section(section, View::whole(file.name), variables, context) == Verdict::Yes);
                 if held { Verdict::Yes } else { Verdict::NotYet }
             }
-            Buffer::Header(name) => match context.packet.and_then(|view| header_bytes(view.packet, name)) {
-                Some(data) => self.section(section, View::whole(&data), variables, context),
-                None => Verdict::No,
-            },
+            Buffer::Header(name) if self.header_holds(section, name, variables, context) => Verdict::Yes,
+            Buffer::Header(_) => Verdict::No,
             Buffer::File(_) | Buffer::Later(_) => Verdict::No,
         }
     }

@@ -59,6 +59,11 @@ fn of_memory(plan: &Plan, rule: &Rule, state: &FlowState, all: &mut Vec<Conditio
             all.push(Condition::new(text, state.allows_int(int), there));
         }
     }
+    for (position, test) in rule.variable_tests.iter().enumerate() {
+        let text = label(rule, |l| &l.variable_tests, position);
+        let there = || "the variable is not set, or does not have what is asked for".into();
+        all.push(Condition::new(text, state.allows_variable(test), there));
+    }
 }
 
 /// What a rule asks of a transaction beside its buffers and files.

@@ -53,6 +53,7 @@ impl Run<'_, '_, '_> {
             Item::Size(_) => plain(format!("the buffer has {} bytes", self.view.size)),
             Item::Base64Data(_) => plain("nothing could be decoded".into()),
             Item::Absent { .. } => plain("the buffer is there".into()),
+            Item::Asn1(_) => plain("no element breaks what is asked about".into()),
             Item::Entropy(entropy) => {
                 plain(format!("the entropy is {:.3} bits a byte", shannon_entropy(entropy_part(entropy, data))))
             }

@@ -1,0 +1,151 @@
+//! What rules do beside raising alerts, and what they remember: each over a capture of the project, with one worker and with three.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says what is wrong by failing"
+)]
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::{Run, captures};
+use serde_json::Value;
+
+/// The records of a run over a capture with rules, which are the same for any number of workers.
+fn records(capture: &str, rules: &str, settings: &[&str]) -> Vec<Value> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("own.rules");
+    std::fs::write(&path, rules).unwrap();
+    let run = |threads: &str| {
+        let mut run = Run::replay(&captures().join(capture).join("capture.pcap")).arg("--strict").arg("--rules");
+        run = run.path(&path).arg("--threads").arg(threads);
+        for setting in settings {
+            run = run.arg("--set").arg(setting);
+        }
+        run.succeed();
+        let records = run.records();
+        // Counters of threads and memory may differ.
+        records.lines().filter(|line| !line.contains(r#""event_type":"stats""#)).collect::<Vec<_>>().join("\n")
+    };
+    let text = run("1");
+    assert_eq!(text, run("3"), "{rules}");
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// How often each rule raised an alert.
+fn alerts(records: &[Value]) -> BTreeMap<u64, usize> {
+    let mut counts = BTreeMap::new();
+    for sid in records.iter().filter_map(|record| record["alert"]["signature_id"].as_u64()) {
+        *counts.entry(sid).or_default() += 1;
+    }
+    counts
+}
+
+fn count(records: &[Value], event_type: &str) -> usize {
+    records.iter().filter(|record| record["event_type"] == event_type).count()
+}
+
+const WEB: &str = "http/get-and-upload";
+
+#[test]
+fn variables_are_asked_for_after_they_were_captured() {
+    let rules = r#"
+alert http any any -> any any (http.method; pcre:"/^(?P<flow_method>[A-Z]+)/"; noalert; sid:1;)
+alert http any any -> any any (http.method; content:"POST"; flowvar:method,"POST"; sid:2;)
+alert http any any -> any any (http.method; content:"POST"; flowvar:method,!"POST"; sid:3;)
+alert http any any -> any any (http.method; content:"POST"; flowvar:other,"POST"; sid:4;)
+alert tcp any any -> any any (flags:S,12; flowvar:method,"GET"; sid:5;)
+"#;
+    let found = alerts(&records(WEB, rules, &[]));
+    assert_eq!(found.keys().copied().collect::<Vec<_>>(), [2], "{found:?}");
+}
+
+#[test]
+fn what_is_bypassed_is_inspected_no_more() {
+    let all = records(WEB, "alert http any any -> any any (http.method; content:\"POST\"; sid:1;)", &[]);
+    assert!(alerts(&all).contains_key(&1));
+    let rules = r#"
+alert tcp any any -> any any (flow:established; bypass; noalert; sid:2;)
+alert http any any -> any any (http.method; sid:1; content:"POST";)
+"#;
+    let bypassed = records(WEB, rules, &[]);
+    assert_eq!((alerts(&bypassed).len(), count(&bypassed, "http")), (0, 0));
+    let flow = bypassed.iter().find(|record| record["event_type"] == "flow").unwrap();
+    assert_eq!((&flow["flow"]["state"], &flow["flow"]["bypass"]), (&"bypassed".into(), &"local".into()));
+}
+
+#[test]
+fn what_a_rule_silences_has_no_record() {
+    let all = records("dns/lookup", "", &[]);
+    let names = |records: &[Value]| -> Vec<String> {
+        records.iter().map(|record| record["dns"]["queries"][0]["rrname"].to_string()).filter(|n| n != "null").collect()
+    };
+    let rule = |what: &str| {
+        format!(
+            "config dns any any -> any any (dns.query; content:\"missing.example.test\"; config:logging disable, {what}; sid:1;)"
+        )
+    };
+    assert!(names(&all).iter().any(|name| name.contains("missing.example.test")));
+    let some = records("dns/lookup", &rule("type tx, scope tx"), &[]);
+    assert!(!names(&some).iter().any(|name| name.contains("missing.example.test")), "{:?}", names(&some));
+    assert!(!names(&some).is_empty());
+    let flowless = records("dns/lookup", &rule("type flow, scope flow"), &[]);
+    assert!(count(&flowless, "flow") < count(&all, "flow"));
+    assert_eq!(names(&flowless), names(&all));
+}
+
+#[test]
+fn states_of_transactions_are_told() {
+    let rules = r#"
+alert http any any -> any any (app-layer-state:request_complete; http.method; content:"POST"; sid:1;)
+alert http any any -> any any (app-layer-state:<request_line; http.method; content:"POST"; sid:2;)
+alert http any any -> any any (app-layer-state:>request_headers; http.method; content:"POST"; sid:3;)
+alert http any any -> any any (app-layer-state:response_complete; http.stat_code; content:"404"; sid:4;)
+"#;
+    let found = alerts(&records(WEB, rules, &[]));
+    assert_eq!(found.keys().copied().collect::<Vec<_>>(), [1, 3, 4], "{found:?}");
+}
+
+#[test]
+fn elephants_are_told() {
+    let rules = r#"
+alert tcp any any -> any any (flow.elephant:toserver; threshold:type limit, track by_flow, count 1, seconds 999; sid:1;)
+alert tcp any any -> any any (flow.elephant:both; sid:2;)
+"#;
+    let settings = ["flow.rate-tracking.bytes=2000", "flow.rate-tracking.interval=10"];
+    let found = alerts(&records(WEB, rules, &settings));
+    assert!(found.contains_key(&1), "{found:?}");
+    assert!(alerts(&records(WEB, rules, &[])).is_empty());
+}
+
+/// An output with tagged packets.
+const TAGGED: [&str; 3] = [
+    "outputs.0.eve-log.enabled=yes",
+    "outputs.0.eve-log.filename=eve.json",
+    "outputs.0.eve-log.types.0.alert.tagged-packets=yes",
+];
+
+#[test]
+fn packets_behind_an_alert_are_recorded() {
+    let syn = |tag: &str| {
+        format!(
+            "alert tcp any any -> any any (flags:S,12; threshold:type limit, track by_rule, count 1, seconds 999; {tag}; sid:1;)"
+        )
+    };
+    for (tag, packets) in [
+        // Of 12, 10 and 22 packets in three connections of one client to one server.
+        ("tag:session", 11),
+        ("tag:session,5,packets", 4),
+        ("tag:host,100,packets,src", 43),
+        ("tag:host,20,packets,dst", 19),
+        ("tag:host,20,packets,dst; tag:session", 19),
+        ("noalert; tag:session", 0),
+    ] {
+        let found = records(WEB, &syn(tag), &TAGGED);
+        assert_eq!(count(&found, "packet"), packets, "{tag}");
+        assert!(found.iter().filter(|r| r["event_type"] == "packet").all(|r| r["packet_info"]["linktype"] == 1));
+    }
+}
