@@ -1,6 +1,7 @@
 //! Patterns that may stand anywhere in a text: one pass over it for all of them.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use memchr::memmem::Finder;
 
@@ -24,7 +25,12 @@ pub(super) struct Floating {
     /// The patterns that `grams` knows.
     known: Vec<PatternId>,
     flat: OnceLock<Option<Flat>>,
+    /// Texts that took more comparisons than they may.
+    odd: AtomicU32,
 }
+
+/// So many of these are borne: to build the automaton costs more.
+const BORNE: u32 = 64;
 
 impl Floating {
     /// The filter of some patterns.
@@ -46,7 +52,7 @@ impl Floating {
         let with_bytes = |lot: &[PatternId]| lot.iter().map(|id| (*id, patterns.get(*id))).collect::<Vec<_>>();
         let grams = Grams::new(with_bytes(&known).into_iter());
         let shorts = Shorts::new(with_bytes(&short).into_iter());
-        Self { few, shorts, grams, known, flat: OnceLock::new() }
+        Self { few, shorts, grams, known, flat: OnceLock::new(), odd: AtomicU32::new(0) }
     }
 
     /// Whether there is nothing to look for.
@@ -89,9 +95,11 @@ impl Floating {
         if let Some(shorts) = &self.shorts {
             shorts.scan(text, own.len(), found);
         }
-        match self.flat.get_or_init(|| Flat::new(patterns, &self.known)) {
+        let is_borne = self.flat.get().is_none() && self.odd.fetch_add(1, Ordering::Relaxed) < BORNE;
+        let flat = if is_borne { None } else { self.flat.get_or_init(|| Flat::new(patterns, &self.known)).as_ref() };
+        match flat {
             Some(flat) => flat.scan(own, found),
-            // Too many for the automaton: then nothing but patience is left.
+            // Where it is not there, or cannot hold so many patterns, nothing but patience is left.
             None => {
                 if let Some(grams) = &self.grams {
                     grams.scan(text, own.len(), patterns, &mut usize::MAX.clone(), found);
@@ -127,6 +135,7 @@ impl Floating {
             shorts.scan_singles(own, &mut |id| plain.push(id));
             shorts.scan_plainly(own, &mut |id| plain.push(id));
         }
+        self.odd.store(BORNE, Ordering::Relaxed);
         self.scan_flat(own, text, patterns, &mut |id| flat.push(id));
         both
     }

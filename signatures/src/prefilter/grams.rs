@@ -38,7 +38,7 @@ pub(super) struct Grams {
 const BITS_EACH: usize = 32;
 /// Places that are looked at before the first branch.
 #[cfg(not(target_arch = "x86_64"))]
-const BLOCK: usize = 8;
+const BLOCK: usize = 16;
 /// Bytes behind the text that are read and do not matter.
 pub(super) const PADDING: usize = 32;
 

@@ -6,16 +6,18 @@
 #![expect(unsafe_code, reason = "gathers and unaligned loads take pointers; see the head of the file")]
 
 use std::arch::x86_64::{
-    __m128i, __m256i, _mm_cvtsi32_si128, _mm_loadu_si128, _mm256_and_si256, _mm256_castsi128_si256,
-    _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_i32gather_epi32, _mm256_inserti128_si256, _mm256_movemask_ps,
-    _mm256_mullo_epi32, _mm256_or_si256, _mm256_set1_epi32, _mm256_setr_epi8, _mm256_shuffle_epi8, _mm256_sllv_epi32,
-    _mm256_srl_epi32, _mm256_srli_epi32,
+    __m256i, _mm_cvtsi32_si128, _mm_loadu_si128, _mm256_and_si256, _mm256_castsi128_si256, _mm256_castsi256_ps,
+    _mm256_cmpeq_epi32, _mm256_i32gather_epi32, _mm256_inserti128_si256, _mm256_movemask_ps, _mm256_mullo_epi32,
+    _mm256_or_si256, _mm256_set1_epi32, _mm256_setr_epi8, _mm256_shuffle_epi8, _mm256_sllv_epi32, _mm256_srl_epi32,
+    _mm256_srli_epi32,
 };
 
 use super::bitmap::{Bitmap, SECOND};
 
-/// Grams that are read at once.
-pub(super) const BLOCK: usize = 8;
+/// Grams of a vector.
+const LANES: usize = 8;
+/// Grams that are read before the first branch.
+pub(super) const BLOCK: usize = 2 * LANES;
 
 /// A bitmap as vectors read it.
 pub(super) struct Lanes<'a> {
@@ -33,7 +35,7 @@ impl<'a> Lanes<'a> {
         (whole && is_x86_feature_detected!("avx2")).then_some(Self { bitmap: words, factor: *factor, shift: *shift })
     }
 
-    /// Calls `hit` for each block of eight grams, from the start of the text until the one at `last`, of which some bit is set, with
+    /// Calls `hit` for each block of sixteen grams, from the start of the text until the one at `last`, of which some bit is set, with
     /// the block's place and one bit for each gram; until it says that this is enough. Behind the last gram stand 32 further bytes.
     #[inline]
     pub(super) fn scan(&self, text: &[u8], last: usize, mut hit: impl FnMut(usize, u32) -> bool) {
@@ -59,15 +61,11 @@ impl<'a> Lanes<'a> {
         let spread = spread();
         let mut position = 0;
         while position <= last {
-            let (Some(first), Some(second)) = (chunk(text, position), chunk(text, position + BLOCK / 2)) else {
-                return;
-            };
-            // SAFETY: each chunk is 16 bytes, and the load needs no alignment.
-            let (first, second) =
-                unsafe { (_mm_loadu_si128(first.as_ptr().cast()), _mm_loadu_si128(second.as_ptr().cast())) };
-            let grams = _mm256_shuffle_epi8(join(first, second), spread);
-            let hits = self.ask(grams);
-            let further = if BOTH { other.ask(grams) } else { 0 };
+            let Some(bytes) = text.get(position..).and_then(<[u8]>::first_chunk::<32>) else { return };
+            let first = _mm256_shuffle_epi8(quarters::<0, 4>(bytes), spread);
+            let second = _mm256_shuffle_epi8(quarters::<8, 12>(bytes), spread);
+            let hits = self.ask(first) | self.ask(second) << LANES;
+            let further = if BOTH { other.ask(first) | other.ask(second) << LANES } else { 0 };
             if hits | further != 0 && !hit(position, hits, further) {
                 return;
             }
@@ -95,14 +93,15 @@ impl<'a> Lanes<'a> {
     }
 }
 
-#[inline]
-fn chunk(text: &[u8], at: usize) -> Option<&[u8; 16]> {
-    text.get(at..)?.first_chunk()
-}
-
+/// Sixteen bytes from each of two places.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn join(first: __m128i, second: __m128i) -> __m256i {
+fn quarters<const FIRST: usize, const SECOND: usize>(bytes: &[u8; 32]) -> __m256i {
+    const { assert!(FIRST <= 16 && SECOND <= 16) };
+    // SAFETY: behind both places are 16 bytes, and the loads need no alignment.
+    let (first, second) = unsafe {
+        (_mm_loadu_si128(bytes.as_ptr().add(FIRST).cast()), _mm_loadu_si128(bytes.as_ptr().add(SECOND).cast()))
+    };
     _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(first), second)
 }
 
