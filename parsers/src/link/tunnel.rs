@@ -88,11 +88,33 @@ pub fn inside<'a>(
             (GTP_PORT, _) => gtp(payload),
             _ => None,
         },
-        (Layer4::None, 4) => Some(Inner { carrier: Carrier::Ip, begins: Begins::Type(IPV4), data: ip.payload }),
-        (Layer4::None, 41) => Some(Inner { carrier: Carrier::Ip, begins: Begins::Type(IPV6), data: ip.payload }),
+        (Layer4::None, 4) => ip_in_ip(ip, IPV4, anomalies),
+        (Layer4::None, 41) => ip_in_ip(ip, IPV6, anomalies),
         (Layer4::None, 47) => gre(ip.payload, anomalies)?,
         _ => None,
     })
+}
+
+/// The packet right behind an IP header. Over IPv6 a header that cannot be one is a fault of the outer packet,
+/// which then carries nothing; over IPv4 the inner packet tells its own faults.
+fn ip_in_ip<'a>(ip: &Ip<'a>, ether_type: u16, anomalies: &mut Anomalies) -> Option<Inner<'a>> {
+    let data = ip.payload;
+    if ip.source.is_ipv6() {
+        let (version, header, short, wrong) = if ether_type == IPV4 {
+            (4, 20, "decoder.ipv6.ipv4_in_ipv6_too_small", "decoder.ipv6.ipv4_in_ipv6_wrong_version")
+        } else {
+            (6, 40, "decoder.ipv6.ipv6_in_ipv6_too_small", "decoder.ipv6.ipv6_in_ipv6_wrong_version")
+        };
+        let fault = match data.first() {
+            Some(first) if data.len() >= header => (first >> 4 != version).then_some(wrong),
+            _ => Some(short),
+        };
+        if let Some(fault) = fault {
+            raise(anomalies, fault);
+            return None;
+        }
+    }
+    Some(Inner { carrier: Carrier::Ip, begins: Begins::Type(ether_type), data })
 }
 
 fn gre<'a>(data: &'a [u8], anomalies: &mut Anomalies) -> Result<Option<Inner<'a>>, Anomaly> {
@@ -322,6 +344,22 @@ mod tests {
             assert_eq!((packet.ports(), packet.payload), ((1000, 2000), &b"hello"[..]), "{name}");
             assert_eq!((packet.depth, packet.number, packet.vlans.as_slice()), (1, 7, vlans), "{name}");
             assert!(packet.anomalies.is_empty() && outer.anomalies.is_empty(), "{name}: {:?}", packet.anomalies);
+        }
+    }
+
+    #[test]
+    fn over_ipv6_what_is_no_ip_header_is_a_fault_of_the_outer_packet() {
+        for (protocol, body, event) in [
+            (4, [&[0x56][..], &[0; 39]].concat(), "decoder.ipv6.ipv4_in_ipv6_wrong_version"),
+            (4, vec![0x45; 19], "decoder.ipv6.ipv4_in_ipv6_too_small"),
+            (41, [&[0x45][..], &[0; 39]].concat(), "decoder.ipv6.ipv6_in_ipv6_wrong_version"),
+            (41, vec![0x60; 39], "decoder.ipv6.ipv6_in_ipv6_too_small"),
+        ] {
+            let length = u8::try_from(body.len()).unwrap();
+            let data = [&[0x60, 0, 0, 0, 0, length, protocol, 64][..], &[1; 32], &body].concat();
+            let packet = Packet::decode(1, Timestamp(1), RAW, &data, 0, true);
+            assert!(packet.inner.is_none() && !packet.invalid, "{event}");
+            assert!(packet.anomalies.iter().any(|anomaly| anomaly.0 == event), "{event}");
         }
     }
 
