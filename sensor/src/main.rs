@@ -280,6 +280,9 @@ fn told(summary: &Summary, quiet: bool) -> u8 {
     for failure in &summary.script_failures {
         say(&format!("warning: the script of a rule failed: {failure}"));
     }
+    for failure in &summary.output_failures {
+        say(&format!("warning: the script of an output failed: {failure}"));
+    }
     for error in &summary.errors {
         say(&format!("error: {error}"));
     }

@@ -10,8 +10,10 @@ use tapwire_parsers::link::{self, Anomalies, Layer4, Packet, Timestamp};
 use tapwire_parsers::protocol::{Anomaly, Direction, ProtocolId, Purpose, Recorder};
 use tapwire_parsers::{REGISTRY, protocol};
 use tapwire_signatures::language::rule::{Action, Rule};
+use tapwire_signatures::lua::Shown;
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::shared::uses_host_bits;
+use tapwire_signatures::verify::condition::FlowView;
 use tapwire_signatures::verify::{Ground, Match};
 
 use crate::config::{Configuration, EveOutput};
@@ -23,6 +25,7 @@ use crate::records::batch::{AlertGate, Class, Gate, PacketGate, RecordBatch};
 use crate::records::flow::{FlowRecord, TcpRecord};
 use crate::records::header::{Clock, Header, record};
 use crate::records::metadata::Metadata;
+use crate::records::subject::Subject;
 use crate::records::summary::Lone;
 use crate::records::{arp, fast, fileinfo, flow};
 
@@ -149,6 +152,8 @@ pub struct Outputs {
     list: Arc<[Output]>,
     references: Arc<[Recorder]>,
     fast: bool,
+    /// Scripts want packets, and flows.
+    shown: (bool, bool),
     /// Some output has the packets that rules' tags want.
     tagged_packets: bool,
     /// What of them rules of the plan want: those of flows, and of hosts.
@@ -189,11 +194,13 @@ impl Outputs {
         });
         let wants_packets = |eve: &EveOutput| eve.alerts.as_ref().is_some_and(|alerts| alerts.tagged_packets);
         let tagged_packets = configuration.eve.iter().any(wants_packets);
+        let wanted = |kind| configuration.output_scripts.iter().any(|script| script.shown == kind);
         let references = REGISTRY.iter().map(|p| (p.recorder)(&protocol::Settings::default()));
         Self {
             list: list.collect(),
             references: references.collect(),
             fast: configuration.fast.is_some(),
+            shown: (wanted(Shown::Packet), wanted(Shown::Flow)),
             tagged_packets,
             tags: TagKinds::of(&engine.plan).filter(|_| tagged_packets),
             own: configuration.own_records,
@@ -574,6 +581,22 @@ impl Reporter {
             group: self.group,
             steps: found.steps.as_slice().into(),
         })
+    }
+
+    /// A packet that scripts are shown.
+    pub fn shown_packet(&mut self, packet: &Packet<'_>, flow: impl FnOnce() -> Option<FlowView>, moment: &Moment) {
+        if self.outputs.shown.0
+            && let Some(subject) = Subject::of_packet(packet, flow())
+        {
+            self.batch.push_shown(moment.order, subject, packet.data);
+        }
+    }
+
+    /// A flow that has ended and that scripts are shown.
+    pub fn shown_flow(&mut self, key: &Key, flow: impl FnOnce() -> FlowView, moment: &Moment) {
+        if self.outputs.shown.1 {
+            self.batch.push_shown(moment.order, Subject::of_flow(key, flow()), &[]);
+        }
     }
 
     /// A packet that a tag may want. Which alerts there were before it is the writer's to know, so that where hosts have tags every

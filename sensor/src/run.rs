@@ -83,6 +83,8 @@ pub struct Summary {
     pub panics: u64,
     /// What scripts of rules failed with, each once.
     pub script_failures: BTreeSet<String>,
+    /// The same of scripts that are outputs.
+    pub output_failures: Vec<String>,
     /// What was seen of the rule that is explained.
     pub watched: Option<Box<Watch>>,
     /// What rules cost.
@@ -145,6 +147,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
                 errors: vec![write_error(source)],
                 panics: 0,
                 script_failures: BTreeSet::new(),
+                output_failures: Vec::new(),
                 watched: None,
                 costs: CostBooks::default(),
                 held_back: BTreeMap::new(),
@@ -296,7 +299,8 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
         }
     };
     let held_back = std::mem::take(&mut writer.held_back);
-    Summary { counters: by_name, errors, panics, script_failures, watched, costs, held_back }
+    let output_failures = std::mem::take(&mut writer.script_failures);
+    Summary { counters: by_name, errors, panics, script_failures, output_failures, watched, costs, held_back }
 }
 
 fn note(place: &Mutex<Vec<RunError>>, error: RunError) {

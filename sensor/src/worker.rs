@@ -6,8 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tapwire_parsers::link::sctp::Sctp;
-use tapwire_parsers::link::{self, Header, Ip, Layer4, Packet, Tcp, TcpOptions, Timestamp, Udp};
+use tapwire_parsers::link::{self, Header, Layer4, Packet, Timestamp};
 use tapwire_parsers::protocol::{Anomaly, Both, Direction, Transport};
 use tapwire_signatures::language::rule::Rule;
 use tapwire_signatures::plan::Plan;
@@ -21,7 +20,7 @@ use crate::capture::batch::{Batch, Frame};
 use crate::capture::shard::Shards;
 use crate::config::Tunnels;
 use crate::flow::stream::Chunk;
-use crate::flow::{self, EndReason, Flow, Key, Table};
+use crate::flow::{self, EndReason, Flow, Key, Table, pseudo};
 use crate::inspect::alerts::settle;
 use crate::inspect::recognise::Ports;
 use crate::inspect::{Application, Inspector};
@@ -289,11 +288,13 @@ impl Worker {
                 };
                 at.packet_of_flow(packet, flow, direction, &tcp, &moment);
                 self.reporter.tagged_packet(packet, Some(flow), &moment);
+                self.reporter.shown_packet(packet, || Some(view_of(flow, direction, packet.time)), &moment);
                 self.table.settle(place);
             }
             None => {
                 self.packet_alone(packet, &moment);
                 self.reporter.tagged_packet(packet, None, &moment);
+                self.reporter.shown_packet(packet, || None, &moment);
             }
         }
     }
@@ -335,6 +336,7 @@ impl Worker {
         };
         at.flow_end(&mut flow, &moment);
         self.reporter.flow(&flow, reason, &moment);
+        self.reporter.shown_flow(&flow.key, || view_of(&flow, Direction::ToServer, flow.end), &moment);
     }
 }
 
@@ -698,6 +700,7 @@ fn view_of(flow: &Flow<Application>, direction: Direction, now: Timestamp) -> Fl
         protocol_failed: app.failed,
         sides: Both { to_server: app.side(Direction::ToServer), to_client: app.side(Direction::ToClient) },
         original: app.original,
+        agreed: app.agreed,
         ..flow.view(direction, now)
     }
 }
@@ -708,45 +711,7 @@ fn pseudo_packet(flow: &Flow<Application>, direction: Direction, time: Timestamp
         Direction::ToServer => flow.key,
         Direction::ToClient => flow.key.reverse(),
     };
-    let mut packet = Packet::new(0, time, 0, &[], 0);
-    packet.vlans = key.vlans;
-    packet.ip = Some(Ip {
-        source: key.source,
-        destination: key.destination,
-        protocol: key.protocol,
-        ttl: 0,
-        tos: 0,
-        id: 0,
-        fragment: None,
-        flags: 0,
-        header: &[],
-        payload: &[],
-        detour: false,
-        checksum_ok: true,
-    });
-    packet.layer4 = match key.protocol {
-        flow::key::TCP => Layer4::Tcp(Tcp {
-            source_port: key.source_port,
-            destination_port: key.destination_port,
-            sequence: 0,
-            acknowledgement: 0,
-            flags: 0,
-            window: 0,
-            urgent: 0,
-            header: &[],
-            options: TcpOptions::default(),
-            checksum_ok: true,
-        }),
-        flow::key::UDP => Layer4::Udp(Udp {
-            source_port: key.source_port,
-            destination_port: key.destination_port,
-            header: &[],
-            checksum_ok: true,
-        }),
-        flow::key::SCTP => Layer4::Sctp(Sctp::without_chunks(key.source_port, key.destination_port)),
-        _ => Layer4::None,
-    };
-    packet
+    pseudo::packet(&key, time)
 }
 
 #[cfg(test)]

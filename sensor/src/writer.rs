@@ -24,6 +24,7 @@ use crate::records::stats::{self, DearRule, Rules};
 use crate::records::summary::{Summaries, Written};
 use crate::sinks::Sink;
 use crate::sinks::file::PlainFile;
+use crate::sinks::script::Scripts;
 use crate::sinks::zstd::ZstdFile;
 use crate::tags::{Owner, Tags};
 
@@ -47,6 +48,7 @@ pub struct Writer {
     share_percent: u64,
     thresholds: Thresholds,
     tags: Tags,
+    scripts: Scripts,
     summaries: Summaries,
     clock: Clock,
     /// Records that were made for all outputs.
@@ -58,6 +60,8 @@ pub struct Writer {
     /// The same by rule and reason.
     pub held_back: BTreeMap<(RuleIndex, HeldBack), u64>,
     alerts: u64,
+    /// What scripts of outputs failed with, once they have ended.
+    pub script_failures: Vec<String>,
 }
 
 impl Writer {
@@ -95,6 +99,7 @@ impl Writer {
             share_percent: configuration.costs.share_percent,
             thresholds,
             tags: Tags::default(),
+            scripts: Scripts::start(&configuration.output_scripts, folder)?,
             summaries: Summaries::new(configuration.summaries),
             clock: Clock::default(),
             made: 0,
@@ -102,6 +107,7 @@ impl Writer {
             suppressed: 0,
             held_back: BTreeMap::new(),
             alerts: 0,
+            script_failures: Vec::new(),
         })
     }
 
@@ -159,6 +165,14 @@ impl Writer {
                         continue;
                     }
                 }
+            }
+            if let Some(Gate::Script(subject)) = gate {
+                let mut flow = subject.flow;
+                if let Some(flow) = &mut flow {
+                    flow.alerted |= self.alerted.contains(&flow.id);
+                }
+                self.scripts.show(subject, batch.text(entry), flow.as_ref());
+                continue;
             }
             if let Some(Gate::Packet(packet)) = gate {
                 let taken = match tagged {
@@ -278,6 +292,7 @@ impl Writer {
 
     /// Makes everything that was written readable, also after a crash.
     pub fn sync(&mut self) -> io::Result<()> {
+        self.scripts.flush()?;
         self.sinks.iter_mut().try_for_each(|sink| sink.sync())
     }
 
@@ -304,6 +319,7 @@ impl Writer {
         self.save()?;
         let last = self.summaries.finish(&mut self.clock);
         self.deliver_all(last)?;
+        self.script_failures = self.scripts.finish(&mut counters)?;
         // What thresholds held back was counted as an alert by the workers.
         counters.insert("detect.alert".into(), self.alerts);
         *counters.entry("detect.alerts_suppressed".into()).or_default() += self.suppressed;

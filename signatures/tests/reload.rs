@@ -170,6 +170,7 @@ impl Request {
             protocol_failed: false,
             sides: Both { to_server: SideProtocol::Known(id), to_client: SideProtocol::Open },
             original: None,
+            agreed: None,
             start: Timestamp(0),
             now: Timestamp(0),
             packets: both(1),

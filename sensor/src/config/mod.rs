@@ -10,6 +10,7 @@ mod tunnels;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::protocol::{Settings, parse_size};
@@ -120,6 +121,8 @@ pub struct Configuration {
     pub eve: Vec<EveOutput>,
     /// `outputs`: fast
     pub fast: Option<FastOutput>,
+    /// `outputs`: lua
+    pub output_scripts: Vec<Arc<lua::OutputScript>>,
     /// `outputs`: file-store
     pub file_store: bool,
     /// `flow-timeouts`
@@ -263,8 +266,9 @@ impl Default for Configuration {
             classification_file: None,
             reference_config_file: None,
             threshold_file: None,
-            eve: outputs::read(Some(&outputs::usual()), &mut Vec::new(), &mut Vec::new()).eve,
+            eve: outputs::read(Some(&outputs::usual()), lua::Settings::default(), &mut Vec::new(), &mut Vec::new()).eve,
             fast: None,
+            output_scripts: Vec::new(),
             file_store: false,
             timeouts: Timeouts::default(),
             emergency_timeouts: Timeouts::emergency(),
@@ -756,7 +760,8 @@ impl Reader<'_> {
         self.bytes("tapwire.flow-summary.rate", &mut c.summaries.rate);
         self.bytes("tapwire.flow-summary.interval", &mut c.summaries.interval_s);
         if self.root.at("outputs").is_some() || file.is_some() {
-            let read = outputs::read(self.root.at("outputs"), &mut self.faults, &mut self.warnings);
+            let read = outputs::read(self.root.at("outputs"), c.scripts, &mut self.faults, &mut self.warnings);
+            c.output_scripts = read.scripts;
             (c.eve, c.fast, c.file_store) = (read.eve, read.fast, read.file_store);
         }
     }

@@ -2,9 +2,12 @@
 
 use crate::records::forwarded::Forwarded;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::protocol::{Settings, parse_size};
+use tapwire_signatures::lua::{self, OutputScript};
 
 use super::Problem;
 use super::node::{Node, Value};
@@ -206,12 +209,19 @@ const USUAL: &str = "- eve-log:
 pub(super) struct Outputs {
     pub(super) eve: Vec<EveOutput>,
     pub(super) fast: Option<FastOutput>,
+    /// Scripts.
+    pub(super) scripts: Vec<Arc<OutputScript>>,
     /// Files are to be stored.
     pub(super) file_store: bool,
 }
 
 /// Reads the list of outputs.
-pub(super) fn read(outputs: Option<&Node>, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> Outputs {
+pub(super) fn read(
+    outputs: Option<&Node>,
+    limits: lua::Settings,
+    faults: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) -> Outputs {
     let mut read = Outputs::default();
     for (name, node) in outputs.map(Node::items).unwrap_or(&[]).iter().flat_map(Node::entries) {
         if !OUTPUTS.contains(&name.as_str()) {
@@ -226,11 +236,41 @@ pub(super) fn read(outputs: Option<&Node>, faults: &mut Vec<Problem>, warnings: 
                 let filename = node.get("filename").and_then(Node::text).unwrap_or("fast.log").to_owned();
                 read.fast = Some(FastOutput { filename, append: node.switch_at("append", true, faults) });
             }
+            "lua" => read.scripts.extend(scripts(node, limits, faults, warnings)),
             "file-store" => read.file_store = true,
             _ => {}
         }
     }
     read
+}
+
+/// Reads the scripts of an output. What one wants that is not offered leaves that one out.
+fn scripts(
+    node: &Node,
+    limits: lua::Settings,
+    faults: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) -> Vec<Arc<OutputScript>> {
+    node.name_unknown("lua", &["enabled", "scripts-dir", "scripts", "path", "cpath"], warnings);
+    let folder = node.get("scripts-dir").and_then(Node::text).map(PathBuf::from).unwrap_or_default();
+    let mut scripts = Vec::new();
+    for item in node.get("scripts").map(Node::items).unwrap_or(&[]) {
+        let Some(name) = item.text() else { continue };
+        let path = folder.join(name);
+        let text = std::fs::read(&path).map_err(|error| error.to_string());
+        match text.and_then(|text| OutputScript::load(name, text, limits)) {
+            Ok(Ok(script)) => scripts.push(Arc::new(script)),
+            Ok(Err(needs)) => warnings.push(item.problem(
+                format!("the script {} needs {needs}, which is not offered: it is left out", path.display()),
+                "scripts are offered type packet and type flow",
+            )),
+            Err(why) => faults.push(item.problem(
+                format!("the script {} cannot be used: {why}", path.display()),
+                "a script defines `init`, which returns for example {type = \"packet\"}, and `log`",
+            )),
+        }
+    }
+    scripts
 }
 
 fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> EveOutput {

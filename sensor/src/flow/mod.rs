@@ -9,6 +9,7 @@ mod handshake;
 pub mod key;
 pub mod memory;
 mod overlap;
+pub mod pseudo;
 mod store;
 pub mod stream;
 mod table;
@@ -238,6 +239,7 @@ impl<A> Flow<A> {
             protocol_failed: false,
             sides: Both::default(),
             original: None,
+            agreed: None,
             start: self.start,
             now,
             elephant: self.elephant,

@@ -50,6 +50,8 @@ pub struct Application {
     pub protocol: Option<ProtocolId>,
     /// The protocol it spoke before it changed.
     pub original: Option<ProtocolId>,
+    /// The protocol that both sides agreed to change to, by name: it need not be one that is parsed.
+    pub agreed: Option<&'static str>,
     /// The protocol each direction was recognised as.
     pub recognised: Both<Recognition>,
     /// No protocol claims it.
@@ -277,6 +279,7 @@ impl Application {
     pub fn change_protocol(&mut self) {
         if let Some(next) = self.change.take() {
             self.original = self.original.or(self.protocol);
+            self.agreed = next;
             self.parser = None;
             self.known.clear();
             self.base = 0;

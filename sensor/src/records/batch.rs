@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tapwire_parsers::link::Timestamp;
 use tapwire_signatures::state::shared::Step;
 
+use super::subject::Subject;
 use super::summary::Lone;
 use crate::inspect::Engine;
 
@@ -37,6 +38,8 @@ pub enum Gate {
     Packet(PacketGate),
     /// The record of a flow, some of whose alerts were asked of the writer.
     Flow(u64),
+    /// Scripts: they are shown what it is, in the order of records.
+    Script(Subject),
 }
 
 /// What is asked of an alert.
@@ -129,6 +132,13 @@ impl RecordBatch {
         if self.text.len() > start {
             self.push_entry(packet, output, class, gate, start);
         }
+    }
+
+    /// Appends what scripts are shown, with its bytes.
+    pub fn push_shown(&mut self, packet: u64, subject: Subject, data: &[u8]) {
+        let start = self.text.len();
+        self.text.extend_from_slice(data);
+        self.push_entry(packet, Entry::NO_OUTPUT, Class::Packet, Some(Gate::Script(subject)), start);
     }
 
     fn push_entry(&mut self, packet: u64, output: u16, class: Class, gate: Option<Gate>, start: usize) {

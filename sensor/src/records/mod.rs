@@ -14,4 +14,5 @@ pub mod metadata;
 pub mod packet;
 pub mod sctp;
 pub mod stats;
+pub mod subject;
 pub mod summary;

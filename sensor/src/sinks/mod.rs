@@ -2,6 +2,7 @@
 
 pub mod file;
 pub mod packet;
+pub mod script;
 pub mod zstd;
 
 use std::io;

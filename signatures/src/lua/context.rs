@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::Script;
+use super::output::LogFiles;
 use crate::language::rule::Rule;
 use crate::plan::Plan;
 use crate::state::flow::FlowState;
@@ -24,6 +25,8 @@ pub(crate) struct Context<'a> {
     pub(crate) flowints: &'a [String],
     /// The script that runs.
     pub(crate) script: Option<&'a Script>,
+    /// Files of a script of an output.
+    pub(crate) files: Option<&'a mut LogFiles>,
     /// What the rule's items extracted, by index.
     pub(crate) variables: SmallVec<[u64; 8]>,
     /// Names of what the rule's items extract, and what the script asks for: while a rule is loaded.

@@ -1,11 +1,13 @@
-//! Scripts in rules (`lua`, `luaxform`): Lua 5.4 in a sandbox.
+//! Scripts in rules (`lua`, `luaxform`) and as outputs: Lua 5.4 in a sandbox.
 //!
 //! A [`Script`] is read, tried and asked for its needs when its rule is loaded. A worker's [`Runtime`] opens a Lua state for each
 //! use of a script the first time that it is needed: states share nothing, so that one script's globals, faults and memory are
 //! its own. `sandbox` is such a state with its limits, `library` has what scripts may `require`, and `context` is what these show.
+//! An [`OutputScript`] has one state.
 
 mod context;
 mod library;
+mod output;
 mod runtime;
 mod sandbox;
 mod script;
@@ -17,6 +19,7 @@ use std::sync::Arc;
 use crate::language::files::Files;
 
 pub(crate) use context::Context;
+pub use output::{Open, OutputScript, RunningOutput, Shown};
 pub use runtime::{Failures, Runtime};
 pub(crate) use script::Need;
 pub use script::{Purpose, Script, ScriptTest, ScriptTransform};

@@ -36,7 +36,7 @@ impl Failures {
         ]
     }
 
-    fn count(&mut self, kind: Kind) {
+    pub(super) fn count(&mut self, kind: Kind) {
         self.all += 1;
         match kind {
             Kind::Blocked => self.blocked += 1,
@@ -154,6 +154,7 @@ impl Runtime {
             flowints: context.flowints,
             script: Some(script),
             variables: context.variables.clone(),
+            files: None,
             loading: None,
         };
         let running = match self.states.get(&script.slot) {

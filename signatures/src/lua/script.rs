@@ -89,11 +89,7 @@ impl Script {
 
     /// Runs the text: what it defines is there afterwards.
     pub(super) fn define(&self, lua: &Lua) -> mlua::Result<Function> {
-        // Compiled chunks are refused: nothing checks that they are sound.
-        lua.load(&self.text[..]).set_name(format!("@{}", self.name)).set_mode(mlua::chunk::ChunkMode::Text).exec()?;
-        let function = self.purpose.function();
-        let missing = || mlua::Error::runtime(format!("it has no function `{function}`"));
-        lua.globals().get::<Option<Function>>(function).ok().flatten().ok_or_else(missing)
+        define(lua, &self.name, &self.text, self.purpose.function())
     }
 
     fn init(&self, lua: &Lua) -> mlua::Result<Vec<Need>> {
@@ -135,6 +131,14 @@ impl Script {
     pub(crate) fn is_of_packets(&self) -> bool {
         self.needs.iter().any(|need| matches!(need, Need::Packet | Need::Payload))
     }
+}
+
+/// Runs a script's text; the function of a name that it must define.
+pub(super) fn define(lua: &Lua, name: &str, text: &[u8], function: &str) -> mlua::Result<Function> {
+    // Compiled chunks are refused: nothing checks that they are sound.
+    lua.load(text).set_name(format!("@{name}")).set_mode(mlua::chunk::ChunkMode::Text).exec()?;
+    let missing = || mlua::Error::runtime(format!("it has no function `{function}`"));
+    lua.globals().get::<Option<Function>>(function).ok().flatten().ok_or_else(missing)
 }
 
 impl fmt::Debug for Script {

@@ -35,6 +35,8 @@ pub struct FlowView {
     pub sides: Both<SideProtocol>,
     /// The protocol before it changed.
     pub original: Option<ProtocolId>,
+    /// The protocol that both sides agreed to change to, by name: it need not be one that is parsed.
+    pub agreed: Option<&'static str>,
     /// Time of its first packet.
     pub start: Timestamp,
     /// Time of the packet.

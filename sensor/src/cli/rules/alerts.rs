@@ -143,6 +143,7 @@ const FILE: &str = "eve.json";
 fn only_alerts(configuration: &Configuration) -> Configuration {
     let mut own = configuration.clone();
     own.fast = None;
+    own.output_scripts = Vec::new();
     own.eve = Configuration::default().eve;
     own.eve.truncate(1);
     for eve in &mut own.eve {

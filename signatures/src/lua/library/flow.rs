@@ -29,10 +29,13 @@ pub(super) const LIBRARY: Library = Library {
             shown(lua, context, |flow| {
                 let name = match flow.protocol {
                     Some(id) => protocol(id).name,
+                    // What is not parsed is taken for what both sides agreed on.
+                    None if let Some(agreed) = flow.agreed => agreed,
                     None if flow.protocol_failed => "failed",
                     None => "unknown",
                 };
-                (name, name, name, "unknown", "unknown")
+                let before = flow.original.map_or("unknown", |id| protocol(id).name);
+                (name, name, name, before, flow.agreed.unwrap_or("unknown"))
             })
         }),
         ("has_alerts", |lua, context, _| shown(lua, context, |flow| flow.alerted)),

@@ -14,6 +14,7 @@ mod flowint;
 mod flowvar;
 mod hash;
 mod http;
+pub(super) mod io;
 mod packet;
 mod plain;
 mod rule;

@@ -4,7 +4,7 @@ use mlua::IntoLuaMulti;
 
 use super::{Call, Library};
 
-/// What scripts of rules log has no reader: what went wrong with a script is told without its help.
+/// What scripts log has no reader: what went wrong with a script is told without its help.
 const QUIET: Call = |lua, _, _| ().into_lua_multi(lua);
 
 pub(super) const LOG: Library = Library {
@@ -26,7 +26,9 @@ pub(super) const CONFIG: Library = Library {
     names: &["config"],
     protocol: None,
     // Rules know no folder; a script of a rule could not write there either.
-    functions: &[("log_path", |lua, _, _| ".".into_lua_multi(lua))],
+    functions: &[("log_path", |lua, context, _| {
+        context.files.as_ref().map_or(".", |files| files.log_path.as_str()).into_lua_multi(lua)
+    })],
     methods: &[],
 };
 

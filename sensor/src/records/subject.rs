@@ -1,0 +1,64 @@
+//! What scripts of outputs are shown, as plain values that travel to the writer like records.
+
+use std::ops::Range;
+
+use tapwire_parsers::link::{Icmp, Layer4, Packet, Timestamp};
+use tapwire_signatures::lua::Shown;
+use tapwire_signatures::verify::condition::FlowView;
+
+use crate::flow::key::Key;
+use crate::flow::pseudo;
+
+/// A packet, or a flow that has ended.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Which of them.
+    pub kind: Shown,
+    /// Number of the packet in the capture.
+    pub number: u64,
+    /// Its time.
+    pub time: Timestamp,
+    /// Its ends.
+    pub key: Key,
+    /// Where its payload is in its bytes, which are the text of the record.
+    pub payload: Range<usize>,
+    /// The flow.
+    pub flow: Option<FlowView>,
+}
+
+impl Subject {
+    /// A packet and its flow, if it has an IP header.
+    pub fn of_packet(packet: &Packet<'_>, flow: Option<FlowView>) -> Option<Self> {
+        let ip = packet.ip.as_ref()?;
+        // Pieces of datagrams have no key: no ports are known of them.
+        let key = Key::of(packet, true, false, packet.depth).unwrap_or(Key {
+            source: ip.source,
+            destination: ip.destination,
+            source_port: 0,
+            destination_port: 0,
+            protocol: ip.protocol,
+            tunnel_depth: packet.depth,
+            vlans: packet.vlans,
+            interface: packet.interface,
+        });
+        let begin = packet.payload.as_ptr().addr().saturating_sub(packet.data.as_ptr().addr());
+        let payload = begin..begin.saturating_add(packet.payload.len());
+        Some(Self { kind: Shown::Packet, number: packet.number, time: packet.time, key, payload, flow })
+    }
+
+    /// A flow that has ended.
+    pub fn of_flow(key: &Key, flow: FlowView) -> Self {
+        Self { kind: Shown::Flow, number: 0, time: flow.now, key: *key, payload: 0..0, flow: Some(flow) }
+    }
+
+    /// The packet, or one that stands for the flow. `data` are its bytes.
+    pub fn packet<'a>(&self, data: &'a [u8]) -> Packet<'a> {
+        let mut packet: Packet<'a> = pseudo::packet(&self.key, self.time);
+        (packet.number, packet.data) = (self.number, data);
+        packet.payload = data.get(self.payload.clone()).unwrap_or(&[]);
+        if let Some((kind, code)) = self.key.icmp() {
+            packet.layer4 = Layer4::Icmp(Icmp { kind, code, id: None, sequence: None, header: &[], checksum_ok: true });
+        }
+        packet
+    }
+}
