@@ -168,6 +168,7 @@ pub fn protocol_name(protocol: u8) -> std::borrow::Cow<'static, str> {
     match protocol {
         1 => "ICMP",
         2 => "IGMP",
+        4 => "IP-in-IP",
         6 => "TCP",
         17 => "UDP",
         41 => "IPv6",
