@@ -88,16 +88,16 @@ pub fn inside<'a>(
             (GTP_PORT, _) => gtp(payload),
             _ => None,
         },
-        (Layer4::None, 4) => ip_in_ip(ip, IPV4, anomalies),
-        (Layer4::None, 41) => ip_in_ip(ip, IPV6, anomalies),
+        (Layer4::None, 4) => Some(ip_in_ip(ip, IPV4)?),
+        (Layer4::None, 41) => Some(ip_in_ip(ip, IPV6)?),
         (Layer4::None, 47) => gre(ip.payload, anomalies)?,
         _ => None,
     })
 }
 
-/// The packet right behind an IP header. Over IPv6 a header that cannot be one is a fault of the outer packet,
-/// which then carries nothing; over IPv4 the inner packet tells its own faults.
-fn ip_in_ip<'a>(ip: &Ip<'a>, ether_type: u16, anomalies: &mut Anomalies) -> Option<Inner<'a>> {
+/// The packet right behind an IP header. Over IPv6 a header that cannot be one makes the outer packet invalid; over IPv4 the inner
+/// packet tells its own faults.
+fn ip_in_ip<'a>(ip: &Ip<'a>, ether_type: u16) -> Result<Inner<'a>, Anomaly> {
     let data = ip.payload;
     if ip.source.is_ipv6() {
         let (version, header, short, wrong) = if ether_type == IPV4 {
@@ -110,11 +110,10 @@ fn ip_in_ip<'a>(ip: &Ip<'a>, ether_type: u16, anomalies: &mut Anomalies) -> Opti
             _ => Some(short),
         };
         if let Some(fault) = fault {
-            raise(anomalies, fault);
-            return None;
+            return Err(Anomaly(fault));
         }
     }
-    Some(Inner { carrier: Carrier::Ip, begins: Begins::Type(ether_type), data })
+    Ok(Inner { carrier: Carrier::Ip, begins: Begins::Type(ether_type), data })
 }
 
 fn gre<'a>(data: &'a [u8], anomalies: &mut Anomalies) -> Result<Option<Inner<'a>>, Anomaly> {
@@ -358,7 +357,7 @@ mod tests {
             let length = u8::try_from(body.len()).unwrap();
             let data = [&[0x60, 0, 0, 0, 0, length, protocol, 64][..], &[1; 32], &body].concat();
             let packet = Packet::decode(1, Timestamp(1), RAW, &data, 0, true);
-            assert!(packet.inner.is_none() && !packet.invalid, "{event}");
+            assert!(packet.inner.is_none() && packet.invalid, "{event}");
             assert!(packet.anomalies.iter().any(|anomaly| anomaly.0 == event), "{event}");
         }
     }
