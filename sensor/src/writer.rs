@@ -39,6 +39,8 @@ pub struct Writer {
     engine: Arc<Engine>,
     /// Flows that go on and had an alert that was decided here.
     alerted: HashSet<u64, foldhash::fast::RandomState>,
+    /// Records of flows tell when these are over.
+    follows_flows: bool,
     shared: Shared,
     data_dir: PathBuf,
     sinks: Vec<Box<dyn Sink>>,
@@ -91,6 +93,7 @@ impl Writer {
         let thresholds = Thresholds::new(THRESHOLD_LIMIT);
         Ok(Self {
             alerted: HashSet::default(),
+            follows_flows: configuration.eve.iter().any(|eve| eve.flows || eve.netflows),
             shared: Shared::new(&engine.plan.datasets),
             data_dir: data_dir.to_owned(),
             engine,
@@ -141,7 +144,7 @@ impl Writer {
                         let decision = self.decide(gate);
                         let raised = !matches!(decision, Decision::Nothing(_));
                         if raised && entry.output != Entry::NO_OUTPUT {
-                            self.alerted.extend(gate.flow);
+                            self.alerted.extend(gate.flow.filter(|_| self.follows_flows));
                             self.begin_tags(gate, entry.packet);
                         }
                         decided = Some((key.0, key.1, decision));
