@@ -44,10 +44,10 @@ fuzz_target!(|input: (u8, Vec<Segment>)| {
                 stream.expose();
             }
             for _ in 0..64 {
-                stream.parser_alternative();
                 match stream.parser_next() {
                     Chunk::Data(data) => {
                         let count = data.len() / 2 + 1;
+                        stream.parser_alternative(count);
                         stream.parser_consume(count);
                     }
                     Chunk::Gap(_) => stream.parser_skip_gap(),
