@@ -7,27 +7,27 @@ use tapwire_parsers::json::Object;
 use tapwire_parsers::link::igmp::Igmp;
 use tapwire_parsers::link::tunnel::Carrier;
 use tapwire_parsers::link::{self, Anomalies, Layer4, Packet, Timestamp};
-use tapwire_parsers::protocol::{Anomaly, Direction, ProtocolId, Purpose, Recorder};
-use tapwire_parsers::{REGISTRY, protocol};
-use tapwire_signatures::language::rule::{Action, Rule};
-use tapwire_signatures::lua::Shown;
-use tapwire_signatures::plan::Plan;
-use tapwire_signatures::state::shared::uses_host_bits;
+use tapwire_parsers::protocol;
+use tapwire_parsers::protocol::{Anomaly, Direction, ProtocolId, Purpose};
 use tapwire_signatures::verify::condition::FlowView;
-use tapwire_signatures::verify::{Ground, Match};
 
-use crate::config::{Configuration, EveOutput};
 use crate::flow::{EndReason, Flow, Key, community_id};
 use crate::inspect::recognise::Recognition;
 use crate::inspect::{Application, Engine, RECOGNITION_ANOMALIES};
-use crate::records::alert::{self, Alert, FlowBrief};
-use crate::records::batch::{AlertGate, Class, Gate, PacketGate, RecordBatch};
+use crate::records::batch::{Class, Gate, RecordBatch};
 use crate::records::flow::{FlowRecord, TcpRecord};
 use crate::records::header::{Clock, Header, record};
 use crate::records::metadata::Metadata;
 use crate::records::subject::Subject;
 use crate::records::summary::Lone;
-use crate::records::{arp, fast, fileinfo, flow};
+use crate::records::{arp, fileinfo, flow};
+
+mod alerts;
+mod outputs;
+
+pub use alerts::{is_recorded, shares};
+pub use outputs::{Origin, Outputs};
+use outputs::{Output, TagKinds};
 
 /// Packets within one captured packet come in the order of their depth, and behind them what it made whole.
 const DEPTH_BITS: u32 = 5;
@@ -127,87 +127,6 @@ impl Moment {
             (Some(tunnel), _) => tunnel.name,
             (None, Some(_)) => "wire/pcap",
             (None, None) => "stream (flow timeout)",
-        }
-    }
-}
-
-/// An EVE output with the recorders of its protocols.
-struct Output {
-    eve: EveOutput,
-    recorders: Vec<Option<Recorder>>,
-}
-
-/// Where packets come from, as records name it.
-#[derive(Clone, Debug, Default)]
-pub struct Origin {
-    /// The capture file.
-    pub capture: Option<String>,
-    /// The interface.
-    pub interface: Option<String>,
-}
-
-/// Everything that is written, shared by all workers.
-#[derive(Clone)]
-pub struct Outputs {
-    list: Arc<[Output]>,
-    references: Arc<[Recorder]>,
-    fast: bool,
-    /// Scripts want packets, and flows.
-    shown: (bool, bool),
-    /// Some output has the packets that rules' tags want.
-    tagged_packets: bool,
-    /// What of them rules of the plan want: those of flows, and of hosts.
-    tags: Option<TagKinds>,
-    /// Floods of flows are summed up.
-    own: bool,
-    capture: Option<String>,
-    interface: Option<String>,
-    guess_transaction: bool,
-    engine: Arc<Engine>,
-}
-
-/// The tags that rules have.
-#[derive(Clone, Copy, Debug)]
-struct TagKinds {
-    /// There are some of hosts: any packet may be wanted.
-    hosts: bool,
-}
-
-impl TagKinds {
-    fn of(plan: &Plan) -> Option<Self> {
-        let rules = (0..).map_while(|index| plan.rule(index)).filter(|rule| !rule.tags.is_empty());
-        let mut hosts = rules.map(|rule| rule.tags.iter().any(|tag| tag.host.is_some())).peekable();
-        hosts.peek()?;
-        Some(Self { hosts: hosts.any(|some| some) })
-    }
-}
-
-impl Outputs {
-    /// The outputs of a configuration.
-    pub fn new(configuration: &Configuration, engine: Arc<Engine>, origin: Origin) -> Self {
-        let list = configuration.eve.iter().map(|eve| {
-            let recorder = |p: &&'static protocol::Protocol| {
-                let name = p.event_type?;
-                eve.protocols.get(name).map(|settings| (p.recorder)(settings))
-            };
-            Output { eve: eve.clone(), recorders: REGISTRY.iter().map(recorder).collect() }
-        });
-        let wants_packets = |eve: &EveOutput| eve.alerts.as_ref().is_some_and(|alerts| alerts.tagged_packets);
-        let tagged_packets = configuration.eve.iter().any(wants_packets);
-        let wanted = |kind| configuration.output_scripts.iter().any(|script| script.shown == kind);
-        let references = REGISTRY.iter().map(|p| (p.recorder)(&protocol::Settings::default()));
-        Self {
-            list: list.collect(),
-            references: references.collect(),
-            fast: configuration.fast.is_some(),
-            shown: (wanted(Shown::Packet), wanted(Shown::Flow)),
-            tagged_packets,
-            tags: TagKinds::of(&engine.plan).filter(|_| tagged_packets),
-            own: configuration.own_records,
-            capture: origin.capture,
-            interface: origin.interface,
-            guess_transaction: configuration.guess_transaction,
-            engine,
         }
     }
 }
@@ -376,213 +295,6 @@ impl Reporter {
         });
     }
 
-    /// An alert on a packet that has no flow.
-    pub fn alert_alone(
-        &mut self,
-        plan: &Plan,
-        found: &Match,
-        packet: &Packet<'_>,
-        verdict: &'static str,
-        moment: &Moment,
-    ) {
-        let Some(rule) = plan.rule(found.rule) else { return };
-        let ends = Ends::of_packet(packet);
-        let outputs = Arc::clone(&self.outputs);
-        self.group += 1;
-        let gate = self.gate(rule, found, ends.as_ref(), None, moment, &outputs);
-        if !is_recorded(rule) {
-            gate.into_iter().for_each(|gate| self.batch.push_silent(moment.order, gate));
-            return;
-        }
-        for (index, output) in (0..).zip(&*outputs.list) {
-            let Some(settings) = &output.eve.alerts else { continue };
-            let plain = Header {
-                time: moment.time,
-                packet_number: moment.packet_number,
-                event_type: "alert",
-                packet_source: Some(moment.source()),
-                ..Header::default()
-            };
-            let header = ends.as_ref().map_or(plain, |e| e.header("alert", moment));
-            let header = Header {
-                vlans: packet.vlans.as_slice(),
-                capture: outputs.capture_name(&output.eve),
-                interface: outputs.interface.as_deref(),
-                ..header
-            };
-            let gate = gate.clone().map(Gate::Alert);
-            let shown = Alert {
-                rule,
-                context: &found.context,
-                tunnel: moment.tunnel,
-                forwarded: None,
-                app_protocol: None,
-                direction: None,
-                flow: None,
-                progress: None,
-                payload: None,
-                stream: false,
-                packet: settings.packet.then_some((packet.data, packet.link_type)),
-                metadata: settings.rule_metadata,
-                references: settings.rule_references,
-                text: settings.rule_text,
-                verdict: settings.verdict.then_some(verdict),
-                evidence: &found.evidence,
-            };
-            let clock = &mut self.clock;
-            self.batch.push(moment.order, index, Class::Alert, gate, |out| {
-                alert::write(out, &header, &shown, clock, |object| {
-                    headers(object, packet);
-                });
-            });
-        }
-        self.fast_line(rule, gate, ends.as_ref(), moment, &outputs);
-    }
-
-    /// An alert on a packet, stream or transaction of a flow. Whether it is certain: others are decided by the writer.
-    pub fn alert(
-        &mut self,
-        plan: &Plan,
-        found: &Match,
-        packet: &Packet<'_>,
-        flow: &Flow<Application>,
-        (direction, verdict): (Direction, &'static str),
-        moment: &Moment,
-    ) -> bool {
-        let Some(rule) = plan.rule(found.rule) else { return false };
-        let outputs = Arc::clone(&self.outputs);
-        let mut ends = Ends::of(&flow.key, direction);
-        if ends.icmp.is_some() {
-            ends.icmp = packet.icmp().map(|i| (i.kind, i.code)).or(ends.icmp);
-        }
-        self.group += 1;
-        let gate = self.gate(rule, found, Some(&ends), Some(flow.id), moment, &outputs);
-        if !is_recorded(rule) {
-            gate.into_iter().for_each(|gate| self.batch.push_silent(moment.order, gate));
-            return false;
-        }
-        let certain = gate.is_none();
-        let (transaction, guessed) = match found.ground {
-            Ground::Transaction(id) => (Some(id), false),
-            Ground::Packet | Ground::Stream => {
-                let oldest = flow.app.oldest_open(direction);
-                // A datagram's rule on a protocol means the transaction that the datagram brought.
-                let own = flow.key.protocol == crate::flow::key::UDP && rule.names_application();
-                match oldest {
-                    Some((id, _)) if own => (Some(id), false),
-                    Some((id, true)) if outputs.guess_transaction => (Some(id), true),
-                    _ => (None, false),
-                }
-            }
-        };
-        for (index, output) in (0..).zip(&*outputs.list) {
-            let Some(settings) = &output.eve.alerts else { continue };
-            let gate = gate.clone().map(Gate::Alert);
-            let limit = settings.payload_limit.min(packet.payload.len());
-            let payload = packet.payload.get(..limit).unwrap_or(&[]);
-            let wanted = (settings.payload || settings.payload_printable) && !payload.is_empty();
-            let app_protocol = protocol_text(&flow.app);
-            let brief = FlowBrief {
-                packets: (flow.packets.to_server, flow.packets.to_client),
-                bytes: (flow.bytes.to_server, flow.bytes.to_client),
-                start: flow.start,
-                source: flow.key.source,
-                destination: flow.key.destination,
-                ports: flow.key.has_ports().then_some((flow.key.source_port, flow.key.destination_port)),
-            };
-            let base = flow_header(ends.header("alert", moment), flow, output, &outputs, moment);
-            let mut header = Header { transaction, guessed, ..base };
-            let app = &flow.app;
-            let subject = transaction.and_then(|id| app.transaction(id)).zip(app.protocol);
-            let forwarded = settings.forwarded.as_ref().zip(subject);
-            let mut client = forwarded.and_then(|(how, (tx, id))| how.address(protocol(id), tx));
-            if settings.forwarded.as_ref().is_some_and(|how| how.overwrite) && client.is_some() {
-                let place = if direction == Direction::ToServer { &mut header.source } else { &mut header.destination };
-                *place = client.take();
-            }
-            let two_sided = subject.filter(|(tx, _)| tx.only_direction().is_none());
-            let progress = two_sided.and_then(|(tx, id)| {
-                let states = protocol(id).states;
-                let name = |d: Direction| states.of(d).get(usize::from(tx.progress(d))).copied();
-                name(Direction::ToServer).zip(name(Direction::ToClient))
-            });
-            let shown = Alert {
-                rule,
-                context: &found.context,
-                tunnel: moment.tunnel,
-                forwarded: client,
-                app_protocol,
-                direction: Some(direction.name()),
-                flow: settings.flow.then_some(brief),
-                progress,
-                payload: wanted.then_some((payload, settings.payload_printable, settings.payload)),
-                stream: found.ground == Ground::Stream,
-                packet: (settings.packet && !packet.data.is_empty()).then_some((packet.data, packet.link_type)),
-                metadata: settings.rule_metadata,
-                references: settings.rule_references,
-                text: settings.rule_text,
-                verdict: settings.verdict.then_some(verdict),
-                evidence: &found.evidence,
-            };
-            let clock = &mut self.clock;
-            self.batch.push(moment.order, index, Class::Alert, gate, |out| {
-                alert::write(out, &header, &shown, clock, |object| {
-                    headers(object, packet);
-                    if settings.app_layer {
-                        refer(&outputs, app, transaction, object);
-                    }
-                });
-            });
-        }
-        self.fast_line(rule, gate, Some(&ends), moment, &outputs);
-        certain
-    }
-
-    fn fast_line(
-        &mut self,
-        rule: &Rule,
-        gate: Option<AlertGate>,
-        ends: Option<&Ends>,
-        moment: &Moment,
-        outputs: &Outputs,
-    ) {
-        let Some(ends) = ends.filter(|_| outputs.fast) else { return };
-        let (from, to) = match ends.icmp {
-            Some((kind, code)) => (u16::from(kind), u16::from(code)),
-            None => ends.ports,
-        };
-        let index = u16::try_from(outputs.list.len()).unwrap_or(u16::MAX);
-        let clock = &mut self.clock;
-        self.batch.push(moment.order, index, Class::Alert, gate.map(Gate::Alert), |out| {
-            fast::write(out, moment.time, rule, ends.protocol, [(ends.source, from), (ends.destination, to)], clock);
-        });
-    }
-
-    fn gate(
-        &self,
-        rule: &Rule,
-        found: &Match,
-        ends: Option<&Ends>,
-        flow: Option<u64>,
-        moment: &Moment,
-        outputs: &Outputs,
-    ) -> Option<AlertGate> {
-        let tagged = outputs.tags.is_some() && !rule.tags.is_empty();
-        let file = !outputs.engine.thresholds.is_empty();
-        let counted = file || rule.threshold.is_some() || rule.detection_filter.is_some() || tagged;
-        let ends = ends.filter(|_| counted || shares(rule, found))?;
-        Some(AlertGate {
-            rule: found.rule,
-            source: ends.source,
-            destination: ends.destination,
-            ports: ends.ports,
-            flow,
-            time: moment.time,
-            group: self.group,
-            steps: found.steps.as_slice().into(),
-        })
-    }
-
     /// A packet that scripts are shown.
     pub fn shown_packet(&mut self, packet: &Packet<'_>, flow: impl FnOnce() -> Option<FlowView>, moment: &Moment) {
         if self.outputs.shown.0
@@ -596,41 +308,6 @@ impl Reporter {
     pub fn shown_flow(&mut self, key: &Key, flow: impl FnOnce() -> FlowView, moment: &Moment) {
         if self.outputs.shown.1 {
             self.batch.push_shown(moment.order, Subject::of_flow(key, flow()), &[]);
-        }
-    }
-
-    /// A packet that a tag may want. Which alerts there were before it is the writer's to know, so that where hosts have tags every
-    /// packet is handed over.
-    pub fn tagged_packet(&mut self, packet: &Packet<'_>, flow: Option<&Flow<Application>>, moment: &Moment) {
-        let Some(tags) = self.outputs.tags else { return };
-        if !tags.hosts && flow.is_none_or(|flow| !flow.app.tag_asked) {
-            return;
-        }
-        let Some(ends) = Ends::of_packet(packet) else { return };
-        let gate = PacketGate {
-            source: ends.source,
-            destination: ends.destination,
-            flow: flow.map(|flow| flow.id),
-            time: moment.time,
-            length: packet.wire_len,
-        };
-        let outputs = Arc::clone(&self.outputs);
-        let wants = |output: &Output| output.eve.alerts.as_ref().is_some_and(|alerts| alerts.tagged_packets);
-        for (index, output) in (0..).zip(&*outputs.list).filter(|(_, output)| wants(output)) {
-            let plain = ends.header("packet", moment);
-            let header = match flow {
-                Some(flow) => flow_header(plain, flow, output, &outputs, moment),
-                None => Header {
-                    vlans: packet.vlans.as_slice(),
-                    capture: outputs.capture_name(&output.eve),
-                    interface: outputs.interface.as_deref(),
-                    ..plain
-                },
-            };
-            let clock = &mut self.clock;
-            self.batch.push(moment.order, index, Class::Packet, Some(Gate::Packet(gate)), |out| {
-                crate::records::packet::write(out, &header, packet.data, packet.link_type, clock);
-            });
         }
     }
 
@@ -857,16 +534,6 @@ impl Reporter {
     }
 }
 
-/// Whether a match is decided with what flows share.
-pub fn shares(rule: &Rule, found: &Match) -> bool {
-    !found.steps.is_empty() || uses_host_bits(rule)
-}
-
-/// Whether matches of a rule leave records.
-pub fn is_recorded(rule: &Rule) -> bool {
-    !rule.noalert && rule.action != Action::Config
-}
-
 /// Adds what the headers of a packet say that has an object of its own.
 fn headers(object: &mut Object<'_>, packet: &Packet<'_>) {
     match &packet.layer4 {
@@ -896,12 +563,6 @@ fn lone(flow: &Flow<Application>) -> Option<Lone> {
         bytes: flow.bytes.to_server + flow.bytes.to_client,
         time: flow.end,
     })
-}
-
-impl Outputs {
-    fn capture_name(&self, eve: &EveOutput) -> Option<&str> {
-        self.capture.as_deref().filter(|_| eve.capture_name)
-    }
 }
 
 fn flow_header<'a>(

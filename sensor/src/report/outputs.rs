@@ -1,0 +1,97 @@
+//! What is written: the outputs of a configuration, with what each of them wants.
+
+use std::sync::Arc;
+
+use tapwire_parsers::REGISTRY;
+use tapwire_parsers::protocol::{self, Recorder};
+use tapwire_signatures::lua::Shown;
+use tapwire_signatures::plan::Plan;
+
+use crate::config::{Configuration, EveOutput};
+use crate::inspect::Engine;
+
+/// An EVE output with the recorders of its protocols.
+pub(super) struct Output {
+    pub(super) eve: EveOutput,
+    pub(super) recorders: Vec<Option<Recorder>>,
+}
+
+/// Where packets come from, as records name it.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The capture file.
+    pub capture: Option<String>,
+    /// The interface.
+    pub interface: Option<String>,
+}
+
+/// Everything that is written, shared by all workers.
+#[derive(Clone)]
+pub struct Outputs {
+    pub(super) list: Arc<[Output]>,
+    pub(super) references: Arc<[Recorder]>,
+    pub(super) fast: bool,
+    /// Scripts want packets, and flows.
+    pub(super) shown: (bool, bool),
+    /// Some output has the packets that rules' tags want.
+    pub(super) tagged_packets: bool,
+    /// What of them rules of the plan want: those of flows, and of hosts.
+    pub(super) tags: Option<TagKinds>,
+    /// Floods of flows are summed up.
+    pub(super) own: bool,
+    pub(super) capture: Option<String>,
+    pub(super) interface: Option<String>,
+    pub(super) guess_transaction: bool,
+    pub(super) engine: Arc<Engine>,
+}
+
+/// The tags that rules have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TagKinds {
+    /// There are some of hosts: any packet may be wanted.
+    pub(super) hosts: bool,
+}
+
+impl TagKinds {
+    pub(super) fn of(plan: &Plan) -> Option<Self> {
+        let rules = (0..).map_while(|index| plan.rule(index)).filter(|rule| !rule.tags.is_empty());
+        let mut hosts = rules.map(|rule| rule.tags.iter().any(|tag| tag.host.is_some())).peekable();
+        hosts.peek()?;
+        Some(Self { hosts: hosts.any(|some| some) })
+    }
+}
+
+impl Outputs {
+    /// The outputs of a configuration.
+    pub fn new(configuration: &Configuration, engine: Arc<Engine>, origin: Origin) -> Self {
+        let list = configuration.eve.iter().map(|eve| {
+            let recorder = |p: &&'static protocol::Protocol| {
+                let name = p.event_type?;
+                eve.protocols.get(name).map(|settings| (p.recorder)(settings))
+            };
+            Output { eve: eve.clone(), recorders: REGISTRY.iter().map(recorder).collect() }
+        });
+        let wants_packets = |eve: &EveOutput| eve.alerts.as_ref().is_some_and(|alerts| alerts.tagged_packets);
+        let tagged_packets = configuration.eve.iter().any(wants_packets);
+        let wanted = |kind| configuration.output_scripts.iter().any(|script| script.shown == kind);
+        let references = REGISTRY.iter().map(|p| (p.recorder)(&protocol::Settings::default()));
+        Self {
+            list: list.collect(),
+            references: references.collect(),
+            fast: configuration.fast.is_some(),
+            shown: (wanted(Shown::Packet), wanted(Shown::Flow)),
+            tagged_packets,
+            tags: TagKinds::of(&engine.plan).filter(|_| tagged_packets),
+            own: configuration.own_records,
+            capture: origin.capture,
+            interface: origin.interface,
+            guess_transaction: configuration.guess_transaction,
+            engine,
+        }
+    }
+
+    /// The name of the capture, where an output shows it.
+    pub(super) fn capture_name(&self, eve: &EveOutput) -> Option<&str> {
+        self.capture.as_deref().filter(|_| eve.capture_name)
+    }
+}
