@@ -16,7 +16,8 @@ use tapwire::capture::Source;
 use tapwire::capture::batch::Batch;
 use tapwire::capture::files::Files;
 use tapwire_parsers::link::{Layer4, Packet};
-use tapwire_signatures::language::rule::{Buffer, Item};
+use tapwire_signatures::language::item::Item;
+use tapwire_signatures::language::rule::Buffer;
 use tapwire_signatures::prefilter::{Folded, PatternSet, Scratch};
 
 const PAYLOAD_BYTES: usize = 64 << 20;

@@ -3,7 +3,7 @@
 use super::Keyword;
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
-use crate::language::rule::Item;
+use crate::language::item::Item;
 use crate::verify::asn1::{Asn1Start, Asn1Test};
 
 /// The family.

@@ -3,7 +3,7 @@
 use super::Keyword;
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
-use crate::language::rule::{
+use crate::language::item::{
     ByteExtract, ByteJump, ByteMath, ByteTest, Comparison, Endian, IsDataAt, Item, MathOperator, NumberFormat, Operand,
     TextBase,
 };

@@ -3,7 +3,7 @@
 use super::Keyword;
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
-use crate::language::rule::{Content, FastPattern, Item, Operand};
+use crate::language::item::{Content, FastPattern, Item, Operand};
 
 /// Bytes of the longest content.
 const LENGTH_LIMIT: usize = 8_192;

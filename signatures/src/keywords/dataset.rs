@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::Keyword;
 use crate::language::builder::{Argument, Builder, SharedNames};
 use crate::language::fault::Fault;
+use crate::language::item::{DatasetScore, DatasetTest, Item};
 use crate::language::known_sets::Known;
 use crate::language::load::Environment;
 use crate::language::outside::{NamedFile, Outside};
-use crate::language::rule::{DatasetScore, DatasetTest, Item};
 use crate::state::dataset::{Dataset, Entries, Format, Kind, Layout, Operation};
 use crate::verify::number::NumberTest;
 

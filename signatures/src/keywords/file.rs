@@ -6,7 +6,8 @@ use super::Keyword;
 use super::packet_number::HINT;
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
-use crate::language::rule::{Buffer, Content, Item, Section};
+use crate::language::item::{Content, Item};
+use crate::language::rule::{Buffer, Section};
 use crate::verify::condition::{FileCondition, FileView, Verdict};
 use crate::verify::number::NumberTest;
 

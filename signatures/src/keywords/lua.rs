@@ -8,9 +8,10 @@ use tapwire_parsers::{REGISTRY, protocol, protocol_id};
 use super::Keyword;
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
+use crate::language::item::Item;
 use crate::language::lexer::unquote;
 use crate::language::protocols::canonical_protocol;
-use crate::language::rule::{Buffer, Item, Section};
+use crate::language::rule::{Buffer, Section};
 use crate::lua::{Need, Purpose, Script, ScriptTest};
 use crate::verify::condition::TransactionCondition;
 

@@ -3,8 +3,9 @@
 use super::Keyword;
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
+use crate::language::item::{Capture, Item, Pcre};
 use crate::language::lexer::unquote;
-use crate::language::rule::{Buffer, Capture, Item, Pcre};
+use crate::language::rule::Buffer;
 use crate::verify::regex::{Options, Regex};
 
 /// The family.

@@ -3,7 +3,8 @@
 use super::Keyword;
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
-use crate::language::rule::{Base64Decode, Buffer, Entropy, Item};
+use crate::language::item::{Base64Decode, Entropy, Item};
+use crate::language::rule::Buffer;
 use crate::verify::number::NumberTest;
 
 /// The family.

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use tapwire_parsers::REGISTRY;
 
 use super::fault::Fault;
+use super::item::{Content, Item, Operand};
 use super::known_sets::KnownSets;
 use super::load::Environment;
 use super::outside::{NamedFile, Outside};
-use super::rule::{Buffer, Content, Item, Operand, Rule, Section};
+use super::rule::{Buffer, Rule, Section};
 use crate::lua::Scripts;
 use crate::verify::number::NumberTest;
 

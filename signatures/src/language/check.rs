@@ -5,7 +5,8 @@ use tapwire_parsers::protocol::Direction;
 
 use super::builder::Builder;
 use super::fault::Fault;
-use super::rule::{Arrow, Buffer, Content, FastPattern, Item, Operand, Rule, RuleProtocol, Section};
+use super::item::{Content, FastPattern, Item, Operand};
+use super::rule::{Arrow, Buffer, Rule, RuleProtocol, Section};
 
 /// Severity of a rule that says nothing of it.
 const DEFAULT_SEVERITY: u8 = 3;

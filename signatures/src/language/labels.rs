@@ -1,8 +1,9 @@
 //! What of a rule's text made each of its conditions: kept only where rules are to be explained.
 
 use super::builder::Builder;
+use super::item::Item;
 use super::lexer::RuleOption;
-use super::rule::{Item, Rule};
+use super::rule::Rule;
 
 /// The text of a rule's conditions, in the order in which the rule has them.
 #[derive(Debug, Default)]

@@ -7,6 +7,7 @@ pub mod digest;
 pub mod fault;
 pub mod files;
 mod header;
+pub mod item;
 pub(crate) mod known_sets;
 pub mod labels;
 pub mod lexer;

@@ -1,8 +1,9 @@
 //! Scripts by their text: what they may do, what stops them, where rules put them, and what they make.
 
 use super::*;
+use crate::language::item::Item;
 use crate::language::load::{Environment, Loaded, Source as RuleFile, load};
-use crate::language::rule::{Buffer, Item};
+use crate::language::rule::Buffer;
 
 fn script(text: &str, settings: Settings, purpose: Purpose) -> Result<Arc<Script>, String> {
     let text = text.as_bytes().to_vec();

@@ -14,7 +14,8 @@ use tapwire_parsers::REGISTRY;
 use super::addresses::AddressIndexBuilder;
 use super::group::Pattern;
 use super::{Kind, Plan, Planned, RuleIndex, applies_to, fast_pattern, find_field, listed_ports};
-use crate::language::rule::{Buffer, Item, Rule, RuleProtocol, Section};
+use crate::language::item::Item;
+use crate::language::rule::{Buffer, Rule, RuleProtocol, Section};
 use crate::prefilter::{Place, rarity};
 
 /// How the plan finds a rule, from seldom to always.

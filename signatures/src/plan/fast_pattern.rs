@@ -5,7 +5,8 @@
 
 use super::contents;
 use super::group::Pattern;
-use crate::language::rule::{Buffer, Content, FastPattern, Item, Operand, Rule, Section};
+use crate::language::item::{Content, FastPattern, Item, Operand};
+use crate::language::rule::{Buffer, Rule, Section};
 use crate::prefilter::{Place, rarity};
 
 /// The fast pattern among the sections that qualify, with its section.

@@ -3,7 +3,8 @@
 use tapwire_parsers::protocol::{Direction, Field, Protocol};
 use tapwire_parsers::{protocol, protocol_id};
 
-use crate::language::rule::{Arrow, BitOperation, Buffer, Item, Rule, RuleProtocol, Section};
+use crate::language::item::Item;
+use crate::language::rule::{Arrow, BitOperation, Buffer, Rule, RuleProtocol, Section};
 
 /// What a rule is asked about: it decides when it is evaluated and how often it can match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -28,7 +28,8 @@ pub(crate) use kind::{applies_to, find_field, hook_progress};
 pub(crate) use succession::Succession;
 
 use crate::language::digest::Digest;
-use crate::language::rule::{Buffer, Content, Item, Ports, Rule, RuleProtocol, RuleSet, Section};
+use crate::language::item::{Content, Item};
+use crate::language::rule::{Buffer, Ports, Rule, RuleProtocol, RuleSet, Section};
 use crate::state::dataset::Dataset;
 use crate::state::flow::FlowState;
 use crate::verify::transform::Transform;

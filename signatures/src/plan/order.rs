@@ -1,6 +1,7 @@
 //! The order in which rules are evaluated, and in which their alerts appear.
 
-use crate::language::rule::{Action, BitOperation, Capture, Item, Rule, VariableScope};
+use crate::language::item::{Capture, Item};
+use crate::language::rule::{Action, BitOperation, Rule, VariableScope};
 
 /// Which action's rules come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::evidence::Trail;
-use crate::language::rule::{Capture, DatasetTest, Rule};
+use crate::language::item::{Capture, DatasetTest};
+use crate::language::rule::Rule;
 use crate::state::dataset::Key;
 use crate::state::flow::FlowState;
 use crate::state::shared::Step;

@@ -15,7 +15,7 @@ use super::condition::Verdict;
 use super::evidence::Evidence;
 use super::memory::Notes;
 use super::regex::Found;
-use crate::language::rule::{
+use crate::language::item::{
     Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest, Comparison, Content, DatasetTest, Endian, Entropy,
     IsDataAt, Item, MathOperator, NumberFormat, Operand, Pcre, TextBase,
 };

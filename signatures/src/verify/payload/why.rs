@@ -1,7 +1,7 @@
 //! Why an item does not hold: what is there instead. Asked only where a rule is explained.
 
 use super::{Run, find, to_i64};
-use crate::language::rule::{Comparison, Content, Item, NumberFormat};
+use crate::language::item::{Comparison, Content, Item, NumberFormat};
 use crate::verify::evidence::Failure;
 use crate::verify::payload::{entropy_part, shannon_entropy};
 
