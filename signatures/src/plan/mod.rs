@@ -272,12 +272,12 @@ impl<'r> PlanBuilder<'r> {
             Kind::IpOnly | Kind::Packet | Kind::ApplicationPacket => self.add_packet(index, rule),
             Kind::PacketAndStream => {
                 self.add_packet(index, rule);
-                add_payload(&mut [&mut self.streams], index, rule);
+                add_payload(&mut [&mut self.streams], index, rule, fast_pattern::of_payload(rule));
             }
-            Kind::Stream => add_payload(&mut [&mut self.streams], index, rule),
+            Kind::Stream => add_payload(&mut [&mut self.streams], index, rule, fast_pattern::of_payload(rule)),
             Kind::PayloadOrStream => {
                 let Self { streams, udp_packets, other_packets, .. } = self;
-                add_payload(&mut [streams, udp_packets, other_packets], index, rule);
+                add_payload(&mut [streams, udp_packets, other_packets], index, rule, fast_pattern::of_payload(rule));
             }
             Kind::Transaction => self.add_transaction(index, rule),
         }
@@ -285,11 +285,12 @@ impl<'r> PlanBuilder<'r> {
 
     fn add_packet(&mut self, index: RuleIndex, rule: &Rule) {
         let (tcp, udp, other) = carriers(rule);
-        if fast_pattern::of_payload(rule).is_some() {
+        let pattern = fast_pattern::of_payload(rule);
+        if pattern.is_some() {
             let groups = [(tcp, &mut self.tcp_packets), (udp, &mut self.udp_packets), (other, &mut self.other_packets)];
             let mut wanted: Vec<&mut Both<GroupBuilder>> =
                 groups.into_iter().filter_map(|(wanted, group)| wanted.then_some(group)).collect();
-            add_payload(&mut wanted, index, rule);
+            add_payload(&mut wanted, index, rule, pattern);
         } else if !self.by_address.add(index, rule) {
             let plan = &mut self.plan;
             if let Some(ports) = listed_ports(rule) {
@@ -366,8 +367,8 @@ impl<'r> PlanBuilder<'r> {
 }
 
 /// Adds a rule with its pattern in the payload to groups, in the directions that it is about.
-fn add_payload(groups: &mut [&mut Both<GroupBuilder>], index: RuleIndex, rule: &Rule) {
-    let (pattern, ports) = (fast_pattern::of_payload(rule), listed_ports(rule));
+fn add_payload(groups: &mut [&mut Both<GroupBuilder>], index: RuleIndex, rule: &Rule, pattern: Option<Pattern<'_>>) {
+    let ports = listed_ports(rule);
     for direction in Direction::BOTH.into_iter().filter(|&d| rule.flow.direction.is_none_or(|own| own == d)) {
         groups.iter_mut().for_each(|group| group.of_mut(direction).add(index, pattern, ports.as_ref()));
     }
