@@ -3,9 +3,9 @@
 //! Thresholds decide over alerts and hosts belong to no worker, so the writer keeps the tags: workers hand it every packet that
 //! may be wanted, behind the alerts of the same packet. The packet of the alert counts, and has no record of its own.
 
-use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
+use hashlink::LinkedHashMap;
 use tapwire_parsers::link::Timestamp;
 use tapwire_signatures::language::rule::{Tag, TagUnit};
 
@@ -42,9 +42,8 @@ struct Running {
 /// The tags of flows and hosts.
 #[derive(Debug, Default)]
 pub struct Tags {
-    running: HashMap<Owner, Vec<Running>, foldhash::fast::RandomState>,
-    /// Owners in the order of their first tag; some may be gone.
-    order: VecDeque<Owner>,
+    /// By owner, in the order of their first tag that runs.
+    running: LinkedHashMap<Owner, Vec<Running>, foldhash::fast::RandomState>,
     /// Tags that had to end, or could not begin, for lack of room.
     pub lost: u64,
 }
@@ -54,9 +53,8 @@ impl Tags {
     pub fn begin(&mut self, owner: Owner, rule: u32, tag: Tag, (place, time): (u64, Timestamp)) {
         if !self.running.contains_key(&owner) {
             self.make_room();
-            self.order.push_back(owner);
         }
-        let tags = self.running.entry(owner).or_default();
+        let tags = self.running.entry(owner).or_insert_with(Vec::new);
         let renewals = match tags.iter().position(|running| (running.rule, running.tag) == (rule, tag)) {
             Some(at) if tags.get(at).is_some_and(|known| known.renewals < RENEWAL_LIMIT) => {
                 tags.remove(at).renewals.saturating_add(1)
@@ -99,9 +97,8 @@ impl Tags {
     }
 
     fn make_room(&mut self) {
-        while self.order.len() >= OWNER_LIMIT {
-            let oldest = self.order.pop_front();
-            self.lost += oldest.and_then(|owner| self.running.remove(&owner)).map_or(0, |tags| tags.len() as u64);
+        while self.running.len() >= OWNER_LIMIT {
+            self.lost += self.running.pop_front().map_or(0, |(_, tags)| tags.len() as u64);
         }
     }
 }
@@ -171,5 +168,16 @@ mod tests {
             tags.begin(Owner::Flow(flow), 1, tag, (0, Timestamp(0)));
         }
         assert_eq!((tags.running.len(), tags.lost), (OWNER_LIMIT, 1));
+    }
+
+    #[test]
+    fn what_has_ended_takes_no_room() {
+        let (mut tags, tag) = (Tags::default(), Tag { host: None, count: 60, unit: TagUnit::Seconds });
+        tags.begin(Owner::Host(HOST), 1, tag, (0, Timestamp(0)));
+        for flow in 0..2 * OWNER_LIMIT as u64 {
+            tags.begin(Owner::Flow(flow), 1, tag, (0, Timestamp(0)));
+            tags.end(flow);
+        }
+        assert!(tags.takes(1, &packet(1)) && tags.lost == 0);
     }
 }

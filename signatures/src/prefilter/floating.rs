@@ -102,7 +102,7 @@ impl Floating {
             // Where it is not there, or cannot hold so many patterns, nothing but patience is left.
             None => {
                 if let Some(grams) = &self.grams {
-                    grams.scan(text, own.len(), patterns, &mut usize::MAX.clone(), found);
+                    grams.scan(text, own.len(), patterns, &mut { usize::MAX }, found);
                 }
             }
         }
@@ -129,7 +129,7 @@ impl Floating {
             }
         }
         if let Some(grams) = &self.grams {
-            grams.scan_plainly(text, length, patterns, &mut usize::MAX.clone(), &mut |id| plain.push(id));
+            grams.scan_plainly(text, length, patterns, &mut { usize::MAX }, &mut |id| plain.push(id));
         }
         if let Some(shorts) = &self.shorts {
             shorts.scan_singles(own, &mut |id| plain.push(id));

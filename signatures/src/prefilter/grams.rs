@@ -256,8 +256,8 @@ mod tests {
             let Some(filter) = Grams::new(suiting) else { return Ok(()) };
             let padded = [text.as_slice(), &[0; PADDING]].concat();
             let (mut plain, mut vectors) = (Vec::new(), Vec::new());
-            filter.scan_plainly(&padded, text.len(), &all, &mut usize::MAX.clone(), &mut |id| plain.push(id));
-            filter.scan(&padded, text.len(), &all, &mut usize::MAX.clone(), &mut |id| vectors.push(id));
+            filter.scan_plainly(&padded, text.len(), &all, &mut { usize::MAX }, &mut |id| plain.push(id));
+            filter.scan(&padded, text.len(), &all, &mut { usize::MAX }, &mut |id| vectors.push(id));
             prop_assert_eq!(plain, vectors);
         }
     }
