@@ -55,7 +55,7 @@ pub struct Plan {
     /// Rules on packets that only their addresses tell apart.
     pub(crate) by_address: AddressIndex,
     /// Rules on packets that have no pattern, by port.
-    pub(crate) by_port: HashMap<u16, Vec<RuleIndex>>,
+    pub(crate) by_port: HashMap<u16, Vec<RuleIndex>, foldhash::fast::RandomState>,
     /// Rules about packets with anomalies.
     pub(crate) anomalies: Vec<RuleIndex>,
     /// Rules that hold when the recognition of a flow's protocol ended.

@@ -23,7 +23,8 @@ fn agree(patterns: &[Vec<u8>], texts: &[Vec<u8>]) -> u64 {
         folded.fold(text);
         let mut found = Vec::new();
         prefilter.scan(&folded, &mut scratch, |id| found.push(id));
-        let others = prefilter.anywhere.scan_otherwise(&folded.text, text.len(), &prefilter.patterns);
+        let others = prefilter.floating.scan_otherwise(folded.text(), &prefilter.patterns);
+        let others = others.map(|answer| answer.into_iter().map(|(id, _)| id).collect());
         for mut answer in std::iter::once(found).chain(others) {
             answer.sort_unstable();
             answer.dedup();

@@ -16,6 +16,10 @@ pub(super) struct Bitmap {
 pub(super) const SECOND: u32 = 5;
 
 impl Bitmap {
+    /// That of no grams.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) const NONE: Self = Self { words: Vec::new(), factor: 0, shift: 0 };
+
     /// An empty one of at least so many bits.
     pub(super) fn new(bits: usize, factor: u32) -> Self {
         let bits = bits.next_power_of_two().clamp(1 << 10, 1 << 22);

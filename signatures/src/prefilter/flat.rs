@@ -34,10 +34,10 @@ impl Flat {
         Some(Self { automaton, patterns })
     }
 
-    /// Calls `found` for each occurrence of a pattern.
-    pub(super) fn scan(&self, text: &[u8], found: &mut impl FnMut(PatternId)) {
+    /// Calls `found` for each occurrence of a pattern, with where it starts.
+    pub(super) fn scan(&self, text: &[u8], found: &mut impl FnMut(PatternId, usize)) {
         for hit in self.automaton.find_overlapping_iter(text) {
-            self.patterns.get(hit.value() as usize).into_iter().flatten().for_each(|id| found(*id));
+            self.patterns.get(hit.value() as usize).into_iter().flatten().for_each(|id| found(*id, hit.start()));
         }
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! [`Prefilter`] answers with every pattern that may occur: case is ignored here and settled by the verifier, which looks
 //! again anyway. Several filters share the work: [`placed`] has the patterns that can stand at one place only, and [`floating`] those
-//! that may stand anywhere in the text or in its head. There [`grams`] has those of four bytes and more and [`shorts`] those of one to
-//! three, which the plan avoids where a rule has anything better; where there are very few, each is looked for by itself. Grams and
-//! shorts are read by [`lanes`], eight places at once. A text that costs too many comparisons goes through [`flat`].
+//! that may stand anywhere in the text or in its head. There [`grams`] has those of five bytes and more and [`pairs`] those of two to
+//! four, which the plan avoids where a rule has anything better; where there are very few, each is looked for by itself. Grams and
+//! pairs are read by [`lanes`], many places at once. A text that costs too many comparisons goes through [`flat`].
 
 mod bitmap;
 mod flat;
@@ -12,15 +12,17 @@ mod floating;
 mod grams;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
+mod pairs;
 mod patterns;
 mod placed;
 mod rarity;
-mod shorts;
 
 pub(crate) use rarity::{rarest_byte, rarity};
 
-use floating::Floating;
-use grams::PADDING;
+use std::collections::HashMap;
+
+use floating::{Floating, PADDING, Text};
+use grams::Grams;
 use patterns::Patterns;
 use placed::Placed;
 
@@ -64,35 +66,51 @@ impl PatternSet {
 
     /// Compiles the set.
     pub fn compile(self) -> Prefilter {
-        let Self { mut patterns, places } = self;
+        let Self { mut patterns, mut places } = self;
         patterns.shrink();
-        let numbered = || (0..).zip(&places);
-        let placed = numbered().filter_map(|(id, place)| match place {
-            Place::At(at) => Some((id, *at, patterns.get(id))),
-            _ => None,
-        });
-        let placed = Placed::new(placed);
-        let heads = places.iter().filter_map(|place| match place {
-            Place::Head(end) => Some(usize::from(*end)),
-            _ => None,
-        });
-        let head_bytes = heads.max().unwrap_or(0);
-        let of = |wanted: fn(&Place) -> bool| numbered().filter(move |(_, place)| wanted(place)).map(|(id, _)| id);
-        let head = Floating::new(&patterns, of(|place| matches!(place, Place::Head(_))));
-        let anywhere = Floating::new(&patterns, of(|place| *place == Place::Anywhere));
-        Prefilter { patterns, placed, head, head_bytes, anywhere }
+        places.shrink_to_fit();
+        let mut at_place: HashMap<u16, usize> = HashMap::new();
+        for place in &places {
+            if let Place::At(at) = place {
+                *at_place.entry(*at).or_default() += 1;
+            }
+        }
+        // To look at a place in every text costs more than to find what tells enough wherever it stands.
+        let is_placed = |id: PatternId, at: u16| {
+            let pattern = patterns.get(id);
+            let is_lonely = at_place.get(&at).is_none_or(|others| *others < WORTH_A_LOOK);
+            !(is_lonely && Grams::suits(pattern) && rarity(pattern) >= TELLING)
+        };
+        let (mut placed, mut floating) = (Vec::new(), Vec::new());
+        for (id, place) in (0..).zip(&places) {
+            match *place {
+                Place::At(at) if is_placed(id, at) => placed.push((id, at, patterns.get(id))),
+                Place::At(at) => {
+                    let at = usize::from(at);
+                    floating.push((id, at..at + patterns.get(id).len()));
+                }
+                Place::Head(end) => floating.push((id, 0..usize::from(end))),
+                Place::Anywhere => floating.push((id, 0..usize::MAX)),
+            }
+        }
+        let placed = Placed::new(placed.into_iter());
+        let floating = Floating::new(&patterns, floating.into_iter());
+        Prefilter { patterns, places, placed, floating }
     }
 }
+
+/// So many patterns make it worth to look at a place of every text.
+const WORTH_A_LOOK: usize = 3;
+/// Eighths of a bit that a pattern tells which is rather looked for everywhere.
+const TELLING: u32 = 18 * 8;
 
 /// A compiled set of byte strings.
 #[derive(Debug, Default)]
 pub struct Prefilter {
     patterns: Patterns,
+    places: Vec<Place>,
     placed: Option<Placed>,
-    /// Those that end within the first bytes, and how many these are.
-    head: Floating,
-    head_bytes: usize,
-    anywhere: Floating,
+    floating: Floating,
 }
 
 /// A buffer as prefilters read it: in lower case. It is folded once for all of them.
@@ -110,8 +128,9 @@ impl Folded {
         self.text.extend([0; PADDING]);
     }
 
-    fn len(&self) -> usize {
-        self.text.len().saturating_sub(PADDING)
+    fn text(&self) -> Text<'_> {
+        let own = self.text.get(..self.text.len().saturating_sub(PADDING)).unwrap_or(&[]);
+        Text { padded: &self.text, own }
     }
 }
 
@@ -127,7 +146,7 @@ pub struct Scratch {
 impl Prefilter {
     /// Calls `found` once for each pattern that occurs in a buffer, at its place if it has one, ASCII case ignored.
     pub fn scan(&self, buffer: &Folded, scratch: &mut Scratch, mut found: impl FnMut(PatternId)) {
-        let (text, length) = (buffer.text.as_slice(), buffer.len());
+        let text = buffer.text();
         let Scratch { stamps, stamp, odd_buffers } = scratch;
         if stamps.len() < self.patterns.len() {
             stamps.resize(self.patterns.len(), 0);
@@ -146,13 +165,21 @@ impl Prefilter {
             }
         };
         if let Some(placed) = &self.placed {
-            placed.scan(text, length, &self.patterns, &mut once);
+            placed.scan(text.padded, text.own.len(), &self.patterns, &mut once);
         }
-        let parts = [(&self.head, self.head_bytes.min(length)), (&self.anywhere, length)];
-        for (filter, length) in parts {
-            if !filter.is_empty() && filter.scan(text, length, &self.patterns, &mut once) {
-                *odd_buffers += 1;
+        let mut at = |id: PatternId, start: usize| {
+            let is_there = match self.places.get(id as usize) {
+                Some(Place::At(at)) => start == usize::from(*at),
+                Some(Place::Head(end)) => start + self.patterns.get(id).len() <= usize::from(*end),
+                Some(Place::Anywhere) => true,
+                None => false,
+            };
+            if is_there {
+                once(id);
             }
+        };
+        if !self.floating.is_empty() && self.floating.scan(text, &self.patterns, &mut at) {
+            *odd_buffers += 1;
         }
     }
 
@@ -169,9 +196,9 @@ impl Prefilter {
     /// Bytes of memory it holds.
     pub fn memory_bytes(&self) -> usize {
         self.patterns.memory_bytes()
+            + self.places.len() * size_of::<Place>()
             + self.placed.as_ref().map_or(0, Placed::memory_bytes)
-            + self.head.memory_bytes()
-            + self.anywhere.memory_bytes()
+            + self.floating.memory_bytes()
     }
 }
 
@@ -214,6 +241,8 @@ mod tests {
         for (pattern, place) in [("GET ", 0), ("ab", 3), ("x", 1), ("smb", 4), ("longer one", 5)] {
             set.add_at(pattern.as_bytes(), Place::At(place));
         }
+        set.add_at(b"rare\x1c\x01q", Place::At(8));
+        set.add_at(b"early\x1c\x01q", Place::Head(14));
         let (prefilter, mut folded) = (set.compile(), Folded::default());
         for (buffer, expected) in [
             ("get /", vec![0]),
@@ -224,6 +253,10 @@ mod tests {
             ("xxxxxlonger one", vec![2, 4]),
             ("x", vec![]),
             ("", vec![]),
+            ("....... rare\u{1c}\u{1}q", vec![5]),
+            ("...... rare\u{1c}\u{1}q", vec![]),
+            ("..... early\u{1c}\u{1}q", vec![6]),
+            ("....... early\u{1c}\u{1}q", vec![]),
         ] {
             let mut found = Vec::new();
             folded.fold(buffer.as_bytes());

@@ -58,6 +58,29 @@ fn plain_rarity(bytes: &[u8]) -> u32 {
     sum
 }
 
+/// How often bytes are met in traffic, for what looks at their halves.
+pub(super) struct Shares {
+    /// The share of bytes that have a lower, and an upper half, by its value.
+    pub(super) halves: [[f32; 16]; 2],
+    /// The share of places where a byte stands four times, for those that often do.
+    pub(super) runs: Vec<(u8, f32)>,
+}
+
+impl Shares {
+    /// As they were counted.
+    pub(super) fn counted() -> Self {
+        let share = |eighths: u32| (-f32::from(u16::try_from(eighths).unwrap_or(u16::MAX)) / 8.0).exp2();
+        let mut halves = [[0.0; 16]; 2];
+        for byte in 0..=u8::MAX {
+            for (table, half) in halves.iter_mut().zip([byte & 15, byte >> 4]) {
+                table.iter_mut().skip(half.into()).take(1).for_each(|sum| *sum += share(single(byte)));
+            }
+        }
+        let runs = (0..=u8::MAX).map(|byte| (byte, share(plain_rarity(&[byte; GRAM]))));
+        Self { halves, runs: runs.filter(|(_, share)| *share > 1e-4).collect() }
+    }
+}
+
 /// Where the byte of a string stands that is the rarest in traffic, among its first 256.
 pub(crate) fn rarest_byte(bytes: &[u8]) -> u8 {
     let weights = (0..=u8::MAX).zip(bytes).map(|(at, byte)| (single(byte.to_ascii_lowercase()), u8::MAX - at));
@@ -72,6 +95,23 @@ pub(super) fn rarest_gram(pattern: &[u8]) -> Option<usize> {
     let weights = pattern.windows(GRAM).map(telling);
     let (start, telling) = weights.enumerate().max_by_key(|(start, telling)| (*telling, usize::MAX - start))?;
     (telling > 0).then_some(start)
+}
+
+/// Start of the two neighbouring grams of a pattern that are the rarest in traffic, the more common one of the two decides. `None` where
+/// none tells anything.
+pub(super) fn rarest_grams(pattern: &[u8]) -> Option<usize> {
+    let weights = pattern.windows(GRAM + 1).map(|both| {
+        let (first, second) = (both.get(..GRAM).unwrap_or(&[]), both.get(1..).unwrap_or(&[]));
+        telling(first).min(telling(second))
+    });
+    let (start, telling) = weights.enumerate().max_by_key(|(start, telling)| (*telling, usize::MAX - start))?;
+    (telling > 0).then_some(start)
+}
+
+/// Start of the part of a pattern, of so many bytes, that is the rarest in traffic.
+pub(super) fn rarest_part(pattern: &[u8], bytes: usize) -> Option<usize> {
+    let weights = pattern.windows(bytes.max(1)).map(plain_rarity).enumerate();
+    weights.max_by_key(|(start, rare)| (*rare, usize::MAX - start)).map(|(start, _)| start)
 }
 
 /// How rare a gram is, in eighths of a bit.
