@@ -305,6 +305,7 @@ impl Worker {
         let plan = Arc::clone(&self.inspector.engine().plan);
         self.matches.clear();
         let occasion = Occasion { first: true, ..Occasion::default() };
+        self.inspector.matcher.begin_packet();
         self.inspector.matcher.packet(&plan, &view, occasion, &mut RuleMemory::default(), &mut self.matches);
         let watch = self.inspector.matcher.watch.as_deref_mut();
         let settled = settle(&plan, &mut self.matches, self.settings.alert_limit, watch);
@@ -530,12 +531,16 @@ impl Place<'_> {
         let view = PacketView { packet, flow: Some(&view), stream_anomalies: anomalies };
         let plan = Arc::clone(&self.inspector.engine().plan);
         self.matches.clear();
+        self.inspector.matcher.begin_packet();
         if let Some(occasion) = occasion {
             self.inspector.matcher.packet(&plan, &view, occasion, &mut flow.app.rules, self.matches);
         }
         if flow.tcp.is_none() && packet.tcp().is_some() && !packet.payload.is_empty() {
             // Without a connection there is no stream to look at.
-            self.inspector.matcher.chunk(&plan, &view, packet.payload, &mut flow.app.rules, self.matches);
+            let rules = &mut flow.app.rules;
+            self.inspector.matcher.chunk(&plan, &view, packet.payload, rules, self.matches);
+            let at = occasion.unwrap_or_default();
+            self.inspector.matcher.again(&plan, &view, at, packet.payload, rules, self.matches);
         }
         let due = self.settings.chunk_bytes.get(direction.index()).copied().unwrap_or(0);
         let Flow { tcp, app, .. } = flow;
@@ -552,6 +557,8 @@ impl Place<'_> {
                         let length = chunk.len();
                         let rival = if stream.has_rivals() { stream.raw_alternative() } else { None };
                         self.inspector.matcher.chunk(&plan, &view, chunk, &mut app.rules, self.matches);
+                        let at = occasion.unwrap_or_default();
+                        self.inspector.matcher.again(&plan, &view, at, chunk, &mut app.rules, self.matches);
                         self.inspector.transactions(app, &view, chunk, self.matches);
                         stream.raw_consume(length);
                         if let Some(rival) = rival {

@@ -149,3 +149,36 @@ fn packets_behind_an_alert_are_recorded() {
         assert!(found.iter().filter(|r| r["event_type"] == "packet").all(|r| r["packet_info"]["linktype"] == 1));
     }
 }
+
+/// The packets on which each rule raised its alerts.
+fn packets(records: &[Value]) -> BTreeMap<u64, Vec<u64>> {
+    let mut packets: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    for record in records.iter().filter(|record| record["event_type"] == "alert") {
+        let sid = record["alert"]["signature_id"].as_u64().unwrap();
+        packets.entry(sid).or_default().push(record["pcap_cnt"].as_u64().unwrap());
+    }
+    packets
+}
+
+#[test]
+fn a_bit_is_seen_on_the_packet_that_sets_it_by_rules_that_come_later_in_order() {
+    let rules = r#"
+alert tcp any any -> any any (content:"GET /long"; flowbits:set,asked; sid:1;)
+alert tcp any any -> any any (flow:to_server; flags:A,12; flowbits:isset,asked; flowbits:set,told; sid:2;)
+alert tcp any any -> any any (content:"HTTP/1.1"; flowbits:isset,told; flowbits:isnotset,never; sid:3;)
+alert http any any -> any any (http.uri; content:"/long"; flowbits:isset,told; sid:4;)
+pass tcp any any -> any any (flow:to_server; flags:A,12; flowbits:isset,asked; flowbits:isset,never; sid:5;)
+"#;
+    let found = packets(&records(WEB, rules, &[]));
+    let set = found[&1][0];
+    for later in [2, 3, 4] {
+        assert_eq!(found[&later][0], set, "{later}: {found:?}");
+    }
+    // A rule on transactions comes after all on packets: what it sets is seen on the next one.
+    let rules = r#"
+alert http any any -> any any (http.uri; content:"/long"; flowbits:set,asked; sid:1;)
+alert tcp any any -> any any (flow:to_server; flags:A,12; flowbits:isset,asked; sid:2;)
+"#;
+    let found = packets(&records(WEB, rules, &[]));
+    assert!(found[&2][0] > found[&1][0], "{found:?}");
+}

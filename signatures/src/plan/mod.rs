@@ -21,7 +21,7 @@ use tapwire_parsers::protocol::{Both, Direction, Field, ProtocolId};
 
 pub(crate) use addresses::AddressIndex;
 pub use cost::{Estimate, Found};
-pub(crate) use gate::{Gate, Glance};
+pub(crate) use gate::{Chance, Gate, Glance};
 pub(crate) use group::Group;
 pub use kind::Kind;
 pub(crate) use kind::{applies_to, find_field, hook_progress};
@@ -158,8 +158,8 @@ impl Plan {
 
     /// Whether a rule may hold, as far as a few bytes tell.
     #[inline]
-    pub(crate) fn may_hold(&self, index: RuleIndex, glance: &Glance, state: &FlowState) -> bool {
-        self.gates.get(index as usize).is_some_and(|gate| gate.allows(glance, state))
+    pub(crate) fn may_hold(&self, index: RuleIndex, glance: &Glance, state: &FlowState) -> Chance {
+        self.gates.get(index as usize).map_or(Chance::None, |gate| gate.allows(glance, state))
     }
 
     /// A rule.

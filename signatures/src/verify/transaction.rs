@@ -19,7 +19,7 @@ use super::{Ground, Inspection, Match, Matcher, header, memory};
 use crate::language::item::Item;
 use crate::language::rule::{Arrow, BitOperation, BitTrack, Buffer, HostBits, Rule, Section};
 use crate::lua::Context;
-use crate::plan::{Engine, Glance, Plan, RuleIndex, find_field, hook_progress};
+use crate::plan::{Chance, Engine, Glance, Plan, RuleIndex, find_field, hook_progress};
 use crate::state::flow::FlowState;
 
 /// A transaction and what surrounds it.
@@ -125,7 +125,7 @@ impl Matcher {
         let (candidates, glance) = (self.take_candidates(), Glance::at(view));
         for &index in &candidates {
             let waited = waiting.binary_search(&index).is_ok();
-            if side.matched.contains(&index) || !waited && !self.may_hold(plan, index, &glance, state) {
+            if side.matched.contains(&index) || !waited && self.may_hold(plan, index, &glance, state) != Chance::Open {
                 continue;
             }
             let Some(rule) = plan.rule(index) else { continue };
@@ -148,7 +148,7 @@ impl Matcher {
             match verdict {
                 Verdict::Yes => {
                     change_bits(rule, &mut known.bits);
-                    let context = memory::apply(rule, state, &mut self.notes);
+                    let context = memory::apply(rule, state, &mut self.notes).0;
                     if lasts(rule, protocol(subject.protocol), direction, progress) {
                         side.lasting.push(index);
                     } else {
