@@ -84,7 +84,8 @@ fn of_payload(rule: &Rule, of_packets: bool) -> Kind {
     let asn1 = rule.sections.iter().flat_map(|s| &s.items).any(|item| matches!(item, Item::Asn1(_)));
     let packets_only = of_packets || asn1 || rule.protocol == RuleProtocol::TcpPacket || rule.flow.no_stream;
     let streams_only = rule.protocol == RuleProtocol::TcpStream || rule.flow.only_stream;
-    let positioned = rule.sections.iter().filter(|s| s.buffer == Buffer::Payload).any(is_positioned);
+    let positioned = rule.packet.iter().any(|condition| condition.is_about_streams())
+        || rule.sections.iter().filter(|s| s.buffer == Buffer::Payload).any(is_positioned);
     match rule.protocol {
         _ if packets_only => Kind::Packet,
         _ if streams_only => Kind::Stream,
