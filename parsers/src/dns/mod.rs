@@ -17,6 +17,7 @@ use crate::dns::message::Message;
 use crate::dns::parser::DnsParser;
 use crate::fields;
 use crate::protocol::{Anomaly, AnomalyKind, Both, Field, Opener, Protocol, Settings, Transport};
+pub use tables::{RECORD_TYPES, RETURN_CODES};
 
 /// The card of DNS.
 pub static PROTOCOL: Protocol = Protocol {
