@@ -182,3 +182,26 @@ alert tcp any any -> any any (flow:to_server; flags:A,12; flowbits:isset,asked; 
     let found = packets(&records(WEB, rules, &[]));
     assert!(found[&2][0] > found[&1][0], "{found:?}");
 }
+
+#[test]
+fn a_rule_on_request_and_response_asks_for_the_files_of_one() {
+    let rule = |size: &str| {
+        format!(
+            "alert http any any => any any (http.uri; content:\"/long\"; http.stat_code; content:\"200\"; filesize:to_client,{size}; sid:1;)"
+        )
+    };
+    assert!(alerts(&records(WEB, &rule(">100"), &[])).contains_key(&1));
+    assert!(alerts(&records(WEB, &rule("<100"), &[])).is_empty());
+}
+
+#[test]
+fn codes_of_dns_have_names() {
+    let rules = r#"
+alert dns any any -> any any (dns.rcode:nxdomain; sid:1;)
+alert dns any any -> any any (dns.rcode:3; sid:2;)
+alert dns any any -> any any (dns.rrtype:AAAA; sid:3;)
+alert dns any any -> any any (dns.rrtype:28; sid:4;)
+"#;
+    let found = alerts(&records("dns/lookup", rules, &[]));
+    assert!(found[&1] > 0 && found[&1] == found[&2] && found.get(&3) == found.get(&4), "{found:?}");
+}

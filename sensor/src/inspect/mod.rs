@@ -608,14 +608,17 @@ impl Inspector {
             if transaction.only_direction().is_some_and(|only| only != direction) {
                 continue;
             }
-            let of_transaction: Vec<FileView<'_>> =
-                files.of(transaction_id, direction).map(files::File::view).collect();
+            let of_transaction = |direction| -> Vec<FileView<'_>> {
+                files.of(transaction_id, direction).map(files::File::view).collect()
+            };
+            let (own_files, other_files) = (of_transaction(direction), of_transaction(direction.reverse()));
             let subject = TransactionView {
                 protocol: id,
                 id: transaction_id,
                 transaction,
                 direction,
-                files: &of_transaction,
+                files: &own_files,
+                other_files: &other_files,
                 raw,
                 flow_anomalies: if transaction_id == newest { &flow_anomalies } else { &[] },
             };
