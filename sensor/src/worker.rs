@@ -242,6 +242,7 @@ impl Worker {
         self.counters.add("tapwire.rules.step_limit", self.inspector.matcher.limits.steps_hit);
         self.counters.add("tapwire.rules.evidence_limit", self.inspector.matcher.limits.evidence_hit);
         self.counters.add("tapwire.rules.regex_limit", self.inspector.matcher.limits.regex_hit);
+        self.counters.add("tapwire.frames_cut", self.inspector.frames_cut);
         self.counters.add("tapwire.rules.asn1_limit", self.inspector.matcher.limits.asn1_hit);
         for (name, count) in self.inspector.matcher.lua.failures.counters() {
             self.counters.add(name, count);
@@ -453,6 +454,7 @@ impl Place<'_> {
             if let Some(silence) = rule.silence {
                 let transaction = match found.ground {
                     Ground::Transaction(id) => Some(id),
+                    Ground::Frame(id) => flow.app.frame(id).and_then(|frame| frame.transaction),
                     Ground::Packet | Ground::Stream => flow.app.oldest_open(found.direction).map(|(id, _)| id),
                 };
                 flow.app.silence(silence, transaction);
@@ -542,6 +544,9 @@ impl Place<'_> {
             let at = occasion.unwrap_or_default();
             self.inspector.matcher.again(&plan, &view, at, packet.payload, rules, self.matches);
         }
+        if *flow.app.updated.of(direction) || closing {
+            self.inspector.frames(&mut flow.app, &view, closing, self.matches);
+        }
         let due = self.settings.chunk_bytes.get(direction.index()).copied().unwrap_or(0);
         let Flow { tcp, app, .. } = flow;
         let mut raw_seen = false;
@@ -592,6 +597,8 @@ impl Place<'_> {
             let certain = self.reporter.alert(&plan, found, packet, flow, (direction, settled.verdict()), moment);
             flow.note_alert(certain);
         }
+        self.reporter.frames(flow, direction, moment);
+        flow.app.retire_frames(direction);
         self.reporter.transactions(flow, moment, false);
         if flow.app.changes() {
             self.change_protocol(packet, flow, moment);
@@ -744,6 +751,7 @@ mod tests {
             openers: Vec::new(),
             depths: Vec::new(),
             bypassed: Vec::new(),
+            framed: Vec::new(),
             hashes: Default::default(),
             thresholds: Arc::default(),
             numbers: Default::default(),

@@ -205,3 +205,34 @@ alert dns any any -> any any (dns.rrtype:28; sid:4;)
     let found = alerts(&records("dns/lookup", rules, &[]));
     assert!(found[&1] > 0 && found[&1] == found[&2] && found.get(&3) == found.get(&4), "{found:?}");
 }
+
+#[test]
+fn frames_are_looked_at_and_shown() {
+    let rules = r#"
+alert dns any any -> any any (frame:dns.pdu; content:"|07|missing"; nocase; sid:1;)
+alert dns any any -> any any (frame:pdu; content:"|07|missing"; nocase; bsize:>12; flow:to_server; sid:2;)
+alert dns any any -> any any (frame:dns.pdu; content:"no such bytes"; sid:3;)
+alert dns any any -> any any (frame:dns.pdu; to_md5; bsize:16; sid:4;)
+"#;
+    let settings = [
+        "outputs.0.eve-log.types.0.alert.enabled=yes",
+        "outputs.0.eve-log.types.1=frame",
+        "outputs.0.eve-log.filename=eve.json",
+    ];
+    let found = records("dns/lookup", rules, &settings);
+    let counts = alerts(&found);
+    assert!(counts[&1] > counts[&2] && counts[&2] > 0 && !counts.contains_key(&3), "{counts:?}");
+    assert_eq!(counts[&4], count(&found, "frame"), "each frame is asked about once");
+    for record in found.iter().filter(|record| record["event_type"] == "frame" || record["frame"].is_object()) {
+        let frame = &record["frame"];
+        assert_eq!((&frame["type"], &frame["complete"]), (&"pdu".into(), &true.into()), "{record}");
+        assert!(frame["length"].as_u64().unwrap() >= 12 && frame["payload"].is_string(), "{record}");
+    }
+    let rules = r#"
+alert ssh any any -> any any (frame:ssh.record.hdr; bsize:6; content:"|14|"; endswith; sid:1;)
+alert ssh any any -> any any (frame:ssh.record.data; content:"curve25519"; sid:2;)
+alert ssh any any -> any any (frame:ssh.record.pdu; content:"|14|"; offset:5; depth:1; content:"curve25519"; sid:3;)
+"#;
+    let found = alerts(&records("ssh/login", rules, &[]));
+    assert!(found[&1] >= 2 && found[&2] >= 2 && found[&2] == found[&3], "{found:?}");
+}

@@ -102,6 +102,8 @@ fn rules_that_cannot_be_right_are_refused_at_their_place() {
         ("alert tcp any any -> any any (dataset:set,a,type string; sid:1;)", "sticky buffer"),
         ("alert http any any -> any any (http.uri; dotprefix; sid:1;)", "sticky buffer"),
         ("alert tcp any any -> any any (dotprefix; content:\"a\"; sid:1;)", "sticky buffer"),
+        ("alert dns any any -> any any (frame:dns.nothing; content:\"a\"; sid:1;)", "no frame"),
+        ("alert dns any any -> any any (frame:pdu; content:\"a\"; dns.query; content:\"b\"; sid:1;)", "something else"),
         ("alert tcp any any -> any any (flow:to_server,to_server; sid:1;)", "repeats"),
         ("alert tcp any any -> any any (flow:established,not_established; sid:1;)", "repeats"),
     ] {

@@ -55,6 +55,15 @@ pub(super) fn finish(builder: &mut Builder<'_>, end: usize) -> Result<(), Fault>
             "make two rules of it, joined by flowbits",
         ));
     }
+    let frames = rule.sections.iter().filter(|s| matches!(s.buffer, Buffer::Frame(_)));
+    let of_transactions =
+        rule.transaction.len() + rule.events.len() + rule.file.len() + usize::from(rule.hook.is_some());
+    let first = frames.clone().next().map(|section| section.buffer);
+    let alone = rule.sections.iter().all(|section| Some(section.buffer) == first) && of_transactions == 0;
+    if first.is_some() && !alone {
+        let message = "the rule looks at a frame and at something else";
+        return Err(Fault::new(whole, message, "make two rules of it, joined by flowbits"));
+    }
     if rule.prefilter && rule.app_protocol.iter().any(|test| test.names.len() > 1) {
         let message = "`prefilter` cannot stand with a list of protocols";
         return Err(Fault::new(whole, message, "name one protocol, or leave `prefilter` out"));

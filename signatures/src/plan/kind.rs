@@ -25,6 +25,8 @@ pub enum Kind {
     Stream,
     /// The end of a flow's recognition.
     Recognised,
+    /// Frames.
+    Frame,
     /// Transactions.
     Transaction,
 }
@@ -41,6 +43,7 @@ impl Kind {
             Kind::PayloadOrStream => "payload or stream",
             Kind::Stream => "stream",
             Kind::Recognised => "recognition",
+            Kind::Frame => "frame",
             Kind::Transaction => "transaction",
         }
     }
@@ -49,6 +52,9 @@ impl Kind {
 /// The kind of a rule.
 pub(super) fn of(rule: &Rule) -> Kind {
     let uses = |test: fn(&Buffer) -> bool| rule.sections.iter().any(|s| test(&s.buffer));
+    if uses(|b| matches!(b, Buffer::Frame(_))) {
+        return Kind::Frame;
+    }
     let on_transactions = uses(|b| matches!(b, Buffer::Field(_) | Buffer::File(_)))
         || !rule.transaction.is_empty()
         || !rule.file.is_empty()

@@ -9,6 +9,7 @@ pub mod condition;
 pub mod cost;
 pub mod evidence;
 pub mod explain;
+mod frame;
 mod header;
 mod linear;
 mod memory;
@@ -32,6 +33,7 @@ use condition::Verdict;
 use cost::{CostBooks, CostReport, CostSettings, Costs};
 pub use evidence::Evidence;
 use explain::{Look, Watch};
+pub use frame::FrameView;
 use memory::Notes;
 pub use memory::{Context, Shown};
 use payload::Limits;
@@ -44,6 +46,8 @@ pub enum Ground {
     Packet,
     /// Reassembled bytes.
     Stream,
+    /// A frame, by its id in the flow.
+    Frame(u64),
     /// A transaction, by its id.
     Transaction(u64),
 }

@@ -118,7 +118,7 @@ impl Matcher {
             if !self.begin(inspection, index, subject, state) {
                 continue;
             }
-            let verdict = self.payload_rule(inspection, &planned.rule, view.packet.payload, state);
+            let verdict = self.payload_rule(inspection, &planned.rule, View::whole(view.packet.payload), state);
             match verdict {
                 Verdict::Yes => {
                     let context = self.change(index, &planned.rule, state);
@@ -132,12 +132,12 @@ impl Matcher {
         }
     }
 
-    /// Whether a rule holds for the payload of a packet or a chunk; not yet where a flowbit is missing, before the payload is looked at.
-    fn payload_rule(
+    /// Whether a rule holds for the payload of a packet, a chunk or a frame; not yet where a flowbit is missing, before the payload is looked at.
+    pub(super) fn payload_rule(
         &mut self,
         inspection: &Inspection<'_>,
         rule: &Rule,
-        payload: &[u8],
+        payload: View<'_>,
         state: &mut FlowState,
     ) -> Verdict {
         let view = inspection.view;
@@ -212,7 +212,7 @@ impl Matcher {
             if !self.begin(inspection, index, subject, state) {
                 continue;
             }
-            let verdict = self.payload_rule(inspection, rule, chunk, state);
+            let verdict = self.payload_rule(inspection, rule, View::whole(chunk), state);
             match verdict {
                 Verdict::Yes => {
                     let context = self.change(index, rule, state);
@@ -227,12 +227,14 @@ impl Matcher {
         }
     }
 
-    fn sections_hold(&mut self, rule: &Rule, payload: &[u8], context: &mut Context<'_>) -> bool {
+    fn sections_hold(&mut self, rule: &Rule, payload: View<'_>, context: &mut Context<'_>) -> bool {
         let variables = usize::from(rule.variables);
         let sections = (0..).zip(&rule.sections).all(|(position, section)| {
             self.notes.place = (position, 0);
             let held = match section.buffer {
-                Buffer::Payload => self.section(section, View::whole(payload), variables, context) == Verdict::Yes,
+                Buffer::Payload | Buffer::Frame(_) => {
+                    self.section(section, payload, variables, context) == Verdict::Yes
+                }
                 Buffer::Header(name) => self.header_holds(section, name, variables, context),
                 Buffer::Field(_) | Buffer::File(_) | Buffer::Later(_) => false,
             };
@@ -312,7 +314,7 @@ fn is_due(kind: Kind, occasion: Occasion, view: &PacketView<'_>) -> bool {
         Kind::PayloadOrStream => !occasion.streamed,
         Kind::Stream => !occasion.streamed && view.flow.is_none(),
         Kind::ApplicationPacket => view.flow.is_some_and(|f| f.protocol.is_some()),
-        Kind::Transaction => false,
+        Kind::Frame | Kind::Transaction => false,
     }
 }
 

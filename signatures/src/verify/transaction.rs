@@ -355,7 +355,7 @@ impl Matcher {
             }
             Buffer::Header(name) if self.header_holds(section, name, variables, context) => Verdict::Yes,
             Buffer::Header(_) => Verdict::No,
-            Buffer::File(_) | Buffer::Later(_) => Verdict::No,
+            Buffer::File(_) | Buffer::Frame(_) | Buffer::Later(_) => Verdict::No,
         }
     }
 }
