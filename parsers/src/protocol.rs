@@ -170,6 +170,17 @@ pub struct Field {
     pub read: for<'a> fn(&'a dyn Any, Direction, usize) -> Option<Value<'a>>,
 }
 
+impl Field {
+    /// A frame: its name stands behind `frame:` as in rules, its bytes are those that the parser names ([`Effects::frame`]).
+    pub const fn frame(name: &'static str, doc: &'static str, [to_server, to_client]: [bool; 2]) -> Self {
+        let from = Both {
+            to_server: if to_server { Some(0) } else { None },
+            to_client: if to_client { Some(0) } else { None },
+        };
+        Self { name, doc, from, multi: false, read: |_, _, _| None }
+    }
+}
+
 /// Settings of one protocol as dotted keys below `app-layer.protocols.<name>` (for a parser) or below its entry in
 /// `outputs.N.eve-log.types` (for records), with scalar values as written. List items have their position as key.
 #[derive(Clone, Debug, Default)]
@@ -349,12 +360,43 @@ pub struct Effects<'a> {
     pub work: u64,
     /// Where file contents go.
     pub files: &'a mut dyn FileSink,
+    /// Whether somebody wants to know of frames.
+    pub wants_frames: bool,
+    /// Where in the chunk the parser stands: frames are named from there.
+    pub place: usize,
+    /// Frames that were named.
+    pub frames: Vec<Frame>,
 }
+
+/// A piece of what travels, that rules can look at by its name (`frame:dns.pdu`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Its name in the protocol (`pdu`).
+    pub name: &'static str,
+    /// Where it begins in the chunk that the parser was given; its first bytes may have come in chunks before.
+    pub begin: i64,
+    /// Its length, of which not all need to be there yet.
+    pub length: u64,
+    /// The transaction that it belongs to, where that is known.
+    pub transaction: Option<u64>,
+}
+
+/// Frames that one call may name.
+const FRAMES_LIMIT: usize = 4096;
 
 impl<'a> Effects<'a> {
     /// Nothing happened yet.
     pub fn new(files: &'a mut dyn FileSink) -> Self {
-        Self { anomalies: Vec::new(), course: Course::Parse, flush_raw: false, work: 0, files }
+        let (anomalies, course, frames) = (Vec::new(), Course::Parse, Vec::new());
+        Self { anomalies, course, flush_raw: false, work: 0, files, wants_frames: false, place: 0, frames }
+    }
+
+    /// Names a frame that begins so many bytes from the parser's place, or before it.
+    pub fn frame(&mut self, name: &'static str, from: i64, length: u64, transaction: Option<u64>) {
+        if self.wants_frames && self.frames.len() < FRAMES_LIMIT {
+            let place = i64::try_from(self.place).unwrap_or(i64::MAX);
+            self.frames.push(Frame { name, begin: place.saturating_add(from), length, transaction });
+        }
     }
 }
 
@@ -571,7 +613,7 @@ impl<T: Transaction, const LIMIT: usize> TransactionList for Transactions<T, LIM
 /// Reads a transaction of type `T` in a field's getter: `read::<Message>(|tx, direction, index| …)` as a plain function.
 #[macro_export]
 macro_rules! fields {
-    ($type:ty: $($name:literal, $doc:literal, [$ts:expr, $tc:expr], $multi:expr, $read:expr;)*) => {
+    ($type:ty: $($name:literal, $doc:literal, [$ts:expr, $tc:expr], $multi:expr, $read:expr;)* $(frame $frame:literal, $of:literal, $sides:expr;)*) => {
         &[$($crate::protocol::Field {
             name: $name,
             doc: $doc,
@@ -581,6 +623,6 @@ macro_rules! fields {
                 let read: for<'a> fn(&'a $type, $crate::protocol::Direction, usize) -> Option<$crate::protocol::Value<'a>> = $read;
                 any.downcast_ref::<$type>().and_then(|tx| read(tx, direction, index))
             },
-        }),*]
+        },)* $($crate::protocol::Field::frame($frame, $of, $sides),)*]
     };
 }

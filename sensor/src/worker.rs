@@ -242,6 +242,7 @@ impl Worker {
         self.counters.add("tapwire.rules.step_limit", self.inspector.matcher.limits.steps_hit);
         self.counters.add("tapwire.rules.evidence_limit", self.inspector.matcher.limits.evidence_hit);
         self.counters.add("tapwire.rules.regex_limit", self.inspector.matcher.limits.regex_hit);
+        self.counters.add("tapwire.frames_cut", self.inspector.frames_cut);
         self.counters.add("tapwire.rules.asn1_limit", self.inspector.matcher.limits.asn1_hit);
         for (name, count) in self.inspector.matcher.lua.failures.counters() {
             self.counters.add(name, count);
@@ -305,6 +306,7 @@ impl Worker {
         let plan = Arc::clone(&self.inspector.engine().plan);
         self.matches.clear();
         let occasion = Occasion { first: true, ..Occasion::default() };
+        self.inspector.matcher.begin_packet();
         self.inspector.matcher.packet(&plan, &view, occasion, &mut RuleMemory::default(), &mut self.matches);
         let watch = self.inspector.matcher.watch.as_deref_mut();
         let settled = settle(&plan, &mut self.matches, self.settings.alert_limit, watch);
@@ -452,6 +454,7 @@ impl Place<'_> {
             if let Some(silence) = rule.silence {
                 let transaction = match found.ground {
                     Ground::Transaction(id) => Some(id),
+                    Ground::Frame(id) => flow.app.frame(id).and_then(|frame| frame.transaction),
                     Ground::Packet | Ground::Stream => flow.app.oldest_open(found.direction).map(|(id, _)| id),
                 };
                 flow.app.silence(silence, transaction);
@@ -530,12 +533,19 @@ impl Place<'_> {
         let view = PacketView { packet, flow: Some(&view), stream_anomalies: anomalies };
         let plan = Arc::clone(&self.inspector.engine().plan);
         self.matches.clear();
+        self.inspector.matcher.begin_packet();
         if let Some(occasion) = occasion {
             self.inspector.matcher.packet(&plan, &view, occasion, &mut flow.app.rules, self.matches);
         }
         if flow.tcp.is_none() && packet.tcp().is_some() && !packet.payload.is_empty() {
             // Without a connection there is no stream to look at.
-            self.inspector.matcher.chunk(&plan, &view, packet.payload, &mut flow.app.rules, self.matches);
+            let rules = &mut flow.app.rules;
+            self.inspector.matcher.chunk(&plan, &view, packet.payload, rules, self.matches);
+            let at = occasion.unwrap_or_default();
+            self.inspector.matcher.again(&plan, &view, at, packet.payload, rules, self.matches);
+        }
+        if *flow.app.updated.of(direction) || closing {
+            self.inspector.frames(&mut flow.app, &view, closing, self.matches);
         }
         let due = self.settings.chunk_bytes.get(direction.index()).copied().unwrap_or(0);
         let Flow { tcp, app, .. } = flow;
@@ -552,6 +562,8 @@ impl Place<'_> {
                         let length = chunk.len();
                         let rival = if stream.has_rivals() { stream.raw_alternative() } else { None };
                         self.inspector.matcher.chunk(&plan, &view, chunk, &mut app.rules, self.matches);
+                        let at = occasion.unwrap_or_default();
+                        self.inspector.matcher.again(&plan, &view, at, chunk, &mut app.rules, self.matches);
                         self.inspector.transactions(app, &view, chunk, self.matches);
                         stream.raw_consume(length);
                         if let Some(rival) = rival {
@@ -585,6 +597,8 @@ impl Place<'_> {
             let certain = self.reporter.alert(&plan, found, packet, flow, (direction, settled.verdict()), moment);
             flow.note_alert(certain);
         }
+        self.reporter.frames(flow, direction, moment);
+        flow.app.retire_frames(direction);
         self.reporter.transactions(flow, moment, false);
         if flow.app.changes() {
             self.change_protocol(packet, flow, moment);
@@ -737,6 +751,7 @@ mod tests {
             openers: Vec::new(),
             depths: Vec::new(),
             bypassed: Vec::new(),
+            framed: Vec::new(),
             hashes: Default::default(),
             thresholds: Arc::default(),
             numbers: Default::default(),

@@ -149,3 +149,90 @@ fn packets_behind_an_alert_are_recorded() {
         assert!(found.iter().filter(|r| r["event_type"] == "packet").all(|r| r["packet_info"]["linktype"] == 1));
     }
 }
+
+/// The packets on which each rule raised its alerts.
+fn packets(records: &[Value]) -> BTreeMap<u64, Vec<u64>> {
+    let mut packets: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    for record in records.iter().filter(|record| record["event_type"] == "alert") {
+        let sid = record["alert"]["signature_id"].as_u64().unwrap();
+        packets.entry(sid).or_default().push(record["pcap_cnt"].as_u64().unwrap());
+    }
+    packets
+}
+
+#[test]
+fn a_bit_is_seen_on_the_packet_that_sets_it_by_rules_that_come_later_in_order() {
+    let rules = r#"
+alert tcp any any -> any any (content:"GET /long"; flowbits:set,asked; sid:1;)
+alert tcp any any -> any any (flow:to_server; flags:A,12; flowbits:isset,asked; flowbits:set,told; sid:2;)
+alert tcp any any -> any any (content:"HTTP/1.1"; flowbits:isset,told; flowbits:isnotset,never; sid:3;)
+alert http any any -> any any (http.uri; content:"/long"; flowbits:isset,told; sid:4;)
+pass tcp any any -> any any (flow:to_server; flags:A,12; flowbits:isset,asked; flowbits:isset,never; sid:5;)
+"#;
+    let found = packets(&records(WEB, rules, &[]));
+    let set = found[&1][0];
+    for later in [2, 3, 4] {
+        assert_eq!(found[&later][0], set, "{later}: {found:?}");
+    }
+    // A rule on transactions comes after all on packets: what it sets is seen on the next one.
+    let rules = r#"
+alert http any any -> any any (http.uri; content:"/long"; flowbits:set,asked; sid:1;)
+alert tcp any any -> any any (flow:to_server; flags:A,12; flowbits:isset,asked; sid:2;)
+"#;
+    let found = packets(&records(WEB, rules, &[]));
+    assert!(found[&2][0] > found[&1][0], "{found:?}");
+}
+
+#[test]
+fn a_rule_on_request_and_response_asks_for_the_files_of_one() {
+    let rule = |size: &str| {
+        format!(
+            "alert http any any => any any (http.uri; content:\"/long\"; http.stat_code; content:\"200\"; filesize:to_client,{size}; sid:1;)"
+        )
+    };
+    assert!(alerts(&records(WEB, &rule(">100"), &[])).contains_key(&1));
+    assert!(alerts(&records(WEB, &rule("<100"), &[])).is_empty());
+}
+
+#[test]
+fn codes_of_dns_have_names() {
+    let rules = r#"
+alert dns any any -> any any (dns.rcode:nxdomain; sid:1;)
+alert dns any any -> any any (dns.rcode:3; sid:2;)
+alert dns any any -> any any (dns.rrtype:AAAA; sid:3;)
+alert dns any any -> any any (dns.rrtype:28; sid:4;)
+"#;
+    let found = alerts(&records("dns/lookup", rules, &[]));
+    assert!(found[&1] > 0 && found[&1] == found[&2] && found.get(&3) == found.get(&4), "{found:?}");
+}
+
+#[test]
+fn frames_are_looked_at_and_shown() {
+    let rules = r#"
+alert dns any any -> any any (frame:dns.pdu; content:"|07|missing"; nocase; sid:1;)
+alert dns any any -> any any (frame:pdu; content:"|07|missing"; nocase; bsize:>12; flow:to_server; sid:2;)
+alert dns any any -> any any (frame:dns.pdu; content:"no such bytes"; sid:3;)
+alert dns any any -> any any (frame:dns.pdu; to_md5; bsize:16; sid:4;)
+"#;
+    let settings = [
+        "outputs.0.eve-log.types.0.alert.enabled=yes",
+        "outputs.0.eve-log.types.1=frame",
+        "outputs.0.eve-log.filename=eve.json",
+    ];
+    let found = records("dns/lookup", rules, &settings);
+    let counts = alerts(&found);
+    assert!(counts[&1] > counts[&2] && counts[&2] > 0 && !counts.contains_key(&3), "{counts:?}");
+    assert_eq!(counts[&4], count(&found, "frame"), "each frame is asked about once");
+    for record in found.iter().filter(|record| record["event_type"] == "frame" || record["frame"].is_object()) {
+        let frame = &record["frame"];
+        assert_eq!((&frame["type"], &frame["complete"]), (&"pdu".into(), &true.into()), "{record}");
+        assert!(frame["length"].as_u64().unwrap() >= 12 && frame["payload"].is_string(), "{record}");
+    }
+    let rules = r#"
+alert ssh any any -> any any (frame:ssh.record.hdr; bsize:6; content:"|14|"; endswith; sid:1;)
+alert ssh any any -> any any (frame:ssh.record.data; content:"curve25519"; sid:2;)
+alert ssh any any -> any any (frame:ssh.record.pdu; content:"|14|"; offset:5; depth:1; content:"curve25519"; sid:3;)
+"#;
+    let found = alerts(&records("ssh/login", rules, &[]));
+    assert!(found[&1] >= 2 && found[&2] >= 2 && found[&2] == found[&3], "{found:?}");
+}

@@ -88,6 +88,24 @@ fn rules_that_cannot_be_right_are_refused_at_their_place() {
         ("alert http any any -> any any (http.uri; http.method; content:\"a\"; sid:1;)", "sticky"),
         ("alert tcp any any -> any any (pcre:\"/a(/\"; sid:1;)", ""),
         ("alert tcp any any -> any any content:\"a\"; sid:1;)", ""),
+        ("alert tcp any any -> any any (content:\"abc\"; replace:\"de\"; sid:1;)", "bytes"),
+        (
+            "alert tcp any any -> any any (content:\"a\"; fast_pattern; content:\"b\"; fast_pattern; sid:1;)",
+            "fast pattern",
+        ),
+        ("alert tcp any any -> any any (msg:\"a\"; prefilter; sid:1;)", "no condition"),
+        ("alert tcp any any -> any any (flags:S; prefilter; ttl:1; prefilter; sid:1;)", "already"),
+        ("alert http any any -> any any (http.uri; bsize:5; content:\"a\"; offset:5; sid:1;)", "given size"),
+        ("alert http any any -> any any (http.referer; absent; content:\"a\"; sid:1;)", "absent"),
+        ("alert http any any -> any any (http.referer; absent:or_else; sid:1;)", "otherwise"),
+        ("alert tcp any any -> any any (base64_data; content:\"a\"; sid:1;)", "base64_decode"),
+        ("alert tcp any any -> any any (dataset:set,a,type string; sid:1;)", "sticky buffer"),
+        ("alert http any any -> any any (http.uri; dotprefix; sid:1;)", "sticky buffer"),
+        ("alert tcp any any -> any any (dotprefix; content:\"a\"; sid:1;)", "sticky buffer"),
+        ("alert dns any any -> any any (frame:dns.nothing; content:\"a\"; sid:1;)", "no frame"),
+        ("alert dns any any -> any any (frame:pdu; content:\"a\"; dns.query; content:\"b\"; sid:1;)", "something else"),
+        ("alert tcp any any -> any any (flow:to_server,to_server; sid:1;)", "repeats"),
+        ("alert tcp any any -> any any (flow:established,not_established; sid:1;)", "repeats"),
     ] {
         let loaded = load_text(&format!("# a comment\n\n{rule}\n"));
         let fault = loaded.faults.first().unwrap_or_else(|| panic!("loaded: {rule}"));

@@ -180,8 +180,16 @@ impl Request {
         };
         let view = PacketView { packet: &packet, flow: Some(&flow), stream_anomalies: &[] };
         let transaction = self.parser.transactions().get(0).unwrap();
-        let subject =
-            TransactionView { protocol: id, id: 0, transaction, direction, files: &[], raw: &[], flow_anomalies: &[] };
+        let subject = TransactionView {
+            protocol: id,
+            id: 0,
+            transaction,
+            direction,
+            files: &[],
+            other_files: &[],
+            raw: &[],
+            flow_anomalies: &[],
+        };
         let mut matches: Vec<Match> = Vec::new();
         self.matcher.transaction(plan, &view, &subject, &mut self.known, &mut self.state, &mut matches);
         matches.iter().map(|found| plan.rule(found.rule).unwrap().sid).collect()

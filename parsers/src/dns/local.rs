@@ -142,20 +142,22 @@ macro_rules! local_fields {
             concat!($name, ".authorities.rrname"),
             concat!($name, ".additionals.rrname"),
             concat!($name, ".response.rrname"),
+            concat!("frame:", $name, ".pdu"),
         ])
     };
 }
 
 /// The buffers of a dialect by their names: of the questions, the three sections, and everything in a response.
-pub(crate) const fn named_fields(names: [&'static str; 5]) -> [Field; 5] {
+pub(crate) const fn named_fields(names: [&'static str; 6]) -> [Field; 6] {
     let [a, b, c, d, e] = TEMPLATE;
-    let [queries, answers, authorities, additionals, response] = names;
+    let [queries, answers, authorities, additionals, response, frame] = names;
     [
         Field { name: queries, ..a },
         Field { name: answers, ..b },
         Field { name: authorities, ..c },
         Field { name: additionals, ..d },
         Field { name: response, ..e },
+        Field::frame(frame, "A message.", [true, true]),
     ]
 }
 

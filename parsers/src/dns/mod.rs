@@ -17,6 +17,7 @@ use crate::dns::message::Message;
 use crate::dns::parser::DnsParser;
 use crate::fields;
 use crate::protocol::{Anomaly, AnomalyKind, Both, Field, Opener, Protocol, Settings, Transport};
+pub use tables::{RECORD_TYPES, RETURN_CODES};
 
 /// The card of DNS.
 pub static PROTOCOL: Protocol = Protocol {
@@ -79,6 +80,7 @@ static FIELDS: &[Field] = fields! { Message:
     "dns.opcode", "Kind of operation, 0 for a query.", [READ, READ], false, |m, d, _| m.operation(d);
     "dns.rcode", "Return code, the four bits of the header.", [READ, READ], false, |m, d, _| m.result(d);
     "dns.rrtype", "Record types: of the questions of a request, of the answers of a response.", [READ, READ], true, |m, d, i| m.record_type(d, i);
+    frame "frame:dns.pdu", "A message, without its length in front.", [true, true];
 };
 
 const fn kind(name: &'static str, record_name: &'static str, doc: &'static str) -> AnomalyKind {

@@ -42,6 +42,7 @@ impl DnsParser {
 
     fn message(&mut self, direction: Direction, data: &[u8], effects: &mut Effects<'_>) {
         let id = self.messages.next_id();
+        effects.frame("pdu", 0, data.len() as u64, Some(id));
         match Message::read(data, direction, id, self.dialect, &mut effects.work) {
             None => effects.anomalies.extend(self.dialect.anomaly("malformed_data")),
             Some(message) if message.says_nothing() => effects.anomalies.extend(message.anomalies),
@@ -94,6 +95,7 @@ impl DnsParser {
                 stream.needed = end;
                 break;
             };
+            effects.place = at + 2;
             self.message(direction, message, effects);
             at += end;
         }

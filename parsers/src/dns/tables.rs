@@ -25,7 +25,8 @@ fn name(table: &'static [(u16, &'static str)], number: u16) -> Cow<'static, str>
     }
 }
 
-const RETURN_CODES: &[(u16, &str)] = &[
+/// Return codes and their names.
+pub static RETURN_CODES: &[(u16, &str)] = &[
     (0, "NOERROR"),
     (1, "FORMERR"),
     (2, "SERVFAIL"),
@@ -46,7 +47,8 @@ const RETURN_CODES: &[(u16, &str)] = &[
     (22, "BADTRUNC"),
 ];
 
-const RECORD_TYPES: &[(u16, &str)] = &[
+/// Record types and their names.
+pub static RECORD_TYPES: &[(u16, &str)] = &[
     (1, "A"),
     (2, "NS"),
     (3, "MD"),

@@ -34,7 +34,7 @@ static DIALECT: Dialect = Dialect { anomalies: ANOMALIES, is_symmetric: true, sh
 const FORM: local::Form =
     local::Form { name: "llmnr", flags: &[(0x400, "c"), (0x200, "tc"), (0x100, "t")], shows_result: false };
 
-static FIELDS: [Field; 5] = local_fields!("llmnr");
+static FIELDS: [Field; 6] = local_fields!("llmnr");
 
 const fn kind(name: &'static str, record_name: &'static str, doc: &'static str) -> AnomalyKind {
     AnomalyKind { name, record_name, doc }

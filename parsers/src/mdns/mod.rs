@@ -37,7 +37,7 @@ const FORM: local::Form = local::Form {
     shows_result: true,
 };
 
-static FIELDS: [Field; 5] = local_fields!("mdns");
+static FIELDS: [Field; 6] = local_fields!("mdns");
 
 const fn kind(name: &'static str, record_name: &'static str, doc: &'static str) -> AnomalyKind {
     AnomalyKind { name, record_name, doc }

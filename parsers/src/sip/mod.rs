@@ -119,6 +119,13 @@ static FIELDS: &[Field] = fields! { Message:
     "sdp.media.bandwidth", "Each bandwidth of the media.", [READ, READ], true, |m, d, i| sdp(m, d, i, Section::Media, b'b');
     "sdp.media.encryption_key", "Key of each of the media.", [READ, READ], true, |m, d, i| sdp(m, d, i, Section::Media, b'k');
     "sdp.media.attribute", "Each attribute of the media.", [READ, READ], true, |m, d, i| sdp(m, d, i, Section::Media, b'a');
+    frame "frame:sip.pdu", "A message as it travels.", [true, true];
+    frame "frame:sip.request.line", "The first line of a request, with its end.", [true, true];
+    frame "frame:sip.request.headers", "The headers of a request, without the empty line.", [true, true];
+    frame "frame:sip.request.body", "The body of a request.", [true, true];
+    frame "frame:sip.response.line", "The first line of a response, with its end.", [true, true];
+    frame "frame:sip.response.headers", "The headers of a response, without the empty line.", [true, true];
+    frame "frame:sip.response.body", "The body of a response.", [true, true];
 };
 
 fn single(

@@ -78,7 +78,27 @@ impl SipParser {
         // The end of the datagram ends the body, whatever the headers say: what lies behind a length that is too short is
         // passed over by some receivers and read by others.
         message.read_body(body);
+        self.name_frames(&message, (head, body.len()), effects);
         self.open(message, effects);
+    }
+
+    /// Names the frames of a message that begins where the parser stands.
+    fn name_frames(&self, message: &Message, (head, body): (&[u8], usize), effects: &mut Effects<'_>) {
+        if !effects.wants_frames {
+            return;
+        }
+        let line = memchr::memchr(b'\n', head).map_or(head.len(), |at| at + 1);
+        let lines = head.strip_suffix(b"\r\n").or_else(|| head.strip_suffix(b"\n")).unwrap_or(head).len().max(line);
+        let names = match message.request_line() {
+            Some(_) => ["request.line", "request.headers", "request.body"],
+            None => ["response.line", "response.headers", "response.body"],
+        };
+        let id = Some(self.messages.next_id());
+        let places = [(0, line), (line, lines - line), (head.len(), body)];
+        effects.frame("pdu", 0, (head.len() + body) as u64, id);
+        for (name, (from, length)) in names.into_iter().zip(places).filter(|(_, (_, length))| *length > 0) {
+            effects.frame(name, i64::try_from(from).unwrap_or(i64::MAX), length as u64, id);
+        }
     }
 
     fn step(&mut self, direction: Direction, rest: &[u8], effects: &mut Effects<'_>) -> Step {
@@ -93,6 +113,8 @@ impl SipParser {
                 Some(bytes) => {
                     effects.work += bytes.len() as u64;
                     message.read_body(bytes);
+                    let parts = (rest.get(..head).unwrap_or_default(), body);
+                    self.name_frames(&message, parts, effects);
                     self.open(*message, effects);
                     Step::Done(head + body)
                 }
@@ -153,6 +175,7 @@ impl SipParser {
                     Ok(body) => stream.skip = body,
                     Err(()) => stream.lost = true,
                 }
+                self.name_frames(&message, (rest.get(..end).unwrap_or_default(), 0), effects);
                 self.open(message, effects);
                 Step::Done(end)
             }
@@ -215,6 +238,7 @@ impl Parser for SipParser {
         let mut at = 0;
         while let Some(rest) = chunk.get(at..).filter(|rest| !rest.is_empty()) {
             effects.work += 1;
+            effects.place = at;
             match self.step(direction, rest, effects) {
                 Step::Done(done) => at += done,
                 Step::Wait(wanted) => return Advance { consumed: at, wanted },

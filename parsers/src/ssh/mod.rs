@@ -67,7 +67,8 @@ const fn start(direction: Direction) -> Pattern {
 /// Fingerprints are made if the setting `hassh` says so; where it says nothing, if a rule looks at one or if everything shall be
 /// shown.
 fn configure(settings: &Settings) -> Opener {
-    let wanted = settings.switch("extended", false) || FIELDS.iter().skip(2).any(|f| settings.is_in_rules(f.name));
+    let wanted = settings.switch("extended", false)
+        || FIELDS.iter().any(|f| f.name.starts_with("ssh.hassh") && settings.is_in_rules(f.name));
     let options = Options {
         hassh: settings.switch("hassh", wanted),
         reads_encrypted: settings.text("encryption-handling") == Some("full"),
@@ -89,6 +90,9 @@ static FIELDS: &[Field] = fields! { Transaction:
     "ssh.hassh.server", "HASSH of the server.", [None, KEXINIT], false, |tx, d, i| text(i, hassh(tx.side(d)).map(|h| h.0));
     "ssh.hassh.server.string", "The algorithms that the HASSH of the server is made of.", [None, KEXINIT], false,
         |tx, d, i| text(i, hassh(tx.side(d)).map(|h| h.1));
+    frame "frame:ssh.record.hdr", "Lengths and number of a packet before encryption, six octets.", [true, true];
+    frame "frame:ssh.record.data", "The rest of such a packet.", [true, true];
+    frame "frame:ssh.record.pdu", "Such a packet as a whole.", [true, true];
 };
 
 fn text(index: usize, value: Option<&[u8]>) -> Option<Value<'_>> {

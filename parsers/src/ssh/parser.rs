@@ -19,6 +19,8 @@ const PACKET_LIMIT_BYTES: usize = 256 << 10;
 const KEXINIT_LIMIT_BYTES: usize = 32 << 10;
 /// Octets of a packet up to the number of its message: two lengths and the number.
 const HEADER_BYTES: usize = 6;
+/// The same, as far as a packet begins before the end of its header.
+const HEADER_PLACE: i64 = 6;
 
 const KEXINIT: u8 = 20;
 const NEWKEYS: u8 = 21;
@@ -135,7 +137,7 @@ impl SshParser {
         }
     }
 
-    fn header(&mut self, direction: Direction, data: &mut &[u8], effects: &mut Effects<'_>) {
+    fn header(&mut self, direction: Direction, data: &mut &[u8], total: usize, effects: &mut Effects<'_>) {
         let Some(transaction) = self.transactions.find_mut(0) else { return };
         let side = self.sides.of_mut(direction);
         if transaction.is_version_1() {
@@ -153,6 +155,7 @@ impl SshParser {
         if side.header_filled < HEADER_BYTES {
             return;
         }
+        effects.place = total - data.len();
         side.header_filled = 0;
         effects.work += 1;
         let [a, b, c, d, padding, number] = side.header;
@@ -165,6 +168,10 @@ impl SshParser {
             return self.stop(effects);
         }
         side.missing = length - 2;
+        let header = HEADER_BYTES as u64;
+        effects.frame("record.hdr", -HEADER_PLACE, header, Some(0));
+        effects.frame("record.data", 0, side.missing as u64, Some(0));
+        effects.frame("record.pdu", -HEADER_PLACE, header + side.missing as u64, Some(0));
         let wanted = number == KEXINIT && self.options.hassh;
         side.stage = if wanted && side.missing <= KEXINIT_LIMIT_BYTES { Stage::KeyExchange } else { Stage::Packet };
         if wanted && side.stage == Stage::Packet {
@@ -253,7 +260,7 @@ impl Parser for SshParser {
             match self.sides.of(direction).stage {
                 Stage::Line => self.line(direction, &mut data, effects),
                 Stage::LineRest => self.line_rest(direction, &mut data, effects),
-                Stage::Header => self.header(direction, &mut data, effects),
+                Stage::Header => self.header(direction, &mut data, chunk.len(), effects),
                 Stage::Packet | Stage::KeyExchange => self.packet(direction, &mut data, effects),
                 Stage::Opaque => break,
             }

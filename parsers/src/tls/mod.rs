@@ -109,6 +109,14 @@ static FIELDS: &[Field] = fields! { Transaction:
         |tx, _, i| first(i, tx.ja3.to_client.as_ref().map(|ja3| ja3.string.as_bytes()));
     "ja4.hash", "JA4 of the client.", [CLIENT_HELLO, None], false,
         |tx, _, i| first(i, tx.ja4.as_ref().map(String::as_bytes));
+    frame "frame:tls.pdu", "A record as it travels.", [true, true];
+    frame "frame:tls.hdr", "Type, version and length of a record, five octets.", [true, true];
+    frame "frame:tls.data", "What a record carries.", [true, true];
+    frame "frame:tls.alert", "What an alert carries.", [true, true];
+    frame "frame:tls.heartbeat", "What a heartbeat carries.", [true, true];
+    frame "frame:tls.ssl2.pdu", "A record of SSL 2 as it travels.", [true, true];
+    frame "frame:tls.ssl2.hdr", "The header of such a record.", [true, true];
+    frame "frame:tls.ssl2.data", "What such a record carries.", [true, true];
 };
 
 fn first(index: usize, value: Option<&[u8]>) -> Option<Value<'_>> {

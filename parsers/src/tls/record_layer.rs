@@ -253,6 +253,24 @@ impl TlsParser {
     }
 }
 
+/// Names the frames of a record whose header ends where the parser stands.
+fn name_frames(record: Record, effects: &mut Effects<'_>) {
+    let length = record.length as u64;
+    let ([head, data, whole], taken, header): (_, i64, i64) = match record.kind {
+        Kind::Tls(_) => (["hdr", "data", "pdu"], 5, 5),
+        // The third octet of a short header is the first of the body.
+        Kind::Ssl2 => (["ssl2.hdr", "ssl2.data", "ssl2.pdu"], 3, if record.missing < record.length { 2 } else { 3 }),
+    };
+    effects.frame(head, -taken, header.cast_unsigned(), Some(0));
+    effects.frame(data, header - taken, length, Some(0));
+    effects.frame(whole, -taken, header.cast_unsigned() + length, Some(0));
+    match record.kind {
+        Kind::Tls(content::ALERT) => effects.frame("alert", 0, length, Some(0)),
+        Kind::Tls(content::HEARTBEAT) => effects.frame("heartbeat", 0, length, Some(0)),
+        _ => {}
+    }
+}
+
 impl Parser for TlsParser {
     fn advance(&mut self, direction: Direction, chunk: &[u8], effects: &mut Effects<'_>) -> Advance {
         effects.work += chunk.len() as u64;
@@ -267,6 +285,8 @@ impl Parser for TlsParser {
                     Ok(Some(record)) => {
                         effects.work += 5;
                         records += 1;
+                        effects.place = chunk.len() - data.len();
+                        name_frames(record, effects);
                         self.begin_record(direction, record, effects);
                         record
                     }

@@ -39,6 +39,8 @@ pub struct EveOutput {
     pub netflows: bool,
     /// Address resolution.
     pub arp: bool,
+    /// Frames of protocols.
+    pub frames: bool,
     /// Counters.
     pub stats: bool,
     /// Files, where they are wanted.
@@ -290,6 +292,7 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
         flows: false,
         netflows: false,
         arp: false,
+        frames: false,
         stats: false,
         files: None,
         protocols: BTreeMap::new(),
@@ -318,6 +321,7 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
                 "anomaly" => out.anomalies = Some(anomalies(settings, faults)),
                 "flow" => out.flows = true,
                 "arp" => out.arp = true,
+                "frame" => out.frames = true,
                 "netflow" => out.netflows = true,
                 "stats" => out.stats = true,
                 "files" => out.files = Some(files(settings)),

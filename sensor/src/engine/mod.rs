@@ -233,7 +233,10 @@ fn engine(
     let hashes = Hashes { md5, sha1, sha256: sha256 || sha256_of_cut, sha256_of_cut };
     let costs = CostSettings { every: TIMED_EVERY, clock: monotonic_ns, ..configuration.costs };
     let matching = Settings { evidence_pieces: configuration.evidence_pieces, watch: None, costs };
-    Engine { plan: Arc::new(plan), recogniser, openers, depths, bypassed, hashes, thresholds, numbers, matching }
+    let recorded = configuration.eve.iter().any(|eve| eve.frames);
+    let framed = (0..).map(ProtocolId).take(REGISTRY.len()).map(|id| recorded || plan.wants_frames(id)).collect();
+    let plan = Arc::new(plan);
+    Engine { plan, recogniser, openers, depths, bypassed, hashes, thresholds, numbers, framed, matching }
 }
 
 /// Reads the threshold file, where one is named.

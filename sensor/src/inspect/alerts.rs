@@ -37,7 +37,7 @@ pub fn settle(plan: &Plan, matches: &mut Vec<Match>, limit: usize, mut watch: Op
     let mut settled = Settled::default();
     let newest_first = |ground: Ground| match ground {
         Ground::Transaction(id) => Reverse(id),
-        Ground::Packet | Ground::Stream => Reverse(u64::MAX),
+        Ground::Packet | Ground::Stream | Ground::Frame(_) => Reverse(u64::MAX),
     };
     matches.sort_by_key(|m| (m.rule, newest_first(m.ground)));
     let mut passed = None;

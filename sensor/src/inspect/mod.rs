@@ -6,6 +6,7 @@
 
 pub mod alerts;
 pub mod files;
+pub mod frames;
 pub mod recognise;
 mod silence;
 
@@ -26,6 +27,7 @@ use tapwire_signatures::verify::{Match, Matcher, Settings, TransactionState, Tra
 
 use crate::records::stats::RuleNumbers;
 use files::{Files, Hashes};
+use frames::{Frame, Frames};
 use recognise::{Ports, Recogniser, Recognition};
 
 /// Anomalies of a flow outside transactions that wait for their record.
@@ -64,6 +66,8 @@ pub struct Application {
     pub encrypted: bool,
     /// Files that travel in it.
     pub files: Files,
+    /// Frames of it, where somebody wants them.
+    frames: Option<Box<Frames>>,
     /// What rules remember.
     pub rules: FlowState,
     /// New anomalies outside transactions: direction, transaction that was newest, anomaly.
@@ -131,6 +135,8 @@ pub struct Engine {
     pub thresholds: Arc<[(Rules, Entry)]>,
     /// How many rules there are.
     pub numbers: RuleNumbers,
+    /// Protocols of which rules or records want frames.
+    pub framed: Vec<bool>,
     /// What is noted beside matches.
     pub matching: Settings,
 }
@@ -150,6 +156,10 @@ pub struct Inspector {
     pub parser_faults: u64,
     books: Vec<[Book; 2]>,
     unrecognised: [u64; 2],
+    /// What a parser named in the call that has just been.
+    named_frames: Vec<protocol::Frame>,
+    /// Frames that there was no room for, whole or in part.
+    pub frames_cut: u64,
 }
 
 /// What was counted of a protocol on one transport.
@@ -224,6 +234,23 @@ impl Application {
             }
             self.known = VecDeque::new();
             self.stopped = true;
+        }
+    }
+
+    /// A frame that rules were just asked about.
+    pub fn frame(&self, id: u64) -> Option<&Frame> {
+        self.frames.as_ref()?.get(id)
+    }
+
+    /// Frames of a direction that rules were just asked about.
+    pub fn ready_frames(&self, direction: Direction) -> impl Iterator<Item = &Frame> {
+        self.frames.iter().flat_map(move |frames| frames.ready(direction))
+    }
+
+    /// Forgets frames of a direction that rules were asked about.
+    pub fn retire_frames(&mut self, direction: Direction) {
+        if let Some(frames) = &mut self.frames {
+            frames.retire(direction);
         }
     }
 
@@ -317,7 +344,7 @@ impl Inspector {
     pub fn new(engine: Arc<Engine>) -> Self {
         let books = vec![<[Book; 2]>::default(); REGISTRY.len()];
         let matcher = Matcher::new(&engine.plan, engine.matching);
-        Self { engine, matcher, parser_faults: 0, books, unrecognised: [0; 2] }
+        Self { engine, matcher, parser_faults: 0, books, unrecognised: [0; 2], named_frames: Vec::new(), frames_cut: 0 }
     }
 
     /// Begins anew after a panic: whatever was under way is forgotten, what was noted of rules is not.
@@ -515,6 +542,7 @@ impl Inspector {
         {
             let advance = self.guard(app, direction, |parser, effects| parser.advance(direction, rest, effects));
             let Some(advance) = advance else { return chunk.len() };
+            self.frame(app, direction, rest, advance.consumed);
             *app.wanted.of_mut(direction) = advance.wanted;
             *app.updated.of_mut(direction) = true;
             done += advance.consumed.min(rest.len());
@@ -524,6 +552,33 @@ impl Inspector {
         }
         // A datagram is never continued.
         if transport == Transport::Udp || app.is_deaf() { chunk.len() } else { done }
+    }
+
+    /// Takes the frames that the parser has just named, and their bytes.
+    fn frame(&mut self, app: &mut Application, direction: Direction, chunk: &[u8], done: usize) {
+        let Some(protocol) = app.protocol.filter(|id| !app.is_rival && self.wants_frames(*id)) else { return };
+        let frames = app.frames.get_or_insert_default();
+        if app.is_datagram {
+            frames.begin(direction);
+        }
+        let done = if app.is_datagram { chunk.len() } else { done };
+        self.frames_cut += frames.take((protocol, direction), &self.named_frames, chunk, done);
+        self.named_frames.clear();
+    }
+
+    fn wants_frames(&self, protocol: ProtocolId) -> bool {
+        self.engine.framed.get(usize::from(protocol.0)) == Some(&true)
+    }
+
+    /// Asks the rules about the frames of the view's direction that are ready.
+    pub fn frames(&mut self, app: &mut Application, view: &PacketView<'_>, closing: bool, matches: &mut Vec<Match>) {
+        let (Some(frames), Some(flow)) = (&mut app.frames, view.flow) else { return };
+        if closing {
+            frames.close(flow.direction);
+        }
+        for frame in frames.views(flow.direction) {
+            self.matcher.frame(&self.engine.plan, view, &frame, &mut app.rules, matches);
+        }
     }
 
     /// Bytes of a direction never came; whether the parser goes on.
@@ -540,6 +595,9 @@ impl Inspector {
         *app.updated.of_mut(direction) = true;
         if let Some(book) = self.book(app) {
             book.gaps += 1;
+        }
+        if let Some(frames) = &mut app.frames {
+            frames.gap(direction, missing);
         }
         let goes_on = self.guard(app, direction, |parser, effects| parser.gap(direction, missing, effects));
         if goes_on == Some(false) {
@@ -563,9 +621,11 @@ impl Inspector {
         call: impl FnOnce(&mut dyn Parser, &mut Effects<'_>) -> T,
     ) -> Option<T> {
         let parser = app.parser.as_mut()?;
-        let mut effects = Effects::new(&mut app.files);
+        let wants_frames = !app.is_rival && app.protocol.is_some_and(|id| self.wants_frames(id));
+        let mut effects = Effects { wants_frames, ..Effects::new(&mut app.files) };
         let result = catch_unwind(AssertUnwindSafe(|| call(&mut **parser, &mut effects)));
-        let Effects { anomalies, course, flush_raw, .. } = effects;
+        let Effects { anomalies, course, flush_raw, frames, .. } = effects;
+        self.named_frames = frames;
         for anomaly in anomalies {
             app.raise(direction, anomaly);
         }
@@ -608,14 +668,17 @@ impl Inspector {
             if transaction.only_direction().is_some_and(|only| only != direction) {
                 continue;
             }
-            let of_transaction: Vec<FileView<'_>> =
-                files.of(transaction_id, direction).map(files::File::view).collect();
+            let of_transaction = |direction| -> Vec<FileView<'_>> {
+                files.of(transaction_id, direction).map(files::File::view).collect()
+            };
+            let (own_files, other_files) = (of_transaction(direction), of_transaction(direction.reverse()));
             let subject = TransactionView {
                 protocol: id,
                 id: transaction_id,
                 transaction,
                 direction,
-                files: &of_transaction,
+                files: &own_files,
+                other_files: &other_files,
                 raw,
                 flow_anomalies: if transaction_id == newest { &flow_anomalies } else { &[] },
             };

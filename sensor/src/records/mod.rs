@@ -9,6 +9,7 @@ pub mod fast;
 pub mod fileinfo;
 pub mod flow;
 pub mod forwarded;
+pub mod frame;
 pub mod header;
 pub mod metadata;
 pub mod packet;

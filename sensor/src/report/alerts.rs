@@ -17,6 +17,7 @@ use crate::inspect::Application;
 use crate::records::alert::{self, Alert, FlowBrief};
 use crate::records::batch::{AlertGate, Class, Gate, PacketGate};
 use crate::records::fast;
+use crate::records::frame;
 use crate::records::header::Header;
 impl Reporter {
     /// An alert on a packet that has no flow.
@@ -107,6 +108,7 @@ impl Reporter {
         let certain = gate.is_none();
         let (transaction, guessed) = match found.ground {
             Ground::Transaction(id) => (Some(id), false),
+            Ground::Frame(id) => (flow.app.frame(id).and_then(|frame| frame.transaction), false),
             Ground::Packet | Ground::Stream => {
                 let oldest = flow.app.oldest_open(direction);
                 // A datagram's rule on a protocol means the transaction that the datagram brought.
@@ -173,6 +175,11 @@ impl Reporter {
                     headers(object, packet);
                     if settings.app_layer {
                         refer(&outputs, app, transaction, object);
+                    }
+                    if let Ground::Frame(id) = found.ground
+                        && let Some(frame) = app.frame(id)
+                    {
+                        frame::object(object, frame);
                     }
                 });
             });

@@ -233,6 +233,21 @@ impl Reporter {
         }
     }
 
+    /// Frames of a direction that rules were just asked about.
+    pub fn frames(&mut self, flow: &Flow<Application>, direction: Direction, moment: &Moment) {
+        let outputs = Arc::clone(&self.outputs);
+        for frame in flow.app.ready_frames(direction) {
+            for (index, output) in (0..).zip(&*outputs.list).filter(|(_, output)| output.eve.frames) {
+                let ends = Ends::of(&flow.key, direction);
+                let header = flow_header(ends.header("frame", moment), flow, output, &outputs, moment);
+                let (clock, protocol) = (&mut self.clock, protocol_text(&flow.app));
+                self.batch.push(moment.order, index, Class::Transaction, None, |out| {
+                    crate::records::frame::write(out, &header, frame, protocol, clock);
+                });
+            }
+        }
+    }
+
     /// Anomalies of a packet's headers.
     pub fn decode_anomalies(&mut self, packet: &Packet<'_>, moment: &Moment) {
         if packet.anomalies.is_empty() {

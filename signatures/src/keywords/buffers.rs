@@ -3,13 +3,13 @@
 //! One table: keyword, the field's canonical name, other names of the keyword. A buffer whose field no registered protocol has is
 //! accepted, and the rule counted as not yet active.
 
-use tapwire_parsers::REGISTRY;
 use tapwire_parsers::protocol::Direction;
+use tapwire_parsers::{REGISTRY, protocol_id};
 
 use super::Keyword;
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
-use crate::language::rule::Buffer;
+use crate::language::rule::{Buffer, RuleProtocol};
 
 macro_rules! buffers {
     ($($name:literal $(, $alias:literal)*;)*) => {
@@ -66,12 +66,23 @@ pub(super) fn resolve(name: &'static str) -> Buffer {
     }
 }
 
-/// The frame of a protocol that a name means: a message or a part of one.
-fn frame(text: &str) -> Buffer {
-    let fields = REGISTRY.iter().flat_map(|p| p.fields);
-    let mut names = fields.map(|field| field.name);
-    let found = names.find(|name| name.strip_prefix("frame.") == Some(text));
-    found.map_or(Buffer::Later("frame"), Buffer::Field)
+/// The frame of a protocol that a name means: a message or a part of one. The protocol may be left to the rule's header.
+fn frame(builder: &Builder<'_>, text: &str) -> Option<Buffer> {
+    let fields = || REGISTRY.iter().flat_map(|p| p.fields).map(|field| field.name);
+    let known = |whole: &str| {
+        let found = fields().find(|name| name.strip_prefix("frame:") == Some(whole)).map(Buffer::Frame);
+        found.or_else(|| fields().find(|name| name.strip_prefix("frame.") == Some(whole)).map(Buffer::Field))
+    };
+    let of_header = match builder.rule.protocol {
+        RuleProtocol::Application(protocol) => Some(protocol),
+        _ => None,
+    };
+    let found = of_header.and_then(|protocol| known(&format!("{protocol}.{text}"))).or_else(|| known(text));
+    // Those of protocols that are not parsed yet are not known by name.
+    let named = protocol_id(text.split('.').next().unwrap_or(text)).is_some();
+    let is_stream = text == "stream" || text.ends_with(".stream");
+    let may_come = is_stream || !named && of_header.is_none_or(|protocol| protocol_id(protocol).is_none());
+    found.or_else(|| may_come.then_some(Buffer::Later("frame")))
 }
 
 fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
@@ -103,7 +114,9 @@ fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault
         }
     };
     let buffer = match argument.text {
-        Some(text) if name == "frame" => frame(text),
+        Some(text) if name == "frame" => frame(builder, text).ok_or_else(|| {
+            argument.fault(format!("`{text}` is no frame of the protocol"), "such as dns.pdu or ssh.record.data")
+        })?,
         _ => resolve(name),
     };
     if let Buffer::Later(name) = buffer {

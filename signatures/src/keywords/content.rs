@@ -96,7 +96,7 @@ pub(super) static KEYWORDS: &[Keyword] = &[
         aliases: &[],
         doc: "Is for inline use; a passive sensor only checks it.",
         examples: &[],
-        parse: |b, a| a.required().and_then(|_| b.content(a).map(drop)),
+        parse: replace,
     },
     Keyword {
         name: "fast_pattern",
@@ -123,6 +123,21 @@ pub(super) static KEYWORDS: &[Keyword] = &[
 /// A modifier of older rules, that puts the content before it into a buffer.
 const fn modifier(name: &'static str, buffer: &'static str) -> Keyword {
     Keyword { name, aliases: &[], doc: buffer, examples: &[], parse: move_to_buffer }
+}
+
+/// What takes the place of a content has its length, for packets keep theirs.
+fn replace(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
+    let (negated, text) = quoted(argument)?;
+    let length = bytes(text, argument)?.len();
+    let content = builder.content(argument)?;
+    if negated || content.negated {
+        return Err(argument.fault("what is not there cannot be replaced", "remove the `!`"));
+    }
+    if length != content.bytes.len() {
+        let message = format!("the content has {} bytes, what replaces it has {length}", content.bytes.len());
+        return Err(argument.fault(message, "make both equally long"));
+    }
+    Ok(())
 }
 
 /// The doc of such a modifier is the buffer's name.

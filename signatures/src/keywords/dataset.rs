@@ -10,6 +10,7 @@ use crate::language::item::{DatasetScore, DatasetTest, Item};
 use crate::language::known_sets::Known;
 use crate::language::load::Environment;
 use crate::language::outside::{NamedFile, Outside};
+use crate::language::rule::Buffer;
 use crate::state::dataset::{Dataset, Entries, Format, Kind, Layout, Operation};
 use crate::verify::number::NumberTest;
 
@@ -104,7 +105,16 @@ fn said<'a>(options: impl Iterator<Item = &'a str>, argument: &Argument<'_>) -> 
     Ok(said)
 }
 
+/// A value is a whole buffer: that of a payload is none.
+fn needs_buffer(builder: &Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
+    if builder.buffer == Buffer::Payload {
+        return Err(argument.fault(format!("`{}` needs a sticky buffer", argument.keyword), "name one before it"));
+    }
+    Ok(())
+}
+
 fn dataset(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
+    needs_buffer(builder, argument)?;
     let mut parts = argument.required()?.split(',').map(str::trim);
     let (word, name) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
     let operation = match word {
@@ -131,6 +141,7 @@ fn dataset(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fau
 }
 
 fn score(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
+    needs_buffer(builder, argument)?;
     let hint = "such as `name,>,200,load scores.rep,type string`";
     let mut parts = argument.required()?.split(',').map(str::trim);
     let (name, operator, value) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""), parts.next().unwrap_or(""));

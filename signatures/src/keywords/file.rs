@@ -7,7 +7,7 @@ use super::packet_number::HINT;
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
 use crate::language::item::{Content, Item};
-use crate::language::rule::{Buffer, Section};
+use crate::language::rule::{Arrow, Buffer, Section};
 use crate::verify::condition::{FileCondition, FileView, Verdict};
 use crate::verify::number::NumberTest;
 
@@ -125,12 +125,19 @@ fn extension(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), F
 }
 
 #[derive(Debug)]
-struct Size(NumberTest);
+struct Size {
+    test: NumberTest,
+    direction: Option<Direction>,
+}
 
 impl FileCondition for Size {
+    fn direction(&self) -> Option<Direction> {
+        self.direction
+    }
+
     fn holds(&self, file: &FileView<'_>) -> Verdict {
-        let exceeds = matches!(self.0, NumberTest::Greater(_) | NumberTest::GreaterOrEqual(_));
-        match (self.0.holds(file.size), file.closed) {
+        let exceeds = matches!(self.test, NumberTest::Greater(_) | NumberTest::GreaterOrEqual(_));
+        match (self.test.holds(file.size), file.closed) {
             // Of a file that is not all there only its least size is known.
             (true, _) if exceeds || (file.closed && file.complete) => Verdict::Yes,
             (_, true) => Verdict::No,
@@ -148,14 +155,15 @@ fn size(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault>
         ),
         None => (None, text),
     };
-    if let Some(direction) = direction {
+    // A rule on request and response has no direction of its own.
+    if let Some(direction) = direction.filter(|_| builder.rule.arrow != Arrow::Transactional) {
         if builder.rule.flow.direction.is_some_and(|other| other != direction) {
             return Err(argument.fault("the rule's `flow` has the other direction", ""));
         }
         builder.rule.flow.direction = Some(direction);
     }
     let test = NumberTest::parse(text).map_err(|m| argument.fault(m, HINT))?;
-    builder.rule.file.push(Box::new(Size(test)));
+    builder.rule.file.push(Box::new(Size { test, direction }));
     Ok(())
 }
 
@@ -195,7 +203,8 @@ mod tests {
             ("10", 10, true, true, Yes),
         ] {
             let view = FileView { name: b"a", size, head: &[], closed, complete, md5: None, sha1: None, sha256: None };
-            assert_eq!(Size(NumberTest::parse(text).unwrap()).holds(&view), verdict, "{text} {size}");
+            let test = NumberTest::parse(text).unwrap();
+            assert_eq!(Size { test, direction: None }.holds(&view), verdict, "{text} {size}");
         }
     }
 

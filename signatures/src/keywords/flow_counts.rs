@@ -111,11 +111,11 @@ impl PacketCondition for FlowCount {
     }
 
     fn needs_packet(&self) -> bool {
-        self.tcp_only
+        false
     }
 
-    fn suits_transactions(&self) -> bool {
-        true
+    fn is_about_streams(&self) -> bool {
+        self.tcp_only
     }
 }
 

@@ -98,9 +98,24 @@ pub(super) static KEYWORDS: &[Keyword] = &[
         aliases: &[],
         doc: "Asks for a prefilter on the keyword before it.",
         examples: &[],
-        parse: |b, a| a.none().map(|()| b.rule.prefilter = true),
+        parse: prefilter,
     },
 ];
+
+fn prefilter(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
+    argument.none()?;
+    let rule = &mut builder.rule;
+    if rule.prefilter {
+        return Err(argument.fault("the rule has `prefilter` already", "a rule has one prefilter"));
+    }
+    let conditions = [rule.sections.len(), rule.packet.len(), rule.transaction.len(), rule.app_protocol.len()];
+    let others = [rule.flowbits.len(), rule.events.len(), rule.file.len()];
+    if conditions.iter().chain(&others).all(|count| *count == 0) {
+        return Err(argument.fault("`prefilter` has no condition before it", "put it after the one that it is about"));
+    }
+    rule.prefilter = true;
+    Ok(())
+}
 
 fn number(argument: &Argument<'_>) -> Result<u32, Fault> {
     let text = argument.required()?;

@@ -1,5 +1,6 @@
 //! Keywords that test a number of a transaction: a field of the protocol's card, whatever the protocol.
 
+use tapwire_parsers::dns::{RECORD_TYPES, RETURN_CODES};
 use tapwire_parsers::protocol::{Both, Direction, Field, Protocol, Transaction, Value};
 use tapwire_parsers::{protocol, protocol_id};
 
@@ -23,16 +24,16 @@ pub(super) static KEYWORDS: &[Keyword] = &[
     Keyword {
         name: "dns.rcode",
         aliases: &[],
-        doc: "Tests the return code of a DNS message.",
-        examples: &["dns.rcode:3"],
-        parse: |b, a| push(b, a, "dns", "dns.rcode", &[], 65_535),
+        doc: "Tests the return code of a DNS message, a number or a name.",
+        examples: &["dns.rcode:3", "dns.rcode:!nxdomain"],
+        parse: |b, a| push(b, a, "dns", "dns.rcode", &names(RETURN_CODES), 65_535),
     },
     Keyword {
         name: "dns.rrtype",
         aliases: &[],
-        doc: "Tests the record types of a DNS message: any of them, or after a comma `all` or a position.",
-        examples: &["dns.rrtype:1", "dns.rrtype:!2,all"],
-        parse: |b, a| push(b, a, "dns", "dns.rrtype", &[], 65_535),
+        doc: "Tests the record types of a DNS message, numbers or names: any of them, or after a comma `all` or a position.",
+        examples: &["dns.rrtype:1", "dns.rrtype:!2,all", "dns.rrtype:AAAA"],
+        parse: |b, a| push(b, a, "dns", "dns.rrtype", &names(RECORD_TYPES), 65_535),
     },
     Keyword {
         name: "ntp.version",
@@ -89,6 +90,11 @@ const NTP_MODES: NumberNames<'_> = &[
     ("control", 6),
     ("private", 7),
 ];
+
+/// The names in a table of a protocol.
+fn names(table: &'static [(u16, &'static str)]) -> Vec<(&'static str, u64)> {
+    table.iter().map(|(number, name)| (*name, u64::from(*number))).collect()
+}
 
 /// The longest time that an option of DHCP can state.
 const MAX_SECONDS: u64 = u32::MAX as u64;

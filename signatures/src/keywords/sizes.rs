@@ -37,11 +37,7 @@ pub(super) static KEYWORDS: &[Keyword] = &[
         aliases: &[],
         doc: "What follows looks at the decoded bytes.",
         examples: &[],
-        parse: |b, a| {
-            a.none()?;
-            b.push(Item::Base64Data(Vec::new()));
-            Ok(())
-        },
+        parse: base64_data,
     },
 ];
 
@@ -68,6 +64,16 @@ fn urilen(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Faul
     };
     let test = test(number.trim(), argument)?;
     builder.push_to(super::buffers::resolve(name), Item::Size(test));
+    Ok(())
+}
+
+fn base64_data(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
+    argument.none()?;
+    let mut items = builder.rule.sections.iter().flat_map(|section| &section.items);
+    if !items.any(|item| matches!(item, Item::Base64Decode(_))) {
+        return Err(argument.fault("`base64_data` has no `base64_decode` before it", "name it before"));
+    }
+    builder.push(Item::Base64Data(Vec::new()));
     Ok(())
 }
 

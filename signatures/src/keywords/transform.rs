@@ -3,6 +3,7 @@
 use super::Keyword;
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
+use crate::language::rule::Buffer;
 use crate::lua::{Purpose, ScriptTransform};
 use crate::verify::transform::{Base64, Base64Mode, PcreCapture, Subslice, Transform, Xor, XorKey};
 
@@ -52,21 +53,23 @@ const fn plain(
 const DEFAULT_MAX_SIZE: u32 = 1 << 20;
 
 /// A transform after a condition begins anew with the buffer, for the conditions that follow it.
-fn push(builder: &mut Builder<'_>, transform: Transform) {
+fn push(builder: &mut Builder<'_>, argument: &Argument<'_>, transform: Transform) -> Result<(), Fault> {
+    if builder.buffer == Buffer::Payload {
+        return Err(argument.fault(format!("`{}` needs a sticky buffer", argument.keyword), "name one before it"));
+    }
     builder.section_to_transform().transforms.push(transform);
+    Ok(())
 }
 
 fn push_plain(builder: &mut Builder<'_>, argument: &Argument<'_>, transform: Transform) -> Result<(), Fault> {
     argument.none()?;
-    push(builder, transform);
-    Ok(())
+    push(builder, argument, transform)
 }
 
 fn xor(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
     let xor = read_xor(argument.required()?)
         .map_err(|m| argument.fault(m, "such as `\"0d0a\"`, `offset 4,\"0d0a\"` or `extract 1 0`"))?;
-    push(builder, Transform::Xor(xor));
-    Ok(())
+    push(builder, argument, Transform::Xor(xor))
 }
 
 fn read_xor(text: &str) -> Result<Xor, String> {
@@ -112,8 +115,7 @@ fn from_base64(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(),
             }
         }
     }
-    push(builder, Transform::FromBase64(base64));
-    Ok(())
+    push(builder, argument, Transform::FromBase64(base64))
 }
 
 fn inflate(builder: &mut Builder<'_>, argument: &Argument<'_>, make: fn(u32) -> Transform) -> Result<(), Fault> {
@@ -130,8 +132,7 @@ fn inflate(builder: &mut Builder<'_>, argument: &Argument<'_>, make: fn(u32) -> 
             })?
         }
     };
-    push(builder, make(limit));
-    Ok(())
+    push(builder, argument, make(limit))
 }
 
 fn subslice(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
@@ -148,16 +149,14 @@ fn subslice(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fa
         [offset, bytes] => (*offset, Some(*bytes)),
         _ => return Err(fault()),
     };
-    push(builder, Transform::Subslice(Subslice { offset, bytes, truncate }));
-    Ok(())
+    push(builder, argument, Transform::Subslice(Subslice { offset, bytes, truncate }))
 }
 
 fn luaxform(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
     let (name, arguments) = argument.required()?.split_once(',').unwrap_or((argument.required()?, ""));
     let script = super::lua::load(builder, argument, name, Purpose::Transform)?;
     let arguments = arguments.split(',').map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect();
-    push(builder, Transform::Script(ScriptTransform { script, arguments }));
-    Ok(())
+    push(builder, argument, Transform::Script(ScriptTransform { script, arguments }))
 }
 
 fn pcrexform(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
@@ -165,6 +164,5 @@ fn pcrexform(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), F
     let pattern = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
     let capture = PcreCapture::new(pattern)
         .map_err(|m| argument.fault(m, "an expression with a group, such as `\"id=([0-9]+)\"`"))?;
-    push(builder, Transform::PcreCapture(capture));
-    Ok(())
+    push(builder, argument, Transform::PcreCapture(capture))
 }

@@ -184,7 +184,8 @@ impl<'a> Builder<'a> {
 
     /// Whether a sticky buffer was named and nothing has looked at it.
     pub fn is_idle(&self) -> bool {
-        self.current.is_none() && self.buffer != Buffer::Payload
+        let section = self.current.and_then(|index| self.rule.sections.get(index));
+        self.buffer != Buffer::Payload && section.is_none_or(|section| section.items.is_empty())
     }
 
     /// The section that items go to now; opened where it does not exist.

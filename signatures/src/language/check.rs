@@ -7,6 +7,7 @@ use super::builder::Builder;
 use super::fault::Fault;
 use super::item::{Content, FastPattern, Item, Operand};
 use super::rule::{Arrow, Buffer, Rule, RuleProtocol, Section};
+use crate::plan::contents;
 
 /// Severity of a rule that says nothing of it.
 const DEFAULT_SEVERITY: u8 = 3;
@@ -41,6 +42,11 @@ pub(super) fn finish(builder: &mut Builder<'_>, end: usize) -> Result<(), Fault>
     }
     let rule = &mut builder.rule;
     rule.sections.retain(|s| !s.items.is_empty());
+    let chosen = rule.sections.iter().flat_map(contents).filter(|content| content.fast_pattern.is_some()).count();
+    if chosen > if rule.arrow == Arrow::Transactional { 2 } else { 1 } {
+        let message = "more than one content is the fast pattern";
+        return Err(Fault::new(whole, message, "choose one; a rule with `=>` has one for each direction"));
+    }
     let fields = rule.sections.iter().any(|s| matches!(s.buffer, Buffer::Field(_)));
     if fields && rule.packet.iter().any(|c| !c.suits_transactions()) {
         return Err(Fault::new(
@@ -48,6 +54,15 @@ pub(super) fn finish(builder: &mut Builder<'_>, end: usize) -> Result<(), Fault>
             "the rule tests a packet and a buffer of an application protocol",
             "make two rules of it, joined by flowbits",
         ));
+    }
+    let frames = rule.sections.iter().filter(|s| matches!(s.buffer, Buffer::Frame(_)));
+    let of_transactions =
+        rule.transaction.len() + rule.events.len() + rule.file.len() + usize::from(rule.hook.is_some());
+    let first = frames.clone().next().map(|section| section.buffer);
+    let alone = rule.sections.iter().all(|section| Some(section.buffer) == first) && of_transactions == 0;
+    if first.is_some() && !alone {
+        let message = "the rule looks at a frame and at something else";
+        return Err(Fault::new(whole, message, "make two rules of it, joined by flowbits"));
     }
     if rule.prefilter && rule.app_protocol.iter().any(|test| test.names.len() > 1) {
         let message = "`prefilter` cannot stand with a list of protocols";
@@ -76,13 +91,21 @@ fn items(items: &[Item], section: &Section) -> Result<(), Wrong> {
             Item::Content(content) => {
                 self::content(content).map_err(wrong)?;
                 let length = content.bytes.len() as u64;
-                if !content.negated && smallest < length {
-                    let message = format!("a content of {length} bytes cannot be in a buffer of the given size");
+                let from = if content.is_relative() { 0 } else { given(content.offset).unwrap_or(0) };
+                if !content.negated && smallest < length.saturating_add(u64::try_from(from).unwrap_or(0)) {
+                    let message = format!("a content of {length} bytes cannot be there in a buffer of the given size");
                     return Err((position, message, "check bsize"));
                 }
                 if section.buffer == Buffer::Field("http.host") && section.transforms.is_empty() {
                     host(content).map_err(wrong)?;
                 }
+            }
+            Item::Absent { or_else } if *or_else == (items.len() == 1) => {
+                return Err(wrong(if *or_else {
+                    ("nothing is left to hold otherwise".into(), "put a condition on the buffer after it")
+                } else {
+                    ("what is absent has nothing to look at".into(), "write `absent:or_else`, or leave the rest out")
+                }));
             }
             Item::Base64Data(inner) => {
                 self::items(inner, section).map_err(|(_, message, hint)| (position, message, hint))?;

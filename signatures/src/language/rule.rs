@@ -209,6 +209,8 @@ pub enum Buffer {
     Header(&'static str),
     /// Something about a file that a string is looked for in (`file.name`, `file.magic`).
     File(&'static str),
+    /// A frame of a protocol, by its field's name (`frame:dns.pdu`).
+    Frame(&'static str),
     /// A buffer of a protocol that is not parsed yet.
     Later(&'static str),
 }
@@ -218,7 +220,11 @@ impl Buffer {
     pub fn name(self) -> &'static str {
         match self {
             Buffer::Payload => "payload",
-            Buffer::Field(name) | Buffer::Header(name) | Buffer::File(name) | Buffer::Later(name) => name,
+            Buffer::Field(name)
+            | Buffer::Header(name)
+            | Buffer::File(name)
+            | Buffer::Frame(name)
+            | Buffer::Later(name) => name,
         }
     }
 }

@@ -132,6 +132,7 @@ impl<'p> Ways<'p> {
         match (kind, payload) {
             (Kind::Anomaly, _) => self.way(Found::Anomaly, 1),
             (Kind::Recognised, _) => self.way(Found::Recognition, 2),
+            (Kind::Frame, _) => self.way(Found::Pattern, 5),
             (_, Some(pattern)) => self.pattern(Buffer::Payload.name(), pattern),
             (Kind::Stream | Kind::PayloadOrStream | Kind::PacketAndStream, None) => self.way(Found::EveryPacket, 100),
             (Kind::IpOnly | Kind::Packet | Kind::ApplicationPacket | Kind::Transaction, None) => {

@@ -23,6 +23,17 @@ pub(crate) struct Gate {
     needs_protocol: bool,
 }
 
+/// What a gate says of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Chance {
+    /// It may hold.
+    Open,
+    /// It may once a flowbit is set.
+    AtABit,
+    /// It does not.
+    None,
+}
+
 /// What gates are asked about, the same for all candidates of a look.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Glance {
@@ -62,7 +73,7 @@ impl Gate {
 
     /// Whether the rule may hold.
     #[inline]
-    pub(crate) fn allows(&self, glance: &Glance, state: &FlowState) -> bool {
+    pub(crate) fn allows(&self, glance: &Glance, state: &FlowState) -> Chance {
         let within = |span: (u16, u16), port: u16| span.0 <= port && port <= span.1;
         let flow = match glance.flow {
             Some((direction, established, has_protocol)) => {
@@ -72,8 +83,12 @@ impl Gate {
             }
             None => self.direction.is_none() && self.established != Some(true) && !self.needs_protocol,
         };
-        flow && within(self.source, glance.ports.0)
-            && within(self.destination, glance.ports.1)
-            && self.bit.is_none_or(|bit| state.isset(bit))
+        if !flow || !within(self.source, glance.ports.0) || !within(self.destination, glance.ports.1) {
+            Chance::None
+        } else if self.bit.is_none_or(|bit| state.isset(bit)) {
+            Chance::Open
+        } else {
+            Chance::AtABit
+        }
     }
 }

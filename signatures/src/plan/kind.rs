@@ -25,6 +25,8 @@ pub enum Kind {
     Stream,
     /// The end of a flow's recognition.
     Recognised,
+    /// Frames.
+    Frame,
     /// Transactions.
     Transaction,
 }
@@ -41,6 +43,7 @@ impl Kind {
             Kind::PayloadOrStream => "payload or stream",
             Kind::Stream => "stream",
             Kind::Recognised => "recognition",
+            Kind::Frame => "frame",
             Kind::Transaction => "transaction",
         }
     }
@@ -49,6 +52,9 @@ impl Kind {
 /// The kind of a rule.
 pub(super) fn of(rule: &Rule) -> Kind {
     let uses = |test: fn(&Buffer) -> bool| rule.sections.iter().any(|s| test(&s.buffer));
+    if uses(|b| matches!(b, Buffer::Frame(_))) {
+        return Kind::Frame;
+    }
     let on_transactions = uses(|b| matches!(b, Buffer::Field(_) | Buffer::File(_)))
         || !rule.transaction.is_empty()
         || !rule.file.is_empty()
@@ -84,7 +90,8 @@ fn of_payload(rule: &Rule, of_packets: bool) -> Kind {
     let asn1 = rule.sections.iter().flat_map(|s| &s.items).any(|item| matches!(item, Item::Asn1(_)));
     let packets_only = of_packets || asn1 || rule.protocol == RuleProtocol::TcpPacket || rule.flow.no_stream;
     let streams_only = rule.protocol == RuleProtocol::TcpStream || rule.flow.only_stream;
-    let positioned = rule.sections.iter().filter(|s| s.buffer == Buffer::Payload).any(is_positioned);
+    let positioned = rule.packet.iter().any(|condition| condition.is_about_streams())
+        || rule.sections.iter().filter(|s| s.buffer == Buffer::Payload).any(is_positioned);
     match rule.protocol {
         _ if packets_only => Kind::Packet,
         _ if streams_only => Kind::Stream,

@@ -21,7 +21,7 @@ use tapwire_parsers::protocol::{Both, Direction, Field, ProtocolId};
 
 pub(crate) use addresses::AddressIndex;
 pub use cost::{Estimate, Found};
-pub(crate) use gate::{Gate, Glance};
+pub(crate) use gate::{Chance, Gate, Glance};
 pub(crate) use group::Group;
 pub use kind::Kind;
 pub(crate) use kind::{applies_to, find_field, hook_progress};
@@ -62,6 +62,8 @@ pub struct Plan {
     pub(crate) recognised: Vec<RuleIndex>,
     /// For each protocol of the registry.
     pub(crate) transactions: Vec<Both<TransactionPlan>>,
+    /// Rules on frames, by the name of the frame's field.
+    pub(crate) frames: HashMap<&'static str, Both<Group>>,
     /// Names of flowbits, flowints and hostbits by index.
     pub names: [Vec<String>; 3],
     /// Sets of values by index.
@@ -158,8 +160,8 @@ impl Plan {
 
     /// Whether a rule may hold, as far as a few bytes tell.
     #[inline]
-    pub(crate) fn may_hold(&self, index: RuleIndex, glance: &Glance, state: &FlowState) -> bool {
-        self.gates.get(index as usize).is_some_and(|gate| gate.allows(glance, state))
+    pub(crate) fn may_hold(&self, index: RuleIndex, glance: &Glance, state: &FlowState) -> Chance {
+        self.gates.get(index as usize).map_or(Chance::None, |gate| gate.allows(glance, state))
     }
 
     /// A rule.
@@ -200,7 +202,13 @@ impl Plan {
         let engines = self.transactions.iter().flat_map(|b| b.to_server.engines.iter().chain(&b.to_client.engines));
         let packets = [&self.tcp_packets, &self.udp_packets, &self.other_packets].map(|rules| &rules.by_payload);
         let groups = packets.into_iter().chain([&self.streams]);
+        let groups = groups.chain(self.frames.values());
         groups.flat_map(|both| [&both.to_server, &both.to_client]).chain(engines.map(|e| &e.group))
+    }
+
+    /// Whether a rule looks at a frame of a protocol.
+    pub fn wants_frames(&self, protocol: ProtocolId) -> bool {
+        !self.frames.is_empty() && frame_fields(protocol).any(|field| self.frames.contains_key(field.name))
     }
 
     /// That of what the rules were read with.
@@ -256,6 +264,7 @@ struct PlanBuilder<'r> {
     other_packets: Both<GroupBuilder>,
     streams: Both<GroupBuilder>,
     by_address: addresses::AddressIndexBuilder,
+    frames: HashMap<&'static str, Both<GroupBuilder>>,
     engines: HashMap<EngineKey, (Vec<&'r Transform>, GroupBuilder)>,
     plan: Plan,
 }
@@ -279,6 +288,7 @@ impl<'r> PlanBuilder<'r> {
                 let Self { streams, udp_packets, other_packets, .. } = self;
                 add_payload(&mut [streams, udp_packets, other_packets], index, rule, fast_pattern::of_payload(rule));
             }
+            Kind::Frame => self.add_frame(index, rule),
             Kind::Transaction => self.add_transaction(index, rule),
         }
     }
@@ -301,6 +311,17 @@ impl<'r> PlanBuilder<'r> {
             let rules = [(tcp, &mut plan.tcp_packets), (udp, &mut plan.udp_packets), (true, &mut plan.other_packets)];
             rules.into_iter().filter(|(wanted, _)| *wanted).for_each(|(_, rules)| rules.any.push(index));
         }
+    }
+
+    fn add_frame(&mut self, index: RuleIndex, rule: &Rule) {
+        let names = rule.sections.iter().filter_map(|section| match section.buffer {
+            Buffer::Frame(name) => Some(name),
+            _ => None,
+        });
+        let Some(name) = names.into_iter().next() else { return };
+        let best = fast_pattern::choose(rule, |section| section.transforms.is_empty());
+        let pattern = best.map(|(_, content)| Pattern::anywhere(fast_pattern::bytes(content)));
+        add_payload(&mut [self.frames.entry(name).or_default()], index, rule, pattern);
     }
 
     fn add_transaction(&mut self, index: RuleIndex, rule: &'r Rule) {
@@ -361,6 +382,7 @@ impl<'r> PlanBuilder<'r> {
         self.plan.udp_packets.by_payload = finish(self.udp_packets);
         self.plan.other_packets.by_payload = finish(self.other_packets);
         self.plan.streams = finish(self.streams);
+        self.plan.frames = self.frames.into_iter().map(|(name, both)| (name, finish(both))).collect();
         self.plan.by_address = self.by_address.finish();
         self.plan
     }
@@ -413,4 +435,16 @@ pub(crate) fn contents(section: &Section) -> impl Iterator<Item = &Content> {
         Item::Content(content) => Some(content),
         _ => None,
     })
+}
+
+/// The fields of a protocol that name its frames.
+fn frame_fields(id: ProtocolId) -> impl Iterator<Item = &'static Field> {
+    tapwire_parsers::protocol(id).fields.iter().filter(|field| field.name.starts_with("frame:"))
+}
+
+/// The name of the field of a frame (`frame:dns.pdu`) that a parser named (`pdu`).
+pub(crate) fn frame_field(id: ProtocolId, name: &str) -> Option<&'static str> {
+    let own = tapwire_parsers::protocol(id).name;
+    let short = |field: &Field| field.name.strip_prefix("frame:")?.strip_prefix(own)?.strip_prefix('.');
+    frame_fields(id).find(|field| short(field) == Some(name)).map(|field| field.name)
 }

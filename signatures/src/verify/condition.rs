@@ -83,6 +83,11 @@ pub trait PacketCondition: Debug + Send + Sync {
         false
     }
 
+    /// Whether it is about how far a stream has come: contents beside it are looked for in packets as well as in the stream.
+    fn is_about_streams(&self) -> bool {
+        false
+    }
+
     /// Whether it can hold for packets of a protocol above IP.
     fn allows_protocol(&self, _number: u8) -> bool {
         true
@@ -145,6 +150,10 @@ pub enum Verdict {
 pub trait FileCondition: Debug + Send + Sync {
     /// Whether it holds.
     fn holds(&self, file: &FileView<'_>) -> Verdict;
+    /// The direction of the files that it is about, where a rule on both directions names one.
+    fn direction(&self) -> Option<Direction> {
+        None
+    }
     /// Which hashes it needs: MD5, SHA-1, SHA-256.
     fn hashes(&self) -> [bool; 3] {
         [false; 3]

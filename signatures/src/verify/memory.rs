@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::evidence::Trail;
 use crate::language::item::{Capture, DatasetTest};
-use crate::language::rule::Rule;
+use crate::language::rule::{BitOperation, Rule};
 use crate::state::dataset::Key;
 use crate::state::flow::FlowState;
 use crate::state::shared::Step;
@@ -113,10 +113,16 @@ pub(super) fn holds(rule: &Rule, state: &FlowState) -> bool {
         && rule.variable_tests.iter().all(|test| state.allows_variable(test))
 }
 
-/// What a rule changes when it has matched; returns what its alert shows.
-pub(super) fn apply(rule: &Rule, state: &mut FlowState, notes: &mut Notes) -> Context {
+/// Whether a bit that a rule wants to be set is not.
+pub(super) fn awaits_bit(rule: &Rule, state: &FlowState) -> bool {
+    rule.flowbits.iter().any(|bits| bits.operation == BitOperation::IsSet && !state.allows_bits(bits))
+}
+
+/// What a rule changes when it has matched; returns what its alert shows, and whether a flowbit rose.
+pub(super) fn apply(rule: &Rule, state: &mut FlowState, notes: &mut Notes) -> (Context, bool) {
+    let mut risen = false;
     for bits in &rule.flowbits {
-        state.apply_bits(bits);
+        risen |= state.apply_bits(bits);
     }
     for int in &rule.flowints {
         state.apply_int(int);
@@ -132,5 +138,5 @@ pub(super) fn apply(rule: &Rule, state: &mut FlowState, notes: &mut Notes) -> Co
     for (buffer, value) in notes.entropies.drain(..) {
         state.notes_mut().set_entropy(buffer, value);
     }
-    context
+    (context, risen)
 }

@@ -3,11 +3,13 @@
 //! [`Matcher`] is what a worker holds: it finds the candidates of a packet, a chunk or a transaction in the plan and decides each
 //! one. [`header`] has what a rule's first line and `flow` ask for, [`payload`] what its sections do.
 
+mod again;
 pub mod asn1;
 pub mod condition;
 pub mod cost;
 pub mod evidence;
 pub mod explain;
+mod frame;
 mod header;
 mod linear;
 mod memory;
@@ -22,14 +24,16 @@ pub mod transform;
 use tapwire_parsers::protocol::{Both, Direction};
 
 use crate::lua::Runtime;
-use crate::plan::{Glance, Plan, RuleIndex};
+use crate::plan::{Chance, Glance, Plan, RuleIndex};
 use crate::prefilter::{Folded, Scratch};
 use crate::state::flow::FlowState;
 use crate::state::shared::Step;
+use again::HeldBack;
 use condition::Verdict;
 use cost::{CostBooks, CostReport, CostSettings, Costs};
 pub use evidence::Evidence;
 use explain::{Look, Watch};
+pub use frame::FrameView;
 use memory::Notes;
 pub use memory::{Context, Shown};
 use payload::Limits;
@@ -42,6 +46,8 @@ pub enum Ground {
     Packet,
     /// Reassembled bytes.
     Stream,
+    /// A frame, by its id in the flow.
+    Frame(u64),
     /// A transaction, by its id.
     Transaction(u64),
 }
@@ -80,6 +86,7 @@ pub struct Matcher {
     candidates: Vec<RuleIndex>,
     transformed: [Vec<u8>; 2],
     notes: Notes,
+    held_back: HeldBack,
     /// Scripts.
     pub lua: Runtime,
     /// When growing bodies are looked at.
@@ -103,6 +110,7 @@ impl Default for Matcher {
             candidates: Vec::new(),
             transformed: Default::default(),
             notes: Notes::default(),
+            held_back: HeldBack::default(),
             lua: Runtime::default(),
             body_windows: Both {
                 to_server: BodyWindow { first: 32 << 10, next: 4 << 10 },
@@ -215,8 +223,8 @@ impl Matcher {
 
     /// Whether a candidate's gate lets it through. A rule that is explained is looked at all the same.
     #[inline]
-    fn may_hold(&self, plan: &Plan, rule: RuleIndex, glance: &Glance, state: &FlowState) -> bool {
-        self.watch.is_some() || plan.may_hold(rule, glance, state)
+    fn may_hold(&self, plan: &Plan, rule: RuleIndex, glance: &Glance, state: &FlowState) -> Chance {
+        if self.watch.is_some() { Chance::Open } else { plan.may_hold(rule, glance, state) }
     }
 
     /// Takes the candidates out, sorted and each once, to walk over them while the matcher works.

@@ -11,10 +11,10 @@ use super::evidence::place_in_packet;
 use super::explain::Subject;
 use super::payload::{SCRIPT_WORK, View, section_holds};
 use super::transform::Transform;
-use super::{Context as AlertContext, Ground, Inspection, Match, Matcher, header, memory};
+use super::{Ground, Inspection, Match, Matcher, header, memory};
 use crate::language::rule::{AppProtocolTest, Buffer, ProtocolSide, Rule, Section};
 use crate::lua::Context;
-use crate::plan::{Glance, Kind, Plan};
+use crate::plan::{Chance, Glance, Kind, Plan, RuleIndex};
 use crate::state::flow::FlowState;
 
 /// Work of transforms, and how many bytes of them are a step.
@@ -85,45 +85,76 @@ impl Matcher {
         if let Some(watch) = &mut self.watch {
             watch.packet(&inspection, state);
         }
-        let (candidates, glance) = (self.take_candidates(), Glance::at(view));
-        for &index in &candidates {
-            if !self.may_hold(plan, index, &glance, state) {
-                continue;
-            }
-            let Some(planned) = plan.rules.get(index as usize) else { continue };
-            if !is_due(planned.kind, occasion, view) {
-                continue;
-            }
-            let subject = Subject { ground: Ground::Packet, transaction: None };
-            if !self.begin(&inspection, index, subject, state) {
-                continue;
-            }
-            let context = self.packet_rule(&inspection, &planned.rule, state);
-            let verdict = if context.is_some() { Verdict::Yes } else { Verdict::No };
-            if let Some(context) = context {
-                let (steps, evidence) = (self.notes.take_steps(), self.take_evidence());
-                matches.push(Match { rule: index, ground: Ground::Packet, direction, context, steps, evidence });
-            }
-            self.end(plan, index, verdict);
-        }
+        let candidates = self.take_candidates();
+        self.decide_packet(&inspection, &candidates, occasion, state, matches);
         self.return_candidates(candidates);
     }
 
-    fn packet_rule(&mut self, inspection: &Inspection<'_>, rule: &Rule, state: &mut FlowState) -> Option<AlertContext> {
+    /// Decides candidates of a packet.
+    pub(super) fn decide_packet(
+        &mut self,
+        inspection: &Inspection<'_>,
+        candidates: &[RuleIndex],
+        occasion: Occasion,
+        state: &mut FlowState,
+        matches: &mut Vec<Match>,
+    ) {
+        let Inspection { plan, view } = *inspection;
+        let direction = view.flow.map_or(Direction::ToServer, |f| f.direction);
+        let glance = Glance::at(view);
+        for &index in candidates {
+            match self.may_hold(plan, index, &glance, state) {
+                Chance::Open => {}
+                Chance::AtABit => {
+                    self.held_back.packet.push(index);
+                    continue;
+                }
+                Chance::None => continue,
+            }
+            let Some(planned) = plan.rules.get(index as usize).filter(|p| is_due(p.kind, occasion, view)) else {
+                continue;
+            };
+            let subject = Subject { ground: Ground::Packet, transaction: None };
+            if !self.begin(inspection, index, subject, state) {
+                continue;
+            }
+            let verdict = self.payload_rule(inspection, &planned.rule, View::whole(view.packet.payload), state);
+            match verdict {
+                Verdict::Yes => {
+                    let context = self.change(index, &planned.rule, state);
+                    let (steps, evidence) = (self.notes.take_steps(), self.take_evidence());
+                    matches.push(Match { rule: index, ground: Ground::Packet, direction, context, steps, evidence });
+                }
+                Verdict::NotYet => self.held_back.packet.push(index),
+                Verdict::No => {}
+            }
+            self.end(plan, index, verdict);
+        }
+    }
+
+    /// Whether a rule holds for the payload of a packet, a chunk or a frame; not yet where a flowbit is missing, before the payload is looked at.
+    pub(super) fn payload_rule(
+        &mut self,
+        inspection: &Inspection<'_>,
+        rule: &Rule,
+        payload: View<'_>,
+        state: &mut FlowState,
+    ) -> Verdict {
         let view = inspection.view;
         if !header::holds(rule, view) {
-            return None;
+            return Verdict::No;
         }
         self.notes.clear();
-        let held = rule.packet.iter().all(|condition| condition.holds(view))
-            && rule.app_protocol.iter().all(|test| app_protocol_holds(test, view))
-            && memory::holds(rule, state)
-            && self.sections_hold(
-                rule,
-                view.packet.payload,
-                &mut Context::new(inspection.plan, rule, view, None, state),
-            );
-        held.then(|| memory::apply(rule, state, &mut self.notes))
+        if !rule.packet.iter().all(|condition| condition.holds(view))
+            || !rule.app_protocol.iter().all(|test| app_protocol_holds(test, view))
+        {
+            return Verdict::No;
+        }
+        if !memory::holds(rule, state) {
+            return if memory::awaits_bit(rule, state) { Verdict::NotYet } else { Verdict::No };
+        }
+        let mut context = Context::new(inspection.plan, rule, view, None, state);
+        if self.sections_hold(rule, payload, &mut context) { Verdict::Yes } else { Verdict::No }
     }
 
     /// Appends the rules that match a chunk of reassembled bytes of the view's direction, in order.
@@ -149,43 +180,61 @@ impl Matcher {
         if let Some(watch) = &mut self.watch {
             watch.chunk(&inspection, state);
         }
-        let (candidates, glance) = (self.take_candidates(), Glance::at(view));
-        for &index in &candidates {
-            if !self.may_hold(plan, index, &glance, state) {
-                continue;
-            }
-            let Some(planned) = plan.rules.get(index as usize) else { continue };
-            let rule = &planned.rule;
-            let subject = Subject { ground: Ground::Stream, transaction: None };
-            if !self.begin(&inspection, index, subject, state) {
-                continue;
-            }
-            let fits = header::holds(rule, view);
-            if fits {
-                self.notes.clear();
-            }
-            let held = fits
-                && rule.packet.iter().all(|condition| condition.holds(view))
-                && rule.app_protocol.iter().all(|test| app_protocol_holds(test, view))
-                && memory::holds(rule, state)
-                && self.sections_hold(rule, chunk, &mut Context::new(plan, rule, view, None, state));
-            if held {
-                let context = memory::apply(rule, state, &mut self.notes);
-                let (steps, mut evidence) = (self.notes.take_steps(), self.take_evidence());
-                place_in_packet(&mut evidence, chunk, view.packet.payload);
-                matches.push(Match { rule: index, ground: Ground::Stream, direction, context, steps, evidence });
-            }
-            self.end(plan, index, if held { Verdict::Yes } else { Verdict::No });
-        }
+        self.held_back.chunk.clear();
+        let candidates = self.take_candidates();
+        self.decide_chunk(&inspection, &candidates, chunk, state, matches);
         self.return_candidates(candidates);
     }
 
-    fn sections_hold(&mut self, rule: &Rule, payload: &[u8], context: &mut Context<'_>) -> bool {
+    /// Decides candidates of a chunk.
+    pub(super) fn decide_chunk(
+        &mut self,
+        inspection: &Inspection<'_>,
+        candidates: &[RuleIndex],
+        chunk: &[u8],
+        state: &mut FlowState,
+        matches: &mut Vec<Match>,
+    ) {
+        let Inspection { plan, view } = *inspection;
+        let direction = view.flow.map_or(Direction::ToServer, |f| f.direction);
+        let glance = Glance::at(view);
+        for &index in candidates {
+            match self.may_hold(plan, index, &glance, state) {
+                Chance::Open => {}
+                Chance::AtABit => {
+                    self.held_back.chunk.push(index);
+                    continue;
+                }
+                Chance::None => continue,
+            }
+            let Some(rule) = plan.rule(index) else { continue };
+            let subject = Subject { ground: Ground::Stream, transaction: None };
+            if !self.begin(inspection, index, subject, state) {
+                continue;
+            }
+            let verdict = self.payload_rule(inspection, rule, View::whole(chunk), state);
+            match verdict {
+                Verdict::Yes => {
+                    let context = self.change(index, rule, state);
+                    let (steps, mut evidence) = (self.notes.take_steps(), self.take_evidence());
+                    place_in_packet(&mut evidence, chunk, view.packet.payload);
+                    matches.push(Match { rule: index, ground: Ground::Stream, direction, context, steps, evidence });
+                }
+                Verdict::NotYet => self.held_back.chunk.push(index),
+                Verdict::No => {}
+            }
+            self.end(plan, index, verdict);
+        }
+    }
+
+    fn sections_hold(&mut self, rule: &Rule, payload: View<'_>, context: &mut Context<'_>) -> bool {
         let variables = usize::from(rule.variables);
         let sections = (0..).zip(&rule.sections).all(|(position, section)| {
             self.notes.place = (position, 0);
             let held = match section.buffer {
-                Buffer::Payload => self.section(section, View::whole(payload), variables, context) == Verdict::Yes,
+                Buffer::Payload | Buffer::Frame(_) => {
+                    self.section(section, payload, variables, context) == Verdict::Yes
+                }
                 Buffer::Header(name) => self.header_holds(section, name, variables, context),
                 Buffer::Field(_) | Buffer::File(_) | Buffer::Later(_) => false,
             };
@@ -265,7 +314,7 @@ fn is_due(kind: Kind, occasion: Occasion, view: &PacketView<'_>) -> bool {
         Kind::PayloadOrStream => !occasion.streamed,
         Kind::Stream => !occasion.streamed && view.flow.is_none(),
         Kind::ApplicationPacket => view.flow.is_some_and(|f| f.protocol.is_some()),
-        Kind::Transaction => false,
+        Kind::Frame | Kind::Transaction => false,
     }
 }
 

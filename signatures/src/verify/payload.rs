@@ -30,6 +30,8 @@ const PCRE_FACTOR: usize = 4;
 pub(super) const SCRIPT_WORK: u64 = 500;
 /// To look for something in so many bytes is as much work as a step.
 const SEARCHED_BYTES_A_STEP: u64 = 64;
+/// Characters that a number in text may have.
+const TEXT_LIMIT: usize = 23;
 
 /// A buffer to look at.
 #[derive(Clone, Copy, Debug)]
@@ -430,7 +432,11 @@ impl Run<'_, '_, '_> {
     fn number(&mut self, format: &NumberFormat, data: &[u8], cursor: usize) -> Option<(u64, usize)> {
         let base = if format.relative { to_i64(cursor) } else { 0 };
         let start = usize::try_from(base.checked_add(self.value(format.offset))?).ok()?;
-        let count = usize::try_from(self.value(format.bytes)).ok()?;
+        let count = match usize::try_from(self.value(format.bytes)).ok()? {
+            // As many digits as there are.
+            0 if format.text.is_some() => TEXT_LIMIT,
+            count => count,
+        };
         let bytes = match format.text {
             // Text may end with the buffer.
             Some(_) => data.get(start..).map(|d| d.get(..count).unwrap_or(d)).filter(|d| !d.is_empty())?,
@@ -767,6 +773,13 @@ mod tests {
         });
         assert!(holds(std::slice::from_ref(&test), "123"));
         assert!(!holds(&[test], "122 "));
+        let all = NumberFormat { bytes: Operand::Value(0), ..text };
+        let value = Operand::Value(3000);
+        let test = Item::ByteTest(ByteTest { number: all, negated: false, operator: Comparison::Equal, value });
+        assert!(holds(std::slice::from_ref(&test), "3000"));
+        assert!(holds(std::slice::from_ref(&test), "3000 and more than a number may have"));
+        assert!(!holds(std::slice::from_ref(&test), "30000"));
+        assert!(!holds(&[test], ""));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use tapwire_parsers::protocol;
 use tapwire_parsers::protocol::{Anomaly, Direction, Protocol, ProtocolId, Transaction, Value};
 
-use super::condition::{FileView, PacketView, Verdict};
+use super::condition::{FileCondition, FileView, PacketView, Verdict};
 use super::evidence::place_in_packet;
 use super::explain::Subject;
 use super::payload::{SCRIPT_WORK, View};
@@ -19,7 +19,7 @@ use super::{Ground, Inspection, Match, Matcher, header, memory};
 use crate::language::item::Item;
 use crate::language::rule::{Arrow, BitOperation, BitTrack, Buffer, HostBits, Rule, Section};
 use crate::lua::Context;
-use crate::plan::{Engine, Glance, Plan, RuleIndex, find_field, hook_progress};
+use crate::plan::{Chance, Engine, Glance, Plan, RuleIndex, find_field, hook_progress};
 use crate::state::flow::FlowState;
 
 /// A transaction and what surrounds it.
@@ -35,6 +35,8 @@ pub struct TransactionView<'a> {
     pub direction: Direction,
     /// Files that travel in it in this direction.
     pub files: &'a [FileView<'a>],
+    /// Files that travel in it in the other direction.
+    pub other_files: &'a [FileView<'a>],
     /// Raw bytes of this direction that are inspected with it: a chunk of the stream, or the datagram.
     pub raw: &'a [u8],
     /// Anomalies of the flow that are new.
@@ -125,7 +127,7 @@ impl Matcher {
         let (candidates, glance) = (self.take_candidates(), Glance::at(view));
         for &index in &candidates {
             let waited = waiting.binary_search(&index).is_ok();
-            if side.matched.contains(&index) || !waited && !self.may_hold(plan, index, &glance, state) {
+            if side.matched.contains(&index) || !waited && self.may_hold(plan, index, &glance, state) != Chance::Open {
                 continue;
             }
             let Some(rule) = plan.rule(index) else { continue };
@@ -148,7 +150,7 @@ impl Matcher {
             match verdict {
                 Verdict::Yes => {
                     change_bits(rule, &mut known.bits);
-                    let context = memory::apply(rule, state, &mut self.notes);
+                    let context = memory::apply(rule, state, &mut self.notes).0;
                     if lasts(rule, protocol(subject.protocol), direction, progress) {
                         side.lasting.push(index);
                     } else {
@@ -353,7 +355,7 @@ impl Matcher {
             }
             Buffer::Header(name) if self.header_holds(section, name, variables, context) => Verdict::Yes,
             Buffer::Header(_) => Verdict::No,
-            Buffer::File(_) | Buffer::Later(_) => Verdict::No,
+            Buffer::File(_) | Buffer::Frame(_) | Buffer::Later(_) => Verdict::No,
         }
     }
 }
@@ -401,14 +403,19 @@ pub(super) fn weaker(a: Verdict, b: Verdict) -> Verdict {
     }
 }
 
-/// Whether one of the files fulfils all of a rule's conditions on files.
+/// Whether one of the files fulfils all of a rule's conditions on files; one of each direction, where the rule is about both.
 fn files_hold(rule: &Rule, subject: &TransactionView<'_>) -> Verdict {
-    let mut best = Verdict::NotYet;
-    for file in subject.files {
-        let verdict = rule.file.iter().map(|condition| condition.holds(file)).fold(Verdict::Yes, weaker);
-        if verdict == Verdict::Yes {
-            best = Verdict::Yes;
-        }
-    }
-    best
+    let own = subject.direction;
+    let direction_of = |condition: &dyn FileCondition| match rule.arrow {
+        Arrow::Transactional => condition.direction().unwrap_or(own),
+        _ => own,
+    };
+    let hold = |files: &[FileView<'_>], direction: Direction| {
+        let conditions = || rule.file.iter().filter(|condition| direction_of(&***condition) == direction);
+        let asked = conditions().next().is_some() || direction == own && rule.file.is_empty();
+        let fulfils = |file| conditions().map(|condition| condition.holds(file)).fold(Verdict::Yes, weaker);
+        let held = !asked || files.iter().any(|file| fulfils(file) == Verdict::Yes);
+        if held { Verdict::Yes } else { Verdict::NotYet }
+    };
+    weaker(hold(subject.files, own), hold(subject.other_files, own.reverse()))
 }

@@ -161,6 +161,7 @@ fn only_alerts(configuration: &Configuration) -> Configuration {
             flows: false,
             netflows: false,
             arp: false,
+            frames: false,
             stats: false,
             files: None,
             protocols: Default::default(),

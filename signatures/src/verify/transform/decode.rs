@@ -127,7 +127,7 @@ pub struct Subslice {
     pub offset: i32,
     /// Its length or, where negative, its end; all that is left where absent.
     pub bytes: Option<i32>,
-    /// What lies outside is left off; without it such a part is not taken at all.
+    /// What lies outside is left off; without it such a part is empty.
     pub truncate: bool,
 }
 
@@ -135,14 +135,17 @@ impl Subslice {
     pub(super) fn of(self, input: &[u8]) -> &[u8] {
         let len = i64::try_from(input.len()).unwrap_or(i64::MAX);
         let offset = i64::from(self.offset);
-        let start = if offset < 0 { len + offset } else { offset };
+        let mut start = if offset < 0 { len + offset } else { offset };
+        if self.truncate {
+            start = start.clamp(0, len);
+        }
         let end = match self.bytes.map(i64::from) {
             None => len,
             Some(bytes) if bytes < 0 => len + bytes,
             Some(bytes) => start.saturating_add(bytes),
         };
         if !self.truncate && (start < 0 || end > len || end < start) {
-            return input;
+            return &[];
         }
         let place = |at: i64| usize::try_from(at.clamp(0, len)).unwrap_or(0);
         input.get(place(start)..place(end)).unwrap_or(&[])
@@ -217,7 +220,14 @@ mod tests {
             (1, Some(-3), false, "url/7.6"),
             (0, Some(4), false, "curl"),
             (5, Some(99), true, "7.64.1"),
-            (5, Some(99), false, "curl/7.64.1"),
+            (5, Some(99), false, ""),
+            (-20, None, false, ""),
+            (12, Some(2), false, ""),
+            (0, Some(-30), false, ""),
+            (-20, Some(5), true, "curl/"),
+            (-12, None, true, "curl/7.64.1"),
+            (99, Some(i32::MAX), true, ""),
+            (i32::MIN, Some(i32::MIN), true, ""),
         ] {
             assert_eq!(
                 Subslice { offset, bytes, truncate }.of(b"curl/7.64.1"),

@@ -75,6 +75,7 @@ fn look(object: &mut Object<'_>, look: &Look, clock: &mut Clock) {
     match look.ground {
         Ground::Packet => object.text("kind", "packet"),
         Ground::Stream => object.text("kind", "stream"),
+        Ground::Frame(id) => object.text("kind", "frame").number("frame_id", id),
         Ground::Transaction(id) => object.text("kind", "transaction").number("tx_id", id),
     };
     let outcome = match look.outcome {

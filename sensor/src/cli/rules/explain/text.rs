@@ -103,6 +103,7 @@ fn head(look: &Look, clock: &mut Clock) -> String {
     let what = match look.ground {
         Ground::Packet => "packet".to_owned(),
         Ground::Stream => "stream".to_owned(),
+        Ground::Frame(id) => format!("frame {id}"),
         Ground::Transaction(id) => format!("transaction {id}"),
     };
     let packet = if look.packet == 0 { "end of flow".to_owned() } else { format!("packet {}", look.packet) };
