@@ -236,3 +236,21 @@ alert ssh any any -> any any (frame:ssh.record.pdu; content:"|14|"; offset:5; de
     let found = alerts(&records("ssh/login", rules, &[]));
     assert!(found[&1] >= 2 && found[&2] >= 2 && found[&2] == found[&3], "{found:?}");
 }
+
+#[test]
+fn rules_see_files_that_ended_within_one_packet() {
+    let all = records(WEB, "", &[]);
+    let files: Vec<&Value> = all.iter().filter(|record| record["event_type"] == "fileinfo").collect();
+    let small: Vec<&&Value> = files.iter().filter(|file| file["fileinfo"]["size"].as_u64().unwrap() < 100).collect();
+    assert!(!small.is_empty(), "the capture has answers of one packet");
+    let rules = "alert http any any -> any any (filesize:<100; sid:1;)\n\
+                 alert http any any -> any any (filename:!\"no such name\"; sid:2;)";
+    let found = records(WEB, rules, &[]);
+    let counts = alerts(&found);
+    assert_eq!(counts.get(&1), Some(&small.len()), "{counts:?}");
+    assert_eq!(counts.get(&2), Some(&files.len()), "{counts:?}");
+    for alert in found.iter().filter(|record| record["alert"].is_object()) {
+        let shown = &alert["files"][0];
+        assert!(shown["filename"].is_string() && shown["size"].is_u64(), "{alert}");
+    }
+}

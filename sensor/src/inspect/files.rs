@@ -47,8 +47,8 @@ pub struct File {
     pub closed: bool,
     /// All of it came.
     pub complete: bool,
-    /// Its rules were evaluated after it ended.
-    pub inspected: bool,
+    /// Rules were asked about it after it ended.
+    inspected: bool,
     head: Vec<u8>,
     digests: Digests,
 }
@@ -99,9 +99,13 @@ impl File {
         }
     }
 
-    /// `CLOSED` or `TRUNCATED`, as records say it.
+    /// `CLOSED` or `TRUNCATED`, `UNKNOWN` while it goes on, as records say it.
     pub fn state(&self) -> &'static str {
-        if self.closed && self.complete { "CLOSED" } else { "TRUNCATED" }
+        match (self.closed, self.complete) {
+            (false, _) => "UNKNOWN",
+            (true, true) => "CLOSED",
+            (true, false) => "TRUNCATED",
+        }
     }
 
     fn close(&mut self, complete: bool) {
@@ -124,6 +128,8 @@ pub struct Files {
     hashes: Hashes,
     open: Both<Option<Box<File>>>,
     closed: VecDeque<File>,
+    /// Files that have their record and that rules were not asked about since they ended.
+    past: VecDeque<File>,
     /// Files that ended while too many waited for their record.
     pub dropped: u64,
 }
@@ -146,8 +152,8 @@ impl Files {
 
     /// The files of a transaction in a direction, oldest first.
     pub fn of(&self, transaction: u64, direction: Direction) -> impl Iterator<Item = &File> {
-        self.closed
-            .iter()
+        let ended = self.past.iter().chain(&self.closed);
+        ended
             .chain(self.open.of(direction).as_deref())
             .filter(move |f| f.transaction == transaction && f.direction == direction)
     }
@@ -155,6 +161,29 @@ impl Files {
     /// Takes the next file that has ended.
     pub fn take_closed(&mut self) -> Option<File> {
         self.closed.pop_front()
+    }
+
+    /// Takes back a file whose record was written: rules that were not asked about its end yet will be.
+    pub fn return_recorded(&mut self, file: File) {
+        if !file.inspected {
+            if self.past.len() >= CLOSED_LIMIT {
+                self.past.pop_front();
+            }
+            self.past.push_back(file);
+        }
+    }
+
+    /// Rules were asked about a transaction in a direction.
+    pub fn note_inspected(&mut self, transaction: u64, direction: Direction) {
+        let ended = self.past.iter_mut().chain(&mut self.closed);
+        ended
+            .filter(|file| file.transaction == transaction && file.direction == direction)
+            .for_each(|file| file.inspected = true);
+    }
+
+    /// Forgets files that rules were asked about and that have their record, and those of transactions before `oldest`.
+    pub fn retire(&mut self, oldest: u64) {
+        self.past.retain(|file| file.transaction >= oldest && !file.inspected);
     }
 
     /// Whether a file has ended and waits for its record.
@@ -244,5 +273,32 @@ mod tests {
         assert_eq!(whole.md5().unwrap()[..4], [0x90, 0x01, 0x50, 0x98]);
         let cut = files.take_closed().unwrap();
         assert_eq!((cut.state(), cut.md5()), ("TRUNCATED", None));
+    }
+
+    #[test]
+    fn a_file_waits_for_its_rules_behind_its_record() {
+        let mut files = Files::default();
+        let seen = |files: &Files| files.of(3, Direction::ToClient).count();
+        for _ in 0..2 * CLOSED_LIMIT {
+            files.open(Direction::ToClient, 3, b"a.txt", None);
+            files.close(Direction::ToClient, true);
+            let file = files.take_closed().unwrap();
+            files.return_recorded(file);
+        }
+        assert_eq!(seen(&files), CLOSED_LIMIT);
+        files.note_inspected(3, Direction::ToServer);
+        files.retire(0);
+        assert_eq!(seen(&files), CLOSED_LIMIT);
+        files.note_inspected(3, Direction::ToClient);
+        assert_eq!(seen(&files), CLOSED_LIMIT, "alerts show them");
+        files.retire(0);
+        assert_eq!(seen(&files), 0);
+        // What rules were asked about before its record is forgotten with it.
+        files.open(Direction::ToClient, 3, b"a.txt", None);
+        files.close(Direction::ToClient, true);
+        files.note_inspected(3, Direction::ToClient);
+        let file = files.take_closed().unwrap();
+        files.return_recorded(file);
+        assert_eq!(seen(&files), 0);
     }
 }

@@ -683,6 +683,8 @@ impl Inspector {
                 flow_anomalies: if transaction_id == newest { &flow_anomalies } else { &[] },
             };
             self.matcher.transaction(&self.engine.plan, view, &subject, &mut known.rules, rules, matches);
+            drop((own_files, other_files));
+            files.note_inspected(transaction_id, direction);
             if transaction.progress(direction) >= last || transaction.is_complete() {
                 *known.inspected.of_mut(direction) = true;
             }

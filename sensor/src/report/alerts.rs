@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tapwire_parsers::json::Object;
 use tapwire_parsers::link::Packet;
 use tapwire_parsers::protocol;
 use tapwire_parsers::protocol::Direction;
@@ -16,9 +17,8 @@ use crate::flow::Flow;
 use crate::inspect::Application;
 use crate::records::alert::{self, Alert, FlowBrief};
 use crate::records::batch::{AlertGate, Class, Gate, PacketGate};
-use crate::records::fast;
-use crate::records::frame;
 use crate::records::header::Header;
+use crate::records::{fast, fileinfo, frame};
 impl Reporter {
     /// An alert on a packet that has no flow.
     pub fn alert_alone(
@@ -175,6 +175,9 @@ impl Reporter {
                     headers(object, packet);
                     if settings.app_layer {
                         refer(&outputs, app, transaction, object);
+                        if let Ground::Transaction(id) = found.ground {
+                            files(app, id, direction, object);
+                        }
                     }
                     if let Ground::Frame(id) = found.ground
                         && let Some(frame) = app.frame(id)
@@ -266,6 +269,18 @@ impl Reporter {
                 crate::records::packet::write(out, &header, packet.data, packet.link_type, clock);
             });
         }
+    }
+}
+
+/// The files of a transaction in a direction.
+fn files(app: &Application, transaction: u64, direction: Direction, object: &mut Object<'_>) {
+    let mut files = app.files.of(transaction, direction).peekable();
+    if files.peek().is_some() {
+        object.array("files", |array| {
+            for file in files {
+                array.object(|o| fileinfo::object(o, file));
+            }
+        });
     }
 }
 

@@ -357,6 +357,7 @@ impl Reporter {
         self.anomalies(flow, Direction::ToServer, moment);
         let outputs = Arc::clone(&self.outputs);
         let range = flow.app.open();
+        flow.app.files.retire(range.start);
         if range.is_empty() && !flow.app.files.has_closed() {
             return;
         }
@@ -372,6 +373,7 @@ impl Reporter {
                     });
                 });
             }
+            flow.app.files.return_recorded(file);
         }
         for transaction in range {
             let Some(open) = flow.app.transaction(transaction) else { continue };
