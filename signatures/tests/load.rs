@@ -136,4 +136,5 @@ fn the_enabled_rules_of_a_large_public_set_load() {
     eprintln!("not active yet: {:?}", loaded.later);
     assert_eq!(loaded.faults.iter().filter(|f| !f.warning).count(), 0);
     assert_eq!(loaded.set.rules.len(), 33_230);
+    assert!(loaded.set.rules.iter().all(|entry| entry.rule().is_some_and(|rule| rule.digest == entry.digest)));
 }

@@ -54,10 +54,7 @@ pub(super) struct TagKinds {
 
 impl TagKinds {
     pub(super) fn of(plan: &Plan) -> Option<Self> {
-        let rules = (0..).map_while(|index| plan.rule(index)).filter(|rule| !rule.tags.is_empty());
-        let mut hosts = rules.map(|rule| rule.tags.iter().any(|tag| tag.host.is_some())).peekable();
-        hosts.peek()?;
-        Some(Self { hosts: hosts.any(|some| some) })
+        plan.tags_hosts.map(|hosts| Self { hosts })
     }
 }
 

@@ -138,7 +138,7 @@ mod tests {
             ("filemd5:!good", true, None, Verdict::No),
         ] {
             let loaded = read(options);
-            let rule = loaded.set.rules.first().unwrap();
+            let rule = loaded.set.rules[0].rule().unwrap();
             assert_eq!(rule.file[0].holds(&view(closed, md5)), verdict, "{options}");
         }
         assert_eq!(read("filesha1:good").faults.len(), 1, "digests of another length");

@@ -49,7 +49,7 @@ impl<'a> Argument<'a> {
 }
 
 /// Names that rules share, by index in order of first use.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Names {
     /// By index.
     pub list: Vec<String>,
@@ -95,6 +95,12 @@ impl SharedNames {
     /// A load is done: what only helps while rules are read is given back.
     pub(crate) fn end(&mut self) {
         self.texts = HashSet::default();
+    }
+
+    /// Takes the names over that flows and hosts know bits and numbers by.
+    pub(super) fn learn(&mut self, other: &Self) {
+        let Self { flowbits, flowints, hostbits, .. } = other;
+        (self.flowbits, self.flowints, self.hostbits) = (flowbits.clone(), flowints.clone(), hostbits.clone());
     }
 
     /// A text that many rules have, kept once.

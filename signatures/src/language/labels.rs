@@ -128,7 +128,7 @@ mod tests {
         let environment = Environment { keep_labels: true, ..Environment::default() };
         let loaded = load(&[Source { name: "t".into(), text: text.into() }], &environment);
         assert!(loaded.faults.is_empty(), "{:?}", loaded.faults);
-        let labels = loaded.set.rules[0].labels.as_deref().unwrap();
+        let labels = loaded.set.rules[0].rule().unwrap().labels.as_deref().unwrap();
         assert_eq!(labels.header[2..4], ["[10.0.0.0/8, !10.1.0.0/16]", "any"]);
         assert_eq!(labels.flowbits, ["flowbits:isset,a"]);
         let items: Vec<Vec<&str>> = labels.items.iter().map(|s| s.iter().map(String::as_str).collect()).collect();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::builder::{Argument, Builder, SharedNames};
 use super::classification::Classification;
 use super::digest::Digest;
+use super::entry::{Entry, Reader};
 use super::fault::Fault;
 use super::files::{Countries, Files};
 use super::labels::Labels;
@@ -120,6 +121,8 @@ pub fn load(sources: &[Source], environment: &Environment) -> Loaded {
 #[derive(Debug, Default)]
 pub struct Loader {
     names: SharedNames,
+    /// What reads rules again, and that of what they are read with.
+    reader: Option<(Digest, Arc<Reader>)>,
 }
 
 impl Loader {
@@ -135,8 +138,12 @@ impl Loader {
         names.begin();
         loaded.set.environment = environment.digest();
         let before = before.filter(|before| before.environment() == loaded.set.environment);
-        let known: HashMap<Digest, &Arc<Rule>> =
-            before.into_iter().flat_map(Plan::shared_rules).map(|rule| (rule.digest, rule)).collect();
+        let known: HashMap<Digest, &Arc<Entry>> =
+            before.into_iter().flat_map(Plan::entries).map(|entry| (entry.digest, entry)).collect();
+        let reader = match self.reader.take() {
+            Some((digest, reader)) if digest == loaded.set.environment => reader,
+            _ => Arc::new(Reader::new(environment)),
+        };
         let mut by_id: HashMap<(u32, u32), usize> = HashMap::new();
         for text in &environment.datasets {
             if let Err(fault) = keywords::dataset::define(names, environment, text) {
@@ -157,17 +164,21 @@ impl Loader {
                 };
                 let digest = Digest::of(&*statement.text);
                 let current =
-                    known.get(&digest).filter(|rule| outside::is_current(rule, &source.name, environment, names));
+                    known.get(&digest).filter(|entry| outside::is_current(entry, &source.name, environment, names));
                 let outcome = match current {
-                    Some(&rule) => Ok(Outcome::Rule(Arc::clone(rule))),
+                    Some(&entry) => Ok(Ok(Arc::clone(entry))),
                     None => {
                         let place = (file, statement.line);
-                        read(&statement.text, (&source.name, place, digest), environment, names, &mut sets)
+                        let read = read(&statement.text, (&source.name, place, digest), environment, names, &mut sets);
+                        read.map(|outcome| match outcome {
+                            Outcome::Rule(rule) => Ok(Arc::new(Entry::of(rule, &statement.text, &reader))),
+                            Outcome::Skipped(fault) => Err(fault),
+                        })
                     }
                 };
                 match outcome {
-                    Ok(Outcome::Skipped(fault)) => loaded.skipped.push(locate(fault, true)),
-                    Ok(Outcome::Rule(rule)) => {
+                    Ok(Err(lacking)) => loaded.skipped.push(locate(lacking, true)),
+                    Ok(Ok(rule)) => {
                         let key = (rule.gid, rule.sid);
                         match by_id.get(&key).and_then(|&i| loaded.set.rules.get_mut(i)) {
                             Some(other) => {
@@ -189,11 +200,13 @@ impl Loader {
             }
         }
         for rule in &loaded.set.rules {
-            if let Some(first) = rule.later.first() {
-                *loaded.later.entry((*first).to_owned()).or_default() += 1;
+            if let Some(first) = &rule.later {
+                *loaded.later.entry(first.clone().into_string()).or_default() += 1;
             }
         }
         names.end();
+        reader.learn(names);
+        self.reader = Some((loaded.set.environment, reader));
         loaded.set.flowbits = names.flowbits.list.clone();
         loaded.set.flowints = names.flowints.list.clone();
         loaded.set.hostbits = names.hostbits.list.clone();
@@ -202,13 +215,16 @@ impl Loader {
     }
 }
 
-enum Outcome {
-    Rule(Arc<Rule>),
+/// What a text turned out to be.
+pub(super) enum Outcome {
+    /// A rule.
+    Rule(Box<Rule>),
+    /// One that asks for what the sensor lacks.
     Skipped(Fault),
 }
 
 /// Reads one rule, which stands at a place in a file.
-fn read(
+pub(super) fn read(
     text: &str,
     (file, place, digest): (&str, (u32, u32), Digest),
     environment: &Environment,
@@ -258,7 +274,7 @@ fn read(
     rule.sections.shrink_to_fit();
     rule.references.shrink_to_fit();
     rule.outside.shrink_to_fit();
-    Ok(Outcome::Rule(Arc::new(rule)))
+    Ok(Outcome::Rule(Box::new(rule)))
 }
 
 fn empty(header: header::Header, text: Option<String>) -> Rule {

@@ -4,6 +4,7 @@ pub mod builder;
 mod check;
 pub mod classification;
 pub mod digest;
+pub mod entry;
 pub mod fault;
 pub mod files;
 mod header;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::builder::SharedNames;
+use super::entry::Entry;
 use super::files::Place;
 use super::load::Environment;
-use super::rule::Rule;
 use crate::state::dataset::Dataset;
 
 /// Something outside of its text that a rule depends on.
@@ -58,8 +58,8 @@ impl NamedFile {
 
 /// Whether a rule that was read before says the same in this load, where it stands in a file. The sets that it uses are known
 /// from then on.
-pub(crate) fn is_current(rule: &Rule, file: &str, environment: &Environment, names: &mut SharedNames) -> bool {
-    let unchanged = rule.outside.iter().all(|outside| match outside {
+pub(crate) fn is_current(entry: &Entry, file: &str, environment: &Environment, names: &mut SharedNames) -> bool {
+    let unchanged = entry.outside().iter().all(|outside| match outside {
         Outside::File(named) => {
             named.beside.as_deref().is_none_or(|beside| beside == file) && named.is_unchanged(environment)
         }
@@ -67,7 +67,7 @@ pub(crate) fn is_current(rule: &Rule, file: &str, environment: &Environment, nam
         Outside::Lists(stamp) => stamp.is_some() && *stamp == environment.lists_stamp,
     });
     if unchanged {
-        for outside in &rule.outside {
+        for outside in entry.outside() {
             if let Outside::Set { set, .. } = outside {
                 names.datasets.note_use(set);
             }

@@ -3,9 +3,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use tapwire_parsers::protocol::Direction;
 
 use super::digest::Digest;
+use super::entry::Entry;
 use super::item::Item;
 use super::labels::Labels;
 use super::outside::Outside;
@@ -15,7 +17,7 @@ use crate::verify::condition::{FileCondition, PacketCondition, TransactionCondit
 use crate::verify::transform::Transform;
 
 /// What is done when a rule matches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// Raise an alert.
     Alert,
@@ -115,7 +117,7 @@ pub enum Arrow {
 }
 
 /// A set of addresses: sorted, disjoint, inclusive ranges. `any` is the whole of both.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Addresses {
     /// IPv4 ranges.
     pub v4: Vec<(u32, u32)>,
@@ -594,7 +596,7 @@ impl Rule {
 #[derive(Debug, Default)]
 pub struct RuleSet {
     /// The rules, in order of the text; each `(gid, sid)` once. A load that follows another one shares what did not change.
-    pub rules: Vec<Arc<Rule>>,
+    pub rules: Vec<Arc<Entry>>,
     /// Names of flowbits by index.
     pub flowbits: Vec<String>,
     /// Names of flowints by index.

@@ -165,7 +165,7 @@ fn a_script_stands_where_its_needs_are() {
     ] {
         let loaded = rules(&format!("alert {header} any any -> any any (msg:\"x\"; {options} sid:1;)"), true);
         assert!(loaded.faults.is_empty(), "{options} {:?}", loaded.faults);
-        let rule = &loaded.set.rules[0];
+        let rule = loaded.set.rules[0].rule().unwrap();
         let sections = rule.sections.iter().filter(|s| s.items.iter().any(|item| matches!(item, Item::Script(_))));
         assert_eq!(sections.map(|s| s.buffer).collect::<Vec<_>>(), buffers, "{options}");
         assert_eq!((rule.scripts.len(), rule.transaction.len()), (of_rule, of_transactions), "{options}");

@@ -69,25 +69,26 @@ struct SideBuilder {
 /// A list that covers more IPv4 addresses than this is no list but a network plan.
 const LISTED_LIMIT: u64 = 1 << 22;
 
+/// By which addresses a rule is found, of the source where `true` goes before them, where one of its sides lists few.
+pub(super) fn listed(rule: &Rule) -> Vec<(bool, &Addresses)> {
+    let (source, destination) = (&*rule.source.addresses, &*rule.destination.addresses);
+    let (of_source, addresses) = match (extent(source), extent(destination)) {
+        (s, d) if s <= d && s <= LISTED_LIMIT => (true, source),
+        (_, d) if d <= LISTED_LIMIT => (false, destination),
+        _ => return Vec::new(),
+    };
+    let mut listed = vec![(of_source, addresses)];
+    if rule.arrow == Arrow::BothWays {
+        listed.push((!of_source, addresses));
+    }
+    listed
+}
+
 impl AddressIndexBuilder {
-    /// Adds a rule if one of its sides lists few addresses; whether it did.
-    pub(super) fn add(&mut self, index: RuleIndex, rule: &Rule) -> bool {
-        let (source, destination) = (&*rule.source.addresses, &*rule.destination.addresses);
-        let (to, addresses) = match (extent(source), extent(destination)) {
-            (s, d) if s <= d && s <= LISTED_LIMIT => (&mut self.source, source),
-            (_, d) if d <= LISTED_LIMIT => (&mut self.destination, destination),
-            _ => return false,
-        };
-        to.add(index, addresses);
-        if rule.arrow == Arrow::BothWays {
-            let (other, same) = if std::ptr::eq(addresses, source) {
-                (&mut self.destination, source)
-            } else {
-                (&mut self.source, destination)
-            };
-            other.add(index, same);
-        }
-        true
+    /// Adds a rule by addresses of its source or its destination.
+    pub(super) fn add(&mut self, index: RuleIndex, of_source: bool, addresses: &Addresses) {
+        let side = if of_source { &mut self.source } else { &mut self.destination };
+        side.add(index, addresses);
     }
 
     /// Compiles the index.

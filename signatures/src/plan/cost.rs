@@ -11,9 +11,10 @@
 
 use tapwire_parsers::REGISTRY;
 
-use super::addresses::AddressIndexBuilder;
 use super::group::Pattern;
-use super::{Kind, Plan, Planned, RuleIndex, applies_to, fast_pattern, find_field, listed_ports};
+use super::kind::applies_to;
+use super::outline::listed_ports;
+use super::{Kind, Plan, RuleIndex, addresses, fast_pattern, find_field};
 use crate::language::item::Item;
 use crate::language::rule::{Buffer, Rule, RuleProtocol, Section};
 use crate::prefilter::{Place, rarity};
@@ -84,15 +85,15 @@ impl Estimate<'_> {
 impl Plan {
     /// What a rule is likely to cost.
     pub fn estimate(&self, index: RuleIndex) -> Option<Estimate<'_>> {
-        self.rules.get(index as usize).map(estimate)
+        let planned = self.rules.get(index as usize)?;
+        Some(estimate(planned.entry.rule()?, planned.kind))
     }
 }
 
-fn estimate(planned: &Planned) -> Estimate<'_> {
-    let rule = &planned.rule;
+fn estimate(rule: &Rule, kind: Kind) -> Estimate<'_> {
     let mut ways = Ways::default();
     if rule.later.is_empty() {
-        match planned.kind {
+        match kind {
             Kind::Transaction => ways.transactions(rule),
             kind => ways.packets(rule, kind),
         }
@@ -136,7 +137,7 @@ impl<'p> Ways<'p> {
             (_, Some(pattern)) => self.pattern(Buffer::Payload.name(), pattern),
             (Kind::Stream | Kind::PayloadOrStream | Kind::PacketAndStream, None) => self.way(Found::EveryPacket, 100),
             (Kind::IpOnly | Kind::Packet | Kind::ApplicationPacket | Kind::Transaction, None) => {
-                if AddressIndexBuilder::default().add(0, rule) {
+                if !addresses::listed(rule).is_empty() {
                     self.way(Found::Address, 1);
                 } else if listed_ports(rule).is_some() {
                     self.way(Found::Port, 10);

@@ -3,6 +3,7 @@
 //! A rule lies in pieces all over the memory, and each piece that is not in a cache costs more than the answers here. A gate lets
 //! through whatever the whole header might; the verifier asks all of it again.
 
+use serde::{Deserialize, Serialize};
 use tapwire_parsers::protocol::Direction;
 
 use crate::language::rule::{Arrow, BitOperation, Ports, Rule};
@@ -10,14 +11,15 @@ use crate::state::flow::FlowState;
 use crate::verify::condition::PacketView;
 
 /// The gate of one rule.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Gate {
     /// The lowest and highest port of each side.
     source: (u16, u16),
     destination: (u16, u16),
     /// A flowbit that must be set.
     bit: Option<u16>,
-    direction: Option<Direction>,
+    /// Whether it must be that to the server.
+    to_server: Option<bool>,
     established: Option<bool>,
     /// Whether the flow must have a protocol that is known.
     needs_protocol: bool,
@@ -65,7 +67,7 @@ impl Gate {
             source: span(&rule.source.ports),
             destination: span(&rule.destination.ports),
             bit,
-            direction: rule.flow.direction,
+            to_server: rule.flow.direction.map(|wanted| wanted == Direction::ToServer),
             established: rule.flow.established,
             needs_protocol: rule.names_application(),
         }
@@ -77,11 +79,11 @@ impl Gate {
         let within = |span: (u16, u16), port: u16| span.0 <= port && port <= span.1;
         let flow = match glance.flow {
             Some((direction, established, has_protocol)) => {
-                self.direction.is_none_or(|wanted| wanted == direction)
+                self.to_server.is_none_or(|wanted| wanted == (direction == Direction::ToServer))
                     && self.established.is_none_or(|wanted| wanted == established)
                     && (has_protocol || !self.needs_protocol)
             }
-            None => self.direction.is_none() && self.established != Some(true) && !self.needs_protocol,
+            None => self.to_server.is_none() && self.established != Some(true) && !self.needs_protocol,
         };
         if !flow || !within(self.source, glance.ports.0) || !within(self.destination, glance.ports.1) {
             Chance::None

@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::RuleIndex;
 use super::fast_pattern::COMMON_RARITY;
 use crate::language::digest::Digest;
@@ -103,7 +105,7 @@ impl<'r> Pattern<'r> {
 }
 
 /// The few ports of one side of a rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum ListedPorts {
     /// Of the side that sends.
     Source(Vec<u16>),

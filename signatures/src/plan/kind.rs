@@ -1,5 +1,6 @@
 //! What a rule is asked about, and when.
 
+use serde::{Deserialize, Serialize};
 use tapwire_parsers::protocol::{Direction, Field, Protocol};
 use tapwire_parsers::{protocol, protocol_id};
 
@@ -7,7 +8,7 @@ use crate::language::item::Item;
 use crate::language::rule::{Arrow, BitOperation, Buffer, Rule, RuleProtocol, Section};
 
 /// What a rule is asked about: it decides when it is evaluated and how often it can match.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// Packets with something wrong in their headers or their place in a stream.
     Anomaly,

@@ -5,18 +5,19 @@
 //! same bytes. A plan never changes; a reload builds a new one.
 
 mod addresses;
+mod builder;
 mod cost;
 mod fast_pattern;
 mod gate;
 mod group;
 mod kind;
 pub mod order;
+mod outline;
 mod succession;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use tapwire_parsers::REGISTRY;
 use tapwire_parsers::protocol::{Both, Direction, Field, ProtocolId};
 
 pub(crate) use addresses::AddressIndex;
@@ -24,16 +25,19 @@ pub use cost::{Estimate, Found};
 pub(crate) use gate::{Chance, Gate, Glance};
 pub(crate) use group::Group;
 pub use kind::Kind;
-pub(crate) use kind::{applies_to, find_field, hook_progress};
+pub(crate) use kind::{find_field, hook_progress};
+pub(crate) use outline::Outline;
 pub(crate) use succession::Succession;
 
 use crate::language::digest::Digest;
+use crate::language::entry::Entry;
 use crate::language::item::{Content, Item};
-use crate::language::rule::{Buffer, Ports, Rule, RuleProtocol, RuleSet, Section};
+use crate::language::rule::{Rule, RuleSet, Section};
 use crate::state::dataset::Dataset;
 use crate::state::flow::FlowState;
 use crate::verify::transform::Transform;
-use group::{GroupBuilder, ListedPorts, Pattern, Prefilters};
+use builder::PlanBuilder;
+use group::Prefilters;
 use order::ActionOrder;
 use succession::History;
 
@@ -74,13 +78,15 @@ pub struct Plan {
     pub fields: BTreeSet<&'static str>,
     /// Whether a rule looks at decode or stream anomalies of packets.
     pub wants_packet_anomalies: bool,
+    /// Whether rules tag packets of hosts, if any tags.
+    pub tags_hosts: Option<bool>,
     environment: Digest,
     history: History,
 }
 
 /// A rule in the plan.
 pub(crate) struct Planned {
-    pub(crate) rule: Arc<Rule>,
+    entry: Arc<Entry>,
     pub(crate) kind: Kind,
 }
 
@@ -125,36 +131,23 @@ impl Plan {
 
     fn build(set: RuleSet, actions: &ActionOrder, before: Option<&Self>) -> Self {
         let RuleSet { rules, flowbits, flowints, hostbits, datasets, environment } = set;
-        let mut rules: Vec<Planned> = rules.into_iter().map(|rule| Planned { kind: kind::of(&rule), rule }).collect();
-        rules.sort_by_cached_key(|p| order::key(&p.rule, actions));
+        let outlined = rules.into_iter().filter_map(|entry| Some((entry.outline()?, entry)));
+        let mut outlined: Vec<(Outline, Arc<Entry>)> = outlined.collect();
+        outlined.sort_by_cached_key(|(outline, entry)| {
+            (actions.place(outline.action), outline.memory, outline.severity, entry.sid, entry.gid)
+        });
         let mut builder = PlanBuilder::default();
-        for (index, planned) in (0..).zip(&rules) {
-            if planned.rule.later.is_empty() {
-                builder.add(index, planned);
-            }
+        for (index, (outline, entry)) in (0..).zip(outlined) {
+            builder.add(index, outline, entry);
         }
         let mut plan = builder.finish(&Prefilters::of(before.into_iter().flat_map(Self::groups)));
         if let Some(before) = before {
-            plan.history = before.history.next(&before.rules, &rules);
+            plan.history = before.history.next(&before.rules, &plan.rules);
         }
-        for file in rules.iter().flat_map(|p| &p.rule.file) {
-            for (all, one) in plan.file_hashes.iter_mut().zip(file.hashes()) {
-                *all |= one;
-            }
-        }
-        let sections = rules.iter().filter(|p| p.rule.later.is_empty()).flat_map(|p| &p.rule.sections);
-        plan.fields = sections
-            .filter_map(|section| match section.buffer {
-                Buffer::Field(name) => Some(name),
-                _ => None,
-            })
-            .collect();
         plan.wants_packet_anomalies = !plan.anomalies.is_empty();
         plan.names = [flowbits, flowints, hostbits];
         plan.datasets = datasets;
         plan.environment = environment;
-        plan.gates = rules.iter().map(|planned| Gate::of(&planned.rule)).collect();
-        plan.rules = rules;
         plan
     }
 
@@ -166,12 +159,12 @@ impl Plan {
 
     /// A rule.
     pub fn rule(&self, index: RuleIndex) -> Option<&Rule> {
-        self.rules.get(index as usize).map(|p| &*p.rule)
+        self.rules.get(index as usize)?.entry.rule()
     }
 
     /// All rules, in the order in which they are evaluated.
-    pub(crate) fn shared_rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
-        self.rules.iter().map(|planned| &planned.rule)
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.rules.iter().map(|planned| &planned.entry)
     }
 
     /// What a rule is asked about.
@@ -229,9 +222,9 @@ impl Plan {
     /// How the rules of this plan differ from those of the one before.
     pub fn changes_since(&self, before: &Self) -> Changes {
         let mut old: HashMap<(u32, u32), Digest> =
-            before.shared_rules().map(|rule| ((rule.gid, rule.sid), rule.digest)).collect();
+            before.entries().map(|rule| ((rule.gid, rule.sid), rule.digest)).collect();
         let mut changes = Changes::default();
-        for rule in self.shared_rules() {
+        for rule in self.entries() {
             match old.remove(&(rule.gid, rule.sid)) {
                 Some(digest) if digest == rule.digest => changes.unchanged += 1,
                 Some(_) => changes.changed += 1,
@@ -254,179 +247,6 @@ pub struct Changes {
     pub changed: usize,
     /// The others.
     pub unchanged: usize,
-}
-
-/// Groups while they are filled.
-#[derive(Default)]
-struct PlanBuilder<'r> {
-    tcp_packets: Both<GroupBuilder>,
-    udp_packets: Both<GroupBuilder>,
-    other_packets: Both<GroupBuilder>,
-    streams: Both<GroupBuilder>,
-    by_address: addresses::AddressIndexBuilder,
-    frames: HashMap<&'static str, Both<GroupBuilder>>,
-    engines: HashMap<EngineKey, (Vec<&'r Transform>, GroupBuilder)>,
-    plan: Plan,
-}
-
-/// Protocol, direction, index of the field in the protocol's card, and the transforms as text.
-type EngineKey = (usize, Direction, usize, String);
-
-impl<'r> PlanBuilder<'r> {
-    fn add(&mut self, index: RuleIndex, planned: &'r Planned) {
-        let rule = &planned.rule;
-        match planned.kind {
-            Kind::Anomaly => self.plan.anomalies.push(index),
-            Kind::Recognised => self.plan.recognised.push(index),
-            Kind::IpOnly | Kind::Packet | Kind::ApplicationPacket => self.add_packet(index, rule),
-            Kind::PacketAndStream => {
-                self.add_packet(index, rule);
-                add_payload(&mut [&mut self.streams], index, rule, fast_pattern::of_payload(rule));
-            }
-            Kind::Stream => add_payload(&mut [&mut self.streams], index, rule, fast_pattern::of_payload(rule)),
-            Kind::PayloadOrStream => {
-                let Self { streams, udp_packets, other_packets, .. } = self;
-                add_payload(&mut [streams, udp_packets, other_packets], index, rule, fast_pattern::of_payload(rule));
-            }
-            Kind::Frame => self.add_frame(index, rule),
-            Kind::Transaction => self.add_transaction(index, rule),
-        }
-    }
-
-    fn add_packet(&mut self, index: RuleIndex, rule: &Rule) {
-        let (tcp, udp, other) = carriers(rule);
-        let pattern = fast_pattern::of_payload(rule);
-        if pattern.is_some() {
-            let groups = [(tcp, &mut self.tcp_packets), (udp, &mut self.udp_packets), (other, &mut self.other_packets)];
-            let mut wanted: Vec<&mut Both<GroupBuilder>> =
-                groups.into_iter().filter_map(|(wanted, group)| wanted.then_some(group)).collect();
-            add_payload(&mut wanted, index, rule, pattern);
-        } else if !self.by_address.add(index, rule) {
-            let plan = &mut self.plan;
-            if let Some(ports) = listed_ports(rule) {
-                ports.all().iter().for_each(|port| plan.by_port.entry(*port).or_default().push(index));
-                return;
-            }
-            // Among others are the later fragments of what TCP and UDP carry.
-            let rules = [(tcp, &mut plan.tcp_packets), (udp, &mut plan.udp_packets), (true, &mut plan.other_packets)];
-            rules.into_iter().filter(|(wanted, _)| *wanted).for_each(|(_, rules)| rules.any.push(index));
-        }
-    }
-
-    fn add_frame(&mut self, index: RuleIndex, rule: &Rule) {
-        let names = rule.sections.iter().filter_map(|section| match section.buffer {
-            Buffer::Frame(name) => Some(name),
-            _ => None,
-        });
-        let Some(name) = names.into_iter().next() else { return };
-        let best = fast_pattern::choose(rule, |section| section.transforms.is_empty());
-        let pattern = best.map(|(_, content)| Pattern::anywhere(fast_pattern::bytes(content)));
-        add_payload(&mut [self.frames.entry(name).or_default()], index, rule, pattern);
-    }
-
-    fn add_transaction(&mut self, index: RuleIndex, rule: &'r Rule) {
-        for (position, protocol) in REGISTRY.iter().enumerate() {
-            for direction in applies_to(rule, protocol) {
-                self.ensure(position);
-                let best = fast_pattern::choose(rule, |section| match section.buffer {
-                    Buffer::Field(name) => find_field(protocol, name).is_some_and(|f| f.from.of(direction).is_some()),
-                    _ => false,
-                });
-                if let Some((section, content)) = best
-                    && let Buffer::Field(name) = section.buffer
-                    && let Some(field) = protocol.fields.iter().position(|f| f.name == name)
-                {
-                    let key = (position, direction, field, format!("{:?}", section.transforms));
-                    let (_, group) = self
-                        .engines
-                        .entry(key)
-                        .or_insert_with(|| (section.transforms.iter().collect(), GroupBuilder::default()));
-                    group.add(index, Some(Pattern::anywhere(fast_pattern::bytes(content))), None);
-                } else if let Some(both) = self.plan.transactions.get_mut(position) {
-                    let plan = both.of_mut(direction);
-                    match rule.events.first() {
-                        Some(event) => plan.by_event.entry(event.clone()).or_default().push(index),
-                        None => plan.always.push(index),
-                    }
-                }
-            }
-        }
-    }
-
-    fn ensure(&mut self, position: usize) {
-        if self.plan.transactions.len() <= position {
-            self.plan.transactions.resize_with(position + 1, Default::default);
-        }
-    }
-
-    fn finish(mut self, known: &Prefilters) -> Plan {
-        self.plan.transactions.resize_with(REGISTRY.len(), Default::default);
-        let mut engines: Vec<_> = self.engines.into_iter().collect();
-        engines.sort_by(|a, b| a.0.cmp(&b.0));
-        for ((position, direction, field, _), (transforms, group)) in engines {
-            let Some(field) = REGISTRY.get(position).and_then(|p| p.fields.get(field)) else { continue };
-            if let (Some(both), Some(from)) = (self.plan.transactions.get_mut(position), *field.from.of(direction)) {
-                let transforms = transforms.into_iter().cloned().collect();
-                both.of_mut(direction).engines.push(Engine { field, from, transforms, group: group.finish(known) });
-            }
-        }
-        for both in &mut self.plan.transactions {
-            both.to_server.engines.sort_by_key(|e| e.from);
-            both.to_client.engines.sort_by_key(|e| e.from);
-        }
-        let finish = |both: Both<GroupBuilder>| Both {
-            to_server: both.to_server.finish(known),
-            to_client: both.to_client.finish(known),
-        };
-        self.plan.tcp_packets.by_payload = finish(self.tcp_packets);
-        self.plan.udp_packets.by_payload = finish(self.udp_packets);
-        self.plan.other_packets.by_payload = finish(self.other_packets);
-        self.plan.streams = finish(self.streams);
-        self.plan.frames = self.frames.into_iter().map(|(name, both)| (name, finish(both))).collect();
-        self.plan.by_address = self.by_address.finish();
-        self.plan
-    }
-}
-
-/// Adds a rule with its pattern in the payload to groups, in the directions that it is about.
-fn add_payload(groups: &mut [&mut Both<GroupBuilder>], index: RuleIndex, rule: &Rule, pattern: Option<Pattern<'_>>) {
-    let ports = listed_ports(rule);
-    for direction in Direction::BOTH.into_iter().filter(|&d| rule.flow.direction.is_none_or(|own| own == d)) {
-        groups.iter_mut().for_each(|group| group.of_mut(direction).add(index, pattern, ports.as_ref()));
-    }
-}
-
-/// Whether a rule means packets of TCP, of UDP, and of others.
-fn carriers(rule: &Rule) -> (bool, bool, bool) {
-    let allowed = |number| rule.packet.iter().all(|condition| condition.allows_protocol(number));
-    let (tcp, udp, other) = match rule.protocol {
-        RuleProtocol::Tcp | RuleProtocol::TcpPacket | RuleProtocol::TcpStream => (true, false, false),
-        RuleProtocol::Udp => (false, true, false),
-        RuleProtocol::Application(_) => (true, true, false),
-        RuleProtocol::Icmp | RuleProtocol::Icmpv4 | RuleProtocol::Icmpv6 | RuleProtocol::Igmp | RuleProtocol::Sctp => {
-            (false, false, true)
-        }
-        _ => (true, true, true),
-    };
-    (tcp && allowed(TCP), udp && allowed(UDP), other)
-}
-
-/// Numbers of protocols above IP.
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-
-/// The ports by which a rule on packets can be found, where they are few: those of the side that names them.
-fn listed_ports(rule: &Rule) -> Option<ListedPorts> {
-    const LISTED_LIMIT: usize = 64;
-    if rule.arrow == crate::language::rule::Arrow::BothWays {
-        return None;
-    }
-    let few = |ports: &Ports| {
-        let count: usize = ports.0.iter().map(|r| usize::from(r.1 - r.0) + 1).sum();
-        (count <= LISTED_LIMIT).then(|| ports.0.iter().flat_map(|r| r.0..=r.1).collect())
-    };
-    let destination = few(&rule.destination.ports).map(ListedPorts::Destination);
-    destination.or_else(|| few(&rule.source.ports).map(ListedPorts::Source))
 }
 
 /// Whether an item or those inside it is a content.

@@ -30,14 +30,17 @@ impl ActionOrder {
     }
 }
 
-/// What rules are sorted by: action, what is done with flowbits, flowints, variables of flows and packets, and bits of hosts, then
-/// severity and id.
-type SortKey = (u8, [u8; 5], u8, u32, u32);
+impl ActionOrder {
+    /// The place of an action among the others.
+    pub(super) fn place(self, action: Action) -> u8 {
+        let own = if action == Action::Config { Action::Alert } else { action };
+        (0..).zip(self.0).find(|(_, action)| *action == own).map_or(u8::MAX, |(place, _)| place)
+    }
+}
 
-/// Sorts rules: action, then those that set what others read, then severity, then id.
-pub(super) fn key(rule: &Rule, actions: &ActionOrder) -> SortKey {
-    let own = if rule.action == Action::Config { Action::Alert } else { rule.action };
-    let action = (0..).zip(actions.0).find(|(_, action)| *action == own).map_or(u8::MAX, |(place, _)| place);
+/// What a rule does with flowbits, flowints, variables of flows and packets, and bits of hosts: rules that set what others read come
+/// before them.
+pub(super) fn of_memory(rule: &Rule) -> [u8; 5] {
     let bits = |writes: bool, reads: bool| match (writes, reads) {
         (true, false) => 0,
         (true, true) => 1,
@@ -66,6 +69,5 @@ pub(super) fn key(rule: &Rule, actions: &ActionOrder) -> SortKey {
     };
     let flow_variables = variables(VariableScope::Flow, |capture| matches!(capture, Capture::Flow(_)));
     let packet_variables = variables(VariableScope::Packet, |capture| matches!(capture, Capture::Packet(_)));
-    let memory = [flowbits, flowints, flow_variables, packet_variables, hostbits];
-    (action, memory, rule.severity, rule.sid, rule.gid)
+    [flowbits, flowints, flow_variables, packet_variables, hostbits]
 }

@@ -29,7 +29,7 @@ pub(crate) struct Succession {
 
 impl Succession {
     fn between(old: &[Planned], new: &[Planned]) -> Self {
-        let identity = |planned: &Planned| (planned.rule.gid, planned.rule.sid, planned.rule.digest);
+        let identity = |planned: &Planned| (planned.entry.gid, planned.entry.sid, planned.entry.digest);
         let places: HashMap<(u32, u32, Digest), RuleIndex> =
             (0..).zip(new).map(|(place, planned)| (identity(planned), place)).collect();
         Self::of((0..).zip(old).filter_map(|(place, planned)| Some((place, *places.get(&identity(planned))?))))

@@ -21,6 +21,8 @@ pub(crate) use rarity::{rarest_byte, rarity};
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 use floating::{Floating, PADDING, Text};
 use grams::Grams;
 use patterns::Patterns;
@@ -30,7 +32,7 @@ use placed::Placed;
 pub type PatternId = u32;
 
 /// Where a pattern may stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Place {
     /// At this position alone.
     At(u16),

@@ -111,17 +111,18 @@ impl Matcher {
                 }
                 Chance::None => continue,
             }
-            let Some(planned) = plan.rules.get(index as usize).filter(|p| is_due(p.kind, occasion, view)) else {
+            if !plan.kind(index).is_some_and(|kind| is_due(kind, occasion, view)) {
                 continue;
-            };
+            }
+            let Some(rule) = plan.rule(index) else { continue };
             let subject = Subject { ground: Ground::Packet, transaction: None };
             if !self.begin(inspection, index, subject, state) {
                 continue;
             }
-            let verdict = self.payload_rule(inspection, &planned.rule, View::whole(view.packet.payload), state);
+            let verdict = self.payload_rule(inspection, rule, View::whole(view.packet.payload), state);
             match verdict {
                 Verdict::Yes => {
-                    let context = self.change(index, &planned.rule, state);
+                    let context = self.change(index, rule, state);
                     let (steps, evidence) = (self.notes.take_steps(), self.take_evidence());
                     matches.push(Match { rule: index, ground: Ground::Packet, direction, context, steps, evidence });
                 }

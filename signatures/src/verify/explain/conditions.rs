@@ -245,14 +245,11 @@ fn bit_there(plan: &Plan, bits: &Flowbits) -> String {
         BitOperation::Toggle => true,
         BitOperation::IsSet | BitOperation::IsNotSet => false,
     };
-    let mut sids: Vec<u32> = plan
-        .rules
-        .iter()
-        .filter(|p| {
-            p.rule.flowbits.iter().any(|b| changes(b.operation) && b.bits.iter().any(|bit| bits.bits.contains(bit)))
-        })
-        .map(|p| p.rule.sid)
-        .collect();
+    let does = |rule: &&Rule| {
+        rule.flowbits.iter().any(|b| changes(b.operation) && b.bits.iter().any(|bit| bits.bits.contains(bit)))
+    };
+    let rules = plan.entries().filter_map(|entry| entry.rule());
+    let mut sids: Vec<u32> = rules.filter(does).map(|rule| rule.sid).collect();
     sids.sort_unstable();
     sids.dedup();
     let more = sids.len().saturating_sub(NAMED);

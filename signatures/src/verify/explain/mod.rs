@@ -228,10 +228,11 @@ impl Watch {
 
     /// Counts how far a packet comes.
     pub(super) fn packet(&mut self, inspection: &Inspection<'_>, state: &FlowState) {
-        let Some(planned) = inspection.plan.rules.get(self.rule as usize) else { return };
-        let mut asked = conditions::of_header(&planned.rule, inspection.view);
-        if planned.kind != crate::plan::Kind::Transaction {
-            asked.extend(conditions::of_packet(inspection.plan, &planned.rule, inspection.view, state));
+        let plan = inspection.plan;
+        let Some((rule, kind)) = plan.rule(self.rule).zip(plan.kind(self.rule)) else { return };
+        let mut asked = conditions::of_header(rule, inspection.view);
+        if kind != crate::plan::Kind::Transaction {
+            asked.extend(conditions::of_packet(plan, rule, inspection.view, state));
         }
         self.packets.count(&asked);
     }

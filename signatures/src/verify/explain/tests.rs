@@ -148,7 +148,7 @@ fn conditions_say_what_the_verifier_says() {
     let data = datagram(b"ab");
     let packet = Packet::decode(1, Timestamp(0), 101, &data, u32::try_from(data.len()).unwrap(), false);
     let view = PacketView { packet: &packet, flow: None, stream_anomalies: &[] };
-    for planned in &plan.rules {
-        assert!(agree(&plan, &planned.rule, &view, &FlowState::default()), "{}", planned.rule.sid);
+    for rule in plan.entries().filter_map(|entry| entry.rule()) {
+        assert!(agree(&plan, rule, &view, &FlowState::default()), "{}", rule.sid);
     }
 }
