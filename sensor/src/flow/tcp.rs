@@ -121,7 +121,7 @@ pub struct TcpFlow {
     pub(super) sides: Both<Side>,
     /// SYNs of the client, or answers of the server to one, that differ from the first: what the other end acknowledges tells
     /// which one counts.
-    pub(super) others: SmallVec<[Opening; 1]>,
+    pub(super) others: Box<[Opening]>,
 }
 
 /// How a connection was before it was reset.
@@ -223,7 +223,7 @@ impl TcpFlow {
             told: 0,
             split: false,
             sides: Both::default(),
-            others: SmallVec::new(),
+            others: Box::default(),
         }
     }
 
