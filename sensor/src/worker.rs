@@ -531,11 +531,12 @@ impl Place<'_> {
         let plan = Arc::clone(&self.inspector.engine().plan);
         self.matches.clear();
         if let Some(occasion) = occasion {
-            self.inspector.matcher.packet(&plan, &view, occasion, &mut flow.app.rules, self.matches);
+            flow.app.rules.lend(|rules| self.inspector.matcher.packet(&plan, &view, occasion, rules, self.matches));
         }
         if flow.tcp.is_none() && packet.tcp().is_some() && !packet.payload.is_empty() {
             // Without a connection there is no stream to look at.
-            self.inspector.matcher.chunk(&plan, &view, packet.payload, &mut flow.app.rules, self.matches);
+            let (matcher, payload) = (&mut self.inspector.matcher, packet.payload);
+            flow.app.rules.lend(|rules| matcher.chunk(&plan, &view, payload, rules, self.matches));
         }
         let due = self.settings.chunk_bytes.get(direction.index()).copied().unwrap_or(0);
         let Flow { tcp, app, .. } = flow;
@@ -551,12 +552,14 @@ impl Place<'_> {
                         raw_seen = true;
                         let length = chunk.len();
                         let rival = if stream.has_rivals() { stream.raw_alternative() } else { None };
-                        self.inspector.matcher.chunk(&plan, &view, chunk, &mut app.rules, self.matches);
+                        let matcher = &mut self.inspector.matcher;
+                        app.rules.lend(|rules| matcher.chunk(&plan, &view, chunk, rules, self.matches));
                         self.inspector.transactions(app, &view, chunk, self.matches);
                         stream.raw_consume(length);
                         if let Some(rival) = rival {
                             let mut further = Vec::new();
-                            self.inspector.matcher.chunk(&plan, &view, &rival, &mut app.rules, &mut further);
+                            let matcher = &mut self.inspector.matcher;
+                            app.rules.lend(|rules| matcher.chunk(&plan, &view, &rival, rules, &mut further));
                             self.matches.extend(only_new(self.matches, further));
                         }
                     }
@@ -700,7 +703,7 @@ fn view_of(flow: &Flow<Application>, direction: Direction, now: Timestamp) -> Fl
         protocol_failed: app.failed,
         sides: Both { to_server: app.side(Direction::ToServer), to_client: app.side(Direction::ToClient) },
         original: app.original,
-        agreed: app.agreed,
+        agreed: app.agreed(),
         ..flow.view(direction, now)
     }
 }

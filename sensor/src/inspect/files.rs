@@ -122,10 +122,14 @@ impl File {
 #[derive(Debug, Default)]
 pub struct Files {
     hashes: Hashes,
+    kept: Option<Box<Kept>>,
+}
+
+/// Files that are there.
+#[derive(Debug, Default)]
+struct Kept {
     open: Both<Option<Box<File>>>,
-    closed: VecDeque<File>,
-    /// Files that ended while too many waited for their record.
-    pub dropped: u64,
+    closed: VecDeque<Box<File>>,
 }
 
 impl Files {
@@ -146,20 +150,28 @@ impl Files {
 
     /// The files of a transaction in a direction, oldest first.
     pub fn of(&self, transaction: u64, direction: Direction) -> impl Iterator<Item = &File> {
-        self.closed
-            .iter()
-            .chain(self.open.of(direction).as_deref())
-            .filter(move |f| f.transaction == transaction && f.direction == direction)
+        let closed = self.kept.iter().flat_map(|kept| &kept.closed).map(|file| &**file);
+        let open = self.kept.iter().filter_map(move |kept| kept.open.of(direction).as_deref());
+        closed.chain(open).filter(move |f| f.transaction == transaction && f.direction == direction)
     }
 
     /// Takes the next file that has ended.
-    pub fn take_closed(&mut self) -> Option<File> {
-        self.closed.pop_front()
+    pub fn take_closed(&mut self) -> Option<Box<File>> {
+        let kept = self.kept.as_mut()?;
+        let file = kept.closed.pop_front();
+        if kept.closed.is_empty() && kept.open.to_server.is_none() && kept.open.to_client.is_none() {
+            self.kept = None;
+        }
+        file
     }
 
     /// Whether a file has ended and waits for its record.
     pub fn has_closed(&self) -> bool {
-        !self.closed.is_empty()
+        self.kept.as_ref().is_some_and(|kept| !kept.closed.is_empty())
+    }
+
+    fn open_mut(&mut self, direction: Direction) -> Option<&mut File> {
+        self.kept.as_mut()?.open.of_mut(direction).as_deref_mut()
     }
 
     /// Ends what is open: the flow is over.
@@ -176,7 +188,7 @@ impl FileSink for Files {
         let Hashes { md5, sha1, sha256, sha256_of_cut } = self.hashes;
         let running =
             Running { md5: md5.then(Box::default), sha1: sha1.then(Box::default), sha256: sha256.then(Box::default) };
-        *self.open.of_mut(direction) = Some(Box::new(File {
+        *self.kept.get_or_insert_default().open.of_mut(direction) = Some(Box::new(File {
             transaction,
             direction,
             name: name.get(..NAME_LIMIT_BYTES).unwrap_or(name).to_vec(),
@@ -192,7 +204,7 @@ impl FileSink for Files {
     }
 
     fn append(&mut self, direction: Direction, data: &[u8]) {
-        let Some(file) = self.open.of_mut(direction) else { return };
+        let Some(file) = self.open_mut(direction) else { return };
         file.size += data.len() as u64;
         let room = HEAD_LIMIT_BYTES.saturating_sub(file.head.len());
         file.head.extend_from_slice(data.get(..room).unwrap_or(data));
@@ -209,19 +221,18 @@ impl FileSink for Files {
     }
 
     fn gap(&mut self, direction: Direction, missing: u64) {
-        if let Some(file) = self.open.of_mut(direction) {
+        if let Some(file) = self.open_mut(direction) {
             file.gaps = true;
             file.size += missing;
         }
     }
 
     fn close(&mut self, direction: Direction, complete: bool) {
-        if let Some(mut file) = self.open.of_mut(direction).take() {
+        let Some(kept) = &mut self.kept else { return };
+        if let Some(mut file) = kept.open.of_mut(direction).take() {
             file.close(complete);
-            if self.closed.len() < CLOSED_LIMIT {
-                self.closed.push_back(*file);
-            } else {
-                self.dropped += 1;
+            if kept.closed.len() < CLOSED_LIMIT {
+                kept.closed.push_back(file);
             }
         }
     }
