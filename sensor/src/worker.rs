@@ -308,7 +308,7 @@ impl Worker {
         self.inspector.matcher.packet(&plan, &view, occasion, &mut RuleMemory::default(), &mut self.matches);
         let watch = self.inspector.matcher.watch.as_deref_mut();
         let settled = settle(&plan, &mut self.matches, self.settings.alert_limit, watch);
-        self.counters.add("detect.alert", settled.alerts as u64);
+        self.counters.alerts.raised += settled.alerts as u64;
         for found in &self.matches {
             self.reporter.alert_alone(&plan, found, packet, settled.verdict(), moment);
         }
@@ -581,9 +581,11 @@ impl Place<'_> {
         let watch = self.inspector.matcher.watch.as_deref_mut();
         let settled = settle(&plan, self.matches, self.settings.alert_limit, watch);
         flow.app.passed |= settled.pass_flow;
-        self.counters.add("detect.alert", settled.alerts as u64);
-        self.counters.add("detect.alert_queue_overflow", settled.overflow);
-        self.counters.add("detect.alerts_suppressed", settled.silent);
+        let alerts = &mut self.counters.alerts;
+        alerts.asked = true;
+        alerts.raised += settled.alerts as u64;
+        alerts.overflow += settled.overflow;
+        alerts.suppressed += settled.silent;
         for found in self.matches.iter() {
             let certain = self.reporter.alert(&plan, found, packet, flow, (direction, settled.verdict()), moment);
             flow.note_alert(certain);
