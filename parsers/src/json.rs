@@ -146,6 +146,13 @@ impl Drop for Array<'_> {
     }
 }
 
+/// An octet in decimal.
+fn write_octet(out: &mut Vec<u8>, octet: u8) {
+    let digits = [b'0' + octet / 100, b'0' + octet / 10 % 10, b'0' + octet % 10];
+    let leading = usize::from(octet < 100) + usize::from(octet < 10);
+    out.extend_from_slice(digits.get(leading..).unwrap_or_default());
+}
+
 fn write_number(out: &mut Vec<u8>, value: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
@@ -158,7 +165,7 @@ pub fn write_address(out: &mut Vec<u8>, address: IpAddr) {
                 if i > 0 {
                     out.push(b'.');
                 }
-                write_number(out, octet);
+                write_octet(out, octet);
             }
         }
         // Records write all eight groups with four digits, so that a search for a prefix is a search for text.
@@ -183,7 +190,9 @@ fn hex_digit(nibble: u16) -> u8 {
 /// Writes a JSON string with its quotes.
 pub fn write_string(out: &mut Vec<u8>, value: &[u8]) {
     out.push(b'"');
-    if value.iter().all(|&b| (0x20..0x7f).contains(&b) && b != b'"' && b != b'\\') {
+    // Without an early end, so that many bytes are looked at at once.
+    let plain = |plain, &b: &u8| plain & (0x20..0x7f).contains(&b) & (b != b'"') & (b != b'\\');
+    if value.iter().fold(true, plain) {
         out.extend_from_slice(value);
     } else if let Ok(text) = std::str::from_utf8(value) {
         for c in text.chars() {
