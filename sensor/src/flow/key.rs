@@ -82,6 +82,19 @@ impl Key {
         Self { source: self.destination, destination: self.source, source_port, destination_port, ..*self }
     }
 
+    /// Whether it is the other's [`Key::reverse`].
+    pub fn is_reverse_of(&self, other: &Key) -> bool {
+        let (from, to) = match self.protocol {
+            ESP => (self.source_port, self.destination_port),
+            _ => (self.destination_port, self.source_port),
+        };
+        (from, to) == (other.source_port, other.destination_port)
+            && (self.source, self.destination) == (other.destination, other.source)
+            && (self.protocol, self.tunnel_depth, self.interface)
+                == (other.protocol, other.tunnel_depth, other.interface)
+            && self.vlans == other.vlans
+    }
+
     /// The key without its VLANs.
     pub fn untagged(&self) -> Self {
         Self { vlans: Vlans::default(), ..*self }
@@ -298,6 +311,13 @@ mod tests {
         for key in keys {
             assert_eq!(key.canonical(), key.reverse().canonical(), "{key:?}");
             assert_eq!(key.digest(&secret), key.reverse().digest(&secret));
+            assert!(key.is_reverse_of(&key.reverse()) && key.reverse().is_reverse_of(&key));
+            assert_eq!(key.is_reverse_of(&key), key == key.reverse());
+            let others = [Key { protocol: 99, ..key }, Key { tunnel_depth: 9, ..key }, Key { interface: 9, ..key }];
+            let vlans = Vlans { ids: [9, 0, 0], count: 1 };
+            for other in others.into_iter().chain([Key { vlans, ..key }, Key { source_port: 9999, ..key }]) {
+                assert!(!other.is_reverse_of(&key.reverse()), "{other:?}");
+            }
             assert_eq!(flow_id(&key, 7), flow_id(&key.reverse(), 7));
             assert!(flow_id(&key, 7) < 1 << 51);
             assert_ne!(flow_id(&key, 7), flow_id(&key, 8));

@@ -344,10 +344,9 @@ impl<A: Default> Table<A> {
     }
 
     fn find(&self, key: &Key, hash: u64) -> Option<u32> {
-        let reverse = key.reverse();
         let same = |place: &u32| {
             let flow = self.slots.get(*place as usize).and_then(Option::as_ref);
-            flow.is_some_and(|flow| flow.hash == hash && (flow.key == *key || flow.key == reverse))
+            flow.is_some_and(|flow| flow.hash == hash && (flow.key == *key || flow.key.is_reverse_of(key)))
         };
         self.index.find(hash, same).copied()
     }
@@ -388,7 +387,7 @@ impl<A: Default> Table<A> {
         }
         let checked = |tcp: &&Tcp<'_>| tcp.checksum_ok || !self.settings.checksums;
         let (connection, tcp) = (flow.tcp.as_ref()?, packet.tcp().filter(checked)?);
-        connection.is_followed_by(tcp, flow.direction_of(key, packet)).then_some(EndReason::TcpReuse)
+        connection.is_followed_by(tcp, || flow.direction_of(key, packet)).then_some(EndReason::TcpReuse)
     }
 
     fn begin(

@@ -273,10 +273,10 @@ impl TcpFlow {
     }
 
     /// Whether a SYN begins a new connection between the same ports.
-    pub(super) fn is_followed_by(&self, tcp: &Tcp<'_>, direction: Direction) -> bool {
+    pub(super) fn is_followed_by(&self, tcp: &Tcp<'_>, direction: impl FnOnce() -> Direction) -> bool {
         use tcp_flags::{ACK, RST, SYN};
         let syn_only = tcp.flags & (SYN | ACK | RST) == SYN;
-        syn_only && self.state >= TcpState::LastAck && self.sides.of(direction).initial != tcp.sequence
+        syn_only && self.state >= TcpState::LastAck && self.sides.of(direction()).initial != tcp.sequence
     }
 
     /// Both directions change places: it turned out that the client is the server.
