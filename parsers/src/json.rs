@@ -30,8 +30,14 @@ impl<'a> Object<'a> {
             self.out.push(b',');
         }
         self.empty = false;
-        write_string(self.out, key.as_bytes());
-        self.out.push(b':');
+        if is_plain(key.as_bytes()) {
+            self.out.push(b'"');
+            self.out.extend_from_slice(key.as_bytes());
+            self.out.extend_from_slice(b"\":");
+        } else {
+            write_string(self.out, key.as_bytes());
+            self.out.push(b':');
+        }
         self.out
     }
 
@@ -146,6 +152,13 @@ impl Drop for Array<'_> {
     }
 }
 
+/// An octet in decimal.
+fn write_octet(out: &mut Vec<u8>, octet: u8) {
+    let digits = [b'0' + octet / 100, b'0' + octet / 10 % 10, b'0' + octet % 10];
+    let leading = usize::from(octet < 100) + usize::from(octet < 10);
+    out.extend_from_slice(digits.get(leading..).unwrap_or_default());
+}
+
 fn write_number(out: &mut Vec<u8>, value: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
@@ -158,7 +171,7 @@ pub fn write_address(out: &mut Vec<u8>, address: IpAddr) {
                 if i > 0 {
                     out.push(b'.');
                 }
-                write_number(out, octet);
+                write_octet(out, octet);
             }
         }
         // Records write all eight groups with four digits, so that a search for a prefix is a search for text.
@@ -180,10 +193,26 @@ fn hex_digit(nibble: u16) -> u8 {
     if low < 10 { b'0' + low } else { b'a' + (low - 10) }
 }
 
+/// Whether a text is written as it is: printable ASCII that needs no escape.
+fn is_plain(text: &[u8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    // Eight at a time: a subtraction borrows from the high bit of a byte that is too small. It may make that of the byte before
+    // one as well, but only where there is one that needs an escape already.
+    let (words, rest) = text.as_chunks::<8>();
+    let odd = words.iter().fold(0, |odd, word| {
+        let word = u64::from_ne_bytes(*word);
+        let same = |byte: u8| (word ^ (ONES * u64::from(byte))).wrapping_sub(ONES);
+        odd | word | word.wrapping_sub(ONES * 0x20) | same(b'"') | same(b'\\') | same(0x7f)
+    });
+    let plain = |plain, &b: &u8| plain & (0x20..0x7f).contains(&b) & (b != b'"') & (b != b'\\');
+    odd & HIGH == 0 && rest.iter().fold(true, plain)
+}
+
 /// Writes a JSON string with its quotes.
 pub fn write_string(out: &mut Vec<u8>, value: &[u8]) {
     out.push(b'"');
-    if value.iter().all(|&b| (0x20..0x7f).contains(&b) && b != b'"' && b != b'\\') {
+    if is_plain(value) {
         out.extend_from_slice(value);
     } else if let Ok(text) = std::str::from_utf8(value) {
         for c in text.chars() {
@@ -242,6 +271,21 @@ mod tests {
         let mut out = Vec::new();
         write_string(&mut out, value);
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn every_byte_is_told_at_every_place() {
+        for length in 0..20 {
+            for at in 0..length {
+                for byte in 0..=255u8 {
+                    let mut text = vec![b'~'; length];
+                    text[at] = byte;
+                    let plain = (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
+                    assert_eq!(is_plain(&text), plain, "{byte:#x} at {at} of {length}");
+                }
+            }
+        }
+        assert!(is_plain(b"") && is_plain(b" !#[]^_`~ !#[]^_`~") && !is_plain(b"!\x1f!!!!!!"));
     }
 
     #[test]

@@ -539,7 +539,8 @@ pub trait TransactionList {
 #[derive(Debug)]
 pub struct Transactions<T, const LIMIT: usize> {
     base: u64,
-    open: VecDeque<Option<T>>,
+    /// Each by itself, as most flows have one at a time and a list makes room for four.
+    open: VecDeque<Option<Box<T>>>,
 }
 
 impl<T, const LIMIT: usize> Default for Transactions<T, LIMIT> {
@@ -555,7 +556,7 @@ impl<T, const LIMIT: usize> Transactions<T, LIMIT> {
             return None;
         }
         let id = self.next_id();
-        self.open.push_back(Some(transaction));
+        self.open.push_back(Some(Box::new(transaction)));
         Some(id)
     }
 
@@ -567,19 +568,19 @@ impl<T, const LIMIT: usize> Transactions<T, LIMIT> {
     /// An open transaction, to change it.
     pub fn find_mut(&mut self, id: u64) -> Option<&mut T> {
         let index = usize::try_from(id.checked_sub(self.base)?).ok()?;
-        self.open.get_mut(index)?.as_mut()
+        self.open.get_mut(index)?.as_deref_mut()
     }
 
     /// An open transaction.
     pub fn find(&self, id: u64) -> Option<&T> {
         let index = usize::try_from(id.checked_sub(self.base)?).ok()?;
-        self.open.get(index)?.as_ref()
+        self.open.get(index)?.as_deref()
     }
 
     /// The open transactions with their ids, oldest first.
     pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (u64, &mut T)> {
         let base = self.base;
-        self.open.iter_mut().enumerate().filter_map(move |(i, t)| t.as_mut().map(|t| (base + i as u64, t)))
+        self.open.iter_mut().enumerate().filter_map(move |(i, t)| t.as_deref_mut().map(|t| (base + i as u64, t)))
     }
 
     /// Forgets a transaction.

@@ -36,8 +36,10 @@ use crate::stats::Counters;
 use crate::worker::{Settings, Worker};
 use crate::writer::{HeldBack, Writer};
 
-/// Batches on their way to one worker, and batches of records on their way back.
-const RING_DEPTH: usize = 8;
+/// Batches on their way to one worker, and batches of records on their way back, where an interface does not wait.
+const LIVE_DEPTH: usize = 8;
+/// The same where a file does: enough that nobody has to, each about half a MiB.
+const FILE_DEPTH: usize = 3;
 /// How long records may wait before they can be read, when live.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// Packets whose checksums are looked at to guess whether the capturing host left them to its network card.
@@ -156,7 +158,8 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
     };
     let outputs = Arc::new(Outputs::new(configuration, Arc::clone(&engine), origin));
     let (flows, streams) = budgets(configuration);
-    let pool = Pool::new(RING_DEPTH * 2);
+    let depth = if live { LIVE_DEPTH } else { FILE_DEPTH };
+    let pool = Pool::new(depth * 2);
     let failed = AtomicBool::new(false);
     let last_time = AtomicU64::new(0);
     // The first batch tells whether checksums mean anything.
@@ -175,10 +178,10 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
     thread::scope(|scope| {
         // Which flow goes to which worker is nobody else's business.
         let key = std::collections::hash_map::RandomState::new().hash_one(plan.workers);
-        let (mut distributor, work) = fanout::channel(plan.workers, RING_DEPTH, key, reading(configuration, checksums));
+        let (mut distributor, work) = fanout::channel(plan.workers, depth, key, reading(configuration, checksums));
         let mut from_workers: Vec<Receiver<RecordBatch>> = Vec::new();
         for (index, work) in (0..).zip(work) {
-            let (done, records) = ring(RING_DEPTH);
+            let (done, records) = ring(depth);
             from_workers.push(records);
             let (flows, streams) = (&flows, &streams);
             let fresh = move || {

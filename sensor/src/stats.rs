@@ -21,6 +21,8 @@ pub struct Counters {
     /// Packets that were left aside, by reason.
     pub dropped: BTreeMap<&'static str, u64>,
     layers: Layers,
+    /// What became of rules that matched.
+    pub alerts: Alerts,
     /// Events of decoding by name.
     pub events: BTreeMap<&'static str, u64>,
     /// What scripts of rules failed with.
@@ -29,6 +31,19 @@ pub struct Counters {
     pub watched: Option<Box<Watch>>,
     /// What rules cost.
     pub costs: CostBooks,
+}
+
+/// What became of rules that matched.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Alerts {
+    /// Rules were asked at all.
+    pub asked: bool,
+    /// Alerts.
+    pub raised: u64,
+    /// Those beyond the limit of one packet.
+    pub overflow: u64,
+    /// Matches of rules that are not to raise any.
+    pub suppressed: u64,
 }
 
 /// The books of packets before one of them.
@@ -134,6 +149,10 @@ impl Counters {
             self.watched = Some(watched.clone());
         }
         self.panics += other.panics;
+        self.alerts.asked |= other.alerts.asked;
+        self.alerts.raised += other.alerts.raised;
+        self.alerts.overflow += other.alerts.overflow;
+        self.alerts.suppressed += other.alerts.suppressed;
         self.seen += other.seen;
         self.processed += other.processed;
         let (a, b) = (&mut self.layers, &other.layers);
@@ -178,6 +197,15 @@ impl Counters {
             ("decoder.max_pkt_size", layers.longest),
         ] {
             all.insert(name.to_owned(), count);
+        }
+        if self.alerts.asked {
+            for (name, count) in [
+                ("detect.alert", self.alerts.raised),
+                ("detect.alert_queue_overflow", self.alerts.overflow),
+                ("detect.alerts_suppressed", self.alerts.suppressed),
+            ] {
+                all.insert(name.to_owned(), count);
+            }
         }
         for ((_, name), count) in Header::ALL.iter().zip(layers.others) {
             all.insert(format!("decoder.{name}"), count);

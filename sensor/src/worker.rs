@@ -49,6 +49,8 @@ pub struct Worker {
     shards: Shards,
     settings: Settings,
     table: Table<Application>,
+    /// The rules of the inspector's engine.
+    plan: Arc<Plan>,
     inspector: Inspector,
     reporter: Reporter,
     matches: Vec<Match>,
@@ -76,6 +78,7 @@ impl Worker {
             shards,
             settings,
             table,
+            plan: Arc::clone(&inspector.engine().plan),
             inspector,
             reporter,
             matches: Vec::new(),
@@ -118,6 +121,7 @@ impl Worker {
         let Some(engine) = batch.engine.as_ref().filter(|engine| !Arc::ptr_eq(engine, self.inspector.engine())) else {
             return;
         };
+        self.plan = Arc::clone(&engine.plan);
         self.inspector.adopt(Arc::clone(engine));
         self.reporter.adopt(Arc::clone(engine));
     }
@@ -135,7 +139,9 @@ impl Worker {
                 let tunnel = if frame.depth > 0 { self.tunnel_around(batch, at) } else { None };
                 self.packet(&packet, tunnel);
             }
-            self.inner_packets(packet, oddity);
+            if packet.inner.is_some() {
+                self.inner_packets(packet, oddity);
+            }
         }
     }
 
@@ -276,12 +282,15 @@ impl Worker {
         let arrival =
             if whole { self.table.packet(packet, depth, &mut |flow, reason| ended.push((flow, reason))) } else { None };
         let arrival = arrival.map(|a| (a.place, a.direction, a.tcp));
-        self.finish_ended(moment);
+        if !self.ended.is_empty() {
+            self.finish_ended(moment);
+        }
         match arrival {
             Some((place, direction, tcp)) => {
                 let Some(flow) = self.table.flow(place) else { return };
                 let mut at = Place {
                     settings: &self.settings,
+                    plan: &self.plan,
                     inspector: &mut self.inspector,
                     reporter: &mut self.reporter,
                     matches: &mut self.matches,
@@ -303,16 +312,16 @@ impl Worker {
     /// A packet without a flow: rules on packets are asked all the same.
     fn packet_alone(&mut self, packet: &Packet<'_>, moment: &Moment) {
         let view = PacketView { packet, flow: None, stream_anomalies: &[] };
-        let plan = Arc::clone(&self.inspector.engine().plan);
+        let plan = &*self.plan;
         self.matches.clear();
         let occasion = Occasion { first: true, ..Occasion::default() };
         self.inspector.matcher.begin_packet();
-        self.inspector.matcher.packet(&plan, &view, occasion, &mut RuleMemory::default(), &mut self.matches);
+        self.inspector.matcher.packet(plan, &view, occasion, &mut RuleMemory::default(), &mut self.matches);
         let watch = self.inspector.matcher.watch.as_deref_mut();
-        let settled = settle(&plan, &mut self.matches, self.settings.alert_limit, watch);
-        self.counters.add("detect.alert", settled.alerts as u64);
+        let settled = settle(plan, &mut self.matches, self.settings.alert_limit, watch);
+        self.counters.alerts.raised += settled.alerts as u64;
         for found in &self.matches {
-            self.reporter.alert_alone(&plan, found, packet, settled.verdict(), moment);
+            self.reporter.alert_alone(plan, found, packet, settled.verdict(), moment);
         }
     }
 
@@ -331,6 +340,7 @@ impl Worker {
     fn finish(&mut self, mut flow: Flow<Application>, reason: EndReason, moment: Moment) {
         let mut at = Place {
             settings: &self.settings,
+            plan: &self.plan,
             inspector: &mut self.inspector,
             reporter: &mut self.reporter,
             matches: &mut self.matches,
@@ -349,6 +359,7 @@ const LAST_BATCHES: u64 = 1_024;
 /// What is at hand while one packet, or the end of one flow, is worked on.
 struct Place<'w> {
     settings: &'w Settings,
+    plan: &'w Plan,
     inspector: &'w mut Inspector,
     reporter: &'w mut Reporter,
     matches: &'w mut Vec<Match>,
@@ -531,18 +542,19 @@ impl Place<'_> {
         let mut view = view_of(flow, direction, packet.time);
         view.established &= !occasion.is_some_and(|occasion| occasion.establishes);
         let view = PacketView { packet, flow: Some(&view), stream_anomalies: anomalies };
-        let plan = Arc::clone(&self.inspector.engine().plan);
+        let plan = self.plan;
         self.matches.clear();
         self.inspector.matcher.begin_packet();
         if let Some(occasion) = occasion {
-            self.inspector.matcher.packet(&plan, &view, occasion, &mut flow.app.rules, self.matches);
+            flow.app.rules.lend(|rules| self.inspector.matcher.packet(plan, &view, occasion, rules, self.matches));
         }
         if flow.tcp.is_none() && packet.tcp().is_some() && !packet.payload.is_empty() {
             // Without a connection there is no stream to look at.
-            let rules = &mut flow.app.rules;
-            self.inspector.matcher.chunk(&plan, &view, packet.payload, rules, self.matches);
-            let at = occasion.unwrap_or_default();
-            self.inspector.matcher.again(&plan, &view, at, packet.payload, rules, self.matches);
+            let (matcher, payload, at) = (&mut self.inspector.matcher, packet.payload, occasion.unwrap_or_default());
+            flow.app.rules.lend(|rules| {
+                matcher.chunk(plan, &view, payload, rules, self.matches);
+                matcher.again(plan, &view, at, payload, rules, self.matches);
+            });
         }
         if *flow.app.updated.of(direction) || closing {
             self.inspector.frames(&mut flow.app, &view, closing, self.matches);
@@ -561,14 +573,17 @@ impl Place<'_> {
                         raw_seen = true;
                         let length = chunk.len();
                         let rival = if stream.has_rivals() { stream.raw_alternative() } else { None };
-                        self.inspector.matcher.chunk(&plan, &view, chunk, &mut app.rules, self.matches);
-                        let at = occasion.unwrap_or_default();
-                        self.inspector.matcher.again(&plan, &view, at, chunk, &mut app.rules, self.matches);
+                        let (matcher, at) = (&mut self.inspector.matcher, occasion.unwrap_or_default());
+                        app.rules.lend(|rules| {
+                            matcher.chunk(plan, &view, chunk, rules, self.matches);
+                            matcher.again(plan, &view, at, chunk, rules, self.matches);
+                        });
                         self.inspector.transactions(app, &view, chunk, self.matches);
                         stream.raw_consume(length);
                         if let Some(rival) = rival {
                             let mut further = Vec::new();
-                            self.inspector.matcher.chunk(&plan, &view, &rival, &mut app.rules, &mut further);
+                            let matcher = &mut self.inspector.matcher;
+                            app.rules.lend(|rules| matcher.chunk(plan, &view, &rival, rules, &mut further));
                             self.matches.extend(only_new(self.matches, further));
                         }
                     }
@@ -586,15 +601,17 @@ impl Place<'_> {
             self.inspector.transactions(&mut rival, &view, &[], &mut further);
             self.matches.extend(only_new(self.matches, further));
         }
-        self.act(&plan, flow);
+        self.act(plan, flow);
         let watch = self.inspector.matcher.watch.as_deref_mut();
-        let settled = settle(&plan, self.matches, self.settings.alert_limit, watch);
+        let settled = settle(plan, self.matches, self.settings.alert_limit, watch);
         flow.app.passed |= settled.pass_flow;
-        self.counters.add("detect.alert", settled.alerts as u64);
-        self.counters.add("detect.alert_queue_overflow", settled.overflow);
-        self.counters.add("detect.alerts_suppressed", settled.silent);
+        let alerts = &mut self.counters.alerts;
+        alerts.asked = true;
+        alerts.raised += settled.alerts as u64;
+        alerts.overflow += settled.overflow;
+        alerts.suppressed += settled.silent;
         for found in self.matches.iter() {
-            let certain = self.reporter.alert(&plan, found, packet, flow, (direction, settled.verdict()), moment);
+            let certain = self.reporter.alert(plan, found, packet, flow, (direction, settled.verdict()), moment);
             flow.note_alert(certain);
         }
         self.reporter.frames(flow, direction, moment);
@@ -607,18 +624,18 @@ impl Place<'_> {
 
     /// Everything of the old protocol is inspected and recorded before the new one begins.
     fn change_protocol(&mut self, packet: &Packet<'_>, flow: &mut Flow<Application>, moment: &Moment) {
-        let plan = Arc::clone(&self.inspector.engine().plan);
+        let plan = self.plan;
         for direction in Direction::BOTH {
             let flow_view = view_of(flow, direction, packet.time);
             let pseudo = pseudo_packet(flow, direction, packet.time);
             let view = PacketView { packet: &pseudo, flow: Some(&flow_view), stream_anomalies: &[] };
             self.matches.clear();
             self.inspector.transactions(&mut flow.app, &view, &[], self.matches);
-            self.act(&plan, flow);
+            self.act(plan, flow);
             let watch = self.inspector.matcher.watch.as_deref_mut();
-            let settled = settle(&plan, self.matches, self.settings.alert_limit, watch);
+            let settled = settle(plan, self.matches, self.settings.alert_limit, watch);
             for found in self.matches.iter() {
-                let certain = self.reporter.alert(&plan, found, packet, flow, (direction, settled.verdict()), moment);
+                let certain = self.reporter.alert(plan, found, packet, flow, (direction, settled.verdict()), moment);
                 flow.note_alert(certain);
             }
         }
@@ -714,7 +731,7 @@ fn view_of(flow: &Flow<Application>, direction: Direction, now: Timestamp) -> Fl
         protocol_failed: app.failed,
         sides: Both { to_server: app.side(Direction::ToServer), to_client: app.side(Direction::ToClient) },
         original: app.original,
-        agreed: app.agreed,
+        agreed: app.agreed(),
         ..flow.view(direction, now)
     }
 }

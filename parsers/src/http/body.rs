@@ -215,7 +215,7 @@ impl HttpParser {
         let rest = decoder.map(|mut d| d.push(b"", true, &mut faults)).unwrap_or_default();
         self.keep(direction, &rest, faults, true, effects);
         if let Some(tx) = self.current(direction) {
-            tx.message_mut(direction).body.complete = true;
+            tx.message_mut(direction).body.end();
             *tx.progress.of_mut(direction) = 5;
         }
         let side = self.side(direction);

@@ -31,11 +31,22 @@ impl Body {
         let room =
             if limit == 0 { usize::MAX } else { usize::try_from(limit.saturating_sub(kept)).unwrap_or(usize::MAX) };
         self.data.extend_from_slice(data.get(..room.min(data.len())).unwrap_or_default());
-        self.complete |= limit != 0 && room <= data.len();
+        if limit != 0 && room <= data.len() {
+            self.end();
+        }
         if self.data.len() > 2 * WINDOW_BYTES {
             let gone = self.data.len() - WINDOW_BYTES;
             self.data.drain(..gone);
             self.offset += gone as u64;
+        }
+    }
+
+    /// Nothing more is kept of it.
+    pub(crate) fn end(&mut self) {
+        if !self.complete {
+            self.complete = true;
+            // Its transaction may stay open for as long as the flow.
+            self.data.shrink_to_fit();
         }
     }
 }

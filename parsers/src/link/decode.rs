@@ -13,6 +13,8 @@ use crate::protocol::Anomaly;
 
 impl<'a> Packet<'a> {
     /// Reads a captured packet from its link header on. Without `checksums` every checksum counts as right.
+    // A packet is large enough that it should be made where it stays.
+    #[inline]
     pub fn decode(
         number: u64,
         time: Timestamp,
@@ -85,7 +87,7 @@ fn read_inner(packet: &mut Packet<'_>, begins: Begins, checksums: bool) -> Resul
     read_tags(packet, ether_type, rest, checksums)
 }
 
-/// Whether a packet is TCP over IPv4 over Ethernet and no piece of a datagram, as nearly all are: it carries no other one.
+/// Whether a packet is TCP or UDP over IP over Ethernet and no piece of a datagram, as nearly all are: it carries no other one.
 /// Others may be as well; this is only a quick look.
 #[inline]
 pub fn is_plain(link_type: u32, data: &[u8]) -> bool {
@@ -94,11 +96,19 @@ pub fn is_plain(link_type: u32, data: &[u8]) -> bool {
     else {
         return false;
     };
-    link_type == ETHERNET
-        && u16::from_be_bytes([t0, t1]) == IPV4
-        && version >> 4 == 4
-        && protocol == TCP
-        && (f0 & 0x3f, f1) == (0, 0)
+    let (next, udp_at) = match (u16::from_be_bytes([t0, t1]), version) {
+        (IPV4, 0x45) if (f0 & 0x3f, f1) == (0, 0) => (protocol, 34),
+        (IPV6, 0x60..=0x6f) => (f0, 54),
+        _ => return false,
+    };
+    link_type == ETHERNET && (next == TCP || next == UDP && has_plain_ports(data, udp_at))
+}
+
+fn has_plain_ports(data: &[u8], at: usize) -> bool {
+    let ports = data.get(at..).and_then(|udp| udp.first_chunk::<4>());
+    ports.is_some_and(|&[s0, s1, d0, d1]| {
+        ![[s0, s1], [d0, d1]].into_iter().any(|port| tunnel::is_tunnel_port(u16::from_be_bytes(port)))
+    })
 }
 
 /// The name of a link type in records: that of its number in libpcap.
@@ -458,7 +468,28 @@ mod tests {
                 }
             }
             data.truncate(cut);
-            decode(ETHERNET, &data);
+            let packet = decode(ETHERNET, &data);
+            let whole = packet.inner.is_none() && packet.ip.is_none_or(|ip| ip.fragment.is_none());
+            prop_assert!(whole || !is_plain(ETHERNET, &data));
+        }
+
+        #[test]
+        fn plain_packets_are_no_tunnels_and_no_pieces(
+            v6 in any::<bool>(),
+            tcp in any::<bool>(),
+            ports in proptest::collection::vec(
+                proptest::sample::select(vec![53, 443, 4789, 8472, 4790, 48_879, 6081, 3544, 2152]), 2..=2),
+            changes in proptest::collection::vec((12usize..62, any::<u8>()), 0..3),
+        ) {
+            let carried = [&[8, 0, 0, 0, 0, 0, 9, 0][..], &valid(false, None, true, 1, 2, b"web")].concat();
+            let mut data = valid(v6, None, tcp, ports[0], ports[1], &carried);
+            prop_assert_eq!(is_plain(ETHERNET, &data), tcp || ports.iter().all(|port| *port < 2000));
+            for (at, byte) in changes {
+                data[at] = byte;
+            }
+            let packet = decode(ETHERNET, &data);
+            let whole = packet.inner.is_none() && packet.ip.is_none_or(|ip| ip.fragment.is_none());
+            prop_assert!(whole || !is_plain(ETHERNET, &data));
         }
 
         #[test]

@@ -52,6 +52,8 @@ pub struct Frame {
 
 impl Frame {
     /// Its headers. Without `checksums` every checksum counts as right.
+    // A packet is large enough that it should be made where it stays.
+    #[inline]
     pub fn decode<'b>(&self, batch: &'b Batch, checksums: bool) -> Packet<'b> {
         let data = batch.data(self);
         let mut packet = match self.begins {

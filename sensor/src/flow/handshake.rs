@@ -95,7 +95,7 @@ impl TcpFlow {
                     client.stream = client.stream.restarted(client.next);
                 }
                 self.answered(Opening::of(tcp));
-                self.others.clear();
+                self.others = Box::default();
                 self.state = TcpState::SynRecv;
             }
             (TcpState::SynRecv, Direction::ToServer) => {
@@ -142,7 +142,8 @@ impl TcpFlow {
             return;
         }
         if self.others.len() < limit {
-            self.others.push(Opening::of(step.tcp));
+            let others = std::mem::take(&mut self.others).into_vec().into_iter();
+            self.others = others.chain([Opening::of(step.tcp)]).collect();
         } else {
             step.anomaly(flood);
         }

@@ -82,6 +82,19 @@ impl Key {
         Self { source: self.destination, destination: self.source, source_port, destination_port, ..*self }
     }
 
+    /// Whether it is the other's [`Key::reverse`].
+    pub fn is_reverse_of(&self, other: &Key) -> bool {
+        let (from, to) = match self.protocol {
+            ESP => (self.source_port, self.destination_port),
+            _ => (self.destination_port, self.source_port),
+        };
+        (from, to) == (other.source_port, other.destination_port)
+            && (self.source, self.destination) == (other.destination, other.source)
+            && (self.protocol, self.tunnel_depth, self.interface)
+                == (other.protocol, other.tunnel_depth, other.interface)
+            && self.vlans == other.vlans
+    }
+
     /// The key without its VLANs.
     pub fn untagged(&self) -> Self {
         Self { vlans: Vlans::default(), ..*self }
@@ -130,7 +143,20 @@ impl Key {
 
     /// The hash of both directions, under a table's secret.
     pub fn digest(&self, secret: &impl BuildHasher) -> u64 {
-        secret.hash_one(self.canonical())
+        let bits = |address| match address {
+            IpAddr::V4(address) => u128::from(address.to_bits()),
+            IpAddr::V6(address) => address.to_bits(),
+        };
+        let (mut from, mut to) =
+            ((bits(self.source), self.source_port), (bits(self.destination), self.destination_port));
+        if from > to {
+            // As in `reverse`.
+            (from, to) = if self.protocol == ESP { ((to.0, from.1), (from.0, to.1)) } else { (to, from) };
+        }
+        let [a, b, c] = self.vlans.ids.map(u64::from);
+        let ports = u64::from(from.1) << 16 | u64::from(to.1);
+        let rest = u64::from(self.interface) << 16 | u64::from(self.tunnel_depth) << 8 | u64::from(self.protocol);
+        secret.hash_one((from.0, to.0, ports << 32 | rest, a << 32 | b << 16 | c))
     }
 }
 
@@ -157,8 +183,19 @@ pub fn flow_id(key: &Key, first_packet: u64) -> u64 {
     (state & ((1 << 51) - 1)).max(1)
 }
 
+/// A community id as text: the version, and twenty octets in base 64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommunityId([u8; 30]);
+
+impl CommunityId {
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
 /// Community ID, version 1: a digest of addresses, ports and protocol that other tools compute in the same way.
-pub fn community_id(key: &Key, seed: u16) -> String {
+pub fn community_id(key: &Key, seed: u16) -> CommunityId {
     let mut hash = Sha1::new();
     hash.update(seed.to_be_bytes());
     let (mut from, mut to) = (key.source_port, key.destination_port);
@@ -183,7 +220,9 @@ pub fn community_id(key: &Key, seed: u16) -> String {
     hash.update([key.protocol, 0]);
     hash.update(from.to_be_bytes());
     hash.update(to.to_be_bytes());
-    format!("1:{}", data_encoding::BASE64.encode(&hash.finalize()))
+    let mut text = *b"1:............................";
+    data_encoding::BASE64.encode_mut(&hash.finalize(), &mut text[2..]);
+    CommunityId(text)
 }
 
 /// The type of the message that answers one of type `kind`.
@@ -255,8 +294,8 @@ mod tests {
             ),
         ];
         for (key, expected) in cases {
-            assert_eq!(community_id(&key, 0), expected, "{key:?}");
-            assert_eq!(community_id(&key.reverse(), 0), expected, "{key:?} in reverse");
+            assert_eq!(community_id(&key, 0).as_str(), expected, "{key:?}");
+            assert_eq!(community_id(&key.reverse(), 0).as_str(), expected, "{key:?} in reverse");
         }
     }
 
@@ -272,6 +311,13 @@ mod tests {
         for key in keys {
             assert_eq!(key.canonical(), key.reverse().canonical(), "{key:?}");
             assert_eq!(key.digest(&secret), key.reverse().digest(&secret));
+            assert!(key.is_reverse_of(&key.reverse()) && key.reverse().is_reverse_of(&key));
+            assert_eq!(key.is_reverse_of(&key), key == key.reverse());
+            let others = [Key { protocol: 99, ..key }, Key { tunnel_depth: 9, ..key }, Key { interface: 9, ..key }];
+            let vlans = Vlans { ids: [9, 0, 0], count: 1 };
+            for other in others.into_iter().chain([Key { vlans, ..key }, Key { source_port: 9999, ..key }]) {
+                assert!(!other.is_reverse_of(&key.reverse()), "{other:?}");
+            }
             assert_eq!(flow_id(&key, 7), flow_id(&key.reverse(), 7));
             assert!(flow_id(&key, 7) < 1 << 51);
             assert_ne!(flow_id(&key, 7), flow_id(&key, 8));

@@ -23,7 +23,7 @@ use tapwire_signatures::verify::condition::FlowView;
 
 use crate::config::ExceptionPolicy;
 
-pub use self::key::{Key, community_id};
+pub use self::key::{CommunityId, Key, community_id};
 pub use self::memory::{Account, Budget};
 pub use self::overlap::Overlap;
 pub use self::store::Store;
@@ -40,8 +40,6 @@ use self::timeouts::Class;
 pub struct Flow<A> {
     /// Its key as the client's packets have it.
     pub key: Key,
-    /// The VLANs of packets to the client, if they are others than those of its key.
-    pub answer_vlans: Option<Vlans>,
     /// Its identifier in records.
     pub id: u64,
     /// Number of its first packet in the capture.
@@ -64,7 +62,7 @@ pub struct Flow<A> {
     pub alerts_asked: bool,
     /// The directions in which it was an elephant.
     pub elephant: Both<bool>,
-    rate: Option<Box<Both<Rate>>>,
+    rare: Option<Box<Rare>>,
     /// What is done with it because the begin of its connection was not seen.
     pub midstream: Option<ExceptionPolicy>,
     /// What is done with it because there was no memory for its bytes.
@@ -82,7 +80,14 @@ pub struct Flow<A> {
     /// It is in the list of those that hold bytes behind holes.
     holds: bool,
     hash: u64,
-    links: Links,
+}
+
+/// What only some flows have.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rare {
+    /// The VLANs of packets to the client, if they are others than those of its key.
+    answer_vlans: Option<Vlans>,
+    rate: Both<Rate>,
 }
 
 /// When a flow is an elephant.
@@ -105,14 +110,6 @@ impl Default for Elephant {
 struct Rate {
     begun: Timestamp,
     bytes: u64,
-}
-
-/// Place in the list of the flows with the same timeout.
-#[derive(Debug)]
-struct Links {
-    class: Class,
-    before: Option<u32>,
-    behind: Option<u32>,
 }
 
 /// How far a flow has come.
@@ -249,6 +246,11 @@ impl<A> Flow<A> {
         }
     }
 
+    /// The VLANs of packets to the client, if they are others than those of its key.
+    fn answer_vlans(&self) -> Option<Vlans> {
+        self.rare.as_ref()?.answer_vlans
+    }
+
     fn class(&self) -> Class {
         let state = self.state();
         let established = state == FlowState::Established;
@@ -284,7 +286,7 @@ impl<A> Flow<A> {
 
     /// Measures how fast it is.
     fn measure(&mut self, packet: &Packet<'_>, direction: Direction, elephant: &Elephant) {
-        let rate = self.rate.get_or_insert_default().of_mut(direction);
+        let rate = self.rare.get_or_insert_default().rate.of_mut(direction);
         if packet.time.since(rate.begun) >= u64::from(elephant.interval_s) * 1_000_000 {
             *rate = Rate { begun: packet.time, bytes: 0 };
         }

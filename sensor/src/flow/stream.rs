@@ -1,9 +1,10 @@
 //! The ordered bytes of one direction of a TCP flow.
 //!
 //! Positions are 64-bit offsets from the first byte after the SYN, so that wrapped sequence numbers are only met where a
-//! segment comes in. Bytes that come in order are appended to the last of the `pieces`; what comes early waits in `early`
+//! segment comes in. Bytes that come in order are appended to the last piece; what comes early waits in `early`
 //! and is copied over once, when the hole before it is filled. A hole that the receiver acknowledged, although later bytes
-//! are there, will never be filled for us: it becomes a gap, and a new piece begins behind it.
+//! are there, will never be filled for us: it becomes a gap, and a new piece begins behind it. Most streams never have a hole,
+//! so all that one needs lies in [`Rare`], which they do without.
 //!
 //! Where the sender's two copies of the same bytes differ, and the receiver had acknowledged neither, nobody but the receiver
 //! knows which one it took: one of them may never have reached it. The copy that does not count by the policy is kept as a
@@ -60,42 +61,58 @@ pub struct Stored {
 }
 
 /// The bytes of one direction.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Stream {
     /// Sequence number of offset 0.
     base: u32,
-    /// Bytes in order; all but the last are followed by a gap.
-    pieces: VecDeque<Piece>,
-    /// Segments beyond the end of the last piece, by offset; they do not overlap.
-    early: BTreeMap<u64, Early>,
-    early_bytes: usize,
+    /// Holes that were given up.
+    holes: u32,
+    /// Bytes in order, behind the last gap.
+    last: Piece,
     /// End of the last byte that was seen, stored or not.
     highest: u64,
     /// What the receiver has acknowledged.
     acknowledged: u64,
-    /// Where the sender's FIN stands, and whether the receiver acknowledged it.
-    finish: Option<u64>,
-    finish_acknowledged: bool,
+    /// Where the sender's FIN stands.
+    finish: u64,
     /// What came from here on is not to be believed before the receiver acknowledges it.
-    doubtful_from: Option<u64>,
-    /// Which copy of overlapping bytes counts.
-    pub(super) overlap: Overlap,
-    rivals: Option<Box<Rivals>>,
-    urgent: Urgent,
-    parser: Reader,
-    raw: Reader,
-    /// The parser gets nothing from here on.
-    parser_end: Option<u64>,
-    depth_reached: bool,
-    /// The depth of its protocol, where that has one of its own.
-    depth_bytes: Option<u64>,
-    flushed: bool,
-    /// Holes that were given up.
-    holes: u64,
-    parser_gap: bool,
-    max_regions: u32,
+    doubtful_from: u64,
+    /// Where the parser stands.
+    parsed: u64,
+    /// Where raw inspection stands.
+    inspected: u64,
     /// What the store's account was charged for this stream.
     charged: usize,
+    rare: Option<Box<Rare>>,
+    parser_on: bool,
+    raw_on: bool,
+    /// Whether the receiver acknowledged the sender's FIN.
+    finish_acknowledged: bool,
+    depth_reached: bool,
+    flushed: bool,
+    parser_gap: bool,
+    /// Which copy of overlapping bytes counts.
+    pub(super) overlap: Overlap,
+}
+
+/// The place that no byte has.
+const NOWHERE: u64 = u64::MAX;
+
+/// What only some streams need: those with holes, several copies of bytes, urgent bytes, or a depth of their own.
+#[derive(Debug, Default)]
+struct Rare {
+    /// Bytes in order before the last piece; each is followed by a gap.
+    older: VecDeque<Piece>,
+    /// Segments beyond the end of the last piece, by offset; they do not overlap.
+    early: BTreeMap<u64, Early>,
+    early_bytes: usize,
+    rivals: Rivals,
+    urgent: Urgent,
+    /// The parser gets nothing from here on.
+    parser_end: Option<u64>,
+    /// The depth of its protocol, where that has one of its own.
+    depth_bytes: Option<u64>,
+    max_regions: u32,
 }
 
 /// Bytes that wait behind a hole.
@@ -155,16 +172,35 @@ struct Reader {
     on: bool,
 }
 
-impl Default for Reader {
+impl Default for Stream {
     fn default() -> Self {
-        Self { offset: 0, on: true }
+        Self::new(0, Overlap::default())
     }
 }
 
 impl Stream {
     /// A stream whose first byte has the sequence number `base`.
     pub fn new(base: u32, overlap: Overlap) -> Self {
-        Self { base, overlap, ..Self::default() }
+        Self {
+            base,
+            holes: 0,
+            last: Piece::default(),
+            highest: 0,
+            acknowledged: 0,
+            finish: NOWHERE,
+            doubtful_from: NOWHERE,
+            parsed: 0,
+            inspected: 0,
+            charged: 0,
+            rare: None,
+            parser_on: true,
+            raw_on: true,
+            finish_acknowledged: false,
+            depth_reached: false,
+            flushed: false,
+            parser_gap: false,
+            overlap,
+        }
     }
 
     /// The same before anything came, from another sequence number on.
@@ -174,77 +210,93 @@ impl Stream {
 
     /// Whether there are other copies of bytes than those that are read.
     pub fn has_rivals(&self) -> bool {
-        self.rivals.as_ref().is_some_and(|rivals| !rivals.copies.is_empty())
+        self.rare.as_ref().is_some_and(|rare| !rare.rivals.copies.is_empty())
+    }
+
+    fn parser(&self) -> Reader {
+        Reader { offset: self.parsed, on: self.parser_on }
+    }
+
+    fn raw(&self) -> Reader {
+        Reader { offset: self.inspected, on: self.raw_on }
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    fn has_early(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| !rare.early.is_empty())
     }
 
     /// What the parser has at its position.
     pub fn parser_next(&self) -> Chunk<'_> {
-        if self.parser_end.is_some_and(|end| self.parser.offset >= end) {
+        if self.rare.as_ref().and_then(|rare| rare.parser_end).is_some_and(|end| self.parsed >= end) {
             return Chunk::Nothing;
         }
-        self.next(self.parser)
+        self.next(self.parser())
     }
 
     /// The parser is done with `count` bytes of its chunk.
     pub fn parser_consume(&mut self, count: usize) {
-        self.parser.offset = self.consumed(self.parser, count);
+        self.parsed = self.consumed(self.parser(), count);
         self.free();
     }
 
     /// The parser has been told of the gap.
     pub fn parser_skip_gap(&mut self) {
         self.parser_gap |= matches!(self.parser_next(), Chunk::Gap(_));
-        self.parser.offset = self.behind_gap(self.parser);
+        self.parsed = self.behind_gap(self.parser());
         self.free();
     }
 
     /// The parser wants no more.
     pub fn parser_off(&mut self) {
-        self.parser.on = false;
+        self.parser_on = false;
         self.free();
     }
 
     /// Whether the parser still reads.
     pub fn parser_on(&self) -> bool {
-        self.parser.on
+        self.parser_on
     }
 
     /// Position of the parser.
     pub fn parser_offset(&self) -> u64 {
-        self.parser.offset
+        self.parsed
     }
 
     /// What raw inspection has at its position.
     pub fn raw_next(&self) -> Chunk<'_> {
-        self.next(self.raw)
+        self.next(self.raw())
     }
 
     /// Raw inspection is done with `count` bytes of its chunk.
     pub fn raw_consume(&mut self, count: usize) {
-        self.raw.offset = self.consumed(self.raw, count);
+        self.inspected = self.consumed(self.raw(), count);
         self.free();
     }
 
     /// Raw inspection goes on behind the gap.
     pub fn raw_skip_gap(&mut self) {
-        self.raw.offset = self.behind_gap(self.raw);
+        self.inspected = self.behind_gap(self.raw());
         self.free();
     }
 
     /// Raw inspection wants no more.
     pub fn raw_off(&mut self) {
-        self.raw.on = false;
+        self.raw_on = false;
         self.free();
     }
 
     /// Whether raw inspection still reads.
     pub fn raw_on(&self) -> bool {
-        self.raw.on
+        self.raw_on
     }
 
     /// Position of raw inspection.
     pub fn raw_offset(&self) -> u64 {
-        self.raw.offset
+        self.inspected
     }
 
     /// Bytes that raw inspection could read now, up to the next gap.
@@ -258,10 +310,11 @@ impl Stream {
     /// Makes all that is there visible without an acknowledgement, for the end of the flow. What lies behind a hole that the
     /// receiver did not acknowledge never reached its program: raw inspection alone sees it.
     pub fn flush(&mut self) {
-        if !self.early.is_empty() {
-            self.parser_end = Some(self.end().max(self.acknowledged));
+        let end = self.end().max(self.acknowledged);
+        if let Some(rare) = self.rare.as_mut().filter(|rare| !rare.early.is_empty()) {
+            rare.parser_end = Some(end);
         }
-        while let Some((&offset, _)) = self.early.first_key_value() {
+        while let Some(offset) = self.first_early() {
             self.begin_piece(offset);
             self.join_early();
         }
@@ -271,21 +324,21 @@ impl Stream {
 
     /// Makes all that is in order visible without an acknowledgement, where the flow may have ended.
     pub fn expose(&mut self) {
-        let end = [self.finish, self.doubtful_from].into_iter().flatten().fold(self.end(), u64::min);
+        let end = self.end().min(self.finish).min(self.doubtful_from);
         self.acknowledged = self.acknowledged.max(end);
         self.free();
     }
 
     /// Whether the sender closed its side.
     pub fn fin_seen(&self) -> bool {
-        self.finish.is_some()
+        self.finish != NOWHERE
     }
 
     /// Whether the receiver knows that the sender closed its side and all before that is visible, or the stream was flushed:
     /// nothing more will come.
     pub fn closed(&self) -> bool {
-        let over = |finish| self.finish_acknowledged && self.acknowledged >= finish && self.end() >= finish;
-        self.flushed || self.finish.is_some_and(over)
+        let over = || self.finish_acknowledged && self.acknowledged >= self.finish && self.end() >= self.finish;
+        self.flushed || self.fin_seen() && over()
     }
 
     /// What the parser's chunk is with the rivals of its bytes in their places, before it consumes `count` bytes of it. Nothing
@@ -293,32 +346,32 @@ impl Stream {
     /// at the last time, so that the work stays in proportion to the bytes.
     pub fn parser_alternative(&mut self, count: usize) -> Option<Vec<u8>> {
         let Chunk::Data(chunk) = self.parser_next() else { return None };
-        let (offset, length) = (self.parser.offset, chunk.len() as u64);
+        let (offset, length) = (self.parsed, chunk.len() as u64);
         let (end, closed) = (offset + length, self.closed());
-        let rivals = self.rivals.as_mut()?;
+        let rivals = &mut self.rare.as_mut()?.rivals;
         let known = rivals.asked.end.saturating_sub(offset.max(rivals.asked.start));
         if end <= rivals.asked.end || count == 0 && !closed && length < known * 2 {
             return None;
         }
         rivals.asked = offset..end;
-        self.alternative(self.parser)
+        self.alternative(self.parser())
     }
 
     /// What raw inspection's chunk is with the rivals of its bytes in their places, if there are any.
     pub fn raw_alternative(&self) -> Option<Vec<u8>> {
-        self.alternative(self.raw)
+        self.alternative(self.raw())
     }
 
     fn alternative(&self, reader: Reader) -> Option<Vec<u8>> {
         let Chunk::Data(chunk) = self.next(reader) else { return None };
         let (offset, length) = (reader.offset, chunk.len());
         let end = offset + length as u64;
-        let rivals = self.rivals.as_ref()?;
+        let rivals = &self.rare.as_ref()?.rivals;
         let meets = |(at, copy): &&(u64, Vec<u8>)| *at < end && at + copy.len() as u64 > offset;
         if !rivals.copies.iter().any(|copy| meets(&copy)) {
             return None;
         }
-        let piece = self.pieces.iter().find(|piece| piece.offset <= offset && piece.end() >= end)?;
+        let piece = self.pieces().find(|piece| piece.offset <= offset && piece.end() >= end)?;
         let mut bytes = piece.live().get(index(offset - piece.offset)..)?.get(..length)?.to_vec();
         for (at, copy) in rivals.copies.iter().filter(meets) {
             let (from, upto) = ((*at).max(offset), (at + copy.len() as u64).min(end));
@@ -333,7 +386,7 @@ impl Stream {
 
     /// Gives it the depth of its protocol, in bytes; 0 means no limit.
     pub fn set_depth(&mut self, depth_bytes: u64) {
-        self.depth_bytes = Some(depth_bytes);
+        self.rare().depth_bytes = Some(depth_bytes);
     }
 
     /// Whether the depth limit was reached, so that nothing more is stored.
@@ -348,17 +401,17 @@ impl Stream {
 
     /// How many holes were given up as gaps.
     pub fn holes(&self) -> u64 {
-        self.holes
+        u64::from(self.holes)
     }
 
     /// How many regions of bytes there were at most at once, far apart from one another.
     pub fn max_regions(&self) -> u32 {
-        self.max_regions.max(1)
+        self.rare.as_ref().map_or(1, |rare| rare.max_regions.max(1))
     }
 
     /// How many urgent bytes were taken out of the stream.
     pub fn urgent_bytes(&self) -> u64 {
-        self.urgent.count()
+        self.rare.as_ref().map_or(0, |rare| rare.urgent.count())
     }
 
     /// Length of the stream so far by its sequence numbers.
@@ -368,23 +421,18 @@ impl Stream {
 
     /// Bytes held now.
     pub fn held_bytes(&self) -> usize {
-        let rivals = self.rivals.as_ref().map_or(&[][..], |rivals| &rivals.copies);
-        self.early_bytes
-            + self.early.len() * EARLY_BYTES
-            + if self.early.is_empty() { 0 } else { TREE_BYTES }
-            + rivals.iter().map(|(_, copy)| copy.len() + EARLY_BYTES).sum::<usize>()
-            + self.pieces.iter().map(|piece| piece.bytes.len()).sum::<usize>()
+        self.last.bytes.len() + self.rare.as_ref().map_or(0, |rare| rare.held_bytes())
     }
 
     /// Where a sequence number lies in the stream; negative before its start.
     pub(super) fn offset_of(&self, sequence: u32) -> i64 {
         let place = self.place_of(sequence);
-        place - self.urgent.before(place)
+        place - self.rare.as_ref().map_or(0, |rare| rare.urgent.before(place))
     }
 
     /// The same with the urgent bytes counted that were taken out.
     fn place_of(&self, sequence: u32) -> i64 {
-        let near = (self.highest.max(self.acknowledged) + self.urgent.count()).cast_signed();
+        let near = (self.highest.max(self.acknowledged) + self.urgent_bytes()).cast_signed();
         #[expect(clippy::cast_possible_truncation, reason = "sequence numbers are the low 32 bits of offsets")]
         let near_sequence = self.base.wrapping_add(near as u32);
         near.saturating_add(i64::from(sequence.wrapping_sub(near_sequence).cast_signed()))
@@ -405,19 +453,20 @@ impl Stream {
         if let Some(at) = urgent.filter(|at| *at < data.len()) {
             let place = first.saturating_add_unsigned(at as u64);
             // A byte that came before, in whatever way, is where it is.
-            let is_new = place >= (self.highest + self.urgent.count()).cast_signed();
-            if is_new && !self.urgent.take_out(place) {
+            let is_new = place >= (self.highest + self.urgent_bytes()).cast_signed();
+            if is_new && !self.rare().urgent.take_out(place) {
                 refused = Some(Anomaly("stream.reassembly_urgent_oob_limit_reached"));
             }
         }
         let mut stored = Stored::default();
         let mut from = first;
         while from < end {
-            let hole = self.urgent.first_in(from, end);
-            let upto = hole.unwrap_or(end);
+            let urgent = self.rare.as_ref().map(|rare| &rare.urgent);
+            let upto = urgent.and_then(|urgent| urgent.first_in(from, end)).unwrap_or(end);
+            let before = urgent.map_or(0, |urgent| urgent.before(from));
             let piece = data.get(index((from - first).unsigned_abs())..index((upto - first).unsigned_abs()));
             if let Some(piece) = piece.filter(|piece| !piece.is_empty()) {
-                let part = self.insert_at(from - self.urgent.before(from), piece, settings, store);
+                let part = self.insert_at(from - before, piece, settings, store);
                 stored.accepted |= part.accepted;
                 stored.anomaly = stored.anomaly.or(part.anomaly);
             }
@@ -434,7 +483,8 @@ impl Stream {
         let offset = at.max(0).cast_unsigned();
         self.highest = self.highest.max(offset + data.len() as u64);
         let mut stored = Stored::default();
-        let depth_bytes = self.depth_bytes.unwrap_or(settings.depth_bytes);
+        let own_depth = self.rare.as_ref().and_then(|rare| rare.depth_bytes);
+        let depth_bytes = own_depth.unwrap_or(settings.depth_bytes);
         if depth_bytes > 0 {
             let room = usize::try_from(depth_bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
             if let Some(fitting) = data.get(..room) {
@@ -445,7 +495,7 @@ impl Stream {
                 data = fitting;
             }
         }
-        if (!self.parser.on && !self.raw.on) || self.flushed || data.is_empty() {
+        if !self.is_read() || self.flushed || data.is_empty() {
             return stored;
         }
         if !store.take(data.len() + EARLY_BYTES) {
@@ -461,9 +511,9 @@ impl Stream {
     /// The receiver has everything before `sequence`. Returns whether that is news.
     pub(super) fn acknowledge(&mut self, sequence: u32, store: &mut Store) -> bool {
         let mut offset = self.offset_of(sequence).max(0).cast_unsigned();
-        if let Some(finish) = self.finish {
-            self.finish_acknowledged |= offset > finish;
-            offset = offset.min(finish);
+        if self.fin_seen() {
+            self.finish_acknowledged |= offset > self.finish;
+            offset = offset.min(self.finish);
         }
         if offset <= self.acknowledged {
             return false;
@@ -478,48 +528,45 @@ impl Stream {
     /// The sender's FIN stands at `sequence`.
     pub(super) fn finish(&mut self, sequence: u32) {
         let offset = self.offset_of(sequence).max(0).cast_unsigned();
-        if self.finish.is_none() {
-            self.finish = Some(offset.max(self.highest));
+        if !self.fin_seen() {
+            self.finish = offset.max(self.highest);
             self.acknowledged = self.acknowledged.min(offset.max(self.highest));
         }
     }
 
     /// Whether the receiver acknowledges bytes behind the sender's FIN: it never got that FIN.
     pub(super) fn disproves_finish(&self, sequence: u32) -> bool {
-        self.finish.is_some_and(|finish| self.offset_of(sequence) > finish.saturating_add(1).cast_signed())
+        self.fin_seen() && self.offset_of(sequence) > self.finish.saturating_add(1).cast_signed()
     }
 
     /// There was no FIN, as far as the receiver knows.
     pub(super) fn unfinish(&mut self) {
-        self.finish = None;
+        self.finish = NOWHERE;
         self.finish_acknowledged = false;
     }
 
     /// Nothing that comes from `sequence` on is to be believed before the receiver acknowledges it; or it is again.
     pub(super) fn doubt(&mut self, sequence: Option<u32>) {
-        self.doubtful_from = sequence.map(|sequence| self.offset_of(sequence).max(0).cast_unsigned());
+        let place = |sequence| self.offset_of(sequence).max(0).cast_unsigned();
+        self.doubtful_from = sequence.map_or(NOWHERE, place);
     }
 
     /// Bytes that wait behind a hole.
     pub(super) fn early_bytes(&self) -> usize {
-        self.early_bytes
+        self.rare.as_ref().map_or(0, |rare| rare.early_bytes)
     }
 
     /// Gives up what waits behind holes, because its memory is needed.
     pub(super) fn give_up_early(&mut self, store: &mut Store) -> usize {
-        self.early.clear();
-        let bytes = std::mem::take(&mut self.early_bytes);
+        let bytes = self.rare.as_mut().map_or(0, |rare| rare.clear_early());
         self.settle(store);
         bytes
     }
 
     /// Makes the account agree with what is held, and hands buffers back that nothing is in.
     pub(super) fn settle(&mut self, store: &mut Store) {
-        if let Some(piece) = self.pieces.back_mut()
-            && piece.bytes.is_empty()
-            && piece.bytes.capacity() > 0
-        {
-            store.recycle(std::mem::take(&mut piece.bytes));
+        if self.last.bytes.is_empty() && self.last.bytes.capacity() > 0 {
+            store.recycle(std::mem::take(&mut self.last.bytes));
         }
         let held = self.held_bytes();
         if held < self.charged {
@@ -537,7 +584,20 @@ impl Stream {
     }
 
     fn end(&self) -> u64 {
-        self.pieces.back().map_or(0, Piece::end)
+        self.last.end()
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = &Piece> {
+        self.rare.iter().flat_map(|rare| &rare.older).chain([&self.last])
+    }
+
+    /// Whether anybody reads what comes.
+    fn is_read(&self) -> bool {
+        self.parser_on || self.raw_on
+    }
+
+    fn first_early(&self) -> Option<u64> {
+        self.rare.as_ref()?.early.first_key_value().map(|(&offset, _)| offset)
     }
 
     fn next(&self, reader: Reader) -> Chunk<'_> {
@@ -545,7 +605,7 @@ impl Stream {
             return Chunk::Nothing;
         }
         let visible = self.acknowledged;
-        for piece in &self.pieces {
+        for piece in self.pieces() {
             if piece.offset > reader.offset {
                 return Chunk::Gap(piece.offset - reader.offset);
             }
@@ -579,37 +639,41 @@ impl Stream {
     /// Frees what both readers have passed.
     fn free(&mut self) {
         let end = self.end();
-        for reader in [&mut self.parser, &mut self.raw] {
-            if !reader.on {
-                reader.offset = reader.offset.max(end);
+        if !self.parser_on {
+            self.parsed = self.parsed.max(end);
+        }
+        if !self.raw_on {
+            self.inspected = self.inspected.max(end);
+        }
+        let passed = self.parsed.min(self.inspected);
+        let is_read = self.is_read();
+        if let Some(rare) = &mut self.rare {
+            while let Some(first) = rare.older.front_mut() {
+                first.free_before(passed);
+                if !first.bytes.is_empty() {
+                    break;
+                }
+                rare.older.pop_front();
+            }
+            if !is_read {
+                rare.clear_early();
+            }
+            rare.rivals.copies.retain(|(offset, copy)| offset + copy.len() as u64 > passed);
+            if !rare.older.is_empty() {
+                return;
             }
         }
-        let passed = self.parser.offset.min(self.raw.offset);
-        while let Some(first) = self.pieces.front_mut() {
-            first.free_before(passed);
-            let done = first.bytes.is_empty();
-            if !done || self.pieces.len() == 1 {
-                break;
-            }
-            self.pieces.pop_front();
-        }
-        if !self.parser.on && !self.raw.on {
-            self.early.clear();
-            self.early_bytes = 0;
-        }
-        if let Some(rivals) = &mut self.rivals {
-            rivals.copies.retain(|(offset, copy)| offset + copy.len() as u64 > passed);
-        }
+        self.last.free_before(passed);
     }
 
     /// Acknowledged holes become gaps. One at the very end, with nothing behind it, may only be an acknowledgement that we
     /// saw before its segment.
     fn find_gaps(&mut self) {
-        if !self.parser.on && !self.raw.on {
+        if !self.is_read() {
             return;
         }
         while self.acknowledged > self.end() {
-            let Some((&offset, _)) = self.early.first_key_value() else {
+            let Some(offset) = self.first_early() else {
                 if self.acknowledged <= self.highest && !self.depth_reached {
                     self.begin_piece(self.acknowledged);
                 }
@@ -621,43 +685,38 @@ impl Stream {
     }
 
     fn begin_piece(&mut self, offset: u64) {
-        if offset > self.end() {
-            self.holes += 1;
-            let bytes = match self.pieces.back_mut() {
-                // An empty piece at which both readers stand only marks the end, unless one of them waits at a gap.
-                Some(last) if last.bytes.is_empty() => {
-                    last.offset = offset;
-                    return;
-                }
-                _ => Vec::new(),
-            };
-            if self.pieces.is_empty() || self.pieces.len() < MAX_PIECES {
-                self.pieces.push_back(Piece { offset, bytes, start: 0 });
-            } else {
-                // With too many gaps to remember, the oldest bytes are given up.
-                self.pieces.pop_front();
-                self.pieces.push_back(Piece { offset, bytes, start: 0 });
-            }
+        if offset <= self.end() {
+            return;
         }
+        self.holes = self.holes.saturating_add(1);
+        // An empty piece at which both readers stand only marks the end, unless one of them waits at a gap.
+        if self.last.bytes.is_empty() {
+            self.last.offset = offset;
+            return;
+        }
+        let full = std::mem::replace(&mut self.last, Piece { offset, ..Piece::default() });
+        let rare = self.rare();
+        if rare.older.len() + 1 >= MAX_PIECES {
+            // With too many gaps to remember, the oldest bytes are given up.
+            rare.older.pop_front();
+        }
+        rare.older.push_back(full);
     }
 
     /// Appends the early segments that are in order now.
     fn join_early(&mut self) {
-        let Some(last) = self.pieces.back_mut() else { return };
-        while let Some(entry) = self.early.first_entry()
+        let (last, Some(rare)) = (&mut self.last, &mut self.rare) else { return };
+        while let Some(entry) = rare.early.first_entry()
             && *entry.key() <= last.end()
         {
             let (offset, Early { bytes, .. }) = entry.remove_entry();
-            self.early_bytes -= bytes.len();
+            rare.early_bytes -= bytes.len();
             let known = usize::try_from(last.end() - offset).unwrap_or(usize::MAX);
             last.bytes.extend_from_slice(bytes.get(known..).unwrap_or(&[]));
         }
     }
 
     fn place(&mut self, offset: u64, data: &[u8], settings: &StreamSettings, store: &mut Store, stored: &mut Stored) {
-        if self.pieces.is_empty() {
-            self.pieces.push_back(Piece::default());
-        }
         let end = self.end();
         let known = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX).min(data.len());
         let (old, new) = data.split_at_checked(known).unwrap_or((data, &[]));
@@ -667,20 +726,16 @@ impl Stream {
         if new.is_empty() {
             return;
         }
-        if offset <= end && self.early.is_empty() {
+        if offset <= end && !self.has_early() {
             // The path that nearly every segment takes.
-            if let Some(last) = self.pieces.back_mut() {
-                if last.bytes.capacity() == 0 {
-                    last.bytes = store.buffer();
-                }
-                last.bytes.extend_from_slice(new);
-            }
+            store.append(&mut self.last.bytes, new);
             stored.accepted = true;
             self.find_gaps();
             return;
         }
         let segment = (offset, offset + data.len() as u64);
-        self.place_early(offset.max(end), new, segment, settings, store, stored);
+        let overlap = self.overlap;
+        self.rare().place_early(offset.max(end), new, segment, overlap, settings, store, stored);
         self.count_regions();
         self.join_early();
         self.find_gaps();
@@ -688,9 +743,9 @@ impl Stream {
 
     /// Bytes that came before: are they the same?
     fn compare(&mut self, offset: u64, data: &[u8], settings: &StreamSettings, stored: &mut Stored) {
-        let visible = self.acknowledged.max(self.parser.offset).max(self.raw.offset);
+        let visible = self.acknowledged.max(self.parsed).max(self.inspected);
         let mut rivals: SmallVec<[(u64, Vec<u8>); 1]> = SmallVec::new();
-        for piece in &mut self.pieces {
+        for piece in self.rare.iter_mut().flat_map(|rare| &mut rare.older).chain([&mut self.last]) {
             let from = offset.max(piece.offset);
             let upto = (offset + data.len() as u64).min(piece.end());
             if from >= upto {
@@ -720,12 +775,41 @@ impl Stream {
             }
         }
         for (place, copy) in rivals {
-            self.keep_rival(place, copy, settings);
+            self.rare().keep_rival(place, copy, settings);
         }
     }
 
+    fn count_regions(&mut self) {
+        let mut end = self.end();
+        let Some(rare) = &mut self.rare else { return };
+        let mut regions = 1;
+        for (&start, Early { bytes, .. }) in rare.early.iter().take(COUNTED_REGIONS) {
+            regions += u32::from(start - end.min(start) >= REGION_BYTES);
+            end = start + bytes.len() as u64;
+        }
+        rare.max_regions = rare.max_regions.max(regions);
+    }
+}
+
+impl Rare {
+    /// Bytes held here.
+    fn held_bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.early_bytes
+            + self.early.len() * EARLY_BYTES
+            + if self.early.is_empty() { 0 } else { TREE_BYTES }
+            + self.rivals.copies.iter().map(|(_, copy)| copy.len() + EARLY_BYTES).sum::<usize>()
+            + self.older.iter().map(|piece| piece.bytes.len()).sum::<usize>()
+    }
+
+    /// Gives up what waits behind holes; tells how many bytes that were.
+    fn clear_early(&mut self) -> usize {
+        self.early.clear();
+        std::mem::take(&mut self.early_bytes)
+    }
+
     fn keep_rival(&mut self, offset: u64, copy: Vec<u8>, settings: &StreamSettings) {
-        let rivals = self.rivals.get_or_insert_default();
+        let rivals = &mut self.rivals;
         if rivals.bytes + copy.len() + EARLY_BYTES <= settings.rival_bytes {
             rivals.bytes += copy.len() + EARLY_BYTES;
             rivals.asked.end = rivals.asked.end.min(offset);
@@ -735,11 +819,13 @@ impl Stream {
 
     /// Puts the part of a segment that begins at `offset` among those that wait; of bytes that are there already one copy or the
     /// other counts.
+    #[expect(clippy::too_many_arguments, reason = "a segment, and everything that decides where its bytes go")]
     fn place_early(
         &mut self,
         offset: u64,
         data: &[u8],
         segment: (u64, u64),
+        overlap: Overlap,
         settings: &StreamSettings,
         store: &mut Store,
         stored: &mut Stored,
@@ -765,7 +851,7 @@ impl Stream {
                 stored.accepted = true;
             }
             at = upto;
-            self.share(start, from, part(from, upto), segment, settings, stored);
+            self.share(start, from, part(from, upto), (segment, overlap), settings, stored);
         }
         if at < end {
             self.put_early(at, part(at, end), segment);
@@ -784,7 +870,7 @@ impl Stream {
         start: u64,
         from: u64,
         new: &[u8],
-        segment: (u64, u64),
+        (segment, overlap): ((u64, u64), Overlap),
         settings: &StreamSettings,
         stored: &mut Stored,
     ) {
@@ -792,7 +878,7 @@ impl Stream {
         let Some(old) = self.early.get_mut(&start) else { return };
         let within = index(from - start);
         let Some(kept) = old.bytes.get(within..within + new.len()) else { return };
-        let wins = room && self.overlap.prefers_new(old.segment, segment);
+        let wins = room && overlap.prefers_new(old.segment, segment);
         let different = kept != new;
         let rival = different.then(|| if wins { kept.to_vec() } else { new.to_vec() });
         if wins {
@@ -812,16 +898,6 @@ impl Stream {
             stored.anomaly = Some(DIFFERENT);
             self.keep_rival(from, copy, settings);
         }
-    }
-
-    fn count_regions(&mut self) {
-        let mut end = self.end();
-        let mut regions = 1;
-        for (&start, Early { bytes, .. }) in self.early.iter().take(COUNTED_REGIONS) {
-            regions += u32::from(start - end.min(start) >= REGION_BYTES);
-            end = start + bytes.len() as u64;
-        }
-        self.max_regions = self.max_regions.max(regions);
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Flows lie in a slab; a hash table finds them by key, and a list for each timeout class holds them in the order of their
 //! last packets, so that both expiry and eviction look at list heads only. What happens never depends on the hash secret.
+//! The lists' links lie by themselves, packed: a packet moves its flow to the end of a list, and must not touch its neighbours.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use super::memory::{Account, Budget};
 use super::store::Store;
 use super::tcp::{TcpFlow, TcpSettings, TcpUpdate};
 use super::timeouts::{Class, Timeouts};
-use super::{Elephant, EndReason, Flow, Links, Overlap};
+use super::{Elephant, EndReason, Flow, Overlap};
 use crate::config::{ByNetwork, ExceptionPolicies, System};
 
 /// How flows are followed.
@@ -117,6 +118,8 @@ pub struct Table<A> {
     secret: RandomState,
     index: HashTable<u32>,
     slots: Vec<Option<Flow<A>>>,
+    /// For each slot its place in the list of the flows with the same timeout.
+    links: Vec<Links>,
     free: Vec<u32>,
     lists: [List; Class::ALL.len()],
     flows: Account,
@@ -136,11 +139,23 @@ pub struct Table<A> {
     next_end: Timestamp,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+/// A list of flows.
+#[derive(Clone, Copy, Debug)]
 struct List {
-    first: Option<u32>,
-    last: Option<u32>,
+    first: u32,
+    last: u32,
 }
+
+/// The neighbours of a flow in its list.
+#[derive(Clone, Copy, Debug)]
+struct Links {
+    class: Class,
+    before: u32,
+    behind: u32,
+}
+
+/// The place of no flow.
+const NONE: u32 = u32::MAX;
 
 impl<A: Default> Table<A> {
     /// An empty table. Flows and stream bytes are charged to budgets that tables may share.
@@ -150,8 +165,9 @@ impl<A: Default> Table<A> {
             secret: RandomState::default(),
             index: HashTable::new(),
             slots: Vec::new(),
+            links: Vec::new(),
             free: Vec::new(),
-            lists: Default::default(),
+            lists: [List { first: NONE, last: NONE }; Class::ALL.len()],
             flows: Account::new(flows),
             store: Store::new(Account::new(streams)),
             tagged: HashMap::with_hasher(RandomState::default()),
@@ -328,10 +344,9 @@ impl<A: Default> Table<A> {
     }
 
     fn find(&self, key: &Key, hash: u64) -> Option<u32> {
-        let reverse = key.reverse();
         let same = |place: &u32| {
             let flow = self.slots.get(*place as usize).and_then(Option::as_ref);
-            flow.is_some_and(|flow| flow.hash == hash && (flow.key == *key || flow.key == reverse))
+            flow.is_some_and(|flow| flow.hash == hash && (flow.key == *key || flow.key.is_reverse_of(key)))
         };
         self.index.find(hash, same).copied()
     }
@@ -340,7 +355,7 @@ impl<A: Default> Table<A> {
     fn find_by_answer(&mut self, packet: &Packet<'_>, key: &Key) -> Option<u32> {
         if let Some(place) = self.answers.get(key) {
             let flow = self.slots.get(*place as usize).and_then(Option::as_ref);
-            return flow.filter(|flow| flow.answer_vlans == Some(key.vlans)).map(|_| *place);
+            return flow.filter(|flow| flow.answer_vlans() == Some(key.vlans)).map(|_| *place);
         }
         if self.tagged.is_empty() && key.vlans.count == 0 {
             return None;
@@ -356,10 +371,10 @@ impl<A: Default> Table<A> {
             (None, None) => true,
             _ => false,
         };
-        if !answers || flow.key.untagged() != question || flow.packets.to_client > 0 || flow.answer_vlans.is_some() {
+        if !answers || flow.key.untagged() != question || flow.packets.to_client > 0 || flow.answer_vlans().is_some() {
             return None;
         }
-        flow.answer_vlans = Some(key.vlans);
+        flow.rare.get_or_insert_default().answer_vlans = Some(key.vlans);
         self.answers.insert(*key, place);
         Some(place)
     }
@@ -367,12 +382,12 @@ impl<A: Default> Table<A> {
     /// Whether a packet comes too late for the flow with its key, or begins another one.
     fn is_over(&self, place: u32, packet: &Packet<'_>, key: &Key) -> Option<EndReason> {
         let flow = self.slots.get(place as usize)?.as_ref()?;
-        if packet.time.since(flow.end) > self.timeouts().of(flow.links.class) {
+        if packet.time.since(flow.end) > self.timeouts().of(self.links.get(place as usize)?.class) {
             return Some(EndReason::Timeout);
         }
         let checked = |tcp: &&Tcp<'_>| tcp.checksum_ok || !self.settings.checksums;
         let (connection, tcp) = (flow.tcp.as_ref()?, packet.tcp().filter(checked)?);
-        connection.is_followed_by(tcp, flow.direction_of(key, packet)).then_some(EndReason::TcpReuse)
+        connection.is_followed_by(tcp, || flow.direction_of(key, packet)).then_some(EndReason::TcpReuse)
     }
 
     fn begin(
@@ -402,7 +417,6 @@ impl<A: Default> Table<A> {
         }
         let flow = Flow {
             key,
-            answer_vlans: None,
             id: flow_id(&key, packet.number),
             first_packet: packet.number,
             first_place: (packet.joined, packet.depth),
@@ -414,7 +428,7 @@ impl<A: Default> Table<A> {
             alerted: false,
             alerts_asked: false,
             elephant: Both::default(),
-            rate: None,
+            rare: None,
             midstream: None,
             starved: None,
             bypassed: false,
@@ -424,7 +438,6 @@ impl<A: Default> Table<A> {
             emergency: false,
             holds: false,
             hash,
-            links: Links { class: Class::OtherNew, before: None, behind: None },
         };
         let kind = match key.protocol {
             key::TCP => 0,
@@ -438,8 +451,9 @@ impl<A: Default> Table<A> {
         let place = match self.free.pop() {
             Some(place) => place,
             None => {
-                let place = u32::try_from(self.slots.len()).ok()?;
+                let place = u32::try_from(self.slots.len()).ok().filter(|place| *place != NONE)?;
                 self.slots.push(None);
+                self.links.push(Links { class: Class::OtherNew, before: NONE, behind: NONE });
                 place
             }
         };
@@ -461,7 +475,7 @@ impl<A: Default> Table<A> {
     /// Sees to it that there is memory for a segment of a flow.
     fn make_room(&mut self, bytes: usize, place: u32, now: Timestamp, ended: &mut dyn FnMut(Flow<A>, EndReason)) {
         while !self.store.has(bytes) {
-            let own = self.flow(place).map(|flow| flow.links.class);
+            let own = self.links.get(place as usize).map(|links| links.class);
             // The flow itself stays.
             self.unlink(place);
             let relieved = self.relieve(now, ended);
@@ -539,7 +553,7 @@ impl<A: Default> Table<A> {
         if flow.key.vlans.count > 0 && self.tagged.get(&flow.key.untagged()) == Some(&place) {
             self.tagged.remove(&flow.key.untagged());
         }
-        if let Some(vlans) = flow.answer_vlans {
+        if let Some(vlans) = flow.answer_vlans() {
             self.answers.remove(&Key { vlans, ..flow.key.reverse() });
         }
         self.free.push(place);
@@ -567,54 +581,55 @@ impl<A: Default> Table<A> {
     fn touch(&mut self, place: u32) {
         let Some(Some(flow)) = self.slots.get(place as usize) else { return };
         let (class, end) = (flow.class(), flow.end);
-        self.unlink(place);
-        self.link(place, class);
+        let known = self.links.get(place as usize).is_some_and(|links| links.class == class);
+        if !known || self.lists.get(class as usize).is_none_or(|list| list.last != place) {
+            self.unlink(place);
+            self.link(place, class);
+        }
         let ends = Timestamp(end.0.saturating_add(self.timeouts().of(class)));
         self.next_end = self.next_end.min(ends);
     }
 
     fn heads<'t>(&'t self, classes: &'t [Class]) -> impl Iterator<Item = (Class, u32, &'t Flow<A>)> {
         classes.iter().filter_map(|&class| {
-            let place = self.lists.get(class as usize)?.first?;
+            let place = self.lists.get(class as usize)?.first;
             Some((class, place, self.slots.get(place as usize)?.as_ref()?))
         })
     }
 
     fn link(&mut self, place: u32, class: Class) {
         let Some(list) = self.lists.get_mut(class as usize) else { return };
-        let before = list.last.replace(place);
-        list.first.get_or_insert(place);
-        if let Some(links) = before.and_then(|before| self.links(before)) {
-            links.behind = Some(place);
+        let before = std::mem::replace(&mut list.last, place);
+        if list.first == NONE {
+            list.first = place;
         }
-        if let Some(links) = self.links(place) {
-            *links = Links { class, before, behind: None };
+        if let Some(links) = self.links.get_mut(before as usize) {
+            links.behind = place;
+        }
+        if let Some(links) = self.links.get_mut(place as usize) {
+            *links = Links { class, before, behind: NONE };
         }
     }
 
     fn unlink(&mut self, place: u32) {
-        let Some(&mut Links { class, before, behind }) = self.links(place) else { return };
-        if let Some(links) = before.and_then(|before| self.links(before)) {
+        let Some(&Links { class, before, behind }) = self.links.get(place as usize) else { return };
+        if let Some(links) = self.links.get_mut(before as usize) {
             links.behind = behind;
         }
-        if let Some(links) = behind.and_then(|behind| self.links(behind)) {
+        if let Some(links) = self.links.get_mut(behind as usize) {
             links.before = before;
         }
         let Some(list) = self.lists.get_mut(class as usize) else { return };
-        if list.first == Some(place) {
+        if list.first == place {
             list.first = behind;
         }
-        if list.last == Some(place) {
+        if list.last == place {
             list.last = before;
         }
     }
 
-    fn links(&mut self, place: u32) -> Option<&mut Links> {
-        Some(&mut self.slots.get_mut(place as usize)?.as_mut()?.links)
-    }
-
-    /// What a flow is charged: its slot, its place in the index, and a connection.
-    const FLOW_BYTES: usize = size_of::<Option<Flow<A>>>() + 16 + size_of::<TcpFlow>();
+    /// What a flow is charged: its slot, its places in a list and in the index, and a connection.
+    const FLOW_BYTES: usize = size_of::<Option<Flow<A>>>() + size_of::<Links>() + 16 + size_of::<TcpFlow>();
 }
 
 /// Connections that are remembered after their time was over.

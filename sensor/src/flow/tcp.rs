@@ -121,7 +121,7 @@ pub struct TcpFlow {
     pub(super) sides: Both<Side>,
     /// SYNs of the client, or answers of the server to one, that differ from the first: what the other end acknowledges tells
     /// which one counts.
-    pub(super) others: SmallVec<[Opening; 1]>,
+    pub(super) others: Box<[Opening]>,
 }
 
 /// How a connection was before it was reset.
@@ -223,7 +223,7 @@ impl TcpFlow {
             told: 0,
             split: false,
             sides: Both::default(),
-            others: SmallVec::new(),
+            others: Box::default(),
         }
     }
 
@@ -273,10 +273,10 @@ impl TcpFlow {
     }
 
     /// Whether a SYN begins a new connection between the same ports.
-    pub(super) fn is_followed_by(&self, tcp: &Tcp<'_>, direction: Direction) -> bool {
+    pub(super) fn is_followed_by(&self, tcp: &Tcp<'_>, direction: impl FnOnce() -> Direction) -> bool {
         use tcp_flags::{ACK, RST, SYN};
         let syn_only = tcp.flags & (SYN | ACK | RST) == SYN;
-        syn_only && self.state >= TcpState::LastAck && self.sides.of(direction).initial != tcp.sequence
+        syn_only && self.state >= TcpState::LastAck && self.sides.of(direction()).initial != tcp.sequence
     }
 
     /// Both directions change places: it turned out that the client is the server.

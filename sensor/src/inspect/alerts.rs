@@ -35,6 +35,9 @@ impl Settled {
 /// what flows share. A rule that is explained is told what became of its matches.
 pub fn settle(plan: &Plan, matches: &mut Vec<Match>, limit: usize, mut watch: Option<&mut Watch>) -> Settled {
     let mut settled = Settled::default();
+    if matches.is_empty() {
+        return settled;
+    }
     let newest_first = |ground: Ground| match ground {
         Ground::Transaction(id) => Reverse(id),
         Ground::Packet | Ground::Stream | Ground::Frame(_) => Reverse(u64::MAX),

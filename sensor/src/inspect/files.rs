@@ -126,12 +126,28 @@ impl File {
 #[derive(Debug, Default)]
 pub struct Files {
     hashes: Hashes,
+    kept: Option<Box<Kept>>,
+}
+
+/// Files that are there.
+#[derive(Debug, Default)]
+struct Kept {
     open: Both<Option<Box<File>>>,
-    closed: VecDeque<File>,
+    closed: VecDeque<Box<File>>,
     /// Files that have their record and that rules were not asked about since they ended.
-    past: VecDeque<File>,
-    /// Files that ended while too many waited for their record.
-    pub dropped: u64,
+    past: VecDeque<Box<File>>,
+}
+
+impl Kept {
+    fn is_empty(&self) -> bool {
+        let Both { to_server, to_client } = &self.open;
+        self.closed.is_empty() && self.past.is_empty() && to_server.is_none() && to_client.is_none()
+    }
+
+    /// Files that have ended, oldest first.
+    fn ended(&mut self) -> impl Iterator<Item = &mut Box<File>> {
+        self.past.iter_mut().chain(&mut self.closed)
+    }
 }
 
 impl Files {
@@ -152,30 +168,32 @@ impl Files {
 
     /// The files of a transaction in a direction, oldest first.
     pub fn of(&self, transaction: u64, direction: Direction) -> impl Iterator<Item = &File> {
-        let ended = self.past.iter().chain(&self.closed);
-        ended
-            .chain(self.open.of(direction).as_deref())
-            .filter(move |f| f.transaction == transaction && f.direction == direction)
+        let ended = self.kept.iter().flat_map(|kept| kept.past.iter().chain(&kept.closed)).map(|file| &**file);
+        let open = self.kept.iter().filter_map(move |kept| kept.open.of(direction).as_deref());
+        ended.chain(open).filter(move |f| f.transaction == transaction && f.direction == direction)
     }
 
     /// Takes the next file that has ended.
-    pub fn take_closed(&mut self) -> Option<File> {
-        self.closed.pop_front()
+    pub fn take_closed(&mut self) -> Option<Box<File>> {
+        let file = self.kept.as_mut()?.closed.pop_front();
+        self.kept.take_if(|kept| kept.is_empty());
+        file
     }
 
     /// Takes back a file whose record was written: rules that were not asked about its end yet will be.
-    pub fn return_recorded(&mut self, file: File) {
+    pub fn return_recorded(&mut self, file: Box<File>) {
         if !file.inspected {
-            if self.past.len() >= CLOSED_LIMIT {
-                self.past.pop_front();
+            let past = &mut self.kept.get_or_insert_default().past;
+            if past.len() >= CLOSED_LIMIT {
+                past.pop_front();
             }
-            self.past.push_back(file);
+            past.push_back(file);
         }
     }
 
     /// Rules were asked about a transaction in a direction.
     pub fn note_inspected(&mut self, transaction: u64, direction: Direction) {
-        let ended = self.past.iter_mut().chain(&mut self.closed);
+        let ended = self.kept.iter_mut().flat_map(|kept| kept.ended());
         ended
             .filter(|file| file.transaction == transaction && file.direction == direction)
             .for_each(|file| file.inspected = true);
@@ -183,12 +201,19 @@ impl Files {
 
     /// Forgets files that rules were asked about and that have their record, and those of transactions before `oldest`.
     pub fn retire(&mut self, oldest: u64) {
-        self.past.retain(|file| file.transaction >= oldest && !file.inspected);
+        if let Some(kept) = &mut self.kept {
+            kept.past.retain(|file| file.transaction >= oldest && !file.inspected);
+        }
+        self.kept.take_if(|kept| kept.is_empty());
     }
 
     /// Whether a file has ended and waits for its record.
     pub fn has_closed(&self) -> bool {
-        !self.closed.is_empty()
+        self.kept.as_ref().is_some_and(|kept| !kept.closed.is_empty())
+    }
+
+    fn open_mut(&mut self, direction: Direction) -> Option<&mut File> {
+        self.kept.as_mut()?.open.of_mut(direction).as_deref_mut()
     }
 
     /// Ends what is open: the flow is over.
@@ -205,7 +230,7 @@ impl FileSink for Files {
         let Hashes { md5, sha1, sha256, sha256_of_cut } = self.hashes;
         let running =
             Running { md5: md5.then(Box::default), sha1: sha1.then(Box::default), sha256: sha256.then(Box::default) };
-        *self.open.of_mut(direction) = Some(Box::new(File {
+        *self.kept.get_or_insert_default().open.of_mut(direction) = Some(Box::new(File {
             transaction,
             direction,
             name: name.get(..NAME_LIMIT_BYTES).unwrap_or(name).to_vec(),
@@ -221,7 +246,7 @@ impl FileSink for Files {
     }
 
     fn append(&mut self, direction: Direction, data: &[u8]) {
-        let Some(file) = self.open.of_mut(direction) else { return };
+        let Some(file) = self.open_mut(direction) else { return };
         file.size += data.len() as u64;
         let room = HEAD_LIMIT_BYTES.saturating_sub(file.head.len());
         file.head.extend_from_slice(data.get(..room).unwrap_or(data));
@@ -238,19 +263,18 @@ impl FileSink for Files {
     }
 
     fn gap(&mut self, direction: Direction, missing: u64) {
-        if let Some(file) = self.open.of_mut(direction) {
+        if let Some(file) = self.open_mut(direction) {
             file.gaps = true;
             file.size += missing;
         }
     }
 
     fn close(&mut self, direction: Direction, complete: bool) {
-        if let Some(mut file) = self.open.of_mut(direction).take() {
+        let Some(kept) = &mut self.kept else { return };
+        if let Some(mut file) = kept.open.of_mut(direction).take() {
             file.close(complete);
-            if self.closed.len() < CLOSED_LIMIT {
-                self.closed.push_back(*file);
-            } else {
-                self.dropped += 1;
+            if kept.closed.len() < CLOSED_LIMIT {
+                kept.closed.push_back(file);
             }
         }
     }

@@ -25,6 +25,7 @@ use tapwire_signatures::state::threshold_file::{Entry, Rules};
 use tapwire_signatures::verify::condition::{FileView, PacketView, SideProtocol};
 use tapwire_signatures::verify::{Match, Matcher, Settings, TransactionState, TransactionView};
 
+use crate::flow::CommunityId;
 use crate::records::stats::RuleNumbers;
 use files::{Files, Hashes};
 use frames::{Frame, Frames};
@@ -52,8 +53,6 @@ pub struct Application {
     pub protocol: Option<ProtocolId>,
     /// The protocol it spoke before it changed.
     pub original: Option<ProtocolId>,
-    /// The protocol that both sides agreed to change to, by name: it need not be one that is parsed.
-    pub agreed: Option<&'static str>,
     /// The protocol each direction was recognised as.
     pub recognised: Both<Recognition>,
     /// No protocol claims it.
@@ -69,9 +68,7 @@ pub struct Application {
     /// Frames of it, where somebody wants them.
     frames: Option<Box<Frames>>,
     /// What rules remember.
-    pub rules: FlowState,
-    /// New anomalies outside transactions: direction, transaction that was newest, anomaly.
-    pub anomalies: Vec<(Direction, Anomaly)>,
+    pub rules: Remembered,
     /// Whether something new came that rules have not looked at, in each direction.
     pub updated: Both<bool>,
     /// Raw bytes should be inspected without waiting for a full chunk.
@@ -91,18 +88,60 @@ pub struct Application {
     /// Its begin was not seen: client and server may be the other way round.
     pub turnable: bool,
     /// The flow's community id, once a record wanted it.
-    pub community_id: std::cell::OnceCell<Box<str>>,
+    pub community_id: std::cell::OnceCell<Box<CommunityId>>,
+    is_rival: bool,
+    closed: Both<bool>,
+    /// Bytes without which the parser need not be asked again.
+    wanted: Both<u32>,
+    parsed: Option<Box<Parsed>>,
+    rare: Option<Box<Rare>>,
+}
+
+/// What only some flows have.
+#[derive(Default)]
+struct Rare {
+    /// The protocol that both sides agreed to change to, by name: it need not be one that is parsed.
+    agreed: Option<&'static str>,
+    /// The protocol is about to change, to one with this name.
+    change: Option<Option<&'static str>>,
+    /// New anomalies outside transactions: direction, anomaly.
+    anomalies: Vec<(Direction, Anomaly)>,
     /// What another version of one direction's bytes makes, until rules were asked about it.
     rival: Option<Box<(Direction, Application)>>,
-    is_rival: bool,
     /// What has no record.
     silences: Option<Box<silence::Silences>>,
-    parser: Option<Box<dyn Parser>>,
-    closed: Both<bool>,
-    wanted: Both<usize>,
-    change: Option<Option<&'static str>>,
-    known: VecDeque<Known>,
+}
+
+/// The parser of a flow, and what is known of its open transactions.
+struct Parsed {
+    parser: Box<dyn Parser>,
+    /// Each by itself, as most flows have one open transaction at a time and a list makes room for four.
+    known: VecDeque<Box<Known>>,
     base: u64,
+}
+
+/// What rules remember of a flow, which is nothing for most.
+#[derive(Default)]
+pub struct Remembered(Option<Box<FlowState>>);
+
+impl Remembered {
+    /// It, if it is anything.
+    pub fn state(&self) -> Option<&FlowState> {
+        self.0.as_deref().filter(|state| !state.is_empty())
+    }
+
+    /// Lets rules change it.
+    pub fn lend<T>(&mut self, work: impl FnOnce(&mut FlowState) -> T) -> T {
+        if let Some(state) = &mut self.0 {
+            return work(state);
+        }
+        let mut state = FlowState::default();
+        let result = work(&mut state);
+        if !state.is_empty() {
+            self.0 = Some(Box::new(state));
+        }
+        result
+    }
 }
 
 /// What inspection and records remember of an open transaction.
@@ -180,12 +219,22 @@ impl Application {
 
     /// The open transactions with what is known of them, oldest first.
     pub fn transaction(&self, id: u64) -> Option<&dyn Transaction> {
-        self.parser.as_ref()?.transactions().get(id)
+        self.parsed.as_ref()?.parser.transactions().get(id)
+    }
+
+    /// The protocol that both sides agreed to change to, by name: it need not be one that is parsed.
+    pub fn agreed(&self) -> Option<&'static str> {
+        self.rare.as_ref()?.agreed
+    }
+
+    /// Takes the new anomalies outside transactions.
+    pub fn take_anomalies(&mut self) -> Vec<(Direction, Anomaly)> {
+        self.rare.as_mut().map(|rare| std::mem::take(&mut rare.anomalies)).unwrap_or_default()
     }
 
     /// Ids of the open transactions.
     pub fn open(&self) -> std::ops::Range<u64> {
-        self.parser.as_ref().map_or(0..0, |p| p.transactions().range())
+        self.parsed.as_ref().map_or(0..0, |parsed| parsed.parser.transactions().range())
     }
 
     /// The oldest open transaction that has a direction, and whether it is the only one.
@@ -200,7 +249,8 @@ impl Application {
 
     /// What is known of an open transaction.
     pub fn known_mut(&mut self, id: u64) -> Option<&mut Known> {
-        self.known.get_mut(usize::try_from(id.checked_sub(self.base)?).ok()?)
+        let parsed = self.parsed.as_mut()?;
+        parsed.known.get_mut(usize::try_from(id.checked_sub(parsed.base)?).ok()?).map(|known| &mut **known)
     }
 
     /// Forgets a transaction if it is complete, recorded and was inspected in each direction it has.
@@ -210,29 +260,24 @@ impl Application {
         let Some(known) = self.known_mut(id) else { return };
         let inspected =
             Direction::BOTH.into_iter().filter(|&d| only.is_none_or(|o| o == d)).all(|d| *known.inspected.of(d));
-        if complete
-            && known.recorded
-            && inspected
-            && let Some(parser) = &mut self.parser
-        {
-            parser.transactions_mut().retire(id);
+        if complete && known.recorded && inspected {
+            self.retire(id);
         }
     }
 
     /// Forgets a transaction.
     pub fn retire(&mut self, id: u64) {
-        if let Some(parser) = &mut self.parser {
-            parser.transactions_mut().retire(id);
+        if let Some(parsed) = &mut self.parsed {
+            parsed.parser.transactions_mut().retire(id);
+            parsed.forget();
         }
     }
 
     /// Gives the parser's memory back once its flow is closed and nothing is left to record.
     pub fn release(&mut self) {
-        if self.parser.as_ref().is_some_and(|p| p.transactions().range().is_empty()) {
-            if self.parser.take().is_some() {
-                self.released = !self.stopped;
-            }
-            self.known = VecDeque::new();
+        if self.parsed.as_ref().is_some_and(|parsed| parsed.parser.transactions().range().is_empty()) {
+            self.parsed = None;
+            self.released = !self.stopped;
             self.stopped = true;
         }
     }
@@ -256,7 +301,7 @@ impl Application {
 
     /// What another version of a direction's bytes made, to ask rules about it.
     pub fn take_rival(&mut self, direction: Direction) -> Option<Self> {
-        self.rival.take_if(|rival| rival.0 == direction).map(|rival| rival.1)
+        self.rare.as_mut()?.rival.take_if(|rival| rival.0 == direction).map(|rival| rival.1)
     }
 
     /// Follows a flow whose client and server change places.
@@ -299,17 +344,16 @@ impl Application {
 
     /// Whether the protocol is about to change: everything of the old one must be inspected and recorded first.
     pub fn changes(&self) -> bool {
-        self.change.is_some()
+        self.rare.as_ref().is_some_and(|rare| rare.change.is_some())
     }
 
     /// Lets go of the old protocol; recognition starts again.
     pub fn change_protocol(&mut self) {
-        if let Some(next) = self.change.take() {
+        let Some(rare) = &mut self.rare else { return };
+        if let Some(next) = rare.change.take() {
+            rare.agreed = next;
             self.original = self.original.or(self.protocol);
-            self.agreed = next;
-            self.parser = None;
-            self.known.clear();
-            self.base = 0;
+            self.parsed = None;
             self.recognised = Both::default();
             self.wanted = Both::default();
             self.protocol = None;
@@ -320,21 +364,35 @@ impl Application {
 
     /// Brings the list of what is known into step with the parser's transactions.
     fn follow(&mut self) -> std::ops::Range<u64> {
-        let range = self.open();
-        while self.base < range.start {
-            self.known.pop_front();
-            self.base += 1;
-        }
-        while self.base + (self.known.len() as u64) < range.end {
-            self.known.push_back(Known::default());
+        let Some(parsed) = &mut self.parsed else { return 0..0 };
+        parsed.forget();
+        let range = parsed.parser.transactions().range();
+        while parsed.base + (parsed.known.len() as u64) < range.end {
+            parsed.known.push_back(Box::default());
             self.opened += 1;
         }
         range
     }
 
     fn raise(&mut self, direction: Direction, anomaly: Anomaly) {
-        if self.anomalies.len() < FLOW_ANOMALY_LIMIT {
-            self.anomalies.push((direction, anomaly));
+        let anomalies = &mut self.rare.get_or_insert_default().anomalies;
+        if anomalies.len() < FLOW_ANOMALY_LIMIT {
+            anomalies.push((direction, anomaly));
+        }
+    }
+}
+
+impl Parsed {
+    fn new(parser: Box<dyn Parser>) -> Box<Self> {
+        Box::new(Self { parser, known: VecDeque::new(), base: 0 })
+    }
+
+    /// Forgets what is known of transactions that are not open any more.
+    fn forget(&mut self) {
+        let first = self.parser.transactions().range().start;
+        while self.base < first {
+            self.known.pop_front();
+            self.base += 1;
         }
     }
 }
@@ -426,7 +484,7 @@ impl Inspector {
             return 0;
         }
         self.compare(app, transport, direction, ports, chunk);
-        if chunk.len() < *app.wanted.of(direction) {
+        if chunk.len() < *app.wanted.of(direction) as usize {
             return 0;
         }
         self.advance(app, direction, chunk, transport)
@@ -438,27 +496,27 @@ impl Inspector {
         let mut rival = Application { is_rival: true, protocol: app.protocol, ..Application::new(self.engine.hashes) };
         rival.recognised = Both { to_server: Recognition::Failed, to_client: Recognition::Failed };
         match app.protocol {
-            Some(id) => rival.parser = self.open(id, Transport::Tcp),
+            Some(id) => rival.parsed = self.open(id, Transport::Tcp),
             None => rival.recognised = Both::default(),
         }
         self.bytes(&mut rival, Transport::Tcp, direction, ports, chunk);
-        app.rival = Some(Box::new((direction, rival)));
+        app.rare.get_or_insert_default().rival = Some(Box::new((direction, rival)));
     }
 
     /// Goes on with a flow that was thought to be over.
     pub fn revive(&mut self, app: &mut Application, transport: Transport) {
-        let released = app.parser.is_none() && app.released;
+        let released = app.parsed.is_none() && app.released;
         if let Some(id) = app.protocol.filter(|_| released) {
-            app.parser = self.open(id, transport);
-            app.stopped = app.parser.is_none();
+            app.parsed = self.open(id, transport);
+            app.stopped = app.parsed.is_none();
             app.released = false;
-            app.base = 0;
         }
     }
 
     /// A parser of a protocol, if that is not only recognised.
-    fn open(&self, id: ProtocolId, transport: Transport) -> Option<Box<dyn Parser>> {
-        self.engine.openers.get(usize::from(id.0)).and_then(Option::as_ref).map(|open| open(transport))
+    fn open(&self, id: ProtocolId, transport: Transport) -> Option<Box<Parsed>> {
+        let opener = self.engine.openers.get(usize::from(id.0)).and_then(Option::as_ref);
+        opener.map(|open| Parsed::new(open(transport)))
     }
 
     /// Recognises a flow by one direction; whether it is known now.
@@ -487,8 +545,8 @@ impl Inspector {
                     book.flows += 1;
                 }
                 app.protocol = Some(id);
-                app.parser = self.open(id, transport);
-                app.stopped = app.parser.is_none();
+                app.parsed = self.open(id, transport);
+                app.stopped = app.parsed.is_none();
                 app.recognition_due = Both { to_server: true, to_client: true };
                 app.updated = Both { to_server: true, to_client: true };
                 true
@@ -543,7 +601,7 @@ impl Inspector {
             let advance = self.guard(app, direction, |parser, effects| parser.advance(direction, rest, effects));
             let Some(advance) = advance else { return chunk.len() };
             self.frame(app, direction, rest, advance.consumed);
-            *app.wanted.of_mut(direction) = advance.wanted;
+            *app.wanted.of_mut(direction) = u32::try_from(advance.wanted).unwrap_or(u32::MAX);
             *app.updated.of_mut(direction) = true;
             done += advance.consumed.min(rest.len());
             if advance.consumed == 0 || transport == Transport::Udp {
@@ -577,7 +635,8 @@ impl Inspector {
             frames.close(flow.direction);
         }
         for frame in frames.views(flow.direction) {
-            self.matcher.frame(&self.engine.plan, view, &frame, &mut app.rules, matches);
+            let (matcher, plan) = (&mut self.matcher, &self.engine.plan);
+            app.rules.lend(|rules| matcher.frame(plan, view, &frame, rules, matches));
         }
     }
 
@@ -607,7 +666,7 @@ impl Inspector {
 
     /// No more bytes will come in a direction.
     pub fn close(&mut self, app: &mut Application, direction: Direction) {
-        if app.parser.is_some() {
+        if app.parsed.is_some() {
             *app.updated.of_mut(direction) = true;
             self.guard(app, direction, |parser, effects| parser.close(direction, effects));
         }
@@ -620,10 +679,10 @@ impl Inspector {
         direction: Direction,
         call: impl FnOnce(&mut dyn Parser, &mut Effects<'_>) -> T,
     ) -> Option<T> {
-        let parser = app.parser.as_mut()?;
         let wants_frames = !app.is_rival && app.protocol.is_some_and(|id| self.wants_frames(id));
+        let parser = &mut *app.parsed.as_mut()?.parser;
         let mut effects = Effects { wants_frames, ..Effects::new(&mut app.files) };
-        let result = catch_unwind(AssertUnwindSafe(|| call(&mut **parser, &mut effects)));
+        let result = catch_unwind(AssertUnwindSafe(|| call(parser, &mut effects)));
         let Effects { anomalies, course, flush_raw, frames, .. } = effects;
         self.named_frames = frames;
         for anomaly in anomalies {
@@ -642,11 +701,11 @@ impl Inspector {
             Course::Parse => {}
             Course::Encrypted => app.encrypted = true,
             Course::Stop => app.stopped = true,
-            Course::Change(next) => app.change = Some(next),
+            Course::Change(next) => app.rare.get_or_insert_default().change = Some(next),
         }
         if result.is_err() {
             self.parser_faults += 1;
-            app.parser = None;
+            app.parsed = None;
             app.stopped = true;
             app.raise(direction, Anomaly("applayer_parser_fault"));
         }
@@ -658,9 +717,10 @@ impl Inspector {
         let (Some(id), Some(flow)) = (app.protocol, view.flow) else { return };
         let direction = flow.direction;
         let range = app.follow();
-        let Application { parser, known, rules, files, anomalies, .. } = app;
-        let Some(parser) = parser else { return };
-        let flow_anomalies: Vec<Anomaly> = anomalies.iter().filter(|a| a.0 == direction).map(|a| a.1).collect();
+        let Application { parsed, rules, files, rare, .. } = app;
+        let Some(Parsed { parser, known, .. }) = parsed.as_deref_mut() else { return };
+        let anomalies = rare.iter().flat_map(|rare| &rare.anomalies);
+        let flow_anomalies: Vec<Anomaly> = anomalies.filter(|a| a.0 == direction).map(|a| a.1).collect();
         let last = u8::try_from(protocol(id).states.of(direction).len().saturating_sub(1)).unwrap_or(u8::MAX);
         let newest = range.end.saturating_sub(1);
         for (transaction_id, known) in range.zip(known.iter_mut()) {
@@ -682,7 +742,9 @@ impl Inspector {
                 raw,
                 flow_anomalies: if transaction_id == newest { &flow_anomalies } else { &[] },
             };
-            self.matcher.transaction(&self.engine.plan, view, &subject, &mut known.rules, rules, matches);
+            rules.lend(|rules| {
+                self.matcher.transaction(&self.engine.plan, view, &subject, &mut known.rules, rules, matches);
+            });
             drop((own_files, other_files));
             files.note_inspected(transaction_id, direction);
             if transaction.progress(direction) >= last || transaction.is_complete() {

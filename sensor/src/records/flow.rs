@@ -149,7 +149,7 @@ pub fn write_direction(
         if let Some(tcp) = &flow.tcp {
             let flags = if to_server { tcp.flags.0 } else { tcp.flags.1 };
             object.object("tcp", |o| {
-                o.text("tcp_flags", format!("{flags:02x}"));
+                o.text("tcp_flags", hex(flags));
                 for (name, bit) in crate::flow::TCP_FLAG_NAMES {
                     if flags & bit != 0 {
                         o.boolean(name, true);
@@ -160,10 +160,15 @@ pub fn write_direction(
     });
 }
 
+/// An octet as two hexadecimal digits.
+fn hex(octet: u8) -> [u8; 2] {
+    [octet >> 4, octet & 15].map(|digit| if digit < 10 { b'0' + digit } else { b'a' + digit - 10 })
+}
+
 fn connection(object: &mut tapwire_parsers::json::Object<'_>, tcp: &TcpRecord<'_>) {
     let all = tcp.flags.0 | tcp.flags.1;
-    object.text("tcp_flags", format!("{all:02x}")).text("tcp_flags_ts", format!("{:02x}", tcp.flags.0));
-    object.text("tcp_flags_tc", format!("{:02x}", tcp.flags.1));
+    object.text("tcp_flags", hex(all)).text("tcp_flags_ts", hex(tcp.flags.0));
+    object.text("tcp_flags_tc", hex(tcp.flags.1));
     for (name, bit) in crate::flow::TCP_FLAG_NAMES {
         if all & bit != 0 {
             object.boolean(name, true);

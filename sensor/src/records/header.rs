@@ -11,7 +11,9 @@ use super::metadata::Metadata;
 #[derive(Debug, Default)]
 pub struct Clock {
     second: Option<u64>,
-    text: String,
+    text: Vec<u8>,
+    /// Where the microseconds begin.
+    dot: usize,
 }
 
 impl Clock {
@@ -22,13 +24,16 @@ impl Clock {
             self.second = Some(second);
             let stamp =
                 i64::try_from(second).ok().and_then(|s| jiff::Timestamp::from_second(s).ok()).unwrap_or_default();
-            self.text = stamp.strftime("%Y-%m-%dT%H:%M:%S.000000+0000").to_string();
+            self.text = stamp.strftime("%Y-%m-%dT%H:%M:%S.").to_string().into_bytes();
+            self.dot = self.text.len();
+            self.text.extend_from_slice(b"000000+0000");
         }
-        let digits = format!("{micros:06}");
-        if let Some(dot) = self.text.find('.') {
-            self.text.replace_range(dot + 1..dot + 7, &digits);
+        let mut rest = micros;
+        for digit in self.text.iter_mut().skip(self.dot).take(6).rev() {
+            *digit = b"0123456789".get((rest % 10) as usize).copied().unwrap_or(b'0');
+            rest /= 10;
         }
-        &self.text
+        std::str::from_utf8(&self.text).unwrap_or_default()
     }
 }
 

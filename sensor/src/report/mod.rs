@@ -329,7 +329,7 @@ impl Reporter {
     /// Anomalies that are new: of the flow, and of its transactions, which came with bytes of a direction.
     pub fn anomalies(&mut self, flow: &mut Flow<Application>, direction: Direction, moment: &Moment) {
         let outputs = Arc::clone(&self.outputs);
-        for (direction, anomaly) in std::mem::take(&mut flow.app.anomalies) {
+        for (direction, anomaly) in flow.app.take_anomalies() {
             self.application_anomaly(flow, direction, anomaly, None, moment, &outputs);
         }
         for transaction in flow.app.open() {
@@ -351,7 +351,7 @@ impl Reporter {
     /// recorded as it is.
     pub fn transactions(&mut self, flow: &mut Flow<Application>, moment: &Moment, last: bool) {
         let Some(id) = flow.app.protocol else {
-            flow.app.anomalies.clear();
+            flow.app.take_anomalies();
             return;
         };
         self.anomalies(flow, Direction::ToServer, moment);
@@ -590,13 +590,13 @@ fn flow_header<'a>(
     moment: &Moment,
 ) -> Header<'a> {
     let community_id = output.eve.community_id_seed.map(|seed| {
-        let id = flow.app.community_id.get_or_init(|| community_id(&flow.key, seed).into_boxed_str());
-        &**id
+        let id = flow.app.community_id.get_or_init(|| Box::new(community_id(&flow.key, seed)));
+        id.as_str()
     });
     Header {
         flow_id: Some(flow.id),
-        metadata: (output.eve.metadata && !flow.app.rules.is_empty())
-            .then_some(Metadata { plan: &outputs.engine.plan, state: &flow.app.rules }),
+        metadata: (flow.app.rules.state().filter(|_| output.eve.metadata))
+            .map(|state| Metadata { plan: &outputs.engine.plan, state }),
         vlans: flow.key.vlans.as_slice(),
         community_id,
         ethernet: moment.ethernet.filter(|_| output.eve.ethernet),

@@ -340,8 +340,8 @@ proptest! {
                 5 => { stream.insert(number, &vec![1; length], (number % 3 == 0).then_some(length / 2), &settings, &mut store); }
                 _ => { stream.insert(number % 150_000, &vec![2; length], (number % 3 == 0).then_some(length / 2), &settings, &mut store); }
             }
-            prop_assert!(stream.early.len() <= 2 * 16 + 1);
-            prop_assert!(stream.pieces.len() <= MAX_PIECES);
+            prop_assert!(stream.rare.as_ref().map_or(0, |rare| rare.early.len()) <= 2 * 16 + 1);
+            prop_assert!(stream.pieces().count() <= MAX_PIECES);
             prop_assert!(store.used_bytes() <= 50_000);
         }
         stream.flush();
