@@ -23,7 +23,7 @@ use tapwire_signatures::plan::{Changes, Plan};
 use tapwire_signatures::state::dataset::{Kind, Operation};
 use tapwire_signatures::state::flow::FlowState;
 use tapwire_signatures::state::shared::{Shared, Step};
-use tapwire_signatures::verify::condition::{FlowView, PacketView, SideProtocol};
+use tapwire_signatures::verify::condition::{FileView, FlowView, PacketView, SideProtocol};
 use tapwire_signatures::verify::{Match, Matcher, TransactionState, TransactionView};
 
 /// Loads one text after the other, each of a file of its own.
@@ -134,6 +134,8 @@ struct Request {
     known: TransactionState,
     state: FlowState,
     matcher: Matcher,
+    /// Names of the files in it.
+    files: Vec<&'static str>,
 }
 
 impl Request {
@@ -145,6 +147,7 @@ impl Request {
             known: TransactionState::default(),
             state: FlowState::default(),
             matcher: Matcher::default(),
+            files: Vec::new(),
         }
     }
 
@@ -180,12 +183,24 @@ impl Request {
         };
         let view = PacketView { packet: &packet, flow: Some(&flow), stream_anomalies: &[] };
         let transaction = self.parser.transactions().get(0).unwrap();
+        let file = |(number, name): (u64, &&'static str)| FileView {
+            number,
+            name: name.as_bytes(),
+            size: 0,
+            head: &[],
+            closed: false,
+            complete: false,
+            md5: None,
+            sha1: None,
+            sha256: None,
+        };
+        let files: Vec<FileView<'_>> = (1..).zip(&self.files).map(file).collect();
         let subject = TransactionView {
             protocol: id,
             id: 0,
             transaction,
             direction,
-            files: &[],
+            files: &files,
             other_files: &[],
             raw: &[],
             flow_anomalies: &[],
@@ -222,6 +237,25 @@ fn a_transaction_goes_on_under_the_next_plan() {
     all.sort_unstable();
     assert_eq!(all, [5, 10, 15, 20], "each once, and those that are gone not at all");
     assert_eq!(request.send(loads.plan(), "body"), [0; 0]);
+}
+
+#[test]
+fn a_rule_on_files_matches_once_for_each_file() {
+    let named = rule(10, "http.uri; content:\"/secret\"; filename:\"picture\";");
+    let plain = rule(20, "http.uri; content:\"/secret\";");
+    let mut loads = Loads::new(Environment::default());
+    loads.next(&[&*named, &plain].concat());
+    let mut request = Request::new();
+    assert_eq!(request.send(loads.plan(), BEGIN), [20]);
+    request.files.push("picture-1");
+    assert_eq!(request.send(loads.plan(), HEADERS), [10]);
+    assert_eq!(request.send(loads.plan(), "b"), [0; 0], "the same file");
+    request.files.push("letter");
+    assert_eq!(request.send(loads.plan(), "o"), [0; 0], "a file that it does not mean");
+    loads.next(&[&*rule(5, "http.method; content:\"GET\";"), &*named, &plain].concat());
+    request.files.push("picture-2");
+    assert_eq!(request.send(loads.plan(), "d"), [10], "another file, under the next plan");
+    assert_eq!(request.send(loads.plan(), "y"), [0; 0]);
 }
 
 #[test]

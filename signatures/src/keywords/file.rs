@@ -202,7 +202,17 @@ mod tests {
             ("<10", 5, true, false, No),
             ("10", 10, true, true, Yes),
         ] {
-            let view = FileView { name: b"a", size, head: &[], closed, complete, md5: None, sha1: None, sha256: None };
+            let view = FileView {
+                number: 1,
+                name: b"a",
+                size,
+                head: &[],
+                closed,
+                complete,
+                md5: None,
+                sha1: None,
+                sha256: None,
+            };
             let test = NumberTest::parse(text).unwrap();
             assert_eq!(Size { test, direction: None }.holds(&view), verdict, "{text} {size}");
         }

@@ -4,6 +4,7 @@
 //! a rule that holds as far as can be told waits in the transaction's state until the rest of it can. A rule matches at most once
 //! for a transaction and direction.
 
+mod files;
 mod resume;
 
 use smallvec::SmallVec;
@@ -11,7 +12,7 @@ use smallvec::SmallVec;
 use tapwire_parsers::protocol;
 use tapwire_parsers::protocol::{Anomaly, Direction, Protocol, ProtocolId, Transaction, Value};
 
-use super::condition::{FileCondition, FileView, PacketView, Verdict};
+use super::condition::{FileView, PacketView, Verdict};
 use super::evidence::place_in_packet;
 use super::explain::Subject;
 use super::payload::{SCRIPT_WORK, View};
@@ -21,6 +22,7 @@ use crate::language::rule::{Arrow, BitOperation, BitTrack, Buffer, HostBits, Rul
 use crate::lua::Context;
 use crate::plan::{Chance, Engine, Glance, Plan, RuleIndex, find_field, hook_progress};
 use crate::state::flow::FlowState;
+use files::{files_hold, is_of_files, newer_files, newest};
 
 /// A transaction and what surrounds it.
 #[derive(Clone, Copy)]
@@ -66,6 +68,8 @@ pub struct Flowside {
     /// Rules on nothing but a hook that is where the direction stands: they match at each look.
     lasting: SmallVec<[RuleIndex; 2]>,
     matched: SmallVec<[RuleIndex; 4]>,
+    /// Rules on files that matched, and the newest file then: they are asked again about newer ones.
+    rearmed: SmallVec<[(RuleIndex, u64); 1]>,
 }
 
 /// Bytes of a growing buffer that are scanned again with what follows, so that a pattern across the border is found.
@@ -113,6 +117,9 @@ impl Matcher {
             side.next_engine += 1;
         }
         moved |= self.scan_growing(&transaction_plan.engines, subject, &mut side.growing);
+        let newest_file = newest(subject);
+        let behind = side.rearmed.iter().filter(|(_, newest)| *newest < newest_file);
+        self.candidates.extend(behind.map(|(rule, _)| *rule));
         let anomalies = subject.transaction.anomalies();
         for anomaly in anomalies.get(side.anomalies..).unwrap_or(&[]).iter().chain(subject.flow_anomalies) {
             self.candidates.extend_from_slice(transaction_plan.by_event.get(anomaly.0).map_or(&[], |rules| rules));
@@ -126,7 +133,8 @@ impl Matcher {
         self.candidates.extend_from_slice(&waiting);
         let (candidates, glance) = (self.take_candidates(), Glance::at(view));
         for &index in &candidates {
-            let waited = waiting.binary_search(&index).is_ok();
+            let rearmed = side.rearmed.iter().position(|(rule, _)| *rule == index);
+            let waited = rearmed.is_some() || waiting.binary_search(&index).is_ok();
             if side.matched.contains(&index) || !waited && self.may_hold(plan, index, &glance, state) != Chance::Open {
                 continue;
             }
@@ -141,8 +149,11 @@ impl Matcher {
             let mut verdict = Verdict::No;
             if due {
                 self.notes.clear();
+                let newer =
+                    rearmed.and_then(|at| side.rearmed.get(at)).map(|(_, newest)| newer_files(subject, *newest));
+                let files = newer.as_deref().unwrap_or(subject.files);
                 let mut context = Context::new(plan, rule, view, Some(subject), state);
-                verdict = self.transaction_rule(rule, subject, &mut context);
+                verdict = self.transaction_rule(rule, &TransactionView { files, ..*subject }, &mut context);
             }
             if verdict == Verdict::Yes && !bits_allow(rule, &known.bits) {
                 verdict = Verdict::No;
@@ -153,6 +164,8 @@ impl Matcher {
                     let context = memory::apply(rule, state, &mut self.notes).0;
                     if lasts(rule, protocol(subject.protocol), direction, progress) {
                         side.lasting.push(index);
+                    } else if is_of_files(rule) {
+                        side.rearm(index, newest_file);
                     } else {
                         side.matched.push(index);
                     }
@@ -161,8 +174,9 @@ impl Matcher {
                     let ground = about.ground;
                     matches.push(Match { rule: index, ground, direction, context, steps, evidence });
                 }
-                Verdict::NotYet => side.waiting.push(index),
-                Verdict::No => {}
+                Verdict::NotYet if rearmed.is_none() => side.waiting.push(index),
+                Verdict::No if rearmed.is_some() => side.rearm(index, newest_file),
+                Verdict::NotYet | Verdict::No => {}
             }
             self.end(plan, index, verdict);
         }
@@ -401,21 +415,4 @@ pub(super) fn weaker(a: Verdict, b: Verdict) -> Verdict {
         (Verdict::NotYet, _) | (_, Verdict::NotYet) => Verdict::NotYet,
         _ => Verdict::Yes,
     }
-}
-
-/// Whether one of the files fulfils all of a rule's conditions on files; one of each direction, where the rule is about both.
-fn files_hold(rule: &Rule, subject: &TransactionView<'_>) -> Verdict {
-    let own = subject.direction;
-    let direction_of = |condition: &dyn FileCondition| match rule.arrow {
-        Arrow::Transactional => condition.direction().unwrap_or(own),
-        _ => own,
-    };
-    let hold = |files: &[FileView<'_>], direction: Direction| {
-        let conditions = || rule.file.iter().filter(|condition| direction_of(&***condition) == direction);
-        let asked = conditions().next().is_some() || direction == own && rule.file.is_empty();
-        let fulfils = |file| conditions().map(|condition| condition.holds(file)).fold(Verdict::Yes, weaker);
-        let held = !asked || files.iter().any(|file| fulfils(file) == Verdict::Yes);
-        if held { Verdict::Yes } else { Verdict::NotYet }
-    };
-    weaker(hold(subject.files, own), hold(subject.other_files, own.reverse()))
 }
