@@ -153,7 +153,16 @@ impl Request {
 
     /// The sids that match when some bytes more were sent.
     fn send(&mut self, plan: &Plan, bytes: &str) -> Vec<u32> {
-        let (direction, id) = (Direction::ToServer, protocol_id("http").unwrap());
+        self.look(Direction::ToServer, plan, bytes)
+    }
+
+    /// The sids that match when some bytes of the answer came.
+    fn answer(&mut self, plan: &Plan, bytes: &str) -> Vec<u32> {
+        self.look(Direction::ToClient, plan, bytes)
+    }
+
+    fn look(&mut self, direction: Direction, plan: &Plan, bytes: &str) -> Vec<u32> {
+        let id = protocol_id("http").unwrap();
         self.waiting.extend_from_slice(bytes.as_bytes());
         loop {
             let done = self.parser.advance(direction, &self.waiting, &mut Effects::new(&mut Nowhere)).consumed;
@@ -237,6 +246,24 @@ fn a_transaction_goes_on_under_the_next_plan() {
     all.sort_unstable();
     assert_eq!(all, [5, 10, 15, 20], "each once, and those that are gone not at all");
     assert_eq!(request.send(loads.plan(), "body"), [0; 0]);
+}
+
+#[test]
+fn a_rule_on_request_and_response_matches_when_the_response_comes() {
+    let both = |sid: u32, options: &str| format!("alert http any any => any any ({options} sid:{sid};)\n");
+    let rules = [
+        both(1, "http.uri; content:\"/secret\"; http.stat_code; content:\"200\";"),
+        both(2, "http.uri; content:\"/secret\"; http.stat_code; content:\"404\";"),
+        both(3, "urilen:7; http.server; content:\"x\";"),
+        both(4, "http.uri; content:\"/other\"; http.stat_code; content:\"200\";"),
+    ];
+    let mut loads = Loads::new(Environment::default());
+    loads.next(&rules.concat());
+    let mut request = Request::new();
+    assert_eq!(request.send(loads.plan(), &[BEGIN, HEADERS, "body"].concat()), [0; 0]);
+    assert_eq!(request.answer(loads.plan(), "HTTP/1.1 200 OK\r\n"), [1]);
+    assert_eq!(request.answer(loads.plan(), "Server: x\r\nContent-Length: 2\r\n\r\n"), [3]);
+    assert_eq!(request.answer(loads.plan(), "ok"), [0; 0]);
 }
 
 #[test]

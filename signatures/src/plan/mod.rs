@@ -29,7 +29,7 @@ pub(crate) use succession::Succession;
 
 use crate::language::digest::Digest;
 use crate::language::item::{Content, Item};
-use crate::language::rule::{Buffer, Ports, Rule, RuleProtocol, RuleSet, Section};
+use crate::language::rule::{Arrow, Buffer, Ports, Rule, RuleProtocol, RuleSet, Section};
 use crate::state::dataset::Dataset;
 use crate::state::flow::FlowState;
 use crate::verify::transform::Transform;
@@ -74,6 +74,8 @@ pub struct Plan {
     pub fields: BTreeSet<&'static str>,
     /// Whether a rule looks at decode or stream anomalies of packets.
     pub wants_packet_anomalies: bool,
+    /// Whether a rule looks at requests and their responses together.
+    pub(crate) is_transactional: bool,
     environment: Digest,
     history: History,
 }
@@ -152,6 +154,7 @@ impl Plan {
         plan.wants_packet_anomalies = !plan.anomalies.is_empty();
         plan.names = [flowbits, flowints, hostbits];
         plan.datasets = datasets;
+        plan.is_transactional = rules.iter().any(|planned| planned.rule.arrow == Arrow::Transactional);
         plan.environment = environment;
         plan.gates = rules.iter().map(|planned| Gate::of(&planned.rule)).collect();
         plan.rules = rules;
@@ -418,7 +421,7 @@ const UDP: u8 = 17;
 /// The ports by which a rule on packets can be found, where they are few: those of the side that names them.
 fn listed_ports(rule: &Rule) -> Option<ListedPorts> {
     const LISTED_LIMIT: usize = 64;
-    if rule.arrow == crate::language::rule::Arrow::BothWays {
+    if rule.arrow == Arrow::BothWays {
         return None;
     }
     let few = |ports: &Ports| {

@@ -72,6 +72,16 @@ pub struct Flowside {
     rearmed: SmallVec<[(RuleIndex, u64); 1]>,
 }
 
+/// The rules that are asked about a transaction at once.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    candidates: &'a [RuleIndex],
+    /// Those of them that waited.
+    waiting: &'a [RuleIndex],
+    /// The direction that is looked at.
+    direction: Direction,
+}
+
 /// Bytes of a growing buffer that are scanned again with what follows, so that a pattern across the border is found.
 const OVERLAP: u64 = 256;
 
@@ -126,15 +136,65 @@ impl Matcher {
             moved = true;
         }
         side.anomalies = anomalies.len();
-        if self.candidates.is_empty() && (!moved || side.waiting.is_empty()) {
+        if !self.candidates.is_empty() || moved && !side.waiting.is_empty() {
+            let waiting = std::mem::take(&mut side.waiting);
+            self.candidates.extend_from_slice(&waiting);
+            let candidates = self.take_candidates();
+            let asked = Asked { candidates: &candidates, waiting: &waiting, direction };
+            self.decide_transaction(&inspection, subject, asked, known, state, matches);
+            self.return_candidates(candidates);
+        }
+        if direction == Direction::ToClient && plan.is_transactional && moved {
+            self.answer(&inspection, subject, known, state, matches);
+        }
+    }
+
+    /// Asks rules on request and response that wait since the request again, now that more of the response is there.
+    fn answer(
+        &mut self,
+        inspection: &Inspection<'_>,
+        subject: &TransactionView<'_>,
+        known: &mut TransactionState,
+        state: &mut FlowState,
+        matches: &mut Vec<Match>,
+    ) {
+        let plan = inspection.plan;
+        let [side, _] = &mut known.sides;
+        let is_on_both = |rule: &RuleIndex| plan.rule(*rule).is_some_and(|rule| rule.arrow == Arrow::Transactional);
+        if side.generation != plan.generation() || !side.waiting.iter().any(is_on_both) {
             return;
         }
-        let waiting = std::mem::take(&mut side.waiting);
-        self.candidates.extend_from_slice(&waiting);
-        let (candidates, glance) = (self.take_candidates(), Glance::at(view));
-        for &index in &candidates {
+        let waiting: Vec<RuleIndex> = side.waiting.extract_if(.., |rule| is_on_both(rule)).collect();
+        let request = TransactionView {
+            direction: Direction::ToServer,
+            files: subject.other_files,
+            other_files: subject.files,
+            raw: &[],
+            ..*subject
+        };
+        let asked = Asked { candidates: &waiting, waiting: &waiting, direction: subject.direction };
+        self.decide_transaction(inspection, &request, asked, known, state, matches);
+        let [side, _] = &mut known.sides;
+        // What waits is looked up by its place.
+        side.waiting.sort_unstable();
+    }
+
+    /// Decides candidates, among them those that waited.
+    fn decide_transaction(
+        &mut self,
+        inspection: &Inspection<'_>,
+        subject: &TransactionView<'_>,
+        asked: Asked<'_>,
+        known: &mut TransactionState,
+        state: &mut FlowState,
+        matches: &mut Vec<Match>,
+    ) {
+        let Inspection { plan, view } = *inspection;
+        let Some(side) = known.sides.get_mut(subject.direction.index()) else { return };
+        let (glance, newest_file) = (Glance::at(view), newest(subject));
+        for &index in asked.candidates {
             let rearmed = side.rearmed.iter().position(|(rule, _)| *rule == index);
-            let waited = rearmed.is_some() || waiting.binary_search(&index).is_ok();
+            let waited = rearmed.is_some() || asked.waiting.binary_search(&index).is_ok();
             if side.matched.contains(&index) || !waited && self.may_hold(plan, index, &glance, state) != Chance::Open {
                 continue;
             }
@@ -143,7 +203,7 @@ impl Matcher {
             let due = waited
                 || header::holds(rule, view) && rule.packet.iter().all(|c| c.holds(view)) && memory::holds(rule, state);
             let about = Subject { ground: Ground::Transaction(subject.id), transaction: Some((subject, waited)) };
-            if !self.begin(&inspection, index, about, state) {
+            if !self.begin(inspection, index, about, state) {
                 continue;
             }
             let mut verdict = Verdict::No;
@@ -162,7 +222,7 @@ impl Matcher {
                 Verdict::Yes => {
                     change_bits(rule, &mut known.bits);
                     let context = memory::apply(rule, state, &mut self.notes).0;
-                    if lasts(rule, protocol(subject.protocol), direction, progress) {
+                    if lasts(rule, protocol(subject.protocol), subject.direction, side.progress) {
                         side.lasting.push(index);
                     } else if is_of_files(rule) {
                         side.rearm(index, newest_file);
@@ -171,7 +231,7 @@ impl Matcher {
                     }
                     let (steps, mut evidence) = (self.notes.take_steps(), self.take_evidence());
                     place_in_packet(&mut evidence, subject.raw, view.packet.payload);
-                    let ground = about.ground;
+                    let (ground, direction) = (about.ground, asked.direction);
                     matches.push(Match { rule: index, ground, direction, context, steps, evidence });
                 }
                 Verdict::NotYet if rearmed.is_none() => side.waiting.push(index),
@@ -180,7 +240,6 @@ impl Matcher {
             }
             self.end(plan, index, verdict);
         }
-        self.return_candidates(candidates);
     }
 
     /// Scans a buffer that has just become available; one that still grows is noted.
@@ -269,9 +328,15 @@ impl Matcher {
             }
         }
         for condition in &rule.transaction {
-            match *condition.from().of(subject.direction) {
-                Some(from) if subject.transaction.progress(subject.direction) < from => verdict = Verdict::NotYet,
-                Some(_) if condition.holds(subject.transaction, subject.direction) => {}
+            let from = condition.from();
+            let direction = match rule.arrow {
+                Arrow::Transactional => Direction::BOTH.into_iter().find(|&d| from.of(d).is_some()),
+                _ => None,
+            };
+            let direction = direction.unwrap_or(subject.direction);
+            match *from.of(direction) {
+                Some(from) if subject.transaction.progress(direction) < from => verdict = Verdict::NotYet,
+                Some(_) if condition.holds(subject.transaction, direction) => {}
                 _ => return Verdict::No,
             }
         }
