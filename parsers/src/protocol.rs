@@ -97,6 +97,8 @@ pub enum Probe {
     Yes,
     /// It is this protocol, but these bytes travel in the other direction than the flow says (midstream only).
     Reversed,
+    /// Theirs, and as the other direction begins; that says which way it is only where the begin of the flow was not seen.
+    Either,
     /// It cannot be told from so few bytes.
     Unsure,
     /// It is not this protocol.

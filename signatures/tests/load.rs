@@ -116,6 +116,19 @@ fn rules_that_cannot_be_right_are_refused_at_their_place() {
 }
 
 #[test]
+fn conditions_on_files_stand_beside_buffers() {
+    for options in [
+        "filename:\"a\"; file.data; content:\"b\"; depth:3;",
+        "file.data; content:\"b\"; filename:\"a\"; content:\"c\"; distance:0;",
+        "content:\"x\"; http_uri; filename:\"a\"; content:\"y\"; http_header; nocase;",
+        "filename:\"a\"; filename:!\"b\"; content:\"c\"; offset:3;",
+    ] {
+        let loaded = load_text(&format!("alert http any any -> any any ({options} sid:1;)"));
+        assert!(loaded.faults.is_empty(), "{options}: {:?}", loaded.faults);
+    }
+}
+
+#[test]
 fn the_enabled_rules_of_a_large_public_set_load() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/rules/et-open");
     let Ok(entries) = std::fs::read_dir(&folder) else {

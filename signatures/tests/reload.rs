@@ -23,7 +23,7 @@ use tapwire_signatures::plan::{Changes, Plan};
 use tapwire_signatures::state::dataset::{Kind, Operation};
 use tapwire_signatures::state::flow::FlowState;
 use tapwire_signatures::state::shared::{Shared, Step};
-use tapwire_signatures::verify::condition::{FlowView, PacketView, SideProtocol};
+use tapwire_signatures::verify::condition::{FileView, FlowView, PacketView, SideProtocol};
 use tapwire_signatures::verify::{Match, Matcher, TransactionState, TransactionView};
 
 /// Loads one text after the other, each of a file of its own.
@@ -134,6 +134,8 @@ struct Request {
     known: TransactionState,
     state: FlowState,
     matcher: Matcher,
+    /// Names of the files in it.
+    files: Vec<&'static str>,
 }
 
 impl Request {
@@ -145,12 +147,22 @@ impl Request {
             known: TransactionState::default(),
             state: FlowState::default(),
             matcher: Matcher::default(),
+            files: Vec::new(),
         }
     }
 
     /// The sids that match when some bytes more were sent.
     fn send(&mut self, plan: &Plan, bytes: &str) -> Vec<u32> {
-        let (direction, id) = (Direction::ToServer, protocol_id("http").unwrap());
+        self.look(Direction::ToServer, plan, bytes)
+    }
+
+    /// The sids that match when some bytes of the answer came.
+    fn answer(&mut self, plan: &Plan, bytes: &str) -> Vec<u32> {
+        self.look(Direction::ToClient, plan, bytes)
+    }
+
+    fn look(&mut self, direction: Direction, plan: &Plan, bytes: &str) -> Vec<u32> {
+        let id = protocol_id("http").unwrap();
         self.waiting.extend_from_slice(bytes.as_bytes());
         loop {
             let done = self.parser.advance(direction, &self.waiting, &mut Effects::new(&mut Nowhere)).consumed;
@@ -180,12 +192,24 @@ impl Request {
         };
         let view = PacketView { packet: &packet, flow: Some(&flow), stream_anomalies: &[] };
         let transaction = self.parser.transactions().get(0).unwrap();
+        let file = |(number, name): (u64, &&'static str)| FileView {
+            number,
+            name: name.as_bytes(),
+            size: 0,
+            head: &[],
+            closed: false,
+            complete: false,
+            md5: None,
+            sha1: None,
+            sha256: None,
+        };
+        let files: Vec<FileView<'_>> = (1..).zip(&self.files).map(file).collect();
         let subject = TransactionView {
             protocol: id,
             id: 0,
             transaction,
             direction,
-            files: &[],
+            files: &files,
             other_files: &[],
             raw: &[],
             flow_anomalies: &[],
@@ -222,6 +246,43 @@ fn a_transaction_goes_on_under_the_next_plan() {
     all.sort_unstable();
     assert_eq!(all, [5, 10, 15, 20], "each once, and those that are gone not at all");
     assert_eq!(request.send(loads.plan(), "body"), [0; 0]);
+}
+
+#[test]
+fn a_rule_on_request_and_response_matches_when_the_response_comes() {
+    let both = |sid: u32, options: &str| format!("alert http any any => any any ({options} sid:{sid};)\n");
+    let rules = [
+        both(1, "http.uri; content:\"/secret\"; http.stat_code; content:\"200\";"),
+        both(2, "http.uri; content:\"/secret\"; http.stat_code; content:\"404\";"),
+        both(3, "urilen:7; http.server; content:\"x\";"),
+        both(4, "http.uri; content:\"/other\"; http.stat_code; content:\"200\";"),
+    ];
+    let mut loads = Loads::new(Environment::default());
+    loads.next(&rules.concat());
+    let mut request = Request::new();
+    assert_eq!(request.send(loads.plan(), &[BEGIN, HEADERS, "body"].concat()), [0; 0]);
+    assert_eq!(request.answer(loads.plan(), "HTTP/1.1 200 OK\r\n"), [1]);
+    assert_eq!(request.answer(loads.plan(), "Server: x\r\nContent-Length: 2\r\n\r\n"), [3]);
+    assert_eq!(request.answer(loads.plan(), "ok"), [0; 0]);
+}
+
+#[test]
+fn a_rule_on_files_matches_once_for_each_file() {
+    let named = rule(10, "http.uri; content:\"/secret\"; filename:\"picture\";");
+    let plain = rule(20, "http.uri; content:\"/secret\";");
+    let mut loads = Loads::new(Environment::default());
+    loads.next(&[&*named, &plain].concat());
+    let mut request = Request::new();
+    assert_eq!(request.send(loads.plan(), BEGIN), [20]);
+    request.files.push("picture-1");
+    assert_eq!(request.send(loads.plan(), HEADERS), [10]);
+    assert_eq!(request.send(loads.plan(), "b"), [0; 0], "the same file");
+    request.files.push("letter");
+    assert_eq!(request.send(loads.plan(), "o"), [0; 0], "a file that it does not mean");
+    loads.next(&[&*rule(5, "http.method; content:\"GET\";"), &*named, &plain].concat());
+    request.files.push("picture-2");
+    assert_eq!(request.send(loads.plan(), "d"), [10], "another file, under the next plan");
+    assert_eq!(request.send(loads.plan(), "y"), [0; 0]);
 }
 
 #[test]

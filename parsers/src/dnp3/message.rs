@@ -52,8 +52,8 @@ impl ObjectHeader {
 }
 
 impl Message {
-    /// Reads what the frames of a message carried.
-    pub(super) fn read(direction: Direction, link: Header, data: Vec<u8>) -> Self {
+    /// Reads what the frames of a message carried, up to a number of points.
+    pub(super) fn read(direction: Direction, link: Header, data: Vec<u8>, max_points: u64) -> Self {
         let mut message = Self {
             direction,
             link,
@@ -80,7 +80,7 @@ impl Message {
             at = 4;
         }
         let data = std::mem::take(&mut message.data);
-        match read_objects(data.get(at..).unwrap_or(&[]), function, &mut message.objects) {
+        match read_objects(data.get(at..).unwrap_or(&[]), function, max_points, &mut message.objects) {
             Ok(()) => message.complete = true,
             Err(name) => message.anomalies.push(Anomaly(name)),
         }
@@ -118,7 +118,13 @@ impl OneWay for Message {
     }
 }
 
-fn read_objects(mut rest: &[u8], function: u8, objects: &mut Vec<ObjectHeader>) -> Result<(), &'static str> {
+fn read_objects(
+    mut rest: &[u8],
+    function: u8,
+    max_points: u64,
+    objects: &mut Vec<ObjectHeader>,
+) -> Result<(), &'static str> {
+    let mut points = 0_u64;
     while !rest.is_empty() {
         if objects.len() >= MAX_OBJECTS {
             return Err("dnp3.too_many_objects");
@@ -147,6 +153,10 @@ fn read_objects(mut rest: &[u8], function: u8, objects: &mut Vec<ObjectHeader>) 
         objects.push(header);
         // A request to read names objects and has none.
         if function != READ && header.range_code() != 6 {
+            points = points.saturating_add(header.count.into());
+            if points > max_points {
+                return Err("dnp3.too_many_points");
+            }
             pass_over(&header, &mut rest)?;
         }
     }

@@ -39,7 +39,8 @@ pub static PROTOCOL: Protocol = Protocol {
 
 fn configure(settings: &Settings) -> Opener {
     let max_open = settings.number("max-tx", parser::DEFAULT_OPEN);
-    Box::new(move |transport| Box::new(Dnp3Parser::new(transport, max_open)))
+    let max_points = settings.number("max-points", parser::DEFAULT_POINTS);
+    Box::new(move |transport| Box::new(Dnp3Parser::new(transport, max_open, max_points)))
 }
 
 const READ: Option<u8> = Some(1);
@@ -65,6 +66,6 @@ static ANOMALIES: &[AnomalyKind] = &[
     kind("dnp3.bad_transport_crc", "bad_transport_crc", "A check of a frame's data is wrong."),
     kind("dnp3.unknown_object", "unknown_object", "An object of a kind whose size is not known."),
     kind("dnp3.too_many_objects", "too_many_objects", "More headers of objects than are kept."),
-    kind("dnp3.too_many_points", "too_many_points", "An object header counts more objects than any message can have."),
+    kind("dnp3.too_many_points", "too_many_points", "The objects of a message have more points than are read."),
     kind("dnp3.malformed", "malformed", "A frame or a message that cannot be read."),
 ];

@@ -8,6 +8,8 @@ use crate::protocol::{
 
 /// Messages that wait to be inspected, unless the settings say otherwise.
 pub(super) const DEFAULT_OPEN: u64 = 500;
+/// Points of a message that are read by default.
+pub(super) const DEFAULT_POINTS: u64 = 16_384;
 /// Most of them in any case.
 const MAX_OPEN: usize = 4096;
 /// Octets of a message: more than any device takes.
@@ -18,6 +20,7 @@ pub(super) struct Dnp3Parser {
     transport: Transport,
     messages: Transactions<Message, MAX_OPEN>,
     max_open: u64,
+    max_points: u64,
     parts: Both<Parts>,
 }
 
@@ -32,9 +35,9 @@ struct Parts {
 }
 
 impl Dnp3Parser {
-    pub(super) fn new(transport: Transport, max_open: u64) -> Self {
+    pub(super) fn new(transport: Transport, max_open: u64, max_points: u64) -> Self {
         let max_open = max_open.clamp(1, MAX_OPEN as u64);
-        Self { transport, messages: Transactions::default(), max_open, parts: Both::default() }
+        Self { transport, messages: Transactions::default(), max_open, max_points, parts: Both::default() }
     }
 
     fn frame(&mut self, direction: Direction, header: Header, bytes: &[u8], effects: &mut Effects<'_>) {
@@ -66,7 +69,7 @@ impl Dnp3Parser {
             if direction == Direction::ToServer && data.get(1) == Some(&CONFIRM) {
                 return;
             }
-            self.message(Message::read(direction, link, data), effects);
+            self.message(Message::read(direction, link, data, self.max_points), effects);
         }
     }
 
@@ -139,9 +142,7 @@ pub(super) fn probe(_: Transport, direction: Direction, data: &[u8]) -> Probe {
         Begin::Short => Probe::Unsure,
         Begin::Wrong(_) => Probe::No,
         // Masters are clients, and say that they are masters.
-        Begin::Header(header) if (header.control & MASTER != 0) != (direction == Direction::ToServer) => {
-            Probe::Reversed
-        }
+        Begin::Header(header) if (header.control & MASTER != 0) != (direction == Direction::ToServer) => Probe::Either,
         Begin::Header(_) => Probe::Yes,
     }
 }
@@ -168,7 +169,7 @@ mod tests {
     }
 
     fn parser() -> Dnp3Parser {
-        Dnp3Parser::new(Transport::Tcp, DEFAULT_OPEN)
+        Dnp3Parser::new(Transport::Tcp, DEFAULT_OPEN, DEFAULT_POINTS)
     }
 
     #[test]
@@ -197,6 +198,21 @@ mod tests {
     }
 
     #[test]
+    fn points_of_a_message_are_counted_over_its_objects() {
+        // Two headers with a packed bit for each of 9 and 8 points; a request to read carries none.
+        let objects = [1, 1, 0, 0, 8, 0, 0, 1, 1, 0, 0, 7, 0];
+        for (function, most, expected) in [(2, 17, &[][..]), (2, 16, &["dnp3.too_many_points"]), (1, 1, &[])] {
+            let mut parser = Dnp3Parser::new(Transport::Tcp, DEFAULT_OPEN, most);
+            let carried = if function == 1 { &[1, 1, 0, 0, 8, 1, 1, 0, 0, 7][..] } else { &objects };
+            let data = [&[0xc0, 0xc1, function][..], carried].concat();
+            feed(&mut parser, Direction::ToServer, &build(0xc4, 1, 2, &data));
+            let message = parser.messages.find(0).unwrap();
+            let names: Vec<_> = message.anomalies.iter().map(|anomaly| anomaly.0).collect();
+            assert_eq!((&names[..], message.complete), (expected, expected.is_empty()), "{function} {most}");
+        }
+    }
+
+    #[test]
     fn after_damage_the_next_frame_is_found() {
         let mut parser = parser();
         let frame = build(0xc4, 1, 2, &[0xc0, 0xc1, 13]);
@@ -209,7 +225,7 @@ mod tests {
 
     #[test]
     fn limits_and_what_is_unknown_have_names() {
-        let mut parser = Dnp3Parser::new(Transport::Tcp, 1);
+        let mut parser = Dnp3Parser::new(Transport::Tcp, 1, DEFAULT_POINTS);
         let odd = build(0xc4, 1, 2, &[0xc0, 0xc1, 2, 77, 1, 7, 1]);
         feed(&mut parser, Direction::ToServer, &odd);
         assert_eq!(parser.messages.find(0).unwrap().anomalies[0].0, "dnp3.unknown_object");

@@ -31,6 +31,8 @@ pub struct Hashes {
 /// A file.
 #[derive(Debug)]
 pub struct File {
+    /// Its number in the flow, from 1 on.
+    number: u64,
     /// The transaction it travels in.
     pub transaction: u64,
     /// Its direction.
@@ -88,6 +90,7 @@ impl File {
     /// What rules may know of it.
     pub fn view(&self) -> FileView<'_> {
         FileView {
+            number: self.number,
             name: &self.name,
             size: self.size,
             head: &self.head,
@@ -126,6 +129,8 @@ impl File {
 #[derive(Debug, Default)]
 pub struct Files {
     hashes: Hashes,
+    /// Files so far.
+    begun: u64,
     kept: Option<Box<Kept>>,
 }
 
@@ -230,7 +235,9 @@ impl FileSink for Files {
         let Hashes { md5, sha1, sha256, sha256_of_cut } = self.hashes;
         let running =
             Running { md5: md5.then(Box::default), sha1: sha1.then(Box::default), sha256: sha256.then(Box::default) };
+        self.begun += 1;
         *self.kept.get_or_insert_default().open.of_mut(direction) = Some(Box::new(File {
+            number: self.begun,
             transaction,
             direction,
             name: name.get(..NAME_LIMIT_BYTES).unwrap_or(name).to_vec(),

@@ -68,6 +68,7 @@ impl Recogniser {
         let mut unsure = false;
         let mut ask = |known: &Known, direction: Direction| match (known.card.probe)(transport, direction, bytes) {
             Probe::Yes => Some(Recognition::Found(known.id, false)),
+            Probe::Either => Some(Recognition::Found(known.id, turnable)),
             Probe::Reversed if turnable => Some(Recognition::Found(known.id, true)),
             Probe::Reversed => None,
             Probe::Unsure => {

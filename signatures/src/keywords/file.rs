@@ -7,7 +7,7 @@ use super::packet_number::HINT;
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
 use crate::language::item::{Content, Item};
-use crate::language::rule::{Arrow, Buffer, Section};
+use crate::language::rule::{Arrow, Buffer};
 use crate::verify::condition::{FileCondition, FileView, Verdict};
 use crate::verify::number::NumberTest;
 
@@ -57,13 +57,7 @@ fn push_content(builder: &mut Builder<'_>, argument: &Argument<'_>, buffer: &'st
     let (negated, mut bytes) = quoted(argument)?;
     bytes.make_ascii_lowercase();
     let content = Content { nocase: true, ..Content::new(bytes, negated) };
-    let section = Section {
-        buffer: Buffer::File(buffer),
-        direction: None,
-        transforms: Vec::new(),
-        items: vec![Item::Content(content)],
-    };
-    builder.rule.sections.push(section);
+    builder.push_alone(Buffer::File(buffer), Item::Content(content));
     Ok(())
 }
 
@@ -202,7 +196,17 @@ mod tests {
             ("<10", 5, true, false, No),
             ("10", 10, true, true, Yes),
         ] {
-            let view = FileView { name: b"a", size, head: &[], closed, complete, md5: None, sha1: None, sha256: None };
+            let view = FileView {
+                number: 1,
+                name: b"a",
+                size,
+                head: &[],
+                closed,
+                complete,
+                md5: None,
+                sha1: None,
+                sha256: None,
+            };
             let test = NumberTest::parse(text).unwrap();
             assert_eq!(Size { test, direction: None }.holds(&view), verdict, "{text} {size}");
         }

@@ -121,6 +121,7 @@ mod tests {
         };
         let own = std::array::from_fn(|at| u8::try_from(at).unwrap());
         let view = |closed, md5| FileView {
+            number: 1,
             name: b"a",
             size: 1,
             head: &[],

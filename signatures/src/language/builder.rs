@@ -327,6 +327,13 @@ impl<'a> Builder<'a> {
         self.spans[index].push(self.option.clone());
     }
 
+    /// Adds an item in a section of its own, whatever is open.
+    pub fn push_alone(&mut self, buffer: Buffer, item: Item) {
+        let index = self.add_section(buffer);
+        self.rule.sections[index].items.push(item);
+        self.spans[index].push(self.option.clone());
+    }
+
     /// A number or the name of a variable.
     pub fn operand(&self, text: &str, argument: &Argument<'_>) -> Result<Operand, Fault> {
         let text = text.trim();

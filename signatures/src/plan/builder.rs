@@ -38,6 +38,7 @@ impl PlanBuilder {
         let plan = &mut self.plan;
         plan.fields.extend(outline.fields.iter().filter_map(|name| known_field(name)).map(|field| field.name));
         plan.file_hashes.iter_mut().zip(outline.file_hashes).for_each(|(all, one)| *all |= one);
+        plan.is_transactional |= outline.is_transactional;
         if let Some(hosts) = outline.tags_hosts {
             *plan.tags_hosts.get_or_insert_default() |= hosts;
         }

@@ -80,6 +80,8 @@ pub struct Plan {
     pub wants_packet_anomalies: bool,
     /// Whether rules tag packets of hosts, if any tags.
     pub tags_hosts: Option<bool>,
+    /// Whether a rule looks at requests and their responses together.
+    pub(crate) is_transactional: bool,
     environment: Digest,
     history: History,
 }

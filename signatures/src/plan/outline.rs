@@ -27,6 +27,8 @@ pub(crate) struct Outline {
     pub(super) fields: Vec<String>,
     /// Hashes of files that it asks for: MD5, SHA-1, SHA-256.
     pub(super) file_hashes: [bool; 3],
+    /// Whether it looks at requests and their responses together.
+    pub(super) is_transactional: bool,
     /// Whether it tags hosts, if it tags.
     pub(super) tags_hosts: Option<bool>,
 }
@@ -95,6 +97,7 @@ impl Outline {
             sites: if can_match { sites(rule, kind) } else { Vec::new() },
             fields: fields.collect(),
             file_hashes,
+            is_transactional: rule.arrow == Arrow::Transactional,
             tags_hosts,
         }
     }

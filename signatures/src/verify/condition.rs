@@ -117,6 +117,8 @@ pub trait TransactionCondition: Debug + Send + Sync {
 /// What is known of a file so far.
 #[derive(Clone, Copy, Debug)]
 pub struct FileView<'a> {
+    /// Its number in the flow, from 1 on.
+    pub number: u64,
     /// Its name.
     pub name: &'a [u8],
     /// Bytes so far.

@@ -4,6 +4,7 @@
 //! a rule that holds as far as can be told waits in the transaction's state until the rest of it can. A rule matches at most once
 //! for a transaction and direction.
 
+mod files;
 mod resume;
 
 use smallvec::SmallVec;
@@ -11,7 +12,7 @@ use smallvec::SmallVec;
 use tapwire_parsers::protocol;
 use tapwire_parsers::protocol::{Anomaly, Direction, Protocol, ProtocolId, Transaction, Value};
 
-use super::condition::{FileCondition, FileView, PacketView, Verdict};
+use super::condition::{FileView, PacketView, Verdict};
 use super::evidence::place_in_packet;
 use super::explain::Subject;
 use super::payload::{SCRIPT_WORK, View};
@@ -21,6 +22,7 @@ use crate::language::rule::{Arrow, BitOperation, BitTrack, Buffer, HostBits, Rul
 use crate::lua::Context;
 use crate::plan::{Chance, Engine, Glance, Plan, RuleIndex, find_field, hook_progress};
 use crate::state::flow::FlowState;
+use files::{files_hold, is_of_files, newer_files, newest};
 
 /// A transaction and what surrounds it.
 #[derive(Clone, Copy)]
@@ -66,6 +68,18 @@ pub struct Flowside {
     /// Rules on nothing but a hook that is where the direction stands: they match at each look.
     lasting: SmallVec<[RuleIndex; 2]>,
     matched: SmallVec<[RuleIndex; 4]>,
+    /// Rules on files that matched, and the newest file then: they are asked again about newer ones.
+    rearmed: SmallVec<[(RuleIndex, u64); 1]>,
+}
+
+/// The rules that are asked about a transaction at once.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    candidates: &'a [RuleIndex],
+    /// Those of them that waited.
+    waiting: &'a [RuleIndex],
+    /// The direction that is looked at.
+    direction: Direction,
 }
 
 /// Bytes of a growing buffer that are scanned again with what follows, so that a pattern across the border is found.
@@ -113,20 +127,74 @@ impl Matcher {
             side.next_engine += 1;
         }
         moved |= self.scan_growing(&transaction_plan.engines, subject, &mut side.growing);
+        let newest_file = newest(subject);
+        let behind = side.rearmed.iter().filter(|(_, newest)| *newest < newest_file);
+        self.candidates.extend(behind.map(|(rule, _)| *rule));
         let anomalies = subject.transaction.anomalies();
         for anomaly in anomalies.get(side.anomalies..).unwrap_or(&[]).iter().chain(subject.flow_anomalies) {
             self.candidates.extend_from_slice(transaction_plan.by_event.get(anomaly.0).map_or(&[], |rules| rules));
             moved = true;
         }
         side.anomalies = anomalies.len();
-        if self.candidates.is_empty() && (!moved || side.waiting.is_empty()) {
+        if !self.candidates.is_empty() || moved && !side.waiting.is_empty() {
+            let waiting = std::mem::take(&mut side.waiting);
+            self.candidates.extend_from_slice(&waiting);
+            let candidates = self.take_candidates();
+            let asked = Asked { candidates: &candidates, waiting: &waiting, direction };
+            self.decide_transaction(&inspection, subject, asked, known, state, matches);
+            self.return_candidates(candidates);
+        }
+        if direction == Direction::ToClient && plan.is_transactional && moved {
+            self.answer(&inspection, subject, known, state, matches);
+        }
+    }
+
+    /// Asks rules on request and response that wait since the request again, now that more of the response is there.
+    fn answer(
+        &mut self,
+        inspection: &Inspection<'_>,
+        subject: &TransactionView<'_>,
+        known: &mut TransactionState,
+        state: &mut FlowState,
+        matches: &mut Vec<Match>,
+    ) {
+        let plan = inspection.plan;
+        let [side, _] = &mut known.sides;
+        let is_on_both = |rule: &RuleIndex| plan.rule(*rule).is_some_and(|rule| rule.arrow == Arrow::Transactional);
+        if side.generation != plan.generation() || !side.waiting.iter().any(is_on_both) {
             return;
         }
-        let waiting = std::mem::take(&mut side.waiting);
-        self.candidates.extend_from_slice(&waiting);
-        let (candidates, glance) = (self.take_candidates(), Glance::at(view));
-        for &index in &candidates {
-            let waited = waiting.binary_search(&index).is_ok();
+        let waiting: Vec<RuleIndex> = side.waiting.extract_if(.., |rule| is_on_both(rule)).collect();
+        let request = TransactionView {
+            direction: Direction::ToServer,
+            files: subject.other_files,
+            other_files: subject.files,
+            raw: &[],
+            ..*subject
+        };
+        let asked = Asked { candidates: &waiting, waiting: &waiting, direction: subject.direction };
+        self.decide_transaction(inspection, &request, asked, known, state, matches);
+        let [side, _] = &mut known.sides;
+        // What waits is looked up by its place.
+        side.waiting.sort_unstable();
+    }
+
+    /// Decides candidates, among them those that waited.
+    fn decide_transaction(
+        &mut self,
+        inspection: &Inspection<'_>,
+        subject: &TransactionView<'_>,
+        asked: Asked<'_>,
+        known: &mut TransactionState,
+        state: &mut FlowState,
+        matches: &mut Vec<Match>,
+    ) {
+        let Inspection { plan, view } = *inspection;
+        let Some(side) = known.sides.get_mut(subject.direction.index()) else { return };
+        let (glance, newest_file) = (Glance::at(view), newest(subject));
+        for &index in asked.candidates {
+            let rearmed = side.rearmed.iter().position(|(rule, _)| *rule == index);
+            let waited = rearmed.is_some() || asked.waiting.binary_search(&index).is_ok();
             if side.matched.contains(&index) || !waited && self.may_hold(plan, index, &glance, state) != Chance::Open {
                 continue;
             }
@@ -135,14 +203,17 @@ impl Matcher {
             let due = waited
                 || header::holds(rule, view) && rule.packet.iter().all(|c| c.holds(view)) && memory::holds(rule, state);
             let about = Subject { ground: Ground::Transaction(subject.id), transaction: Some((subject, waited)) };
-            if !self.begin(&inspection, index, about, state) {
+            if !self.begin(inspection, index, about, state) {
                 continue;
             }
             let mut verdict = Verdict::No;
             if due {
                 self.notes.clear();
+                let newer =
+                    rearmed.and_then(|at| side.rearmed.get(at)).map(|(_, newest)| newer_files(subject, *newest));
+                let files = newer.as_deref().unwrap_or(subject.files);
                 let mut context = Context::new(plan, rule, view, Some(subject), state);
-                verdict = self.transaction_rule(rule, subject, &mut context);
+                verdict = self.transaction_rule(rule, &TransactionView { files, ..*subject }, &mut context);
             }
             if verdict == Verdict::Yes && !bits_allow(rule, &known.bits) {
                 verdict = Verdict::No;
@@ -151,22 +222,24 @@ impl Matcher {
                 Verdict::Yes => {
                     change_bits(rule, &mut known.bits);
                     let context = memory::apply(rule, state, &mut self.notes).0;
-                    if lasts(rule, protocol(subject.protocol), direction, progress) {
+                    if lasts(rule, protocol(subject.protocol), subject.direction, side.progress) {
                         side.lasting.push(index);
+                    } else if is_of_files(rule) {
+                        side.rearm(index, newest_file);
                     } else {
                         side.matched.push(index);
                     }
                     let (steps, mut evidence) = (self.notes.take_steps(), self.take_evidence());
                     place_in_packet(&mut evidence, subject.raw, view.packet.payload);
-                    let ground = about.ground;
+                    let (ground, direction) = (about.ground, asked.direction);
                     matches.push(Match { rule: index, ground, direction, context, steps, evidence });
                 }
-                Verdict::NotYet => side.waiting.push(index),
-                Verdict::No => {}
+                Verdict::NotYet if rearmed.is_none() => side.waiting.push(index),
+                Verdict::No if rearmed.is_some() => side.rearm(index, newest_file),
+                Verdict::NotYet | Verdict::No => {}
             }
             self.end(plan, index, verdict);
         }
-        self.return_candidates(candidates);
     }
 
     /// Scans a buffer that has just become available; one that still grows is noted.
@@ -255,9 +328,15 @@ impl Matcher {
             }
         }
         for condition in &rule.transaction {
-            match *condition.from().of(subject.direction) {
-                Some(from) if subject.transaction.progress(subject.direction) < from => verdict = Verdict::NotYet,
-                Some(_) if condition.holds(subject.transaction, subject.direction) => {}
+            let from = condition.from();
+            let direction = match rule.arrow {
+                Arrow::Transactional => Direction::BOTH.into_iter().find(|&d| from.of(d).is_some()),
+                _ => None,
+            };
+            let direction = direction.unwrap_or(subject.direction);
+            match *from.of(direction) {
+                Some(from) if subject.transaction.progress(direction) < from => verdict = Verdict::NotYet,
+                Some(_) if condition.holds(subject.transaction, direction) => {}
                 _ => return Verdict::No,
             }
         }
@@ -401,21 +480,4 @@ pub(super) fn weaker(a: Verdict, b: Verdict) -> Verdict {
         (Verdict::NotYet, _) | (_, Verdict::NotYet) => Verdict::NotYet,
         _ => Verdict::Yes,
     }
-}
-
-/// Whether one of the files fulfils all of a rule's conditions on files; one of each direction, where the rule is about both.
-fn files_hold(rule: &Rule, subject: &TransactionView<'_>) -> Verdict {
-    let own = subject.direction;
-    let direction_of = |condition: &dyn FileCondition| match rule.arrow {
-        Arrow::Transactional => condition.direction().unwrap_or(own),
-        _ => own,
-    };
-    let hold = |files: &[FileView<'_>], direction: Direction| {
-        let conditions = || rule.file.iter().filter(|condition| direction_of(&***condition) == direction);
-        let asked = conditions().next().is_some() || direction == own && rule.file.is_empty();
-        let fulfils = |file| conditions().map(|condition| condition.holds(file)).fold(Verdict::Yes, weaker);
-        let held = !asked || files.iter().any(|file| fulfils(file) == Verdict::Yes);
-        if held { Verdict::Yes } else { Verdict::NotYet }
-    };
-    weaker(hold(subject.files, own), hold(subject.other_files, own.reverse()))
 }

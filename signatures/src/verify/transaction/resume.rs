@@ -18,6 +18,7 @@ impl Flowside {
         self.waiting.sort_unstable();
         self.lasting = self.lasting.iter().copied().filter_map(place).collect();
         self.matched = self.matched.iter().copied().filter_map(place).collect();
+        self.rearmed = self.rearmed.iter().filter_map(|(rule, newest)| Some((place(*rule)?, *newest))).collect();
     }
 }
 
@@ -59,6 +60,7 @@ impl Matcher {
                 side.waiting.clear();
                 side.lasting.clear();
                 side.matched.clear();
+                side.rearmed.clear();
             }
         }
     }
