@@ -22,10 +22,10 @@ use crate::records::batch::{AlertGate, Class, Entry, Gate, RecordBatch, merged};
 use crate::records::header::Clock;
 use crate::records::stats::{self, DearRule, Rules};
 use crate::records::summary::{Summaries, Written};
-use crate::sinks::Sink;
 use crate::sinks::file::PlainFile;
 use crate::sinks::script::Scripts;
 use crate::sinks::zstd::ZstdFile;
+use crate::sinks::{Sink, put_in_place};
 use crate::tags::{Owner, Tags};
 
 /// Rules that `stats` names of those that cost most.
@@ -284,11 +284,7 @@ impl Writer {
     /// Writes the sets that are kept in files: each is put in its place as a whole.
     fn save(&self) -> io::Result<()> {
         for (name, text) in self.shared.saved() {
-            let path = self.data_dir.join(name);
-            path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-            let fresh = path.with_file_name(format!(".{}.new", path.file_name().unwrap_or_default().display()));
-            std::fs::write(&fresh, text)?;
-            std::fs::rename(&fresh, &path)?;
+            put_in_place(&self.data_dir.join(name), text.as_ref())?;
         }
         Ok(())
     }

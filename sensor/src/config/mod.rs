@@ -183,6 +183,8 @@ pub struct Configuration {
     pub countries: Option<PathBuf>,
     /// `tapwire.rules`
     pub rule_watch: RuleWatch,
+    /// What starts leave for further starts.
+    pub rule_cache: RuleCache,
 }
 
 /// Whether changed rule files are noticed while an interface is watched.
@@ -192,6 +194,21 @@ pub struct RuleWatch {
     pub enabled: bool,
     /// `tapwire.rules.watch-interval`: time between two looks.
     pub interval_s: u32,
+}
+
+/// Where rules that were read are remembered from run to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleCache {
+    /// `detect.sgh-mpm-caching`
+    pub enabled: bool,
+    /// `detect.sgh-mpm-caching-path`; without it `cache` in the folder of data, if there is one.
+    pub folder: Option<PathBuf>,
+}
+
+impl Default for RuleCache {
+    fn default() -> Self {
+        Self { enabled: true, folder: None }
+    }
 }
 
 impl Default for RuleWatch {
@@ -312,6 +329,7 @@ impl Default for Configuration {
             reputation: ReputationFiles::default(),
             countries: None,
             rule_watch: RuleWatch::default(),
+            rule_cache: RuleCache::default(),
         }
     }
 }
@@ -713,6 +731,8 @@ impl Reader<'_> {
         self.scripts(&mut c.scripts);
         self.switch("detect.guess-applayer-tx", &mut c.guess_transaction);
         c.data_dir = self.path("default-data-dir");
+        self.switch("detect.sgh-mpm-caching", &mut c.rule_cache.enabled);
+        c.rule_cache.folder = self.path("detect.sgh-mpm-caching-path");
         c.countries = self.path("geoip-database");
         c.reputation = lists::reputation(self.root);
         c.datasets = lists::datasets(self.root, &mut self.faults);

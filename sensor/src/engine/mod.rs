@@ -14,6 +14,7 @@ use tapwire_signatures::verify::Settings;
 use tapwire_signatures::verify::cost::CostSettings;
 
 mod active;
+mod cache;
 mod environment;
 mod reload;
 mod sources;
@@ -28,6 +29,7 @@ use crate::inspect::Engine;
 use crate::inspect::files::Hashes;
 use crate::inspect::recognise::Recogniser;
 use crate::records::stats::RuleNumbers;
+use cache::Cache;
 use watch::{Named, Watch};
 
 /// The version of the rule language and of the records.
@@ -126,7 +128,11 @@ impl Again {
         let before = before.map(|engine| &*engine.plan);
         let mut files = Vec::new();
         let sources = sources::sources(&paths, found).inspect(|source| files.push(source.name.clone()));
-        let Loaded { set, faults, skipped, later } = self.loader.load(sources, &environment, before);
+        let cache = Cache::of(common, configuration);
+        if let (Some(cache), None) = (&cache, before) {
+            cache.recall(&mut self.loader);
+        }
+        let Loaded { set, faults, skipped, later, unknown } = self.loader.load(sources, &environment, before);
         let mut rules =
             RuleCounts { loaded: set.rules.len(), skipped: skipped.len(), later, files, ..RuleCounts::default() };
         for located in faults {
@@ -143,6 +149,9 @@ impl Again {
             None => Plan::new(set, &configuration.action_order),
         };
         rules.prefilter_bytes = plan.prefilter_bytes();
+        if let Some(cache) = cache.filter(|_| unknown > 0) {
+            found.warnings.extend(cache.leave(&plan).err());
+        }
         let engine = engine(configuration, plan, (thresholds, rules.numbers()), &mut found.faults);
         (engine, rules)
     }

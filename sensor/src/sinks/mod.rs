@@ -6,6 +6,7 @@ pub mod script;
 pub mod zstd;
 
 use std::io;
+use std::path::Path;
 
 /// Takes records.
 pub trait Sink: Send {
@@ -15,6 +16,14 @@ pub trait Sink: Send {
     fn flush(&mut self) -> io::Result<()>;
     /// The same, and it will be there after a crash of the machine.
     fn sync(&mut self) -> io::Result<()>;
+}
+
+/// Writes a file that is there whole or not at all; makes the folders that it needs.
+pub fn put_in_place(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+    let fresh = path.with_file_name(format!(".{}.new", path.file_name().unwrap_or_default().display()));
+    std::fs::write(&fresh, bytes)?;
+    std::fs::rename(&fresh, path)
 }
 
 /// Makes what was written to a file survive a crash. A pipe or a device has nothing to keep and says so; that is no fault.
@@ -27,10 +36,8 @@ fn sync(file: &std::fs::File) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use super::Sink;
-    use super::file::PlainFile;
+    use super::*;
+    use crate::sinks::file::PlainFile;
 
     #[test]
     fn a_device_takes_records_like_a_file() {

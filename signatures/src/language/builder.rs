@@ -57,6 +57,12 @@ pub struct Names {
 }
 
 impl Names {
+    /// Names that have these numbers already.
+    pub(super) fn of(list: Vec<String>) -> Self {
+        let index = (0..).zip(&list).map(|(number, name)| (name.clone(), number)).collect();
+        Self { list, index }
+    }
+
     /// The index of a name; `None` when there are too many.
     pub fn intern(&mut self, name: &str) -> Option<u16> {
         if let Some(&index) = self.index.get(name) {

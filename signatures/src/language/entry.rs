@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::builder::SharedNames;
+use super::cache::Remembered;
 use super::digest::Digest;
 use super::load::{self, Environment};
 use super::outside::Outside;
@@ -65,10 +66,9 @@ impl Reader {
 impl Entry {
     /// A rule that has just been read.
     pub(super) fn of(rule: Box<Rule>, text: &str, reader: &Arc<Reader>) -> Self {
-        let outline = Outline::of(&rule).encode();
         let later = rule.later.first().map(|name| (*name).into());
-        let entry =
-            Self::remembered((rule.gid, rule.sid, rule.rev), (rule.digest, rule.place), later, outline, text, reader);
+        let known = Remembered { id: (rule.gid, rule.sid, rule.rev), later, outline: Outline::of(&rule).encode() };
+        let entry = Self::known(known, (rule.digest, rule.place), text, reader);
         if !rule.outside.is_empty() {
             let _ = entry.rule.set(Some(rule));
         }
@@ -76,16 +76,21 @@ impl Entry {
     }
 
     /// A rule of which only this is known.
-    pub(super) fn remembered(
-        (gid, sid, rev): (u32, u32, u32),
+    pub(super) fn known(
+        known: Remembered,
         (digest, place): (Digest, (u32, u32)),
-        later: Option<Box<str>>,
-        outline: Box<[u8]>,
         text: &str,
         reader: &Arc<Reader>,
     ) -> Self {
-        let reader = Arc::clone(reader);
-        Self { gid, sid, rev, digest, later, place, text: text.into(), outline, reader, rule: OnceLock::new() }
+        let Remembered { id: (gid, sid, rev), later, outline } = known;
+        let (text, reader) = (text.into(), Arc::clone(reader));
+        Self { gid, sid, rev, digest, later, place, text, outline, reader, rule: OnceLock::new() }
+    }
+
+    /// What a later run needs to know of it.
+    pub(super) fn remember(&self) -> Remembered {
+        let Self { gid, sid, rev, later, outline, .. } = self;
+        Remembered { id: (*gid, *sid, *rev), later: later.clone(), outline: outline.clone() }
     }
 
     /// The rule; `None` where its text, which was read before, cannot be read now.

@@ -4,7 +4,8 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::builder::{Argument, Builder, SharedNames};
+use super::builder::{Argument, Builder, Names, SharedNames};
+use super::cache::Cache;
 use super::classification::Classification;
 use super::digest::Digest;
 use super::entry::{Entry, Reader};
@@ -66,6 +67,7 @@ impl Environment {
             (
                 (&self.addresses, &self.ports, &self.classes, &self.references, self.keep_text, self.version),
                 (&self.features, self.scripts, self.dataset_limit_bytes, &self.datasets, self.absolute_dataset_names),
+                self.asn1_elements,
             )
         );
         Digest::of(&text)
@@ -109,6 +111,8 @@ pub struct Loaded {
     pub skipped: Vec<Located>,
     /// Rules that cannot match yet, by the keyword or protocol that is missing.
     pub later: BTreeMap<String, usize>,
+    /// Rules that neither the plan before nor a run before knew, and that a later run could.
+    pub unknown: usize,
 }
 
 /// Reads rule files.
@@ -123,9 +127,17 @@ pub struct Loader {
     names: SharedNames,
     /// What reads rules again, and that of what they are read with.
     reader: Option<(Digest, Arc<Reader>)>,
+    /// What a run before knew, for the first load.
+    cache: Option<Cache>,
 }
 
 impl Loader {
+    /// Takes over for the first load what [`super::cache::write`] left, if that was the same program. Whether it did.
+    pub fn recall(&mut self, bytes: &[u8], program: &str) -> bool {
+        self.cache = Cache::read(bytes, program);
+        self.cache.is_some()
+    }
+
     /// Reads rule files. A rule of the plan that was made of the load before is taken from there if nothing of it changed.
     pub fn load<S: Borrow<Source>>(
         &mut self,
@@ -138,13 +150,18 @@ impl Loader {
         names.begin();
         loaded.set.environment = environment.digest();
         let before = before.filter(|before| before.environment() == loaded.set.environment);
-        let known: HashMap<Digest, &Arc<Entry>> =
+        let known: HashMap<Digest, &Arc<Entry>, foldhash::fast::RandomState> =
             before.into_iter().flat_map(Plan::entries).map(|entry| (entry.digest, entry)).collect();
+        let cache = self.cache.take().filter(|cache| cache.environment == loaded.set.environment && known.is_empty());
+        let Cache { names: recalled, rules: mut remembered, .. } = cache.unwrap_or_default();
+        if !remembered.is_empty() {
+            [names.flowbits, names.flowints, names.hostbits] = recalled.map(Names::of);
+        }
         let reader = match self.reader.take() {
             Some((digest, reader)) if digest == loaded.set.environment => reader,
             _ => Arc::new(Reader::new(environment)),
         };
-        let mut by_id: HashMap<(u32, u32), usize> = HashMap::new();
+        let mut by_id: HashMap<(u32, u32), usize, foldhash::fast::RandomState> = HashMap::default();
         for text in &environment.datasets {
             if let Err(fault) = keywords::dataset::define(names, environment, text) {
                 let file = "datasets".to_owned();
@@ -165,13 +182,19 @@ impl Loader {
                 let digest = Digest::of(&*statement.text);
                 let current =
                     known.get(&digest).filter(|entry| outside::is_current(entry, &source.name, environment, names));
-                let outcome = match current {
-                    Some(&entry) => Ok(Ok(Arc::clone(entry))),
-                    None => {
-                        let place = (file, statement.line);
+                let place = (file, statement.line);
+                let outcome = match (current, remembered.remove(&digest)) {
+                    (Some(&entry), _) => Ok(Ok(Arc::clone(entry))),
+                    (None, Some(known)) => {
+                        Ok(Ok(Arc::new(Entry::known(known, (digest, place), &statement.text, &reader))))
+                    }
+                    (None, None) => {
                         let read = read(&statement.text, (&source.name, place, digest), environment, names, &mut sets);
                         read.map(|outcome| match outcome {
-                            Outcome::Rule(rule) => Ok(Arc::new(Entry::of(rule, &statement.text, &reader))),
+                            Outcome::Rule(rule) => {
+                                loaded.unknown += usize::from(rule.outside.is_empty());
+                                Ok(Arc::new(Entry::of(rule, &statement.text, &reader)))
+                            }
                             Outcome::Skipped(fault) => Err(fault),
                         })
                     }

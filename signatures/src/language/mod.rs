@@ -1,6 +1,7 @@
 //! The rule language: text to typed rules.
 
 pub mod builder;
+pub mod cache;
 mod check;
 pub mod classification;
 pub mod digest;

@@ -1,0 +1,61 @@
+//! What one run leaves to the next one: outlines of rules, so that a rule is known again by its text and read when it is asked for.
+//!
+//! It is made for one program and one environment, and ends with a digest of itself: whatever does not fit is not used. Rules that were
+//! read with something beside their text are not in it, and neither are faults: such rules are read anew each time.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::digest::Digest;
+use crate::plan::Plan;
+
+/// What is known of the rules of a run before.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Cache {
+    /// The program that wrote it.
+    program: String,
+    pub(super) environment: Digest,
+    /// Names of flowbits, flowints and hostbits, by the numbers that outlines have of them.
+    pub(super) names: [Vec<String>; 3],
+    pub(super) rules: HashMap<Digest, Remembered, foldhash::fast::RandomState>,
+}
+
+/// A rule as it is remembered.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Remembered {
+    /// `gid`, `sid`, `rev`
+    pub(super) id: (u32, u32, u32),
+    pub(super) later: Option<Box<str>>,
+    pub(super) outline: Box<[u8]>,
+}
+
+/// More names than this are not carried over: those that no rule has any more would go on for ever.
+const NAME_LIMIT: usize = 32 << 10;
+
+impl Cache {
+    /// Reads what [`write`] made; `None` where it is of another program, was not written whole, or is something else.
+    pub(super) fn read(bytes: &[u8], program: &str) -> Option<Self> {
+        let (body, digest) = bytes.split_last_chunk()?;
+        if Digest::of(body) != Digest::from_bytes(*digest) {
+            return None;
+        }
+        let cache: Self = postcard::from_bytes(body).ok()?;
+        (cache.program == program && cache.names.iter().all(|names| names.len() <= NAME_LIMIT)).then_some(cache)
+    }
+}
+
+/// What the rules of a plan leave to the next run of a program.
+pub fn write(plan: &Plan, program: &str) -> Vec<u8> {
+    let alone = plan.entries().filter(|entry| entry.outside().is_empty());
+    let cache = Cache {
+        program: program.to_owned(),
+        environment: plan.environment(),
+        names: plan.names.clone(),
+        rules: alone.map(|entry| (entry.digest, entry.remember())).collect(),
+    };
+    let mut bytes = postcard::to_stdvec(&cache).unwrap_or_default();
+    let digest = Digest::of(bytes.as_slice());
+    bytes.extend(digest.into_bytes());
+    bytes
+}
