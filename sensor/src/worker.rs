@@ -485,6 +485,11 @@ impl Place<'_> {
         let ports = ports_of(&flow.key);
         let Flow { tcp, app, .. } = flow;
         let Some(tcp) = tcp else { return };
+        let depths = &self.inspector.engine().depths;
+        let has_depth = depths.iter().any(|(id, _)| Some(*id) == app.protocol);
+        if tcp.touched_stream_mut(direction).is_none() && !app.is_deaf() && !has_depth {
+            return;
+        }
         loop {
             let stream = tcp.stream_mut(direction);
             if app.is_deaf() {
@@ -563,11 +568,9 @@ impl Place<'_> {
         let Flow { tcp, app, .. } = flow;
         let mut raw_seen = false;
         if let Some(tcp) = tcp {
-            let ending = closing || tcp.state.is_ending();
-            let stream = tcp.stream_mut(direction);
-            let flush =
-                std::mem::take(app.flush_raw.of_mut(direction)) || ending || stream.closed() || stream.depth_reached();
-            loop {
+            let ending = std::mem::take(app.flush_raw.of_mut(direction)) || closing || tcp.state.is_ending();
+            while let Some(stream) = tcp.touched_stream_mut(direction) {
+                let flush = ending || stream.closed() || stream.depth_reached();
                 match stream.raw_next() {
                     Chunk::Data(chunk) if flush || chunk.len() >= due => {
                         raw_seen = true;

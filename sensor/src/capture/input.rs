@@ -9,6 +9,9 @@ use super::PACKET_LIMIT_BYTES;
 /// The most bytes that can be looked at together: a packet and as much again of what a format writes around it.
 pub(super) const VIEW_LIMIT_BYTES: usize = 2 * PACKET_LIMIT_BYTES;
 
+/// The most bytes that are read at once: they are still in the processor's cache when packets are made of them.
+const READ_BYTES: usize = 128 << 10;
+
 /// The bytes of a file from a position on.
 pub(super) struct Input {
     reader: Box<dyn Read + Send>,
@@ -106,7 +109,8 @@ impl Input {
                     None => Short::Cut,
                 });
             }
-            let room = self.buffer.get_mut(self.end..).unwrap_or(&mut []);
+            let upto = self.buffer.len().min(self.end + READ_BYTES);
+            let room = self.buffer.get_mut(self.end..upto).unwrap_or(&mut []);
             match self.reader.read(room) {
                 Ok(0) => self.stopped = Some(None),
                 Ok(read) => self.end = self.end.saturating_add(read).min(self.buffer.len()),

@@ -32,11 +32,11 @@ impl TcpFlow {
                 }
                 if !step.payload.is_empty() {
                     // RFC 7413: data on the SYN counts if the server acknowledges it.
-                    client.stream.insert(client.next, step.payload, None, &step.settings.stream, step.store);
+                    client.stream.get_mut().insert(client.next, step.payload, None, &step.settings.stream, step.store);
                     client.early = length(step.payload);
                     if step.settings.inline && tcp.options.fast_open {
                         step.update.acknowledged =
-                            client.stream.acknowledge(client.next.wrapping_add(client.early), step.store);
+                            client.stream.get_mut().acknowledge(client.next.wrapping_add(client.early), step.store);
                     }
                 }
             }
@@ -74,7 +74,7 @@ impl TcpFlow {
                 let client = &mut self.sides.to_server;
                 client.next = tcp.acknowledgement;
                 step.update.valid = true;
-                step.update.acknowledged = client.stream.acknowledge(tcp.acknowledgement, step.store);
+                step.update.acknowledged = client.stream.get_mut().acknowledge(tcp.acknowledgement, step.store);
                 self.answered(Opening::of(tcp));
                 self.state = TcpState::SynRecv;
             }
@@ -91,8 +91,8 @@ impl TcpFlow {
                 let client = &mut self.sides.to_server;
                 if std::mem::take(&mut client.early) > 0 {
                     step.anomaly("stream.3whs_synack_tfo_data_ignored");
-                    client.stream.discharge(step.store);
-                    client.stream = client.stream.restarted(client.next);
+                    client.discharge(step.store);
+                    client.stream.restart(client.next);
                 }
                 self.answered(Opening::of(tcp));
                 self.others = Box::default();
@@ -156,7 +156,7 @@ impl TcpFlow {
         let Some(opening) = chosen.filter(|_| self.sides.of(direction).next != acknowledgement) else { return };
         match direction {
             Direction::ToServer => {
-                self.sides.to_server.stream.discharge(step.store);
+                self.sides.to_server.discharge(step.store);
                 self.sides.to_server.open(opening);
             }
             Direction::ToClient => self.answered(opening),

@@ -217,9 +217,9 @@ impl<A> Flow<A> {
         (self.end.0 / 1_000_000).saturating_sub(self.start.0 / 1_000_000)
     }
 
-    /// The bytes of one direction, if it is a TCP connection.
+    /// The bytes of one direction, if it is a TCP connection and anything happened to them.
     pub fn stream_mut(&mut self, direction: Direction) -> Option<&mut Stream> {
-        self.tcp.as_mut().map(|tcp| tcp.stream_mut(direction))
+        self.tcp.as_mut()?.touched_stream_mut(direction)
     }
 
     /// What rules may know of it at the time of a packet. The protocol is the caller's to say.

@@ -1,6 +1,6 @@
 //! Memory of streams: what they are charged to, and buffers to be used again.
 //!
-//! Buffers come in sizes that double. A stream that waits, as most do, for the last bytes of an answer to be acknowledged or
+//! Buffers come in sizes of which each is a quarter of a power of two larger than the one before. A stream that waits, as most do, for the last bytes of an answer to be acknowledged or
 //! inspected keeps them in the smallest one that fits, and those of busy streams come from here and go back without the allocator.
 
 use super::memory::Account;
@@ -18,7 +18,7 @@ pub struct Store {
 impl Store {
     /// A store that draws from `account`.
     pub fn new(account: Account) -> Self {
-        Self { account, spare: Default::default(), refused_segments: 0, refused_bytes: 0 }
+        Self { account, spare: [const { Vec::new() }; SIZES], refused_segments: 0, refused_bytes: 0 }
     }
 
     /// Bytes that streams are charged with.
@@ -56,7 +56,9 @@ impl Store {
     pub(super) fn append(&mut self, buffer: &mut Vec<u8>, data: &[u8]) {
         let wanted = buffer.len().saturating_add(data.len());
         if wanted > buffer.capacity() && wanted <= LARGEST_BYTES {
-            let bytes = wanted.next_power_of_two().max(SMALLEST_BYTES);
+            // What grows once will again: then by half at least, so that each byte is moved a few times at most.
+            let half = buffer.capacity() + buffer.capacity() / 2;
+            let bytes = fitting(wanted.max(half.min(LARGEST_BYTES)));
             let spare = self.spare.get_mut(size_index(bytes)).and_then(Vec::pop);
             let mut larger = spare.unwrap_or_else(|| Vec::with_capacity(bytes));
             larger.extend_from_slice(buffer);
@@ -74,7 +76,7 @@ impl Store {
         // One of a size in between counts as the smaller one.
         let index = size_index(bytes);
         if let Some(spare) = self.spare.get_mut(index)
-            && spare.len() < SPARE_SMALLEST >> index
+            && spare.len() < (SPARE_SMALLEST >> (index / STEPS)).max(1)
         {
             buffer.clear();
             spare.push(buffer);
@@ -82,21 +84,48 @@ impl Store {
     }
 }
 
+/// The smallest size of buffers that so many bytes fit into.
+fn fitting(bytes: usize) -> usize {
+    let bytes = bytes.max(SMALLEST_BYTES);
+    bytes.next_multiple_of(bytes.next_power_of_two() / (2 * STEPS))
+}
+
+/// The place of the largest size that is at most `bytes`.
 fn size_index(bytes: usize) -> usize {
-    (bytes.max(SMALLEST_BYTES).ilog2() - SMALLEST_BYTES.ilog2()) as usize
+    let bytes = bytes.max(SMALLEST_BYTES);
+    let doublings = bytes.ilog2() - SMALLEST_BYTES.ilog2();
+    let within = (bytes >> (doublings + SMALLEST_BYTES.ilog2() - STEPS.ilog2())) % STEPS;
+    doublings as usize * STEPS + within
 }
 
 const SMALLEST_BYTES: usize = 64;
-const LARGEST_BYTES: usize = SMALLEST_BYTES << (SIZES - 1);
-/// 64 bytes to 64 KiB.
-const SIZES: usize = 11;
-/// What is kept of each size to be used again, in buffers of the smallest one: 128 KiB.
-const SPARE_SMALLEST: usize = 2048;
+const LARGEST_BYTES: usize = 64 * 1024;
+/// Sizes from one power of two to the next.
+const STEPS: usize = 4;
+const SIZES: usize = (LARGEST_BYTES / SMALLEST_BYTES).ilog2() as usize * STEPS + 1;
+/// Buffers of the smallest size that are kept to be used again; half as many of those of twice the size, and so on: 32 KiB
+/// and more of each.
+const SPARE_SMALLEST: usize = 512;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::flow::memory::Budget;
+
+    #[test]
+    fn sizes_have_a_place_each_and_waste_a_quarter_at_most() {
+        let mut sizes = vec![];
+        for bytes in 1..=LARGEST_BYTES {
+            let size = fitting(bytes);
+            assert!(size >= bytes && (size * 4 <= bytes * 5 || size == SMALLEST_BYTES), "{bytes} {size}");
+            assert!(size_index(bytes) <= size_index(size));
+            if sizes.last() != Some(&size) {
+                assert_eq!(size_index(size), sizes.len(), "{size}");
+                sizes.push(size);
+            }
+        }
+        assert_eq!((sizes.len(), sizes[1], sizes[SIZES - 1]), (SIZES, 80, LARGEST_BYTES));
+    }
 
     #[test]
     fn buffers_fit_what_is_in_them_and_come_back() {
@@ -108,23 +137,25 @@ mod tests {
             sizes.push(buffer.capacity());
         }
         assert!(buffer.len() == 100_000 && buffer.iter().all(|byte| *byte == 7));
-        assert_eq!(sizes[..5], [1024, 2048, 4096, 4096, 8192]);
-        let used: Vec<usize> = store.spare.iter().map(Vec::len).collect();
-        assert_eq!(used, [0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 0], "the last one grew beyond what is kept");
+        sizes.dedup();
+        assert_eq!(sizes[..5], [1024, 2048, 3072, 5120, 8192]);
+        let kept: Vec<usize> = store.spare.iter().flatten().map(Vec::capacity).collect();
+        assert_eq!(kept[..4], [1024, 2048, 3072, 5120]);
         let mut again = Vec::new();
         store.append(&mut again, &[1; 3000]);
-        assert_eq!((again.capacity(), store.spare[6].len()), (4096, 0));
+        assert_eq!((again.capacity(), store.spare[size_index(3072)].len()), (3072, 0));
     }
 
     #[test]
     fn only_so_many_are_kept() {
         let mut store = Store::new(Account::new(Budget::new(0)));
-        for size in 0..20 {
-            for _ in 0..10_000 {
-                store.recycle(Vec::with_capacity(1 << size));
+        for size in 1..=LARGEST_BYTES / 16 {
+            for _ in 0..100 {
+                store.recycle(Vec::with_capacity(size * 16));
             }
         }
         let kept: usize = store.spare.iter().flatten().map(Vec::capacity).sum();
-        assert_eq!(kept, SIZES * SPARE_SMALLEST * SMALLEST_BYTES);
+        assert!(kept < SIZES * SPARE_SMALLEST * SMALLEST_BYTES * 2, "{kept}");
+        assert!(kept > SIZES * SPARE_SMALLEST * SMALLEST_BYTES / 2, "{kept}");
     }
 }

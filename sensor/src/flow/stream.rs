@@ -92,7 +92,47 @@ pub struct Stream {
     flushed: bool,
     parser_gap: bool,
     /// Which copy of overlapping bytes counts.
-    pub(super) overlap: Overlap,
+    overlap: Overlap,
+}
+
+/// A stream that is not there before something happens in it: many connections never get further than a SYN.
+#[derive(Debug, Default)]
+pub(super) struct Lazy {
+    base: u32,
+    overlap: Overlap,
+    stream: Option<Box<Stream>>,
+}
+
+static UNTOUCHED: Stream = Stream::new(0, Overlap::Bsd);
+
+impl Lazy {
+    /// The stream, to look at it.
+    pub(super) fn get(&self) -> &Stream {
+        self.stream.as_deref().unwrap_or(&UNTOUCHED)
+    }
+
+    /// The stream, because something happens in it.
+    pub(super) fn get_mut(&mut self) -> &mut Stream {
+        self.stream.get_or_insert_with(|| Box::new(Stream::new(self.base, self.overlap)))
+    }
+
+    /// The stream, if anything happened in it.
+    pub(super) fn touched_mut(&mut self) -> Option<&mut Stream> {
+        self.stream.as_deref_mut()
+    }
+
+    /// Begins it at a sequence number, whatever was there.
+    pub(super) fn restart(&mut self, base: u32) {
+        (self.base, self.stream) = (base, None);
+    }
+
+    /// Says which copy of overlapping bytes counts.
+    pub(super) fn set_overlap(&mut self, overlap: Overlap) {
+        self.overlap = overlap;
+        if let Some(stream) = &mut self.stream {
+            stream.overlap = overlap;
+        }
+    }
 }
 
 /// The place that no byte has.
@@ -180,11 +220,11 @@ impl Default for Stream {
 
 impl Stream {
     /// A stream whose first byte has the sequence number `base`.
-    pub fn new(base: u32, overlap: Overlap) -> Self {
+    pub const fn new(base: u32, overlap: Overlap) -> Self {
         Self {
             base,
             holes: 0,
-            last: Piece::default(),
+            last: Piece { offset: 0, bytes: Vec::new(), start: 0 },
             highest: 0,
             acknowledged: 0,
             finish: NOWHERE,
@@ -201,11 +241,6 @@ impl Stream {
             parser_gap: false,
             overlap,
         }
-    }
-
-    /// The same before anything came, from another sequence number on.
-    pub(super) fn restarted(&self, base: u32) -> Self {
-        Self::new(base, self.overlap)
     }
 
     /// Whether there are other copies of bytes than those that are read.

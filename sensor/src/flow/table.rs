@@ -16,6 +16,7 @@ use tapwire_parsers::protocol::{Anomaly, Both, Direction};
 use super::key::{self, Key, flow_id};
 use super::memory::{Account, Budget};
 use super::store::Store;
+use super::stream::Stream;
 use super::tcp::{TcpFlow, TcpSettings, TcpUpdate};
 use super::timeouts::{Class, Timeouts};
 use super::{Elephant, EndReason, Flow, Overlap};
@@ -628,8 +629,9 @@ impl<A: Default> Table<A> {
         }
     }
 
-    /// What a flow is charged: its slot, its places in a list and in the index, and a connection.
-    const FLOW_BYTES: usize = size_of::<Option<Flow<A>>>() + size_of::<Links>() + 16 + size_of::<TcpFlow>();
+    /// What a flow is charged: its slot, its places in a list and in the index, and a connection with both streams.
+    const FLOW_BYTES: usize =
+        size_of::<Option<Flow<A>>>() + size_of::<Links>() + 16 + size_of::<TcpFlow>() + 2 * size_of::<Stream>();
 }
 
 /// Connections that are remembered after their time was over.
@@ -665,7 +667,7 @@ impl<A> Flow<A> {
         for (direction, address) in
             [(Direction::ToServer, self.key.destination), (Direction::ToClient, self.key.source)]
         {
-            tcp.stream_mut(direction).overlap = overlap(address);
+            tcp.set_overlap(direction, overlap(address));
         }
     }
 

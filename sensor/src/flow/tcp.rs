@@ -8,8 +8,9 @@ use smallvec::SmallVec;
 use tapwire_parsers::link::{Tcp, tcp_flags};
 use tapwire_parsers::protocol::{Anomaly, Both, Direction};
 
+use super::overlap::Overlap;
 use super::store::Store;
-use super::stream::{Stream, StreamSettings};
+use super::stream::{Lazy, Stream, StreamSettings};
 use super::urgent::UrgentPolicy;
 
 /// How TCP is followed.
@@ -176,7 +177,7 @@ pub(super) struct Side {
     pub(super) opened: Option<u32>,
     /// Bytes that came with its SYN.
     pub(super) early: u32,
-    pub(super) stream: Stream,
+    pub(super) stream: Lazy,
 }
 
 impl TcpFlow {
@@ -259,12 +260,22 @@ impl TcpFlow {
 
     /// The bytes of one direction.
     pub fn stream(&self, direction: Direction) -> &Stream {
-        &self.sides.of(direction).stream
+        self.sides.of(direction).stream.get()
     }
 
     /// The bytes of one direction, to read them.
     pub fn stream_mut(&mut self, direction: Direction) -> &mut Stream {
-        &mut self.sides.of_mut(direction).stream
+        self.sides.of_mut(direction).stream.get_mut()
+    }
+
+    /// The bytes of one direction, if anything happened to them.
+    pub fn touched_stream_mut(&mut self, direction: Direction) -> Option<&mut Stream> {
+        self.sides.of_mut(direction).stream.touched_mut()
+    }
+
+    /// What counts of bytes of one direction that came twice.
+    pub(super) fn set_overlap(&mut self, direction: Direction, overlap: Overlap) {
+        self.sides.of_mut(direction).stream.set_overlap(overlap);
     }
 
     /// All flags that one direction's packets had.
@@ -288,20 +299,22 @@ impl TcpFlow {
     pub(super) fn give_up_early(&mut self, store: &mut Store) -> usize {
         let mut bytes = 0;
         for direction in Direction::BOTH {
-            bytes += self.stream_mut(direction).give_up_early(store);
+            bytes += self.touched_stream_mut(direction).map_or(0, |stream| stream.give_up_early(store));
         }
         bytes
     }
 
     pub(super) fn settle(&mut self, store: &mut Store) {
         for direction in Direction::BOTH {
-            self.stream_mut(direction).settle(store);
+            if let Some(stream) = self.touched_stream_mut(direction) {
+                stream.settle(store);
+            }
         }
     }
 
     pub(super) fn discharge(&mut self, store: &mut Store) {
         for direction in Direction::BOTH {
-            self.stream_mut(direction).discharge(store);
+            self.sides.of_mut(direction).discharge(store);
         }
     }
 
@@ -364,7 +377,9 @@ impl TcpFlow {
             step.anomaly("stream.suspected_rst_inject");
             self.reset = None;
             for direction in Direction::BOTH {
-                self.stream_mut(direction).doubt(None);
+                if let Some(stream) = self.touched_stream_mut(direction) {
+                    stream.doubt(None);
+                }
             }
             if tcp.flags & SYN != 0 {
                 self.state = reset.state;
@@ -481,7 +496,7 @@ impl TcpFlow {
         }
         if step.settings.async_oneside || step.settings.inline {
             let sender = self.sides.of_mut(direction);
-            sender.stream.acknowledge(sender.next, step.store);
+            sender.stream.get_mut().acknowledge(sender.next, step.store);
         }
         if tcp.flags & tcp_flags::FIN != 0 {
             self.fin(step);
@@ -595,13 +610,14 @@ impl TcpFlow {
         } else {
             sender.next = end;
         }
-        let holes = sender.stream.holes();
-        let stored = sender.stream.insert(step.tcp.sequence, step.payload, urgent, &step.settings.stream, step.store);
+        let stream = sender.stream.get_mut();
+        let holes = stream.holes();
+        let stored = stream.insert(step.tcp.sequence, step.payload, urgent, &step.settings.stream, step.store);
         step.update.accepted = stored.accepted;
-        step.update.waits = sender.stream.early_bytes() > 0;
+        step.update.waits = stream.early_bytes() > 0;
         step.update.anomalies.extend(stored.anomaly);
-        step.update.gaps += sender.stream.holes() - holes;
-        if sender.stream.holes() > holes {
+        step.update.gaps += stream.holes() - holes;
+        if stream.holes() > holes {
             step.anomaly("stream.reassembly_seq_gap");
         }
     }
@@ -612,7 +628,7 @@ impl TcpFlow {
         sender.window = u32::from(tcp.window) << sender.scale.unwrap_or(0).min(MAX_SCALE);
         let window = sender.window;
         sender.max_window = sender.max_window.max(window);
-        if self.sides.of(step.direction.reverse()).stream.disproves_finish(tcp.acknowledgement) {
+        if self.sides.of(step.direction.reverse()).stream.get().disproves_finish(tcp.acknowledgement) {
             self.unfinish(step);
         }
         let receiver = self.sides.of_mut(step.direction.reverse());
@@ -624,10 +640,11 @@ impl TcpFlow {
             return;
         }
         receiver.acknowledged = tcp.acknowledgement;
-        let holes = receiver.stream.holes();
-        step.update.acknowledged |= receiver.stream.acknowledge(tcp.acknowledgement, step.store);
-        step.update.gaps += receiver.stream.holes() - holes;
-        if receiver.stream.holes() > holes {
+        let stream = receiver.stream.get_mut();
+        let holes = stream.holes();
+        step.update.acknowledged |= stream.acknowledge(tcp.acknowledgement, step.store);
+        step.update.gaps += stream.holes() - holes;
+        if stream.holes() > holes {
             step.anomaly("stream.reassembly_seq_gap");
         }
     }
@@ -636,7 +653,7 @@ impl TcpFlow {
         let direction = step.direction;
         let place = step.tcp.sequence.wrapping_add(length(step.payload));
         let sender = self.sides.of_mut(direction);
-        sender.stream.finish(place);
+        sender.stream.get_mut().finish(place);
         if !after(sender.next, place) {
             sender.next = place.wrapping_add(1);
         }
@@ -687,7 +704,7 @@ impl TcpFlow {
     /// Whether the sender of packets in `direction` has acknowledged the other's FIN.
     fn has_acknowledged_fin(&self, direction: Direction) -> bool {
         let other = self.sides.of(direction.reverse());
-        other.stream.fin_seen() && !after(other.next, other.acknowledged)
+        other.stream.get().fin_seen() && !after(other.next, other.acknowledged)
     }
 }
 
@@ -705,7 +722,14 @@ impl Side {
         self.opened = opening.timestamp;
         self.signed = opening.signed;
         self.early = 0;
-        self.stream = self.stream.restarted(self.next);
+        self.stream.restart(self.next);
+    }
+
+    /// Gives the memory of its stream back.
+    pub(super) fn discharge(&mut self, store: &mut Store) {
+        if let Some(stream) = self.stream.touched_mut() {
+            stream.discharge(store);
+        }
     }
 
     /// Begins in the middle.
@@ -715,7 +739,7 @@ impl Side {
         self.acknowledged = sequence;
         self.limit = sequence.wrapping_add(MAX_WINDOW);
         self.max_window = MAX_WINDOW;
-        self.stream = self.stream.restarted(sequence);
+        self.stream.restart(sequence);
     }
 
     /// The highest number that an acknowledgement of its bytes may have: some may have passed unseen, and a FIN counts one.

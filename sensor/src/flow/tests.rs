@@ -150,6 +150,28 @@ impl Play {
 }
 
 #[test]
+fn a_stream_takes_memory_once_bytes_come() {
+    let touched = |play: &mut Play| {
+        let place = play.table.by_begin()[0].1;
+        let tcp = play.table.flow(place).unwrap().tcp.as_mut().unwrap();
+        Direction::BOTH.map(|direction| tcp.touched_stream_mut(direction).is_some())
+    };
+    let mut play = Play::new(Settings::default());
+    play.tcp(true, SYN, 100, 0, b"");
+    play.tcp(false, SYN | ACK, 900, 101, b"");
+    play.tcp(true, ACK, 101, 901, b"");
+    assert_eq!(touched(&mut play), [false, false]);
+    play.tcp(true, ACK, 101, 901, b"hello");
+    assert_eq!(touched(&mut play), [true, false]);
+    let read = play.tcp(false, ACK, 901, 106, b"");
+    assert_eq!((read.read.as_slice(), touched(&mut play)), (&b"hello"[..], [true, false]));
+    play.tcp(false, FIN | ACK, 901, 106, b"");
+    assert_eq!(touched(&mut play), [true, true]);
+    let bytes = (size_of::<TcpFlow>(), size_of::<Option<Flow<crate::inspect::Application>>>());
+    assert!(bytes.0 <= 168 && bytes.1 <= 256, "{bytes:?} is what each of a million flows takes");
+}
+
+#[test]
 fn a_connection_is_followed_from_syn_to_close() {
     // Both sequence numbers wrap.
     let (client, server) = (u32::MAX - 2, u32::MAX);

@@ -227,6 +227,13 @@ impl Application {
         self.rare.as_ref()?.agreed
     }
 
+    /// Whether there is nothing that could be recorded: no open transaction, no file that has ended, no anomaly.
+    pub fn has_nothing_new(&self) -> bool {
+        self.open().is_empty()
+            && !self.files.has_closed()
+            && self.rare.as_ref().is_none_or(|rare| rare.anomalies.is_empty())
+    }
+
     /// Takes the new anomalies outside transactions.
     pub fn take_anomalies(&mut self) -> Vec<(Direction, Anomaly)> {
         self.rare.as_mut().map(|rare| std::mem::take(&mut rare.anomalies)).unwrap_or_default()

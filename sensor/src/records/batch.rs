@@ -112,7 +112,20 @@ pub struct RecordBatch {
     text: Vec<u8>,
 }
 
+/// Room that is made beforehand at most.
+const ROOM_BYTES: usize = 256 << 10;
+const ROOM_ENTRIES: usize = 1024;
+
 impl RecordBatch {
+    /// An empty one with room for as much as this one has, for the next will have about as much.
+    pub fn alike(&self) -> Self {
+        Self {
+            entries: Vec::with_capacity(self.entries.len().min(ROOM_ENTRIES)),
+            text: Vec::with_capacity(self.text.len().min(ROOM_BYTES)),
+            ..Self::default()
+        }
+    }
+
     /// Appends a decision that leaves no record, only traces in what flows share.
     pub fn push_silent(&mut self, packet: u64, gate: AlertGate) {
         self.push_entry(packet, Entry::NO_OUTPUT, Class::Alert, Some(Gate::Alert(gate)), self.text.len());

@@ -7,32 +7,40 @@ use tapwire_parsers::link::Timestamp;
 
 use super::metadata::Metadata;
 
-/// Writes time stamps, and keeps the text of the last second.
+/// Writes time stamps, and keeps the date of the last one.
 #[derive(Debug, Default)]
 pub struct Clock {
-    second: Option<u64>,
+    day: Option<u64>,
     text: Vec<u8>,
-    /// Where the microseconds begin.
-    dot: usize,
+    /// Where the time of day begins.
+    time_at: usize,
 }
 
 impl Clock {
     /// `2019-12-22T12:33:20.837297+0000`
     pub fn timestamp(&mut self, time: Timestamp) -> &str {
         let (second, micros) = (time.0 / 1_000_000, time.0 % 1_000_000);
-        if self.second != Some(second) {
-            self.second = Some(second);
-            let stamp =
-                i64::try_from(second).ok().and_then(|s| jiff::Timestamp::from_second(s).ok()).unwrap_or_default();
-            self.text = stamp.strftime("%Y-%m-%dT%H:%M:%S.").to_string().into_bytes();
-            self.dot = self.text.len();
-            self.text.extend_from_slice(b"000000+0000");
+        // What is past all calendars is shown as their beginning.
+        let known = i64::try_from(second).ok().and_then(|second| jiff::Timestamp::from_second(second).ok());
+        let second = if known.is_some() { second } else { 0 };
+        let day = second / 86_400;
+        if self.day != Some(day) {
+            self.day = Some(day);
+            self.text = known.unwrap_or_default().strftime("%Y-%m-%dT").to_string().into_bytes();
+            self.time_at = self.text.len();
+            self.text.extend_from_slice(b"00:00:00.000000+0000");
         }
-        let mut rest = micros;
-        for digit in self.text.iter_mut().skip(self.dot).take(6).rev() {
-            *digit = b"0123456789".get((rest % 10) as usize).copied().unwrap_or(b'0');
-            rest /= 10;
-        }
+        let [hour, minute, second] = [second / 3600 % 24, second / 60 % 60, second % 60];
+        let mut put = |at: usize, count: usize, mut number: u64| {
+            for digit in self.text.iter_mut().skip(self.time_at + at).take(count).rev() {
+                *digit = b"0123456789".get((number % 10) as usize).copied().unwrap_or(b'0');
+                number /= 10;
+            }
+        };
+        put(0, 2, hour);
+        put(3, 2, minute);
+        put(6, 2, second);
+        put(9, 6, micros);
         std::str::from_utf8(&self.text).unwrap_or_default()
     }
 }
@@ -207,6 +215,11 @@ mod tests {
         for (micros, expected) in [
             (1_577_018_000_837_297, "2019-12-22T12:33:20.837297+0000"),
             (1_577_018_000_000_001, "2019-12-22T12:33:20.000001+0000"),
+            (1_577_059_199_999_999, "2019-12-22T23:59:59.999999+0000"),
+            (1_577_059_200_000_000, "2019-12-23T00:00:00.000000+0000"),
+            (1_709_164_801_000_010, "2024-02-29T00:00:01.000010+0000"),
+            (0, "1970-01-01T00:00:00.000000+0000"),
+            (u64::MAX, "1970-01-01T00:00:00.551615+0000"),
         ] {
             assert_eq!(clock.timestamp(Timestamp(micros)), expected);
         }

@@ -207,7 +207,8 @@ impl Reporter {
     /// The records since the last call.
     pub fn take(&mut self, sequence: u64) -> RecordBatch {
         self.group = 0;
-        let mut batch = std::mem::take(&mut self.batch);
+        let next = self.batch.alike();
+        let mut batch = std::mem::replace(&mut self.batch, next);
         batch.sequence = sequence;
         batch.engine = Some(Arc::clone(&self.outputs.engine));
         batch
@@ -350,6 +351,9 @@ impl Reporter {
     /// Anomalies, records and files of a flow's transactions. At the end of a flow (or of its protocol) whatever is left is
     /// recorded as it is.
     pub fn transactions(&mut self, flow: &mut Flow<Application>, moment: &Moment, last: bool) {
+        if flow.app.has_nothing_new() {
+            return;
+        }
         let Some(id) = flow.app.protocol else {
             flow.app.take_anomalies();
             return;
