@@ -9,6 +9,8 @@ pub mod files;
 pub mod frames;
 pub mod recognise;
 mod silence;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -35,6 +37,8 @@ use recognise::{Ports, Recogniser, Recognition};
 const FLOW_ANOMALY_LIMIT: usize = 64;
 /// Bytes of an unrecognised direction that wait for the other direction to be recognised.
 const WAITING_LIMIT_BYTES: usize = 32 << 10;
+/// Datagrams behind one that no protocol claims that are looked at as the first ones of a flow are.
+const FURTHER_LOOKS: u8 = 2;
 
 /// Anomalies of recognition: name in rules, name in records.
 pub const RECOGNITION_ANOMALIES: &[(&str, &str)] = &[
@@ -57,6 +61,8 @@ pub struct Application {
     pub recognised: Both<Recognition>,
     /// No protocol claims it.
     pub failed: bool,
+    /// Datagrams that were looked at after that.
+    further_looks: u8,
     /// Nothing more is parsed.
     pub stopped: bool,
     /// That is so because the flow seemed to be over.
@@ -475,6 +481,11 @@ impl Inspector {
         ports: Ports,
         chunk: &[u8],
     ) -> usize {
+        if transport == Transport::Udp && app.failed && !app.stopped && app.further_looks < FURTHER_LOOKS {
+            // A datagram says nothing of the next one.
+            app.further_looks += 1;
+            (app.failed, *app.recognised.of_mut(direction)) = (false, Recognition::Open);
+        }
         if app.is_deaf() {
             return chunk.len();
         }
@@ -561,7 +572,7 @@ impl Inspector {
             Recognition::Failed => {
                 let other = *app.recognised.of(direction.reverse());
                 app.failed = transport == Transport::Udp || other == Recognition::Failed;
-                if app.failed {
+                if app.failed && app.further_looks == 0 {
                     if !app.is_rival
                         && let Some(count) = self.unrecognised.get_mut(usize::from(transport == Transport::Udp))
                     {
