@@ -129,6 +129,53 @@ fn conditions_on_files_stand_beside_buffers() {
 }
 
 #[test]
+fn any_options_in_any_order_are_read_or_refused() {
+    let examples = KEYWORDS.iter().flat_map(|family| family.iter()).flat_map(|keyword| keyword.examples);
+    let buffers =
+        ["http.uri", "http.header", "file.data", "pkt_data", "dns.query", "frame:dns.pdu", "ip.src", "tls.sni"];
+    let more = [
+        "content:\"abc\"",
+        "content:!\"x\"",
+        "nocase",
+        "depth:5",
+        "distance:1",
+        "within:9",
+        "endswith",
+        "fast_pattern",
+    ];
+    let others = [
+        "http_uri",
+        "http_header",
+        "filename:\"a\"",
+        "absent",
+        "absent:or_else",
+        "base64_data",
+        "dotprefix",
+        "bsize:3",
+    ];
+    let mut options: Vec<&str> = examples.copied().collect();
+    // What looks at buffers is drawn more often than all the rest.
+    let looks = buffers.iter().chain(&more).chain(&others);
+    let times = options.len().div_ceil(buffers.len() + more.len() + others.len());
+    options.extend(looks.cycle().take((buffers.len() + more.len() + others.len()) * times).copied());
+    let mut dice = 1_u64;
+    let mut draw = |below: usize| {
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(dice >> 33).unwrap() % below
+    };
+    let mut text = String::new();
+    for sid in 1..=2000 {
+        let protocol = HEADERS[draw(HEADERS.len())];
+        let arrow = ["->", "->", "=>"][draw(3)];
+        let chosen: Vec<&str> = (0..=draw(6)).map(|_| options[draw(options.len())]).collect();
+        text += &format!("alert {protocol} any any {arrow} any any ({}; sid:{sid};)\n", chosen.join("; "));
+    }
+    let loaded = load_text(&text);
+    let refused = loaded.faults.iter().filter(|fault| !fault.warning).count();
+    assert!(loaded.set.rules.len() > 100 && refused > 100, "{} loaded, {refused} refused", loaded.set.rules.len());
+}
+
+#[test]
 fn the_enabled_rules_of_a_large_public_set_load() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/rules/et-open");
     let Ok(entries) = std::fs::read_dir(&folder) else {
