@@ -555,10 +555,10 @@ impl Place<'_> {
         }
         if flow.tcp.is_none() && packet.tcp().is_some() && !packet.payload.is_empty() {
             // Without a connection there is no stream to look at.
-            let (matcher, payload, at) = (&mut self.inspector.matcher, packet.payload, occasion.unwrap_or_default());
+            let (matcher, payload) = (&mut self.inspector.matcher, packet.payload);
             flow.app.rules.lend(|rules| {
                 matcher.chunk(plan, &view, payload, rules, self.matches);
-                matcher.again(plan, &view, at, payload, rules, self.matches);
+                matcher.again(plan, &view, payload, rules, self.matches);
             });
         }
         if *flow.app.updated.of(direction) || closing {
@@ -576,10 +576,10 @@ impl Place<'_> {
                         raw_seen = true;
                         let length = chunk.len();
                         let rival = if stream.has_rivals() { stream.raw_alternative() } else { None };
-                        let (matcher, at) = (&mut self.inspector.matcher, occasion.unwrap_or_default());
+                        let matcher = &mut self.inspector.matcher;
                         app.rules.lend(|rules| {
                             matcher.chunk(plan, &view, chunk, rules, self.matches);
-                            matcher.again(plan, &view, at, chunk, rules, self.matches);
+                            matcher.again(plan, &view, chunk, rules, self.matches);
                         });
                         self.inspector.transactions(app, &view, chunk, self.matches);
                         stream.raw_consume(length);

@@ -32,7 +32,7 @@ pub struct Hashes {
 #[derive(Debug)]
 pub struct File {
     /// Its number in the flow, from 1 on.
-    number: u64,
+    number: u32,
     /// The transaction it travels in.
     pub transaction: u64,
     /// Its direction.
@@ -90,7 +90,7 @@ impl File {
     /// What rules may know of it.
     pub fn view(&self) -> FileView<'_> {
         FileView {
-            number: self.number,
+            number: self.number.into(),
             name: &self.name,
             size: self.size,
             head: &self.head,
@@ -130,7 +130,7 @@ impl File {
 pub struct Files {
     hashes: Hashes,
     /// Files so far.
-    begun: u64,
+    begun: u32,
     kept: Option<Box<Kept>>,
 }
 
@@ -235,7 +235,7 @@ impl FileSink for Files {
         let Hashes { md5, sha1, sha256, sha256_of_cut } = self.hashes;
         let running =
             Running { md5: md5.then(Box::default), sha1: sha1.then(Box::default), sha256: sha256.then(Box::default) };
-        self.begun += 1;
+        self.begun = self.begun.wrapping_add(1);
         *self.kept.get_or_insert_default().open.of_mut(direction) = Some(Box::new(File {
             number: self.begun,
             transaction,

@@ -71,8 +71,6 @@ pub struct Application {
     pub encrypted: bool,
     /// Files that travel in it.
     pub files: Files,
-    /// Frames of it, where somebody wants them.
-    frames: Option<Box<Frames>>,
     /// What rules remember.
     pub rules: Remembered,
     /// Whether something new came that rules have not looked at, in each direction.
@@ -116,6 +114,8 @@ struct Rare {
     rival: Option<Box<(Direction, Application)>>,
     /// What has no record.
     silences: Option<Box<silence::Silences>>,
+    /// Frames, where somebody wants them.
+    frames: Option<Box<Frames>>,
 }
 
 /// The parser of a flow, and what is known of its open transactions.
@@ -297,17 +297,17 @@ impl Application {
 
     /// A frame that rules were just asked about.
     pub fn frame(&self, id: u64) -> Option<&Frame> {
-        self.frames.as_ref()?.get(id)
+        self.rare.as_ref()?.frames.as_ref()?.get(id)
     }
 
     /// Frames of a direction that rules were just asked about.
     pub fn ready_frames(&self, direction: Direction) -> impl Iterator<Item = &Frame> {
-        self.frames.iter().flat_map(move |frames| frames.ready(direction))
+        self.rare.iter().flat_map(|rare| &rare.frames).flat_map(move |frames| frames.ready(direction))
     }
 
     /// Forgets frames of a direction that rules were asked about.
     pub fn retire_frames(&mut self, direction: Direction) {
-        if let Some(frames) = &mut self.frames {
+        if let Some(frames) = self.rare.as_mut().and_then(|rare| rare.frames.as_mut()) {
             frames.retire(direction);
         }
     }
@@ -633,7 +633,7 @@ impl Inspector {
     /// Takes the frames that the parser has just named, and their bytes.
     fn frame(&mut self, app: &mut Application, direction: Direction, chunk: &[u8], done: usize) {
         let Some(protocol) = app.protocol.filter(|id| !app.is_rival && self.wants_frames(*id)) else { return };
-        let frames = app.frames.get_or_insert_default();
+        let frames = app.rare.get_or_insert_default().frames.get_or_insert_default();
         if app.is_datagram {
             frames.begin(direction);
         }
@@ -648,7 +648,8 @@ impl Inspector {
 
     /// Asks the rules about the frames of the view's direction that are ready.
     pub fn frames(&mut self, app: &mut Application, view: &PacketView<'_>, closing: bool, matches: &mut Vec<Match>) {
-        let (Some(frames), Some(flow)) = (&mut app.frames, view.flow) else { return };
+        let frames = app.rare.as_mut().and_then(|rare| rare.frames.as_mut());
+        let (Some(frames), Some(flow)) = (frames, view.flow) else { return };
         if closing {
             frames.close(flow.direction);
         }
@@ -673,7 +674,7 @@ impl Inspector {
         if let Some(book) = self.book(app) {
             book.gaps += 1;
         }
-        if let Some(frames) = &mut app.frames {
+        if let Some(frames) = app.rare.as_mut().and_then(|rare| rare.frames.as_mut()) {
             frames.gap(direction, missing);
         }
         let goes_on = self.guard(app, direction, |parser, effects| parser.gap(direction, missing, effects));

@@ -1,6 +1,6 @@
 //! Outlines to groups: each rule goes where its candidates are found.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tapwire_parsers::REGISTRY;
@@ -23,6 +23,8 @@ pub(super) struct PlanBuilder {
     by_address: AddressIndexBuilder,
     frames: HashMap<&'static str, Both<GroupBuilder>>,
     engines: HashMap<EngineKey, (Vec<Transform>, GroupBuilder)>,
+    /// Names of fields that rules look at.
+    fields: HashSet<String>,
     plan: Plan,
 }
 
@@ -35,8 +37,8 @@ impl PlanBuilder {
         for site in outline.sites {
             self.add_at(index, site, &entry);
         }
+        self.fields.extend(outline.fields);
         let plan = &mut self.plan;
-        plan.fields.extend(outline.fields.iter().filter_map(|name| known_field(name)).map(|field| field.name));
         plan.file_hashes.iter_mut().zip(outline.file_hashes).for_each(|(all, one)| *all |= one);
         plan.is_transactional |= outline.is_transactional;
         if let Some(hosts) = outline.tags_hosts {
@@ -137,6 +139,7 @@ impl PlanBuilder {
         self.plan.streams = finish(self.streams);
         self.plan.frames = self.frames.into_iter().map(|(name, both)| (name, finish(both))).collect();
         self.plan.by_address = self.by_address.finish();
+        self.plan.fields = self.fields.iter().filter_map(|name| known_field(name)).map(|field| field.name).collect();
         self.plan.rules.shrink_to_fit();
         self.plan
     }

@@ -5,8 +5,9 @@
 //! kept lives as long as the look at one packet, and each look adds no more to it than it had candidates.
 
 use super::condition::PacketView;
-use super::packet::Occasion;
-use super::{Context, Inspection, Match, Matcher, memory};
+use super::packet::About;
+use super::payload::View;
+use super::{Context, Ground, Inspection, Match, Matcher, memory};
 use crate::language::rule::Rule;
 use crate::plan::{Plan, RuleIndex};
 use crate::state::flow::FlowState;
@@ -21,6 +22,15 @@ pub(super) struct HeldBack {
 }
 
 impl HeldBack {
+    /// Keeps a candidate; those of frames are not asked again.
+    pub(super) fn keep(&mut self, ground: Ground, rule: RuleIndex) {
+        match ground {
+            Ground::Packet => self.packet.push(rule),
+            Ground::Stream => self.chunk.push(rule),
+            Ground::Frame(_) | Ground::Transaction(_) => {}
+        }
+    }
+
     /// Takes the rules of a list that come after one in order, sorted and each once.
     fn take(list: &mut Vec<RuleIndex>, after: RuleIndex) -> Vec<RuleIndex> {
         let mut taken: Vec<RuleIndex> = list.extract_if(.., |rule| *rule > after).collect();
@@ -53,7 +63,6 @@ impl Matcher {
         &mut self,
         plan: &Plan,
         view: &PacketView<'_>,
-        occasion: Occasion,
         chunk: &[u8],
         state: &mut FlowState,
         matches: &mut Vec<Match>,
@@ -61,10 +70,12 @@ impl Matcher {
         let Some(after) = self.held_back.risen.take() else { return };
         let inspection = Inspection { plan, view };
         let rules = HeldBack::take(&mut self.held_back.packet, after);
-        self.decide_packet(&inspection, &rules, occasion, state, matches);
+        let about = About { ground: Ground::Packet, payload: View::whole(view.packet.payload) };
+        self.decide(&inspection, &rules, about, state, matches);
         let Some(after) = self.held_back.risen.take() else { return };
         let rules = HeldBack::take(&mut self.held_back.chunk, after);
-        self.decide_chunk(&inspection, &rules, chunk, state, matches);
+        let about = About { ground: Ground::Stream, payload: View::whole(chunk) };
+        self.decide(&inspection, &rules, about, state, matches);
         self.held_back.risen = None;
     }
 }

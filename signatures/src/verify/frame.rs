@@ -2,11 +2,11 @@
 
 use tapwire_parsers::protocol::{Direction, ProtocolId};
 
-use super::condition::{PacketView, Verdict};
-use super::explain::Subject;
+use super::condition::PacketView;
+use super::packet::About;
 use super::payload::View;
 use super::{Ground, Inspection, Match, Matcher};
-use crate::plan::{Chance, Glance, Plan, frame_field};
+use crate::plan::{Plan, frame_field};
 use crate::state::flow::FlowState;
 
 /// A frame that rules are asked about.
@@ -45,25 +45,10 @@ impl Matcher {
         let ports = view.packet.ports();
         group.scan(frame.data, ports, (&mut self.folded, &mut self.scratch), |rule| candidates.push(rule));
         self.costs.end_scan(began);
-        let (inspection, ground) = (Inspection { plan, view }, Ground::Frame(frame.id));
-        let (candidates, glance) = (self.take_candidates(), Glance::at(view));
-        let data = View { data: frame.data, size: frame.length, complete: frame.complete };
-        for &index in &candidates {
-            if self.may_hold(plan, index, &glance, state) != Chance::Open {
-                continue;
-            }
-            let Some(rule) = plan.rule(index) else { continue };
-            if !self.begin(&inspection, index, Subject { ground, transaction: None }, state) {
-                continue;
-            }
-            let verdict = self.payload_rule(&inspection, rule, data, state);
-            if verdict == Verdict::Yes {
-                let context = self.change(index, rule, state);
-                let (steps, evidence) = (self.notes.take_steps(), self.take_evidence());
-                matches.push(Match { rule: index, ground, direction, context, steps, evidence });
-            }
-            self.end(plan, index, verdict);
-        }
+        let candidates = self.take_candidates();
+        let payload = View { data: frame.data, size: frame.length, complete: frame.complete };
+        let about = About { ground: Ground::Frame(frame.id), payload };
+        self.decide(&Inspection { plan, view }, &candidates, about, state, matches);
         self.return_candidates(candidates);
     }
 }

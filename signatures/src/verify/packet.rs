@@ -36,6 +36,14 @@ pub struct Occasion {
     pub encrypted: bool,
 }
 
+/// What candidates are decided on.
+#[derive(Clone, Copy)]
+pub(super) struct About<'a> {
+    pub(super) ground: Ground,
+    /// The packet's payload, the chunk or the frame.
+    pub(super) payload: View<'a>,
+}
+
 impl Matcher {
     /// Appends the rules that match a packet, in order.
     pub fn packet(
@@ -85,56 +93,58 @@ impl Matcher {
         if let Some(watch) = &mut self.watch {
             watch.packet(&inspection, state);
         }
-        let candidates = self.take_candidates();
-        self.decide_packet(&inspection, &candidates, occasion, state, matches);
+        let mut candidates = self.take_candidates();
+        candidates.retain(|&rule| plan.kind(rule).is_some_and(|kind| is_due(kind, occasion, view)));
+        let about = About { ground: Ground::Packet, payload: View::whole(packet.payload) };
+        self.decide(&inspection, &candidates, about, state, matches);
         self.return_candidates(candidates);
     }
 
-    /// Decides candidates of a packet.
-    pub(super) fn decide_packet(
+    /// Decides candidates of a packet, a chunk or a frame.
+    pub(super) fn decide(
         &mut self,
         inspection: &Inspection<'_>,
         candidates: &[RuleIndex],
-        occasion: Occasion,
+        about: About<'_>,
         state: &mut FlowState,
         matches: &mut Vec<Match>,
     ) {
         let Inspection { plan, view } = *inspection;
+        let About { ground, payload } = about;
         let direction = view.flow.map_or(Direction::ToServer, |f| f.direction);
         let glance = Glance::at(view);
         for &index in candidates {
             match self.may_hold(plan, index, &glance, state) {
                 Chance::Open => {}
                 Chance::AtABit => {
-                    self.held_back.packet.push(index);
+                    self.held_back.keep(ground, index);
                     continue;
                 }
                 Chance::None => continue,
             }
-            if !plan.kind(index).is_some_and(|kind| is_due(kind, occasion, view)) {
-                continue;
-            }
             let Some(rule) = plan.rule(index) else { continue };
-            let subject = Subject { ground: Ground::Packet, transaction: None };
-            if !self.begin(inspection, index, subject, state) {
+            if !self.begin(inspection, index, Subject { ground, transaction: None }, state) {
                 continue;
             }
-            let verdict = self.payload_rule(inspection, rule, View::whole(view.packet.payload), state);
+            let verdict = self.payload_rule(inspection, rule, payload, state);
             match verdict {
                 Verdict::Yes => {
                     let context = self.change(index, rule, state);
-                    let (steps, evidence) = (self.notes.take_steps(), self.take_evidence());
-                    matches.push(Match { rule: index, ground: Ground::Packet, direction, context, steps, evidence });
+                    let (steps, mut evidence) = (self.notes.take_steps(), self.take_evidence());
+                    if ground == Ground::Stream {
+                        place_in_packet(&mut evidence, payload.data, view.packet.payload);
+                    }
+                    matches.push(Match { rule: index, ground, direction, context, steps, evidence });
                 }
-                Verdict::NotYet => self.held_back.packet.push(index),
+                Verdict::NotYet => self.held_back.keep(ground, index),
                 Verdict::No => {}
             }
             self.end(plan, index, verdict);
         }
     }
 
-    /// Whether a rule holds for the payload of a packet, a chunk or a frame; not yet where a flowbit is missing, before the payload is looked at.
-    pub(super) fn payload_rule(
+    /// Whether a rule holds for a payload; not yet where a flowbit is missing, before the payload is looked at.
+    fn payload_rule(
         &mut self,
         inspection: &Inspection<'_>,
         rule: &Rule,
@@ -183,49 +193,9 @@ impl Matcher {
         }
         self.held_back.chunk.clear();
         let candidates = self.take_candidates();
-        self.decide_chunk(&inspection, &candidates, chunk, state, matches);
+        let about = About { ground: Ground::Stream, payload: View::whole(chunk) };
+        self.decide(&inspection, &candidates, about, state, matches);
         self.return_candidates(candidates);
-    }
-
-    /// Decides candidates of a chunk.
-    pub(super) fn decide_chunk(
-        &mut self,
-        inspection: &Inspection<'_>,
-        candidates: &[RuleIndex],
-        chunk: &[u8],
-        state: &mut FlowState,
-        matches: &mut Vec<Match>,
-    ) {
-        let Inspection { plan, view } = *inspection;
-        let direction = view.flow.map_or(Direction::ToServer, |f| f.direction);
-        let glance = Glance::at(view);
-        for &index in candidates {
-            match self.may_hold(plan, index, &glance, state) {
-                Chance::Open => {}
-                Chance::AtABit => {
-                    self.held_back.chunk.push(index);
-                    continue;
-                }
-                Chance::None => continue,
-            }
-            let Some(rule) = plan.rule(index) else { continue };
-            let subject = Subject { ground: Ground::Stream, transaction: None };
-            if !self.begin(inspection, index, subject, state) {
-                continue;
-            }
-            let verdict = self.payload_rule(inspection, rule, View::whole(chunk), state);
-            match verdict {
-                Verdict::Yes => {
-                    let context = self.change(index, rule, state);
-                    let (steps, mut evidence) = (self.notes.take_steps(), self.take_evidence());
-                    place_in_packet(&mut evidence, chunk, view.packet.payload);
-                    matches.push(Match { rule: index, ground: Ground::Stream, direction, context, steps, evidence });
-                }
-                Verdict::NotYet => self.held_back.chunk.push(index),
-                Verdict::No => {}
-            }
-            self.end(plan, index, verdict);
-        }
     }
 
     fn sections_hold(&mut self, rule: &Rule, payload: View<'_>, context: &mut Context<'_>) -> bool {
