@@ -3,7 +3,8 @@
 //!     TAPWIRE_RULES=FOLDER TAPWIRE_CAPTURE=FILE cargo bench -p tapwire-benches --bench matchers
 //!
 //! The patterns are the longest content of each rule on payloads, at least four bytes; the texts are payloads of TCP packets. Every engine
-//! tells which patterns occur in each payload, ASCII case ignored; the counts must be the same.
+//! tells which patterns occur in each payload, ASCII case ignored; the counts must be the same. With `--features vectorscan` the system's
+//! `libhs` takes part.
 #![allow(clippy::print_stdout, reason = "it prints a table")]
 
 use std::path::PathBuf;
@@ -63,6 +64,45 @@ fn main() {
             engine.find_overlapping_iter(&lower).for_each(|hit| note(seen, found, hit.value() as usize));
         });
     }
+    #[cfg(feature = "vectorscan")]
+    if let Err(error) = vectorscan(&patterns, &payloads) {
+        println!("left out: libhs, {error}");
+    }
+}
+
+/// What the system has as `libhs`: Vectorscan, or Hyperscan, from which it descends.
+#[cfg(feature = "vectorscan")]
+fn vectorscan(patterns: &[Vec<u8>], payloads: &[Vec<u8>]) -> hyperscan::Result<()> {
+    use std::fmt::Write;
+
+    use hyperscan::prelude::{BlockDatabase, Builder, Matching, Pattern, Patterns};
+
+    let start = Instant::now();
+    // As expressions, for this crate has literals as UTF-8 only.
+    let escaped = patterns.iter().map(|bytes| {
+        let mut expression = String::with_capacity(4 * bytes.len());
+        bytes.iter().try_for_each(|byte| write!(expression, "\\x{byte:02x}")).ok();
+        Ok(Pattern::new(expression)?.caseless().single_match())
+    });
+    let database: BlockDatabase = escaped.collect::<hyperscan::Result<Patterns>>()?.build()?;
+    let scratch = database.alloc_scratch()?;
+    let mut failed = Ok(());
+    row(
+        &format!("libhs, {}", database.info()?),
+        start,
+        database.size()? + scratch.size()?,
+        payloads,
+        |text, _, found| {
+            let scanned = database.scan(text, &scratch, |_, _, _, _| {
+                *found += 1;
+                Matching::Continue
+            });
+            if scanned.is_err() {
+                failed = scanned;
+            }
+        },
+    );
+    failed
 }
 
 /// Counts a pattern once for each payload.
