@@ -249,6 +249,7 @@ impl Worker {
         self.counters.add("tapwire.rules.evidence_limit", self.inspector.matcher.limits.evidence_hit);
         self.counters.add("tapwire.rules.regex_limit", self.inspector.matcher.limits.regex_hit);
         self.counters.add("tapwire.frames_cut", self.inspector.frames_cut);
+        self.counters.add("tapwire.files_dropped", self.inspector.files_dropped);
         self.counters.add("tapwire.rules.asn1_limit", self.inspector.matcher.limits.asn1_hit);
         for (name, count) in self.inspector.matcher.lua.failures.counters() {
             self.counters.add(name, count);

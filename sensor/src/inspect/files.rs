@@ -141,6 +141,8 @@ struct Kept {
     closed: VecDeque<Box<File>>,
     /// Files that have their record and that rules were not asked about since they ended.
     past: VecDeque<Box<File>>,
+    /// Files that ended while too many waited for their record.
+    dropped: u64,
 }
 
 impl Kept {
@@ -183,6 +185,11 @@ impl Files {
         let file = self.kept.as_mut()?.closed.pop_front();
         self.kept.take_if(|kept| kept.is_empty());
         file
+    }
+
+    /// How many files ended while too many waited for their record, since this was last asked.
+    pub fn take_dropped(&mut self) -> u64 {
+        self.kept.as_mut().map_or(0, |kept| std::mem::take(&mut kept.dropped))
     }
 
     /// Takes back a file whose record was written: rules that were not asked about its end yet will be.
@@ -282,6 +289,8 @@ impl FileSink for Files {
             file.close(complete);
             if kept.closed.len() < CLOSED_LIMIT {
                 kept.closed.push_back(file);
+            } else {
+                kept.dropped += 1;
             }
         }
     }
@@ -304,6 +313,17 @@ mod tests {
         assert_eq!(whole.md5().unwrap()[..4], [0x90, 0x01, 0x50, 0x98]);
         let cut = files.take_closed().unwrap();
         assert_eq!((cut.state(), cut.md5()), ("TRUNCATED", None));
+    }
+
+    #[test]
+    fn files_that_nobody_takes_are_counted_and_let_go() {
+        let mut files = Files::default();
+        for _ in 0..CLOSED_LIMIT + 3 {
+            files.open(Direction::ToClient, 3, b"a.txt", None);
+            files.close(Direction::ToClient, true);
+        }
+        assert_eq!((files.take_dropped(), files.take_dropped()), (3, 0));
+        assert_eq!(std::iter::from_fn(|| files.take_closed()).count(), CLOSED_LIMIT);
     }
 
     #[test]

@@ -205,6 +205,8 @@ pub struct Inspector {
     named_frames: Vec<protocol::Frame>,
     /// Frames that there was no room for, whole or in part.
     pub frames_cut: u64,
+    /// Files without a record because too many of their flow waited for theirs.
+    pub files_dropped: u64,
 }
 
 /// What was counted of a protocol on one transport.
@@ -415,7 +417,16 @@ impl Inspector {
     pub fn new(engine: Arc<Engine>) -> Self {
         let books = vec![<[Book; 2]>::default(); REGISTRY.len()];
         let matcher = Matcher::new(&engine.plan, engine.matching);
-        Self { engine, matcher, parser_faults: 0, books, unrecognised: [0; 2], named_frames: Vec::new(), frames_cut: 0 }
+        Self {
+            engine,
+            matcher,
+            parser_faults: 0,
+            books,
+            unrecognised: [0; 2],
+            named_frames: Vec::new(),
+            frames_cut: 0,
+            files_dropped: 0,
+        }
     }
 
     /// Begins anew after a panic: whatever was under way is forgotten, what was noted of rules is not.
@@ -704,6 +715,7 @@ impl Inspector {
         let result = catch_unwind(AssertUnwindSafe(|| call(parser, &mut effects)));
         let Effects { anomalies, course, flush_raw, frames, .. } = effects;
         self.named_frames = frames;
+        self.files_dropped += app.files.take_dropped();
         for anomaly in anomalies {
             app.raise(direction, anomaly);
         }
