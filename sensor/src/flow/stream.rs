@@ -14,14 +14,19 @@
 //! acknowledged: what it did not take it may still get in another version. Bytes that both have passed are freed.
 //! Nothing here grows beyond the depth, the number of early segments, or the memory that the account grants.
 
-use std::collections::{BTreeMap, VecDeque};
+mod lazy;
+mod piece;
+mod rare;
 
 use smallvec::SmallVec;
 use tapwire_parsers::protocol::Anomaly;
 
+pub(super) use lazy::Lazy;
+
+use self::piece::Piece;
+use self::rare::{EARLY_BYTES, Early, Rare};
 use super::overlap::Overlap;
 use super::store::Store;
-use super::urgent::Urgent;
 
 /// What a reader finds at its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,116 +100,8 @@ pub struct Stream {
     overlap: Overlap,
 }
 
-/// A stream that is not there before something happens in it: many connections never get further than a SYN.
-#[derive(Debug, Default)]
-pub(super) struct Lazy {
-    base: u32,
-    overlap: Overlap,
-    stream: Option<Box<Stream>>,
-}
-
-static UNTOUCHED: Stream = Stream::new(0, Overlap::Bsd);
-
-impl Lazy {
-    /// The stream, to look at it.
-    pub(super) fn get(&self) -> &Stream {
-        self.stream.as_deref().unwrap_or(&UNTOUCHED)
-    }
-
-    /// The stream, because something happens in it.
-    pub(super) fn get_mut(&mut self) -> &mut Stream {
-        self.stream.get_or_insert_with(|| Box::new(Stream::new(self.base, self.overlap)))
-    }
-
-    /// The stream, if anything happened in it.
-    pub(super) fn touched_mut(&mut self) -> Option<&mut Stream> {
-        self.stream.as_deref_mut()
-    }
-
-    /// Begins it at a sequence number, whatever was there.
-    pub(super) fn restart(&mut self, base: u32) {
-        (self.base, self.stream) = (base, None);
-    }
-
-    /// Says which copy of overlapping bytes counts.
-    pub(super) fn set_overlap(&mut self, overlap: Overlap) {
-        self.overlap = overlap;
-        if let Some(stream) = &mut self.stream {
-            stream.overlap = overlap;
-        }
-    }
-}
-
 /// The place that no byte has.
 const NOWHERE: u64 = u64::MAX;
-
-/// What only some streams need: those with holes, several copies of bytes, urgent bytes, or a depth of their own.
-#[derive(Debug, Default)]
-struct Rare {
-    /// Bytes in order before the last piece; each is followed by a gap.
-    older: VecDeque<Piece>,
-    /// Segments beyond the end of the last piece, by offset; they do not overlap.
-    early: BTreeMap<u64, Early>,
-    early_bytes: usize,
-    rivals: Rivals,
-    urgent: Urgent,
-    /// The parser gets nothing from here on.
-    parser_end: Option<u64>,
-    /// The depth of its protocol, where that has one of its own.
-    depth_bytes: Option<u64>,
-    max_regions: u32,
-}
-
-/// Bytes that wait behind a hole.
-#[derive(Debug)]
-struct Early {
-    bytes: Vec<u8>,
-    /// Start and end of the segment in which they came.
-    segment: (u64, u64),
-}
-
-/// Copies of bytes that the receiver may have taken in the place of those that count.
-#[derive(Debug, Default)]
-struct Rivals {
-    copies: Vec<(u64, Vec<u8>)>,
-    /// Bytes that were ever kept here.
-    bytes: usize,
-    /// The bytes of which the parser last saw another version, up to the first new copy since then.
-    asked: std::ops::Range<u64>,
-}
-
-/// Bytes without a hole.
-#[derive(Debug, Default)]
-struct Piece {
-    /// Offset of `bytes[start]`.
-    offset: u64,
-    bytes: Vec<u8>,
-    start: usize,
-}
-
-impl Piece {
-    fn live(&self) -> &[u8] {
-        self.bytes.get(self.start..).unwrap_or(&[])
-    }
-
-    fn end(&self) -> u64 {
-        self.offset + self.live().len() as u64
-    }
-
-    /// Frees what is before `offset`.
-    fn free_before(&mut self, offset: u64) {
-        let count = usize::try_from(offset.saturating_sub(self.offset)).unwrap_or(usize::MAX).min(self.live().len());
-        self.start += count;
-        self.offset += count as u64;
-        if self.start == self.bytes.len() {
-            self.bytes.clear();
-            self.start = 0;
-        } else if self.start >= COMPACT_BYTES && self.start > self.bytes.len() / 2 {
-            self.bytes.drain(..self.start);
-            self.start = 0;
-        }
-    }
-}
 
 #[derive(Clone, Copy, Debug)]
 struct Reader {
@@ -826,116 +723,6 @@ impl Stream {
     }
 }
 
-impl Rare {
-    /// Bytes held here.
-    fn held_bytes(&self) -> usize {
-        size_of::<Self>()
-            + self.early_bytes
-            + self.early.len() * EARLY_BYTES
-            + if self.early.is_empty() { 0 } else { TREE_BYTES }
-            + self.rivals.copies.iter().map(|(_, copy)| copy.len() + EARLY_BYTES).sum::<usize>()
-            + self.older.iter().map(|piece| piece.bytes.len()).sum::<usize>()
-    }
-
-    /// Gives up what waits behind holes; tells how many bytes that were.
-    fn clear_early(&mut self) -> usize {
-        self.early.clear();
-        std::mem::take(&mut self.early_bytes)
-    }
-
-    fn keep_rival(&mut self, offset: u64, copy: Vec<u8>, settings: &StreamSettings) {
-        let rivals = &mut self.rivals;
-        if rivals.bytes + copy.len() + EARLY_BYTES <= settings.rival_bytes {
-            rivals.bytes += copy.len() + EARLY_BYTES;
-            rivals.asked.end = rivals.asked.end.min(offset);
-            rivals.copies.push((offset, copy));
-        }
-    }
-
-    /// Puts the part of a segment that begins at `offset` among those that wait; of bytes that are there already one copy or the
-    /// other counts.
-    #[expect(clippy::too_many_arguments, reason = "a segment, and everything that decides where its bytes go")]
-    fn place_early(
-        &mut self,
-        offset: u64,
-        data: &[u8],
-        segment: (u64, u64),
-        overlap: Overlap,
-        settings: &StreamSettings,
-        store: &mut Store,
-        stored: &mut Stored,
-    ) {
-        if self.early.len() >= settings.early_segments {
-            store.refuse(data.len());
-            return;
-        }
-        let end = offset + data.len() as u64;
-        let first = self.early.range(..=offset).next_back().map_or(offset, |(&start, _)| start);
-        let overlapped: SmallVec<[u64; 4]> = self.early.range(first..end).map(|(&start, _)| start).collect();
-        let part = |from: u64, upto: u64| data.get(index(from - offset)..index(upto - offset)).unwrap_or(&[]);
-        let mut at = offset;
-        for start in overlapped {
-            let Some(old) = self.early.get(&start) else { continue };
-            let old_end = start + old.bytes.len() as u64;
-            let (from, upto) = (start.max(offset), old_end.min(end));
-            if from >= upto {
-                continue;
-            }
-            if at < from {
-                self.put_early(at, part(at, from), segment);
-                stored.accepted = true;
-            }
-            at = upto;
-            self.share(start, from, part(from, upto), (segment, overlap), settings, stored);
-        }
-        if at < end {
-            self.put_early(at, part(at, end), segment);
-            stored.accepted = true;
-        }
-    }
-
-    fn put_early(&mut self, offset: u64, bytes: &[u8], segment: (u64, u64)) {
-        self.early_bytes += bytes.len();
-        self.early.insert(offset, Early { bytes: bytes.to_vec(), segment });
-    }
-
-    /// Two segments have the bytes from `from` on, of which the early one is kept at `start`.
-    fn share(
-        &mut self,
-        start: u64,
-        from: u64,
-        new: &[u8],
-        (segment, overlap): ((u64, u64), Overlap),
-        settings: &StreamSettings,
-        stored: &mut Stored,
-    ) {
-        let room = self.early.len() < settings.early_segments;
-        let Some(old) = self.early.get_mut(&start) else { return };
-        let within = index(from - start);
-        let Some(kept) = old.bytes.get(within..within + new.len()) else { return };
-        let wins = room && overlap.prefers_new(old.segment, segment);
-        let different = kept != new;
-        let rival = different.then(|| if wins { kept.to_vec() } else { new.to_vec() });
-        if wins {
-            let behind = old.bytes.split_off(within + new.len());
-            old.bytes.truncate(within);
-            let (old_segment, emptied) = (old.segment, within == 0);
-            if emptied {
-                self.early.remove(&start);
-            }
-            self.early.insert(from, Early { bytes: new.to_vec(), segment });
-            if !behind.is_empty() {
-                self.early.insert(from + new.len() as u64, Early { bytes: behind, segment: old_segment });
-            }
-            stored.accepted |= different;
-        }
-        if let Some(copy) = rival {
-            stored.anomaly = Some(DIFFERENT);
-            self.keep_rival(from, copy, settings);
-        }
-    }
-}
-
 /// A distance within bytes that are in memory.
 fn index(distance: u64) -> usize {
     usize::try_from(distance).unwrap_or(usize::MAX)
@@ -943,17 +730,10 @@ fn index(distance: u64) -> usize {
 
 const DIFFERENT: Anomaly = Anomaly("stream.reassembly_overlap_different_data");
 
-/// Read bytes are moved out of the way when they are at least this many and more than half of the buffer.
-const COMPACT_BYTES: usize = 4096;
 /// Gaps that a slow reader may have before it.
 const MAX_PIECES: usize = 64;
 const COUNTED_REGIONS: usize = 16;
 /// Bytes that are so far from others make a region of their own.
 const REGION_BYTES: u64 = 256 * 1024;
-/// What keeping an early segment costs besides its bytes.
-const EARLY_BYTES: usize = 96;
-/// What keeping some of them costs besides that.
-const TREE_BYTES: usize = 384;
-
 #[cfg(test)]
 mod tests;
