@@ -12,7 +12,7 @@ use tapwire_signatures::state::shared::uses_host_bits;
 use tapwire_signatures::verify::{Ground, Match};
 
 use super::outputs::{Output, Outputs};
-use super::{Ends, Moment, Reporter, flow_header, headers, protocol_text, refer};
+use super::{Ends, Moment, Reporter, flow_header, headers, packet_header, protocol_text, refer};
 use crate::flow::Flow;
 use crate::inspect::Application;
 use crate::records::alert::{self, Alert, FlowBrief};
@@ -40,20 +40,7 @@ impl Reporter {
         }
         for (index, output) in (0..).zip(&*outputs.list) {
             let Some(settings) = &output.eve.alerts else { continue };
-            let plain = Header {
-                time: moment.time,
-                packet_number: moment.packet_number,
-                event_type: "alert",
-                packet_source: Some(moment.source()),
-                ..Header::default()
-            };
-            let header = ends.as_ref().map_or(plain, |e| e.header("alert", moment));
-            let header = Header {
-                vlans: packet.vlans.as_slice(),
-                capture: outputs.capture_name(&output.eve),
-                interface: outputs.interface.as_deref(),
-                ..header
-            };
+            let header = packet_header("alert", ends.as_ref(), packet, (output, &outputs), moment);
             let gate = gate.clone().map(Gate::Alert);
             let shown = Alert {
                 rule,

@@ -259,20 +259,7 @@ impl Reporter {
         for (index, output) in (0..).zip(&*outputs.list) {
             let Some(wanted) = output.eve.anomalies else { continue };
             for anomaly in packet.anomalies.iter().filter(|a| wanted.decode || (wanted.evasion && is_evasion(a))) {
-                let plain = Header {
-                    time: moment.time,
-                    packet_number: moment.packet_number,
-                    event_type: "anomaly",
-                    packet_source: Some(moment.source()),
-                    ..Header::default()
-                };
-                let header = ends.as_ref().map_or(plain, |e| e.header("anomaly", moment));
-                let header = Header {
-                    vlans: packet.vlans.as_slice(),
-                    capture: outputs.capture_name(&output.eve),
-                    interface: outputs.interface.as_deref(),
-                    ..header
-                };
+                let header = packet_header("anomaly", ends.as_ref(), packet, (output, &outputs), moment);
                 self.anomaly(index, &header, "decode", anomaly.0, moment);
             }
         }
@@ -552,6 +539,29 @@ impl Reporter {
                 flow::write_direction(out, &header, shown, to_server, time_to_live, clock);
             });
         }
+    }
+}
+
+/// The header of a record about a packet alone.
+fn packet_header<'a>(
+    event_type: &'a str,
+    ends: Option<&Ends>,
+    packet: &'a Packet<'_>,
+    (output, outputs): (&'a Output, &'a Outputs),
+    moment: &Moment,
+) -> Header<'a> {
+    let plain = Header {
+        time: moment.time,
+        packet_number: moment.packet_number,
+        event_type,
+        packet_source: Some(moment.source()),
+        ..Header::default()
+    };
+    Header {
+        vlans: packet.vlans.as_slice(),
+        capture: outputs.capture_name(&output.eve),
+        interface: outputs.interface.as_deref(),
+        ..ends.map_or(plain, |ends| ends.header(event_type, moment))
     }
 }
 
