@@ -15,7 +15,7 @@ use tapwire::cli::{Arguments, Check, ChecksumMode, Command, Common, Live, Replay
 use tapwire::config::{Checksums, Configuration, Severity};
 use tapwire::engine::{Active, Found, Prepared, Reloader, prepare};
 use tapwire::inspect::Engine;
-use tapwire::run::{self, Plan, RunError, Summary};
+use tapwire::run::{self, Plan, Summary};
 use tapwire_signatures::language::rule::Rule;
 use tapwire_signatures::verify::cost::CostReport;
 
@@ -129,7 +129,7 @@ fn replay(options: &Replay) -> u8 {
             let own = folder.join(name);
             let summary =
                 run::replay(&plan(common, settings, Arc::clone(&active), &own), std::slice::from_ref(capture));
-            status = status.max(told(&summary, true));
+            status = status.max(told(&summary, true, configuration.damage_status));
         }
         return status;
     }
@@ -137,7 +137,7 @@ fn replay(options: &Replay) -> u8 {
     let progress = (!common.quiet && std::io::stderr().is_terminal()).then(|| Progress::start(&mut plan));
     let summary = run::replay(&plan, &captures);
     drop(progress);
-    told(&summary, common.quiet)
+    told(&summary, common.quiet, configuration.damage_status)
 }
 
 fn live(options: &Live) -> u8 {
@@ -174,7 +174,8 @@ fn live(options: &Live) -> u8 {
         if !common.quiet {
             say(&format!("watching {interface}, records in {}; end with Ctrl-C", own.display()));
         }
-        told(&run::live(&plan(common, settings, Arc::clone(&active), &own), source), common.quiet)
+        let summary = run::live(&plan(common, settings, Arc::clone(&active), &own), source);
+        told(&summary, common.quiet, configuration.damage_status)
     };
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -257,8 +258,8 @@ fn ended(error: &CaptureError) -> u8 {
     error.exit_status()
 }
 
-/// Tells how a run went; its exit status.
-fn told(summary: &Summary, quiet: bool) -> u8 {
+/// Tells how a run went; its exit status. What is cut off or damaged counts for it only where the configuration wants that.
+fn told(summary: &Summary, quiet: bool, damage_status: bool) -> u8 {
     let count = |name: &str| summary.counters.get(name).copied().unwrap_or(0);
     if !quiet {
         let dropped = count("decoder.invalid");
@@ -283,10 +284,13 @@ fn told(summary: &Summary, quiet: bool) -> u8 {
     for failure in &summary.output_failures {
         say(&format!("warning: the script of an output failed: {failure}"));
     }
+    let mut status = 0;
     for error in &summary.errors {
-        say(&format!("error: {error}"));
+        let fatal = damage_status || !error.is_damage();
+        say(&format!("{}: {error}", if fatal { "error" } else { "warning" }));
+        status = status.max(if fatal { error.exit_status() } else { 0 });
     }
-    summary.errors.iter().map(RunError::exit_status).max().unwrap_or(0)
+    status
 }
 
 /// A count of packets on the terminal while a replay runs.

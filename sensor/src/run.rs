@@ -65,6 +65,11 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// Whether a capture was readable up to a place where it is cut off or damaged.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, RunError::Capture(CaptureError::CutOff { .. } | CaptureError::Corrupt { .. }))
+    }
+
     /// The exit status.
     pub fn exit_status(&self) -> u8 {
         match self {

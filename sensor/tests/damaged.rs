@@ -75,3 +75,28 @@ fn damaged_captures_end_with_a_truthful_status() {
         );
     }
 }
+
+#[test]
+fn only_a_configuration_of_the_program_itself_gives_damage_a_status() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = std::fs::read(captures_below(&captures()).first().unwrap()).unwrap();
+    let capture = folder.path().join("cut.pcap");
+    std::fs::write(&capture, &whole[..whole.len() - 3]).unwrap();
+    for (configuration, status, word) in [
+        (None, 3, "error: "),
+        (Some("stream:\n  midstream: yes\n"), 0, "warning: "),
+        (Some("tapwire:\n  records: no\n"), 3, "error: "),
+        (Some("tapwire:\n  damage-status: no\n"), 0, "warning: "),
+    ] {
+        let mut run = Run::replay(&capture).arg("--no-rules");
+        if let Some(text) = configuration {
+            let path = folder.path().join("site.yaml");
+            std::fs::write(&path, text).unwrap();
+            run = run.arg("--config").arg(path.to_str().unwrap());
+        }
+        let output = run.output();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{configuration:?}: {errors}");
+        assert!(errors.lines().any(|line| line.starts_with(word) && line.contains("is cut off")), "{errors}");
+    }
+}

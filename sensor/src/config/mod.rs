@@ -165,6 +165,8 @@ pub struct Configuration {
     pub protocols: BTreeMap<String, ProtocolSettings>,
     /// Whether records get the `tapwire` object.
     pub own_records: bool,
+    /// `tapwire.damage-status`: a capture that is cut off or damaged gives the run an exit status of its own.
+    pub damage_status: bool,
     /// `tapwire.evidence` and `tapwire.evidence-pieces`: places of bytes that fulfilled its rule that an alert shows at most; 0 for none.
     pub evidence_pieces: usize,
     /// `tapwire.rules.cost`
@@ -320,6 +322,7 @@ impl Default for Configuration {
             checksums: Checksums::Auto,
             protocols: ["modbus", "dnp3"].map(|name| (name.to_owned(), plant.clone())).into(),
             own_records: true,
+            damage_status: true,
             evidence_pieces: EVIDENCE_PIECES,
             costs: CostSettings::default(),
             scripts: lua::Settings::default(),
@@ -411,7 +414,17 @@ const KNOWN_BELOW: &[(&str, &[&str])] = &[
     ("defrag", &["memcap", "hash-size", "trackers", "max-frags", "prealloc", "timeout", "host-config"]),
     (
         "tapwire",
-        &["records", "flow-summary", "memory", "rival-bytes", "early-segments", "evidence", "evidence-pieces", "rules"],
+        &[
+            "records",
+            "damage-status",
+            "flow-summary",
+            "memory",
+            "rival-bytes",
+            "early-segments",
+            "evidence",
+            "evidence-pieces",
+            "rules",
+        ],
     ),
     ("tapwire.flow-summary", &["rate", "interval"]),
     ("tapwire.rules", &["watch", "watch-interval", "cost"]),
@@ -761,10 +774,13 @@ impl Reader<'_> {
             c.protocols.insert(name.clone(), said);
         }
         if file.is_some() {
+            // What was written for Suricata expects its records, and its exit status for captures that end badly.
             c.own_records = self.root.at("tapwire").is_some();
+            c.damage_status = c.own_records;
             c.eve = Vec::new();
         }
         self.switch("tapwire.records", &mut c.own_records);
+        self.switch("tapwire.damage-status", &mut c.damage_status);
         self.switch("tapwire.rules.watch", &mut c.rule_watch.enabled);
         self.seconds("tapwire.rules.watch-interval", &mut c.rule_watch.interval_s);
         let (mut evidence, mut pieces) = (true, EVIDENCE_PIECES as u64);
