@@ -128,7 +128,8 @@ impl Again {
         let before = before.map(|engine| &*engine.plan);
         let mut files = Vec::new();
         let sources = sources::sources(&paths, found).inspect(|source| files.push(source.name.clone()));
-        let cache = Cache::of(common, configuration);
+        // A run without rules neither needs nor changes what others left.
+        let cache = Cache::of(common, configuration).filter(|_| !paths.is_empty());
         if let (Some(cache), None) = (&cache, before) {
             cache.recall(&mut self.loader);
         }
