@@ -8,7 +8,7 @@
 use super::PatternId;
 use super::bitmap::Bitmap;
 use super::patterns::Patterns;
-use super::rarity::{GRAM, rarest_grams, rarity};
+use super::rarity::{GRAM, has_grams, rarest_grams, rarity};
 
 /// A pattern in the table, by the first of its two grams.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +40,7 @@ pub(super) const STRIDE: usize = 2;
 impl Grams {
     /// Whether a pattern has grams that it can be known by.
     pub(super) fn suits(pattern: &[u8]) -> bool {
-        rarest_grams(pattern).is_some()
+        has_grams(pattern)
     }
 
     /// The filter of some patterns; `None` for none.

@@ -3,7 +3,6 @@
 //! The table holds what was counted in real captures of IT and OT traffic: how rare each byte is, and which byte follows which,
 //! in eighths of a bit with ASCII case folded. `benches/src/bin/pairs.rs` writes it.
 
-use std::collections::HashSet;
 use std::sync::LazyLock;
 
 static TABLE: &[u8; 256 + (1 << 16)] = include_bytes!("pairs.bin");
@@ -100,12 +99,21 @@ pub(super) fn rarest_gram(pattern: &[u8]) -> Option<usize> {
 /// Start of the two neighbouring grams of a pattern that are the rarest in traffic, the more common one of the two decides. `None` where
 /// none tells anything.
 pub(super) fn rarest_grams(pattern: &[u8]) -> Option<usize> {
-    let weights = pattern.windows(GRAM + 1).map(|both| {
-        let (first, second) = (both.get(..GRAM).unwrap_or(&[]), both.get(1..).unwrap_or(&[]));
-        telling(first).min(telling(second))
-    });
-    let (start, telling) = weights.enumerate().max_by_key(|(start, telling)| (*telling, usize::MAX - start))?;
+    let weights = neighbours(pattern).enumerate();
+    let (start, telling) = weights.max_by_key(|(start, telling)| (*telling, usize::MAX - start))?;
     (telling > 0).then_some(start)
+}
+
+/// Whether two neighbouring grams of a pattern tell anything.
+pub(super) fn has_grams(pattern: &[u8]) -> bool {
+    neighbours(pattern).any(|telling| telling > 0)
+}
+
+/// How rare every two neighbouring grams of a pattern are: the more common one.
+fn neighbours(pattern: &[u8]) -> impl Iterator<Item = u32> {
+    let mut weights = pattern.windows(GRAM).map(telling);
+    let mut before = weights.next().unwrap_or(0);
+    weights.map(move |weight| weight.min(std::mem::replace(&mut before, weight)))
 }
 
 /// Start of the part of a pattern, of so many bytes, that is the rarest in traffic.
@@ -161,9 +169,16 @@ const COMMON: &[&[u8]] = &[
 ];
 
 fn is_common(gram: &[u8]) -> bool {
-    static GRAMS: LazyLock<HashSet<&'static [u8]>> =
-        LazyLock::new(|| COMMON.iter().flat_map(|word| word.windows(GRAM)).collect());
-    gram.first_chunk::<GRAM>().is_some_and(|gram| GRAMS.contains(gram.to_ascii_lowercase().as_slice()))
+    static GRAMS: LazyLock<Vec<[u8; GRAM]>> = LazyLock::new(|| {
+        let mut grams: Vec<_> = COMMON.iter().flat_map(|word| word.windows(GRAM)).filter_map(folded).collect();
+        grams.sort_unstable();
+        grams
+    });
+    folded(gram).is_some_and(|gram| GRAMS.binary_search(&gram).is_ok())
+}
+
+fn folded(gram: &[u8]) -> Option<[u8; GRAM]> {
+    gram.first_chunk::<GRAM>().map(|gram| gram.map(|byte| byte.to_ascii_lowercase()))
 }
 
 #[cfg(test)]
