@@ -236,8 +236,12 @@ impl Reporter {
 
     /// Frames of a direction that rules were just asked about.
     pub fn frames(&mut self, flow: &Flow<Application>, direction: Direction, moment: &Moment) {
+        let mut frames = flow.app.ready_frames(direction).peekable();
+        if frames.peek().is_none() {
+            return;
+        }
         let outputs = Arc::clone(&self.outputs);
-        for frame in flow.app.ready_frames(direction) {
+        for frame in frames {
             for (index, output) in (0..).zip(&*outputs.list).filter(|(_, output)| output.eve.frames) {
                 let ends = Ends::of(&flow.key, direction);
                 let header = flow_header(ends.header("frame", moment), flow, output, &outputs, moment);
