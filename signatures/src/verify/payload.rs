@@ -4,6 +4,9 @@
 //! again at its next occurrence; an item that stands for itself fails for good. The number of steps in one buffer is
 //! limited, after which the section does not match; the limit is counted.
 
+mod arithmetic;
+mod base64;
+mod entropy;
 mod why;
 
 use std::ops::Range;
@@ -15,12 +18,10 @@ use super::condition::Verdict;
 use super::evidence::Evidence;
 use super::memory::Notes;
 use super::regex::Found;
-use crate::language::item::{
-    Base64Decode, ByteExtract, ByteJump, ByteMath, ByteTest, Comparison, Content, DatasetTest, Endian, Entropy,
-    IsDataAt, Item, MathOperator, NumberFormat, Operand, Pcre, TextBase,
-};
+use crate::language::item::{Content, DatasetTest, Item, Operand, Pcre};
 use crate::lua::{Context, Runtime};
 use crate::state::dataset::{Note, Operation};
+pub use entropy::shannon_entropy;
 
 /// Steps that one section may take in one buffer.
 const STEP_LIMIT: u32 = 3_000;
@@ -188,9 +189,9 @@ impl Run<'_, '_, '_> {
                 holds(matches!(note, Some(Note::Score(number)) if score.test.holds(number.into())))
             }
             Item::Entropy(entropy) => {
-                let value = shannon_entropy(entropy_part(entropy, data));
+                let value = shannon_entropy(entropy::part(entropy, data));
                 self.notes.entropy(value);
-                holds(entropy_holds(entropy, value))
+                holds(entropy::holds(entropy, value))
             }
             Item::Asn1(test) => {
                 let found = super::asn1::holds(test, data, cursor);
@@ -224,7 +225,7 @@ impl Run<'_, '_, '_> {
             Item::Size(_) | Item::DatasetScore(_) => 0..data.len(),
             Item::Entropy(entropy) => {
                 let start = (entropy.offset as usize).min(data.len());
-                start..start + entropy_part(entropy, data).len()
+                start..start + entropy::part(entropy, data).len()
             }
             _ => return,
         };
@@ -414,131 +415,6 @@ impl Run<'_, '_, '_> {
         }
         outcome
     }
-
-    fn value(&self, operand: Operand) -> i64 {
-        match operand {
-            Operand::Value(value) => value,
-            Operand::Variable(index) => self.variables.get(usize::from(index)).map_or(0, |&v| v.cast_signed()),
-        }
-    }
-
-    fn set(&mut self, index: u8, value: u64) {
-        if let Some(slot) = self.variables.get_mut(usize::from(index)) {
-            *slot = value;
-        }
-    }
-
-    /// The number that stands where a format says, and the position after it.
-    fn number(&mut self, format: &NumberFormat, data: &[u8], cursor: usize) -> Option<(u64, usize)> {
-        let base = if format.relative { to_i64(cursor) } else { 0 };
-        let start = usize::try_from(base.checked_add(self.value(format.offset))?).ok()?;
-        let count = match usize::try_from(self.value(format.bytes)).ok()? {
-            // As many digits as there are.
-            0 if format.text.is_some() => TEXT_LIMIT,
-            count => count,
-        };
-        let bytes = match format.text {
-            // Text may end with the buffer.
-            Some(_) => data.get(start..).map(|d| d.get(..count).unwrap_or(d)).filter(|d| !d.is_empty())?,
-            None => data.get(start..start.checked_add(count)?)?,
-        };
-        let (mut value, used) = match format.text {
-            Some(base) => text_number(bytes, base)?,
-            None if count > 8 => return None,
-            None => (binary_number(bytes, format.endian), count),
-        };
-        if let Some(mask) = format.bitmask.filter(|&m| m != 0) {
-            value = (value & u64::from(mask)) >> mask.trailing_zeros();
-        }
-        self.read = (value, start..start + used);
-        Some((value, start + used))
-    }
-
-    fn byte_test(&mut self, test: &ByteTest, data: &[u8], cursor: usize) -> bool {
-        let Some((number, _)) = self.number(&test.number, data, cursor) else { return false };
-        let value = self.value(test.value).cast_unsigned();
-        let held = match test.operator {
-            Comparison::Equal => number == value,
-            Comparison::Less => number < value,
-            Comparison::Greater => number > value,
-            Comparison::LessOrEqual => number <= value,
-            Comparison::GreaterOrEqual => number >= value,
-            Comparison::And => number & value != 0,
-            Comparison::Xor => number ^ value != 0,
-        };
-        held != test.negated
-    }
-
-    fn byte_jump(&mut self, jump: &ByteJump, data: &[u8], cursor: usize) -> Option<usize> {
-        // Without bytes to read, the jump is its post_offset alone.
-        let (number, after) = if jump.number.bytes == Operand::Value(0) {
-            self.read = (0, cursor..cursor);
-            (0, cursor)
-        } else {
-            self.number(&jump.number, data, cursor)?
-        };
-        let mut number = i64::try_from(number.checked_mul(u64::from(jump.multiplier.max(1)))?).ok()?;
-        if jump.align {
-            number = number.checked_add(3)? & !3;
-        }
-        let base = if jump.from_beginning {
-            0
-        } else if jump.from_end {
-            to_i64(data.len())
-        } else {
-            to_i64(after)
-        };
-        let target = base.checked_add(number)?.checked_add(self.value(jump.post_offset))?;
-        // A jump to before the buffer ends at its start.
-        usize::try_from(target.max(0)).ok().filter(|&t| t <= data.len())
-    }
-
-    fn byte_extract(&mut self, extract: &ByteExtract, data: &[u8], cursor: usize) -> Option<usize> {
-        let (number, after) = self.number(&extract.number, data, cursor)?;
-        let mut value = number.wrapping_mul(u64::from(extract.multiplier.max(1)));
-        if extract.align > 1 {
-            let step = u64::from(extract.align);
-            value = value.div_ceil(step).wrapping_mul(step);
-        }
-        self.set(extract.variable, value);
-        Some(after)
-    }
-
-    fn byte_math(&mut self, math: &ByteMath, data: &[u8], cursor: usize) -> Option<usize> {
-        let (number, after) = self.number(&math.number, data, cursor)?;
-        let right = self.value(math.value).cast_unsigned();
-        let shift = u32::try_from(right).unwrap_or(u32::MAX);
-        let value = match math.operator {
-            MathOperator::Add => number.wrapping_add(right),
-            MathOperator::Subtract => number.wrapping_sub(right),
-            MathOperator::Multiply => number.wrapping_mul(right),
-            MathOperator::Divide => number.checked_div(right)?,
-            MathOperator::ShiftLeft => number.checked_shl(shift).unwrap_or(0),
-            MathOperator::ShiftRight => number.checked_shr(shift).unwrap_or(0),
-        };
-        self.set(math.variable, value);
-        Some(after)
-    }
-
-    fn is_data_at(&self, at: &IsDataAt, data: &[u8], cursor: usize) -> bool {
-        let position = self.value(at.position);
-        let (len, cursor) = (to_i64(data.len()), to_i64(cursor));
-        // A relative position may be the end itself, an absolute one may not.
-        let held = if at.relative {
-            cursor.saturating_add(position) <= len && cursor.saturating_add(position) >= 0
-        } else {
-            position < len
-        };
-        held != at.negated
-    }
-
-    fn base64_decode(&mut self, decode: Base64Decode, data: &[u8], cursor: usize) {
-        let start = if decode.relative { cursor } else { 0 } + decode.offset as usize;
-        let encoded = data.get(start..).unwrap_or(&[]);
-        let encoded = decode.bytes.and_then(|n| encoded.get(..n as usize)).unwrap_or(encoded);
-        self.decoded.clear();
-        decode_base64(encoded, &mut self.decoded);
-    }
 }
 
 fn to_i64(value: usize) -> i64 {
@@ -588,208 +464,5 @@ pub(crate) fn is_relative(item: &Item) -> bool {
     }
 }
 
-fn binary_number(bytes: &[u8], endian: Endian) -> u64 {
-    let push = |value: u64, &byte: &u8| value << 8 | u64::from(byte);
-    match endian {
-        Endian::Big => bytes.iter().fold(0, push),
-        // The byte order of a DCERPC message is little on every system that is met.
-        Endian::Little | Endian::Dce => bytes.iter().rev().fold(0, push),
-    }
-}
-
-/// A number in text as the C library reads it: blanks, a sign, a prefix for hexadecimal, then digits up to the first byte that
-/// is none. The second value is the number of bytes that were read.
-fn text_number(bytes: &[u8], base: TextBase) -> Option<(u64, usize)> {
-    let radix = match base {
-        TextBase::Octal => 8,
-        TextBase::Decimal => 10,
-        TextBase::Hexadecimal => 16,
-    };
-    let mut position = bytes.iter().take_while(|b| b.is_ascii_whitespace()).count();
-    let negative = match bytes.get(position) {
-        Some(b'-') => true,
-        Some(b'+') => false,
-        _ => false,
-    };
-    if matches!(bytes.get(position), Some(b'-' | b'+')) {
-        position += 1;
-    }
-    if radix == 16
-        && bytes.get(position..).is_some_and(|rest| matches!(rest, [b'0', b'x' | b'X', d, ..] if d.is_ascii_hexdigit()))
-    {
-        position += 2;
-    }
-    let start = position;
-    let mut value: u64 = 0;
-    while let Some(digit) = bytes.get(position).and_then(|&b| char::from(b).to_digit(radix)) {
-        value = value.checked_mul(u64::from(radix))?.checked_add(u64::from(digit))?;
-        position += 1;
-    }
-    if position == start {
-        return None;
-    }
-    Some((if negative { value.wrapping_neg() } else { value }, position))
-}
-
-/// Decodes base64 (RFC 4648), passing over blanks and stopping at what cannot belong to it.
-fn decode_base64(encoded: &[u8], out: &mut Vec<u8>) {
-    let (mut bits, mut count) = (0u32, 0u32);
-    for &byte in encoded {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            b' ' | b'\r' | b'\n' | b'\t' => continue,
-            _ => break,
-        };
-        bits = bits << 6 | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            out.push((bits >> count).to_le_bytes()[0]);
-        }
-    }
-}
-
-fn entropy_part<'a>(entropy: &Entropy, data: &'a [u8]) -> &'a [u8] {
-    let part = data.get(entropy.offset as usize..).unwrap_or(&[]);
-    if entropy.bytes == 0 { part } else { part.get(..entropy.bytes as usize).unwrap_or(part) }
-}
-
-fn entropy_holds(entropy: &Entropy, value: f64) -> bool {
-    let held = if entropy.inclusive {
-        entropy.low <= value && value <= entropy.high
-    } else {
-        entropy.low < value && value < entropy.high
-    };
-    held != entropy.negated
-}
-
-/// Shannon entropy of bytes, in bits for each byte.
-#[expect(clippy::cast_precision_loss, reason = "a ratio of counts needs no more than 53 bits")]
-pub fn shannon_entropy(data: &[u8]) -> f64 {
-    let mut counts = [0u64; 256];
-    for &byte in data {
-        if let Some(count) = counts.get_mut(usize::from(byte)) {
-            *count += 1;
-        }
-    }
-    let total = data.len() as f64;
-    counts.iter().filter(|&&c| c > 0).map(|&c| c as f64 / total).map(|p| -p * p.log2()).sum()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn content(bytes: &str) -> Content {
-        Content::new(bytes.into(), false)
-    }
-
-    fn verdict(items: &[Item], data: &[u8], limits: &mut Limits) -> Verdict {
-        let scripts = (&mut Runtime::default(), &mut Context::default());
-        section_holds(items, View::whole(data), 4, limits, &mut Notes::default(), scripts)
-    }
-
-    fn holds(items: &[Item], data: &str) -> bool {
-        verdict(items, data.as_bytes(), &mut Limits::default()) == Verdict::Yes
-    }
-
-    fn relative(bytes: &str, distance: i64, within: Option<i64>) -> Item {
-        let within = within.map(Operand::Value);
-        Item::Content(Content { distance: Some(Operand::Value(distance)), within, ..content(bytes) })
-    }
-
-    #[test]
-    fn a_relative_content_tries_every_occurrence_of_the_one_before() {
-        let items = [Item::Content(content("ab")), relative("cd", 0, Some(2))];
-        for (data, expected) in
-            [("abcd", true), ("ab.cd", false), ("ab.abcd", true), ("abab.abcd", true), ("cdab", false)]
-        {
-            assert_eq!(holds(&items, data), expected, "{data}");
-        }
-    }
-
-    #[test]
-    fn windows_are_kept() {
-        let at = |offset, depth| {
-            Item::Content(Content {
-                offset: Some(Operand::Value(offset)),
-                depth: Some(Operand::Value(depth)),
-                ..content("ab")
-            })
-        };
-        for (item, data, expected) in [
-            (at(0, 2), "ab", true),
-            (at(1, 2), ".ab", true),
-            (at(1, 2), "..ab", false),
-            (Item::Content(Content { endswith: true, ..content("ab") }), "abcab", true),
-            (Item::Content(Content { endswith: true, ..content("ab") }), "abc", false),
-            (Item::Content(Content { startswith: true, ..content("ab") }), "cab", false),
-            (Item::Content(Content { negated: true, ..content("ab") }), "cab", false),
-            (Item::Content(Content { negated: true, ..content("ab") }), "", true),
-            (Item::Content(Content { nocase: true, ..content("ab") }), "xAB", true),
-        ] {
-            assert_eq!(holds(&[item], data), expected, "{data}");
-        }
-    }
-
-    #[test]
-    fn the_end_of_the_buffer_is_known_by_isdataat() {
-        let end = Item::IsDataAt(IsDataAt { position: Operand::Value(1), negated: true, relative: true });
-        let items = [Item::Content(content("ab")), end];
-        for (data, expected) in [("ab", true), ("abc", false), ("abcab", true)] {
-            assert_eq!(holds(&items, data), expected, "{data}");
-        }
-    }
-
-    #[test]
-    fn numbers_are_read_jumped_over_and_compared() {
-        let number = NumberFormat {
-            bytes: Operand::Value(1),
-            endian: Endian::Big,
-            text: None,
-            bitmask: None,
-            relative: false,
-            offset: Operand::Value(0),
-        };
-        let jump = Item::ByteJump(ByteJump {
-            number,
-            multiplier: 1,
-            align: false,
-            from_beginning: false,
-            from_end: false,
-            post_offset: Operand::Value(0),
-        });
-        assert!(holds(&[jump, relative("x", 0, Some(1))], "\u{2}..x"));
-        let text = NumberFormat { text: Some(TextBase::Decimal), bytes: Operand::Value(5), ..number };
-        let test = Item::ByteTest(ByteTest {
-            number: text,
-            negated: false,
-            operator: Comparison::Greater,
-            value: Operand::Value(122),
-        });
-        assert!(holds(std::slice::from_ref(&test), "123"));
-        assert!(!holds(&[test], "122 "));
-        let all = NumberFormat { bytes: Operand::Value(0), ..text };
-        let value = Operand::Value(3000);
-        let test = Item::ByteTest(ByteTest { number: all, negated: false, operator: Comparison::Equal, value });
-        assert!(holds(std::slice::from_ref(&test), "3000"));
-        assert!(holds(std::slice::from_ref(&test), "3000 and more than a number may have"));
-        assert!(!holds(std::slice::from_ref(&test), "30000"));
-        assert!(!holds(&[test], ""));
-    }
-
-    #[test]
-    fn a_hostile_buffer_meets_the_step_limit() {
-        let items: Vec<Item> = std::iter::once(Item::Content(content("a")))
-            .chain((0..6).map(|_| relative("a", 0, None)))
-            .chain([relative("b", 0, Some(1))])
-            .collect();
-        let mut limits = Limits::default();
-        assert_eq!(verdict(&items, &[b'a'; 4_000], &mut limits), Verdict::No);
-        assert_eq!(limits.steps_hit, 1);
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 use super::{Run, find, to_i64};
 use crate::language::item::{Comparison, Content, Item, NumberFormat};
 use crate::verify::evidence::Failure;
-use crate::verify::payload::{entropy_part, shannon_entropy};
+use crate::verify::payload::entropy::{self, shannon_entropy};
 
 impl Run<'_, '_, '_> {
     /// What there is instead of what an item asks for.
@@ -55,7 +55,7 @@ impl Run<'_, '_, '_> {
             Item::Absent { .. } => plain("the buffer is there".into()),
             Item::Asn1(_) => plain("no element breaks what is asked about".into()),
             Item::Entropy(entropy) => {
-                plain(format!("the entropy is {:.3} bits a byte", shannon_entropy(entropy_part(entropy, data))))
+                plain(format!("the entropy is {:.3} bits a byte", shannon_entropy(entropy::part(entropy, data))))
             }
             Item::Dataset(test) => plain(match test.set.kind.key(data) {
                 None => "the value is none of the set's type".into(),
