@@ -60,8 +60,6 @@ pub struct Flow<A> {
     pub alerted: bool,
     /// The writer was asked whether a rule alerts on it.
     pub alerts_asked: bool,
-    /// The directions in which it was an elephant.
-    pub elephant: Both<bool>,
     rare: Option<Box<Rare>>,
     /// What is done with it because the begin of its connection was not seen.
     pub midstream: Option<ExceptionPolicy>,
@@ -88,6 +86,8 @@ struct Rare {
     /// The VLANs of packets to the client, if they are others than those of its key.
     answer_vlans: Option<Vlans>,
     rate: Both<Rate>,
+    /// The directions in which it was an elephant.
+    elephant: Both<bool>,
 }
 
 /// When a flow is an elephant.
@@ -239,11 +239,16 @@ impl<A> Flow<A> {
             agreed: None,
             start: self.start,
             now,
-            elephant: self.elephant,
+            elephant: self.elephant(),
             packets: self.packets,
             bytes: self.bytes,
             stream_bytes: Both { to_server: length(Direction::ToServer), to_client: length(Direction::ToClient) },
         }
+    }
+
+    /// The directions in which it was an elephant.
+    pub fn elephant(&self) -> Both<bool> {
+        self.rare.as_ref().map_or_else(Both::default, |rare| rare.elephant)
     }
 
     /// The VLANs of packets to the client, if they are others than those of its key.
@@ -286,13 +291,14 @@ impl<A> Flow<A> {
 
     /// Measures how fast it is.
     fn measure(&mut self, packet: &Packet<'_>, direction: Direction, elephant: &Elephant) {
-        let rate = self.rare.get_or_insert_default().rate.of_mut(direction);
+        let Rare { rate, elephant: is_elephant, .. } = &mut **self.rare.get_or_insert_default();
+        let rate = rate.of_mut(direction);
         if packet.time.since(rate.begun) >= u64::from(elephant.interval_s) * 1_000_000 {
             *rate = Rate { begun: packet.time, bytes: 0 };
         }
         rate.bytes += packet.data.len() as u64;
         if rate.bytes >= elephant.bytes {
-            *self.elephant.of_mut(direction) = true;
+            *is_elephant.of_mut(direction) = true;
         }
     }
 

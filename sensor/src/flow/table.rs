@@ -226,9 +226,9 @@ impl<A: Default> Table<A> {
         let mut direction = if answered { Direction::ToClient } else { flow.direction_of(&key, packet) };
         flow.count(packet, direction);
         if let Some(elephant) = &settings.elephant {
-            let before = flow.elephant;
+            let before = flow.elephant();
             flow.measure(packet, direction, elephant);
-            counters.elephants += u64::from(before == Both::default() && before != flow.elephant);
+            counters.elephants += u64::from(before == Both::default() && before != flow.elephant());
         }
         if flow.is_bypassed() {
             counters.bypassed.0 += 1;
@@ -428,7 +428,6 @@ impl<A: Default> Table<A> {
             ttl: Both::default(),
             alerted: false,
             alerts_asked: false,
-            elephant: Both::default(),
             rare: None,
             midstream: None,
             starved: None,

@@ -480,6 +480,7 @@ impl Reporter {
             let sides =
                 Direction::BOTH.map(|d| side(d).filter(|name| Some(*name) != own && flow.app.protocol.is_some()));
             let tcp = (flow.key.protocol == crate::flow::key::TCP).then(|| tcp_record(flow));
+            let elephant = flow.elephant();
             let shown = FlowRecord {
                 app_protocol: own,
                 app_protocol_original: flow.app.original.map(|id| protocol(id).name),
@@ -494,7 +495,7 @@ impl Reporter {
                 alerted: flow.alerted,
                 transactions: flow.app.opened,
                 bypassed: flow.is_bypassed(),
-                elephant: (flow.elephant.to_server, flow.elephant.to_client),
+                elephant: (elephant.to_server, elephant.to_client),
                 emergency: flow.emergency,
                 exceptions: [
                     flow.midstream.map(|policy| ("stream_midstream", policy.name())),
