@@ -70,12 +70,13 @@ fn folder(common: &Common, configuration: &Configuration) -> PathBuf {
 }
 
 /// Tells of a rule that takes more than its share of the work.
-fn tell_costly(rule: &Rule, report: &CostReport) {
+fn tell_costly(tenant: u32, rule: &Rule, report: &CostReport) {
     let CostReport { percent, suspended, .. } = report;
     let done = if *suspended { ", and is suspended" } else { "" };
     let (gid, sid, message) = (rule.gid, rule.sid, rule.message.escape_debug());
+    let whose = if tenant > 0 { format!(" of tenant {tenant}") } else { String::new() };
     say(&format!(
-        "warning: rule {gid}:{sid} ({message}) takes {percent} % of the work of all rules and of what is inspected{done}; give it a longer \
+        "warning: rule {gid}:{sid}{whose} ({message}) takes {percent} % of the work of all rules and of what is inspected{done}; give it a longer \
          or rarer content to be found by, or name ports; `tapwire rules profile` measures it"
     ));
 }
@@ -207,6 +208,16 @@ fn check(options: &Check) -> u8 {
         {
             let mut object = tapwire_parsers::json::Object::new(&mut line);
             object.number("loaded", rules.loaded).number("failed", rules.failed).number("skipped", rules.skipped);
+            if !rules.tenants.is_empty() {
+                object.array("tenants", |array| {
+                    for (tenant, counts) in &rules.tenants {
+                        array.object(|o| {
+                            o.number("id", *tenant).number("loaded", counts.loaded);
+                            o.number("failed", counts.failed).number("skipped", counts.skipped);
+                        });
+                    }
+                });
+            }
             object.object("not_active_yet", |o| {
                 for (name, count) in &rules.later {
                     o.number(name, *count);
@@ -235,6 +246,11 @@ fn check(options: &Check) -> u8 {
         }
         for (name, count) in &rules.later {
             text.push_str(&format!("not active yet: {count} rules that use {name}\n"));
+        }
+        for (tenant, counts) in &rules.tenants {
+            let whose = if *tenant > 0 { format!("tenant {tenant}") } else { "no tenant".into() };
+            let (loaded, failed, skipped) = (counts.loaded, counts.failed, counts.skipped);
+            text.push_str(&format!("{whose}: {loaded} rules loaded, {failed} refused, {skipped} skipped\n"));
         }
         text.push_str(&format!(
             "{} rules loaded, {} refused, {} skipped; the prefilters hold {} KiB",

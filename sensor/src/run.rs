@@ -100,8 +100,8 @@ pub struct Summary {
     pub held_back: BTreeMap<(RuleIndex, HeldBack), u64>,
 }
 
-/// Tells of a rule that takes more than its share of the work.
-pub type TellCostly = dyn Fn(&Rule, &CostReport) + Sync;
+/// Tells of a rule of a tenant, or of nobody (0), that takes more than its share of the work.
+pub type TellCostly = dyn Fn(u32, &Rule, &CostReport) + Sync;
 
 /// What a run needs.
 pub struct Plan<'a> {
@@ -179,7 +179,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
     let settings = worker_settings(configuration, checksums);
     let errors: Mutex<Vec<RunError>> = Mutex::default();
     let counters = Mutex::new(Counters::default());
-    let reported: Mutex<BTreeSet<(u32, u32)>> = Mutex::default();
+    let reported: Mutex<BTreeSet<(u32, u32, u32)>> = Mutex::default();
     thread::scope(|scope| {
         // Which flow goes to which worker is nobody else's business.
         let key = std::collections::hash_map::RandomState::new().hash_one(plan.workers);
@@ -203,9 +203,9 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
             );
             let (counters, reported) = (&counters, &reported);
             let folder = plan.folder;
-            let mut costly = |rule: &Rule, report: &CostReport| {
-                let fresh = reported.lock().is_ok_and(|mut known| known.insert((rule.gid, rule.sid)));
-                plan.costly.iter().filter(|_| fresh).for_each(|tell| tell(rule, report));
+            let mut costly = |tenant: u32, rule: &Rule, report: &CostReport| {
+                let fresh = reported.lock().is_ok_and(|mut known| known.insert((tenant, rule.gid, rule.sid)));
+                plan.costly.iter().filter(|_| fresh).for_each(|tell| tell(tenant, rule, report));
             };
             scope.spawn(move || work_through(worker, work, done, (live, folder), &fresh, &mut costly, counters));
         }
@@ -324,7 +324,7 @@ fn work_through(
     mut done: Sender<RecordBatch>,
     (live, folder): (bool, &Path),
     fresh: &dyn Fn() -> Table<Application>,
-    costly: &mut dyn FnMut(&Rule, &CostReport),
+    costly: &mut dyn FnMut(u32, &Rule, &CostReport),
     counters: &Mutex<Counters>,
 ) {
     let mut kept = 0;

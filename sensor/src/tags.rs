@@ -23,8 +23,8 @@ const RENEWAL_LIMIT: u8 = 10;
 pub enum Owner {
     /// A flow, by its id.
     Flow(u64),
-    /// A host.
-    Host(IpAddr),
+    /// A host, as a tenant sees it; 0 where there are none.
+    Host(u32, IpAddr),
 }
 
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Tags {
             return false;
         }
         let hosts = [Some(packet.source), Some(packet.destination).filter(|to| *to != packet.source)];
-        let hosts = hosts.into_iter().flatten().map(Owner::Host);
+        let hosts = hosts.into_iter().flatten().map(|host| Owner::Host(packet.tenant, host));
         let mut taken = false;
         for owner in packet.flow.map(Owner::Flow).into_iter().chain(hosts) {
             let Some(tags) = self.running.get_mut(&owner) else { continue };
@@ -127,7 +127,14 @@ mod tests {
 
     fn packet(seconds: u64) -> PacketGate {
         let destination = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
-        PacketGate { source: HOST, destination, flow: Some(7), time: Timestamp(seconds * 1_000_000), length: 100 }
+        PacketGate {
+            tenant: 0,
+            source: HOST,
+            destination,
+            flow: Some(7),
+            time: Timestamp(seconds * 1_000_000),
+            length: 100,
+        }
     }
 
     /// How many of 20 packets, one a second, are recorded after an alert on the first.
@@ -139,12 +146,13 @@ mod tests {
 
     #[test]
     fn the_packet_of_the_alert_counts_and_is_not_recorded() {
-        for owner in [Owner::Flow(7), Owner::Host(HOST)] {
+        for owner in [Owner::Flow(7), Owner::Host(0, HOST)] {
             assert_eq!(taken(owner, 9, TagUnit::Packets), 8);
             assert_eq!(taken(owner, 500, TagUnit::Bytes), 4);
             assert_eq!(taken(owner, 5, TagUnit::Seconds), 5);
         }
         assert_eq!(taken(Owner::Flow(8), 9, TagUnit::Packets), 0);
+        assert_eq!(taken(Owner::Host(1, HOST), 9, TagUnit::Packets), 0, "a host of another tenant");
     }
 
     #[test]
@@ -173,7 +181,7 @@ mod tests {
     #[test]
     fn what_has_ended_takes_no_room() {
         let (mut tags, tag) = (Tags::default(), Tag { host: None, count: 60, unit: TagUnit::Seconds });
-        tags.begin(Owner::Host(HOST), 1, tag, (0, Timestamp(0)));
+        tags.begin(Owner::Host(0, HOST), 1, tag, (0, Timestamp(0)));
         for flow in 0..2 * OWNER_LIMIT as u64 {
             tags.begin(Owner::Flow(flow), 1, tag, (0, Timestamp(0)));
             tags.end(flow);

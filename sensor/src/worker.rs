@@ -23,6 +23,7 @@ use crate::flow::stream::Chunk;
 use crate::flow::{self, EndReason, Flow, Key, Table, pseudo};
 use crate::inspect::alerts::settle;
 use crate::inspect::recognise::Ports;
+use crate::inspect::tenants::Select;
 use crate::inspect::{Application, Inspector};
 use crate::records::batch::RecordBatch;
 use crate::report::{Moment, Reporter, Tunnel, shares};
@@ -51,6 +52,8 @@ pub struct Worker {
     table: Table<Application>,
     /// The rules of the inspector's engine.
     plan: Arc<Plan>,
+    /// Whose packets are whose.
+    select: Select,
     inspector: Inspector,
     reporter: Reporter,
     matches: Vec<Match>,
@@ -79,6 +82,7 @@ impl Worker {
             settings,
             table,
             plan: Arc::clone(&inspector.engine().plan),
+            select: reporter.select(),
             inspector,
             reporter,
             matches: Vec::new(),
@@ -124,6 +128,7 @@ impl Worker {
         self.plan = Arc::clone(&engine.plan);
         self.inspector.adopt(Arc::clone(engine));
         self.reporter.adopt(Arc::clone(engine));
+        self.select = self.reporter.select();
     }
 
     fn frames(&mut self, batch: &Batch, from: usize) {
@@ -133,6 +138,7 @@ impl Worker {
             #[cfg(test)]
             assert_ne!(self.trip_at, Some(frame.number), "the packet at which a test lets it panic");
             let mut packet = frame.decode(batch, self.settings.checksums);
+            packet.tenant = self.tenant(batch, at, &packet);
             let oddity = batch.oddity(frame);
             note(&mut packet, oddity);
             if frame.shard == own {
@@ -143,6 +149,23 @@ impl Worker {
                 self.inner_packets(packet, oddity);
             }
         }
+    }
+
+    /// The tenant of the packet at a place; one that was put together within a tunnel is of whom sent the packet around it.
+    #[inline]
+    fn tenant(&self, batch: &Batch, at: usize, packet: &Packet<'_>) -> u32 {
+        if packet.depth > 0 && self.select.looks_at_packets() {
+            return self.captured(batch, at).map_or(0, |outermost| self.select.tenant(&outermost.vlans));
+        }
+        self.select.tenant(&packet.vlans)
+    }
+
+    /// The packet, as captured, of which the frame at a place is a part.
+    #[cold]
+    fn captured<'b>(&self, batch: &'b Batch, at: usize) -> Option<Packet<'b>> {
+        let number = batch.frames.get(at)?.number;
+        let before = batch.frames.get(..at)?.iter().rev().take_while(|other| other.number == number);
+        before.last().map(|frame| frame.decode(batch, false))
     }
 
     /// The tunnel that the last piece of a datagram came in, which was put together into the frame at a place.
@@ -171,11 +194,12 @@ impl Worker {
         }
     }
 
-    /// Rules that took more than their share of work since this was last asked.
-    pub fn take_cost_reports(&mut self, tell: &mut dyn FnMut(&Rule, &CostReport)) {
+    /// Rules that took more than their share of work since this was last asked, with whose they are.
+    pub fn take_cost_reports(&mut self, tell: &mut dyn FnMut(u32, &Rule, &CostReport)) {
         for report in self.inspector.matcher.take_cost_reports() {
-            if let Some(rule) = self.inspector.engine().plan.rule(report.rule) {
-                tell(rule, &report);
+            let plan = &self.inspector.engine().plan;
+            if let Some(rule) = plan.rule(report.rule) {
+                tell(plan.tenant(report.rule), rule, &report);
             }
         }
     }
@@ -774,8 +798,7 @@ mod tests {
             bypassed: Vec::new(),
             framed: Vec::new(),
             hashes: Default::default(),
-            thresholds: Arc::default(),
-            numbers: Default::default(),
+            tenants: Default::default(),
             matching: Default::default(),
         });
         let configuration = Configuration::default();

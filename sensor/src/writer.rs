@@ -11,12 +11,14 @@ use std::sync::Arc;
 use tapwire_parsers::link::Timestamp;
 use tapwire_signatures::language::rule::Action;
 use tapwire_signatures::plan::RuleIndex;
+use tapwire_signatures::state::hostbits::Parties;
 use tapwire_signatures::state::shared::Shared;
-use tapwire_signatures::state::threshold::{Subject, Thresholds};
+use tapwire_signatures::state::threshold::{RuleId, Subject, Thresholds};
 use tapwire_signatures::state::threshold_file::{Entry as FileEntry, Side, Suppression};
 use tapwire_signatures::verify::cost::CostBooks;
 
 use crate::config::Configuration;
+use crate::engine::tenant_folder;
 use crate::inspect::Engine;
 use crate::records::batch::{AlertGate, Class, Entry, Gate, RecordBatch, merged};
 use crate::records::header::Clock;
@@ -209,10 +211,11 @@ impl Writer {
     /// Begins what a rule says of the packets that follow its alert.
     fn begin_tags(&mut self, gate: &AlertGate, place: u64) {
         let Some(rule) = self.engine.plan.rule(gate.rule) else { return };
+        let tenant = self.engine.own_of_rule(gate.rule).tenant;
         for tag in &rule.tags {
             let owner = match tag.host {
-                Some(true) => Some(Owner::Host(gate.source)),
-                Some(false) => Some(Owner::Host(gate.destination)),
+                Some(true) => Some(Owner::Host(tenant, gate.source)),
+                Some(false) => Some(Owner::Host(tenant, gate.destination)),
                 None => gate.flow.map(Owner::Flow),
             };
             if let Some(owner) = owner {
@@ -243,14 +246,16 @@ impl Writer {
     /// rule's own.
     fn decide(&mut self, gate: &AlertGate) -> Decision {
         let Some(rule) = self.engine.plan.rule(gate.rule) else { return Decision::Alert };
-        if !self.shared.decide(rule, &gate.steps, (gate.source, gate.destination), gate.time) {
+        let own = self.engine.own_of_rule(gate.rule);
+        let parties = Parties { tenant: own.tenant, source: gate.source, destination: gate.destination };
+        if !self.shared.decide(rule, &gate.steps, parties, gate.time) {
             return Decision::Nothing(HeldBack::Shared);
         }
         let subject =
             Subject { source: gate.source, destination: gate.destination, ports: gate.ports, flow: gate.flow };
-        let id = (rule.gid, rule.sid);
+        let id = RuleId { tenant: own.tenant, gid: rule.gid, sid: rule.sid };
         let (mut filed, mut decision) = (None, Decision::Alert);
-        for (_, entry) in self.engine.thresholds.iter().filter(|(rules, _)| rules.contains(rule.gid, rule.sid)) {
+        for (_, entry) in own.thresholds.iter().filter(|(rules, _)| rules.contains(rule.gid, rule.sid)) {
             match entry {
                 FileEntry::Suppress(None) => return Decision::Nothing(HeldBack::Suppressed),
                 FileEntry::Suppress(Some(suppression)) if is_suppressed(suppression, gate) => {
@@ -269,11 +274,11 @@ impl Writer {
                 }
             }
         }
-        let own = [
+        let counted = [
             (HeldBack::DetectionFilter, rule.detection_filter.as_ref()),
             (HeldBack::Threshold, filed.or(rule.threshold.as_ref())),
         ];
-        for (why, threshold) in own {
+        for (why, threshold) in counted {
             if threshold.is_some_and(|t| !self.thresholds.decide(id, t, &subject, gate.time)) {
                 return Decision::Nothing(why);
             }
@@ -283,8 +288,8 @@ impl Writer {
 
     /// Writes the sets that are kept in files: each is put in its place as a whole.
     fn save(&self) -> io::Result<()> {
-        for (name, text) in self.shared.saved() {
-            put_in_place(&self.data_dir.join(name), text.as_ref())?;
+        for (tenant, name, text) in self.shared.saved() {
+            put_in_place(&self.data_dir.join(tenant_folder(tenant)).join(name), text.as_ref())?;
         }
         Ok(())
     }
@@ -301,7 +306,8 @@ impl Writer {
         all.sort_by_key(|(rule, cost)| (std::cmp::Reverse(cost.work), **rule));
         let named = all.into_iter().take(DEAREST_SHOWN).filter_map(|(rule, cost)| {
             let id = self.engine.plan.rule(*rule).map(|rule| (rule.gid, rule.sid))?;
-            Some(DearRule { id, cost: *cost, percent: cost.work * 100 / costs.work.max(1) })
+            let tenant = self.engine.own_of_rule(*rule).tenant;
+            Some(DearRule { tenant, id, cost: *cost, percent: cost.work * 100 / costs.work.max(1) })
         });
         named.collect()
     }
@@ -343,7 +349,8 @@ impl Writer {
             counters.retain(|name, _| !name.starts_with("tapwire."));
         }
         let mut line = Vec::new();
-        let rules = Rules { numbers: self.engine.numbers, dearest: &dearest };
+        let numbers = self.engine.tenants.numbers();
+        let rules = Rules { numbers: &numbers, dearest: &dearest };
         stats::write(&mut line, time, uptime_s, &counters, rules, &mut self.clock);
         for position in &self.stats_sinks {
             if let Some(sink) = self.sinks.get_mut(*position) {

@@ -10,7 +10,8 @@ use std::fmt::Write;
 
 use tapwire_signatures::language::cache::write;
 use tapwire_signatures::language::files::Files;
-use tapwire_signatures::language::load::{Environment, Loaded, Loader, Source};
+use tapwire_signatures::language::load::{Environment, Loaded, Source};
+use tapwire_signatures::language::loading::Loader;
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::plan::order::ActionOrder;
 

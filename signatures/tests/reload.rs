@@ -17,11 +17,13 @@ use tapwire_parsers::link::{Packet, Timestamp};
 use tapwire_parsers::protocol::{Both, Direction, Effects, FileRange, FileSink, Parser, Settings, Transport};
 use tapwire_parsers::{protocol, protocol_id};
 use tapwire_signatures::language::files::Files;
-use tapwire_signatures::language::load::{Environment, Loader, Source};
+use tapwire_signatures::language::load::{Environment, Source};
+use tapwire_signatures::language::loading::Loader;
 use tapwire_signatures::plan::order::ActionOrder;
 use tapwire_signatures::plan::{Changes, Plan};
 use tapwire_signatures::state::dataset::{Kind, Operation};
 use tapwire_signatures::state::flow::FlowState;
+use tapwire_signatures::state::hostbits::Parties;
 use tapwire_signatures::state::shared::{Shared, Step};
 use tapwire_signatures::verify::condition::{FileView, FlowView, PacketView, SideProtocol};
 use tapwire_signatures::verify::{Match, Matcher, TransactionState, TransactionView};
@@ -307,11 +309,12 @@ fn a_set_keeps_what_rules_changed_of_it() {
         |kind: &str| format!("alert http any any -> any any (http.host; dataset:set,seen,type {kind}; sid:1;)\n");
     loads.next(&rule("string"));
     let mut shared = Shared::new(&loads.plan().datasets);
-    let addresses = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+    let [source, destination] = [1, 2].map(|host| IpAddr::from([10, 0, 0, host]));
+    let parties = Parties { tenant: 0, source, destination };
     let decide = |loads: &Loads, shared: &mut Shared, operation| {
         let key = Kind::String.key(b"a").unwrap();
         let step = Step { section: 0, instance: 0, set: 0, operation, subdomains: false, key };
-        shared.decide(loads.plan().rule(0).unwrap(), &[step], addresses, Timestamp(0))
+        shared.decide(loads.plan().rule(0).unwrap(), &[step], parties, Timestamp(0))
     };
     assert!(decide(&loads, &mut shared, Operation::Set));
     for (text, is_there) in [("", true), (&*rule("string"), true), (&*rule("md5"), false)] {

@@ -39,7 +39,7 @@ impl<'a> Packet<'a> {
         let mut packet = Self::new(outer.number, outer.time, RAW_BSD, inner.data, wire_len);
         packet.depth = outer.depth + 1;
         packet.joined = outer.joined;
-        packet.interface = outer.interface;
+        (packet.interface, packet.tenant) = (outer.interface, outer.tenant);
         packet.read_carried(inner.begins, checksums);
         Some(packet)
     }

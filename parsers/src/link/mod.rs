@@ -347,6 +347,8 @@ pub struct Packet<'a> {
     pub ethernet: Option<Ethernet>,
     /// The interface that it was captured on, from 0.
     pub interface: u16,
+    /// Whose network it is from: the number of a tenant, 0 where it is nobody's.
+    pub tenant: u32,
     /// VLAN tags.
     pub vlans: Vlans,
     /// What follows the link headers and VLAN tags, as an Ethernet type ([`ether_types`]); 0 if that is not known.
@@ -382,6 +384,7 @@ impl<'a> Packet<'a> {
             wire_len,
             ethernet: None,
             interface: 0,
+            tenant: 0,
             vlans: Vlans::default(),
             ether_type: 0,
             ip: None,

@@ -6,6 +6,7 @@ mod lists;
 pub mod node;
 mod outputs;
 pub mod problem;
+mod tenants;
 mod tunnels;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ pub use lists::{Datasets, ReputationFiles};
 use node::{Node, Value};
 pub use outputs::{Alerts, Anomalies, EveOutput, FastOutput, Files};
 pub use problem::{Problem, Severity};
+pub use tenants::{Selector, Tenancy, Tenant};
 pub use tunnels::Tunnels;
 
 /// Whether checksums are verified.
@@ -187,6 +189,8 @@ pub struct Configuration {
     pub rule_watch: RuleWatch,
     /// What starts leave for further starts.
     pub rule_cache: RuleCache,
+    /// `multi-detect`, where it is enabled.
+    pub tenancy: Option<Tenancy>,
 }
 
 /// Whether changed rule files are noticed while an interface is watched.
@@ -220,6 +224,11 @@ impl Default for RuleWatch {
 }
 
 impl Configuration {
+    /// The tenants, if there are any.
+    pub fn tenants(&self) -> &[Tenant] {
+        self.tenancy.as_ref().map_or(&[], |tenancy| &tenancy.tenants)
+    }
+
     /// The same, but every output appends to what is there.
     pub fn appending(&self) -> Self {
         let mut same = self.clone();
@@ -333,6 +342,7 @@ impl Default for Configuration {
             countries: None,
             rule_watch: RuleWatch::default(),
             rule_cache: RuleCache::default(),
+            tenancy: None,
         }
     }
 }
@@ -656,7 +666,8 @@ impl Reader<'_> {
         self.root.at(key).and_then(Node::text).map(PathBuf::from)
     }
 
-    fn fill(&mut self, c: &mut Configuration, file: Option<&Path>) {
+    /// What rules are read with, of which each tenant may have its own.
+    fn rules(&mut self, c: &mut Configuration) {
         for (kind, into) in [("vars.address-groups", &mut c.address_groups), ("vars.port-groups", &mut c.port_groups)] {
             for (name, node) in self.root.at(kind).map(Node::entries).unwrap_or(&[]) {
                 let text = match &node.value {
@@ -669,21 +680,28 @@ impl Reader<'_> {
                 into.insert(name.clone(), text);
             }
         }
+        if let Some(path) = self.path("default-rule-path") {
+            c.rule_path = Some(path);
+        }
+        if let Some(files) = self.root.at("rule-files") {
+            c.rule_files = files.items().iter().filter_map(|file| file.text().map(str::to_owned)).collect();
+        }
+        for (key, into) in [
+            ("classification-file", &mut c.classification_file),
+            ("reference-config-file", &mut c.reference_config_file),
+            ("threshold-file", &mut c.threshold_file),
+        ] {
+            if let Some(path) = self.path(key) {
+                *into = Some(path);
+            }
+        }
+    }
+
+    fn fill(&mut self, c: &mut Configuration, file: Option<&Path>) {
+        self.rules(c);
         if let Some(dir) = self.path("default-log-dir") {
             c.log_dir = dir;
         }
-        c.rule_path = self.path("default-rule-path");
-        c.rule_files = self
-            .root
-            .at("rule-files")
-            .map(Node::items)
-            .unwrap_or(&[])
-            .iter()
-            .filter_map(|n| n.text().map(str::to_owned))
-            .collect();
-        c.classification_file = self.path("classification-file");
-        c.reference_config_file = self.path("reference-config-file");
-        c.threshold_file = self.path("threshold-file");
         self.timeouts("", &mut c.timeouts);
         self.timeouts("emergency-", &mut c.emergency_timeouts);
         self.bytes("flow.emergency-recovery", &mut c.emergency_recovery_percent);
@@ -800,6 +818,7 @@ impl Reader<'_> {
             c.output_scripts = read.scripts;
             (c.eve, c.fast, c.file_store) = (read.eve, read.fast, read.file_store);
         }
+        c.tenancy = Tenancy::read(self.root, (c, file), &mut self.faults, &mut self.warnings);
     }
 
     fn timeouts(&mut self, prefix: &str, t: &mut Timeouts) {

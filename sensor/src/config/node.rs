@@ -305,6 +305,21 @@ impl Node {
         self.put(&parts, value);
     }
 
+    /// Puts what another node says in the place of what this one does, key by key.
+    pub fn lay_over(&mut self, over: &Self) {
+        match (&mut self.value, &over.value) {
+            (Value::Map(entries), Value::Map(others)) => {
+                for (key, node) in others {
+                    match entries.iter_mut().find(|(known, _)| known == key) {
+                        Some((_, own)) => own.lay_over(node),
+                        None => entries.push((key.clone(), node.clone())),
+                    }
+                }
+            }
+            _ => *self = over.clone(),
+        }
+    }
+
     pub(super) fn put(&mut self, parts: &[&str], value: Node) {
         let Some((part, rest)) = parts.split_first() else {
             *self = value;

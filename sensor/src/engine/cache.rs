@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use tapwire_signatures::language::cache::write;
-use tapwire_signatures::language::load::Loader;
+use tapwire_signatures::language::loading::Loader;
 use tapwire_signatures::plan::Plan;
 
 use super::environment::{data_dir, read_bytes};

@@ -23,39 +23,20 @@ pub(super) fn environment(
     named: &Named,
     found: &mut Found,
 ) -> Environment {
-    let mut unread = Vec::new();
-    let mut read = |path: &Option<PathBuf>, what: &str| -> (String, String) {
-        let Some(path) = path else { return (String::new(), String::new()) };
-        match read_text(path) {
-            Ok(text) => (path.display().to_string(), text),
-            Err(error) => {
-                let message = format!("the {what} file cannot be read: {error}");
-                unread.push(Problem::of_file(path, message, ""));
-                (String::new(), String::new())
-            }
-        }
-    };
-    let (class_file, class_text) = read(&configuration.classification_file, "classification");
-    let (reference_file, reference_text) = read(&configuration.reference_config_file, "reference");
-    let (classes, class_faults) = Classification::parse(&class_text);
-    let (references, reference_faults) = References::parse(&reference_text);
-    for (file, faults) in [(class_file, class_faults), (reference_file, reference_faults)] {
-        let problem = |(line, fault): (u32, Fault)| Problem::of_line(&file, line, fault.message, &fault.hint);
-        found.lines.extend(faults.into_iter().map(problem));
-    }
+    let (classes, references) = words(configuration, found);
     let mut reputation = Reputation::default();
     let lists = &configuration.reputation;
-    let (file, text) = read(&lists.categories, "reputation category");
+    let (file, text) = read(lists.categories.as_deref(), "reputation category", found);
     let mut wrong = vec![(file, reputation.read_categories(&text))];
     for list in &lists.lists {
-        let (file, text) = read(&Some(list.clone()), "reputation");
+        let (file, text) = read(Some(list), "reputation", found);
         wrong.push((file, reputation.read_list(&text)));
     }
-    found.warnings.append(&mut unread);
     for (file, lines) in wrong {
         found.lines.extend(lines.into_iter().map(|(line, message)| Problem::of_line(&file, line, message, "")));
     }
     Environment {
+        tenant: 0,
         addresses: configuration.address_groups.clone(),
         ports: configuration.port_groups.clone(),
         classes,
@@ -74,6 +55,32 @@ pub(super) fn environment(
         scripts: configuration.scripts,
         lists_stamp: Some(stamps(lists_of(configuration).iter().map(PathBuf::as_path))),
     }
+}
+
+/// The name and the text of a file, where one is named that can be read.
+fn read(path: Option<&Path>, what: &str, found: &mut Found) -> (String, String) {
+    let Some(path) = path else { return (String::new(), String::new()) };
+    match read_text(path) {
+        Ok(text) => (path.display().to_string(), text),
+        Err(error) => {
+            let message = format!("the {what} file cannot be read: {error}");
+            found.warnings.push(Problem::of_file(path, message, ""));
+            (String::new(), String::new())
+        }
+    }
+}
+
+/// The classes and kinds of references of a configuration.
+pub(super) fn words(configuration: &Configuration, found: &mut Found) -> (Classification, References) {
+    let (class_file, text) = read(configuration.classification_file.as_deref(), "classification", found);
+    let (classes, class_faults) = Classification::parse(&text);
+    let (reference_file, text) = read(configuration.reference_config_file.as_deref(), "reference", found);
+    let (references, reference_faults) = References::parse(&text);
+    for (file, faults) in [(class_file, class_faults), (reference_file, reference_faults)] {
+        let problem = |(line, fault): (u32, Fault)| Problem::of_line(&file, line, fault.message, &fault.hint);
+        found.lines.extend(faults.into_iter().map(problem));
+    }
+    (classes, references)
 }
 
 /// The files of reputation and of countries.
@@ -103,7 +110,7 @@ fn features(configuration: &Configuration) -> Vec<String> {
 
 /// A file that a rule names lies beside the rule file, else where the configuration says that rules lie, else in the folder of data,
 /// else where the name says.
-fn files(data: Option<PathBuf>, rules: Option<PathBuf>, named: Named) -> Files {
+pub(super) fn files(data: Option<PathBuf>, rules: Option<PathBuf>, named: Named) -> Files {
     let find = Arc::new(move |place: Place<'_>| match place {
         Place::Beside(rule_file, name) => {
             let rule_folder = Path::new(rule_file).parent().map(|folder| folder.join(name));

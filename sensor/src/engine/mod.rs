@@ -1,12 +1,14 @@
 //! Configuration and rules to the engine that all workers share, with every problem on the way.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use tapwire_parsers::protocol::{ProtocolId, Transport};
 use tapwire_parsers::{REGISTRY, protocol};
-use tapwire_signatures::language::load::{Loaded, Loader, Located};
+use tapwire_signatures::language::load::{Environment, Loaded, Located};
+use tapwire_signatures::language::loading::{Counts, Loader};
 use tapwire_signatures::language::variables::Sets;
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::threshold_file::{Entry, Rules, ThresholdFile};
@@ -18,16 +20,19 @@ mod cache;
 mod environment;
 mod reload;
 mod sources;
+mod tenants;
 mod watch;
 
 pub use active::Active;
 pub use reload::Reloader;
+pub use tenants::folder as tenant_folder;
 
 use crate::cli::Common;
 use crate::config::{self, Configuration, Enabled, Problem};
 use crate::inspect::Engine;
 use crate::inspect::files::Hashes;
 use crate::inspect::recognise::Recogniser;
+use crate::inspect::tenants::{Own, Tenants};
 use crate::records::stats::RuleNumbers;
 use cache::Cache;
 use watch::{Named, Watch};
@@ -88,17 +93,27 @@ pub struct RuleCounts {
     /// Rules that were left out because the sensor lacks what they require.
     pub skipped: usize,
     /// Rules that cannot match yet, by the keyword or protocol that is missing.
-    pub later: std::collections::BTreeMap<String, usize>,
+    pub later: BTreeMap<String, usize>,
     /// Bytes of memory that the prefilters hold.
     pub prefilter_bytes: usize,
     /// Names of the rule files, by the number that rules have of theirs.
     pub files: Vec<String>,
+    /// How many rules each tenant has, and how many are nobody's, where there are tenants.
+    pub tenants: Vec<(u32, Counts)>,
 }
 
 impl RuleCounts {
-    /// The counts that records show.
-    pub fn numbers(&self) -> RuleNumbers {
-        RuleNumbers { loaded: self.loaded, failed: self.failed, skipped: self.skipped, last_reload: None }
+    fn new(
+        counts: Vec<Counts>,
+        (later, files): (BTreeMap<String, usize>, Vec<String>),
+        configuration: &Configuration,
+        prefilter_bytes: usize,
+    ) -> Self {
+        let sum = |of: fn(&Counts) -> usize| counts.iter().map(of).sum();
+        let (loaded, failed, skipped) = (sum(|c| c.loaded), sum(|c| c.failed), sum(|c| c.skipped));
+        let by_tenant = tenants::configurations(configuration).map(|(tenant, _)| tenant).zip(counts);
+        let tenants = by_tenant.filter(|_| configuration.tenancy.is_some()).collect();
+        Self { loaded, failed, skipped, later, prefilter_bytes, files, tenants }
     }
 }
 
@@ -121,53 +136,71 @@ impl Again {
         before: Option<&Engine>,
         found: &mut Found,
     ) -> (Engine, RuleCounts) {
-        let paths = sources::paths(common, configuration, found);
+        let paths = tenants::paths(common, configuration, found);
         // Before they are read: what changes meanwhile is seen at the next look.
         let stamps = stamps_of(&paths, configuration);
-        let environment = environment::environment(common, configuration, &self.named, found);
+        let environments = self.environments(common, configuration, found);
         let before = before.map(|engine| &*engine.plan);
-        let mut files = Vec::new();
-        let sources = sources::sources(&paths, found).inspect(|source| files.push(source.name.clone()));
         // A run without rules neither needs nor changes what others left.
-        let cache = Cache::of(common, configuration).filter(|_| !paths.is_empty());
+        let any_rules = paths.iter().any(|paths| !paths.is_empty());
+        let cache = Cache::of(common, configuration).filter(|_| any_rules);
         if let (Some(cache), None) = (&cache, before) {
             cache.recall(&mut self.loader);
         }
-        let Loaded { set, faults, skipped, later, unknown } = self.loader.load(sources, &environment, before);
-        let mut rules =
-            RuleCounts { loaded: set.rules.len(), skipped: skipped.len(), later, files, ..RuleCounts::default() };
+        let mut files = Vec::new();
+        let mut loading = self.loader.begin(&environments, before);
+        let add = |(place, paths): (usize, &Vec<PathBuf>)| {
+            loading.add(place, sources::sources(paths, found).inspect(|source| files.push(source.name.clone())))
+        };
+        let counts: Vec<Counts> = paths.iter().enumerate().map(add).collect();
+        let Loaded { set, faults, skipped, later, unknown } = loading.finish();
         for located in faults {
             let list = if located.warning { &mut found.warnings } else { &mut found.faults };
-            rules.failed += usize::from(!located.warning);
             list.push(rule_problem(located));
         }
         // What a rule requires is its author's word for "not here": told, but no problem.
         found.left_out = skipped.into_iter().map(rule_problem).collect();
-        let thresholds = thresholds(configuration, found);
+        let with_counts = tenants::configurations(configuration).zip(&counts);
+        let own = |((tenant, configuration), counts): ((u32, &Configuration), &Counts)| {
+            let Counts { loaded, failed, skipped } = *counts;
+            let numbers = RuleNumbers { tenant, loaded, failed, skipped, last_reload: None };
+            Own { tenant, thresholds: thresholds(configuration, found), numbers }
+        };
+        let all = Tenants::new(with_counts.map(own).collect(), configuration.tenancy.as_ref());
+        if configuration.tenancy.is_some() {
+            tenants::tell_once(found);
+        }
         self.watch.note_read((stamps, self.named.stamps(false)));
         let plan = match before {
             Some(before) => Plan::after(before, set, &configuration.action_order),
             None => Plan::new(set, &configuration.action_order),
         };
-        rules.prefilter_bytes = plan.prefilter_bytes();
+        let rules = RuleCounts::new(counts, (later, files), configuration, plan.prefilter_bytes());
         if let Some(cache) = cache.filter(|_| unknown > 0) {
             found.warnings.extend(cache.leave(&plan).err());
         }
-        let engine = engine(configuration, plan, (thresholds, rules.numbers()), &mut found.faults);
-        (engine, rules)
+        (engine(configuration, plan, all, &mut found.faults), rules)
+    }
+
+    /// What the rules of nobody, and of each tenant, are read with.
+    fn environments(&self, common: &Common, configuration: &Configuration, found: &mut Found) -> Vec<Environment> {
+        let main = environment::environment(common, configuration, &self.named, found);
+        let mut tenant = |tenant| tenants::environment((&main, configuration), tenant, common, &self.named, found);
+        let tenants: Vec<Environment> = configuration.tenants().iter().map(&mut tenant).collect();
+        std::iter::once(main).chain(tenants).collect()
     }
 
     /// Whether files changed since they were read, and are quiet again.
     fn is_due(&mut self, common: &Common, configuration: &Configuration) -> bool {
-        let paths = sources::paths(common, configuration, &mut Found::default());
+        let paths = tenants::paths(common, configuration, &mut Found::default());
         self.watch.is_due((stamps_of(&paths, configuration), self.named.stamps(true)))
     }
 }
 
 /// The stamps of rule files and of what is read with them.
-fn stamps_of(rules: &[PathBuf], configuration: &Configuration) -> u64 {
-    let beside = environment::beside_rules(configuration);
-    watch::stamps(rules.iter().chain(&beside).map(PathBuf::as_path))
+fn stamps_of(rules: &[Vec<PathBuf>], configuration: &Configuration) -> u64 {
+    let beside = tenants::beside_all(configuration);
+    watch::stamps(rules.iter().flatten().chain(&beside).map(PathBuf::as_path))
 }
 
 /// Nanoseconds since this was first asked, for what is measured and never recorded of packets.
@@ -187,12 +220,7 @@ fn rule_problem(located: Located) -> Problem {
     }
 }
 
-fn engine(
-    configuration: &Configuration,
-    plan: Plan,
-    (thresholds, numbers): (Arc<[(Rules, Entry)]>, RuleNumbers),
-    faults: &mut Vec<Problem>,
-) -> Engine {
+fn engine(configuration: &Configuration, plan: Plan, tenants: Tenants, faults: &mut Vec<Problem>) -> Engine {
     let mut recogniser = Recogniser::default();
     let (mut openers, mut depths, mut bypassed) = (Vec::new(), Vec::new(), Vec::new());
     let mut sets = Sets::default();
@@ -246,7 +274,7 @@ fn engine(
     let recorded = configuration.eve.iter().any(|eve| eve.frames);
     let framed = (0..).map(ProtocolId).take(REGISTRY.len()).map(|id| recorded || plan.wants_frames(id)).collect();
     let plan = Arc::new(plan);
-    Engine { plan, recogniser, openers, depths, bypassed, hashes, thresholds, numbers, framed, matching }
+    Engine { plan, recogniser, openers, depths, bypassed, hashes, tenants, framed, matching }
 }
 
 /// Reads the threshold file, where one is named.

@@ -92,7 +92,7 @@ impl Reloader {
             return self.refuse(&format!("there are {count} problems, and --strict was given"), say);
         }
         self.unread = found.unread;
-        engine.numbers.last_reload = Some(now());
+        engine.tenants.note_reload(now());
         let changes = engine.plan.changes_since(&before.plan);
         self.retired.push(self.active.replace(Arc::new(engine)));
         if !self.common.quiet {
@@ -123,6 +123,7 @@ impl Reloader {
         own.threshold_file = fresh.threshold_file;
         own.action_order = fresh.action_order;
         (own.datasets, own.reputation, own.countries) = (fresh.datasets, fresh.reputation, fresh.countries);
+        own.tenancy = fresh.tenancy;
     }
 
     /// The problems that were not there at the load before, as lines.
@@ -247,5 +248,67 @@ mod tests {
         for workers in [2, 3] {
             assert!(records(&steps, workers) == expected, "{workers} workers write other records");
         }
+    }
+
+    /// A site with two tenants, which a test changes.
+    struct Site {
+        folder: tempfile::TempDir,
+        reloader: Reloader,
+    }
+
+    impl Site {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().display();
+            let list = "tenants: [{id: 1, yaml: one.yaml}, {id: 2, yaml: two.yaml}]\n  mappings: [{vlan-id: 5, tenant-id: 1}]\n";
+            let main = format!("multi-detect:\n  enabled: yes\n  selector: vlan\n  config-path: {path}\n  {list}");
+            let tenant = |rules: &str| format!("default-rule-path: {path}\nrule-files: [{rules}]\n");
+            for (name, text) in
+                [("main.yaml", main), ("one.yaml", tenant("one.rules")), ("two.yaml", tenant("two.rules"))]
+            {
+                fs::write(folder.path().join(name), text).unwrap();
+            }
+            for name in ["one.rules", "two.rules"] {
+                fs::write(folder.path().join(name), "alert ip any any -> any any (sid:1;)\n").unwrap();
+            }
+            let common = Common { config: Some(folder.path().join("main.yaml")), ..Common::default() };
+            let prepared = prepare(&common).unwrap_or_else(|problem| panic!("{}", problem.message));
+            assert!(prepared.found.faults.is_empty(), "{:?}", prepared.found.faults);
+            Self { reloader: Reloader::new(&common, prepared), folder }
+        }
+
+        /// Changes a file: whether that is noticed once it is quiet, what is said of the reload, and the rules of each tenant then.
+        fn change(&mut self, name: &str, change: impl Fn(&str) -> String) -> (bool, String, Vec<(u32, usize)>) {
+            let path = self.folder.path().join(name);
+            fs::write(&path, change(&fs::read_to_string(&path).unwrap())).unwrap();
+            let Reloader { again, common, configuration, .. } = &mut self.reloader;
+            let noticed = [0, 1].map(|_| again.is_due(common, configuration)) == [false, true];
+            let said = std::cell::RefCell::new(String::new());
+            self.reloader.reload(&|line| said.borrow_mut().push_str(line));
+            let numbers = self.reloader.active().engine().tenants.numbers();
+            (noticed, said.into_inner(), numbers.iter().map(|rules| (rules.tenant, rules.loaded)).collect())
+        }
+    }
+
+    #[test]
+    fn what_changes_of_a_tenant_becomes_active_for_it_alone() {
+        let mut site = Site::new();
+        let (noticed, said, rules) =
+            site.change("two.rules", |text| format!("{text}alert udp any any -> any any (sid:2;)\n"));
+        assert!(noticed && said.contains("1 added, 0 removed, 0 changed, 2 as before"), "{said}");
+        assert_eq!(rules, [(0, 0), (1, 1), (2, 2)]);
+        let (noticed, said, rules) = site.change("one.yaml", |text| text.replace("one.rules", "one.rules, two.rules"));
+        assert!(noticed && said.contains("the higher revision is used"), "{said}");
+        assert_eq!(rules, [(0, 0), (1, 2), (2, 2)]);
+        let (noticed, said, rules) = site.change("one.yaml", |_| "rule-files: [\n".into());
+        assert!(noticed && said.contains("the rules stay as they were"), "{said}");
+        assert_eq!(rules, [(0, 0), (1, 2), (2, 2)]);
+        let (_, _, rules) = site.change("one.yaml", |_| "rule-files: []\n".into());
+        assert_eq!(rules, [(0, 0), (1, 0), (2, 2)]);
+        let (_, _, rules) =
+            site.change("main.yaml", |text| text.replace("{id: 2, yaml: two.yaml}", "{id: 7, yaml: two.yaml}"));
+        assert_eq!(rules, [(0, 0), (1, 0), (7, 2)]);
+        let engine = site.reloader.active().engine();
+        assert!((0..2).all(|rule| engine.plan.tenant(rule) == 7 && engine.own_of_rule(rule).tenant == 7));
     }
 }

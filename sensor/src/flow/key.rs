@@ -44,6 +44,25 @@ pub struct Key {
     pub vlans: Vlans,
     /// The interface of the capture, if it separates flows.
     pub interface: u16,
+    /// The tenant whose packets they are, 0 for nobody's: rules of one never see what those of another noted of a flow.
+    pub tenant: TenantNumber,
+}
+
+/// The number of a tenant, in halves: a flow has no room for more that lies at a multiple of four.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct TenantNumber([u16; 2]);
+
+impl From<u32> for TenantNumber {
+    fn from(number: u32) -> Self {
+        let [a, b, c, d] = number.to_be_bytes();
+        Self([u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])])
+    }
+}
+
+impl From<TenantNumber> for u32 {
+    fn from(TenantNumber([high, low]): TenantNumber) -> Self {
+        Self::from(high) << 16 | Self::from(low)
+    }
 }
 
 impl Key {
@@ -69,6 +88,7 @@ impl Key {
             tunnel_depth,
             vlans,
             interface: if use_interfaces { packet.interface } else { 0 },
+            tenant: packet.tenant.into(),
         })
     }
 
@@ -90,8 +110,8 @@ impl Key {
         };
         (from, to) == (other.source_port, other.destination_port)
             && (self.source, self.destination) == (other.destination, other.source)
-            && (self.protocol, self.tunnel_depth, self.interface)
-                == (other.protocol, other.tunnel_depth, other.interface)
+            && (self.protocol, self.tunnel_depth, self.interface, self.tenant)
+                == (other.protocol, other.tunnel_depth, other.interface, other.tenant)
             && self.vlans == other.vlans
     }
 
@@ -156,7 +176,8 @@ impl Key {
         let [a, b, c] = self.vlans.ids.map(u64::from);
         let ports = u64::from(from.1) << 16 | u64::from(to.1);
         let rest = u64::from(self.interface) << 16 | u64::from(self.tunnel_depth) << 8 | u64::from(self.protocol);
-        secret.hash_one((from.0, to.0, ports << 32 | rest, a << 32 | b << 16 | c))
+        let tenant = u64::from(u32::from(self.tenant)) << 48;
+        secret.hash_one((from.0, to.0, ports << 32 | rest, tenant ^ (a << 32 | b << 16 | c)))
     }
 }
 
@@ -276,6 +297,7 @@ mod tests {
             tunnel_depth: 0,
             vlans: Vlans::default(),
             interface: 0,
+            tenant: TenantNumber::default(),
         }
     }
 
@@ -300,6 +322,13 @@ mod tests {
     }
 
     #[test]
+    fn a_key_knows_any_number_of_a_tenant() {
+        for number in [0, 1, 65_536, 0x1234_5678, u32::MAX] {
+            assert_eq!(u32::from(TenantNumber::from(number)), number);
+        }
+    }
+
+    #[test]
     fn both_directions_have_one_hash_and_one_identifier() {
         let secret = foldhash::quality::RandomState::default();
         let keys = [
@@ -315,7 +344,8 @@ mod tests {
             assert_eq!(key.is_reverse_of(&key), key == key.reverse());
             let others = [Key { protocol: 99, ..key }, Key { tunnel_depth: 9, ..key }, Key { interface: 9, ..key }];
             let vlans = Vlans { ids: [9, 0, 0], count: 1 };
-            for other in others.into_iter().chain([Key { vlans, ..key }, Key { source_port: 9999, ..key }]) {
+            let others = others.into_iter().chain([Key { tenant: 9.into(), ..key }]);
+            for other in others.chain([Key { vlans, ..key }, Key { source_port: 9999, ..key }]) {
                 assert!(!other.is_reverse_of(&key.reverse()), "{other:?}");
             }
             assert_eq!(flow_id(&key, 7), flow_id(&key.reverse(), 7));

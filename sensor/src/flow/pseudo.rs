@@ -8,7 +8,7 @@ use super::key::{self, Key};
 /// A packet that has nothing but addresses, ports and a time.
 pub fn packet(key: &Key, time: Timestamp) -> Packet<'static> {
     let mut packet = Packet::new(0, time, 0, &[], 0);
-    packet.vlans = key.vlans;
+    (packet.vlans, packet.tenant) = (key.vlans, key.tenant.into());
     packet.ip = Some(Ip {
         source: key.source,
         destination: key.destination,

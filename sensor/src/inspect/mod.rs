@@ -9,6 +9,7 @@ pub mod files;
 pub mod frames;
 pub mod recognise;
 mod silence;
+pub mod tenants;
 #[cfg(test)]
 mod tests;
 
@@ -23,15 +24,14 @@ use tapwire_parsers::protocol::{
 use tapwire_parsers::{REGISTRY, protocol, protocol_id};
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::flow::FlowState;
-use tapwire_signatures::state::threshold_file::{Entry, Rules};
 use tapwire_signatures::verify::condition::{FileView, PacketView, SideProtocol};
 use tapwire_signatures::verify::{Match, Matcher, Settings, TransactionState, TransactionView};
 
 use crate::flow::CommunityId;
-use crate::records::stats::RuleNumbers;
 use files::{Files, Hashes};
 use frames::{Frame, Frames};
 use recognise::{Ports, Recogniser, Recognition};
+use tenants::Tenants;
 
 /// Anomalies of a flow outside transactions that wait for their record.
 const FLOW_ANOMALY_LIMIT: usize = 64;
@@ -176,10 +176,8 @@ pub struct Engine {
     pub bypassed: Vec<ProtocolId>,
     /// Hashes that rules or records want.
     pub hashes: Hashes,
-    /// What the threshold file says.
-    pub thresholds: Arc<[(Rules, Entry)]>,
-    /// How many rules there are.
-    pub numbers: RuleNumbers,
+    /// Whose packets are whose, and what each tenant has.
+    pub tenants: Tenants,
     /// Protocols of which rules or records want frames.
     pub framed: Vec<bool>,
     /// What is noted beside matches.

@@ -20,8 +20,7 @@ fn inspector() -> Inspector {
         depths: Vec::new(),
         bypassed: Vec::new(),
         hashes: Hashes::default(),
-        thresholds: Arc::default(),
-        numbers: Default::default(),
+        tenants: Default::default(),
         framed: Vec::new(),
         matching: Default::default(),
     }))

@@ -66,6 +66,8 @@ pub struct AlertGate {
 /// A packet that is recorded if a rule's `tag` wants it.
 #[derive(Clone, Copy, Debug)]
 pub struct PacketGate {
+    /// Whose it is: the number of a tenant, 0 for nobody.
+    pub tenant: u32,
     /// Its source.
     pub source: IpAddr,
     /// Its destination.

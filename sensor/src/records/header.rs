@@ -58,6 +58,8 @@ pub struct Header<'a> {
     pub interface: Option<&'a str>,
     /// The kind of record.
     pub event_type: &'a str,
+    /// The tenant, 0 for nobody.
+    pub tenant: u32,
     /// VLAN ids, outermost first.
     pub vlans: &'a [u16],
     /// Source address.
@@ -104,6 +106,9 @@ impl Header<'_> {
             object.number("pcap_cnt", number);
         }
         object.text("event_type", self.event_type);
+        if self.tenant > 0 {
+            object.number("tenant_id", self.tenant);
+        }
         if !self.vlans.is_empty() {
             object.array("vlan", |array| {
                 for &id in self.vlans {

@@ -12,6 +12,8 @@ use super::header::{Clock, Header, record};
 /// How many rules there are.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RuleNumbers {
+    /// Whose they are: the number of a tenant, 0 for nobody.
+    pub tenant: u32,
     /// In use.
     pub loaded: usize,
     /// Refused.
@@ -25,6 +27,8 @@ pub struct RuleNumbers {
 /// A rule among those that cost most.
 #[derive(Clone, Copy, Debug)]
 pub struct DearRule {
+    /// Whose it is: the number of a tenant, 0 for nobody.
+    pub tenant: u32,
     /// Its gid and sid.
     pub id: (u32, u32),
     /// What it cost.
@@ -36,8 +40,8 @@ pub struct DearRule {
 /// What is told of rules.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rules<'a> {
-    /// How many there are.
-    pub numbers: RuleNumbers,
+    /// How many there are, of nobody first, then of each tenant.
+    pub numbers: &'a [RuleNumbers],
     /// Those that cost most, the dearest first.
     pub dearest: &'a [DearRule],
 }
@@ -78,7 +82,7 @@ fn nested(object: &mut Object<'_>, counters: &[(&str, u64)], skip: usize, rules:
                 let (inside, behind) = rest.split_at_checked(size).unwrap_or((rest, &[]));
                 object.object(part, |o| {
                     match name.get(..until) {
-                        Some("detect.") => engine(o, rules.numbers),
+                        Some("detect.") => engines(o, rules.numbers),
                         Some("tapwire.rules.") => dearest(o, rules.dearest),
                         _ => {}
                     }
@@ -90,17 +94,19 @@ fn nested(object: &mut Object<'_>, counters: &[(&str, u64)], skip: usize, rules:
     }
 }
 
-/// There is one set of rules.
-fn engine(object: &mut Object<'_>, rules: RuleNumbers) {
+/// Each tenant has rules of its own.
+fn engines(object: &mut Object<'_>, all: &[RuleNumbers]) {
     object.array("engines", |engines| {
-        engines.object(|o| {
-            o.number("id", 0);
-            if let Some(time) = rules.last_reload {
-                o.text("last_reload", Clock::default().timestamp(time));
-            }
-            o.number("rules_loaded", rules.loaded).number("rules_failed", rules.failed);
-            o.number("rules_skipped", rules.skipped);
-        });
+        for rules in all {
+            engines.object(|o| {
+                o.number("id", rules.tenant);
+                if let Some(time) = rules.last_reload {
+                    o.text("last_reload", Clock::default().timestamp(time));
+                }
+                o.number("rules_loaded", rules.loaded).number("rules_failed", rules.failed);
+                o.number("rules_skipped", rules.skipped);
+            });
+        }
     });
 }
 
@@ -110,8 +116,11 @@ fn dearest(object: &mut Object<'_>, rules: &[DearRule]) {
         return;
     }
     object.array("dearest", |array| {
-        for DearRule { id: (gid, sid), cost, percent } in rules {
+        for DearRule { tenant, id: (gid, sid), cost, percent } in rules {
             array.object(|o| {
+                if *tenant > 0 {
+                    o.number("tenant_id", *tenant);
+                }
                 o.number("gid", *gid).number("signature_id", *sid);
                 o.number("checks", cost.checks).number("matches", cost.matches).number("work", cost.work);
                 o.number("percent", *percent);

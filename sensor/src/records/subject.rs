@@ -40,6 +40,7 @@ impl Subject {
             tunnel_depth: packet.depth,
             vlans: packet.vlans,
             interface: packet.interface,
+            tenant: packet.tenant.into(),
         });
         let begin = packet.payload.as_ptr().addr().saturating_sub(packet.data.as_ptr().addr());
         let payload = begin..begin.saturating_add(packet.payload.len());

@@ -208,7 +208,7 @@ impl Reporter {
         outputs: &Outputs,
     ) -> Option<AlertGate> {
         let tagged = outputs.tags.is_some() && !rule.tags.is_empty();
-        let file = !outputs.engine.thresholds.is_empty();
+        let file = !outputs.engine.own_of_rule(found.rule).thresholds.is_empty();
         let counted = file || rule.threshold.is_some() || rule.detection_filter.is_some() || tagged;
         let ends = ends.filter(|_| counted || shares(rule, found))?;
         Some(AlertGate {
@@ -232,6 +232,7 @@ impl Reporter {
         }
         let Some(ends) = Ends::of_packet(packet) else { return };
         let gate = PacketGate {
+            tenant: packet.tenant,
             source: ends.source,
             destination: ends.destination,
             flow: flow.map(|flow| flow.id),
@@ -245,9 +246,10 @@ impl Reporter {
             let header = match flow {
                 Some(flow) => flow_header(plain, flow, output, &outputs, moment),
                 None => Header {
+                    tenant: packet.tenant,
                     vlans: packet.vlans.as_slice(),
                     capture: outputs.capture_name(&output.eve),
-                    interface: outputs.interface.as_deref(),
+                    interface: outputs.interface(),
                     ..plain
                 },
             };

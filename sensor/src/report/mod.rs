@@ -13,6 +13,7 @@ use tapwire_signatures::verify::condition::FlowView;
 
 use crate::flow::{EndReason, Flow, Key, community_id};
 use crate::inspect::recognise::Recognition;
+use crate::inspect::tenants::Select;
 use crate::inspect::{Application, Engine, RECOGNITION_ANOMALIES};
 use crate::records::batch::{Class, Gate, RecordBatch};
 use crate::records::flow::{FlowRecord, TcpRecord};
@@ -204,6 +205,11 @@ impl Reporter {
         self.outputs = Arc::new(Outputs { engine, tags, ..(*self.outputs).clone() });
     }
 
+    /// How a worker finds the tenants of its packets.
+    pub fn select(&self) -> Select {
+        self.outputs.select()
+    }
+
     /// The records since the last call.
     pub fn take(&mut self, sequence: u64) -> RecordBatch {
         self.group = 0;
@@ -223,6 +229,7 @@ impl Reporter {
                 time: moment.time,
                 packet_number: moment.packet_number,
                 event_type: "arp",
+                tenant: packet.tenant,
                 vlans: packet.vlans.as_slice(),
                 packet_source: Some(moment.source()),
                 ..Header::default()
@@ -563,9 +570,10 @@ fn packet_header<'a>(
         ..Header::default()
     };
     Header {
+        tenant: packet.tenant,
         vlans: packet.vlans.as_slice(),
         capture: outputs.capture_name(&output.eve),
-        interface: outputs.interface.as_deref(),
+        interface: outputs.interface(),
         ..ends.map_or(plain, |ends| ends.header(event_type, moment))
     }
 }
@@ -616,11 +624,12 @@ fn flow_header<'a>(
         flow_id: Some(flow.id),
         metadata: (flow.app.rules.state().filter(|_| output.eve.metadata))
             .map(|state| Metadata { plan: &outputs.engine.plan, state }),
+        tenant: flow.key.tenant.into(),
         vlans: flow.key.vlans.as_slice(),
         community_id,
         ethernet: moment.ethernet.filter(|_| output.eve.ethernet),
         capture: outputs.capture_name(&output.eve),
-        interface: outputs.interface.as_deref(),
+        interface: outputs.interface(),
         ..header
     }
 }

@@ -9,6 +9,7 @@ use tapwire_signatures::plan::Plan;
 
 use crate::config::{Configuration, EveOutput};
 use crate::inspect::Engine;
+use crate::inspect::tenants::Select;
 
 /// An EVE output with the recorders of its protocols.
 pub(super) struct Output {
@@ -39,8 +40,7 @@ pub struct Outputs {
     pub(super) tags: Option<TagKinds>,
     /// Floods of flows are summed up.
     pub(super) own: bool,
-    pub(super) capture: Option<String>,
-    pub(super) interface: Option<String>,
+    pub(super) origin: Origin,
     pub(super) guess_transaction: bool,
     pub(super) engine: Arc<Engine>,
 }
@@ -80,8 +80,7 @@ impl Outputs {
             tagged_packets,
             tags: TagKinds::of(&engine.plan).filter(|_| tagged_packets),
             own: configuration.own_records,
-            capture: origin.capture,
-            interface: origin.interface,
+            origin,
             guess_transaction: configuration.guess_transaction,
             engine,
         }
@@ -89,6 +88,16 @@ impl Outputs {
 
     /// The name of the capture, where an output shows it.
     pub(super) fn capture_name(&self, eve: &EveOutput) -> Option<&str> {
-        self.capture.as_deref().filter(|_| eve.capture_name)
+        self.origin.capture.as_deref().filter(|_| eve.capture_name)
+    }
+
+    /// The name of the interface.
+    pub(super) fn interface(&self) -> Option<&str> {
+        self.origin.interface.as_deref()
+    }
+
+    /// How the tenants of packets from there are found.
+    pub(super) fn select(&self) -> Select {
+        Select::of(&self.engine, &self.origin)
     }
 }

@@ -197,7 +197,7 @@ fn find(
             "such names are allowed by `datasets.rules.allow-absolute-filenames`",
         ));
     }
-    if let Some(known) = names.datasets.used(name) {
+    if let Some(known) = names.datasets.used(environment.tenant, name) {
         let differs = said.kind.is_some_and(|kind| kind != known.kind)
             || load.as_ref().is_some_and(|load| Some(load) != known.load.as_ref())
             || save.as_ref().is_some_and(|save| Some(save) != known.save.as_ref());
@@ -219,7 +219,7 @@ fn find(
     if let Some(set) = names.datasets.again(name, environment, same) {
         return Ok(set);
     }
-    let index = names.datasets.place(name).ok_or_else(|| argument.fault("too many sets", ""))?;
+    let index = names.datasets.place(environment.tenant, name).ok_or_else(|| argument.fault("too many sets", ""))?;
     let beside = said.state.is_none().then_some(rule_file);
     let file = load.as_ref().map(|load| NamedFile::now(environment, beside, load));
     let entries = match &load {
@@ -227,7 +227,7 @@ fn find(
         None => Entries::default(),
     };
     let mut set = Dataset::new(name, index, kind, entries);
-    (set.load, set.save) = (load, save);
+    (set.tenant, set.load, set.save) = (environment.tenant, load, save);
     set.limit_bytes = limit_bytes;
     Ok(names.datasets.put(Known::new(set, said.layout, file)))
 }

@@ -1,7 +1,7 @@
 //! What one run leaves to the next one: outlines of rules, so that a rule is known again by its text and read when it is asked for.
 //!
-//! It is made for one program and one environment, and ends with a digest of itself: whatever does not fit is not used. Rules that were
-//! read with something beside their text are not in it, and neither are faults: such rules are read anew each time.
+//! It is made for one program, each part of it for one environment, and ends with a digest of itself: whatever does not fit is not used.
+//! Rules that were read with something beside their text are not in it, and neither are faults: such rules are read anew each time.
 
 use std::collections::HashMap;
 
@@ -15,11 +15,14 @@ use crate::plan::Plan;
 pub(super) struct Cache {
     /// The program that wrote it.
     program: String,
-    pub(super) environment: Digest,
     /// Names of flowbits, flowints and hostbits, by the numbers that outlines have of them.
     pub(super) names: [Vec<String>; 3],
-    pub(super) rules: HashMap<Digest, Remembered, foldhash::fast::RandomState>,
+    /// The rules that were read with an environment, by their text.
+    pub(super) parts: Vec<(Digest, Part)>,
 }
+
+/// Rules by the digest of their text.
+pub(super) type Part = HashMap<Digest, Remembered, foldhash::fast::RandomState>;
 
 /// A rule as it is remembered.
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,13 +50,17 @@ impl Cache {
 
 /// What the rules of a plan leave to the next run of a program.
 pub fn write(plan: &Plan, program: &str) -> Vec<u8> {
-    let alone = plan.entries().filter(|entry| entry.outside().is_empty());
-    let cache = Cache {
-        program: program.to_owned(),
-        environment: plan.environment(),
-        names: plan.names.clone(),
-        rules: alone.map(|entry| (entry.digest, entry.remember())).collect(),
-    };
+    let mut parts: Vec<(Digest, Part)> = Vec::new();
+    // Rules of one tenant stand together.
+    for entry in plan.entries().filter(|entry| entry.outside().is_empty()) {
+        if parts.last().is_none_or(|(environment, _)| *environment != entry.environment()) {
+            parts.push((entry.environment(), Part::default()));
+        }
+        if let Some((_, rules)) = parts.last_mut() {
+            rules.insert(entry.digest, entry.remember());
+        }
+    }
+    let cache = Cache { program: program.to_owned(), names: plan.names.clone(), parts };
     let mut bytes = postcard::to_stdvec(&cache).unwrap_or_default();
     let digest = Digest::of(bytes.as_slice());
     bytes.extend(digest.into_bytes());

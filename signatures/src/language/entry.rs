@@ -1,7 +1,7 @@
 //! A rule of a set: what the plan needs to know of it, and the rule itself once something asks for it.
 //!
 //! Most rules of a large set are never candidates. Of those the text is kept, which is read again when it is wanted; a rule that
-//! was read with something beside its text is kept as it was read.
+//! was read with something beside its text is kept as it was read. Tenants that have the same rule share its text.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -28,9 +28,9 @@ pub struct Entry {
     /// The first keyword whose protocol or state is not active yet: the rule cannot match.
     pub later: Option<Box<str>>,
     place: (u32, u32),
-    text: Box<str>,
-    /// Its [`Outline`], in the form in which the cache has it.
-    outline: Box<[u8]>,
+    /// Its text, behind it its [`Outline`] in the form in which the cache has it.
+    said: Arc<[u8]>,
+    text_bytes: u32,
     reader: Arc<Reader>,
     rule: OnceLock<Option<Box<Rule>>>,
 }
@@ -39,12 +39,14 @@ pub struct Entry {
 #[derive(Debug)]
 pub(crate) struct Reader {
     environment: Environment,
+    /// That of the environment.
+    pub(super) digest: Digest,
     known: Mutex<(SharedNames, Sets)>,
 }
 
 impl Reader {
-    pub(super) fn new(environment: &Environment) -> Self {
-        Self { environment: environment.clone(), known: Mutex::default() }
+    pub(super) fn new(environment: &Environment, digest: Digest) -> Self {
+        Self { environment: environment.clone(), digest, known: Mutex::default() }
     }
 
     /// Learns the names that rules of a load have; those of loads before keep their numbers.
@@ -56,7 +58,7 @@ impl Reader {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let (names, sets) = &mut *known;
         let place = ("", entry.place, entry.digest);
-        match load::read(&entry.text, place, &self.environment, names, sets) {
+        match load::read(entry.text(), place, &self.environment, names, sets) {
             Ok(load::Outcome::Rule(rule)) => Some(rule),
             Ok(load::Outcome::Skipped(_)) | Err(_) => None,
         }
@@ -83,14 +85,43 @@ impl Entry {
         reader: &Arc<Reader>,
     ) -> Self {
         let Remembered { id: (gid, sid, rev), later, outline } = known;
-        let (text, reader) = (text.into(), Arc::clone(reader));
-        Self { gid, sid, rev, digest, later, place, text, outline, reader, rule: OnceLock::new() }
+        // A file has fewer bytes than 4 GiB.
+        let text_bytes = u32::try_from(text.len()).unwrap_or(0);
+        let said = [text.as_bytes(), &outline].concat().into();
+        let reader = Arc::clone(reader);
+        Self { gid, sid, rev, digest, later, place, said, text_bytes, reader, rule: OnceLock::new() }
+    }
+
+    /// Shares memory with the same rule of another tenant.
+    pub(super) fn share(&mut self, other: &Self) {
+        if self.said == other.said {
+            self.said = Arc::clone(&other.said);
+        }
+    }
+
+    fn text(&self) -> &str {
+        let text = self.said.get(..self.text_bytes as usize);
+        text.and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
+    }
+
+    fn encoded_outline(&self) -> &[u8] {
+        self.said.get(self.text_bytes as usize..).unwrap_or_default()
+    }
+
+    /// Whose rule it is: the number of a tenant, 0 where it is nobody's.
+    pub fn tenant(&self) -> u32 {
+        self.reader.environment.tenant
+    }
+
+    /// That of what it was read with.
+    pub(crate) fn environment(&self) -> Digest {
+        self.reader.digest
     }
 
     /// What a later run needs to know of it.
     pub(super) fn remember(&self) -> Remembered {
-        let Self { gid, sid, rev, later, outline, .. } = self;
-        Remembered { id: (*gid, *sid, *rev), later: later.clone(), outline: outline.clone() }
+        let Self { gid, sid, rev, later, .. } = self;
+        Remembered { id: (*gid, *sid, *rev), later: later.clone(), outline: self.encoded_outline().into() }
     }
 
     /// The rule; `None` where its text, which was read before, cannot be read now.
@@ -105,7 +136,7 @@ impl Entry {
 
     /// What the plan needs to know of it.
     pub(crate) fn outline(&self) -> Option<Outline> {
-        Outline::decode(&self.outline).or_else(|| self.rule().map(Outline::of))
+        Outline::decode(self.encoded_outline()).or_else(|| self.rule().map(Outline::of))
     }
 }
 

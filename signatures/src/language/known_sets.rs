@@ -1,5 +1,5 @@
 //! The sets of values that rules and configuration name, over all loads: a set keeps its place, and its values where neither its
-//! file nor what is said of it changed.
+//! file nor what is said of it changed. Each tenant has its own, whatever their names.
 
 use std::sync::Arc;
 
@@ -37,9 +37,9 @@ impl KnownSets {
         self.0.iter_mut().for_each(|known| known.is_used = false);
     }
 
-    /// The set of a name, if something named it in this load.
-    pub(crate) fn used(&self, name: &str) -> Option<&Arc<Dataset>> {
-        self.0.iter().find(|known| known.is_used && known.set.name == name).map(|known| &known.set)
+    /// The set that a tenant calls so, if something named it in this load.
+    pub(crate) fn used(&self, tenant: u32, name: &str) -> Option<&Arc<Dataset>> {
+        self.0.iter().find(|known| known.is_used && known.set.is(tenant, name)).map(|known| &known.set)
     }
 
     /// The set of a name as an earlier load had it, if `fits` says that the same is meant, and its file is as it was.
@@ -49,14 +49,14 @@ impl KnownSets {
         environment: &Environment,
         fits: impl Fn(&Known) -> bool,
     ) -> Option<Arc<Dataset>> {
-        let known = self.0.iter_mut().find(|known| known.set.name == name)?;
+        let known = self.0.iter_mut().find(|known| known.set.is(environment.tenant, name))?;
         known.is_used = fits(known) && known.is_unchanged(environment);
         known.is_used.then(|| Arc::clone(&known.set))
     }
 
     /// The place of a set: that which it had, or the next one; `None` when there are too many.
-    pub(crate) fn place(&self, name: &str) -> Option<u16> {
-        let known = self.0.iter().position(|known| known.set.name == name);
+    pub(crate) fn place(&self, tenant: u32, name: &str) -> Option<u16> {
+        let known = self.0.iter().position(|known| known.set.is(tenant, name));
         u16::try_from(known.unwrap_or(self.0.len())).ok()
     }
 

@@ -1,28 +1,27 @@
 //! Rule files to a rule set, with everything that is wrong reported at once.
 
-use std::borrow::Borrow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::builder::{Argument, Builder, Names, SharedNames};
-use super::cache::Cache;
+use super::builder::{Argument, Builder, SharedNames};
 use super::classification::Classification;
 use super::digest::Digest;
-use super::entry::{Entry, Reader};
 use super::fault::Fault;
 use super::files::{Countries, Files};
 use super::labels::Labels;
+use super::loading::Loader;
 use super::references::References;
 use super::rule::{FlowCondition, Rule, RuleProtocol, RuleSet};
 use super::variables::Sets;
-use super::{check, header, lexer, outside, protocols};
-use crate::plan::Plan;
+use super::{check, header, lexer, protocols};
 use crate::state::reputation::Reputation;
 use crate::{keywords, lua};
 
 /// What rules are read with.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
+    /// Whose rules they are: the number of a tenant, 0 where there are none.
+    pub tenant: u32,
     /// Address variables by name, as written.
     pub addresses: BTreeMap<String, String>,
     /// Port variables by name, as written.
@@ -61,13 +60,13 @@ pub struct Environment {
 
 impl Environment {
     /// That of all that any rule may depend on; lists and files are looked at for the rules that name them.
-    fn digest(&self) -> Digest {
+    pub(super) fn digest(&self) -> Digest {
         let text = format!(
             "{:?}",
             (
                 (&self.addresses, &self.ports, &self.classes, &self.references, self.keep_text, self.version),
                 (&self.features, self.scripts, self.dataset_limit_bytes, &self.datasets, self.absolute_dataset_names),
-                self.asn1_elements,
+                (self.asn1_elements, self.tenant),
             )
         );
         Digest::of(&text)
@@ -118,124 +117,6 @@ pub struct Loaded {
 /// Reads rule files.
 pub fn load(sources: &[Source], environment: &Environment) -> Loaded {
     Loader::default().load(sources, environment, None)
-}
-
-/// Reads rule files, again and again: names keep their numbers and sets their places, so that what flows and hosts keep goes on
-/// to mean the same.
-#[derive(Debug, Default)]
-pub struct Loader {
-    names: SharedNames,
-    /// What reads rules again, and that of what they are read with.
-    reader: Option<(Digest, Arc<Reader>)>,
-    /// What a run before knew, for the first load.
-    cache: Option<Cache>,
-}
-
-impl Loader {
-    /// Takes over for the first load what [`super::cache::write`] left, if that was the same program. Whether it did.
-    pub fn recall(&mut self, bytes: &[u8], program: &str) -> bool {
-        self.cache = Cache::read(bytes, program);
-        self.cache.is_some()
-    }
-
-    /// Reads rule files. A rule of the plan that was made of the load before is taken from there if nothing of it changed.
-    pub fn load<S: Borrow<Source>>(
-        &mut self,
-        sources: impl IntoIterator<Item = S>,
-        environment: &Environment,
-        before: Option<&Plan>,
-    ) -> Loaded {
-        let mut loaded = Loaded::default();
-        let (names, mut sets) = (&mut self.names, Sets::default());
-        names.begin();
-        loaded.set.environment = environment.digest();
-        let before = before.filter(|before| before.environment() == loaded.set.environment);
-        let known: HashMap<Digest, &Arc<Entry>, foldhash::fast::RandomState> =
-            before.into_iter().flat_map(Plan::entries).map(|entry| (entry.digest, entry)).collect();
-        let cache = self.cache.take().filter(|cache| cache.environment == loaded.set.environment && known.is_empty());
-        let Cache { names: recalled, rules: mut remembered, .. } = cache.unwrap_or_default();
-        if !remembered.is_empty() {
-            [names.flowbits, names.flowints, names.hostbits] = recalled.map(Names::of);
-        }
-        let reader = match self.reader.take() {
-            Some((digest, reader)) if digest == loaded.set.environment => reader,
-            _ => Arc::new(Reader::new(environment)),
-        };
-        let mut by_id: HashMap<(u32, u32), usize, foldhash::fast::RandomState> = HashMap::default();
-        for text in &environment.datasets {
-            if let Err(fault) = keywords::dataset::define(names, environment, text) {
-                let file = "datasets".to_owned();
-                loaded.faults.push(Located { file, line: 0, column: 0, warning: false, fault, text: String::new() });
-            }
-        }
-        for (file, source) in (0..).zip(sources) {
-            let source = source.borrow();
-            for statement in lexer::statements(&source.text) {
-                let locate = |fault: Fault, warning: bool| Located {
-                    file: source.name.clone(),
-                    line: statement.line,
-                    column: u32::try_from(fault.span.start).unwrap_or(0).saturating_add(1),
-                    warning,
-                    text: statement.text.clone().into_owned(),
-                    fault,
-                };
-                let digest = Digest::of(&*statement.text);
-                let current =
-                    known.get(&digest).filter(|entry| outside::is_current(entry, &source.name, environment, names));
-                let place = (file, statement.line);
-                let outcome = match (current, remembered.remove(&digest)) {
-                    (Some(&entry), _) => Ok(Ok(Arc::clone(entry))),
-                    (None, Some(known)) => {
-                        Ok(Ok(Arc::new(Entry::known(known, (digest, place), &statement.text, &reader))))
-                    }
-                    (None, None) => {
-                        let read = read(&statement.text, (&source.name, place, digest), environment, names, &mut sets);
-                        read.map(|outcome| match outcome {
-                            Outcome::Rule(rule) => {
-                                loaded.unknown += usize::from(rule.outside.is_empty());
-                                Ok(Arc::new(Entry::of(rule, &statement.text, &reader)))
-                            }
-                            Outcome::Skipped(fault) => Err(fault),
-                        })
-                    }
-                };
-                match outcome {
-                    Ok(Err(lacking)) => loaded.skipped.push(locate(lacking, true)),
-                    Ok(Ok(rule)) => {
-                        let key = (rule.gid, rule.sid);
-                        match by_id.get(&key).and_then(|&i| loaded.set.rules.get_mut(i)) {
-                            Some(other) => {
-                                let message = format!("rule {} is there twice; the higher revision is used", rule.sid);
-                                let fault = Fault::new(0..0, message, "give each rule its own sid");
-                                loaded.faults.push(locate(fault, true));
-                                if rule.rev > other.rev {
-                                    *other = rule;
-                                }
-                            }
-                            None => {
-                                by_id.insert(key, loaded.set.rules.len());
-                                loaded.set.rules.push(rule);
-                            }
-                        }
-                    }
-                    Err(fault) => loaded.faults.push(locate(fault, false)),
-                }
-            }
-        }
-        for rule in &loaded.set.rules {
-            if let Some(first) = &rule.later {
-                *loaded.later.entry(first.clone().into_string()).or_default() += 1;
-            }
-        }
-        names.end();
-        reader.learn(names);
-        self.reader = Some((loaded.set.environment, reader));
-        loaded.set.flowbits = names.flowbits.list.clone();
-        loaded.set.flowints = names.flowints.list.clone();
-        loaded.set.hostbits = names.hostbits.list.clone();
-        loaded.set.datasets = names.datasets.all();
-        loaded
-    }
 }
 
 /// What a text turned out to be.

@@ -14,6 +14,7 @@ pub(crate) mod known_sets;
 pub mod labels;
 pub mod lexer;
 pub mod load;
+pub mod loading;
 pub mod outside;
 pub mod protocols;
 pub mod references;

@@ -595,7 +595,7 @@ impl Rule {
 /// Every rule of a load, with the names that they share.
 #[derive(Debug, Default)]
 pub struct RuleSet {
-    /// The rules, in order of the text; each `(gid, sid)` once. A load that follows another one shares what did not change.
+    /// The rules, in order of the text; each `(gid, sid)` of a tenant once. A load that follows another one shares what did not change.
     pub rules: Vec<Arc<Entry>>,
     /// Names of flowbits by index.
     pub flowbits: Vec<String>,
@@ -605,6 +605,4 @@ pub struct RuleSet {
     pub hostbits: Vec<String>,
     /// Sets of values by index.
     pub datasets: Vec<Arc<Dataset>>,
-    /// That of what the rules were read with.
-    pub environment: Digest,
 }

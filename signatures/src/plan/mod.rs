@@ -13,6 +13,7 @@ mod group;
 mod kind;
 pub mod order;
 mod outline;
+mod scopes;
 mod succession;
 
 use std::collections::{BTreeSet, HashMap};
@@ -27,6 +28,8 @@ pub(crate) use group::Group;
 pub use kind::Kind;
 pub(crate) use kind::{find_field, hook_progress};
 pub(crate) use outline::Outline;
+pub(crate) use scopes::Scope;
+use scopes::Scopes;
 pub(crate) use succession::Succession;
 
 use crate::language::digest::Digest;
@@ -82,7 +85,7 @@ pub struct Plan {
     pub tags_hosts: Option<bool>,
     /// Whether a rule looks at requests and their responses together.
     pub(crate) is_transactional: bool,
-    environment: Digest,
+    scopes: Scopes,
     history: History,
 }
 
@@ -132,11 +135,12 @@ impl Plan {
     }
 
     fn build(set: RuleSet, actions: &ActionOrder, before: Option<&Self>) -> Self {
-        let RuleSet { rules, flowbits, flowints, hostbits, datasets, environment } = set;
+        let RuleSet { rules, flowbits, flowints, hostbits, datasets } = set;
         let outlined = rules.into_iter().filter_map(|entry| Some((entry.outline()?, entry)));
         let mut outlined: Vec<(Outline, Arc<Entry>)> = outlined.collect();
         outlined.sort_by_cached_key(|(outline, entry)| {
-            (actions.place(outline.action), outline.memory, outline.severity, entry.sid, entry.gid)
+            // Rules of a tenant stand together: which they are is told by their places.
+            (entry.tenant(), actions.place(outline.action), outline.memory, outline.severity, entry.sid, entry.gid)
         });
         let mut builder = PlanBuilder::default();
         for (index, (outline, entry)) in (0..).zip(outlined) {
@@ -149,7 +153,7 @@ impl Plan {
         plan.wants_packet_anomalies = !plan.anomalies.is_empty();
         plan.names = [flowbits, flowints, hostbits];
         plan.datasets = datasets;
-        plan.environment = environment;
+        plan.scopes = Scopes::of(plan.entries().map(|entry| entry.tenant()));
         plan
     }
 
@@ -206,9 +210,15 @@ impl Plan {
         !self.frames.is_empty() && frame_fields(protocol).any(|field| self.frames.contains_key(field.name))
     }
 
-    /// That of what the rules were read with.
-    pub(crate) fn environment(&self) -> Digest {
-        self.environment
+    /// The rules for packets of a tenant; those for packets of nobody where it is 0.
+    #[inline]
+    pub(crate) fn scope(&self, tenant: u32) -> Scope {
+        self.scopes.of_tenant(tenant)
+    }
+
+    /// Whose rule it is: the number of a tenant, 0 where it is nobody's.
+    pub fn tenant(&self, index: RuleIndex) -> u32 {
+        self.rules.get(index as usize).map_or(0, |planned| planned.entry.tenant())
     }
 
     /// Which of the plans that followed each other this is.
@@ -223,11 +233,11 @@ impl Plan {
 
     /// How the rules of this plan differ from those of the one before.
     pub fn changes_since(&self, before: &Self) -> Changes {
-        let mut old: HashMap<(u32, u32), Digest> =
-            before.entries().map(|rule| ((rule.gid, rule.sid), rule.digest)).collect();
+        let id = |rule: &Entry| (rule.tenant(), rule.gid, rule.sid);
+        let mut old: HashMap<_, Digest> = before.entries().map(|rule| (id(rule), rule.digest)).collect();
         let mut changes = Changes::default();
         for rule in self.entries() {
-            match old.remove(&(rule.gid, rule.sid)) {
+            match old.remove(&id(rule)) {
                 Some(digest) if digest == rule.digest => changes.unchanged += 1,
                 Some(_) => changes.changed += 1,
                 None => changes.added += 1,

@@ -29,8 +29,8 @@ pub(crate) struct Succession {
 
 impl Succession {
     fn between(old: &[Planned], new: &[Planned]) -> Self {
-        let identity = |planned: &Planned| (planned.entry.gid, planned.entry.sid, planned.entry.digest);
-        let places: HashMap<(u32, u32, Digest), RuleIndex> =
+        let identity = |Planned { entry, .. }: &Planned| (entry.tenant(), entry.gid, entry.sid, entry.digest);
+        let places: HashMap<(u32, u32, u32, Digest), RuleIndex> =
             (0..).zip(new).map(|(place, planned)| (identity(planned), place)).collect();
         Self::of((0..).zip(old).filter_map(|(place, planned)| Some((place, *places.get(&identity(planned))?))))
     }

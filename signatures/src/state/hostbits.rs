@@ -1,4 +1,4 @@
-//! Bits of hosts and pairs of hosts (`xbits`, `hostbits`), shared by all flows; each expires by packet time.
+//! Bits of hosts and pairs of hosts (`xbits`, `hostbits`), shared by all flows of a tenant; each expires by packet time.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -16,7 +16,19 @@ enum Owner {
     Pair(IpAddr, IpAddr),
 }
 
-type Key = (u16, Owner);
+/// The tenant, the bit and whose it is.
+type Key = (u32, u16, Owner);
+
+/// Whom a packet is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parties {
+    /// The tenant whose packet it is, 0 where it is nobody's.
+    pub tenant: u32,
+    /// The packet's source.
+    pub source: IpAddr,
+    /// The packet's destination.
+    pub destination: IpAddr,
+}
 
 /// The table of bits, of a bounded size: where it is full, the bit that was set first makes room.
 #[derive(Debug)]
@@ -34,9 +46,9 @@ impl HostBits {
     }
 
     /// Whether what a keyword asks for holds; those that change something hold always. Bits of transactions are not kept here.
-    pub fn allows(&self, keyword: &Keyword, source: IpAddr, destination: IpAddr, now: Timestamp) -> bool {
-        let Some(owner) = owner(keyword.track, source, destination) else { return false };
-        let isset = self.isset(&(keyword.bit, owner), now);
+    pub fn allows(&self, keyword: &Keyword, parties: Parties, now: Timestamp) -> bool {
+        let Some(owner) = owner(keyword.track, parties) else { return false };
+        let isset = self.isset(&(parties.tenant, keyword.bit, owner), now);
         match keyword.operation {
             BitOperation::IsSet => isset,
             BitOperation::IsNotSet => !isset,
@@ -45,9 +57,9 @@ impl HostBits {
     }
 
     /// Changes what a keyword changes, after its rule matched.
-    pub fn apply(&mut self, keyword: &Keyword, source: IpAddr, destination: IpAddr, now: Timestamp) {
-        let Some(owner) = owner(keyword.track, source, destination) else { return };
-        let key = (keyword.bit, owner);
+    pub fn apply(&mut self, keyword: &Keyword, parties: Parties, now: Timestamp) {
+        let Some(owner) = owner(keyword.track, parties) else { return };
+        let key = (parties.tenant, keyword.bit, owner);
         let set = match keyword.operation {
             BitOperation::Set => true,
             BitOperation::Unset => false,
@@ -105,7 +117,7 @@ impl HostBits {
     }
 }
 
-fn owner(track: BitTrack, source: IpAddr, destination: IpAddr) -> Option<Owner> {
+fn owner(track: BitTrack, Parties { source, destination, .. }: Parties) -> Option<Owner> {
     match track {
         BitTrack::Source => Some(Owner::Host(source)),
         BitTrack::Destination => Some(Owner::Host(destination)),
@@ -125,39 +137,40 @@ mod tests {
         Keyword { operation, bit: 7, track, expire_s: 10 }
     }
 
+    fn parties(source: IpAddr, destination: IpAddr) -> Parties {
+        Parties { tenant: 0, source, destination }
+    }
+
     #[test]
     fn a_bit_is_seen_from_the_other_side_until_it_expires() {
         let mut bits = HostBits::new(10);
         let second = |s: u64| Timestamp(s * 1_000_000);
-        bits.apply(&keyword(BitOperation::Set, BitTrack::Destination), A, B, second(100));
-        for (track, source, destination, at, isset) in [
-            (BitTrack::Source, B, A, 101, true),
-            (BitTrack::Source, A, B, 101, false),
-            (BitTrack::Pair, A, B, 101, false),
-            (BitTrack::Source, B, A, 110, false),
+        bits.apply(&keyword(BitOperation::Set, BitTrack::Destination), parties(A, B), second(100));
+        for (track, parties, at, isset) in [
+            (BitTrack::Source, parties(B, A), 101, true),
+            (BitTrack::Source, parties(A, B), 101, false),
+            (BitTrack::Pair, parties(A, B), 101, false),
+            (BitTrack::Source, parties(B, A), 110, false),
+            (BitTrack::Source, Parties { tenant: 1, ..parties(B, A) }, 101, false),
         ] {
-            assert_eq!(bits.allows(&keyword(BitOperation::IsSet, track), source, destination, second(at)), isset);
-            assert_eq!(bits.allows(&keyword(BitOperation::IsNotSet, track), source, destination, second(at)), !isset);
+            assert_eq!(bits.allows(&keyword(BitOperation::IsSet, track), parties, second(at)), isset);
+            assert_eq!(bits.allows(&keyword(BitOperation::IsNotSet, track), parties, second(at)), !isset);
         }
-        bits.apply(&keyword(BitOperation::Set, BitTrack::Pair), A, B, second(100));
-        assert!(bits.allows(&keyword(BitOperation::IsSet, BitTrack::Pair), B, A, second(101)));
-        bits.apply(&keyword(BitOperation::Toggle, BitTrack::Pair), B, A, second(102));
-        assert!(!bits.allows(&keyword(BitOperation::IsSet, BitTrack::Pair), A, B, second(102)));
+        bits.apply(&keyword(BitOperation::Set, BitTrack::Pair), parties(A, B), second(100));
+        assert!(bits.allows(&keyword(BitOperation::IsSet, BitTrack::Pair), parties(B, A), second(101)));
+        bits.apply(&keyword(BitOperation::Toggle, BitTrack::Pair), parties(B, A), second(102));
+        assert!(!bits.allows(&keyword(BitOperation::IsSet, BitTrack::Pair), parties(A, B), second(102)));
     }
 
     #[test]
     fn the_table_never_grows_beyond_its_limit() {
         let mut bits = HostBits::new(100);
+        let host = |number: u32| parties(IpAddr::V4(number.into()), B);
         for number in 0..10_000_u32 {
-            bits.apply(&keyword(BitOperation::Set, BitTrack::Source), IpAddr::V4(number.into()), B, Timestamp(1));
+            bits.apply(&keyword(BitOperation::Set, BitTrack::Source), host(number), Timestamp(1));
             assert!(bits.len() <= 100);
         }
         assert_eq!(bits.evicted(), 9_900);
-        assert!(bits.allows(
-            &keyword(BitOperation::IsSet, BitTrack::Source),
-            IpAddr::V4(9_999.into()),
-            B,
-            Timestamp(1)
-        ));
+        assert!(bits.allows(&keyword(BitOperation::IsSet, BitTrack::Source), host(9_999), Timestamp(1)));
     }
 }

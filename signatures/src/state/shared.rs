@@ -3,13 +3,12 @@
 //! A worker cannot tell what flows of other workers did before, so it decides everything else of such a rule and hands over the
 //! [`Step`]s that are left; they are decided where the matches of all flows stand in the order of their packets.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use tapwire_parsers::link::Timestamp;
 
 use super::dataset::{Changes, Dataset, Key, Operation};
-use super::hostbits::HostBits;
+use super::hostbits::{HostBits, Parties};
 use crate::language::rule::{BitTrack, Rule};
 
 /// Bits of hosts that are kept at once.
@@ -56,29 +55,24 @@ impl Shared {
         self.sets = sets
             .iter()
             .map(|set| {
-                let known = before.next().filter(|(known, _)| known.name == set.name && known.kind == set.kind);
+                let same = |known: &Dataset| known.is(set.tenant, &set.name) && known.kind == set.kind;
+                let known = before.next().filter(|(known, _)| same(known));
                 (Arc::clone(set), known.map_or_else(Changes::default, |(_, changes)| changes))
             })
             .collect();
     }
 
     /// Whether what is left of a rule holds for a packet; changes what the rule changes.
-    pub fn decide(
-        &mut self,
-        rule: &Rule,
-        steps: &[Step],
-        (source, destination): (IpAddr, IpAddr),
-        now: Timestamp,
-    ) -> bool {
+    pub fn decide(&mut self, rule: &Rule, steps: &[Step], parties: Parties, now: Timestamp) -> bool {
         let bits = || rule.hostbits.iter().filter(|bits| bits.track != BitTrack::Transaction);
-        if !bits().all(|keyword| self.bits.allows(keyword, source, destination, now)) {
+        if !bits().all(|keyword| self.bits.allows(keyword, parties, now)) {
             return false;
         }
         let mut sections = steps.chunk_by(|a, b| a.section == b.section);
         if !sections.all(|section| self.section_holds(section)) {
             return false;
         }
-        bits().for_each(|keyword| self.bits.apply(keyword, source, destination, now));
+        bits().for_each(|keyword| self.bits.apply(keyword, parties, now));
         true
     }
 
@@ -92,13 +86,13 @@ impl Shared {
         })
     }
 
-    /// The sets that are kept in files, with the name of the file and what it holds now.
-    pub fn saved(&self) -> impl Iterator<Item = (&str, String)> {
+    /// The sets that are kept in files, with whose they are, the name of the file and what it holds now.
+    pub fn saved(&self) -> impl Iterator<Item = (u32, &str, String)> {
         self.sets.iter().filter_map(|(set, changes)| {
             let mut text = String::new();
             let name = set.save.as_deref()?;
             changes.write(set, &mut text);
-            Some((name, text))
+            Some((set.tenant, name, text))
         })
     }
 

@@ -12,6 +12,17 @@ use tapwire_parsers::link::Timestamp;
 
 use crate::language::rule::{Threshold, ThresholdKind, Track, UniquePort};
 
+/// A rule, over all loads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RuleId {
+    /// Whose it is: the number of a tenant, 0 where it is nobody's.
+    pub tenant: u32,
+    /// `gid`
+    pub gid: u32,
+    /// `sid`
+    pub sid: u32,
+}
+
 /// Whom a match is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subject {
@@ -36,8 +47,7 @@ enum By {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
-    gid: u32,
-    sid: u32,
+    rule: RuleId,
     purpose: Purpose,
     by: By,
 }
@@ -80,9 +90,9 @@ impl Thresholds {
     }
 
     /// Counts a match of a rule and decides whether it is an alert.
-    pub fn decide(&mut self, (gid, sid): (u32, u32), threshold: &Threshold, subject: &Subject, now: Timestamp) -> bool {
+    pub fn decide(&mut self, rule: RuleId, threshold: &Threshold, subject: &Subject, now: Timestamp) -> bool {
         let Some(by) = by(threshold.track, subject) else { return true };
-        let entry = self.entry(Key { gid, sid, purpose: Purpose::Threshold, by }, threshold, now);
+        let entry = self.entry(Key { rule, purpose: Purpose::Threshold, by }, threshold, now);
         entry.count(threshold, subject);
         let count = u64::from(threshold.count);
         match threshold.kind {
@@ -110,14 +120,14 @@ impl Thresholds {
     /// for `timeout_s` seconds.
     pub fn rate_exceeded(
         &mut self,
-        (gid, sid): (u32, u32),
+        rule: RuleId,
         threshold: &Threshold,
         timeout_s: u32,
         subject: &Subject,
         now: Timestamp,
     ) -> bool {
         let Some(by) = by(threshold.track, subject) else { return false };
-        let entry = self.entry(Key { gid, sid, purpose: Purpose::Rate, by }, threshold, now);
+        let entry = self.entry(Key { rule, purpose: Purpose::Rate, by }, threshold, now);
         if let Some(until) = entry.active_until {
             if now <= until {
                 return true;
@@ -241,6 +251,8 @@ mod tests {
 
     const HOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
 
+    const RULE: RuleId = RuleId { tenant: 0, gid: 1, sid: 5 };
+
     fn subject(source: u32, port: u16) -> Subject {
         Subject { source: IpAddr::V4(source.into()), destination: HOST, ports: (port, 80), flow: Some(1) }
     }
@@ -254,7 +266,7 @@ mod tests {
         let mut table = Thresholds::new(10);
         let matches = seconds.into_iter().zip(1..);
         matches
-            .filter(|&(s, _)| table.decide((1, 5), threshold, &subject(1, 9), Timestamp(s * 1_000_000)))
+            .filter(|&(s, _)| table.decide(RULE, threshold, &subject(1, 9), Timestamp(s * 1_000_000)))
             .map(|(_, number)| number)
             .collect()
     }
@@ -286,15 +298,24 @@ mod tests {
         let mut table = Thresholds::new(10);
         let filter = Threshold { unique_on: Some(UniquePort::Source), ..threshold(ThresholdKind::Filter, 2) };
         let answers: Vec<bool> =
-            [1, 1, 2, 2, 3, 4].map(|port| table.decide((1, 1), &filter, &subject(1, port), Timestamp(0))).to_vec();
+            [1, 1, 2, 2, 3, 4].map(|port| table.decide(RULE, &filter, &subject(1, port), Timestamp(0))).to_vec();
         assert_eq!(answers, [false, false, false, false, true, true]);
+    }
+
+    #[test]
+    fn the_same_sid_of_another_tenant_counts_for_itself() {
+        let mut table = Thresholds::new(10);
+        let mut at = |tenant| {
+            table.decide(RuleId { tenant, ..RULE }, &threshold(ThresholdKind::Limit, 1), &subject(1, 1), Timestamp(0))
+        };
+        assert_eq!([0, 1, 1, 0].map(&mut at), [true, true, false, false]);
     }
 
     #[test]
     fn a_rate_filter_stays_in_force_for_its_timeout() {
         let mut table = Thresholds::new(10);
         let filter = threshold(ThresholdKind::Filter, 2);
-        let mut at = |s: u64| table.rate_exceeded((1, 1), &filter, 5, &subject(1, 1), Timestamp(s * 1_000_000));
+        let mut at = |s: u64| table.rate_exceeded(RULE, &filter, 5, &subject(1, 1), Timestamp(s * 1_000_000));
         assert_eq!([0, 1, 2, 3, 7, 8, 9, 10].map(&mut at), [false, false, true, true, true, false, false, true]);
     }
 
@@ -302,11 +323,11 @@ mod tests {
     fn the_table_never_grows_beyond_its_limit() {
         let mut table = Thresholds::new(100);
         for number in 0..10_000 {
-            table.decide((1, 1), &threshold(ThresholdKind::Limit, 1), &subject(number, 1), Timestamp(0));
+            table.decide(RULE, &threshold(ThresholdKind::Limit, 1), &subject(number, 1), Timestamp(0));
             assert!(table.len() <= 100);
         }
         assert_eq!(table.evicted(), 9_900);
-        table.decide((1, 1), &threshold(ThresholdKind::Limit, 1), &subject(1, 1), Timestamp(60_000_000));
+        table.decide(RULE, &threshold(ThresholdKind::Limit, 1), &subject(1, 1), Timestamp(60_000_000));
         assert_eq!((table.len(), table.evicted()), (99, 9_900));
     }
 }

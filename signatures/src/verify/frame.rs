@@ -45,10 +45,11 @@ impl Matcher {
         let ports = view.packet.ports();
         group.scan(frame.data, ports, (&mut self.folded, &mut self.scratch), |rule| candidates.push(rule));
         self.costs.end_scan(began);
-        let candidates = self.take_candidates();
+        let inspection = Inspection { plan, view };
+        let candidates = self.take_candidates(&inspection);
         let payload = View { data: frame.data, size: frame.length, complete: frame.complete };
         let about = About { ground: Ground::Frame(frame.id), payload };
-        self.decide(&Inspection { plan, view }, &candidates, about, state, matches);
+        self.decide(&inspection, &candidates, about, state, matches);
         self.return_candidates(candidates);
     }
 }

@@ -227,9 +227,10 @@ impl Matcher {
         if self.watch.is_some() { Chance::Open } else { plan.may_hold(rule, glance, state) }
     }
 
-    /// Takes the candidates out, sorted and each once, to walk over them while the matcher works.
-    fn take_candidates(&mut self) -> Vec<RuleIndex> {
+    /// Takes the candidates out that are for a packet, sorted and each once, to walk over them while the matcher works.
+    fn take_candidates(&mut self, inspection: &Inspection<'_>) -> Vec<RuleIndex> {
         let mut candidates = std::mem::take(&mut self.candidates);
+        inspection.plan.scope(inspection.view.packet.tenant).retain(&mut candidates);
         candidates.sort_unstable();
         candidates.dedup();
         self.decided += candidates.len() as u64;

@@ -93,7 +93,7 @@ impl Matcher {
         if let Some(watch) = &mut self.watch {
             watch.packet(&inspection, state);
         }
-        let mut candidates = self.take_candidates();
+        let mut candidates = self.take_candidates(&inspection);
         candidates.retain(|&rule| plan.kind(rule).is_some_and(|kind| is_due(kind, occasion, view)));
         let about = About { ground: Ground::Packet, payload: View::whole(packet.payload) };
         self.decide(&inspection, &candidates, about, state, matches);
@@ -192,7 +192,7 @@ impl Matcher {
             watch.chunk(&inspection, state);
         }
         self.held_back.chunk.clear();
-        let candidates = self.take_candidates();
+        let candidates = self.take_candidates(&inspection);
         let about = About { ground: Ground::Stream, payload: View::whole(chunk) };
         self.decide(&inspection, &candidates, about, state, matches);
         self.return_candidates(candidates);

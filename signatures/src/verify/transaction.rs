@@ -139,7 +139,7 @@ impl Matcher {
         if !self.candidates.is_empty() || moved && !side.waiting.is_empty() {
             let waiting = std::mem::take(&mut side.waiting);
             self.candidates.extend_from_slice(&waiting);
-            let candidates = self.take_candidates();
+            let candidates = self.take_candidates(&inspection);
             let asked = Asked { candidates: &candidates, waiting: &waiting, direction };
             self.decide_transaction(&inspection, subject, asked, known, state, matches);
             self.return_candidates(candidates);

@@ -119,6 +119,8 @@ pub enum Operation {
 pub struct Dataset {
     /// Its name.
     pub name: String,
+    /// Whose it is: the number of a tenant, 0 where it is nobody's.
+    pub tenant: u32,
     /// Its place among all sets of the rules.
     pub index: u16,
     /// What its values are.
@@ -139,7 +141,13 @@ impl Dataset {
     pub fn new(name: &str, index: u16, kind: Kind, entries: Entries) -> Self {
         let changed_by_rules = AtomicBool::new(false);
         let limit_bytes = DEFAULT_LIMIT_BYTES;
-        Self { name: name.into(), index, kind, load: None, save: None, limit_bytes, entries, changed_by_rules }
+        let (load, save) = (None, None);
+        Self { name: name.into(), tenant: 0, index, kind, load, save, limit_bytes, entries, changed_by_rules }
+    }
+
+    /// Whether it is the set that a tenant calls so.
+    pub(crate) fn is(&self, tenant: u32, name: &str) -> bool {
+        self.tenant == tenant && self.name == name
     }
 
     /// Notes that a rule adds or removes values: what is in it depends on the traffic from then on.

@@ -20,6 +20,7 @@ use super::condition::Verdict;
 use super::evidence::Evidence;
 use super::transaction::TransactionView;
 use super::{Ground, Inspection};
+use crate::language::rule::Rule;
 use crate::plan::{Found, Plan, RuleIndex};
 use crate::state::flow::FlowState;
 pub use funnel::{Funnel, Stage};
@@ -229,7 +230,7 @@ impl Watch {
     /// Counts how far a packet comes.
     pub(super) fn packet(&mut self, inspection: &Inspection<'_>, state: &FlowState) {
         let plan = inspection.plan;
-        let Some((rule, kind)) = plan.rule(self.rule).zip(plan.kind(self.rule)) else { return };
+        let Some((rule, kind)) = self.own(inspection).zip(plan.kind(self.rule)) else { return };
         let mut asked = conditions::of_header(rule, inspection.view);
         if kind != crate::plan::Kind::Transaction {
             asked.extend(conditions::of_packet(plan, rule, inspection.view, state));
@@ -237,9 +238,15 @@ impl Watch {
         self.packets.count(&asked);
     }
 
+    /// The rule, if it is for the packet.
+    fn own<'i>(&self, inspection: &Inspection<'i>) -> Option<&'i Rule> {
+        let plan = inspection.plan;
+        plan.rule(self.rule).filter(|_| plan.scope(inspection.view.packet.tenant).contains(self.rule))
+    }
+
     /// Counts how far a chunk comes.
     pub(super) fn chunk(&mut self, inspection: &Inspection<'_>, state: &FlowState) {
-        let Some(rule) = inspection.plan.rule(self.rule) else { return };
+        let Some(rule) = self.own(inspection) else { return };
         let mut asked = conditions::of_header(rule, inspection.view);
         asked.extend(conditions::of_packet(inspection.plan, rule, inspection.view, state));
         self.chunks.count(&asked);
@@ -247,7 +254,7 @@ impl Watch {
 
     /// Counts how far a transaction comes.
     pub(super) fn transaction(&mut self, inspection: &Inspection<'_>, state: &FlowState) {
-        let Some(rule) = inspection.plan.rule(self.rule) else { return };
+        let Some(rule) = self.own(inspection) else { return };
         let mut asked = conditions::of_header(rule, inspection.view);
         asked.extend(conditions::of_packet(inspection.plan, rule, inspection.view, state));
         self.transactions.count(&asked);

@@ -1,0 +1,133 @@
+//! Tenants: whose packet it is, and what there is for each of them beside the rules of the plan.
+
+use std::sync::Arc;
+
+use tapwire_parsers::link::{Timestamp, Vlans};
+use tapwire_signatures::state::threshold_file::{Entry, Rules};
+
+use super::Engine;
+use crate::config::{Selector, Tenancy};
+use crate::records::stats::RuleNumbers;
+use crate::report::Origin;
+
+/// What each tenant has.
+#[derive(Debug, Default)]
+pub struct Tenants {
+    /// That of nobody: of all packets, where there are no tenants.
+    pub nobody: Own,
+    /// Those of tenants, by their number.
+    pub others: Vec<Own>,
+    /// How they are told apart.
+    pub selector: Option<Selector>,
+}
+
+/// What a tenant has.
+#[derive(Clone, Debug, Default)]
+pub struct Own {
+    /// The tenant, 0 for nobody.
+    pub tenant: u32,
+    /// What its threshold file says.
+    pub thresholds: Arc<[(Rules, Entry)]>,
+    /// How many rules it has.
+    pub numbers: RuleNumbers,
+}
+
+impl Tenants {
+    /// What all of them have, nobody first, under a configuration.
+    pub fn new(mut all: Vec<Own>, tenancy: Option<&Tenancy>) -> Self {
+        let others = all.split_off(all.len().min(1));
+        let selector = tenancy.map(|tenancy| tenancy.selector.clone());
+        Self { nobody: all.pop().unwrap_or_default(), others, selector }
+    }
+
+    /// What a tenant has.
+    pub fn of(&self, tenant: u32) -> &Own {
+        let at = self.others.binary_search_by_key(&tenant, |own| own.tenant).ok();
+        at.and_then(|at| self.others.get(at)).unwrap_or(&self.nobody)
+    }
+
+    /// How many rules each has, nobody first.
+    pub fn numbers(&self) -> Vec<RuleNumbers> {
+        std::iter::once(&self.nobody).chain(&self.others).map(|own| own.numbers).collect()
+    }
+
+    /// Notes when the rules took the place of others.
+    pub fn note_reload(&mut self, time: Timestamp) {
+        let all = std::iter::once(&mut self.nobody).chain(&mut self.others);
+        all.for_each(|own| own.numbers.last_reload = Some(time));
+    }
+}
+
+impl Engine {
+    /// What the tenant has whose rule it is.
+    pub fn own_of_rule(&self, rule: u32) -> &Own {
+        if self.tenants.others.is_empty() { &self.tenants.nobody } else { self.tenants.of(self.plan.tenant(rule)) }
+    }
+}
+
+/// How a worker finds the tenant of a packet.
+#[derive(Clone, Debug)]
+pub enum Select {
+    /// All packets of the run have the same.
+    Same(u32),
+    /// By the outermost VLAN; sorted.
+    ByVlan(Arc<[(u16, u32)]>),
+}
+
+impl Select {
+    /// That of packets that come from somewhere, under the rules of the moment.
+    pub fn of(engine: &Engine, origin: &Origin) -> Self {
+        match &engine.tenants.selector {
+            Some(Selector::Vlan(vlans)) => Self::ByVlan(vlans.iter().map(|(vlan, tenant)| (*vlan, *tenant)).collect()),
+            Some(Selector::Device(devices)) => {
+                let own = origin.interface.as_ref().and_then(|name| devices.get(name));
+                Self::Same(own.copied().unwrap_or(0))
+            }
+            // What is captured live was not handed over by a tenant.
+            Some(Selector::Direct(tenant)) => Self::Same(tenant.filter(|_| origin.interface.is_none()).unwrap_or(0)),
+            None => Self::Same(0),
+        }
+    }
+
+    /// The tenant of a packet that was captured with these VLANs.
+    #[inline]
+    pub fn tenant(&self, vlans: &Vlans) -> u32 {
+        match self {
+            Self::Same(tenant) => *tenant,
+            Self::ByVlan(known) => {
+                let outermost = vlans.as_slice().first();
+                let at = outermost.and_then(|vlan| known.binary_search_by_key(vlan, |(vlan, _)| *vlan).ok());
+                at.and_then(|at| known.get(at)).map_or(0, |(_, tenant)| *tenant)
+            }
+        }
+    }
+
+    /// Whether packets of one run can have different ones.
+    pub fn looks_at_packets(&self) -> bool {
+        matches!(self, Self::ByVlan(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outermost_vlan_tells_whose_packet_it_is() {
+        let select = Select::ByVlan([(10, 1), (20, 7)].into());
+        for (vlans, tenant) in [(&[10][..], 1), (&[20, 10], 7), (&[30, 10], 0), (&[], 0)] {
+            let mut tags = Vlans::default();
+            vlans.iter().zip(&mut tags.ids).for_each(|(id, place)| *place = *id);
+            tags.count = vlans.len().try_into().unwrap();
+            assert_eq!(select.tenant(&tags), tenant, "{vlans:?}");
+        }
+    }
+
+    #[test]
+    fn each_tenant_has_its_own_and_strangers_what_nobody_has() {
+        let own = |tenant| Own { tenant, ..Own::default() };
+        let tenants = Tenants::new(vec![own(0), own(3), own(8)], None);
+        assert_eq!([0, 3, 8, 5].map(|tenant| tenants.of(tenant).tenant), [0, 3, 8, 0]);
+        assert_eq!(Tenants::new(Vec::new(), None).of(1).tenant, 0);
+    }
+}
