@@ -3,7 +3,6 @@
 //! A run writes its records into a folder of its own that goes away again; what the configuration says about outputs does not
 //! count, and nothing that rules keep from run to run is changed.
 
-use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -11,12 +10,10 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::id::RuleId;
 use crate::config::{Configuration, EveOutput};
 use crate::engine::{Active, Prepared};
 use crate::run::{self, Plan, Summary};
-
-/// The rule of an alert: its gid and sid.
-pub(super) type RuleId = (u32, u32);
 
 /// An alert of a run, as its record shows it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -35,6 +32,8 @@ pub(super) struct Alert {
     destination_port: Option<u16>,
     #[serde(rename = "proto", default)]
     protocol: String,
+    #[serde(rename = "tenant_id", default)]
+    tenant: u32,
     #[serde(rename = "alert")]
     rule: AlertRule,
 }
@@ -49,7 +48,7 @@ struct AlertRule {
 impl Alert {
     /// Its rule.
     pub(super) fn id(&self) -> RuleId {
-        (self.rule.gid, self.rule.signature_id)
+        RuleId { tenant: self.tenant, gid: self.rule.gid, sid: self.rule.signature_id }
     }
 
     /// What it says.
@@ -66,18 +65,6 @@ impl Alert {
         };
         let (from, to) = (side(&self.source, self.source_port), side(&self.destination, self.destination_port));
         format!("{from} -> {to} {}", self.protocol)
-    }
-}
-
-/// A rule's id as people write it: the gid only where it is not the usual one.
-pub(super) struct Shown(pub(super) RuleId);
-
-impl fmt::Display for Shown {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            (1, sid) => write!(out, "{sid}"),
-            (gid, sid) => write!(out, "{gid}:{sid}"),
-        }
     }
 }
 
@@ -177,11 +164,11 @@ mod tests {
 
     #[test]
     fn an_alert_is_read_from_its_record() {
-        let text = r#"{"timestamp":"t","pcap_cnt":7,"src_ip":"2001:db8::1","src_port":1,"dest_ip":"192.0.2.80","proto":"TCP",
+        let text = r#"{"timestamp":"t","pcap_cnt":7,"src_ip":"2001:db8::1","src_port":1,"tenant_id":4,"dest_ip":"192.0.2.80","proto":"TCP",
             "alert":{"action":"allowed","gid":1,"signature_id":5,"rev":1,"signature":"a message"},"more":[1]}"#;
         let alert: Alert = serde_json::from_str(text).unwrap();
-        assert_eq!((alert.id(), alert.message(), alert.packet), ((1, 5), "a message", Some(7)));
+        let id = RuleId { tenant: 4, gid: 1, sid: 5 };
+        assert_eq!((alert.id(), alert.message(), alert.packet), (id, "a message", Some(7)));
         assert_eq!(alert.flow(), "[2001:db8::1]:1 -> 192.0.2.80 TCP");
-        assert_eq!([Shown((1, 5)).to_string(), Shown((3, 5)).to_string()], ["5", "3:5"]);
     }
 }

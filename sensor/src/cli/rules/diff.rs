@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use tapwire_parsers::json::Object;
 
-use super::alerts::{Alert, Raised, RuleId, Shown, raised};
+use super::alerts::{Alert, Raised, raised};
+use super::id::RuleId;
 use super::{Settings, jobs, plural, prepared, say, show};
 use crate::capture::listing::Listing;
 use crate::engine::Prepared;
@@ -179,10 +180,10 @@ impl Change<'_> {
 
 fn text(changes: &[Change<'_>], [before, after, captures]: [usize; 3], verbose: bool) -> String {
     let mut text = String::new();
-    let width = changes.iter().map(|change| Shown(change.rule).to_string().len()).max().unwrap_or(0);
+    let width = changes.iter().map(|change| change.rule.to_string().len()).max().unwrap_or(0);
     for change in changes {
         let Change { rule, message, old, new, .. } = change;
-        let (id, message) = (Shown(*rule).to_string(), message.replace(char::is_control, " "));
+        let (id, message) = (rule.to_string(), message.replace(char::is_control, " "));
         text.push_str(&format!("{:8}  {id:width$}  {old} -> {new}  {message}\n", change.name()));
         if !verbose {
             continue;
@@ -208,7 +209,8 @@ fn json(changes: &[Change<'_>], [before, after, captures]: [usize; 3]) -> Vec<u8
     let mut out = Vec::new();
     for change in changes {
         let mut object = Object::new(&mut out);
-        object.number("gid", change.rule.0).number("sid", change.rule.1).text("msg", change.message);
+        change.rule.write(&mut object);
+        object.text("msg", change.message);
         object.text("change", change.name()).number("old", change.old).number("new", change.new);
         for (key, list) in [("gone", &change.gone), ("came", &change.came)] {
             object.array(key, |array| {
@@ -255,7 +257,7 @@ mod tests {
         let on = |alerts: &'static [Alert]| alerts.iter().map(|alert| (capture, alert)).collect::<Vec<_>>();
         let (old, new) = (on(old.leak()), on(new.leak()));
         let changes = changes(&old, &new);
-        let names: Vec<_> = changes.iter().map(|change| (change.rule.1, change.name())).collect();
+        let names: Vec<_> = changes.iter().map(|change| (change.rule.sid, change.name())).collect();
         assert_eq!(names, [(1, "vanishes"), (3, "changes"), (4, "moves"), (5, "changes"), (6, "appears")]);
         let report = text(&changes, [6, 6, 1], true);
         assert!(report.contains("changes   3  1 -> 2  m3\n    + a.pcap packet 2"), "{report}");

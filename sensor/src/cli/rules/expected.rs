@@ -1,12 +1,13 @@
 //! The file `expected` of a case: which alerts must come, and what they are raised on.
 //!
-//! One line for each expected alert: `2001`, `2001 x3`, `2001 pcap_cnt=7`, with `gid:sid` where the gid is not 1. Lines of one
-//! rule add up. `capture: PATH` and `rules: PATH` name further files, from the folder of the case.
+//! One line for each expected alert: `2001`, `2001 x3`, `2001 pcap_cnt=7`, with `gid:sid` where the gid is not 1 and
+//! `tenant/` before that where the rule is a tenant's. Lines of one rule add up. `capture: PATH` and `rules: PATH` name further files, from the folder of the case.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::alerts::{Alert, RuleId, Shown};
+use super::alerts::Alert;
+use super::id::RuleId;
 
 /// What a file says.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -105,12 +106,12 @@ impl Expected {
             // Whoever named packets goes on to do so.
             if by_packet.contains(rule) && packets.len() == *came {
                 for packet in packets {
-                    let _ = writeln!(text, "{} pcap_cnt={packet}  {comment}", Shown(*rule));
+                    let _ = writeln!(text, "{} pcap_cnt={packet}  {comment}", rule);
                 }
             } else if *came == 1 {
-                let _ = writeln!(text, "{}  {comment}", Shown(*rule));
+                let _ = writeln!(text, "{}  {comment}", rule);
             } else {
-                let _ = writeln!(text, "{} x{came}  {comment}", Shown(*rule));
+                let _ = writeln!(text, "{} x{came}  {comment}", rule);
             }
         }
         text
@@ -120,9 +121,7 @@ impl Expected {
 impl Wanted {
     fn read(words: &str) -> Option<Self> {
         let mut words = words.split_whitespace();
-        let id = words.next()?;
-        let (gid, sid) = id.split_once(':').unwrap_or(("1", id));
-        let mut wanted = Self { rule: (gid.parse().ok()?, sid.parse().ok()?), packet: None, count: 1 };
+        let mut wanted = Self { rule: words.next()?.parse().ok()?, packet: None, count: 1 };
         let mut counted = false;
         for word in words {
             if let Some(packet) = word.strip_prefix("pcap_cnt=").filter(|_| wanted.packet.is_none()) {
@@ -179,10 +178,19 @@ mod tests {
             ("", &[1, 2]),
         ] {
             let differences = Expected::read(text).unwrap().compare(&alerts);
-            assert_eq!(differences.iter().map(|d| d.rule.1).collect::<Vec<_>>(), differing, "{text}");
+            assert_eq!(differences.iter().map(|d| d.rule.sid).collect::<Vec<_>>(), differing, "{text}");
         }
         let missed = Expected::read("1 pcap_cnt=8").unwrap().compare(&alerts[..2]);
-        assert_eq!(missed, [Difference { rule: (1, 1), expected: 1, missed: vec![8], came: 2, packets: vec![7, 9] }]);
+        assert_eq!(
+            missed,
+            [Difference {
+                rule: RuleId { tenant: 0, gid: 1, sid: 1 },
+                expected: 1,
+                missed: vec![8],
+                came: 2,
+                packets: vec![7, 9]
+            }]
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ use tapwire_parsers::json::Object;
 use tapwire_signatures::language::rule::{Buffer, Rule};
 use tapwire_signatures::plan::{Estimate, Plan};
 
+use super::id::RuleId;
 use super::{Settings, plural, prepared, say, show};
 
 pub(super) const HELP: &str =
@@ -101,11 +102,12 @@ impl List {
     fn rows<'p>(&self, plan: &'p Plan) -> Vec<Row<'p>> {
         let rows = (0..).take(plan.len()).filter_map(|index| {
             let (rule, kind) = (plan.rule(index)?, plan.kind(index)?);
-            let row = || Some(Row { rule, kind: kind.name(), estimate: plan.estimate(index)? });
+            let row =
+                || Some(Row { id: RuleId::of(plan, index)?, rule, kind: kind.name(), estimate: plan.estimate(index)? });
             self.wants(rule).then(row).flatten()
         });
         let mut rows: Vec<Row<'_>> = rows.collect();
-        rows.sort_by_key(|row| (row.rule.sid, row.rule.gid));
+        rows.sort_by_key(|row| (row.id.sid, row.id.gid, row.id.tenant));
         if self.sort == Sort::Cost {
             rows.sort_by_key(|row| std::cmp::Reverse(row.estimate.cost));
         }
@@ -166,6 +168,7 @@ fn sids(text: &str) -> Result<(u32, u32), String> {
 }
 
 struct Row<'p> {
+    id: RuleId,
     rule: &'p Rule,
     kind: &'static str,
     estimate: Estimate<'p>,
@@ -196,9 +199,10 @@ pub(super) fn printable(bytes: &[u8]) -> String {
 
 fn json(rows: &[Row<'_>]) -> Vec<u8> {
     let mut out = Vec::new();
-    for Row { rule, kind, estimate } in rows {
+    for Row { id, rule, kind, estimate } in rows {
         let mut object = Object::new(&mut out);
-        object.number("gid", rule.gid).number("sid", rule.sid).number("rev", rule.rev);
+        id.write(&mut object);
+        object.number("rev", rule.rev);
         object.text("action", rule.action.name()).text("protocol", rule.protocol.name()).text("msg", &rule.message);
         object.text("classtype", rule.class.as_ref()).text("kind", kind).text("found_by", estimate.found.name());
         object.array("fast_patterns", |array| {
@@ -229,7 +233,7 @@ fn json(rows: &[Row<'_>]) -> Vec<u8> {
 fn table(rows: &[Row<'_>]) -> String {
     const WIDEST: usize = 48;
     let head = ["RULE", "ACTION", "PROTOCOL", "KIND", "COST", "FAST PATTERN", "MESSAGE"].map(str::to_owned);
-    let cells = rows.iter().map(|Row { rule, kind, estimate }| {
+    let cells = rows.iter().map(|Row { id, rule, kind, estimate }| {
         let pattern = match estimate.patterns.split_first() {
             _ if !rule.later.is_empty() => format!("(cannot match yet: {})", rule.later.join(", ")),
             Some(((buffer, bytes), more)) => {
@@ -238,7 +242,8 @@ fn table(rows: &[Row<'_>]) -> String {
             }
             None => format!("({})", estimate.found.name()),
         };
-        let id = format!("{}:{}:{}", rule.gid, rule.sid, rule.rev);
+        let tenant = if id.tenant > 0 { format!("{}/", id.tenant) } else { String::new() };
+        let id = format!("{tenant}{}:{}:{}", rule.gid, rule.sid, rule.rev);
         let (action, protocol) = (rule.action.name().into(), rule.protocol.name().into());
         let cost = format!("{} {}", estimate.cost, estimate.class());
         let message = rule.message.replace(char::is_control, " ");

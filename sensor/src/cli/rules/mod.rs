@@ -7,6 +7,7 @@ mod cases;
 mod diff;
 mod expected;
 mod explain;
+mod id;
 mod jobs;
 mod list;
 mod profile;

@@ -10,7 +10,8 @@ use tapwire_signatures::language::rule::Rule;
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::verify::cost::{CostBooks, RuleCost};
 
-use super::alerts::{Shown, raised};
+use super::alerts::raised;
+use super::id::RuleId;
 use super::{Settings, plural, prepared, say, show};
 use crate::capture::listing::Listing;
 
@@ -68,6 +69,7 @@ enum Sort {
 }
 
 struct Row<'p> {
+    id: RuleId,
     rule: &'p Rule,
     cost: &'p RuleCost,
     /// Percent of the time of all decisions and of the prefilter.
@@ -112,10 +114,11 @@ impl Profile {
         let whole = whole_ns(costs).max(1);
         let row = |(index, cost): (&u32, &'p RuleCost)| {
             let share = percent(cost.time_ns(), whole);
-            (cost.checks > 0).then(|| plan.rule(*index).map(|rule| Row { rule, cost, share })).flatten()
+            let named = || RuleId::of(plan, *index).zip(plan.rule(*index));
+            (cost.checks > 0).then(named).flatten().map(|(id, rule)| Row { id, rule, cost, share })
         };
         let mut rows: Vec<Row<'_>> = costs.rules.iter().filter_map(row).collect();
-        rows.sort_by_key(|Row { rule, cost, .. }| {
+        rows.sort_by_key(|Row { id, rule, cost, .. }| {
             let key = match self.sort {
                 Sort::Time => (false, cost.time_ns()),
                 Sort::Average => (false, cost.average_ns()),
@@ -125,7 +128,7 @@ impl Profile {
                 Sort::Work => (false, cost.work),
                 Sort::Misses => (cost.matches == 0, cost.time_ns()),
             };
-            (Reverse(key), rule.sid, rule.gid)
+            (Reverse(key), rule.sid, rule.gid, id.tenant)
         });
         if self.limit > 0 {
             rows.truncate(self.limit);
@@ -153,8 +156,8 @@ fn table(rows: &[Row<'_>], costs: &CostBooks, loaded: usize) -> String {
         "{:>12} {:>10} {:>9} {:>11} {:>9} {:>10} {:>7} {:>11}  {}\n",
         "RULE", "CHECKS", "MATCHES", "TIME ms", "AVG ns", "MAX us", "SHARE %", "WORK", "MESSAGE"
     );
-    for Row { rule, cost, share } in rows {
-        let id = Shown((rule.gid, rule.sid)).to_string();
+    for Row { id, rule, cost, share } in rows {
+        let id = id.to_string();
         let message: String = rule.message.chars().map(|c| if needs_escape(c) { ' ' } else { c }).collect();
         out.push_str(&format!(
             "{id:>12} {:>10} {:>9} {:>11.3} {:>9} {:>10} {share:>7.1} {:>11}  {message}\n",
@@ -209,9 +212,10 @@ fn json(rows: &[Row<'_>], costs: &CostBooks) -> Vec<u8> {
         object.number("prefilter_buffers", costs.scans.0).number("prefilter_bytes", costs.scans.1);
     }
     out.push(b'\n');
-    for Row { rule, cost, share } in rows {
+    for Row { id, rule, cost, share } in rows {
         let mut object = Object::new(&mut out);
-        object.number("gid", rule.gid).number("sid", rule.sid).number("rev", rule.rev).text("msg", &rule.message);
+        id.write(&mut object);
+        object.number("rev", rule.rev).text("msg", &rule.message);
         object.number("checks", cost.checks).number("matches", cost.matches).number("time_ns", cost.time_ns());
         object.number("average_ns", cost.average_ns()).number("longest_ns", cost.longest_ns);
         object.float("share", *share).number("work", cost.work);

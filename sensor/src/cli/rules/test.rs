@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use tapwire_parsers::json::Object;
 
-use super::alerts::{Raised, RuleId, Shown, raised};
+use super::alerts::{Raised, raised};
 use super::cases::{Case, EXPECTED, Inputs};
 use super::expected::Difference;
+use super::id::RuleId;
 use super::{Settings, jobs, plural, say, show};
 use crate::cli::Common;
 use crate::config::{Problem, Severity};
@@ -243,8 +244,9 @@ fn seconds(time: Duration) -> f64 {
 impl Told {
     fn of<'a>(prepared: &Prepared, difference: Difference, of_alert: impl Fn(RuleId) -> Option<&'a str>) -> Self {
         let plan = &prepared.engine.plan;
-        let (gid, sid) = difference.rule;
-        let rule = (0..).map_while(|index| plan.rule(index)).find(|rule| (rule.gid, rule.sid) == (gid, sid));
+        let mut indexes = (0..).take(plan.len());
+        let index = indexes.find(|index| RuleId::of(plan, *index) == Some(difference.rule));
+        let rule = index.and_then(|index| plan.rule(index));
         let hint = match rule {
             None if difference.came == 0 => "no rule has this sid".to_owned(),
             Some(rule) if !rule.later.is_empty() => format!("the rule cannot match yet: {}", rule.later.join(", ")),
@@ -257,7 +259,7 @@ impl Told {
     fn text(&self) -> String {
         let Difference { rule, expected, missed, came, packets } = &self.difference;
         let message = self.message.replace(char::is_control, " ");
-        let rule = format!("{} {message}", Shown(*rule));
+        let rule = format!("{} {message}", rule);
         let mut text = format!("{}: expected {expected}, came {came}", rule.trim_end());
         if !missed.is_empty() {
             text.push_str(&format!("; missed on {}", named(missed)));
@@ -303,9 +305,9 @@ impl Outcome {
         object.array("differences", |array| {
             for Told { difference, message, hint } in &self.differences {
                 array.object(|o| {
-                    let ((gid, sid), expected, came) = (difference.rule, difference.expected, difference.came);
-                    o.number("gid", gid).number("sid", sid).text("msg", message);
-                    o.number("expected", expected).number("came", came);
+                    difference.rule.write(o);
+                    o.text("msg", message);
+                    o.number("expected", difference.expected).number("came", difference.came);
                     for (key, packets) in [("missed_packets", &difference.missed), ("packets", &difference.packets)] {
                         o.array(key, |array| {
                             for packet in packets {

@@ -22,7 +22,8 @@ pub(super) fn lines(explanation: &Explanation<'_>) -> Vec<u8> {
 
 fn summary(object: &mut Object<'_>, explanation: &Explanation<'_>) {
     let Explanation { rule, watch, looks, estimate, .. } = explanation;
-    object.number("gid", rule.gid).number("sid", rule.sid).number("rev", rule.rev).text("msg", &rule.message);
+    explanation.id.write(object);
+    object.number("rev", rule.rev).text("msg", &rule.message);
     object.text("place", &explanation.place).text("kind", explanation.kind.name());
     object.text("found_by", estimate.found.name()).text("conclusion", explanation.conclusion());
     for (name, funnel) in

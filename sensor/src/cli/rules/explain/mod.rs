@@ -11,7 +11,8 @@ use tapwire_signatures::language::rule::Rule;
 use tapwire_signatures::plan::{Estimate, Kind, Plan, RuleIndex};
 use tapwire_signatures::verify::explain::{Fate, Look, Outcome, Watch};
 
-use super::alerts::{RuleId, Shown, raised};
+use super::alerts::raised;
+use super::id::RuleId;
 use super::{Settings, prepared, say, show};
 use crate::capture::listing::Listing;
 use crate::writer::HeldBack;
@@ -38,8 +39,8 @@ pub(super) struct Explain {
     /// Rules instead of the configuration's `rule-files`: a file, a folder or a pattern
     #[arg(long, value_name = "FILE|DIR|GLOB")]
     rules: Vec<String>,
-    /// The rule: its sid, with its gid where that is not 1
-    #[arg(value_name = "SID|GID:SID", value_parser = rule_id)]
+    /// The rule: its sid, with its gid where that is not 1, and the tenant before it where it is one's
+    #[arg(value_name = "[TENANT/][GID:]SID")]
     rule: RuleId,
     /// Capture files (pcap, pcapng; plain, .gz, .zst, .lz4), or folders of them, read one after the other
     #[arg(required = true, value_name = "CAPTURE|DIR|-")]
@@ -54,6 +55,7 @@ pub(super) struct Explain {
 
 /// What there is to tell.
 struct Explanation<'a> {
+    id: RuleId,
     plan: &'a Plan,
     rule: &'a Rule,
     /// Its file and line.
@@ -83,13 +85,7 @@ impl Explain {
         common.keep_labels = true;
         let mut prepared = prepared(&common).ok_or("the configuration cannot be used")?;
         let plan = Arc::clone(&prepared.engine.plan);
-        let wanted = |index: &RuleIndex| plan.rule(*index).is_some_and(|r| (r.gid, r.sid) == self.rule);
-        let index = (0..).take(plan.len()).find(wanted).ok_or_else(|| {
-            format!(
-                "no rule {} was loaded; is it in the rules that are named, and was it not refused?",
-                Shown(self.rule)
-            )
-        })?;
+        let index = self.index(&plan)?;
         let engine = Arc::get_mut(&mut prepared.engine).ok_or("the rules are in use")?;
         engine.matching.watch = Some((index, usize::from(self.limit)));
         let raised = raised(&prepared, &captures);
@@ -103,6 +99,7 @@ impl Explain {
         let file = prepared.rules.files.get(file as usize).map_or("", String::as_str);
         let held_back = summary.held_back.iter().filter(|((rule, _), _)| *rule == index);
         let explanation = Explanation {
+            id: self.rule,
             plan: &plan,
             rule,
             place: format!("{file}:{line}"),
@@ -115,6 +112,22 @@ impl Explain {
         };
         show(if self.json { json::lines(&explanation) } else { text::report(&explanation).into_bytes() });
         Ok(if raised.errors.is_empty() { u8::from(explanation.alerts == 0) } else { 2 })
+    }
+
+    /// The place of the rule that is meant.
+    fn index(&self, plan: &Plan) -> Result<RuleIndex, String> {
+        let ids = || (0..).take(plan.len()).filter_map(|index| Some((index, RuleId::of(plan, index)?)));
+        if let Some((index, _)) = ids().find(|(_, id)| *id == self.rule) {
+            return Ok(index);
+        }
+        let same = ids().filter(|(_, id)| (id.gid, id.sid) == (self.rule.gid, self.rule.sid));
+        let same: Vec<String> = same.map(|(_, id)| id.to_string()).collect();
+        Err(match same.is_empty() {
+            true => {
+                format!("no rule {} was loaded; is it in the rules that are named, and was it not refused?", self.rule)
+            }
+            false => format!("no rule {} was loaded; tenants have {}", self.rule, same.join(", ")),
+        })
     }
 }
 
@@ -189,8 +202,8 @@ impl Explanation<'_> {
                 Fate::Alert => return None,
                 Fate::Passes => "took effect as a pass rule".into(),
                 Fate::PassedBy(by) => {
-                    let sid = self.plan.rule(*by).map_or(0, |rule| rule.sid);
-                    format!("silenced by pass rule {sid}")
+                    let by = RuleId::of(self.plan, *by).map_or_else(String::new, |id| id.to_string());
+                    format!("silenced by pass rule {by}")
                 }
                 Fate::Silent => "silent, because the rule raises no alert".into(),
                 Fate::AlertLimit => "over the limit of alerts of a packet (packet-alert-max)".into(),
@@ -199,15 +212,6 @@ impl Explanation<'_> {
         });
         let of_writer = self.held_back.iter().map(|(why, count)| (format!("held back by {}", why.name()), *count));
         of_worker.chain(of_writer).collect()
-    }
-}
-
-/// Reads `SID` or `GID:SID`.
-fn rule_id(text: &str) -> Result<RuleId, String> {
-    let number = |text: &str| text.parse::<u32>().map_err(|_| format!("`{text}` is no number; write 2001 or 3:2001"));
-    match text.split_once(':') {
-        Some((gid, sid)) => Ok((number(gid)?, number(sid)?)),
-        None => Ok((1, number(text)?)),
     }
 }
 

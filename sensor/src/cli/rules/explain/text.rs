@@ -7,7 +7,6 @@ use tapwire_signatures::plan::Kind;
 use tapwire_signatures::verify::Ground;
 use tapwire_signatures::verify::explain::{Bytes, Condition, Funnel, Look, Mark, Outcome};
 
-use super::super::alerts::Shown;
 use super::super::list::printable;
 use super::{Explanation, counted};
 use crate::records::header::{Clock, protocol_name};
@@ -23,7 +22,7 @@ pub(super) fn report(explanation: &Explanation<'_>) -> String {
         out.push_str(text.trim_end());
         out.push('\n');
     };
-    line(format!("rule {} {}  {}", Shown((rule.gid, rule.sid)), plain(&rule.message), plain(&explanation.place)));
+    line(format!("rule {} {}  {}", explanation.id, plain(&rule.message), plain(&explanation.place)));
     let patterns: Vec<String> =
         estimate.patterns.iter().map(|(buffer, bytes)| format!("{buffer} \"{}\"", printable(bytes))).collect();
     let found = if patterns.is_empty() {
