@@ -151,13 +151,15 @@ impl Worker {
         }
     }
 
-    /// The tenant of the packet at a place; one that was put together within a tunnel is of whom sent the packet around it.
+    /// The tenant of the packet at a place.
     #[inline]
     fn tenant(&self, batch: &Batch, at: usize, packet: &Packet<'_>) -> u32 {
-        if packet.depth > 0 && self.select.looks_at_packets() {
-            return self.captured(batch, at).map_or(0, |outermost| self.select.tenant(&outermost.vlans));
+        match &self.select {
+            Select::Same(tenant) => *tenant,
+            Select::ByVlan(tenants) if packet.depth == 0 => tenants.of(&packet.vlans),
+            // What was put together within a tunnel is of whom sent the packet around it.
+            Select::ByVlan(tenants) => self.captured(batch, at).map_or(0, |outermost| tenants.of(&outermost.vlans)),
         }
-        self.select.tenant(&packet.vlans)
     }
 
     /// The packet, as captured, of which the frame at a place is a part.

@@ -55,6 +55,7 @@ impl Tenancy {
         let tenants = reader.tenants();
         let selector = reader.selector(root, &tenants);
         reader.name_unknown(&tenants);
+        reader.name_unmapped(&selector, &tenants);
         let default_rules = section.switch_at("default", true, faults);
         if let (Selector::Vlan(_), false) = (&selector, main.vlan_tracking) {
             let place = root.at("vlan.use-for-tracking").unwrap_or(section);
@@ -232,6 +233,20 @@ impl TenantReader<'_> {
             self.faults.push(node.problem(format!("there is no tenant `{text}`"), &hint));
         }
         id
+    }
+
+    /// Names tenants that no packet can belong to.
+    fn name_unmapped(&mut self, selector: &Selector, tenants: &[Tenant]) {
+        let mapped: Vec<u32> = match selector {
+            Selector::Vlan(vlans) => vlans.values().copied().collect(),
+            Selector::Device(devices) => devices.values().copied().collect(),
+            Selector::Direct(_) => return,
+        };
+        for tenant in tenants.iter().filter(|tenant| !mapped.contains(&tenant.id)) {
+            let message = format!("no packet belongs to tenant {}: nothing is mapped to it", tenant.id);
+            let place = self.section.get("mappings").unwrap_or(self.section);
+            self.warnings.push(place.problem(message, "add it to multi-detect.mappings"));
+        }
     }
 
     fn name_unknown(&mut self, tenants: &[Tenant]) {

@@ -54,14 +54,15 @@ pub struct TenantNumber([u16; 2]);
 
 impl From<u32> for TenantNumber {
     fn from(number: u32) -> Self {
-        let [a, b, c, d] = number.to_be_bytes();
-        Self([u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])])
+        let [a, b, c, d] = number.to_ne_bytes();
+        Self([u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d])])
     }
 }
 
 impl From<TenantNumber> for u32 {
-    fn from(TenantNumber([high, low]): TenantNumber) -> Self {
-        Self::from(high) << 16 | Self::from(low)
+    fn from(TenantNumber([first, second]): TenantNumber) -> Self {
+        let ([a, b], [c, d]) = (first.to_ne_bytes(), second.to_ne_bytes());
+        Self::from_ne_bytes([a, b, c, d])
     }
 }
 

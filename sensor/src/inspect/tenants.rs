@@ -70,15 +70,21 @@ impl Engine {
 pub enum Select {
     /// All packets of the run have the same.
     Same(u32),
-    /// By the outermost VLAN; sorted.
-    ByVlan(Arc<[(u16, u32)]>),
+    /// Each has the one of its outermost VLAN.
+    ByVlan(ByVlan),
 }
+
+/// The tenants of VLANs, sorted.
+#[derive(Clone, Debug)]
+pub struct ByVlan(Arc<[(u16, u32)]>);
 
 impl Select {
     /// That of packets that come from somewhere, under the rules of the moment.
     pub fn of(engine: &Engine, origin: &Origin) -> Self {
         match &engine.tenants.selector {
-            Some(Selector::Vlan(vlans)) => Self::ByVlan(vlans.iter().map(|(vlan, tenant)| (*vlan, *tenant)).collect()),
+            Some(Selector::Vlan(vlans)) => {
+                Self::ByVlan(ByVlan(vlans.iter().map(|(vlan, tenant)| (*vlan, *tenant)).collect()))
+            }
             Some(Selector::Device(devices)) => {
                 let own = origin.interface.as_ref().and_then(|name| devices.get(name));
                 Self::Same(own.copied().unwrap_or(0))
@@ -88,23 +94,14 @@ impl Select {
             None => Self::Same(0),
         }
     }
+}
 
-    /// The tenant of a packet that was captured with these VLANs.
-    #[inline]
-    pub fn tenant(&self, vlans: &Vlans) -> u32 {
-        match self {
-            Self::Same(tenant) => *tenant,
-            Self::ByVlan(known) => {
-                let outermost = vlans.as_slice().first();
-                let at = outermost.and_then(|vlan| known.binary_search_by_key(vlan, |(vlan, _)| *vlan).ok());
-                at.and_then(|at| known.get(at)).map_or(0, |(_, tenant)| *tenant)
-            }
-        }
-    }
-
-    /// Whether packets of one run can have different ones.
-    pub fn looks_at_packets(&self) -> bool {
-        matches!(self, Self::ByVlan(_))
+impl ByVlan {
+    /// The tenant of a packet that was captured with these VLANs, 0 for nobody.
+    pub fn of(&self, vlans: &Vlans) -> u32 {
+        let outermost = vlans.as_slice().first();
+        let at = outermost.and_then(|vlan| self.0.binary_search_by_key(vlan, |(vlan, _)| *vlan).ok());
+        at.and_then(|at| self.0.get(at)).map_or(0, |(_, tenant)| *tenant)
     }
 }
 
@@ -114,12 +111,12 @@ mod tests {
 
     #[test]
     fn the_outermost_vlan_tells_whose_packet_it_is() {
-        let select = Select::ByVlan([(10, 1), (20, 7)].into());
+        let tenants = ByVlan([(10, 1), (20, 7)].into());
         for (vlans, tenant) in [(&[10][..], 1), (&[20, 10], 7), (&[30, 10], 0), (&[], 0)] {
             let mut tags = Vlans::default();
             vlans.iter().zip(&mut tags.ids).for_each(|(id, place)| *place = *id);
             tags.count = vlans.len().try_into().unwrap();
-            assert_eq!(select.tenant(&tags), tenant, "{vlans:?}");
+            assert_eq!(tenants.of(&tags), tenant, "{vlans:?}");
         }
     }
 

@@ -33,7 +33,8 @@ type EngineKey = (usize, Direction, usize, String);
 
 impl PlanBuilder {
     /// Adds the rule that is evaluated next.
-    pub(super) fn add(&mut self, index: RuleIndex, outline: Outline, entry: Arc<Entry>) {
+    pub(super) fn add(&mut self, outline: Outline, entry: Arc<Entry>) {
+        let index = RuleIndex::try_from(self.plan.rules.len()).unwrap_or(RuleIndex::MAX);
         for site in outline.sites {
             self.add_at(index, site, &entry);
         }

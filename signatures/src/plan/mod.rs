@@ -135,16 +135,17 @@ impl Plan {
     }
 
     fn build(set: RuleSet, actions: &ActionOrder, before: Option<&Self>) -> Self {
-        let RuleSet { rules, flowbits, flowints, hostbits, datasets } = set;
-        let outlined = rules.into_iter().filter_map(|entry| Some((entry.outline()?, entry)));
-        let mut outlined: Vec<(Outline, Arc<Entry>)> = outlined.collect();
-        outlined.sort_by_cached_key(|(outline, entry)| {
-            // Rules of a tenant stand together: which they are is told by their places.
-            (entry.tenant(), actions.place(outline.action), outline.memory, outline.severity, entry.sid, entry.gid)
-        });
+        let RuleSet { mut rules, flowbits, flowints, hostbits, datasets } = set;
+        // Rules of a tenant stand together: which they are is told by their places.
+        rules.sort_by_key(|entry| entry.tenant());
         let mut builder = PlanBuilder::default();
-        for (index, (outline, entry)) in (0..).zip(outlined) {
-            builder.add(index, outline, entry);
+        for own in rules.chunk_by(|a, b| a.tenant() == b.tenant()) {
+            let outlined = own.iter().filter_map(|entry| Some((entry.outline()?, Arc::clone(entry))));
+            let mut outlined: Vec<(Outline, Arc<Entry>)> = outlined.collect();
+            outlined.sort_by_cached_key(|(outline, entry)| {
+                (actions.place(outline.action), outline.memory, outline.severity, entry.sid, entry.gid)
+            });
+            outlined.into_iter().for_each(|(outline, entry)| builder.add(outline, entry));
         }
         let mut plan = builder.finish(&Prefilters::of(before.into_iter().flat_map(Self::groups)));
         if let Some(before) = before {

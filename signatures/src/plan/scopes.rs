@@ -18,7 +18,7 @@ pub(crate) enum Scope {
 }
 
 impl Scopes {
-    /// Those of rules by whose they are, in order; nothing has to be looked up where there are no tenants.
+    /// Those of rules by whose they are, in order; nothing has to be looked up where all are nobody's.
     pub(super) fn of(tenants: impl Iterator<Item = u32>) -> Self {
         let mut scopes: Vec<(u32, Range<RuleIndex>)> = Vec::new();
         for (place, tenant) in (0..).zip(tenants) {
@@ -37,7 +37,7 @@ impl Scopes {
     #[inline]
     pub(super) fn of_tenant(&self, tenant: u32) -> Scope {
         if self.0.is_empty() {
-            return Scope::All;
+            return if tenant == 0 { Scope::All } else { Scope::Only(0..0) };
         }
         let place = self.0.binary_search_by_key(&tenant, |(known, _)| *known).ok();
         Scope::Only(place.and_then(|at| self.0.get(at)).map_or(0..0, |(_, range)| range.clone()))
@@ -76,9 +76,9 @@ mod tests {
     }
 
     #[test]
-    fn without_tenants_every_rule_is_for_every_packet() {
+    fn where_no_tenant_has_rules_all_are_for_packets_of_nobody() {
         let scopes = Scopes::of([0, 0].into_iter());
-        assert_eq!([0, 1].map(|tenant| scopes.of_tenant(tenant)), [Scope::All, Scope::All]);
+        assert_eq!([0, 1].map(|tenant| scopes.of_tenant(tenant)), [Scope::All, Scope::Only(0..0)]);
         let mut rules = vec![1, 9];
         Scope::All.retain(&mut rules);
         assert_eq!(rules, [1, 9]);

@@ -118,4 +118,7 @@ fn what_is_ignored_is_named() {
         assert!(told.iter().any(|told| told.contains(part)), "{part} in {told:?}");
     }
     assert_eq!(told.len(), 3, "{told:?}");
+    let alone = MAIN.replace("tenant-id: 2", "tenant-id: 1");
+    let Loaded { warnings, .. } = read(&alone, &[ONE, TWO], &[]);
+    assert!(warnings.len() == 1 && warnings[0].message.contains("no packet belongs to tenant 2"), "{warnings:?}");
 }

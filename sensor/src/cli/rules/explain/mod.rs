@@ -164,7 +164,10 @@ impl Explanation<'_> {
         let (funnel, what) = self.subjects();
         let (funnel, what) = if funnel.seen == 0 { (&watch.packets, "packet") } else { (funnel, what) };
         if funnel.seen == 0 {
-            return "no packet was inspected".into();
+            return match self.id.tenant {
+                0 => "no packet was inspected".into(),
+                tenant => format!("no packet of tenant {tenant} was inspected"),
+            };
         }
         if funnel.passed() == 0 {
             let last = funnel.stages.iter().rev().find(|stage| stage.failed > 0);
