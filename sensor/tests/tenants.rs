@@ -84,11 +84,53 @@ fn frames() -> Vec<Vec<u8>> {
     }
     // The same flow within a tunnel of each network: the first half of what it takes comes in one, the second in the other.
     for (vlans, word) in [(&[10], b"begin"), (&[20], b"going")] {
-        let mut inner = vec![8, 0, 0, 0, 0, 0, 1, 0];
-        inner.extend(frame(&[], &datagram(([192, 0, 2, 1], [192, 0, 2, 2], 5), 6, word)));
-        all.push(frame(vlans, &datagram((CLIENT, SERVER, 3000), 4789, &inner)));
+        all.push(tunnel(vlans, &datagram(INNER, 6, word)));
     }
     all
+}
+
+const INNER: Ends = ([192, 0, 2, 1], [192, 0, 2, 2], 5);
+
+/// A VXLAN packet.
+fn tunnel(vlans: &[u16], ip: &[u8]) -> Vec<u8> {
+    let mut inner = vec![8, 0, 0, 0, 0, 0, 1, 0];
+    inner.extend(frame(&[], ip));
+    frame(vlans, &datagram((CLIENT, SERVER, 3000), 4789, &inner))
+}
+
+/// A datagram in two pieces.
+fn pieces(payload: &[u8]) -> [Vec<u8>; 2] {
+    let whole = datagram(INNER, 6, payload);
+    let (head, body) = whole.split_at(20);
+    let (first, second) = body.split_at(16);
+    [(0x2000_u16, first), (2, second)].map(|(place, part)| {
+        let mut piece = head.to_vec();
+        piece[2..4].copy_from_slice(&u16::try_from(20 + part.len()).unwrap().to_be_bytes());
+        piece[6..8].copy_from_slice(&place.to_be_bytes());
+        piece[10..12].fill(0);
+        let sum: u32 = piece.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
+        piece[10..12].copy_from_slice(&(!u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap()).to_be_bytes());
+        piece.extend(part);
+        piece
+    })
+}
+
+#[test]
+fn pieces_from_tunnels_of_two_tenants_are_not_put_together() {
+    let folder = tempfile::tempdir().unwrap();
+    site(folder.path());
+    let rule = "alert udp any any -> any any (content:\"remem\"; content:\"ber\"; sid:1;)\n";
+    for name in ["one.rules", "two.rules"] {
+        fs::write(folder.path().join(name), rule).unwrap();
+    }
+    let [first, second] = pieces(b"...remem...ber..");
+    for (vlans, expected) in [([10, 10], &[(1, 1)][..]), ([20, 20], &[(70_000, 1)]), ([10, 20], &[]), ([20, 30], &[])] {
+        let frames = [tunnel(&[vlans[0]], &first), tunnel(&[vlans[1]], &second)];
+        capture(&folder.path().join("all.pcap"), &frames);
+        let run = replay(folder.path(), 2);
+        run.succeed();
+        assert_eq!(alerts(&parsed(&run)).into_keys().collect::<Vec<_>>(), expected, "{vlans:?}");
+    }
 }
 
 const MAIN: &str = "%YAML 1.1

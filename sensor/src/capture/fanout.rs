@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use tapwire_parsers::link::{Packet, is_plain};
+use tapwire_parsers::link::{Packet, Vlans, is_plain};
 
 use super::batch::{Batch, Frame};
 use super::ring::{self, Sender, ring};
@@ -93,11 +93,13 @@ impl Distributor {
         let alone = self.rings.len() == 1;
         let mut addressed = std::mem::take(&mut self.spare);
         let mut frames = std::mem::take(&mut batch.frames);
+        let tenants = batch.engine.as_ref().and_then(|engine| engine.tenants.by_vlan.clone());
         for frame in frames.drain(..) {
             if alone && is_plain(frame.link_type, batch.data(&frame)) {
                 addressed.push(frame);
             } else {
-                self.read(&mut batch, frame, &mut addressed);
+                let tenant = |vlans: &Vlans| tenants.as_ref().map_or(0, |tenants| tenants.of(vlans));
+                self.read(&mut batch, frame, &tenant, &mut addressed);
             }
         }
         batch.frames = addressed;
@@ -105,12 +107,20 @@ impl Distributor {
         Arc::new(batch)
     }
 
-    /// Reads a frame, and what becomes whole by it, which goes behind it.
-    fn read(&mut self, batch: &mut Batch, mut frame: Frame, addressed: &mut Vec<Frame>) {
+    /// Reads a frame, whose tenant its VLANs tell, and what becomes whole by it, which goes behind it.
+    fn read(
+        &mut self,
+        batch: &mut Batch,
+        mut frame: Frame,
+        tenant: &dyn Fn(&Vlans) -> u32,
+        addressed: &mut Vec<Frame>,
+    ) {
         let Reading { checksums, tunnels, defragmenter } = &mut self.reading;
         let (mut whole, mut odd) = (Vec::new(), None);
         let mut begins = frame.begins;
         let mut packet = frame.decode(batch, *checksums);
+        let tenant = tenant(&packet.vlans);
+        packet.tenant = tenant;
         frame.shard = self.shards.of(&packet);
         frame.tunnel = packet.inner.is_some();
         loop {
@@ -138,7 +148,7 @@ impl Distributor {
         addressed.push(frame);
         for (depth, begins, data) in whole {
             if let Some(joined) = batch.join(&frame, depth, begins, &data) {
-                self.read(batch, joined, addressed);
+                self.read(batch, joined, &|_| tenant, addressed);
             }
         }
     }

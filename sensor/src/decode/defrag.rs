@@ -85,6 +85,8 @@ struct Key {
     protocol: u8,
     depth: u8,
     vlans: Vlans,
+    /// What tunnels of two tenants carry is not put together.
+    tenant: u32,
 }
 
 impl Defragmenter {
@@ -124,6 +126,7 @@ impl Defragmenter {
             protocol: if v6 { 0 } else { ip.protocol },
             depth: packet.depth,
             vlans: if self.use_vlans { packet.vlans } else { Vlans::default() },
+            tenant: packet.tenant,
         };
         self.expire(packet.time);
         let mut datagram = self.take(&key, packet.time).unwrap_or_else(|| {

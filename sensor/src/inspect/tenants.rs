@@ -19,6 +19,8 @@ pub struct Tenants {
     pub others: Vec<Own>,
     /// How they are told apart.
     pub selector: Option<Selector>,
+    /// Where that is done by VLANs: those of each.
+    pub by_vlan: Option<ByVlan>,
 }
 
 /// What a tenant has.
@@ -37,7 +39,11 @@ impl Tenants {
     pub fn new(mut all: Vec<Own>, tenancy: Option<&Tenancy>) -> Self {
         let others = all.split_off(all.len().min(1));
         let selector = tenancy.map(|tenancy| tenancy.selector.clone());
-        Self { nobody: all.pop().unwrap_or_default(), others, selector }
+        let by_vlan = match &selector {
+            Some(Selector::Vlan(vlans)) => Some(ByVlan(vlans.iter().map(|(vlan, tenant)| (*vlan, *tenant)).collect())),
+            _ => None,
+        };
+        Self { nobody: all.pop().unwrap_or_default(), others, selector, by_vlan }
     }
 
     /// What a tenant has.
@@ -81,17 +87,18 @@ pub struct ByVlan(Arc<[(u16, u32)]>);
 impl Select {
     /// That of packets that come from somewhere, under the rules of the moment.
     pub fn of(engine: &Engine, origin: &Origin) -> Self {
-        match &engine.tenants.selector {
-            Some(Selector::Vlan(vlans)) => {
-                Self::ByVlan(ByVlan(vlans.iter().map(|(vlan, tenant)| (*vlan, *tenant)).collect()))
-            }
+        let Tenants { selector, by_vlan, .. } = &engine.tenants;
+        if let Some(by_vlan) = by_vlan {
+            return Self::ByVlan(by_vlan.clone());
+        }
+        match selector {
             Some(Selector::Device(devices)) => {
                 let own = origin.interface.as_ref().and_then(|name| devices.get(name));
                 Self::Same(own.copied().unwrap_or(0))
             }
             // What is captured live was not handed over by a tenant.
             Some(Selector::Direct(tenant)) => Self::Same(tenant.filter(|_| origin.interface.is_none()).unwrap_or(0)),
-            None => Self::Same(0),
+            Some(Selector::Vlan(_)) | None => Self::Same(0),
         }
     }
 }
