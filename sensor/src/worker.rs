@@ -679,29 +679,24 @@ impl Place<'_> {
     /// What is left in both directions is read, inspected and recorded, without a packet.
     fn flow_end(&mut self, flow: &mut Flow<Application>, moment: &Moment) {
         if flow.is_bypassed() {
-            flow.app.files.truncate();
+            Direction::BOTH.into_iter().for_each(|direction| flow.app.files.truncate(direction));
             self.reporter.transactions(flow, moment, true);
             return;
         }
+        // What the server's last bytes bring is not there yet when the client's are inspected, as with any other packets.
         for direction in Direction::BOTH {
             if let Some(stream) = flow.stream_mut(direction) {
                 stream.flush();
             }
-        }
-        for direction in Direction::BOTH {
             self.read(flow, direction);
             self.reporter.anomalies(flow, direction, moment);
-        }
-        for direction in Direction::BOTH {
             if !flow.app.is_closed(direction) {
                 flow.app.note_closed(direction);
                 self.inspector.close(&mut flow.app, direction);
                 self.reporter.anomalies(flow, direction, moment);
             }
-        }
-        flow.app.files.truncate();
-        if !flow.app.passed {
-            for direction in Direction::BOTH {
+            flow.app.files.truncate(direction);
+            if !flow.app.passed {
                 let pseudo = pseudo_packet(flow, direction, moment.time);
                 self.inspect(&pseudo, flow, direction, &[], None, &[], true, moment);
             }

@@ -197,7 +197,7 @@ fn colons(hex: &str) -> String {
 
 fn anomaly_of(error: &x509_parser::nom::Err<X509Error>) -> &'static str {
     let error = match error {
-        x509_parser::nom::Err::Incomplete(_) => return "tls.certificate_missing_element",
+        x509_parser::nom::Err::Incomplete(_) => return "tls.certificate_invalid_length",
         x509_parser::nom::Err::Error(error) | x509_parser::nom::Err::Failure(error) => error,
     };
     match error {

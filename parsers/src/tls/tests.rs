@@ -214,7 +214,7 @@ fn what_is_wrong_is_an_anomaly() {
         (TO_SERVER, vec![23, 3, 3, 0xff, 0xff], "tls.invalid_record_length"),
         (TO_SERVER, vec![0x80, 9, 1, 0, 2, 0, 9, 0, 0, 0, 0], "tls.invalid_sslv2_header"),
         (TO_CLIENT, record(22, &message(11, &[0, 9, 9])), "tls.certificate_invalid_length"),
-        (TO_CLIENT, record(22, &message(11, &[0, 0, 4, 0, 0, 1, 7])), "tls.certificate_missing_element"),
+        (TO_CLIENT, record(22, &message(11, &[0, 0, 4, 0, 0, 1, 7])), "tls.certificate_invalid_length"),
         (TO_SERVER, record(22, &[]).repeat(300), "tls.too_many_records_in_packet"),
     ] {
         let mut parser = open(&[]);

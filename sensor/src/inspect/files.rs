@@ -229,10 +229,8 @@ impl Files {
     }
 
     /// Ends what is open: the flow is over.
-    pub fn truncate(&mut self) {
-        for direction in Direction::BOTH {
-            self.close(direction, false);
-        }
+    pub fn truncate(&mut self, direction: Direction) {
+        self.close(direction, false);
     }
 }
 
