@@ -479,20 +479,23 @@ impl Place<'_> {
     }
 
     /// Does what rules that matched do beside raising alerts.
-    fn act(&self, plan: &Plan, flow: &mut Flow<Application>) {
+    fn act(&mut self, plan: &Plan, flow: &mut Flow<Application>) {
         for found in self.matches.iter() {
             let Some(rule) = plan.rule(found.rule) else { continue };
             flow.app.tag_asked |= !rule.tags.is_empty();
+            if shares(rule, found) {
+                // Whether it holds is not known yet.
+                if rule.filestore.is_some() || rule.keeps_certificates {
+                    self.counters.add("tapwire.rules.stores_left_out", 1);
+                }
+                continue;
+            }
             let stores = self.inspector.engine().files.storing.is_some();
             if let (true, Some(store), Ground::Transaction(id)) = (stores, rule.filestore, found.ground) {
                 flow.app.files.keep(store, rule.sid, (id, found.direction), found.file);
             }
             if rule.keeps_certificates && flow.app.certificates == Certificates::Unwanted {
                 flow.app.certificates = Certificates::Wanted;
-            }
-            if shares(rule, found) {
-                // Whether it holds is not known yet.
-                continue;
             }
             flow.bypassed |= rule.bypass;
             if let Some(silence) = rule.silence {

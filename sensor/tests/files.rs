@@ -113,10 +113,12 @@ fn all_files_are_stored_where_that_is_asked_for() {
 fn without_a_rule_that_asks_nothing_is_stored() {
     let folder = tempfile::tempdir().unwrap();
     let store = "- file-store: {version: 2, enabled: yes}\n";
-    let rules = r#"alert http any any -> any any (file.name; content:"other"; filestore; sid:7;)"#;
+    let rules = r#"alert http any any -> any any (file.name; content:"other"; filestore; sid:7;)
+alert http any any -> any any (file.name; content:"long.txt"; xbits:isnotset,other,track ip_src; filestore; sid:8;)"#;
     let run = run(WEB, store, rules, "2", folder.path());
     run.succeed();
     assert!(on_disk(&run, "filestore").is_empty());
+    assert_eq!(run.stats()["tapwire"]["rules"]["stores_left_out"], 2, "what flows share is asked too late");
     assert!(of_type(&run, "fileinfo").iter().all(|file| file["fileinfo"]["stored"] == false));
 }
 
@@ -140,13 +142,16 @@ fn a_store_that_cannot_be_written_is_told_once_and_records_go_on() {
 fn files_are_named_by_what_they_look_like() {
     let rules = r#"alert http any any -> any any (filemagic:"HTML document"; sid:1;)
 alert http any any -> any any (file.magic; content:"ASCII text"; fileext:"txt"; sid:2;)
-alert http any any -> any any (file.magic; content:"PDF"; sid:3;)"#;
+alert http any any -> any any (file.magic; content:"PDF"; sid:3;)
+alert http any any -> any any (flow:to_server; http.uri; content:"/long.txt"; flowbits:set,asked; sid:4;)
+alert http any any -> any any (flow:to_client; flowbits:isnotset,asked; filemagic:"ASCII text"; sid:5;)"#;
     let folder = tempfile::tempdir().unwrap();
     let run = run(WEB, "", rules, "2", folder.path());
     run.succeed();
     let sids = of_type(&run, "alert");
     let count = |sid: u64| sids.iter().filter(|alert| alert["alert"]["signature_id"] == sid).count();
     assert_eq!([count(1), count(2), count(3)], [2, 2, 0]);
+    assert_eq!([count(4), count(5)], [1, 0], "flowbits count as they are when there is a file");
     for file in of_type(&run, "fileinfo") {
         let magic = file["fileinfo"]["magic"].as_str().unwrap();
         assert!(magic.starts_with("HTML document") || magic.starts_with("ASCII text"), "{magic}");
