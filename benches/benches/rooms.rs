@@ -167,6 +167,7 @@ fn replay(bencher: divan::Bencher<'_, '_>) {
             checksums: tapwire::config::Checksums::Off,
             progress: None,
             costly: None,
+            warn: None,
         };
         tapwire::run::replay(&plan, std::slice::from_ref(&capture)).counters.len()
     });

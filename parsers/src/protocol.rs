@@ -412,6 +412,10 @@ pub trait FileSink {
     fn gap(&mut self, direction: Direction, missing: u64);
     /// The open file ends; `complete` tells whether all of it came.
     fn close(&mut self, direction: Direction, complete: bool);
+    /// Whether the open file is wanted to its end, also past what is inspected of its message.
+    fn is_kept(&self, _direction: Direction) -> bool {
+        false
+    }
 }
 
 /// The part of a file that a transfer carries, in bytes; `end` is the last byte.

@@ -101,6 +101,7 @@ fn plan<'a>(
         },
         progress: None,
         costly: Some(&tell_costly),
+        warn: Some(&|warning| say(&format!("warning: {warning}"))),
     }
 }
 

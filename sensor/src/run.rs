@@ -121,6 +121,8 @@ pub struct Plan<'a> {
     pub progress: Option<Arc<AtomicU64>>,
     /// Told of each rule that takes more than its share of the work, once, when that is seen.
     pub costly: Option<&'a TellCostly>,
+    /// Told of what goes wrong beside the records, once.
+    pub warn: Option<&'a (dyn Fn(&str) + Sync)>,
 }
 
 /// Reads capture files one after the other into one run.
@@ -270,7 +272,11 @@ fn drive(plan: &Plan<'_>, origin: Origin, live: bool, source: &mut dyn Source) -
                 break;
             }
             let due = live && flushed.elapsed() >= FLUSH_EVERY;
-            let result = writer.write(&batches).and_then(|()| if due { writer.sync() } else { Ok(()) });
+            let result = writer.write(&batches);
+            if let Some(warn) = plan.warn {
+                writer.take_store_failures().for_each(|failure| warn(&failure));
+            }
+            let result = result.and_then(|()| if due { writer.sync() } else { Ok(()) });
             if due {
                 flushed = Instant::now();
             }

@@ -24,7 +24,7 @@ use crate::flow::{self, EndReason, Flow, Key, Table, pseudo};
 use crate::inspect::alerts::settle;
 use crate::inspect::recognise::Ports;
 use crate::inspect::tenants::Select;
-use crate::inspect::{Application, Inspector};
+use crate::inspect::{Application, Certificates, Inspector};
 use crate::records::batch::RecordBatch;
 use crate::report::{Moment, Reporter, Tunnel, shares};
 use crate::stats::{Books, Counters};
@@ -275,7 +275,8 @@ impl Worker {
         self.counters.add("tapwire.rules.evidence_limit", self.inspector.matcher.limits.evidence_hit);
         self.counters.add("tapwire.rules.regex_limit", self.inspector.matcher.limits.regex_hit);
         self.counters.add("tapwire.frames_cut", self.inspector.frames_cut);
-        self.counters.add("tapwire.files_dropped", self.inspector.files_dropped);
+        self.counters.add("tapwire.files_dropped", self.inspector.file_losses.dropped);
+        self.counters.add("tapwire.files_unkept", self.inspector.file_losses.unkept);
         self.counters.add("tapwire.rules.asn1_limit", self.inspector.matcher.limits.asn1_hit);
         for (name, count) in self.inspector.matcher.lua.failures.counters() {
             self.counters.add(name, count);
@@ -410,9 +411,6 @@ impl Place<'_> {
         let encrypted = flow.app.encrypted;
         let first = *flow.packets.of(direction) == 1;
         flow.app.turnable = flow.is_turnable() && flow.app.protocol.is_none();
-        if flow.app.files.has_no_hashes() {
-            flow.app.files.set_hashes(self.inspector.engine().hashes);
-        }
         self.reporter.stream_anomalies(&tcp.anomalies, flow, packet, moment);
         for anomaly in &tcp.anomalies {
             *self.counters.events.entry(anomaly.0).or_default() += 1;
@@ -454,6 +452,7 @@ impl Place<'_> {
             }
         }
         if flow.app.passed {
+            self.reporter.pieces(flow, moment);
             self.leave_out();
             return;
         }
@@ -480,13 +479,23 @@ impl Place<'_> {
     }
 
     /// Does what rules that matched do beside raising alerts.
-    fn act(&self, plan: &Plan, flow: &mut Flow<Application>) {
+    fn act(&mut self, plan: &Plan, flow: &mut Flow<Application>) {
         for found in self.matches.iter() {
             let Some(rule) = plan.rule(found.rule) else { continue };
             flow.app.tag_asked |= !rule.tags.is_empty();
             if shares(rule, found) {
                 // Whether it holds is not known yet.
+                if rule.filestore.is_some() || rule.keeps_certificates {
+                    self.counters.add("tapwire.rules.stores_left_out", 1);
+                }
                 continue;
+            }
+            let stores = self.inspector.engine().files.storing.is_some();
+            if let (true, Some(store), Ground::Transaction(id)) = (stores, rule.filestore, found.ground) {
+                flow.app.files.keep(store, rule.sid, (id, found.direction), found.file);
+            }
+            if rule.keeps_certificates && flow.app.certificates == Certificates::Unwanted {
+                flow.app.certificates = Certificates::Wanted;
             }
             flow.bypassed |= rule.bypass;
             if let Some(silence) = rule.silence {
@@ -549,8 +558,12 @@ impl Place<'_> {
             }
         }
         let stream = tcp.stream_mut(direction);
-        if let Some((_, bytes)) = self.inspector.engine().depths.iter().find(|(id, _)| Some(*id) == app.protocol) {
+        let engine = self.inspector.engine();
+        if let Some((_, bytes)) = engine.depths.iter().find(|(id, _)| Some(*id) == app.protocol) {
             stream.set_depth(*bytes);
+        }
+        if let Some(bytes) = engine.files.depth_bytes.filter(|_| app.files.is_storing(direction)) {
+            stream.set_depth(bytes);
         }
         if stream.closed() && stream.fin_seen() && !app.is_closed(direction) {
             app.note_closed(direction);
@@ -794,7 +807,7 @@ mod tests {
             depths: Vec::new(),
             bypassed: Vec::new(),
             framed: Vec::new(),
-            hashes: Default::default(),
+            files: Default::default(),
             tenants: Default::default(),
             matching: Default::default(),
         });

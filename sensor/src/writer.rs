@@ -29,6 +29,9 @@ use crate::sinks::script::Scripts;
 use crate::sinks::zstd::ZstdFile;
 use crate::sinks::{Sink, put_in_place};
 use crate::tags::{Owner, Tags};
+use stores::Stores;
+
+mod stores;
 
 /// Rules that `stats` names of those that cost most.
 const DEAREST_SHOWN: usize = 10;
@@ -64,6 +67,7 @@ pub struct Writer {
     /// The same by rule and reason.
     pub held_back: BTreeMap<(RuleIndex, HeldBack), u64>,
     alerts: u64,
+    stores: Stores,
     /// What scripts of outputs failed with, once they have ended.
     pub script_failures: Vec<String>,
 }
@@ -112,6 +116,7 @@ impl Writer {
             suppressed: 0,
             held_back: BTreeMap::new(),
             alerts: 0,
+            stores: Stores::new(configuration, folder),
             script_failures: Vec::new(),
         })
     }
@@ -197,8 +202,17 @@ impl Writer {
                     continue;
                 }
             }
-            if entry.output != Entry::NO_OUTPUT {
-                self.deliver(entry, batch.text(entry))?;
+            match gate {
+                Some(Gate::File(file, step)) => {
+                    if let Some(record) = self.stores.file(*file, step, batch.text(entry)) {
+                        self.deliver(entry, &record)?;
+                    }
+                }
+                Some(Gate::Certificates { time, chain }) => {
+                    self.stores.certificates(*time, *chain, batch.text(entry));
+                }
+                _ if entry.output != Entry::NO_OUTPUT => self.deliver(entry, batch.text(entry))?,
+                _ => {}
             }
         }
         for flow in ended {
@@ -294,6 +308,11 @@ impl Writer {
         Ok(())
     }
 
+    /// What folders of stored files and certificates refused first, once.
+    pub fn take_store_failures(&mut self) -> impl Iterator<Item = String> {
+        self.stores.take_failures()
+    }
+
     /// Makes everything that was written readable, also after a crash.
     pub fn sync(&mut self) -> io::Result<()> {
         self.scripts.flush()?;
@@ -328,6 +347,7 @@ impl Writer {
         // What thresholds held back was counted as an alert by the workers.
         counters.insert("detect.alert".into(), self.alerts);
         *counters.entry("detect.alerts_suppressed".into()).or_default() += self.suppressed;
+        self.stores.count(&mut counters);
         let (bits, values) = self.shared.lost();
         let dearest = if own { self.dearest(costs) } else { Vec::new() };
         if own {

@@ -198,7 +198,7 @@ impl Request {
             number,
             name: name.as_bytes(),
             size: 0,
-            head: &[],
+            kind: None,
             closed: false,
             complete: false,
             md5: None,

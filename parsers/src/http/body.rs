@@ -133,7 +133,8 @@ impl HttpParser {
         self.count_framing(direction, data.len());
         let limit = self.limit(direction);
         // What nobody looks at is not decoded.
-        if limit > 0 && self.current(direction).is_none_or(|tx| tx.message(direction).body.total >= limit) {
+        let past = limit > 0 && self.current(direction).is_none_or(|tx| tx.message(direction).body.total >= limit);
+        if past && !(self.side(direction).file == FileState::Open && effects.files.is_kept(direction)) {
             self.cut_file(direction, effects);
             return;
         }
@@ -159,20 +160,23 @@ impl HttpParser {
             }
         }
         let before = tx.message(direction).body.total;
-        let room = if limit == 0 { u64::MAX } else { limit.saturating_sub(before) };
+        let mut room = if limit == 0 { u64::MAX } else { limit.saturating_sub(before) };
+        let mut state = file;
+        if form.is_none() && !data.is_empty() && room > 0 && state == FileState::None {
+            open_file(direction, id, tx, effects.files);
+            state = FileState::Open;
+        }
+        if state == FileState::Open && effects.files.is_kept(direction) {
+            room = u64::MAX;
+        }
         let kept = data.get(..usize::try_from(room).unwrap_or(usize::MAX).min(data.len())).unwrap_or(data);
         tx.message_mut(direction).body.push(data, limit);
         let cut = kept.len() < data.len();
-        let mut state = file;
         let whole_form = last && !cut && file != FileState::Cut;
         let form = if let Some(mut form) = form {
             push_form(&mut form, kept, whole_form, id, tx, &mut state, effects.files);
             Some(form)
         } else {
-            if !kept.is_empty() && state == FileState::None {
-                open_file(direction, id, tx, effects.files);
-                state = FileState::Open;
-            }
             if !kept.is_empty() && state == FileState::Open {
                 effects.files.append(direction, kept);
             }

@@ -6,6 +6,7 @@ mod lists;
 pub mod node;
 mod outputs;
 pub mod problem;
+mod stores;
 mod tenants;
 mod tunnels;
 
@@ -28,6 +29,7 @@ pub use lists::{Datasets, ReputationFiles};
 use node::{Node, Value};
 pub use outputs::{Alerts, Anomalies, EveOutput, FastOutput, Files};
 pub use problem::{Problem, Severity};
+pub use stores::{CertificateStore, FileStore, StoreLimits};
 pub use tenants::{Selector, Tenancy, Tenant};
 pub use tunnels::Tunnels;
 
@@ -126,7 +128,11 @@ pub struct Configuration {
     /// `outputs`: lua
     pub output_scripts: Vec<Arc<lua::OutputScript>>,
     /// `outputs`: file-store
-    pub file_store: bool,
+    pub file_store: Option<FileStore>,
+    /// `outputs`: tls-store
+    pub certificate_store: Option<CertificateStore>,
+    /// `tapwire.file-store` and `tapwire.tls-store`
+    pub store_limits: StoreLimits,
     /// `flow-timeouts`
     pub timeouts: Timeouts,
     /// `flow-timeouts.*.emergency-*`
@@ -294,10 +300,18 @@ impl Default for Configuration {
             classification_file: None,
             reference_config_file: None,
             threshold_file: None,
-            eve: outputs::read(Some(&outputs::usual()), lua::Settings::default(), &mut Vec::new(), &mut Vec::new()).eve,
+            eve: outputs::read(
+                Some(&outputs::usual()),
+                (lua::Settings::default(), 0),
+                &mut Vec::new(),
+                &mut Vec::new(),
+            )
+            .eve,
             fast: None,
             output_scripts: Vec::new(),
-            file_store: false,
+            file_store: None,
+            certificate_store: None,
+            store_limits: StoreLimits::default(),
             timeouts: Timeouts::default(),
             emergency_timeouts: Timeouts::emergency(),
             emergency_recovery_percent: 30,
@@ -434,9 +448,13 @@ const KNOWN_BELOW: &[(&str, &[&str])] = &[
             "evidence",
             "evidence-pieces",
             "rules",
+            "file-store",
+            "tls-store",
         ],
     ),
     ("tapwire.flow-summary", &["rate", "interval"]),
+    ("tapwire.file-store", &["memory", "files", "bytes"]),
+    ("tapwire.tls-store", &["chains"]),
     ("tapwire.rules", &["watch", "watch-interval", "cost"]),
     ("tapwire.rules.cost", &["share-percent", "window", "suspend"]),
     ("security.lua", &["allow-rules", "max-bytes", "max-instructions", "allow-restricted-functions"]),
@@ -811,12 +829,19 @@ impl Reader<'_> {
             pieces = 0;
         }
         c.evidence_pieces = usize::try_from(pieces).unwrap_or(usize::MAX);
+        let limits = &mut c.store_limits;
+        self.bytes("tapwire.file-store.memory", &mut limits.waiting_bytes);
+        self.bytes("tapwire.file-store.files", &mut limits.begun_files);
+        self.bytes("tapwire.file-store.bytes", &mut limits.begun_bytes);
+        self.bytes("tapwire.tls-store.chains", &mut limits.chains);
         self.bytes("tapwire.flow-summary.rate", &mut c.summaries.rate);
         self.bytes("tapwire.flow-summary.interval", &mut c.summaries.interval_s);
         if self.root.at("outputs").is_some() || file.is_some() {
-            let read = outputs::read(self.root.at("outputs"), c.scripts, &mut self.faults, &mut self.warnings);
+            let settings = (c.scripts, c.stream.depth_bytes);
+            let read = outputs::read(self.root.at("outputs"), settings, &mut self.faults, &mut self.warnings);
             c.output_scripts = read.scripts;
-            (c.eve, c.fast, c.file_store) = (read.eve, read.fast, read.file_store);
+            (c.eve, c.fast) = (read.eve, read.fast);
+            (c.file_store, c.certificate_store) = (read.file_store, read.certificate_store);
         }
         c.tenancy = Tenancy::read(self.root, (c, file), &mut self.faults, &mut self.warnings);
     }

@@ -9,11 +9,12 @@ use tapwire_parsers::REGISTRY;
 use tapwire_parsers::protocol::{Settings, parse_size};
 use tapwire_signatures::lua::{self, OutputScript};
 
-use super::Problem;
 use super::node::{Node, Value};
+use super::stores::{CertificateStore, FileStore};
+use super::{Problem, stores};
 
 /// An EVE output.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct EveOutput {
     /// File name below the log folder.
     pub filename: String,
@@ -25,6 +26,8 @@ pub struct EveOutput {
     pub capture_name: bool,
     /// Seed of community ids, where they are wanted.
     pub community_id_seed: Option<u16>,
+    /// Whether records name the version that they are of.
+    pub version: bool,
     /// Whether records show Ethernet addresses.
     pub ethernet: bool,
     /// Whether records show what rules remember of their flow.
@@ -92,10 +95,14 @@ pub struct Anomalies {
 }
 
 /// What file records show.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Files {
     /// MD5, SHA-1 and SHA-256 of every file.
     pub hashes: [bool; 3],
+    /// What every file looks like.
+    pub magic: bool,
+    /// How the client behind a proxy is shown.
+    pub forwarded: Option<Forwarded>,
 }
 
 /// `fast.log`
@@ -213,14 +220,16 @@ pub(super) struct Outputs {
     pub(super) fast: Option<FastOutput>,
     /// Scripts.
     pub(super) scripts: Vec<Arc<OutputScript>>,
-    /// Files are to be stored.
-    pub(super) file_store: bool,
+    /// Where files are stored.
+    pub(super) file_store: Option<FileStore>,
+    /// Where certificates are stored.
+    pub(super) certificate_store: Option<CertificateStore>,
 }
 
 /// Reads the list of outputs.
 pub(super) fn read(
     outputs: Option<&Node>,
-    limits: lua::Settings,
+    (limits, stream_depth_bytes): (lua::Settings, u64),
     faults: &mut Vec<Problem>,
     warnings: &mut Vec<Problem>,
 ) -> Outputs {
@@ -239,7 +248,11 @@ pub(super) fn read(
                 read.fast = Some(FastOutput { filename, append: node.switch_at("append", true, faults) });
             }
             "lua" => read.scripts.extend(scripts(node, limits, faults, warnings)),
-            "file-store" => read.file_store = true,
+            "file-store" => {
+                let store = stores::file_store(node, stream_depth_bytes, faults, warnings);
+                read.file_store = store.or(read.file_store.take());
+            }
+            "tls-store" => read.certificate_store = Some(stores::certificate_store(node, warnings)),
             _ => {}
         }
     }
@@ -285,6 +298,7 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
         append: node.switch_at("append", false, faults),
         capture_name: node.switch_at("pcap-file", false, faults),
         community_id_seed: node.switch_at("community-id", false, faults).then_some(seed),
+        version: node.switch_at("suricata-version", false, faults),
         ethernet: node.switch_at("ethernet", false, faults),
         metadata: node.switch_at("metadata", true, faults),
         alerts: None,
@@ -324,7 +338,7 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
                 "frame" => out.frames = true,
                 "netflow" => out.netflows = true,
                 "stats" => out.stats = true,
-                "files" => out.files = Some(files(settings)),
+                "files" => out.files = Some(files(settings, faults, warnings)),
                 _ => {
                     let mut settings = settings.flatten();
                     if name == "dns"
@@ -369,7 +383,7 @@ fn alerts(node: &Node, above: Option<&Node>, metadata: bool, faults: &mut Vec<Pr
     shown
 }
 
-fn forwarded(node: &Node, faults: &mut Vec<Problem>) -> Option<Forwarded> {
+pub(super) fn forwarded(node: &Node, faults: &mut Vec<Problem>) -> Option<Forwarded> {
     node.switch_at("enabled", false, faults).then(|| Forwarded {
         overwrite: node.choice_at("mode", &["extra-data", "overwrite"], faults) == "overwrite",
         reverse: node.choice_at("deployment", &["reverse", "forward"], faults) == "reverse",
@@ -388,11 +402,7 @@ fn anomalies(node: &Node, faults: &mut Vec<Problem>) -> Anomalies {
     }
 }
 
-fn files(node: &Node) -> Files {
-    let wanted: Vec<&str> = match node.get("force-hash").map(|n| &n.value) {
-        Some(Value::List(items)) => items.iter().filter_map(Node::text).collect(),
-        Some(Value::Scalar(one)) => one.split(',').map(str::trim).collect(),
-        _ => Vec::new(),
-    };
-    Files { hashes: ["md5", "sha1", "sha256"].map(|name| wanted.contains(&name)) }
+fn files(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> Files {
+    node.name_unknown("files", &["enabled", "force-magic", "force-hash"], warnings);
+    Files { hashes: stores::hashes(node), magic: node.switch_at("force-magic", false, faults), forwarded: None }
 }

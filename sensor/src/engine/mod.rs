@@ -18,6 +18,7 @@ use tapwire_signatures::verify::cost::CostSettings;
 mod active;
 mod cache;
 mod environment;
+mod files;
 mod reload;
 mod sources;
 mod tenants;
@@ -30,7 +31,6 @@ pub use tenants::folder as tenant_folder;
 use crate::cli::Common;
 use crate::config::{self, Configuration, Enabled, Problem};
 use crate::inspect::Engine;
-use crate::inspect::files::Hashes;
 use crate::inspect::recognise::Recogniser;
 use crate::inspect::tenants::{Own, Tenants};
 use crate::records::stats::RuleNumbers;
@@ -39,6 +39,8 @@ use watch::{Named, Watch};
 
 /// The version of the rule language and of the records.
 pub const LANGUAGE_VERSION: (u32, u32, u32) = (9, 0, 0);
+/// The same as records name it.
+pub const RECORDS_VERSION: &str = "9.0.0";
 /// The time of one decision on a rule of so many is taken.
 const TIMED_EVERY: u32 = 64;
 /// Bytes of the largest rule file.
@@ -262,19 +264,13 @@ fn engine(configuration: &Configuration, plan: Plan, tenants: Tenants, faults: &
             }
         }
     }
-    let [mut md5, mut sha1, mut sha256] = plan.file_hashes;
-    for hashes in configuration.eve.iter().filter_map(|e| e.files).map(|f| f.hashes) {
-        let [a, b, c] = hashes;
-        (md5, sha1, sha256) = (md5 || a, sha1 || b, sha256 || c);
-    }
-    let sha256_of_cut = configuration.file_store;
-    let hashes = Hashes { md5, sha1, sha256: sha256 || sha256_of_cut, sha256_of_cut };
+    let files = files::settings(configuration, plan.files);
     let costs = CostSettings { every: TIMED_EVERY, clock: monotonic_ns, ..configuration.costs };
     let matching = Settings { evidence_pieces: configuration.evidence_pieces, watch: None, costs };
     let recorded = configuration.eve.iter().any(|eve| eve.frames);
     let framed = (0..).map(ProtocolId).take(REGISTRY.len()).map(|id| recorded || plan.wants_frames(id)).collect();
     let plan = Arc::new(plan);
-    Engine { plan, recogniser, openers, depths, bypassed, hashes, tenants, framed, matching }
+    Engine { plan, recogniser, openers, depths, bypassed, files, tenants, framed, matching }
 }
 
 /// Reads the threshold file, where one is named.

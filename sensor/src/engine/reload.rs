@@ -219,6 +219,7 @@ mod tests {
             checksums: Checksums::Off,
             progress: None,
             costly: None,
+            warn: None,
         };
         let mut source = Steps { texts: texts.iter().copied(), rules: &rules, reloader, number: 0 };
         let summary = run::from_source(&plan, &mut source);

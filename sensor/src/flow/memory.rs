@@ -50,7 +50,8 @@ impl Budget {
         u64::try_from(bytes as u128 * 100 / self.limit_bytes.max(1) as u128).unwrap_or(100)
     }
 
-    fn draw(&self, bytes: usize) -> bool {
+    /// Takes `bytes` if it has them.
+    pub(crate) fn draw(&self, bytes: usize) -> bool {
         if self.whole.as_ref().is_some_and(|whole| !whole.draw(bytes)) {
             return false;
         }
@@ -71,7 +72,8 @@ impl Budget {
         fits && self.whole.as_ref().is_none_or(|whole| whole.has(bytes))
     }
 
-    fn put_back(&self, bytes: usize) {
+    /// Gives back what was taken.
+    pub(crate) fn put_back(&self, bytes: usize) {
         if let Some(whole) = &self.whole {
             whole.put_back(bytes);
         }

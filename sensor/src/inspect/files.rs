@@ -1,17 +1,21 @@
-//! Files that travel inside flows: their names, sizes and hashes. Contents pass through and are not kept.
+//! Files that travel inside flows: their names, sizes, hashes and types. Contents pass through; they are kept where files may be
+//! stored, and only until that is decided.
+
+mod file;
+mod keeping;
+mod kind;
+mod marks;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use md5::Md5;
-use sha1::Sha1;
-use sha2::{Digest, Sha256};
 use tapwire_parsers::protocol::{Both, Direction, FileRange, FileSink};
-use tapwire_signatures::verify::condition::FileView;
+use tapwire_signatures::language::rule::Filestore;
 
-/// First bytes of a file that are kept for conditions on its type.
-const HEAD_LIMIT_BYTES: usize = 256;
-/// Bytes of a name that are kept.
-const NAME_LIMIT_BYTES: usize = 4096;
+use crate::flow::Budget;
+pub use file::File;
+use marks::{Mark, Marks};
+
 /// Closed files of a flow that wait for their record.
 const CLOSED_LIMIT: usize = 64;
 
@@ -28,107 +32,31 @@ pub struct Hashes {
     pub sha256_of_cut: bool,
 }
 
-/// A file.
-#[derive(Debug)]
-pub struct File {
-    /// Its number in the flow, from 1 on.
-    number: u32,
-    /// The transaction it travels in.
-    pub transaction: u64,
-    /// Its direction.
-    pub direction: Direction,
-    /// Its name as the protocol gives it.
-    pub name: Vec<u8>,
-    /// The part of a larger file that it is.
-    pub range: Option<FileRange>,
-    /// Bytes so far.
-    pub size: u64,
-    /// Bytes are missing in it.
-    pub gaps: bool,
-    /// It has ended.
-    pub closed: bool,
-    /// All of it came.
-    pub complete: bool,
-    /// Rules were asked about it after it ended.
-    inspected: bool,
-    head: Vec<u8>,
-    digests: Digests,
+/// What is done with files.
+#[derive(Clone, Debug, Default)]
+pub struct FileSettings {
+    /// Which hashes are computed.
+    pub hashes: Hashes,
+    /// A rule or a record asks for their types.
+    pub magic: bool,
+    /// Whether they may be stored: their bytes may wait within a budget.
+    pub storing: Option<Arc<Budget>>,
+    /// All are stored.
+    pub all_stored: bool,
+    /// Bytes of a stream that are inspected while it carries a file to be stored, where that is not as for all.
+    pub depth_bytes: Option<u64>,
 }
 
-#[derive(Debug, Default)]
-struct Digests {
-    running: Running,
-    sha256_of_cut: bool,
-    md5: Option<[u8; 16]>,
-    sha1: Option<[u8; 20]>,
-    sha256: Option<[u8; 32]>,
-}
-
-#[derive(Debug, Default)]
-struct Running {
-    md5: Option<Box<Md5>>,
-    sha1: Option<Box<Sha1>>,
-    sha256: Option<Box<Sha256>>,
-}
-
-impl File {
-    /// MD5 of a complete file, where it was asked for.
-    pub fn md5(&self) -> Option<&[u8; 16]> {
-        self.digests.md5.as_ref()
-    }
-
-    /// SHA-1 of a complete file, where it was asked for.
-    pub fn sha1(&self) -> Option<&[u8; 20]> {
-        self.digests.sha1.as_ref()
-    }
-
-    /// SHA-256 of a complete file, where it was asked for.
-    pub fn sha256(&self) -> Option<&[u8; 32]> {
-        self.digests.sha256.as_ref()
-    }
-
-    /// What rules may know of it.
-    pub fn view(&self) -> FileView<'_> {
-        FileView {
-            number: self.number.into(),
-            name: &self.name,
-            size: self.size,
-            head: &self.head,
-            closed: self.closed,
-            complete: self.complete,
-            md5: self.md5(),
-            sha1: self.sha1(),
-            sha256: self.sha256(),
-        }
-    }
-
-    /// `CLOSED` or `TRUNCATED`, `UNKNOWN` while it goes on, as records say it.
-    pub fn state(&self) -> &'static str {
-        match (self.closed, self.complete) {
-            (false, _) => "UNKNOWN",
-            (true, true) => "CLOSED",
-            (true, false) => "TRUNCATED",
-        }
-    }
-
-    fn close(&mut self, complete: bool) {
-        self.closed = true;
-        self.complete = complete && !self.gaps;
-        let Running { md5, sha1, sha256 } = std::mem::take(&mut self.digests.running);
-        if self.complete {
-            self.digests.md5 = md5.map(|h| h.finalize().into());
-            self.digests.sha1 = sha1.map(|h| h.finalize().into());
-        }
-        if self.complete || self.digests.sha256_of_cut {
-            self.digests.sha256 = sha256.map(|h| h.finalize().into());
-        }
+impl FileSettings {
+    /// The same, but that nothing is stored.
+    pub(super) fn unstored(&self) -> Self {
+        Self { storing: None, all_stored: false, ..self.clone() }
     }
 }
 
 /// The files of one flow.
 #[derive(Debug, Default)]
 pub struct Files {
-    hashes: Hashes,
     /// Files so far.
     begun: u32,
     kept: Option<Box<Kept>>,
@@ -141,14 +69,34 @@ struct Kept {
     closed: VecDeque<Box<File>>,
     /// Files that have their record and that rules were not asked about since they ended.
     past: VecDeque<Box<File>>,
+    /// What rules said of files to come.
+    marks: Marks,
+    /// Files that were given to the writer and will have no record.
+    abandoned: Vec<u32>,
+    losses: Losses,
+}
+
+/// What was lost of files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
     /// Files that ended while too many waited for their record.
-    dropped: u64,
+    pub dropped: u64,
+    /// Files that could not be stored, for there was no room for their bytes.
+    pub unkept: u64,
+}
+
+impl std::ops::AddAssign for Losses {
+    fn add_assign(&mut self, other: Self) {
+        self.dropped += other.dropped;
+        self.unkept += other.unkept;
+    }
 }
 
 impl Kept {
     fn is_empty(&self) -> bool {
         let Both { to_server, to_client } = &self.open;
-        self.closed.is_empty() && self.past.is_empty() && to_server.is_none() && to_client.is_none()
+        let quiet = self.abandoned.is_empty() && self.marks.is_empty() && self.losses == Losses::default();
+        quiet && self.closed.is_empty() && self.past.is_empty() && to_server.is_none() && to_client.is_none()
     }
 
     /// Files that have ended, oldest first.
@@ -158,19 +106,9 @@ impl Kept {
 }
 
 impl Files {
-    /// No files yet; `hashes` tells which are computed.
-    pub fn new(hashes: Hashes) -> Self {
-        Self { hashes, ..Self::default() }
-    }
-
-    /// Whether no hash is computed.
-    pub fn has_no_hashes(&self) -> bool {
-        self.hashes == Hashes::default()
-    }
-
-    /// Which hashes are computed from the next file on.
-    pub fn set_hashes(&mut self, hashes: Hashes) {
-        self.hashes = hashes;
+    /// Where a parser puts files, of which is done what the settings say.
+    pub fn sink<'a>(&'a mut self, settings: &'a FileSettings) -> Sink<'a> {
+        Sink { files: self, settings }
     }
 
     /// The files of a transaction in a direction, oldest first.
@@ -180,16 +118,49 @@ impl Files {
         ended.chain(open).filter(move |f| f.transaction == transaction && f.direction == direction)
     }
 
-    /// Takes the next file that has ended.
-    pub fn take_closed(&mut self) -> Option<Box<File>> {
-        let file = self.kept.as_mut()?.closed.pop_front();
+    /// Takes the next file that has ended. One that a rule may still want stored is waited with, unless it is the `last` chance.
+    pub fn take_closed(&mut self, last: bool) -> Option<Box<File>> {
+        let closed = &mut self.kept.as_mut()?.closed;
+        let is_decided = |file: &File| last || file.inspected || file.keeping.is_none();
+        let file = closed.iter().position(|file| is_decided(file)).and_then(|at| closed.remove(at));
         self.kept.take_if(|kept| kept.is_empty());
         file
     }
 
-    /// How many files ended while too many waited for their record, since this was last asked.
-    pub fn take_dropped(&mut self) -> u64 {
-        self.kept.as_mut().map_or(0, |kept| std::mem::take(&mut kept.dropped))
+    /// What was lost since this was last asked.
+    pub fn take_losses(&mut self) -> Losses {
+        self.kept.as_mut().map_or(Losses::default(), |kept| std::mem::take(&mut kept.losses))
+    }
+
+    /// Keeps files, where any may be, because a rule matched: on a file, or without one on a transaction in a direction.
+    pub fn keep(&mut self, store: Filestore, sid: u32, (transaction, direction): (u64, Direction), file: Option<u64>) {
+        let mark = Mark::new(store, sid, (transaction, direction), file);
+        let kept = self.kept.get_or_insert_default();
+        let Both { to_server, to_client } = &mut kept.open;
+        let open = to_server.iter_mut().chain(to_client);
+        open.chain(&mut kept.closed).for_each(|file| mark.put_on(file));
+        kept.marks.remember(mark);
+    }
+
+    /// Whether a file that travels in a direction is stored.
+    pub fn is_storing(&self, direction: Direction) -> bool {
+        let open = self.kept.as_ref().and_then(|kept| kept.open.of(direction).as_ref());
+        open.is_some_and(|file| file.is_storing())
+    }
+
+    /// Hands on what is due of files that go on: their numbers, where the bytes belong, and the bytes.
+    pub fn hand_on(&mut self, mut hand: impl FnMut(u32, u64, Vec<u8>)) {
+        let open = self.kept.iter_mut().flat_map(|kept| [&mut kept.open.to_server, &mut kept.open.to_client]);
+        for file in open.flatten() {
+            if let Some((at, bytes)) = file.take_piece() {
+                hand(file.number, at, bytes);
+            }
+        }
+    }
+
+    /// Takes the numbers of files that were handed on in part and have no end.
+    pub fn take_abandoned(&mut self) -> Vec<u32> {
+        self.kept.as_mut().map(|kept| std::mem::take(&mut kept.abandoned)).unwrap_or_default()
     }
 
     /// Takes back a file whose record was written: rules that were not asked about its end yet will be.
@@ -215,6 +186,7 @@ impl Files {
     pub fn retire(&mut self, oldest: u64) {
         if let Some(kept) = &mut self.kept {
             kept.past.retain(|file| file.transaction >= oldest && !file.inspected);
+            kept.marks.retire(oldest);
         }
         self.kept.take_if(|kept| kept.is_empty());
     }
@@ -224,73 +196,70 @@ impl Files {
         self.kept.as_ref().is_some_and(|kept| !kept.closed.is_empty())
     }
 
-    fn open_mut(&mut self, direction: Direction) -> Option<&mut File> {
-        self.kept.as_mut()?.open.of_mut(direction).as_deref_mut()
-    }
-
     /// Ends what is open: the flow is over.
     pub fn truncate(&mut self, direction: Direction) {
         self.close(direction, false);
     }
 }
 
-impl FileSink for Files {
-    fn open(&mut self, direction: Direction, transaction: u64, name: &[u8], range: Option<FileRange>) {
-        self.close(direction, false);
-        let Hashes { md5, sha1, sha256, sha256_of_cut } = self.hashes;
-        let running =
-            Running { md5: md5.then(Box::default), sha1: sha1.then(Box::default), sha256: sha256.then(Box::default) };
+impl Files {
+    fn open(&mut self, mut file: Box<File>) {
+        self.close(file.direction, false);
         self.begun = self.begun.wrapping_add(1);
-        *self.kept.get_or_insert_default().open.of_mut(direction) = Some(Box::new(File {
-            number: self.begun,
-            transaction,
-            direction,
-            name: name.get(..NAME_LIMIT_BYTES).unwrap_or(name).to_vec(),
-            range,
-            size: 0,
-            gaps: false,
-            closed: false,
-            complete: false,
-            inspected: false,
-            head: Vec::new(),
-            digests: Digests { running, sha256_of_cut, ..Digests::default() },
-        }));
-    }
-
-    fn append(&mut self, direction: Direction, data: &[u8]) {
-        let Some(file) = self.open_mut(direction) else { return };
-        file.size += data.len() as u64;
-        let room = HEAD_LIMIT_BYTES.saturating_sub(file.head.len());
-        file.head.extend_from_slice(data.get(..room).unwrap_or(data));
-        let Running { md5, sha1, sha256 } = &mut file.digests.running;
-        if let Some(hash) = md5 {
-            hash.update(data);
-        }
-        if let Some(hash) = sha1 {
-            hash.update(data);
-        }
-        if let Some(hash) = sha256 {
-            hash.update(data);
-        }
-    }
-
-    fn gap(&mut self, direction: Direction, missing: u64) {
-        if let Some(file) = self.open_mut(direction) {
-            file.gaps = true;
-            file.size += missing;
-        }
+        file.number = self.begun;
+        let kept = self.kept.get_or_insert_default();
+        kept.marks.put_on(&mut file);
+        let place = kept.open.of_mut(file.direction);
+        *place = Some(file);
     }
 
     fn close(&mut self, direction: Direction, complete: bool) {
         let Some(kept) = &mut self.kept else { return };
-        if let Some(mut file) = kept.open.of_mut(direction).take() {
-            file.close(complete);
-            if kept.closed.len() < CLOSED_LIMIT {
-                kept.closed.push_back(file);
-            } else {
-                kept.dropped += 1;
-            }
+        let Some(mut file) = kept.open.of_mut(direction).take() else { return };
+        file.close(complete);
+        if kept.closed.len() < CLOSED_LIMIT {
+            kept.closed.push_back(file);
+            return;
         }
+        kept.losses.dropped += 1;
+        if file.is_handed() {
+            kept.abandoned.push(file.number);
+        }
+    }
+}
+
+/// Takes files from a parser.
+#[derive(Debug)]
+pub struct Sink<'a> {
+    files: &'a mut Files,
+    settings: &'a FileSettings,
+}
+
+impl FileSink for Sink<'_> {
+    fn open(&mut self, direction: Direction, transaction: u64, name: &[u8], range: Option<FileRange>) {
+        self.files.open(Box::new(File::new((direction, transaction), name, range, self.settings)));
+    }
+
+    fn append(&mut self, direction: Direction, data: &[u8]) {
+        let Some(kept) = &mut self.files.kept else { return };
+        if let Some(file) = kept.open.of_mut(direction) {
+            kept.losses.unkept += u64::from(!file.append(data));
+        }
+    }
+
+    fn gap(&mut self, direction: Direction, missing: u64) {
+        let kept = self.files.kept.as_mut();
+        if let Some(file) = kept.and_then(|kept| kept.open.of_mut(direction).as_mut()) {
+            file.gap(missing);
+        }
+    }
+
+    fn is_kept(&self, direction: Direction) -> bool {
+        self.files.is_storing(direction)
+    }
+
+    fn close(&mut self, direction: Direction, complete: bool) {
+        self.files.close(direction, complete);
     }
 }
 
@@ -300,16 +269,19 @@ mod tests {
 
     #[test]
     fn a_complete_file_has_its_hashes_and_a_cut_one_none() {
-        let mut files = Files::new(Hashes { md5: true, ..Hashes::default() });
+        let mut files = Files::default();
+        let hashes = Hashes { md5: true, ..Hashes::default() };
+        let settings = FileSettings { hashes, ..FileSettings::default() };
         for complete in [true, false] {
-            files.open(Direction::ToClient, 3, b"a.txt", None);
-            files.append(Direction::ToClient, b"abc");
-            files.close(Direction::ToClient, complete);
+            let mut sink = files.sink(&settings);
+            sink.open(Direction::ToClient, 3, b"a.txt", None);
+            sink.append(Direction::ToClient, b"abc");
+            sink.close(Direction::ToClient, complete);
         }
-        let whole = files.take_closed().unwrap();
+        let whole = files.take_closed(false).unwrap();
         assert_eq!((whole.state(), whole.size), ("CLOSED", 3));
         assert_eq!(whole.md5().unwrap()[..4], [0x90, 0x01, 0x50, 0x98]);
-        let cut = files.take_closed().unwrap();
+        let cut = files.take_closed(false).unwrap();
         assert_eq!((cut.state(), cut.md5()), ("TRUNCATED", None));
     }
 
@@ -317,11 +289,11 @@ mod tests {
     fn files_that_nobody_takes_are_counted_and_let_go() {
         let mut files = Files::default();
         for _ in 0..CLOSED_LIMIT + 3 {
-            files.open(Direction::ToClient, 3, b"a.txt", None);
+            files.sink(&FileSettings::default()).open(Direction::ToClient, 3, b"a.txt", None);
             files.close(Direction::ToClient, true);
         }
-        assert_eq!((files.take_dropped(), files.take_dropped()), (3, 0));
-        assert_eq!(std::iter::from_fn(|| files.take_closed()).count(), CLOSED_LIMIT);
+        assert_eq!((files.take_losses().dropped, files.take_losses().dropped), (3, 0));
+        assert_eq!(std::iter::from_fn(|| files.take_closed(false)).count(), CLOSED_LIMIT);
     }
 
     #[test]
@@ -329,9 +301,9 @@ mod tests {
         let mut files = Files::default();
         let seen = |files: &Files| files.of(3, Direction::ToClient).count();
         for _ in 0..2 * CLOSED_LIMIT {
-            files.open(Direction::ToClient, 3, b"a.txt", None);
+            files.sink(&FileSettings::default()).open(Direction::ToClient, 3, b"a.txt", None);
             files.close(Direction::ToClient, true);
-            let file = files.take_closed().unwrap();
+            let file = files.take_closed(false).unwrap();
             files.return_recorded(file);
         }
         assert_eq!(seen(&files), CLOSED_LIMIT);
@@ -343,10 +315,10 @@ mod tests {
         files.retire(0);
         assert_eq!(seen(&files), 0);
         // What rules were asked about before its record is forgotten with it.
-        files.open(Direction::ToClient, 3, b"a.txt", None);
+        files.sink(&FileSettings::default()).open(Direction::ToClient, 3, b"a.txt", None);
         files.close(Direction::ToClient, true);
         files.note_inspected(3, Direction::ToClient);
-        let file = files.take_closed().unwrap();
+        let file = files.take_closed(false).unwrap();
         files.return_recorded(file);
         assert_eq!(seen(&files), 0);
     }

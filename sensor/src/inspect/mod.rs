@@ -28,7 +28,7 @@ use tapwire_signatures::verify::condition::{FileView, PacketView, SideProtocol};
 use tapwire_signatures::verify::{Match, Matcher, Settings, TransactionState, TransactionView};
 
 use crate::flow::CommunityId;
-use files::{Files, Hashes};
+use files::{FileSettings, Files, Losses};
 use frames::{Frame, Frames};
 use recognise::{Ports, Recogniser, Recognition};
 use tenants::Tenants;
@@ -83,6 +83,8 @@ pub struct Application {
     pub recognition_due: Both<bool>,
     /// A rule with a tag matched.
     pub tag_asked: bool,
+    /// Whether its certificates are stored.
+    pub certificates: Certificates,
     /// Transactions that were ever opened, over all parsers of the flow.
     pub opened: u64,
     /// It has datagrams, no streams.
@@ -116,6 +118,18 @@ struct Rare {
     silences: Option<Box<silence::Silences>>,
     /// Frames, where somebody wants them.
     frames: Option<Box<Frames>>,
+}
+
+/// Whether the certificates of a flow are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Certificates {
+    /// No rule wants that.
+    #[default]
+    Unwanted,
+    /// They will be once they are there.
+    Wanted,
+    /// They are.
+    Stored,
 }
 
 /// The parser of a flow, and what is known of its open transactions.
@@ -174,8 +188,8 @@ pub struct Engine {
     pub depths: Vec<(ProtocolId, u64)>,
     /// Protocols whose flows are not followed any more once they are encrypted.
     pub bypassed: Vec<ProtocolId>,
-    /// Hashes that rules or records want.
-    pub hashes: Hashes,
+    /// What is done with files.
+    pub files: FileSettings,
     /// Whose packets are whose, and what each tenant has.
     pub tenants: Tenants,
     /// Protocols of which rules or records want frames.
@@ -203,8 +217,10 @@ pub struct Inspector {
     named_frames: Vec<protocol::Frame>,
     /// Frames that there was no room for, whole or in part.
     pub frames_cut: u64,
-    /// Files without a record because too many of their flow waited for theirs.
-    pub files_dropped: u64,
+    /// What was lost of files.
+    pub file_losses: Losses,
+    /// What is done with files of another version of bytes, of which nothing is stored.
+    rival_files: FileSettings,
 }
 
 /// What was counted of a protocol on one transport.
@@ -218,11 +234,6 @@ struct Book {
 }
 
 impl Application {
-    /// A new flow's.
-    pub fn new(hashes: Hashes) -> Self {
-        Self { files: Files::new(hashes), ..Self::default() }
-    }
-
     /// The open transactions with what is known of them, oldest first.
     pub fn transaction(&self, id: u64) -> Option<&dyn Transaction> {
         self.parsed.as_ref()?.parser.transactions().get(id)
@@ -415,6 +426,7 @@ impl Inspector {
     pub fn new(engine: Arc<Engine>) -> Self {
         let books = vec![<[Book; 2]>::default(); REGISTRY.len()];
         let matcher = Matcher::new(&engine.plan, engine.matching);
+        let rival_files = engine.files.unstored();
         Self {
             engine,
             matcher,
@@ -423,7 +435,8 @@ impl Inspector {
             unrecognised: [0; 2],
             named_frames: Vec::new(),
             frames_cut: 0,
-            files_dropped: 0,
+            file_losses: Losses::default(),
+            rival_files,
         }
     }
 
@@ -478,6 +491,7 @@ impl Inspector {
     /// Goes on with other rules. Parsers of flows that are open stay as they are.
     pub fn adopt(&mut self, engine: Arc<Engine>) {
         self.matcher.follow(&self.engine.plan, &engine.plan);
+        self.rival_files = engine.files.unstored();
         self.engine = engine;
     }
 
@@ -520,7 +534,7 @@ impl Inspector {
     /// Takes another version of bytes that were just taken. They are parsed by themselves, as the first ones of a flow with the
     /// same protocol, and leave no records: only rules see what they make.
     pub fn rival_bytes(&mut self, app: &mut Application, direction: Direction, ports: Ports, chunk: &[u8]) {
-        let mut rival = Application { is_rival: true, protocol: app.protocol, ..Application::new(self.engine.hashes) };
+        let mut rival = Application { is_rival: true, protocol: app.protocol, ..Application::default() };
         rival.recognised = Both { to_server: Recognition::Failed, to_client: Recognition::Failed };
         match app.protocol {
             Some(id) => rival.parsed = self.open(id, Transport::Tcp),
@@ -709,11 +723,13 @@ impl Inspector {
     ) -> Option<T> {
         let wants_frames = !app.is_rival && app.protocol.is_some_and(|id| self.wants_frames(id));
         let parser = &mut *app.parsed.as_mut()?.parser;
-        let mut effects = Effects { wants_frames, ..Effects::new(&mut app.files) };
+        let settings = if app.is_rival { &self.rival_files } else { &self.engine.files };
+        let mut files = app.files.sink(settings);
+        let mut effects = Effects { wants_frames, ..Effects::new(&mut files) };
         let result = catch_unwind(AssertUnwindSafe(|| call(parser, &mut effects)));
         let Effects { anomalies, course, flush_raw, frames, .. } = effects;
         self.named_frames = frames;
-        self.files_dropped += app.files.take_dropped();
+        self.file_losses += app.files.take_losses();
         for anomaly in anomalies {
             app.raise(direction, anomaly);
         }

@@ -19,7 +19,7 @@ fn inspector() -> Inspector {
         openers,
         depths: Vec::new(),
         bypassed: Vec::new(),
-        hashes: Hashes::default(),
+        files: FileSettings::default(),
         tenants: Default::default(),
         framed: Vec::new(),
         matching: Default::default(),

@@ -40,6 +40,49 @@ pub enum Gate {
     Flow(u64),
     /// Scripts: they are shown what it is, in the order of records.
     Script(Subject),
+    /// The store of files.
+    File(FileId, FileStep),
+    /// The store of certificates: the text is a chain of so many bytes, and what is known of it.
+    Certificates {
+        /// When it was seen.
+        time: Timestamp,
+        /// Bytes of the chain.
+        chain: usize,
+    },
+}
+
+/// A file among those of all flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileId {
+    /// Its flow.
+    pub flow: u64,
+    /// Its number in the flow.
+    pub number: u32,
+}
+
+/// What comes to the store of files.
+#[derive(Clone, Copy, Debug)]
+pub enum FileStep {
+    /// Bytes that belong at a place of it.
+    Piece {
+        /// The place.
+        at: u64,
+    },
+    /// It has ended, and all its bytes came before.
+    End {
+        /// By what it is named.
+        sha256: [u8; 32],
+        /// How many bytes came.
+        bytes: u64,
+        /// When that was.
+        time: Timestamp,
+    },
+    /// It will not be stored.
+    GiveUp,
+    /// A record of it.
+    Record,
+    /// All records of it are there; the text is one to be put beside it, or nothing.
+    Done,
 }
 
 /// What is asked of an alert.
@@ -154,6 +197,21 @@ impl RecordBatch {
         let start = self.text.len();
         self.text.extend_from_slice(data);
         self.push_entry(packet, Entry::NO_OUTPUT, Class::Packet, Some(Gate::Script(subject)), start);
+    }
+
+    /// Appends a step of a file that is stored, with its bytes.
+    pub fn push_step(&mut self, packet: u64, file: FileId, step: FileStep, data: &[u8]) {
+        let start = self.text.len();
+        self.text.extend_from_slice(data);
+        self.push_entry(packet, Entry::NO_OUTPUT, Class::File, Some(Gate::File(file, step)), start);
+    }
+
+    /// Appends certificates that are stored: their chain, and what is known of it.
+    pub fn push_certificates(&mut self, packet: u64, time: Timestamp, chain: &[u8], about: &[u8]) {
+        let (start, gate) = (self.text.len(), Gate::Certificates { time, chain: chain.len() });
+        self.text.extend_from_slice(chain);
+        self.text.extend_from_slice(about);
+        self.push_entry(packet, Entry::NO_OUTPUT, Class::Transaction, Some(gate), start);
     }
 
     fn push_entry(&mut self, packet: u64, output: u16, class: Class, gate: Option<Gate>, start: usize) {

@@ -17,9 +17,7 @@ pub fn write(
     ends: [(IpAddr, u16); 2],
     clock: &mut Clock,
 ) {
-    let stamp = clock.timestamp(time);
-    let part = |from: usize, to: usize| stamp.get(from..to).unwrap_or_default();
-    let day = format!("{}/{}/{}-{}", part(5, 7), part(8, 10), part(0, 4), part(11, 26));
+    let day = clock.day_and_time(time);
     let [source, destination] = ends.map(|(address, port)| match address {
         IpAddr::V4(a) => format!("{a}:{port}"),
         IpAddr::V6(a) => format!("{a}:{port}"),

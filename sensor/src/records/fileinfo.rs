@@ -1,30 +1,60 @@
 //! `fileinfo`: a file travelled in a flow.
 
+use std::net::IpAddr;
+
 use data_encoding::HEXLOWER;
 use tapwire_parsers::json::Object;
 
 use super::header::{Clock, Header, record};
 use crate::inspect::files::File;
 
+/// How a record shows a file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shown {
+    /// It is in the store, unless the writer knows better.
+    pub stored: bool,
+    /// The client behind a proxy.
+    pub forwarded: Option<IpAddr>,
+}
+
+/// What a record of a stored file says; the writer puts its number there.
+pub const STORED: &[u8] = br#""stored":true,"file_id":0"#;
+/// The same if it could not be stored.
+pub const NOT_STORED: &[u8] = br#""stored":false"#;
+
 /// Writes a file record; `protocols` adds the objects of the transaction that carried it.
 pub fn write(
     out: &mut Vec<u8>,
     header: &Header<'_>,
     file: &File,
-    app_protocol: &str,
+    (app_protocol, shown): (&str, Shown),
     clock: &mut Clock,
     protocols: impl FnOnce(&mut Object<'_>),
 ) {
     record(out, header, clock, |object| {
         protocols(object);
+        if let Some(address) = shown.forwarded {
+            object.address("xff", address);
+        }
         object.text("app_proto", app_protocol);
-        object.object("fileinfo", |o| self::object(o, file));
+        object.object("fileinfo", |o| self::object(o, file, shown));
     });
 }
 
 /// What there is to say of a file; alerts on its transaction show the same.
-pub fn object(o: &mut Object<'_>, file: &File) {
-    o.text("filename", &file.name).boolean("gaps", file.gaps).text("state", file.state());
+pub fn object(o: &mut Object<'_>, file: &File, shown: Shown) {
+    o.text("filename", &file.name);
+    if !file.stored_for().is_empty() {
+        o.array("sid", |array| {
+            for sid in file.stored_for() {
+                array.number(*sid);
+            }
+        });
+    }
+    if let Some(magic) = file.magic() {
+        o.text("magic", magic);
+    }
+    o.boolean("gaps", file.gaps).text("state", file.state());
     if let Some(hash) = file.md5() {
         o.text("md5", HEXLOWER.encode(hash));
     }
@@ -34,7 +64,14 @@ pub fn object(o: &mut Object<'_>, file: &File) {
     if let Some(hash) = file.sha256() {
         o.text("sha256", HEXLOWER.encode(hash));
     }
-    o.boolean("stored", false).number("size", file.size);
+    // `STORED` is what this writes.
+    o.boolean("stored", shown.stored);
+    if shown.stored {
+        o.number("file_id", 0);
+    } else if file.is_storing() {
+        o.boolean("storing", true);
+    }
+    o.number("size", file.size);
     if let Some(range) = file.range {
         o.number("start", range.start).number("end", range.end);
     }

@@ -45,6 +45,15 @@ impl Clock {
     }
 }
 
+impl Clock {
+    /// `12/22/2019-12:33:20.837297`
+    pub fn day_and_time(&mut self, time: Timestamp) -> String {
+        let stamp = self.timestamp(time);
+        let part = |from: usize, to: usize| stamp.get(from..to).unwrap_or_default();
+        format!("{}/{}/{}-{}", part(5, 7), part(8, 10), part(0, 4), part(11, 26))
+    }
+}
+
 /// The common part of a record.
 #[derive(Clone, Copy, Default)]
 pub struct Header<'a> {
@@ -90,6 +99,8 @@ pub struct Header<'a> {
     pub guessed: bool,
     /// The capture file.
     pub capture: Option<&'a str>,
+    /// The version of the records.
+    pub version: Option<&'a str>,
 }
 
 impl Header<'_> {
@@ -165,6 +176,9 @@ impl Header<'_> {
         }
         if let Some(name) = self.capture {
             object.text("pcap_filename", name);
+        }
+        if let Some(version) = self.version {
+            object.text("suricata_version", version);
         }
         if let Some(id) = self.transaction {
             object.number("tx_id", id);

@@ -11,12 +11,15 @@ use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::shared::uses_host_bits;
 use tapwire_signatures::verify::{Ground, Match};
 
+use super::files::of_client;
 use super::outputs::{Output, Outputs};
 use super::{Ends, Moment, Reporter, flow_header, headers, packet_header, protocol_text, refer};
+use crate::engine::RECORDS_VERSION;
 use crate::flow::Flow;
 use crate::inspect::Application;
 use crate::records::alert::{self, Alert, FlowBrief};
 use crate::records::batch::{AlertGate, Class, Gate, PacketGate};
+use crate::records::fileinfo::Shown;
 use crate::records::header::Header;
 use crate::records::{fast, fileinfo, frame};
 impl Reporter {
@@ -129,8 +132,7 @@ impl Reporter {
             let forwarded = settings.forwarded.as_ref().zip(subject);
             let mut client = forwarded.and_then(|(how, (tx, id))| how.address(protocol(id), tx));
             if settings.forwarded.as_ref().is_some_and(|how| how.overwrite) && client.is_some() {
-                let place = if direction == Direction::ToServer { &mut header.source } else { &mut header.destination };
-                *place = client.take();
+                *of_client(&mut header, direction) = client.take();
             }
             let two_sided = subject.filter(|(tx, _)| tx.only_direction().is_none());
             let progress = two_sided.and_then(|(tx, id)| {
@@ -249,6 +251,7 @@ impl Reporter {
                     tenant: packet.tenant,
                     vlans: packet.vlans.as_slice(),
                     capture: outputs.capture_name(&output.eve),
+                    version: output.eve.version.then_some(RECORDS_VERSION),
                     interface: outputs.interface(),
                     ..plain
                 },
@@ -267,7 +270,7 @@ fn files(app: &Application, transaction: u64, direction: Direction, object: &mut
     if files.peek().is_some() {
         object.array("files", |array| {
             for file in files {
-                array.object(|o| fileinfo::object(o, file));
+                array.object(|o| fileinfo::object(o, file, Shown::default()));
             }
         });
     }

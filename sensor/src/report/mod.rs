@@ -11,6 +11,7 @@ use tapwire_parsers::protocol;
 use tapwire_parsers::protocol::{Anomaly, Direction, ProtocolId, Purpose};
 use tapwire_signatures::verify::condition::FlowView;
 
+use crate::engine::RECORDS_VERSION;
 use crate::flow::{EndReason, Flow, Key, community_id};
 use crate::inspect::recognise::Recognition;
 use crate::inspect::tenants::Select;
@@ -21,9 +22,11 @@ use crate::records::header::{Clock, Header, record};
 use crate::records::metadata::Metadata;
 use crate::records::subject::Subject;
 use crate::records::summary::Lone;
-use crate::records::{arp, fileinfo, flow};
+use crate::records::{arp, flow};
 
 mod alerts;
+mod certificates;
+mod files;
 mod outputs;
 
 pub use alerts::{is_recorded, shares};
@@ -224,7 +227,7 @@ impl Reporter {
     pub fn arp(&mut self, packet: &Packet<'_>, moment: &Moment) {
         let Ok(message) = link::arp::read(packet.payload, &mut Anomalies::new()) else { return };
         let outputs = Arc::clone(&self.outputs);
-        for (index, _) in (0..).zip(&*outputs.list).filter(|(_, o)| o.eve.arp) {
+        for (index, output) in (0..).zip(&*outputs.list).filter(|(_, o)| o.eve.arp) {
             let header = Header {
                 time: moment.time,
                 packet_number: moment.packet_number,
@@ -232,6 +235,7 @@ impl Reporter {
                 tenant: packet.tenant,
                 vlans: packet.vlans.as_slice(),
                 packet_source: Some(moment.source()),
+                version: output.eve.version.then_some(RECORDS_VERSION),
                 ..Header::default()
             };
             let clock = &mut self.clock;
@@ -349,9 +353,11 @@ impl Reporter {
     /// Anomalies, records and files of a flow's transactions. At the end of a flow (or of its protocol) whatever is left is
     /// recorded as it is.
     pub fn transactions(&mut self, flow: &mut Flow<Application>, moment: &Moment, last: bool) {
+        self.pieces(flow, moment);
         if flow.app.has_nothing_new() {
             return;
         }
+        self.certificates(flow, moment);
         let Some(id) = flow.app.protocol else {
             flow.app.take_anomalies();
             return;
@@ -364,17 +370,8 @@ impl Reporter {
             return;
         }
         let card = protocol(id);
-        while let Some(file) = flow.app.files.take_closed() {
-            for (index, output) in (0..).zip(&*outputs.list).filter(|(_, o)| o.eve.files.is_some()) {
-                let ends = Ends::of(&flow.key, file.direction);
-                let header = flow_header(ends.header("fileinfo", moment), flow, output, &outputs, moment);
-                let (clock, app) = (&mut self.clock, &flow.app);
-                self.batch.push(moment.order, index, Class::File, None, |out| {
-                    fileinfo::write(out, &header, &file, card.name, clock, |o| {
-                        refer(&outputs, app, Some(file.transaction), o)
-                    });
-                });
-            }
+        while let Some(mut file) = flow.app.files.take_closed(last) {
+            self.file(flow, &mut file, card, moment);
             flow.app.files.return_recorded(file);
         }
         for transaction in range {
@@ -573,6 +570,7 @@ fn packet_header<'a>(
         tenant: packet.tenant,
         vlans: packet.vlans.as_slice(),
         capture: outputs.capture_name(&output.eve),
+        version: output.eve.version.then_some(RECORDS_VERSION),
         interface: outputs.interface(),
         ..ends.map_or(plain, |ends| ends.header(event_type, moment))
     }
@@ -629,6 +627,7 @@ fn flow_header<'a>(
         community_id,
         ethernet: moment.ethernet.filter(|_| output.eve.ethernet),
         capture: outputs.capture_name(&output.eve),
+        version: output.eve.version.then_some(RECORDS_VERSION),
         interface: outputs.interface(),
         ..header
     }

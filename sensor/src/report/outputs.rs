@@ -7,7 +7,7 @@ use tapwire_parsers::protocol::{self, Recorder};
 use tapwire_signatures::lua::Shown;
 use tapwire_signatures::plan::Plan;
 
-use crate::config::{Configuration, EveOutput};
+use crate::config::{Configuration, EveOutput, FileStore, Files};
 use crate::inspect::Engine;
 use crate::inspect::tenants::Select;
 
@@ -32,6 +32,12 @@ pub struct Outputs {
     pub(super) list: Arc<[Output]>,
     pub(super) references: Arc<[Recorder]>,
     pub(super) fast: bool,
+    /// How records beside stored files look, where files are stored.
+    pub(super) beside_files: Option<Arc<Output>>,
+    /// Whether there are such records.
+    pub(super) records_beside: bool,
+    /// Certificates are stored where rules want that.
+    pub(super) stores_certificates: bool,
     /// Scripts want packets, and flows.
     pub(super) shown: (bool, bool),
     /// Some output has the packets that rules' tags want.
@@ -58,6 +64,14 @@ impl TagKinds {
     }
 }
 
+/// An output that no sink has: records beside stored files look as those of the first output do.
+fn beside_files(configuration: &Configuration, store: &FileStore) -> Output {
+    let first = configuration.eve.first().cloned();
+    let eve = first.or_else(|| Configuration::default().eve.into_iter().next()).unwrap_or_default();
+    let files = Some(Files { hashes: store.hashes, magic: store.magic, forwarded: store.forwarded.clone() });
+    Output { eve: EveOutput { files, ..eve }, recorders: Vec::new() }
+}
+
 impl Outputs {
     /// The outputs of a configuration.
     pub fn new(configuration: &Configuration, engine: Arc<Engine>, origin: Origin) -> Self {
@@ -76,6 +90,9 @@ impl Outputs {
             list: list.collect(),
             references: references.collect(),
             fast: configuration.fast.is_some(),
+            beside_files: configuration.file_store.as_ref().map(|store| Arc::new(beside_files(configuration, store))),
+            records_beside: configuration.file_store.as_ref().is_some_and(|store| store.records_beside),
+            stores_certificates: configuration.certificate_store.is_some(),
             shown: (wanted(Shown::Packet), wanted(Shown::Flow)),
             tagged_packets,
             tags: TagKinds::of(&engine.plan).filter(|_| tagged_packets),

@@ -1,6 +1,8 @@
 //! Ways out: one file for each.
 
+pub mod certificates;
 pub mod file;
+pub mod file_store;
 pub mod packet;
 pub mod script;
 pub mod zstd;

@@ -58,7 +58,7 @@ pub(super) static KEYWORDS: &[Keyword] = buffers! {
 pub(super) fn resolve(name: &'static str) -> Buffer {
     match name {
         "pkt_data" => Buffer::Payload,
-        "file.name" => Buffer::File(name),
+        "file.name" | "file.magic" => Buffer::File(name),
         "ip.src" | "ip.dst" | "ipv4.hdr" | "ipv6.hdr" | "tcp.hdr" | "udp.hdr" | "icmpv4.hdr" | "icmpv6.hdr"
         | "igmp.hdr" | "sctp.hdr" | "sctp.chunk_data" | "ether.hdr" => Buffer::Header(name),
         _ if REGISTRY.iter().flat_map(|p| p.fields).any(|f| f.name == name) => Buffer::Field(name),

@@ -1,13 +1,13 @@
 //! Conditions on files that travel inside protocols.
 
-use tapwire_parsers::protocol::Direction;
+use tapwire_parsers::protocol::{Both, Direction};
 
 use super::Keyword;
 use super::packet_number::HINT;
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
 use crate::language::item::{Content, Item};
-use crate::language::rule::{Arrow, Buffer};
+use crate::language::rule::{Arrow, Buffer, FileScope, Filestore};
 use crate::verify::condition::{FileCondition, FileView, Verdict};
 use crate::verify::number::NumberTest;
 
@@ -25,10 +25,7 @@ pub(super) static KEYWORDS: &[Keyword] = &[
         aliases: &[],
         doc: "Looks for text in the description of a file's type.",
         examples: &["filemagic:\"PDF document\""],
-        parse: |b, a| {
-            b.rule.later.push("filemagic");
-            push_content(b, a, "file.magic")
-        },
+        parse: |b, a| push_content(b, a, "file.magic"),
     },
     Keyword {
         name: "fileext",
@@ -47,8 +44,8 @@ pub(super) static KEYWORDS: &[Keyword] = &[
     Keyword {
         name: "filestore",
         aliases: &[],
-        doc: "Keeps the files of a match; a direction and a scope may be given.",
-        examples: &["filestore", "filestore:to_server,flow"],
+        doc: "Keeps the file of a match; a direction and a scope (file, tx, flow) may be given. Where it goes is said by the output file-store.",
+        examples: &["filestore", "filestore:to_server,flow", "filestore:both,tx"],
         parse: store,
     },
 ];
@@ -170,19 +167,31 @@ fn direction(word: &str) -> Option<Direction> {
 }
 
 fn store(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
+    const HINT: &str = "a direction (request, to_server, response, to_client, both) and a scope (file, tx, ssn, flow)";
+    let (mut directions, mut scope) = (None, None);
     for word in argument.text.into_iter().flat_map(|text| text.split(',')).map(str::trim) {
-        let known = ["request", "to_server", "response", "to_client", "both", "file", "tx", "ssn", "flow"];
-        if !known.contains(&word) {
-            return Err(argument.fault(format!("`{word}` is neither a direction nor a scope"), known.join(", ")));
+        let both = |to_server, to_client| Some(Both { to_server, to_client });
+        let again = match word {
+            "request" | "to_server" => std::mem::replace(&mut directions, both(true, false)).is_some(),
+            "response" | "to_client" => std::mem::replace(&mut directions, both(false, true)).is_some(),
+            "both" => std::mem::replace(&mut directions, both(true, true)).is_some(),
+            "file" => scope.replace(FileScope::File).is_some(),
+            "tx" => scope.replace(FileScope::Transaction).is_some(),
+            "ssn" | "flow" => scope.replace(FileScope::Flow).is_some(),
+            _ => return Err(argument.fault(format!("`{word}` is neither a direction nor a scope"), HINT)),
+        };
+        if again {
+            return Err(argument.fault(format!("`{word}` is one direction or scope too many"), HINT));
         }
     }
-    builder.rule.filestore = true;
+    builder.rule.filestore = Some(Filestore { directions, scope: scope.unwrap_or_default() });
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::language::load::{Environment, Source, load};
 
     #[test]
     fn a_size_is_answered_early_only_where_growing_cannot_change_it() {
@@ -200,7 +209,7 @@ mod tests {
                 number: 1,
                 name: b"a",
                 size,
-                head: &[],
+                kind: None,
                 closed,
                 complete,
                 md5: None,
@@ -209,6 +218,33 @@ mod tests {
             };
             let test = NumberTest::parse(text).unwrap();
             assert_eq!(Size { test, direction: None }.holds(&view), verdict, "{text} {size}");
+        }
+    }
+
+    #[test]
+    fn a_store_has_a_direction_and_a_scope_in_any_order() {
+        use FileScope::{File, Flow, Transaction};
+        let read = |text: Option<&str>| {
+            let value = text.map(|text| format!(":{text}")).unwrap_or_default();
+            let text = format!("alert http any any -> any any (filestore{value}; sid:1;)");
+            let loaded = load(&[Source { name: "own.rules".into(), text }], &Environment::default());
+            let rule = loaded.set.rules.first().and_then(|entry| entry.rule());
+            rule.and_then(|rule| rule.filestore).map(|store| {
+                (store.directions.map(|Both { to_server, to_client }| (to_server, to_client)), store.scope)
+            })
+        };
+        for (text, expected) in [
+            (None, Some((None, File))),
+            (Some("to_server"), Some((Some((true, false)), File))),
+            (Some("response, tx"), Some((Some((false, true)), Transaction))),
+            (Some("ssn,both"), Some((Some((true, true)), Flow))),
+            (Some("flow"), Some((None, Flow))),
+            (Some("request,both"), None),
+            (Some("tx,flow"), None),
+            (Some("everything"), None),
+            (Some(""), None),
+        ] {
+            assert_eq!(read(text), expected, "{text:?}");
         }
     }
 

@@ -124,7 +124,7 @@ mod tests {
             number: 1,
             name: b"a",
             size: 1,
-            head: &[],
+            kind: None,
             closed,
             complete: closed,
             md5,

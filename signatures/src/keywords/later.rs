@@ -12,7 +12,6 @@ macro_rules! later {
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = later! {
-    "tls_store" "tls.store"
     "dce_iface" "dcerpc.iface" "dce_opnum" "dcerpc.opnum" "smb.version" "smb.ntlmssp" "nfs_procedure" "nfs.procedure" "nfs_version" "nfs.version"
     "krb5_msg_type" "krb5_err_code" "krb5.weak_encryption" "krb5.malformed_ticket" "krb5.ticket_encryption"
     "ldap.request.operation" "ldap.responses.operation" "ldap.responses.count" "ldap.responses.result_code"

@@ -71,8 +71,21 @@ pub(super) static KEYWORDS: &[Keyword] = &[
         examples: &["tls_cert_valid"],
         parse: |b, a| later(b, a, "tls_cert_valid"),
     },
+    Keyword {
+        name: "tls.store",
+        aliases: &["tls_store"],
+        doc: "Keeps the certificates of a matching connection. Where they go is said by the output tls-store.",
+        examples: &["tls.store", "tls_store"],
+        parse: |b, a| {
+            a.none()?;
+            b.rule.keeps_certificates = true;
+            push(b, ANY, Test::Any)
+        },
+    },
 ];
 
+/// From the first byte on, in either direction.
+const ANY: Both<Option<u8>> = Both { to_server: Some(0), to_client: Some(0) };
 /// The progress at which a hello was read, in either direction.
 const HELLO: Both<Option<u8>> = Both { to_server: Some(1), to_client: Some(1) };
 /// The progress at which certificates were read, in either direction.
@@ -80,7 +93,12 @@ const CERTIFICATE: Both<Option<u8>> = Both { to_server: Some(2), to_client: Some
 
 #[derive(Debug)]
 enum Test {
-    Version { any_of: Vec<u16>, none_of: Vec<u16> },
+    /// Whatever it is, as long as it is TLS.
+    Any,
+    Version {
+        any_of: Vec<u16>,
+        none_of: Vec<u16>,
+    },
     State(Vec<(State, bool)>),
     ChainLength(NumberTest),
     NotBefore(NumberTest),
@@ -116,6 +134,7 @@ impl TransactionCondition for TlsCondition {
         // A date before 1970 counts as its first second: certificates are younger.
         let date = |seconds: i64| u64::try_from(seconds).unwrap_or(0);
         match &self.test {
+            Test::Any => true,
             Test::Version { any_of, none_of } => {
                 let version = tls.version(direction);
                 let named = any_of.contains(&version)

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tapwire_parsers::protocol::Direction;
+use tapwire_parsers::protocol::{Both, Direction};
 
 use super::digest::Digest;
 use super::entry::Entry;
@@ -565,8 +565,10 @@ pub struct Rule {
     pub alert: bool,
     /// `noalert` or `flowbits:noalert`.
     pub noalert: bool,
-    /// `filestore`
-    pub filestore: bool,
+    /// `filestore`: files that are kept after a match.
+    pub filestore: Option<Filestore>,
+    /// `tls.store`: the certificates of the flow are kept after a match.
+    pub keeps_certificates: bool,
     /// The rule asks for a prefilter on its own keyword (`prefilter`).
     pub prefilter: bool,
     /// Keywords it uses whose protocol or state is not active yet: it cannot match.
@@ -583,6 +585,27 @@ pub struct Rule {
     pub text: Option<String>,
     /// What of its text made each of its conditions, where asked for.
     pub labels: Option<Box<Labels>>,
+}
+
+/// Which files are kept after a match of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Filestore {
+    /// Whether those to server and those to client are meant; where it does not say, those of the direction of the match.
+    pub directions: Option<Both<bool>>,
+    /// How far it reaches.
+    pub scope: FileScope,
+}
+
+/// Which files of a flow are kept with the one that a rule matched on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FileScope {
+    /// No others.
+    #[default]
+    File,
+    /// All of its transaction.
+    Transaction,
+    /// All of its flow.
+    Flow,
 }
 
 impl Rule {

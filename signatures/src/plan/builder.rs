@@ -40,7 +40,7 @@ impl PlanBuilder {
         }
         self.fields.extend(outline.fields);
         let plan = &mut self.plan;
-        plan.file_hashes.iter_mut().zip(outline.file_hashes).for_each(|(all, one)| *all |= one);
+        plan.files.add(outline.files);
         plan.is_transactional |= outline.is_transactional;
         if let Some(hosts) = outline.tags_hosts {
             *plan.tags_hosts.get_or_insert_default() |= hosts;
@@ -100,6 +100,8 @@ impl PlanBuilder {
         let plan = both.of_mut(direction);
         match by {
             ByTransaction::Any => plan.always.push(index),
+            ByTransaction::File { described: false } => plan.of_files.push(index),
+            ByTransaction::File { described: true } => plan.of_described_files.push(index),
             ByTransaction::Event(event) => plan.by_event.entry(event).or_default().push(index),
             ByTransaction::Field { field, section, transforms, pattern } => {
                 let own = || {

@@ -61,7 +61,7 @@ pub(super) fn of(rule: &Rule) -> Kind {
         || !rule.file.is_empty()
         || !rule.events.is_empty()
         || rule.hook.is_some()
-        || rule.filestore;
+        || rule.filestore.is_some();
     if on_transactions {
         return Kind::Transaction;
     }

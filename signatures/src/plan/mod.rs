@@ -8,6 +8,7 @@ mod addresses;
 mod builder;
 mod cost;
 mod fast_pattern;
+mod files;
 mod gate;
 mod group;
 mod kind;
@@ -23,6 +24,7 @@ use tapwire_parsers::protocol::{Both, Direction, Field, ProtocolId};
 
 pub(crate) use addresses::AddressIndex;
 pub use cost::{Estimate, Found};
+pub use files::FileNeeds;
 pub(crate) use gate::{Chance, Gate, Glance};
 pub(crate) use group::Group;
 pub use kind::Kind;
@@ -75,8 +77,8 @@ pub struct Plan {
     pub names: [Vec<String>; 3],
     /// Sets of values by index.
     pub datasets: Vec<Arc<Dataset>>,
-    /// Hashes of files that some rule asks for: MD5, SHA-1, SHA-256.
-    pub file_hashes: [bool; 3],
+    /// What of files rules ask for.
+    pub files: FileNeeds,
     /// Fields of protocols that some rule looks at.
     pub fields: BTreeSet<&'static str>,
     /// Whether a rule looks at decode or stream anomalies of packets.
@@ -111,6 +113,10 @@ pub(crate) struct TransactionPlan {
     pub(crate) engines: Vec<Engine>,
     /// Rules without a pattern: always candidates.
     pub(crate) always: Vec<RuleIndex>,
+    /// Rules on names of files, candidates once there is one.
+    pub(crate) of_files: Vec<RuleIndex>,
+    /// Rules on types of files, candidates once that of one is known.
+    pub(crate) of_described_files: Vec<RuleIndex>,
     /// Rules about an anomaly, by its name.
     pub(crate) by_event: HashMap<String, Vec<RuleIndex>>,
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::protocol::Direction;
 
+use super::files::FileNeeds;
 use super::gate::Gate;
 use super::group::{ListedPorts, Pattern};
 use super::kind::{self, Kind, applies_to, find_field};
@@ -25,8 +26,8 @@ pub(crate) struct Outline {
     pub(super) sites: Vec<Site>,
     /// Fields of protocols that it looks at, if it can match.
     pub(super) fields: Vec<String>,
-    /// Hashes of files that it asks for: MD5, SHA-1, SHA-256.
-    pub(super) file_hashes: [bool; 3],
+    /// What of files it asks for.
+    pub(super) files: FileNeeds,
     /// Whether it looks at requests and their responses together.
     pub(super) is_transactional: bool,
     /// Whether it tags hosts, if it tags.
@@ -70,6 +71,8 @@ pub(super) enum ByTransaction {
     Field { field: usize, section: usize, transforms: String, pattern: Vec<u8> },
     /// An anomaly.
     Event(String),
+    /// A file, or with `described` one of which the type is known.
+    File { described: bool },
     /// Nothing.
     Any,
 }
@@ -83,10 +86,6 @@ impl Outline {
             Buffer::Field(name) if can_match => Some(name.to_owned()),
             _ => None,
         });
-        let mut file_hashes = [false; 3];
-        for condition in &rule.file {
-            file_hashes.iter_mut().zip(condition.hashes()).for_each(|(all, one)| *all |= one);
-        }
         let tags_hosts = (!rule.tags.is_empty()).then(|| rule.tags.iter().any(|tag| tag.host.is_some()));
         Self {
             action: rule.action,
@@ -96,7 +95,7 @@ impl Outline {
             gate: Gate::of(rule),
             sites: if can_match { sites(rule, kind) } else { Vec::new() },
             fields: fields.collect(),
-            file_hashes,
+            files: FileNeeds::of(rule),
             is_transactional: rule.arrow == Arrow::Transactional,
             tags_hosts,
         }
@@ -183,13 +182,22 @@ fn of_transactions(rule: &Rule) -> Vec<Site> {
                     pattern: fast_pattern::bytes(content).to_vec(),
                 })
             });
-            let otherwise =
-                || rule.events.first().map_or(ByTransaction::Any, |event| ByTransaction::Event(event.clone()));
-            let by = by_field.unwrap_or_else(otherwise);
+            let by = by_field.or_else(|| by_event(rule)).or_else(|| by_file(rule)).unwrap_or(ByTransaction::Any);
             sites.push(Site::Transaction { protocol: position, to_server: direction == Direction::ToServer, by });
         }
     }
     sites
+}
+
+fn by_event(rule: &Rule) -> Option<ByTransaction> {
+    rule.events.first().map(|event| ByTransaction::Event(event.clone()))
+}
+
+/// By the names or types of files; a rule on request and response is asked before there are any.
+fn by_file(rule: &Rule) -> Option<ByTransaction> {
+    let described = FileNeeds::of(rule).magic;
+    let on_files = rule.sections.iter().any(|section| matches!(section.buffer, Buffer::File(_)));
+    (on_files && rule.arrow != Arrow::Transactional).then_some(ByTransaction::File { described })
 }
 
 /// The directions that a rule is about, that to the server first.

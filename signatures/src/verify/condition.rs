@@ -123,8 +123,8 @@ pub struct FileView<'a> {
     pub name: &'a [u8],
     /// Bytes so far.
     pub size: u64,
-    /// The first bytes, at most a few KiB, for its type.
-    pub head: &'a [u8],
+    /// What it looks like, where that is wanted.
+    pub kind: Option<&'a dyn FileKind>,
     /// Nothing more will come.
     pub closed: bool,
     /// All of it came.
@@ -135,6 +135,12 @@ pub struct FileView<'a> {
     pub sha1: Option<&'a [u8; 20]>,
     /// SHA-256.
     pub sha256: Option<&'a [u8; 32]>,
+}
+
+/// What a file looks like, which is found out when a rule first asks.
+pub trait FileKind: Debug {
+    /// Its description in words, once enough of it is there.
+    fn describe(&self) -> Option<&str>;
 }
 
 /// The answer of a condition on something that still grows.

@@ -61,6 +61,8 @@ pub struct Match {
     pub ground: Ground,
     /// The direction that was inspected.
     pub direction: Direction,
+    /// The file that it is about, by its number in the flow, where it is about one.
+    pub file: Option<u64>,
     /// What the rule captured for its alert.
     pub context: Context,
     /// What is left to decide about it, with what all flows share.

@@ -134,7 +134,7 @@ impl Matcher {
                     if ground == Ground::Stream {
                         place_in_packet(&mut evidence, payload.data, view.packet.payload);
                     }
-                    matches.push(Match { rule: index, ground, direction, context, steps, evidence });
+                    matches.push(Match { rule: index, ground, direction, file: None, context, steps, evidence });
                 }
                 Verdict::NotYet => self.held_back.keep(ground, index),
                 Verdict::No => {}

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use tapwire_parsers::protocol;
 use tapwire_parsers::protocol::{Anomaly, Direction, Protocol, ProtocolId, Transaction, Value};
 
-use super::condition::{FileView, PacketView, Verdict};
+use super::condition::{FileKind, FileView, PacketView, Verdict};
 use super::evidence::place_in_packet;
 use super::explain::Subject;
 use super::payload::{SCRIPT_WORK, View};
@@ -68,6 +68,8 @@ pub struct Flowside {
     /// Rules on nothing but a hook that is where the direction stands: they match at each look.
     lasting: SmallVec<[RuleIndex; 2]>,
     matched: SmallVec<[RuleIndex; 4]>,
+    /// Rules on names of files were asked, and those on types.
+    met: [bool; 2],
     /// Rules on files that matched, and the newest file then: they are asked again about newer ones.
     rearmed: SmallVec<[(RuleIndex, u64); 1]>,
 }
@@ -122,6 +124,7 @@ impl Matcher {
         }
         side.started = true;
         side.progress = progress;
+        self.meet_files(transaction_plan, subject, side);
         while let Some(engine) = transaction_plan.engines.get(side.next_engine).filter(|e| e.from <= progress) {
             self.scan_engine(engine, side.next_engine, subject, &mut side.growing);
             side.next_engine += 1;
@@ -206,14 +209,14 @@ impl Matcher {
             if !self.begin(inspection, index, about, state) {
                 continue;
             }
-            let mut verdict = Verdict::No;
+            let (mut verdict, mut file) = (Verdict::No, None);
             if due {
                 self.notes.clear();
                 let newer =
                     rearmed.and_then(|at| side.rearmed.get(at)).map(|(_, newest)| newer_files(subject, *newest));
                 let files = newer.as_deref().unwrap_or(subject.files);
                 let mut context = Context::new(plan, rule, view, Some(subject), state);
-                verdict = self.transaction_rule(rule, &TransactionView { files, ..*subject }, &mut context);
+                (verdict, file) = self.decide_by_file(rule, &TransactionView { files, ..*subject }, &mut context);
             }
             if verdict == Verdict::Yes && !bits_allow(rule, &known.bits) {
                 verdict = Verdict::No;
@@ -225,14 +228,14 @@ impl Matcher {
                     if lasts(rule, protocol(subject.protocol), subject.direction, side.progress) {
                         side.lasting.push(index);
                     } else if is_of_files(rule) {
-                        side.rearm(index, newest_file);
+                        side.rearm(index, file.unwrap_or(newest_file));
                     } else {
                         side.matched.push(index);
                     }
                     let (steps, mut evidence) = (self.notes.take_steps(), self.take_evidence());
                     place_in_packet(&mut evidence, subject.raw, view.packet.payload);
                     let (ground, direction) = (about.ground, asked.direction);
-                    matches.push(Match { rule: index, ground, direction, context, steps, evidence });
+                    matches.push(Match { rule: index, ground, direction, file, context, steps, evidence });
                 }
                 Verdict::NotYet if rearmed.is_none() => side.waiting.push(index),
                 Verdict::No if rearmed.is_some() => side.rearm(index, newest_file),
@@ -317,7 +320,12 @@ impl Matcher {
     }
 
     /// Whether everything that a rule says of a transaction holds.
-    fn transaction_rule(&mut self, rule: &Rule, subject: &TransactionView<'_>, context: &mut Context<'_>) -> Verdict {
+    pub(super) fn transaction_rule(
+        &mut self,
+        rule: &Rule,
+        subject: &TransactionView<'_>,
+        context: &mut Context<'_>,
+    ) -> Verdict {
         let known = protocol(subject.protocol);
         let mut verdict = Verdict::Yes;
         if let Some(hook) = &rule.hook {
@@ -355,7 +363,7 @@ impl Matcher {
                 Verdict::No => return Verdict::No,
             }
         }
-        if !rule.file.is_empty() || rule.filestore {
+        if !rule.file.is_empty() || rule.filestore.is_some() {
             verdict = weaker(verdict, files_hold(rule, subject));
         }
         self.notes.work += SCRIPT_WORK * rule.scripts.len() as u64;
@@ -367,11 +375,11 @@ impl Matcher {
         if done { Verdict::No } else { Verdict::NotYet }
     }
 
-    fn transaction_section(
+    fn transaction_section<'a>(
         &mut self,
         rule: &Rule,
         section: &Section,
-        subject: &TransactionView<'_>,
+        subject: &TransactionView<'a>,
         context: &mut Context<'_>,
     ) -> Verdict {
         let variables = usize::from(rule.variables);
@@ -425,16 +433,19 @@ impl Matcher {
                 Verdict::Yes if !subject.raw.is_empty() => Verdict::Yes,
                 _ => Verdict::NotYet,
             },
-            Buffer::File("file.name") => {
-                let held = subject
-                    .files
-                    .iter()
-                    .any(|file| self.section(section, View::whole(file.name), variables, context) == Verdict::Yes);
+            Buffer::File(name) => {
+                let text = |file: &FileView<'a>| match name {
+                    "file.magic" => file.kind.and_then(FileKind::describe).map(str::as_bytes),
+                    _ => Some(file.name),
+                };
+                let mut texts = subject.files.iter().filter_map(text);
+                let held =
+                    texts.any(|text| self.section(section, View::whole(text), variables, context) == Verdict::Yes);
                 if held { Verdict::Yes } else { Verdict::NotYet }
             }
             Buffer::Header(name) if self.header_holds(section, name, variables, context) => Verdict::Yes,
             Buffer::Header(_) => Verdict::No,
-            Buffer::File(_) | Buffer::Frame(_) | Buffer::Later(_) => Verdict::No,
+            Buffer::Frame(_) | Buffer::Later(_) => Verdict::No,
         }
     }
 }

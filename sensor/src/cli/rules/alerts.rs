@@ -94,6 +94,7 @@ pub(super) fn raised(prepared: &Prepared, captures: &[PathBuf]) -> Raised {
         checksums: configuration.checksums,
         progress: None,
         costly: None,
+        warn: None,
     };
     let summary = run::replay(&plan, captures);
     let errors = summary.errors.iter().map(ToString::to_string).collect();
@@ -131,6 +132,7 @@ fn only_alerts(configuration: &Configuration) -> Configuration {
     let mut own = configuration.clone();
     own.fast = None;
     own.output_scripts = Vec::new();
+    (own.file_store, own.certificate_store) = (None, None);
     own.eve = Configuration::default().eve;
     own.eve.truncate(1);
     for eve in &mut own.eve {

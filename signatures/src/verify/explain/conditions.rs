@@ -118,7 +118,7 @@ pub(super) fn of_files(rule: &Rule, subject: &TransactionView<'_>) -> Vec<Condit
         }
     });
     let mut all: Vec<Condition> = conditions.collect();
-    if rule.filestore && rule.file.is_empty() && subject.files.is_empty() {
+    if rule.filestore.is_some() && rule.file.is_empty() && subject.files.is_empty() {
         all.push(Condition::open("filestore".into(), "no file was seen".into()));
     }
     all

@@ -7,7 +7,9 @@ use tapwire_parsers::protocol::Direction;
 
 use super::{Flowside, TransactionView, weaker};
 use crate::language::rule::{Arrow, Buffer, Rule};
-use crate::plan::RuleIndex;
+use crate::lua::Context;
+use crate::plan::{RuleIndex, TransactionPlan};
+use crate::verify::Matcher;
 use crate::verify::condition::{FileCondition, FileView, Verdict};
 
 impl Flowside {
@@ -20,10 +22,56 @@ impl Flowside {
     }
 }
 
+impl Matcher {
+    /// Makes rules on files candidates once there is a file of the kind that they ask for.
+    pub(super) fn meet_files(
+        &mut self,
+        of_protocol: &TransactionPlan,
+        subject: &TransactionView<'_>,
+        side: &mut Flowside,
+    ) {
+        let [named, described] = &mut side.met;
+        if !*named && !subject.files.is_empty() {
+            *named = true;
+            self.candidates.extend_from_slice(&of_protocol.of_files);
+        }
+        let is_described = |file: &FileView<'_>| file.kind.is_some_and(|kind| kind.describe().is_some());
+        if !*described && !of_protocol.of_described_files.is_empty() && subject.files.iter().any(is_described) {
+            *described = true;
+            self.candidates.extend_from_slice(&of_protocol.of_described_files);
+        }
+    }
+
+    /// Decides a rule on a transaction. One on files is asked about each by itself, oldest first, so that all it wants is true of
+    /// one of them, whose number is given.
+    pub(super) fn decide_by_file(
+        &mut self,
+        rule: &Rule,
+        subject: &TransactionView<'_>,
+        context: &mut Context<'_>,
+    ) -> (Verdict, Option<u64>) {
+        if !is_of_files(rule) || subject.files.len() < 2 {
+            let file = subject.files.first().filter(|_| is_of_files(rule)).map(|file| file.number);
+            return (self.transaction_rule(rule, subject, context), file);
+        }
+        let mut open = false;
+        for file in subject.files {
+            self.notes.clear();
+            let alone = TransactionView { files: std::slice::from_ref(file), ..*subject };
+            match self.transaction_rule(rule, &alone, context) {
+                Verdict::Yes => return (Verdict::Yes, Some(file.number)),
+                Verdict::NotYet => open = true,
+                Verdict::No => {}
+            }
+        }
+        (if open { Verdict::NotYet } else { Verdict::No }, None)
+    }
+}
+
 /// Whether a rule asks for a file of its direction.
 pub(super) fn is_of_files(rule: &Rule) -> bool {
     let names = || rule.sections.iter().any(|section| matches!(section.buffer, Buffer::File(_)));
-    rule.arrow != Arrow::Transactional && (!rule.file.is_empty() || rule.filestore || names())
+    rule.arrow != Arrow::Transactional && (!rule.file.is_empty() || rule.filestore.is_some() || names())
 }
 
 /// The number of the newest file, 0 where there is none.

@@ -47,6 +47,9 @@ impl Matcher {
         for anomaly in subject.transaction.anomalies().iter().take(side.anomalies) {
             self.candidates.extend_from_slice(of_protocol.by_event.get(anomaly.0).map_or(&[], |rules| rules));
         }
+        for (met, rules) in side.met.iter().zip([&of_protocol.of_files, &of_protocol.of_described_files]) {
+            self.candidates.extend(rules.iter().filter(|_| *met));
+        }
         match plan.since(before) {
             Some(succession) => {
                 side.follow(succession);
@@ -61,6 +64,7 @@ impl Matcher {
                 side.lasting.clear();
                 side.matched.clear();
                 side.rearmed.clear();
+                side.met = [true; 2];
             }
         }
     }
