@@ -110,6 +110,26 @@ alert http any any -> any any (app-layer-state:response_complete; http.stat_code
 }
 
 #[test]
+fn phases_of_connections_are_told() {
+    let rules = r#"
+alert tcp any any -> any any (tcp.session:setup; sid:1;)
+alert tcp any any -> any any (tcp.session:established; sid:2;)
+alert ip any any -> any any (tcp.session:closing; sid:3;)
+alert tcp any any -> any any (tcp.session:setup,established,closing; sid:4;)
+alert tcp any any -> any any (tcp.session:setup; tcp.flags:F+; sid:5;)
+alert tcp any any -> any any (tcp.session:closing; tcp.flags:F+; sid:6;)
+"#;
+    let found = records(WEB, rules, &[]);
+    let count = alerts(&found);
+    let flows: Vec<&Value> = found.iter().filter(|record| record["event_type"] == "flow").collect();
+    let packets = |key: &str| flows.iter().map(|flow| flow["flow"][key].as_u64().unwrap()).sum::<u64>();
+    let packets = usize::try_from(packets("pkts_toserver") + packets("pkts_toclient")).unwrap();
+    assert_eq!(count[&1], 2 * flows.len(), "each SYN and its answer: {count:?}");
+    assert_eq!(count[&1] + count[&2] + count[&3], packets);
+    assert_eq!((count[&4], count.get(&5), count[&6]), (packets, None, 2 * flows.len()), "{count:?}");
+}
+
+#[test]
 fn elephants_are_told() {
     let rules = r#"
 alert tcp any any -> any any (flow.elephant:toserver; threshold:type limit, track by_flow, count 1, seconds 999; sid:1;)

@@ -180,6 +180,7 @@ impl Request {
             alerted: false,
             direction,
             established: true,
+            tcp_phase: None,
             protocol: Some(id),
             protocol_failed: false,
             sides: Both { to_server: SideProtocol::Known(id), to_client: SideProtocol::Open },

@@ -232,6 +232,7 @@ impl<A> Flow<A> {
             alerted: self.alerted,
             direction,
             established: self.established(),
+            tcp_phase: self.tcp.as_ref().map(|tcp| tcp.state.phase()),
             protocol: None::<ProtocolId>,
             protocol_failed: false,
             sides: Both::default(),

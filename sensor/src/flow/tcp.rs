@@ -7,6 +7,7 @@
 use smallvec::SmallVec;
 use tapwire_parsers::link::{Tcp, tcp_flags};
 use tapwire_parsers::protocol::{Anomaly, Both, Direction};
+use tapwire_signatures::verify::condition::TcpPhase;
 
 use super::overlap::Overlap;
 use super::store::Store;
@@ -67,6 +68,15 @@ impl TcpState {
             TcpState::LastAck => "last_ack",
             TcpState::TimeWait => "time_wait",
             TcpState::Closed => "closed",
+        }
+    }
+
+    /// How far it has come, as rules ask.
+    pub fn phase(self) -> TcpPhase {
+        match self {
+            TcpState::SynSent | TcpState::SynRecv => TcpPhase::Setup,
+            TcpState::Established => TcpPhase::Established,
+            _ => TcpPhase::Closing,
         }
     }
 

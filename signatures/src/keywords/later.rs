@@ -22,7 +22,7 @@ pub(super) static KEYWORDS: &[Keyword] = later! {
     "enip_command" "enip.command" "enip.status" "enip.capabilities" "enip.protocol_version" "enip.identity_status" "enip.serial" "enip.state" "enip.vendor_id"
     "enip.revision" "enip.product_code" "enip.device_type" "cip_service" "enip.cip_attribute" "enip.cip_class" "enip.cip_instance" "enip.cip_status"
     "enip.cip_extendedstatus" "http2.frametype" "http2.errorcode" "http2.priority" "http2.window" "http2.size_update" "http2.settings"
-    "ftp.mode" "ftp.dynamic_port" "ftp.reply_received" "ftpdata_command" "ftpbounce" "tcp.session"
+    "ftp.mode" "ftp.dynamic_port" "ftp.reply_received" "ftpdata_command" "ftpbounce"
 };
 
 fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {

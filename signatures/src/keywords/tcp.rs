@@ -1,11 +1,15 @@
-//! Conditions on the TCP header (RFC 9293).
+//! Conditions on the TCP header and on the connection (RFC 9293).
+
+use tapwire_parsers::protocol::Transport;
+use tapwire_parsers::{protocol, protocol_id};
 
 use super::Keyword;
 use super::bit_test::BitTest;
 use super::packet_number::push;
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
-use crate::verify::condition::{PacketCondition, PacketView};
+use crate::language::rule::RuleProtocol;
+use crate::verify::condition::{PacketCondition, PacketView, TcpPhase};
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[
@@ -51,6 +55,13 @@ pub(super) static KEYWORDS: &[Keyword] = &[
         examples: &["tcp.wscale:7", "tcp.wscale:>14"],
         parse: |b, a| push(b, a, 255, |v| v.packet.tcp().and_then(|tcp| tcp.options.window_scale).map(u64::from)),
     },
+    Keyword {
+        name: "tcp.session",
+        aliases: &[],
+        doc: "Holds for packets of a connection that is, the packet included, in one of the phases: `setup` until the handshake is complete, `established`, `closing` from the first FIN or RST on that counts.",
+        examples: &["tcp.session:setup", "tcp.session:established,closing"],
+        parse: session,
+    },
 ];
 
 const FLAGS: &[(char, u8)] =
@@ -70,4 +81,54 @@ fn flags(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault
         .map_err(|m| argument.fault(m, "letters of FSRPAUEC, such as `S,12`"))?;
     builder.rule.packet.push(Box::new(Flags(test)));
     Ok(())
+}
+
+/// The phases in which it holds.
+#[derive(Debug)]
+struct Session(Box<[TcpPhase]>);
+
+impl PacketCondition for Session {
+    fn holds(&self, view: &PacketView<'_>) -> bool {
+        let phase = view.flow.and_then(|flow| flow.tcp_phase).filter(|_| view.packet.tcp().is_some());
+        phase.is_some_and(|phase| self.0.contains(&phase))
+    }
+
+    fn allows_protocol(&self, number: u8) -> bool {
+        number == 6
+    }
+}
+
+fn session(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
+    let hint = "setup, established, closing, or some of them with commas";
+    if !may_be_tcp(builder.rule.protocol) {
+        let message = format!("packets of {} belong to no TCP connection", builder.rule.protocol.name());
+        return Err(argument.fault(message, "change the protocol in the header to tcp"));
+    }
+    let mut phases = Vec::with_capacity(3);
+    for word in argument.required()?.split(',').map(str::trim) {
+        let phase = match word.to_ascii_lowercase().as_str() {
+            "setup" => TcpPhase::Setup,
+            "established" => TcpPhase::Established,
+            "closing" => TcpPhase::Closing,
+            _ => return Err(argument.fault(format!("`{word}` is no phase of a connection"), hint)),
+        };
+        if phases.contains(&phase) {
+            return Err(argument.fault(format!("`{word}` is there twice"), "leave one of them out"));
+        }
+        phases.push(phase);
+    }
+    builder.rule.packet.push(Box::new(Session(phases.into())));
+    Ok(())
+}
+
+/// Whether a rule's header lets packets of TCP through.
+fn may_be_tcp(header: RuleProtocol) -> bool {
+    match header {
+        RuleProtocol::Ip | RuleProtocol::Ipv4 | RuleProtocol::Ipv6 => true,
+        RuleProtocol::Tcp | RuleProtocol::TcpPacket | RuleProtocol::TcpStream => true,
+        RuleProtocol::Application(name) => {
+            protocol_id(name).is_none_or(|id| protocol(id).transports.contains(&Transport::Tcp))
+        }
+        _ => false,
+    }
 }

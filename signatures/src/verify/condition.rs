@@ -27,6 +27,8 @@ pub struct FlowView {
     pub direction: Direction,
     /// TCP: the handshake is complete; others: packets were seen in both directions.
     pub established: bool,
+    /// How far a TCP connection has come.
+    pub tcp_phase: Option<TcpPhase>,
     /// The recognised application protocol.
     pub protocol: Option<ProtocolId>,
     /// Recognition gave up.
@@ -49,6 +51,17 @@ pub struct FlowView {
     pub bytes: Both<u64>,
     /// Bytes of each direction's stream so far (for `stream_size`), from the sequence numbers.
     pub stream_bytes: Both<u32>,
+}
+
+/// How far a TCP connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TcpPhase {
+    /// The handshake is not complete.
+    Setup,
+    /// It is, and neither side has closed.
+    Established,
+    /// A side has closed it, or reset it.
+    Closing,
 }
 
 /// What the bytes of a direction were recognised as.
