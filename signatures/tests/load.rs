@@ -106,12 +106,34 @@ fn rules_that_cannot_be_right_are_refused_at_their_place() {
         ("alert dns any any -> any any (frame:pdu; content:\"a\"; dns.query; content:\"b\"; sid:1;)", "something else"),
         ("alert tcp any any -> any any (flow:to_server,to_server; sid:1;)", "repeats"),
         ("alert tcp any any -> any any (flow:established,not_established; sid:1;)", "repeats"),
+        ("alert udp any any -> any any (tcp.session:setup; sid:1;)", "no TCP"),
+        ("alert snmp any any -> any any (tcp.session:closed; sid:1;)", "no phase"),
+        ("alert tcp any any -> any any (tcp.session:setup,closing,setup; sid:1;)", "twice"),
+        ("alert tcp any any -> any any (tcp.session; sid:1;)", ""),
+        ("alert ip any any -> any any (decode-event:ipv4.nothing_wrong; sid:1;)", "no event"),
+        ("alert tcp any any -> any any (stream-event:ipv4.trunc_pkt; sid:1;)", "no event"),
+        ("alert dns any any -> any any (app-layer-event:dns.nothing_wrong; sid:1;)", "no event"),
     ] {
         let loaded = load_text(&format!("# a comment\n\n{rule}\n"));
         let fault = loaded.faults.first().unwrap_or_else(|| panic!("loaded: {rule}"));
         assert_eq!(fault.line, 3, "{rule}");
         assert!(fault.fault.message.contains(part), "{rule}: {}", fault.fault.message);
         assert!(loaded.set.rules.is_empty());
+    }
+}
+
+#[test]
+fn a_name_with_a_slip_is_told_the_one_it_is_like() {
+    for (option, hint) in [
+        ("decode-event:ipv4.trunk_pkt", "`ipv4.trunc_pkt`"),
+        ("engine-event:decoder.udp.pkt_to_small", "`udp.pkt_too_small`"),
+        ("stream-event:est_pkt_out_of_window", "`est_packet_out_of_window`"),
+        ("app-layer-event:dns.malformed_date", "`dns.malformed_data`"),
+        ("app-layer-event:applayer_mismatch_protocol", "`applayer_mismatch_protocol_both_directions`"),
+    ] {
+        let loaded = load_text(&format!("alert ip any any -> any any ({option}; sid:1;)"));
+        let fault = &loaded.faults.first().unwrap_or_else(|| panic!("loaded: {option}")).fault;
+        assert!(fault.hint.contains(hint), "{option}: {fault:?}");
     }
 }
 

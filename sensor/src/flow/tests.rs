@@ -1,10 +1,12 @@
 //! Conversations played through a table, packet by packet.
 
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use tapwire_parsers::link::{Icmp, Ip, Layer4, Packet, Tcp, TcpOptions, Timestamp, Udp};
 use tapwire_parsers::protocol::{Anomaly, Direction};
+use tapwire_signatures::keywords::packet_event::STREAM_EVENTS;
 
 use super::stream::Chunk;
 use super::*;
@@ -426,4 +428,26 @@ fn interfaces_separate_flows_where_that_is_asked_for() {
         }
         assert_eq!(table.len(), if use_interfaces { 2 } else { 1 });
     }
+}
+
+#[test]
+fn every_anomaly_of_streams_is_known_to_rules() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/flow");
+    let mut seen = 0;
+    for file in files_below(Path::new(folder)) {
+        let text = std::fs::read_to_string(file).unwrap();
+        let quoted = text.split("\"stream.").skip(1).filter_map(|rest| rest.split('"').next());
+        for name in quoted.filter(|name| name.starts_with(|first: char| first.is_ascii_alphanumeric())) {
+            assert!(STREAM_EVENTS.binary_search(&name).is_ok(), "{name} is not listed");
+            seen += 1;
+        }
+    }
+    assert!(seen > 50 && STREAM_EVENTS.is_sorted());
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let (folders, mut files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    files.extend(folders.iter().flat_map(|folder| files_below(folder)));
+    files
 }

@@ -6,6 +6,7 @@ use tapwire_parsers::{protocol, protocol_id};
 use super::Keyword;
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
+use crate::language::nearest::nearest;
 use crate::language::rule::{AppProtocolTest, ProtocolSide};
 
 /// The family.
@@ -132,8 +133,11 @@ fn app_layer_event(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result
     let text = argument.required()?.to_ascii_lowercase();
     let Some((name, event)) = text.split_once('.') else {
         if !GENERIC_EVENTS.contains(&text.as_str()) {
-            return Err(argument
-                .fault(format!("`{text}` is no known event"), "an event of a protocol is written `protocol.event`"));
+            let hint = match nearest(&text, GENERIC_EVENTS.iter().copied()) {
+                none if none.is_empty() => "an event of a protocol is written `protocol.event`".into(),
+                hint => hint,
+            };
+            return Err(argument.fault(format!("`{text}` is no known event"), hint));
         }
         builder.rule.events.push(text);
         return Ok(());
@@ -147,7 +151,8 @@ fn app_layer_event(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result
                 return Ok(());
             }
             if !protocol.anomalies.iter().any(|kind| kind.name == full) {
-                return Err(argument.fault(format!("`{event}` is no event of {}", protocol.name), ""));
+                let hint = nearest(&full, protocol.anomalies.iter().map(|kind| kind.name));
+                return Err(argument.fault(format!("`{event}` is no event of {}", protocol.name), hint));
             }
             builder.rule.events.push(full);
         }

@@ -25,7 +25,7 @@ mod meta;
 mod modbus;
 mod number_field;
 mod packet;
-mod packet_event;
+pub mod packet_event;
 mod packet_number;
 mod pcre;
 mod reputation;

@@ -15,6 +15,7 @@ pub mod labels;
 pub mod lexer;
 pub mod load;
 pub mod loading;
+pub(crate) mod nearest;
 pub mod outside;
 pub mod protocols;
 pub mod references;
