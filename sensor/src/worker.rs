@@ -26,7 +26,7 @@ use crate::inspect::recognise::Ports;
 use crate::inspect::tenants::Select;
 use crate::inspect::{Application, Certificates, Inspector};
 use crate::records::batch::RecordBatch;
-use crate::report::{Moment, Reporter, Tunnel, shares};
+use crate::report::{Moment, Reporter, Tunnel, is_open};
 use crate::stats::{Books, Counters};
 
 /// How a worker treats streams and alerts.
@@ -483,8 +483,14 @@ impl Place<'_> {
         for found in self.matches.iter() {
             let Some(rule) = plan.rule(found.rule) else { continue };
             flow.app.tag_asked |= !rule.tags.is_empty();
-            if shares(rule, found) {
-                // Whether it holds is not known yet.
+            let open = is_open(rule, found);
+            match rule.silence {
+                // Whether it holds is the writer's to say, and then to follow it.
+                Some(_) if open => flow.app.ask_silence(),
+                Some(silence) => flow.app.silence(silence, flow.app.silenced(found)),
+                None => {}
+            }
+            if open {
                 if rule.filestore.is_some() || rule.keeps_certificates {
                     self.counters.add("tapwire.rules.stores_left_out", 1);
                 }
@@ -498,14 +504,6 @@ impl Place<'_> {
                 flow.app.certificates = Certificates::Wanted;
             }
             flow.bypassed |= rule.bypass;
-            if let Some(silence) = rule.silence {
-                let transaction = match found.ground {
-                    Ground::Transaction(id) => Some(id),
-                    Ground::Frame(id) => flow.app.frame(id).and_then(|frame| frame.transaction),
-                    Ground::Packet | Ground::Stream => flow.app.oldest_open(found.direction).map(|(id, _)| id),
-                };
-                flow.app.silence(silence, transaction);
-            }
         }
     }
 

@@ -3,7 +3,7 @@
 //! Thresholds count over all flows, so they are decided here, where alerts of all workers stand in the order of their packets; that
 //! makes them the same for any number of workers.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use tapwire_signatures::verify::cost::CostBooks;
 use crate::config::Configuration;
 use crate::engine::tenant_folder;
 use crate::inspect::Engine;
+use crate::inspect::silence::{Quiet, Silences};
 use crate::records::batch::{AlertGate, Class, Entry, Gate, RecordBatch, merged};
 use crate::records::header::Clock;
 use crate::records::stats::{self, DearRule, Rules};
@@ -46,6 +47,8 @@ pub struct Writer {
     alerted: HashSet<u64, foldhash::fast::RandomState>,
     /// Records of flows tell when these are over.
     follows_flows: bool,
+    /// What rules that were decided here said of the records of flows that go on.
+    silences: HashMap<u64, Silences, foldhash::fast::RandomState>,
     shared: Shared,
     data_dir: PathBuf,
     sinks: Vec<Box<dyn Sink>>,
@@ -99,6 +102,7 @@ impl Writer {
         let thresholds = Thresholds::new(THRESHOLD_LIMIT);
         Ok(Self {
             alerted: HashSet::default(),
+            silences: HashMap::default(),
             follows_flows: configuration.eve.iter().any(|eve| eve.flows || eve.netflows),
             shared: Shared::new(&engine.plan.datasets),
             data_dir: data_dir.to_owned(),
@@ -132,6 +136,7 @@ impl Writer {
         }
         let mut decided: Option<(u64, u32, Decision)> = None;
         let mut tagged: Option<(u64, bool)> = None;
+        let mut silent: Option<((u64, Quiet), bool)> = None;
         let mut ended = Vec::new();
         for (batch, entry) in merged(batches) {
             let gate = entry.gate.as_deref();
@@ -150,6 +155,9 @@ impl Writer {
                     _ => {
                         let decision = self.decide(gate);
                         let raised = !matches!(decision, Decision::Nothing(_));
+                        if decision != Decision::Nothing(HeldBack::Shared) {
+                            self.silence(gate);
+                        }
                         if raised && entry.output != Entry::NO_OUTPUT {
                             self.alerted.extend(gate.flow.filter(|_| self.follows_flows));
                             self.begin_tags(gate, entry.packet);
@@ -194,8 +202,22 @@ impl Writer {
                     continue;
                 }
             }
+            if let Some(Gate::Transaction { flow, quiet }) = gate {
+                let is_silent = match silent {
+                    // Another output has its record as well.
+                    Some((known, is_silent)) if known == (*flow, *quiet) => is_silent,
+                    _ => self.silences.get_mut(flow).is_some_and(|silences| silences.take(*quiet)),
+                };
+                silent = Some(((*flow, *quiet), is_silent));
+                if is_silent {
+                    continue;
+                }
+            }
             if let Some(Gate::Flow(flow)) = gate {
                 ended.push(*flow);
+                if entry.output == Entry::NO_OUTPUT || self.silences.get(flow).is_some_and(|silences| silences.flow) {
+                    continue;
+                }
                 if self.alerted.contains(flow) {
                     let text = with(batch.text(entry), br#""alerted":false"#, br#""alerted":true"#);
                     self.deliver(entry, &text)?;
@@ -217,9 +239,18 @@ impl Writer {
         }
         for flow in ended {
             self.alerted.remove(&flow);
+            self.silences.remove(&flow);
             self.tags.end(flow);
         }
         Ok(())
+    }
+
+    /// Follows what a rule says of records, where that was left to be done here.
+    fn silence(&mut self, gate: &AlertGate) {
+        let what = self.engine.plan.rule(gate.rule).and_then(|rule| rule.silence);
+        if let (Some(what), Some(on), Some(flow)) = (what, gate.silence, gate.flow) {
+            self.silences.entry(flow).or_default().add(what, on);
+        }
     }
 
     /// Begins what a rule says of the packets that follow its alert.

@@ -110,6 +110,52 @@ alert http any any -> any any (app-layer-state:response_complete; http.stat_code
 }
 
 #[test]
+fn what_flows_share_may_silence_records() {
+    let names = |records: &[Value]| -> Vec<String> {
+        records.iter().map(|record| record["dns"]["queries"][0]["rrname"].to_string()).filter(|n| n != "null").collect()
+    };
+    let all = records("dns/lookup", "", &[]);
+    let missing = |records: &[Value]| names(records).iter().filter(|name| name.contains("missing.example")).count();
+    let rules = |condition: &str, what: &str| {
+        format!(
+            r#"
+alert dns any any -> any any (dns.query; content:"www"; xbits:set,seen,track ip_src,expire 9999; noalert; sid:1;)
+config dns any any -> any any (dns.query; content:"missing"; {condition}; config:logging disable, {what}; sid:2;)
+"#
+        )
+    };
+    let seen = "xbits:isset,seen,track ip_src";
+    let quiet = records("dns/lookup", &rules(seen, "type tx, scope tx"), &[]);
+    assert_eq!((missing(&all) > 0, missing(&quiet)), (true, 0), "{:?}", names(&quiet));
+    assert_eq!(names(&quiet).len(), names(&all).len() - missing(&all), "nothing else is silent");
+    let other = records("dns/lookup", &rules("xbits:isset,never,track ip_src", "type tx, scope tx"), &[]);
+    assert_eq!(missing(&other), missing(&all));
+    let flowless = records("dns/lookup", &rules(seen, "type flow, scope flow"), &[]);
+    assert!(count(&flowless, "flow") < count(&all, "flow"));
+    assert_eq!(names(&flowless), names(&all));
+    // One that only sets a bit holds whatever it is.
+    let setter = records("dns/lookup", &rules("xbits:set,it,track ip_src", "type tx, scope tx"), &[]);
+    assert_eq!(missing(&setter), 0);
+}
+
+#[test]
+fn what_a_question_over_tcp_says_holds_for_its_answer() {
+    let of_tcp = |records: &[Value]| {
+        let dns = records.iter().filter(|record| record["event_type"] == "dns" && record["proto"] == "TCP");
+        dns.map(|record| record["dns"]["type"].to_string()).collect::<Vec<_>>()
+    };
+    let rule = |protocol: &str| {
+        format!(
+            "config {protocol} any any -> any 53 (dns.query; content:\"example\"; config:logging disable, type tx, scope tx; sid:1;)"
+        )
+    };
+    let all = of_tcp(&records("dns/lookup", "", &[]));
+    assert!(all.len() >= 2 && all.len().is_multiple_of(2), "{all:?}");
+    assert_eq!(of_tcp(&records("dns/lookup", &rule("tcp"), &[])), [""; 0]);
+    assert_eq!(of_tcp(&records("dns/lookup", &rule("udp"), &[])), all);
+}
+
+#[test]
 fn phases_of_connections_are_told() {
     let rules = r#"
 alert tcp any any -> any any (tcp.session:setup; sid:1;)

@@ -110,6 +110,12 @@ fn rules_that_cannot_be_right_are_refused_at_their_place() {
         ("alert snmp any any -> any any (tcp.session:closed; sid:1;)", "no phase"),
         ("alert tcp any any -> any any (tcp.session:setup,closing,setup; sid:1;)", "twice"),
         ("alert tcp any any -> any any (tcp.session; sid:1;)", ""),
+        ("alert tcp any any -> any any (xbits:isset,a,track ip_src; bypass; sid:1;)", "other flows"),
+        ("alert dns any any -> any any (dns.query; dataset:set,a,type string; bypass; sid:1;)", "other flows"),
+        (
+            "config tcp any any -> any any (config:tracking disable, type flow, scope packet; sid:1;)",
+            "whatever rules say",
+        ),
         ("alert ip any any -> any any (decode-event:ipv4.nothing_wrong; sid:1;)", "no event"),
         ("alert tcp any any -> any any (stream-event:ipv4.trunc_pkt; sid:1;)", "no event"),
         ("alert dns any any -> any any (app-layer-event:dns.nothing_wrong; sid:1;)", "no event"),

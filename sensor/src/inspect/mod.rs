@@ -8,7 +8,7 @@ pub mod alerts;
 pub mod files;
 pub mod frames;
 pub mod recognise;
-mod silence;
+pub mod silence;
 pub mod tenants;
 #[cfg(test)]
 mod tests;
@@ -115,7 +115,7 @@ struct Rare {
     /// What another version of one direction's bytes makes, until rules were asked about it.
     rival: Option<Box<(Direction, Application)>>,
     /// What has no record.
-    silences: Option<Box<silence::Silences>>,
+    silent: Option<Box<silence::Silent>>,
     /// Frames, where somebody wants them.
     frames: Option<Box<Frames>>,
 }
@@ -169,7 +169,6 @@ impl Remembered {
 pub struct Known {
     rules: TransactionState,
     inspected: Both<bool>,
-    silent: bool,
     /// Its record was written.
     pub recorded: bool,
     /// Anomalies of it that were recorded.

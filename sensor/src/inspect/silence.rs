@@ -1,66 +1,132 @@
 //! What has no record because a rule with `config` said so.
+//!
+//! A worker follows the rules that it decides. What flows share is decided by the writer, which then follows the rule itself:
+//! the worker only marks the records that may be concerned.
 
 use std::collections::VecDeque;
 
 use tapwire_signatures::language::rule::Silence;
+use tapwire_signatures::verify::{Ground, Match};
 
 use super::Application;
 
-/// Messages whose answers are waited for to keep them out of the records as well.
-const PAIR_LIMIT: usize = 64;
+/// Transactions without a record yet that a flow remembers, and messages whose answers it waits for.
+const LIMIT: usize = 1024;
+
+/// A transaction, and what it has in common with its answer where that is one of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quiet {
+    /// Its id in the flow.
+    pub transaction: u64,
+    /// What both have in common.
+    pub pair: Option<u64>,
+}
 
 /// What rules said of a flow's records.
 #[derive(Debug, Default)]
-pub(super) struct Silences {
+pub struct Silences {
     transactions: bool,
-    flow: bool,
+    /// Whether the flow has no record.
+    pub flow: bool,
+    own: VecDeque<u64>,
     /// What tells the other messages of pairs of which one is silent.
     pairs: VecDeque<u64>,
 }
 
-impl Application {
-    /// Follows a rule with `config` that matched, on a transaction or not.
-    pub fn silence(&mut self, what: Silence, transaction: Option<u64>) {
-        match what {
-            Silence::Transaction => {
-                let Some(id) = transaction else { return };
-                if let Some(pair) = self.transaction(id).and_then(|transaction| transaction.pair()) {
-                    let pairs = &mut self.silences_mut().pairs;
-                    pairs.truncate(PAIR_LIMIT - 1);
-                    pairs.push_front(pair);
-                }
-                if let Some(known) = self.known_mut(id) {
-                    known.silent = true;
-                }
+impl Silences {
+    /// Follows a rule that matched, on a transaction or not.
+    pub fn add(&mut self, what: Silence, on: Option<Quiet>) {
+        match (what, on) {
+            (Silence::Transaction, Some(quiet)) => {
+                remember(&mut self.own, quiet.transaction);
+                quiet.pair.into_iter().for_each(|pair| remember(&mut self.pairs, pair));
             }
-            Silence::Transactions => self.silences_mut().transactions = true,
-            Silence::Flow => self.silences_mut().flow = true,
+            (Silence::Transaction, None) => {}
+            (Silence::Transactions, _) => self.transactions = true,
+            (Silence::Flow, _) => self.flow = true,
         }
     }
 
-    /// Whether a transaction has no record. An answer is silent if what it answers was.
+    /// Whether a transaction, whose record is due, has none. An answer is silent if what it answers was.
+    pub fn take(&mut self, quiet: Quiet) -> bool {
+        if let Some(at) = self.own.iter().position(|known| *known == quiet.transaction) {
+            self.own.remove(at);
+            return true;
+        }
+        let answered = self.pairs.iter().position(|known| Some(*known) == quiet.pair);
+        answered.and_then(|at| self.pairs.remove(at)).is_some() || self.transactions
+    }
+}
+
+fn remember(list: &mut VecDeque<u64>, one: u64) {
+    list.truncate(LIMIT - 1);
+    list.push_front(one);
+}
+
+/// What a flow has of it.
+#[derive(Debug, Default)]
+pub(super) struct Silent {
+    said: Silences,
+    /// A rule that the writer decides may have said more.
+    asked: bool,
+}
+
+impl Application {
+    /// A transaction, as rules on records mean it.
+    pub fn quiet(&self, transaction: u64) -> Quiet {
+        Quiet { transaction, pair: self.transaction(transaction).and_then(|transaction| transaction.pair()) }
+    }
+
+    /// The transaction that a match is about.
+    pub fn silenced(&self, found: &Match) -> Option<Quiet> {
+        let transaction = match found.ground {
+            Ground::Transaction(id) => Some(id),
+            Ground::Frame(id) => self.frame(id).and_then(|frame| frame.transaction),
+            Ground::Packet | Ground::Stream => self.oldest_open(found.direction).map(|(id, _)| id),
+        };
+        transaction.map(|id| self.quiet(id))
+    }
+
+    /// Follows a rule with `config` that matched, on a transaction or not.
+    pub fn silence(&mut self, what: Silence, on: Option<Quiet>) {
+        self.silent_mut().said.add(what, on);
+    }
+
+    /// Notes that the writer may follow one.
+    pub fn ask_silence(&mut self) {
+        self.silent_mut().asked = true;
+    }
+
+    /// Whether the writer may have followed one.
+    pub fn is_silence_asked(&self) -> bool {
+        self.silent().is_some_and(|silent| silent.asked)
+    }
+
+    /// Whether a transaction, whose record is due, has none.
     pub fn is_silent(&mut self, transaction: u64) -> bool {
-        if self.silences().is_none() && self.known_mut(transaction).is_none_or(|known| !known.silent) {
+        if self.silent().is_none() {
             return false;
         }
-        let pair = self.transaction(transaction).and_then(|transaction| transaction.pair());
-        let own = self.known_mut(transaction).is_some_and(|known| known.silent);
-        let Some(silences) = self.rare.as_mut().and_then(|rare| rare.silences.as_mut()) else { return own };
-        let answered = silences.pairs.iter().position(|known| !own && Some(*known) == pair);
-        let answers = answered.and_then(|at| silences.pairs.remove(at)).is_some();
-        own || answers || silences.transactions
+        let quiet = self.quiet(transaction);
+        self.silent_mut().said.take(quiet)
     }
 
     /// Whether the flow has no record.
     pub fn is_silent_flow(&self) -> bool {
-        self.silences().is_some_and(|silences| silences.flow)
+        self.silent().is_some_and(|silent| silent.said.flow)
     }
 
-    fn silences(&self) -> Option<&Silences> {
-        self.rare.as_ref()?.silences.as_deref()
+    /// Whether rules have yet to look at something that came in a direction of a transaction.
+    pub fn awaits_rules(&self, transaction: u64) -> bool {
+        let only = self.transaction(transaction).and_then(|transaction| transaction.only_direction());
+        only.map_or(self.updated.to_server || self.updated.to_client, |only| *self.updated.of(only))
     }
 
-    fn silences_mut(&mut self) -> &mut Silences {
-        self.rare.get_or_insert_default().silences.get_or_insert_default()
+    fn silent(&self) -> Option<&Silent> {
+        self.rare.as_ref()?.silent.as_deref()
+    }
+
+    fn silent_mut(&mut self) -> &mut Silent {
+        self.rare.get_or_insert_default().silent.get_or_insert_default()
     }
 }

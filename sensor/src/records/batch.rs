@@ -9,6 +9,7 @@ use tapwire_signatures::state::shared::Step;
 use super::subject::Subject;
 use super::summary::Lone;
 use crate::inspect::Engine;
+use crate::inspect::silence::Quiet;
 
 /// Kinds of records that are counted apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +39,13 @@ pub enum Gate {
     Packet(PacketGate),
     /// The record of a flow, some of whose alerts were asked of the writer.
     Flow(u64),
+    /// The record of a transaction of a flow, one of whose rules on records was asked of the writer.
+    Transaction {
+        /// The flow.
+        flow: u64,
+        /// The transaction.
+        quiet: Quiet,
+    },
     /// Scripts: they are shown what it is, in the order of records.
     Script(Subject),
     /// The store of files.
@@ -104,6 +112,8 @@ pub struct AlertGate {
     pub group: u32,
     /// What is left to decide of its rule.
     pub steps: Arc<[Step]>,
+    /// What its rule says of records is the writer's to follow: on this transaction.
+    pub silence: Option<Option<Quiet>>,
 }
 
 /// A packet that is recorded if a rule's `tag` wants it.
@@ -174,6 +184,11 @@ impl RecordBatch {
     /// Appends a decision that leaves no record, only traces in what flows share.
     pub fn push_silent(&mut self, packet: u64, gate: AlertGate) {
         self.push_entry(packet, Entry::NO_OUTPUT, Class::Alert, Some(Gate::Alert(gate)), self.text.len());
+    }
+
+    /// Appends the end of a flow of which the writer remembers something.
+    pub fn push_flow_end(&mut self, packet: u64, flow: u64) {
+        self.push_entry(packet, Entry::NO_OUTPUT, Class::Flow, Some(Gate::Flow(flow)), self.text.len());
     }
 
     /// Appends a record that `fill` writes; nothing if it wrote nothing.

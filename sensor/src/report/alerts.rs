@@ -8,7 +8,7 @@ use tapwire_parsers::protocol;
 use tapwire_parsers::protocol::Direction;
 use tapwire_signatures::language::rule::{Action, Rule};
 use tapwire_signatures::plan::Plan;
-use tapwire_signatures::state::shared::uses_host_bits;
+use tapwire_signatures::state::shared::{asks_host_bits, uses_host_bits};
 use tapwire_signatures::verify::{Ground, Match};
 
 use super::files::of_client;
@@ -90,7 +90,7 @@ impl Reporter {
             ends.icmp = packet.icmp().map(|i| (i.kind, i.code)).or(ends.icmp);
         }
         self.group += 1;
-        let gate = self.gate(rule, found, Some(&ends), Some(flow.id), moment, &outputs);
+        let gate = self.gate(rule, found, Some(&ends), Some(flow), moment, &outputs);
         if !is_recorded(rule) {
             gate.into_iter().for_each(|gate| self.batch.push_silent(moment.order, gate));
             return false;
@@ -205,7 +205,7 @@ impl Reporter {
         rule: &Rule,
         found: &Match,
         ends: Option<&Ends>,
-        flow: Option<u64>,
+        flow: Option<&Flow<Application>>,
         moment: &Moment,
         outputs: &Outputs,
     ) -> Option<AlertGate> {
@@ -218,10 +218,11 @@ impl Reporter {
             source: ends.source,
             destination: ends.destination,
             ports: ends.ports,
-            flow,
+            flow: flow.map(|flow| flow.id),
             time: moment.time,
             group: self.group,
             steps: found.steps.as_slice().into(),
+            silence: rule.silence.filter(|_| is_open(rule, found)).map(|_| flow.and_then(|f| f.app.silenced(found))),
         })
     }
 
@@ -279,6 +280,11 @@ fn files(app: &Application, transaction: u64, direction: Direction, object: &mut
 /// Whether a match is decided with what flows share.
 pub fn shares(rule: &Rule, found: &Match) -> bool {
     !found.steps.is_empty() || uses_host_bits(rule)
+}
+
+/// Whether a match may yet turn out to be none, by what flows share.
+pub fn is_open(rule: &Rule, found: &Match) -> bool {
+    !found.steps.is_empty() || asks_host_bits(rule)
 }
 
 /// Whether matches of a rule leave records.

@@ -29,7 +29,7 @@ mod certificates;
 mod files;
 mod outputs;
 
-pub use alerts::{is_recorded, shares};
+pub use alerts::{is_open, is_recorded, shares};
 pub use outputs::{Origin, Outputs};
 use outputs::{Output, TagKinds};
 
@@ -377,7 +377,9 @@ impl Reporter {
         for transaction in range {
             let Some(open) = flow.app.transaction(transaction) else { continue };
             let direction = open.only_direction().unwrap_or(Direction::ToServer);
-            let due = open.is_recordable() || last;
+            // Where rules say what has no record, they come first.
+            let held = outputs.engine.plan.is_of_records && flow.app.awaits_rules(transaction);
+            let due = open.is_recordable() && !held || last;
             let recorded = flow.app.known_mut(transaction).is_none_or(|known| {
                 let before = known.recorded;
                 known.recorded |= due;
@@ -413,7 +415,9 @@ impl Reporter {
             let header = Header { transaction: card.shows_transaction_id.then_some(transaction), ..base };
             let Some(open) = flow.app.transaction(transaction) else { continue };
             let clock = &mut self.clock;
-            self.batch.push(moment.order, index, Class::Transaction, None, |out| {
+            let asked = flow.app.is_silence_asked();
+            let gate = asked.then(|| Gate::Transaction { flow: flow.id, quiet: flow.app.quiet(transaction) });
+            self.batch.push(moment.order, index, Class::Transaction, gate, |out| {
                 let start = out.len();
                 let mut wanted = false;
                 record(out, &header, clock, |o| wanted = recorder.write(open, Purpose::Record, o));
@@ -461,6 +465,7 @@ impl Reporter {
     /// The record of a flow that has ended.
     pub fn flow(&mut self, flow: &Flow<Application>, reason: EndReason, moment: &Moment) {
         if flow.app.is_silent_flow() {
+            self.end_asked(flow, moment);
             return;
         }
         let outputs = Arc::clone(&self.outputs);
@@ -518,6 +523,14 @@ impl Reporter {
                 self.directions(index, flow, &header, &shown, moment);
             }
         }
+        self.end_asked(flow, moment);
+    }
+
+    /// Tells the writer that a flow is over of which it remembers what has no record.
+    fn end_asked(&mut self, flow: &Flow<Application>, moment: &Moment) {
+        if flow.app.is_silence_asked() {
+            self.batch.push_flow_end(moment.order, flow.id);
+        }
     }
 }
 
@@ -544,7 +557,8 @@ impl Reporter {
                 ..*header
             };
             let (to_server, clock) = (direction == Direction::ToServer, &mut self.clock);
-            self.batch.push(moment.order, output, Class::Flow, None, |out| {
+            let gate = flow.alerts_asked.then_some(Gate::Flow(flow.id));
+            self.batch.push(moment.order, output, Class::Flow, gate, |out| {
                 flow::write_direction(out, &header, shown, to_server, time_to_live, clock);
             });
         }

@@ -10,7 +10,7 @@ pub(super) static KEYWORDS: &[Keyword] = &[
     Keyword {
         name: "bypass",
         aliases: &[],
-        doc: "After a match nothing more of the flow is inspected; its record says so. Rules that ask what flows share (`xbits`, `hostbits`, sets that rules change) cannot do it.",
+        doc: "After a match nothing more of the flow is inspected; its record says so. Rules that ask for bits of hosts or change sets cannot do it, for what other flows did is known too late; one on a set that another rule changes does not.",
         examples: &["bypass"],
         parse: |builder, argument| {
             argument.none()?;
@@ -21,7 +21,7 @@ pub(super) static KEYWORDS: &[Keyword] = &[
     Keyword {
         name: "config",
         aliases: &[],
-        doc: "After a match the transaction, or with `scope flow` every one of the flow from it on, has no record; with `type flow` the flow has none. For rules whose action is `config`.",
+        doc: "After a match the transaction, or with `scope flow` every one of the flow from it on, has no record; with `type flow` the flow has none. The action may be `config`, for no alert, or any other.",
         examples: &["config:logging disable, type tx, scope tx", "config:logging disable, type flow, scope flow"],
         parse: config,
     },
@@ -41,6 +41,11 @@ fn config(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Faul
         ["logging", "disable", "type", "tx", "scope", "tx"] => Silence::Transaction,
         ["logging", "disable", "type", "tx", "scope", "flow"] => Silence::Transactions,
         ["logging", "disable", "type", "flow", "scope", "flow"] => Silence::Flow,
+        ["tracking", ..] => {
+            return Err(
+                argument.fault("flows are followed whatever rules say", "leave packets out with a capture filter")
+            );
+        }
         _ => return Err(argument.fault("it says nothing that can be configured", hint)),
     };
     builder.rule.silence = Some(silence);

@@ -8,6 +8,8 @@ use super::fault::Fault;
 use super::item::{Content, FastPattern, Item, Operand};
 use super::rule::{Arrow, Buffer, Rule, RuleProtocol, Section};
 use crate::plan::contents;
+use crate::state::dataset::Operation;
+use crate::state::shared::asks_host_bits;
 
 /// Severity of a rule that says nothing of it.
 const DEFAULT_SEVERITY: u8 = 3;
@@ -67,6 +69,13 @@ pub(super) fn finish(builder: &mut Builder<'_>, end: usize) -> Result<(), Fault>
     if rule.prefilter && rule.app_protocol.iter().any(|test| test.names.len() > 1) {
         let message = "`prefilter` cannot stand with a list of protocols";
         return Err(Fault::new(whole, message, "name one protocol, or leave `prefilter` out"));
+    }
+    if rule.bypass && waits_for_others(rule) {
+        return Err(Fault::new(
+            whole,
+            "`bypass` cannot wait for what other flows did",
+            "ask with flowbits, or leave `bypass` out",
+        ));
     }
     directions(rule)
         .map_err(|message| Fault::new(whole.clone(), message, "use `=>` for a rule on request and response"))?;
@@ -186,6 +195,12 @@ fn content(content: &Content) -> Result<(), (String, &'static str)> {
         return Err((message.into(), "write `fast_pattern` alone"));
     }
     Ok(())
+}
+
+/// Whether only the order of all flows' packets tells if the rule holds.
+fn waits_for_others(rule: &Rule) -> bool {
+    let changes = |item: &Item| matches!(item, Item::Dataset(test) if matches!(test.operation, Operation::Set | Operation::Unset));
+    asks_host_bits(rule) || rule.sections.iter().flat_map(|section| &section.items).any(changes)
 }
 
 /// The directions in which a buffer exists, over all protocols that have it.

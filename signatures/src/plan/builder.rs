@@ -42,6 +42,7 @@ impl PlanBuilder {
         let plan = &mut self.plan;
         plan.files.add(outline.files);
         plan.is_transactional |= outline.is_transactional;
+        plan.is_of_records |= outline.is_of_records;
         if let Some(hosts) = outline.tags_hosts {
             *plan.tags_hosts.get_or_insert_default() |= hosts;
         }

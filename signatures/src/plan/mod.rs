@@ -87,6 +87,8 @@ pub struct Plan {
     pub tags_hosts: Option<bool>,
     /// Whether a rule looks at requests and their responses together.
     pub(crate) is_transactional: bool,
+    /// Whether rules say what has no record.
+    pub is_of_records: bool,
     scopes: Scopes,
     history: History,
 }

@@ -32,6 +32,7 @@ pub(crate) struct Outline {
     pub(super) is_transactional: bool,
     /// Whether it tags hosts, if it tags.
     pub(super) tags_hosts: Option<bool>,
+    pub(super) is_of_records: bool,
 }
 
 /// A place where candidates are found at which a rule is one.
@@ -98,6 +99,7 @@ impl Outline {
             files: FileNeeds::of(rule),
             is_transactional: rule.arrow == Arrow::Transactional,
             tags_hosts,
+            is_of_records: rule.silence.is_some(),
         }
     }
 

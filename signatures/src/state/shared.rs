@@ -9,7 +9,7 @@ use tapwire_parsers::link::Timestamp;
 
 use super::dataset::{Changes, Dataset, Key, Operation};
 use super::hostbits::{HostBits, Parties};
-use crate::language::rule::{BitTrack, Rule};
+use crate::language::rule::{BitOperation, BitTrack, Rule};
 
 /// Bits of hosts that are kept at once.
 const BIT_LIMIT: usize = 1 << 20;
@@ -34,6 +34,12 @@ pub struct Step {
 /// Whether a rule has a condition on, or changes, bits of hosts.
 pub fn uses_host_bits(rule: &Rule) -> bool {
     rule.hostbits.iter().any(|bits| bits.track != BitTrack::Transaction)
+}
+
+/// Whether a rule has a condition on bits of hosts; one that only changes them holds whatever they are.
+pub fn asks_host_bits(rule: &Rule) -> bool {
+    let asks = |operation| matches!(operation, BitOperation::IsSet | BitOperation::IsNotSet);
+    rule.hostbits.iter().any(|bits| bits.track != BitTrack::Transaction && asks(bits.operation))
 }
 
 /// The shared state.
