@@ -537,8 +537,8 @@ pub trait TransactionList {
     fn range(&self) -> Range<u64>;
     /// A transaction that is open.
     fn get(&self, id: u64) -> Option<&dyn Transaction>;
-    /// Forgets a transaction.
-    fn retire(&mut self, id: u64);
+    /// Forgets a transaction, which goes to whoever wants it.
+    fn retire(&mut self, id: u64) -> Option<Box<dyn Transaction>>;
 }
 
 /// Open transactions of type `T`, at most `LIMIT`.
@@ -589,17 +589,15 @@ impl<T, const LIMIT: usize> Transactions<T, LIMIT> {
         self.open.iter_mut().enumerate().filter_map(move |(i, t)| t.as_deref_mut().map(|t| (base + i as u64, t)))
     }
 
-    /// Forgets a transaction.
-    pub fn remove(&mut self, id: u64) {
-        if let Some(index) = id.checked_sub(self.base).and_then(|i| usize::try_from(i).ok())
-            && let Some(slot) = self.open.get_mut(index)
-        {
-            *slot = None;
-        }
+    /// Forgets a transaction, which goes to whoever wants it.
+    pub fn remove(&mut self, id: u64) -> Option<Box<T>> {
+        let index = id.checked_sub(self.base).and_then(|i| usize::try_from(i).ok());
+        let removed = index.and_then(|index| self.open.get_mut(index)).and_then(Option::take);
         while let Some(None) = self.open.front() {
             self.open.pop_front();
             self.base += 1;
         }
+        removed
     }
 }
 
@@ -612,8 +610,8 @@ impl<T: Transaction, const LIMIT: usize> TransactionList for Transactions<T, LIM
         self.find(id).map(|t| t as &dyn Transaction)
     }
 
-    fn retire(&mut self, id: u64) {
-        self.remove(id);
+    fn retire(&mut self, id: u64) -> Option<Box<dyn Transaction>> {
+        self.remove(id).map(|transaction| transaction as Box<dyn Transaction>)
     }
 }
 

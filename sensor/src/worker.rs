@@ -7,11 +7,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tapwire_parsers::link::{self, Header, Layer4, Packet, Timestamp};
-use tapwire_parsers::protocol::{Anomaly, Both, Direction, Transport};
+use tapwire_parsers::protocol::{Anomaly, Direction, Transport};
 use tapwire_signatures::language::rule::Rule;
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::flow::FlowState as RuleMemory;
-use tapwire_signatures::verify::condition::{FlowView, PacketView};
+use tapwire_signatures::verify::condition::PacketView;
 use tapwire_signatures::verify::cost::CostReport;
 use tapwire_signatures::verify::packet::Occasion;
 use tapwire_signatures::verify::{Ground, Match};
@@ -24,7 +24,7 @@ use crate::flow::{self, EndReason, Flow, Key, Table, pseudo};
 use crate::inspect::alerts::settle;
 use crate::inspect::recognise::Ports;
 use crate::inspect::tenants::Select;
-use crate::inspect::{Application, Certificates, Inspector};
+use crate::inspect::{Application, Certificates, Inspector, view_of};
 use crate::records::batch::RecordBatch;
 use crate::report::{Moment, Reporter, Tunnel, is_open};
 use crate::stats::{Books, Counters};
@@ -348,6 +348,7 @@ impl Worker {
         let watch = self.inspector.matcher.watch.as_deref_mut();
         let settled = settle(plan, &mut self.matches, self.settings.alert_limit, watch);
         self.counters.alerts.raised += settled.alerts as u64;
+        self.reporter.additions(self.inspector.matcher.lua.take_additions(), moment);
         for found in &self.matches {
             self.reporter.alert_alone(plan, found, packet, settled.verdict(), moment);
         }
@@ -651,6 +652,7 @@ impl Place<'_> {
         alerts.raised += settled.alerts as u64;
         alerts.overflow += settled.overflow;
         alerts.suppressed += settled.silent;
+        self.reporter.additions(self.inspector.matcher.lua.take_additions(), moment);
         for found in self.matches.iter() {
             let certain = self.reporter.alert(plan, found, packet, flow, (direction, settled.verdict()), moment);
             flow.note_alert(certain);
@@ -675,6 +677,7 @@ impl Place<'_> {
             self.act(plan, flow);
             let watch = self.inspector.matcher.watch.as_deref_mut();
             let settled = settle(plan, self.matches, self.settings.alert_limit, watch);
+            self.reporter.additions(self.inspector.matcher.lua.take_additions(), moment);
             for found in self.matches.iter() {
                 let certain = self.reporter.alert(plan, found, packet, flow, (direction, settled.verdict()), moment);
                 flow.note_alert(certain);
@@ -758,18 +761,6 @@ fn only_new(matches: &[Match], mut further: Vec<Match>) -> Vec<Match> {
 
 fn ports_of(key: &Key) -> Ports {
     Ports { client: key.source_port, server: key.destination_port }
-}
-
-fn view_of(flow: &Flow<Application>, direction: Direction, now: Timestamp) -> FlowView {
-    let app = &flow.app;
-    FlowView {
-        protocol: app.protocol,
-        protocol_failed: app.failed,
-        sides: Both { to_server: app.side(Direction::ToServer), to_client: app.side(Direction::ToClient) },
-        original: app.original,
-        agreed: app.agreed(),
-        ..flow.view(direction, now)
-    }
 }
 
 /// A packet without bytes that stands for a flow in a direction: rules compare its addresses and ports.

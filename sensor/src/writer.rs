@@ -184,6 +184,10 @@ impl Writer {
                     }
                 }
             }
+            if let Some(Gate::Sets(additions)) = gate {
+                additions.iter().for_each(|addition| self.shared.add(addition));
+                continue;
+            }
             if let Some(Gate::Script(subject)) = gate {
                 let mut flow = subject.flow;
                 if let Some(flow) = &mut flow {

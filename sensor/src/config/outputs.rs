@@ -277,7 +277,7 @@ fn scripts(
             Ok(Ok(script)) => scripts.push(Arc::new(script)),
             Ok(Err(needs)) => warnings.push(item.problem(
                 format!("the script {} needs {needs}, which is not offered: it is left out", path.display()),
-                "scripts are offered type packet and type flow",
+                "scripts are offered type packet, type flow, and protocol with the name of one that is parsed",
             )),
             Err(why) => faults.push(item.problem(
                 format!("the script {} cannot be used: {why}", path.display()),

@@ -18,16 +18,17 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use tapwire_parsers::link::Timestamp;
 use tapwire_parsers::protocol::{
     Anomaly, Both, Course, Direction, Effects, Opener, Parser, ProtocolId, Transaction, Transport,
 };
 use tapwire_parsers::{REGISTRY, protocol, protocol_id};
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::flow::FlowState;
-use tapwire_signatures::verify::condition::{FileView, PacketView, SideProtocol};
+use tapwire_signatures::verify::condition::{FileView, FlowView, PacketView, SideProtocol};
 use tapwire_signatures::verify::{Match, Matcher, Settings, TransactionState, TransactionView};
 
-use crate::flow::CommunityId;
+use crate::flow::{CommunityId, Flow};
 use files::{FileSettings, Files, Losses};
 use frames::{Frame, Frames};
 use recognise::{Ports, Recogniser, Recognition};
@@ -171,6 +172,8 @@ pub struct Known {
     inspected: Both<bool>,
     /// Its record was written.
     pub recorded: bool,
+    /// It has no record, because a rule said so.
+    pub silent: bool,
     /// Anomalies of it that were recorded.
     pub anomalies: usize,
 }
@@ -277,23 +280,21 @@ impl Application {
     }
 
     /// Forgets a transaction if it is complete, recorded and was inspected in each direction it has.
-    pub fn retire_if_done(&mut self, id: u64) {
-        let Some(transaction) = self.transaction(id) else { return };
+    pub fn retire_if_done(&mut self, id: u64) -> Option<Box<dyn Transaction>> {
+        let transaction = self.transaction(id)?;
         let (complete, only) = (transaction.is_complete(), transaction.only_direction());
-        let Some(known) = self.known_mut(id) else { return };
+        let known = self.known_mut(id)?;
         let inspected =
             Direction::BOTH.into_iter().filter(|&d| only.is_none_or(|o| o == d)).all(|d| *known.inspected.of(d));
-        if complete && known.recorded && inspected {
-            self.retire(id);
-        }
+        if complete && known.recorded && inspected { self.retire(id) } else { None }
     }
 
-    /// Forgets a transaction.
-    pub fn retire(&mut self, id: u64) {
-        if let Some(parsed) = &mut self.parsed {
-            parsed.parser.transactions_mut().retire(id);
-            parsed.forget();
-        }
+    /// Forgets a transaction, which goes to whoever wants it.
+    pub fn retire(&mut self, id: u64) -> Option<Box<dyn Transaction>> {
+        let parsed = self.parsed.as_mut()?;
+        let retired = parsed.parser.transactions_mut().retire(id);
+        parsed.forget();
+        retired
     }
 
     /// Gives the parser's memory back once its flow is closed and nothing is left to record.
@@ -795,5 +796,18 @@ impl Inspector {
                 *known.inspected.of_mut(direction) = true;
             }
         }
+    }
+}
+
+/// What rules may know of a flow at the time of a packet.
+pub fn view_of(flow: &Flow<Application>, direction: Direction, now: Timestamp) -> FlowView {
+    let app = &flow.app;
+    FlowView {
+        protocol: app.protocol,
+        protocol_failed: app.failed,
+        sides: Both { to_server: app.side(Direction::ToServer), to_client: app.side(Direction::ToClient) },
+        original: app.original,
+        agreed: app.agreed(),
+        ..flow.view(direction, now)
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use tapwire_parsers::link::Timestamp;
-use tapwire_signatures::state::shared::Step;
+use tapwire_signatures::state::shared::{Addition, Step};
 
 use super::subject::Subject;
 use super::summary::Lone;
@@ -29,7 +29,7 @@ pub enum Class {
 }
 
 /// What decides over a record when those of all workers are in order.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Gate {
     /// What flows share that a rule asks about, and its thresholds, which count over all flows.
     Alert(AlertGate),
@@ -46,6 +46,8 @@ pub enum Gate {
         /// The transaction.
         quiet: Quiet,
     },
+    /// Values that scripts of rules add to sets; what comes behind sees them.
+    Sets(Vec<Addition>),
     /// Scripts: they are shown what it is, in the order of records.
     Script(Subject),
     /// The store of files.
@@ -134,7 +136,7 @@ pub struct PacketGate {
 }
 
 /// A record in a batch.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Entry {
     /// Number of the packet that it belongs to.
     pub packet: u64,
@@ -205,6 +207,11 @@ impl RecordBatch {
         if self.text.len() > start {
             self.push_entry(packet, output, class, gate, start);
         }
+    }
+
+    /// Appends what scripts of rules add to sets.
+    pub fn push_additions(&mut self, packet: u64, additions: Vec<Addition>) {
+        self.push_entry(packet, Entry::NO_OUTPUT, Class::Alert, Some(Gate::Sets(additions)), self.text.len());
     }
 
     /// Appends what scripts are shown, with its bytes.

@@ -1,16 +1,18 @@
 //! What scripts of outputs are shown, as plain values that travel to the writer like records.
 
+use std::fmt;
 use std::ops::Range;
 
 use tapwire_parsers::link::{Icmp, Layer4, Packet, Timestamp};
+use tapwire_parsers::protocol::{Direction, ProtocolId, Transaction};
 use tapwire_signatures::lua::Shown;
+use tapwire_signatures::verify::TransactionView;
 use tapwire_signatures::verify::condition::FlowView;
 
 use crate::flow::key::Key;
 use crate::flow::pseudo;
 
-/// A packet, or a flow that has ended.
-#[derive(Clone, Debug)]
+/// A packet, a transaction that is done with, or a flow that has ended.
 pub struct Subject {
     /// Which of them.
     pub kind: Shown,
@@ -24,6 +26,8 @@ pub struct Subject {
     pub payload: Range<usize>,
     /// The flow.
     pub flow: Option<FlowView>,
+    /// The transaction, and its id in the flow.
+    transaction: Option<(u64, Box<dyn Transaction>)>,
 }
 
 impl Subject {
@@ -44,12 +48,40 @@ impl Subject {
         });
         let begin = packet.payload.as_ptr().addr().saturating_sub(packet.data.as_ptr().addr());
         let payload = begin..begin.saturating_add(packet.payload.len());
-        Some(Self { kind: Shown::Packet, number: packet.number, time: packet.time, key, payload, flow })
+        let (kind, number, time) = (Shown::Packet, packet.number, packet.time);
+        Some(Self { kind, number, time, key, payload, flow, transaction: None })
     }
 
     /// A flow that has ended.
     pub fn of_flow(key: &Key, flow: FlowView) -> Self {
-        Self { kind: Shown::Flow, number: 0, time: flow.now, key: *key, payload: 0..0, flow: Some(flow) }
+        let time = flow.now;
+        Self { kind: Shown::Flow, number: 0, time, key: *key, payload: 0..0, flow: Some(flow), transaction: None }
+    }
+
+    /// A transaction of a flow that is done with.
+    pub fn of_transaction(
+        (key, flow): (&Key, FlowView),
+        protocol: ProtocolId,
+        (id, transaction): (u64, Box<dyn Transaction>),
+    ) -> Self {
+        let (kind, transaction) = (Shown::Transaction(protocol), Some((id, transaction)));
+        Self { kind, transaction, ..Self::of_flow(key, flow) }
+    }
+
+    /// The transaction, as scripts see it.
+    pub fn transaction(&self) -> Option<TransactionView<'_>> {
+        let Shown::Transaction(protocol) = self.kind else { return None };
+        let (id, transaction) = self.transaction.as_ref()?;
+        Some(TransactionView {
+            protocol,
+            id: *id,
+            transaction: &**transaction,
+            direction: transaction.only_direction().unwrap_or(Direction::ToServer),
+            files: &[],
+            other_files: &[],
+            raw: &[],
+            flow_anomalies: &[],
+        })
     }
 
     /// The packet, or one that stands for the flow. `data` are its bytes.
@@ -61,5 +93,11 @@ impl Subject {
             packet.layer4 = Layer4::Icmp(Icmp { kind, code, id: None, sequence: None, header: &[], checksum_ok: true });
         }
         packet
+    }
+}
+
+impl fmt::Debug for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Subject({:?} {:?})", self.kind, self.key)
     }
 }

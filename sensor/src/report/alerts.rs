@@ -8,7 +8,7 @@ use tapwire_parsers::protocol;
 use tapwire_parsers::protocol::Direction;
 use tapwire_signatures::language::rule::{Action, Rule};
 use tapwire_signatures::plan::Plan;
-use tapwire_signatures::state::shared::{asks_host_bits, uses_host_bits};
+use tapwire_signatures::state::shared::{Addition, asks_host_bits, uses_host_bits};
 use tapwire_signatures::verify::{Ground, Match};
 
 use super::files::of_client;
@@ -22,7 +22,15 @@ use crate::records::batch::{AlertGate, Class, Gate, PacketGate};
 use crate::records::fileinfo::Shown;
 use crate::records::header::Header;
 use crate::records::{fast, fileinfo, frame};
+
 impl Reporter {
+    /// Values that scripts of rules have added to sets, for the alerts behind them.
+    pub fn additions(&mut self, additions: Vec<Addition>, moment: &Moment) {
+        if !additions.is_empty() {
+            self.batch.push_additions(moment.order, additions);
+        }
+    }
+
     /// An alert on a packet that has no flow.
     pub fn alert_alone(
         &mut self,

@@ -9,13 +9,14 @@ use tapwire_parsers::link::tunnel::Carrier;
 use tapwire_parsers::link::{self, Anomalies, Layer4, Packet, Timestamp};
 use tapwire_parsers::protocol;
 use tapwire_parsers::protocol::{Anomaly, Direction, ProtocolId, Purpose};
+use tapwire_signatures::lua::Shown;
 use tapwire_signatures::verify::condition::FlowView;
 
 use crate::engine::RECORDS_VERSION;
 use crate::flow::{EndReason, Flow, Key, community_id};
 use crate::inspect::recognise::Recognition;
 use crate::inspect::tenants::Select;
-use crate::inspect::{Application, Engine, RECOGNITION_ANOMALIES};
+use crate::inspect::{Application, Engine, RECOGNITION_ANOMALIES, view_of};
 use crate::records::batch::{Class, Gate, RecordBatch};
 use crate::records::flow::{FlowRecord, TcpRecord};
 use crate::records::header::{Clock, Header, record};
@@ -315,7 +316,7 @@ impl Reporter {
 
     /// A packet that scripts are shown.
     pub fn shown_packet(&mut self, packet: &Packet<'_>, flow: impl FnOnce() -> Option<FlowView>, moment: &Moment) {
-        if self.outputs.shown.0
+        if self.outputs.shown.contains(&Shown::Packet)
             && let Some(subject) = Subject::of_packet(packet, flow())
         {
             self.batch.push_shown(moment.order, subject, packet.data);
@@ -324,7 +325,7 @@ impl Reporter {
 
     /// A flow that has ended and that scripts are shown.
     pub fn shown_flow(&mut self, key: &Key, flow: impl FnOnce() -> FlowView, moment: &Moment) {
-        if self.outputs.shown.1 {
+        if self.outputs.shown.contains(&Shown::Flow) {
             self.batch.push_shown(moment.order, Subject::of_flow(key, flow()), &[]);
         }
     }
@@ -385,13 +386,19 @@ impl Reporter {
                 known.recorded |= due;
                 before
             });
-            if due && !recorded && !flow.app.is_silent(transaction) {
-                self.transaction(flow, id, transaction, direction, moment, &outputs);
+            if due && !recorded {
+                if flow.app.is_silent(transaction) {
+                    flow.app.known_mut(transaction).into_iter().for_each(|known| known.silent = true);
+                } else {
+                    self.transaction(flow, id, transaction, direction, moment, &outputs);
+                }
             }
-            if last {
-                flow.app.retire(transaction);
-            } else {
-                flow.app.retire_if_done(transaction);
+            let silent = flow.app.known_mut(transaction).is_some_and(|known| known.silent);
+            let done = if last { flow.app.retire(transaction) } else { flow.app.retire_if_done(transaction) };
+            if let Some(done) = done.filter(|_| !silent && outputs.shown.contains(&Shown::Transaction(id))) {
+                let view = view_of(flow, direction, moment.time);
+                let subject = Subject::of_transaction((&flow.key, view), id, (transaction, done));
+                self.batch.push_shown(moment.order, subject, &[]);
             }
         }
     }

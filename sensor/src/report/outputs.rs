@@ -38,8 +38,8 @@ pub struct Outputs {
     pub(super) records_beside: bool,
     /// Certificates are stored where rules want that.
     pub(super) stores_certificates: bool,
-    /// Scripts want packets, and flows.
-    pub(super) shown: (bool, bool),
+    /// What scripts want.
+    pub(super) shown: Arc<[Shown]>,
     /// Some output has the packets that rules' tags want.
     pub(super) tagged_packets: bool,
     /// What of them rules of the plan want: those of flows, and of hosts.
@@ -84,7 +84,6 @@ impl Outputs {
         });
         let wants_packets = |eve: &EveOutput| eve.alerts.as_ref().is_some_and(|alerts| alerts.tagged_packets);
         let tagged_packets = configuration.eve.iter().any(wants_packets);
-        let wanted = |kind| configuration.output_scripts.iter().any(|script| script.shown == kind);
         let references = REGISTRY.iter().map(|p| (p.recorder)(&protocol::Settings::default()));
         Self {
             list: list.collect(),
@@ -93,7 +92,7 @@ impl Outputs {
             beside_files: configuration.file_store.as_ref().map(|store| Arc::new(beside_files(configuration, store))),
             records_beside: configuration.file_store.as_ref().is_some_and(|store| store.records_beside),
             stores_certificates: configuration.certificate_store.is_some(),
-            shown: (wanted(Shown::Packet), wanted(Shown::Flow)),
+            shown: configuration.output_scripts.iter().map(|script| script.shown).collect(),
             tagged_packets,
             tags: TagKinds::of(&engine.plan).filter(|_| tagged_packets),
             own: configuration.own_records,

@@ -26,7 +26,10 @@ impl Scripts {
     pub fn show(&mut self, subject: &Subject, data: &[u8], flow: Option<&FlowView>) {
         let packet = subject.packet(data);
         let view = PacketView { packet: &packet, flow, stream_anomalies: &[] };
-        self.0.iter_mut().filter(|script| script.shown == subject.kind).for_each(|script| script.log(&view));
+        let transaction = subject.transaction();
+        for script in self.0.iter_mut().filter(|script| script.shown == subject.kind) {
+            script.log(&view, transaction.as_ref());
+        }
     }
 
     /// Makes what they wrote readable.

@@ -217,6 +217,10 @@ impl Loading<'_> {
             }
         }
         names.end();
+        if names.scripts.use_sets {
+            // Which of them a script names is known only when it runs.
+            names.datasets.all().iter().for_each(|set| set.note_change());
+        }
         readers.iter().for_each(|reader| reader.learn(names));
         loaded.set.flowbits = names.flowbits.list.clone();
         loaded.set.flowints = names.flowints.list.clone();

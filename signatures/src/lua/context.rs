@@ -1,12 +1,16 @@
 //! What a script can ask about while it runs.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use super::Script;
 use super::output::LogFiles;
 use crate::language::rule::Rule;
 use crate::plan::Plan;
+use crate::state::dataset::Dataset;
 use crate::state::flow::FlowState;
+use crate::state::shared::Addition;
 use crate::verify::TransactionView;
 use crate::verify::condition::PacketView;
 
@@ -25,6 +29,10 @@ pub(crate) struct Context<'a> {
     pub(crate) flowints: &'a [String],
     /// The script that runs.
     pub(crate) script: Option<&'a Script>,
+    /// The sets of rules.
+    pub(crate) sets: &'a [Arc<Dataset>],
+    /// What scripts add to them.
+    pub(crate) additions: Option<&'a mut Vec<Addition>>,
     /// Files of a script of an output.
     pub(crate) files: Option<&'a mut LogFiles>,
     /// What the rule's items extracted, by index.

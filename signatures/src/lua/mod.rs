@@ -52,6 +52,8 @@ pub struct Scripts {
     count: u32,
     /// Transforms depend on nothing but their input: rules that name the same one share it.
     transforms: Vec<Arc<Script>>,
+    /// Some script of this load or one before may add to the sets of rules.
+    pub(crate) use_sets: bool,
 }
 
 impl Scripts {
@@ -79,6 +81,7 @@ impl Scripts {
         }
         let script = Arc::new(Script::load((self.count, name), text, settings, purpose, variables)?);
         self.count += 1;
+        self.use_sets |= script.uses_sets;
         if purpose == Purpose::Transform {
             self.transforms.push(Arc::clone(&script));
         }

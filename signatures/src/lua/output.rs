@@ -1,4 +1,4 @@
-//! Scripts as outputs: they are shown packets or flows that have ended, one after the other, and write files of their own.
+//! Scripts as outputs: they are shown packets, transactions or flows that have ended, one after the other, and write files of their own.
 //!
 //! Such a script runs in the same sandbox and within the same limits as those of rules; besides, it has `io.open` for files that
 //! [`Open`] gives it. It runs in one place only, so that what it counts holds for all packets.
@@ -7,11 +7,15 @@ use std::fmt;
 use std::io::{self, Write};
 
 use mlua::{Function, Lua, Table, Value};
+use tapwire_parsers::protocol::ProtocolId;
+use tapwire_parsers::protocol_id;
 
 use super::context::Context;
 use super::sandbox::{Failure, Sandbox};
 use super::script::define;
 use super::{Failures, LENGTH_LIMIT, Settings, library};
+use crate::language::protocols::canonical_protocol;
+use crate::verify::TransactionView;
 use crate::verify::condition::PacketView;
 
 /// Messages of one script that are kept.
@@ -25,13 +29,15 @@ const FUNCTION: &str = "log";
 /// Opens a file that a script names, to begin it anew or to append to it (`true`).
 pub type Open = Box<dyn Fn(&str, bool) -> io::Result<Box<dyn Write + Send>> + Send>;
 
-/// What a script is shown: its `type`.
+/// What a script is shown: its `type`, or its `protocol`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
     /// Every packet that has an IP header.
     Packet,
     /// Every flow, when it has ended.
     Flow,
+    /// Every transaction of a protocol, when nothing more is added to it.
+    Transaction(ProtocolId),
 }
 
 /// A script of an output: its text, and what it asked for.
@@ -59,13 +65,13 @@ impl OutputScript {
         });
         let needs = needs.map_err(|failure| failure.message)?;
         let shown = match needs.as_slice() {
-            [(key, value)] if key == "type" && value == "packet" => Shown::Packet,
-            [(key, value)] if key == "type" && value == "flow" => Shown::Flow,
             [] => return Err("its `init` does not say what it needs".into()),
-            needs => {
-                let needs = needs.iter().map(|(key, value)| format!("{key} {value}"));
-                return Ok(Err(needs.collect::<Vec<_>>().join(", ")));
-            }
+            [(key, value)] => shown(key, value),
+            _ => None,
+        };
+        let Some(shown) = shown else {
+            let needs = needs.iter().map(|(key, value)| format!("{key} {value}"));
+            return Ok(Err(needs.collect::<Vec<_>>().join(", ")));
         };
         Ok(Ok(Self { name: name.into(), text, settings, shown }))
     }
@@ -91,6 +97,16 @@ impl OutputScript {
             failures: Failures::default(),
             messages: Vec::new(),
         })
+    }
+}
+
+/// What a need means, where it is offered.
+fn shown(key: &str, value: &str) -> Option<Shown> {
+    match (key, value) {
+        ("type", "packet") => Some(Shown::Packet),
+        ("type", "flow") => Some(Shown::Flow),
+        ("protocol", name) => canonical_protocol(name).and_then(protocol_id).map(Shown::Transaction),
+        _ => None,
     }
 }
 
@@ -132,9 +148,9 @@ pub struct RunningOutput {
 }
 
 impl RunningOutput {
-    /// Shows it a packet, or a packet that stands for a flow.
-    pub fn log(&mut self, view: &PacketView<'_>) {
-        let mut context = Context { packet: Some(view), files: Some(&mut self.files), ..Context::default() };
+    /// Shows it a packet, or a packet that stands for a flow, and the transaction that it is about.
+    pub fn log(&mut self, view: &PacketView<'_>, subject: Option<&TransactionView<'_>>) {
+        let mut context = Context { packet: Some(view), subject, files: Some(&mut self.files), ..Context::default() };
         let log = &self.log;
         let result = self.sandbox.run(&mut context, |lua| log.call::<()>(lua.create_table()?));
         self.note(result);

@@ -8,6 +8,9 @@ use mlua::{Function, Value};
 use super::context::Context;
 use super::sandbox::{Failure, Kind, Sandbox};
 use super::{Need, Script, ScriptTest, ScriptTransform};
+use crate::plan::Plan;
+use crate::state::dataset::Dataset;
+use crate::state::shared::Addition;
 
 /// Messages of failed scripts that are kept.
 const MESSAGE_LIMIT: usize = 64;
@@ -54,6 +57,9 @@ pub struct Runtime {
     /// Failures so far.
     pub failures: Failures,
     messages: Vec<String>,
+    /// The sets of rules, as their files have them.
+    sets: Vec<Arc<Dataset>>,
+    additions: Vec<Addition>,
 }
 
 /// A script that was started, or why it could not be.
@@ -81,13 +87,19 @@ impl Running {
 }
 
 impl Runtime {
+    /// What scripts have added to sets since this was last asked.
+    pub fn take_additions(&mut self) -> Vec<Addition> {
+        std::mem::take(&mut self.additions)
+    }
+
     /// What each script that failed said the first time, for whoever runs the program.
     pub fn take_messages(&mut self) -> Vec<String> {
         std::mem::take(&mut self.messages)
     }
 
-    /// Closes the states of scripts that no rule has any more.
-    pub fn forget_unused(&mut self) {
+    /// Goes on with the rules of a plan, and closes the states of scripts that none of them has.
+    pub fn follow(&mut self, plan: &Plan) {
+        self.sets.clone_from(&plan.datasets);
         self.states.retain(|_, running| running.script.strong_count() > 0);
     }
 
@@ -153,6 +165,8 @@ impl Runtime {
             state: context.state.as_deref_mut(),
             flowints: context.flowints,
             script: Some(script),
+            sets: &self.sets,
+            additions: Some(&mut self.additions),
             variables: context.variables.clone(),
             files: None,
             loading: None,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use mlua::{Function, Lua, Table, Value};
 
-use super::Settings;
 use super::context::{Context, Loading};
 use super::sandbox::Sandbox;
+use super::{Settings, library};
 
 /// What a script is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,8 @@ pub struct Script {
     pub(super) variables: Vec<(String, u8)>,
     /// Names of flowints that it uses.
     pub(crate) flowints: Vec<String>,
+    /// It may add to the sets of rules.
+    pub(crate) uses_sets: bool,
 }
 
 impl Script {
@@ -76,11 +78,13 @@ impl Script {
             needs: vec![],
             variables: vec![],
             flowints: vec![],
+            uses_sets: false,
         };
         let sandbox = Sandbox::new(settings).map_err(|failure| failure.message)?;
         let loading = Loading { variables, wanted: Vec::new(), flowints: Vec::new() };
         let mut context = Context { loading: Some(loading), ..Context::default() };
-        script.needs = sandbox.run(&mut context, |lua| script.init(lua)).map_err(|failure| failure.message)?;
+        let told = sandbox.run(&mut context, |lua| Ok((script.init(lua)?, library::has_sets(lua))));
+        (script.needs, script.uses_sets) = told.map_err(|failure| failure.message)?;
         if let Some(loading) = context.loading {
             (script.variables, script.flowints) = (loading.wanted, loading.flowints);
         }

@@ -31,6 +31,15 @@ pub struct Step {
     pub key: Key,
 }
 
+/// A value that a script adds to a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addition {
+    /// The set, by its place among all.
+    pub set: u16,
+    /// The value.
+    pub key: Key,
+}
+
 /// Whether a rule has a condition on, or changes, bits of hosts.
 pub fn uses_host_bits(rule: &Rule) -> bool {
     rule.hostbits.iter().any(|bits| bits.track != BitTrack::Transaction)
@@ -66,6 +75,13 @@ impl Shared {
                 (Arc::clone(set), known.map_or_else(Changes::default, |(_, changes)| changes))
             })
             .collect();
+    }
+
+    /// Adds what a script adds.
+    pub fn add(&mut self, addition: &Addition) {
+        if let Some((set, changes)) = self.sets.get_mut(usize::from(addition.set)) {
+            changes.decide(set, Operation::Set, &addition.key, false);
+        }
     }
 
     /// Whether what is left of a rule holds for a packet; changes what the rule changes.

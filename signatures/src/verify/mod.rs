@@ -144,6 +144,7 @@ impl Matcher {
         let watch = settings.watch.map(|(rule, looks)| Box::new(Watch::new(plan, rule, looks)));
         let mut matcher = Self { watch, costs: Costs::new(plan, settings.costs), ..Self::default() };
         matcher.notes.trail.limit = settings.evidence_pieces;
+        matcher.lua.follow(plan);
         matcher
     }
 
@@ -160,7 +161,7 @@ impl Matcher {
     /// Goes on with the rules of another plan.
     pub fn follow(&mut self, before: &Plan, plan: &Plan) {
         self.costs.follow(before, plan);
-        self.lua.forget_unused();
+        self.lua.follow(plan);
     }
 
     /// Goes on with the books of a matcher that is given up.

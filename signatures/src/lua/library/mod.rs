@@ -6,6 +6,7 @@
 
 mod base64;
 mod bytevar;
+mod dataset;
 mod dnp3;
 mod dns;
 mod file;
@@ -57,6 +58,7 @@ static LIBRARIES: &[Library] = &[
     flowvar::LIBRARY,
     flowint::LIBRARY,
     bytevar::LIBRARY,
+    dataset::LIBRARY,
     base64::LIBRARY,
     hash::LIBRARY,
     plain::LOG,
@@ -74,6 +76,11 @@ enum Question {
 
 /// The function that answers while a script runs.
 struct Listener(Function);
+
+/// Whether a script has required the library of sets.
+pub(super) fn has_sets(lua: &Lua) -> bool {
+    lua.named_registry_value::<Value>("library.dataset").is_ok_and(|library| !library.is_nil())
+}
 
 /// Makes `require` find the libraries.
 pub(super) fn install(lua: &Lua) -> Result<()> {

@@ -1,0 +1,60 @@
+//! `suricata.dataset`: scripts add values to the sets of rules.
+//!
+//! What flows share is decided where all of them are in order. Here a set is as its file has it: that is what `add` answers by,
+//! and the value is there for the rules that are decided behind it.
+
+use mlua::{Error, IntoLuaMulti, Lua, MultiValue, Result, Value};
+
+use super::{Library, nothing, number, object, text, this};
+use crate::lua::context::Context;
+use crate::state::shared::Addition;
+
+/// Values that scripts add while one packet is looked at.
+const ADDITION_LIMIT: usize = 1024;
+
+pub(super) const LIBRARY: Library = Library {
+    names: &["dataset"],
+    protocol: None,
+    functions: &[("new", |lua, _, _| object(lua, "dataset")?.into_lua_multi(lua))],
+    methods: &[("get", get), ("add", add)],
+};
+
+/// `get(name)`: makes the object that set.
+fn get(lua: &Lua, context: &mut Context<'_>, arguments: &MultiValue) -> Result<MultiValue> {
+    let (this, name) = (this(arguments)?, text(lua, arguments, 1)?);
+    if !context.sets.iter().any(|set| set.name.as_bytes() == &*name.as_bytes()) {
+        return nothing(lua, "there is no such set");
+    }
+    this.raw_set("name", name)?;
+    true.into_lua_multi(lua)
+}
+
+/// `add(value, length)`: 1, or 0 where the set's file has the value.
+fn add(lua: &Lua, context: &mut Context<'_>, arguments: &MultiValue) -> Result<MultiValue> {
+    let Some(name) = this(arguments)?.raw_get::<Option<mlua::LuaString>>("name")? else {
+        return nothing(lua, "`get` was not asked for a set");
+    };
+    let value = text(lua, arguments, 1)?;
+    let value = value.as_bytes();
+    let length = match arguments.get(2) {
+        Some(Value::Nil) | None => value.len(),
+        Some(_) => usize::try_from(number(lua, arguments, 2)?).unwrap_or(0),
+    };
+    let value = value.get(..length).unwrap_or(&value);
+    let Some(set) = context.sets.iter().find(|set| set.name.as_bytes() == &*name.as_bytes()) else {
+        return nothing(lua, "the set is gone");
+    };
+    let Some(key) = set.kind.key(value) else { return nothing(lua, "it is no value of the set's type") };
+    let (true, Some(additions)) = (context.script.is_some_and(|script| script.uses_sets), &mut context.additions)
+    else {
+        return Err(Error::runtime("suricata.dataset is required too late: do so before the functions"));
+    };
+    if set.find(&key, false).is_some() {
+        return 0.into_lua_multi(lua);
+    }
+    if additions.len() >= ADDITION_LIMIT {
+        return nothing(lua, "too many values for one packet");
+    }
+    additions.push(Addition { set: set.index, key });
+    1.into_lua_multi(lua)
+}
