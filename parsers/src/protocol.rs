@@ -343,6 +343,8 @@ pub enum Course {
     Parse,
     /// What follows is encrypted: no more parsing, no more inspection of raw bytes, and the flow is left aside.
     Encrypted,
+    /// The same, but the parser goes on to name frames, for somebody wants them.
+    FramesOnly,
     /// What follows is of no use to the parser in either direction (its protocol was left, or its faults are beyond repair).
     Stop,
     /// The flow changes its protocol with the next byte of each direction (CONNECT, STARTTLS, upgrade): recognise again,

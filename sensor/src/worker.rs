@@ -527,11 +527,11 @@ impl Place<'_> {
         }
         loop {
             let stream = tcp.stream_mut(direction);
+            if app.encrypted {
+                stream.raw_off();
+            }
             if app.is_deaf() {
                 stream.parser_off();
-                if app.encrypted {
-                    stream.raw_off();
-                }
                 return;
             }
             match stream.parser_next() {

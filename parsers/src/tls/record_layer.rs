@@ -1,7 +1,8 @@
 //! The record layer (RFC 8446, section 5): bytes of a flow to handshake fragments, alerts and heartbeats.
 //!
 //! Every byte is taken when it comes: five octets of header are remembered, bodies are handed on as they arrive, so nothing
-//! is scanned twice and records of any size cost what they weigh. Once both sides encrypt, the flow is left aside.
+//! is scanned twice and records of any size cost what they weigh. Once both sides encrypt, the flow is left aside, but for the
+//! frames of its records where somebody wants them.
 
 use super::handshake::{Assembler, Message};
 use super::sslv2;
@@ -38,6 +39,8 @@ pub(super) struct TlsParser {
     /// The flow goes on in SSL 2.
     ssl2: bool,
     stopped: bool,
+    /// Records are frames and nothing else: the flow is encrypted.
+    frames_only: bool,
     /// Length of an encrypted heartbeat that awaits its answer, and who sent it.
     heartbeat: Option<(Direction, usize)>,
 }
@@ -79,7 +82,8 @@ impl TlsParser {
     pub(super) fn new(options: Options) -> Self {
         let mut transactions = Transactions::default();
         transactions.open(Transaction::default());
-        Self { options, transactions, sides: Both::default_sides(), ssl2: false, stopped: false, heartbeat: None }
+        let sides = Both::default_sides();
+        Self { options, transactions, sides, ssl2: false, stopped: false, frames_only: false, heartbeat: None }
     }
 
     /// Takes octets of a header. Returns the record once its header is whole.
@@ -108,6 +112,9 @@ impl TlsParser {
     }
 
     fn begin_record(&mut self, direction: Direction, record: Record, effects: &mut Effects<'_>) {
+        if self.frames_only {
+            return self.leave_aside(effects);
+        }
         let Some(transaction) = self.transactions.find_mut(0) else { return };
         let side = self.sides.of_mut(direction);
         side.begun = true;
@@ -151,11 +158,15 @@ impl TlsParser {
         let done =
             self.transactions.find(0).is_none_or(|t| Direction::BOTH.into_iter().all(|d| t.is_handshake_done(d)));
         if done && self.options.encrypted == Encrypted::LeaveAside {
-            effects.course = Course::Encrypted;
+            self.frames_only = effects.wants_frames;
+            effects.course = if self.frames_only { Course::FramesOnly } else { Course::Encrypted };
         }
     }
 
     fn take_body(&mut self, direction: Direction, kind: Kind, part: &[u8]) {
+        if self.frames_only {
+            return;
+        }
         let fingerprints = self.options.fingerprints;
         let side = self.sides.of_mut(direction);
         match kind {
@@ -178,10 +189,10 @@ impl TlsParser {
     }
 
     fn end_record(&mut self, direction: Direction, record: Record, effects: &mut Effects<'_>) {
-        let Some(transaction) = self.transactions.find_mut(0) else { return };
         let side = self.sides.of_mut(direction);
         side.record = None;
         side.header_filled = 0;
+        let Some(transaction) = self.transactions.find_mut(0).filter(|_| !self.frames_only) else { return };
         match record.kind {
             Kind::Ssl2 => {
                 let body = std::mem::take(&mut side.ssl2_body);
@@ -246,7 +257,7 @@ impl TlsParser {
         self.stopped = true;
         effects.course = Course::Stop;
         self.sides = Both::default_sides();
-        if let Some(transaction) = self.transactions.find_mut(0) {
+        if let Some(transaction) = self.transactions.find_mut(0).filter(|_| !self.frames_only) {
             transaction.raise(anomaly);
             Direction::BOTH.into_iter().for_each(|direction| transaction.finish(direction));
         }
@@ -276,7 +287,7 @@ impl Parser for TlsParser {
         effects.work += chunk.len() as u64;
         let (mut data, mut records) = (chunk, 0);
         // What comes after the transaction was retired belongs to nothing.
-        self.stopped |= self.transactions.find(0).is_none();
+        self.stopped |= self.transactions.find(0).is_none() && !self.frames_only;
         while !data.is_empty() && !self.stopped {
             let record = match self.sides.of(direction).record {
                 Some(record) => record,

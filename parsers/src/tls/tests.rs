@@ -131,6 +131,36 @@ fn a_flow_of_tls12_is_recorded_and_left_aside() {
 }
 
 #[test]
+fn records_behind_encryption_are_frames_where_somebody_wants_them() {
+    let (flow, mut parser) = (flow12(), open(&[]));
+    feed(&mut *parser, TO_SERVER, &record(22, &client_hello(10)), 99);
+    feed(&mut *parser, TO_CLIENT, &flow.to_client, 99);
+    feed(&mut *parser, TO_SERVER, &flow.to_server[record(22, &client_hello(10)).len()..], 99);
+    let name = |parser: &mut dyn Parser, bytes: &[u8]| {
+        let mut files = NoFiles;
+        let mut effects = Effects { wants_frames: true, ..Effects::new(&mut files) };
+        parser.advance(TO_SERVER, bytes, &mut effects);
+        (effects.course, effects.frames.len())
+    };
+    assert_eq!(name(&mut *parser, &record(23, b"secret")), (Course::FramesOnly, 3));
+    let raised = anomalies(&*parser).len();
+    // Whatever is in them is none of the transaction's business, and they go on when that is gone.
+    let odd = [record(22, b""), record(24, b"\x07"), record(21, b"\x09")].concat();
+    assert_eq!(name(&mut *parser, &odd), (Course::FramesOnly, 11));
+    assert_eq!(anomalies(&*parser).len(), raised);
+    parser.transactions_mut().retire(0);
+    assert_eq!(name(&mut *parser, &[record(23, b"more"), record(22, b"x")].concat()), (Course::FramesOnly, 6));
+    assert_eq!(name(&mut *parser, b"no record at all"), (Course::Stop, 0));
+    // Where nobody wants them any more, the flow is left aside.
+    let mut parser = open(&[]);
+    feed(&mut *parser, TO_SERVER, &record(22, &client_hello(10)), 99);
+    feed(&mut *parser, TO_CLIENT, &flow.to_client, 99);
+    feed(&mut *parser, TO_SERVER, &flow.to_server[record(22, &client_hello(10)).len()..], 99);
+    assert_eq!(name(&mut *parser, &record(23, b"secret")).0, Course::FramesOnly);
+    assert_eq!(feed(&mut *parser, TO_SERVER, &record(23, b"secret"), 99).0, Course::Encrypted);
+}
+
+#[test]
 fn a_flow_of_tls13_is_done_with_the_first_protected_record_of_the_client() {
     let mut parser = open(&[]);
     feed(&mut *parser, TO_SERVER, &record(22, &client_hello(0)), 99);

@@ -70,6 +70,8 @@ pub struct Application {
     released: bool,
     /// What follows is encrypted.
     pub encrypted: bool,
+    /// The parser goes on all the same, to name frames.
+    frames_only: bool,
     /// Files that travel in it.
     pub files: Files,
     /// What rules remember.
@@ -353,7 +355,7 @@ impl Application {
 
     /// Whether the parser wants no bytes at all.
     pub fn is_deaf(&self) -> bool {
-        self.stopped || self.encrypted || self.failed
+        self.stopped || self.encrypted && !self.frames_only || self.failed
     }
 
     /// Whether the parser was told that a direction ended.
@@ -744,7 +746,9 @@ impl Inspector {
         }
         match course {
             Course::Parse => {}
-            Course::Encrypted => app.encrypted = true,
+            Course::Encrypted | Course::FramesOnly => {
+                (app.encrypted, app.frames_only) = (true, course == Course::FramesOnly);
+            }
             Course::Stop => app.stopped = true,
             Course::Change(next) => app.rare.get_or_insert_default().change = Some(next),
         }
