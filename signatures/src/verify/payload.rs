@@ -340,16 +340,18 @@ impl Run<'_, '_, '_> {
 
     fn pcre(&mut self, (item, pcre): (&Item, &Pcre), rest: &[Item], data: &[u8], cursor: usize) -> Outcome {
         let failed = if pcre.relative { Outcome::Fail } else { Outcome::Stop };
-        let mut base = if pcre.relative { cursor } else { 0 };
+        let base = if pcre.relative { cursor } else { 0 };
+        // A later match is one of the same text: what is anchored to its begin has no second chance.
+        let mut start = 0;
         loop {
-            let Some(part) = data.get(base..) else {
+            let Some(part) = data.get(base..).filter(|part| start <= part.len()) else {
                 if pcre.negated {
                     return self.items(rest, data, cursor);
                 }
                 self.fail(rest, item, data, cursor);
                 return failed;
             };
-            let found = match pcre.regex.find(part) {
+            let found = match pcre.regex.find(part, start) {
                 Found::At(range) => Some(range),
                 Found::No => None,
                 Found::LimitHit => {
@@ -358,7 +360,7 @@ impl Run<'_, '_, '_> {
                     return Outcome::Stop;
                 }
             };
-            self.searched += PCRE_FACTOR * found.as_ref().map_or(part.len(), |range| range.end);
+            self.searched += PCRE_FACTOR * (found.as_ref().map_or(part.len(), |range| range.end) - start);
             if pcre.negated && found.is_none() {
                 return self.items(rest, data, cursor);
             }
@@ -369,7 +371,7 @@ impl Run<'_, '_, '_> {
             let mark = self.notes.mark();
             self.hold(rest, item.keyword(), data, base + range.start..base + range.end);
             for (group, capture) in &pcre.captures {
-                if let Some(value) = pcre.regex.group(part, *group) {
+                if let Some(value) = pcre.regex.group(part, start, *group) {
                     self.notes.capture(capture, value);
                 }
             }
@@ -378,7 +380,7 @@ impl Run<'_, '_, '_> {
                 self.notes.return_to(mark);
             }
             match outcome {
-                Outcome::Fail if rest.first().is_some_and(is_relative) => base += range.start + 1,
+                Outcome::Fail if rest.first().is_some_and(is_relative) => start = range.start + 1,
                 Outcome::Fail => return Outcome::Stop,
                 outcome => return outcome,
             }

@@ -84,10 +84,12 @@ impl Regex {
         names.unwrap_or_default().into_iter().enumerate().filter_map(|(group, name)| Some((group, name?))).collect()
     }
 
-    /// What a group holds in the first match of `haystack`.
-    pub fn group<'h>(&self, haystack: &'h [u8], group: usize) -> Option<&'h [u8]> {
-        let captures = self.compiled()?.captures(haystack).ok()??;
-        captures.get(group).map(|found| found.as_bytes())
+    /// What a group holds in the first match of `haystack` from `start` on.
+    pub fn group<'h>(&self, haystack: &'h [u8], start: usize, group: usize) -> Option<&'h [u8]> {
+        let regex = self.compiled()?;
+        let mut places = regex.capture_locations();
+        regex.captures_read_at(&mut places, haystack, start).ok()??;
+        places.get(group).and_then(|(from, to)| haystack.get(from..to))
     }
 
     fn compiled(&self) -> Option<&pcre2::bytes::Regex> {
@@ -113,17 +115,18 @@ impl Regex {
         made.as_deref()
     }
 
-    /// The first match.
-    pub fn find(&self, haystack: &[u8]) -> Found {
-        if let Some(linear) = self.linear() {
-            let Some(found) = linear.regex.find(haystack) else { return Found::No };
+    /// The first match from `start` on, which must not be behind the end; what is before it is looked at, and it is no begin.
+    pub fn find(&self, haystack: &[u8], start: usize) -> Found {
+        // An expression that is held to its place is held to `start`, which only one engine knows apart from the begin.
+        if let Some(linear) = self.linear().filter(|_| start == 0 || !self.options.anchored) {
+            let Some(found) = linear.regex.find_at(haystack, start) else { return Found::No };
             let is_exact = !linear.takes_last_line_end || found.end() < haystack.len() || !haystack.ends_with(b"\n");
             if is_exact {
                 return Found::At(found.range());
             }
         }
         let Some(regex) = self.compiled() else { return Found::No };
-        match regex.find(haystack) {
+        match regex.find_at(haystack, start) {
             Ok(Some(found)) => Found::At(found.start()..found.end()),
             Ok(None) => Found::No,
             Err(_) => Found::LimitHit,
@@ -178,8 +181,8 @@ mod tests {
     use super::*;
 
     /// What the engine that goes back finds.
-    fn backtracked(regex: &Regex, text: &[u8]) -> Found {
-        match regex.compiled().unwrap().find(text) {
+    fn backtracked(regex: &Regex, text: &[u8], start: usize) -> Found {
+        match regex.compiled().unwrap().find_at(text, start) {
             Ok(found) => found.map_or(Found::No, |found| Found::At(found.start()..found.end())),
             Err(_) => Found::LimitHit,
         }
@@ -211,7 +214,9 @@ mod tests {
             which in 0..EXPRESSIONS.len(),
             flags in 0..32_u8,
             text in prop::collection::vec(prop::sample::select(b"aabbABc./_{ \n\t\x00\xff\xa0".to_vec()), 0..24),
+            start in 0..24_usize,
         ) {
+            let start = start.min(text.len());
             let flag = |bit: u8| flags >> bit & 1 != 0;
             let options = Options {
                 caseless: flag(0), multi_line: flag(1), dot_all: flag(2), anchored: flag(3), ungreedy: flag(4),
@@ -219,7 +224,11 @@ mod tests {
             };
             let regex = Regex::new(EXPRESSIONS[which], options).unwrap();
             prop_assert!(regex.linear().is_some());
-            prop_assert_eq!(regex.find(&text), backtracked(&regex, &text), "{} {:?}", EXPRESSIONS[which], options);
+            prop_assert_eq!(
+                regex.find(&text, start),
+                backtracked(&regex, &text, start),
+                "{} {:?} from {}", EXPRESSIONS[which], options, start
+            );
         }
     }
 
@@ -228,14 +237,14 @@ mod tests {
         for (pattern, text, found) in [("a$", "a\n", false), ("a$", "ba", true), (r"(?!b)a$[$]?\$?", "a\n", false)] {
             let options = Options { dollar_end_only: true, ..Options::default() };
             let regex = Regex::new(pattern, options).unwrap();
-            assert_eq!(regex.find(text.as_bytes()) != Found::No, found, "{pattern}");
+            assert_eq!(regex.find(text.as_bytes(), 0) != Found::No, found, "{pattern}");
         }
     }
 
     #[test]
     fn a_text_that_makes_one_engine_go_back_costs_the_other_nothing() {
         let regex = Regex::new("(a+)+b", Options::default()).unwrap();
-        assert_eq!(regex.find(&[b'a'; 5_000]), Found::No);
+        assert_eq!(regex.find(&[b'a'; 5_000], 0), Found::No);
     }
 
     #[test]
@@ -243,13 +252,13 @@ mod tests {
         let regex = Regex::new("(?!b)(a+)+$", Options::default()).unwrap();
         let mut text = vec![b'a'; 5_000];
         text.push(b'!');
-        assert_eq!(regex.find(&text), Found::LimitHit);
-        assert_eq!(regex.find(b"aaa"), Found::At(0..3));
+        assert_eq!(regex.find(&text, 0), Found::LimitHit);
+        assert_eq!(regex.find(b"aaa", 0), Found::At(0..3));
     }
 
     #[test]
     fn back_references_and_bytes_work() {
         let regex = Regex::new(r"(.)\xff\1", Options { dot_all: true, ..Options::default() }).unwrap();
-        assert_eq!(regex.find(b"..\0\xff\0"), Found::At(2..5));
+        assert_eq!(regex.find(b"..\0\xff\0", 0), Found::At(2..5));
     }
 }

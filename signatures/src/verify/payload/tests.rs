@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::language::item::{ByteJump, ByteTest, Comparison, Endian, IsDataAt, NumberFormat, TextBase};
+use crate::verify::regex::{Options, Regex};
 
 fn content(bytes: &str) -> Content {
     Content::new(bytes.into(), false)
@@ -27,6 +28,25 @@ fn a_relative_content_tries_every_occurrence_of_the_one_before() {
     for (data, expected) in [("abcd", true), ("ab.cd", false), ("ab.abcd", true), ("abab.abcd", true), ("cdab", false)]
     {
         assert_eq!(holds(&items, data), expected, "{data}");
+    }
+}
+
+#[test]
+fn a_relative_expression_looks_for_another_match_in_the_same_text() {
+    let pcre = |pattern: &str| {
+        let regex = Regex::new(pattern, Options::default()).unwrap();
+        Item::Pcre(Pcre { regex, negated: false, relative: true, captures: Vec::new() })
+    };
+    for (pattern, data, expected) in [
+        ("^[a-z]{2}", "abxy", true),
+        // It is held to where the content before it ended: a second match would begin elsewhere.
+        ("^[a-z]{2}", "ababxy", false),
+        ("[a-z]{2}", "ababxy", true),
+        (r"\b[a-z]{2}", "abababxy", false),
+        (r"\b[a-z]{2}", "abcd abxy", true),
+    ] {
+        let items = [Item::Content(content(".")), pcre(pattern), relative("xy", 0, Some(2))];
+        assert_eq!(holds(&items, &format!(".{data}")), expected, "{pattern} {data}");
     }
 }
 
