@@ -592,8 +592,15 @@ impl Place<'_> {
         if let Some(occasion) = occasion {
             flow.app.rules.lend(|rules| self.inspector.matcher.packet(plan, &view, occasion, rules, self.matches));
         }
-        if flow.tcp.is_none() && packet.tcp().is_some() && !packet.payload.is_empty() {
-            // Without a connection there is no stream to look at.
+        // There is no stream to look at without a connection, and none any more behind its depth.
+        let is_apart = match &flow.tcp {
+            None => packet.tcp().is_some(),
+            Some(tcp) => {
+                occasion.is_some_and(|occasion| !occasion.streamed && !occasion.encrypted)
+                    && tcp.stream(direction).depth_reached()
+            }
+        };
+        if is_apart && !packet.payload.is_empty() {
             let (matcher, payload) = (&mut self.inspector.matcher, packet.payload);
             flow.app.rules.lend(|rules| {
                 matcher.chunk(plan, &view, payload, rules, self.matches);

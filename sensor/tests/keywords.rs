@@ -156,6 +156,32 @@ fn what_a_question_over_tcp_says_holds_for_its_answer() {
 }
 
 #[test]
+fn packets_behind_the_depth_of_a_stream_are_looked_at_one_by_one() {
+    let rules = r#"
+alert tcp any any -> any any (flow:to_server,established; content:"line 150 of"; sid:1;)
+alert tcp any any -> any any (flow:to_server,established; content:"line 245 of a text that packs"; sid:2;)
+"#;
+    let within = alerts(&records(WEB, rules, &["stream.reassembly.depth=0"]));
+    assert_eq!(within, [(1, 1), (2, 1)].into());
+    // The second one lies in two packets.
+    let behind = alerts(&records(WEB, rules, &["stream.reassembly.depth=2048"]));
+    assert_eq!(behind, [(1, 1)].into());
+}
+
+#[test]
+fn a_bit_of_a_transaction_is_seen_by_rules_on_packets_from_the_next_packet_on() {
+    let rules = r#"
+alert http any any -> any any (http.method; content:"POST"; flowbits:set,posted; sid:1;)
+alert tcp any any -> any any (flow:to_server; tcp.flags:A+; flowbits:isset,posted; sid:2;)
+alert http any any -> any any (http.uri; content:"/form"; flowbits:isset,posted; sid:3;)
+"#;
+    let found = packets(&records(WEB, rules, &["packet-alert-max=100"]));
+    let first = |sid: u64| *found[&sid].iter().min().unwrap();
+    assert!(first(2) > first(1), "{found:?}");
+    assert_eq!(first(3), first(1), "transactions come last, and see what one of them did: {found:?}");
+}
+
+#[test]
 fn phases_of_connections_are_told() {
     let rules = r#"
 alert tcp any any -> any any (tcp.session:setup; sid:1;)
