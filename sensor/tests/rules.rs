@@ -233,13 +233,19 @@ fn an_alert_says_which_bytes_fulfilled_its_rule() {
         of(109)["tapwire"]["evidence"],
         serde_json::json!([{"buffer": "http.uri", "keyword": "content", "offset": 0, "length": 5}])
     );
-    assert_eq!(of(106)["tapwire"]["evidence"][0]["buffer"], "stream");
-    // The bytes can be cut out of the payload that the record shows.
-    let alert = of(110);
-    let piece = &alert["tapwire"]["evidence"][0];
-    let number = |name: &str| usize::try_from(piece[name].as_u64().unwrap()).unwrap();
-    let (from, shown) = (number("offset"), alert["payload_printable"].as_str().unwrap());
-    assert_eq!((&shown[from..from + number("length")], &piece["buffer"]), ("GET /long", &"payload".into()), "{alert}");
+    // The bytes can be cut out of the payload that the record shows: that of the packet, or the chunk of the stream.
+    for (sid, text, stream) in [(110, "GET /long", 0), (106, "User-Agent: ", 1)] {
+        let alert = of(sid);
+        let piece = &alert["tapwire"]["evidence"][0];
+        let number = |name: &str| usize::try_from(piece[name].as_u64().unwrap()).unwrap();
+        let (from, shown) = (number("offset"), alert["payload_printable"].as_str().unwrap());
+        assert_eq!((&shown[from..from + number("length")], &piece["buffer"]), (text, &"payload".into()), "{alert}");
+        assert_eq!(alert["stream"], stream, "{alert}");
+    }
+    let short = run("outputs.0.eve-log.types.0.alert.payload-buffer-size=8");
+    let short = short.iter().find(|alert| alert["alert"]["signature_id"] == 106).unwrap();
+    assert_eq!(short["payload_printable"], "GET / HT");
+    assert_eq!(short["tapwire"]["evidence"][0]["buffer"], "stream", "it is not among the bytes that are shown");
     assert!(run("tapwire.records=no").iter().all(|alert| alert.get("tapwire").is_none()));
     assert!(run("tapwire.evidence=no").iter().all(|alert| alert.get("tapwire").is_none()));
     assert!(

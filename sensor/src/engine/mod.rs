@@ -266,7 +266,10 @@ fn engine(configuration: &Configuration, plan: Plan, tenants: Tenants, faults: &
     }
     let files = files::settings(configuration, plan.files);
     let costs = CostSettings { every: TIMED_EVERY, clock: monotonic_ns, ..configuration.costs };
-    let matching = Settings { evidence_pieces: configuration.evidence_pieces, watch: None, costs };
+    let alerts = configuration.eve.iter().filter_map(|eve| eve.alerts.as_ref());
+    let payloads = alerts.filter(|alerts| alerts.payload || alerts.payload_printable);
+    let shown_bytes = payloads.map(|alerts| alerts.payload_limit).max().unwrap_or(0);
+    let matching = Settings { evidence_pieces: configuration.evidence_pieces, shown_bytes, watch: None, costs };
     let recorded = configuration.eve.iter().any(|eve| eve.frames);
     let framed = (0..).map(ProtocolId).take(REGISTRY.len()).map(|id| recorded || plan.wants_frames(id)).collect();
     let plan = Arc::new(plan);

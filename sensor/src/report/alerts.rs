@@ -121,8 +121,9 @@ impl Reporter {
         for (index, output) in (0..).zip(&*outputs.list) {
             let Some(settings) = &output.eve.alerts else { continue };
             let gate = gate.clone().map(Gate::Alert);
-            let limit = settings.payload_limit.min(packet.payload.len());
-            let payload = packet.payload.get(..limit).unwrap_or(&[]);
+            // What was found in a stream is shown in the stream: the packet may have none of it.
+            let payload = if found.chunk.is_empty() { packet.payload } else { &found.chunk };
+            let payload = payload.get(..settings.payload_limit).unwrap_or(payload);
             let wanted = (settings.payload || settings.payload_printable) && !payload.is_empty();
             let app_protocol = protocol_text(&flow.app);
             let brief = FlowBrief {

@@ -184,3 +184,13 @@ pub(super) fn place_in_packet(evidence: &mut [Evidence], chunk: &[u8], payload: 
         }
     }
 }
+
+/// Names where evidence in a chunk of a stream stands whose first bytes are the payload that the record shows: what is not among
+/// these stands in the stream.
+pub(super) fn place_in_chunk(evidence: &mut [Evidence], kept: &[u8]) {
+    for piece in evidence.iter_mut().filter(|piece| piece.buffer == "payload" && !piece.transformed) {
+        if piece.offset.saturating_add(piece.length) > kept.len() as u64 {
+            piece.buffer = "stream";
+        }
+    }
+}

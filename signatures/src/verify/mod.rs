@@ -69,6 +69,8 @@ pub struct Match {
     pub steps: Vec<Step>,
     /// The bytes that fulfilled its conditions, where they are wanted.
     pub evidence: Vec<Evidence>,
+    /// The first reassembled bytes that it was looked for in, where they are wanted.
+    pub chunk: Box<[u8]>,
 }
 
 /// How much of a body that still grows is waited for before it is looked at, and looked at again, in bytes.
@@ -89,6 +91,8 @@ pub struct Matcher {
     transformed: [Vec<u8>; 2],
     notes: Notes,
     held_back: HeldBack,
+    /// Bytes of a chunk that a match carries.
+    shown_bytes: usize,
     /// Scripts.
     pub lua: Runtime,
     /// When growing bodies are looked at.
@@ -113,6 +117,7 @@ impl Default for Matcher {
             transformed: Default::default(),
             notes: Notes::default(),
             held_back: HeldBack::default(),
+            shown_bytes: 0,
             lua: Runtime::default(),
             body_windows: Both {
                 to_server: BodyWindow { first: 32 << 10, next: 4 << 10 },
@@ -132,6 +137,8 @@ impl Default for Matcher {
 pub struct Settings {
     /// Pieces of evidence that a match carries; none where it is 0.
     pub evidence_pieces: usize,
+    /// Bytes of a chunk that a match in it carries; none where it is 0.
+    pub shown_bytes: usize,
     /// The rule that is to be explained, and how many looks at it are kept.
     pub watch: Option<(RuleIndex, usize)>,
     /// How the cost of rules is counted.
@@ -145,6 +152,7 @@ impl Matcher {
         let mut matcher = Self { watch, costs: Costs::new(plan, settings.costs), ..Self::default() };
         matcher.notes.trail.limit = settings.evidence_pieces;
         matcher.lua.follow(plan);
+        matcher.shown_bytes = settings.shown_bytes;
         matcher
     }
 

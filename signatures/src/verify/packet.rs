@@ -7,12 +7,12 @@ use tapwire_parsers::link::{Layer4, Packet};
 use tapwire_parsers::protocol::Direction;
 
 use super::condition::{PacketView, SideProtocol, Verdict};
-use super::evidence::place_in_packet;
+use super::evidence::{place_in_chunk, place_in_packet};
 use super::explain::Subject;
 use super::payload::{SCRIPT_WORK, View, section_holds};
 use super::transform::Transform;
 use super::{Ground, Inspection, Match, Matcher, header, memory};
-use crate::language::rule::{AppProtocolTest, Buffer, ProtocolSide, Rule, Section};
+use crate::language::rule::{Action, AppProtocolTest, Buffer, ProtocolSide, Rule, Section};
 use crate::lua::Context;
 use crate::plan::{Chance, Glance, Kind, Plan, RuleIndex};
 use crate::state::flow::FlowState;
@@ -131,16 +131,28 @@ impl Matcher {
                 Verdict::Yes => {
                     let context = self.change(index, rule, state);
                     let (steps, mut evidence) = (self.notes.take_steps(), self.take_evidence());
-                    if ground == Ground::Stream {
-                        place_in_packet(&mut evidence, payload.data, view.packet.payload);
+                    let chunk = self.chunk_kept(rule, about);
+                    match ground {
+                        Ground::Stream if chunk.is_empty() => {
+                            place_in_packet(&mut evidence, payload.data, view.packet.payload);
+                        }
+                        Ground::Stream => place_in_chunk(&mut evidence, &chunk),
+                        _ => {}
                     }
-                    matches.push(Match { rule: index, ground, direction, file: None, context, steps, evidence });
+                    matches.push(Match { rule: index, ground, direction, file: None, context, steps, evidence, chunk });
                 }
                 Verdict::NotYet => self.held_back.keep(ground, index),
                 Verdict::No => {}
             }
             self.end(plan, index, verdict);
         }
+    }
+
+    /// The first bytes of the chunk that a rule with alerts matched in, where they are wanted.
+    fn chunk_kept(&self, rule: &Rule, about: About<'_>) -> Box<[u8]> {
+        let wanted = about.ground == Ground::Stream && !rule.noalert && rule.action != Action::Config;
+        let kept = if wanted { self.shown_bytes.min(about.payload.data.len()) } else { 0 };
+        about.payload.data.get(..kept).unwrap_or_default().into()
     }
 
     /// Whether a rule holds for a payload; not yet where a flowbit is missing, before the payload is looked at.

@@ -235,7 +235,8 @@ impl Matcher {
                     let (steps, mut evidence) = (self.notes.take_steps(), self.take_evidence());
                     place_in_packet(&mut evidence, subject.raw, view.packet.payload);
                     let (ground, direction) = (about.ground, asked.direction);
-                    matches.push(Match { rule: index, ground, direction, file, context, steps, evidence });
+                    let chunk = Box::default();
+                    matches.push(Match { rule: index, ground, direction, file, context, steps, evidence, chunk });
                 }
                 Verdict::NotYet if rearmed.is_none() => side.waiting.push(index),
                 Verdict::No if rearmed.is_some() => side.rearm(index, newest_file),
