@@ -87,7 +87,7 @@ pub(super) fn load(
     }
     let name = name.trim();
     builder.note_file(name);
-    let place = (builder.file, name);
+    let place = (builder.environment.tenant, builder.file, name);
     builder.names.scripts.load((files, settings), place, purpose, &builder.variables).map_err(|reason| {
         let hint = match purpose {
             Purpose::Match => {

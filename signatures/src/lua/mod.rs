@@ -50,7 +50,7 @@ const LENGTH_LIMIT: usize = 1 << 20;
 #[derive(Debug, Default)]
 pub struct Scripts {
     count: u32,
-    /// Transforms depend on nothing but their input: rules that name the same one share it.
+    /// Transforms depend on nothing but their input: rules of a tenant that name the same one share it.
     transforms: Vec<Arc<Script>>,
     /// Some script of this load or one before may add to the sets of rules.
     pub(crate) use_sets: bool,
@@ -66,7 +66,7 @@ impl Scripts {
     pub fn load(
         &mut self,
         (files, settings): (&Files, Settings),
-        (rule_file, name): (&str, &str),
+        (tenant, rule_file, name): (u32, &str, &str),
         purpose: Purpose,
         variables: &[String],
     ) -> Result<Arc<Script>, String> {
@@ -75,11 +75,11 @@ impl Scripts {
             return Err("it is too large".into());
         }
         if purpose == Purpose::Transform
-            && let Some(known) = self.transforms.iter().find(|known| known.is(name, &text))
+            && let Some(known) = self.transforms.iter().find(|known| known.is(tenant, name, &text))
         {
             return Ok(Arc::clone(known));
         }
-        let script = Arc::new(Script::load((self.count, name), text, settings, purpose, variables)?);
+        let script = Arc::new(Script::load((self.count, tenant, name), text, settings, purpose, variables)?);
         self.count += 1;
         self.use_sets |= script.uses_sets;
         if purpose == Purpose::Transform {

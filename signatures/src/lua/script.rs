@@ -47,6 +47,8 @@ pub(crate) enum Need {
 pub struct Script {
     /// Which of the load's it is: workers keep its state under this number.
     pub(super) slot: u32,
+    /// Whose rules name it, 0 where they are nobody's.
+    pub(crate) tenant: u32,
     pub(super) name: String,
     pub(super) text: Vec<u8>,
     pub(super) settings: Settings,
@@ -63,7 +65,7 @@ pub struct Script {
 impl Script {
     /// Runs a script's text and its `init`, to see whether it can be used and what it needs.
     pub(super) fn load(
-        (slot, name): (u32, &str),
+        (slot, tenant, name): (u32, u32, &str),
         text: Vec<u8>,
         settings: Settings,
         purpose: Purpose,
@@ -71,6 +73,7 @@ impl Script {
     ) -> Result<Self, String> {
         let mut script = Self {
             slot,
+            tenant,
             name: name.into(),
             text,
             settings,
@@ -126,9 +129,9 @@ impl Script {
         Ok(needs)
     }
 
-    /// Whether it is the one of that name and text.
-    pub(super) fn is(&self, name: &str, text: &[u8]) -> bool {
-        self.name == name && self.text == text
+    /// Whether it is the one of a tenant, of that name and text.
+    pub(super) fn is(&self, tenant: u32, name: &str, text: &[u8]) -> bool {
+        self.tenant == tenant && self.name == name && self.text == text
     }
 
     /// Whether it can only be asked about a packet.

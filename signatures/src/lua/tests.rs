@@ -8,7 +8,7 @@ use crate::language::rule::Buffer;
 fn script(text: &str, settings: Settings, purpose: Purpose) -> Result<Arc<Script>, String> {
     let text = text.as_bytes().to_vec();
     let files = Files::new(move |_, _| Ok(text.clone()), |_| Ok(None));
-    Scripts::default().load((&files, settings), ("test.rules", "test.lua"), purpose, &[])
+    Scripts::default().load((&files, settings), (0, "test.rules", "test.lua"), purpose, &[])
 }
 
 /// Whether the body of `match` holds, and how it failed.
@@ -191,4 +191,17 @@ fn a_script_that_cannot_be_used_is_a_fault_at_its_place() {
         assert!(fault.fault.message.contains(said), "{options} {}", fault.fault.message);
         assert!(!fault.fault.hint.is_empty() && (fault.line, fault.column > 30) == (1, true), "{options} {fault:?}");
     }
+}
+
+#[test]
+fn tenants_do_not_share_transforms() {
+    let files = Files::new(|_, _| Ok(b"function transform(input) return input, #input end".to_vec()), |_| Ok(None));
+    let mut scripts = Scripts::default();
+    let mut load = |tenant| {
+        let place = (tenant, "test.rules", "test.lua");
+        scripts.load((&files, Settings::default()), place, Purpose::Transform, &[]).unwrap()
+    };
+    let (one, again, other) = (load(1), load(1), load(2));
+    assert!(Arc::ptr_eq(&one, &again) && !Arc::ptr_eq(&one, &other));
+    assert_eq!((one.tenant, other.tenant), (1, 2));
 }

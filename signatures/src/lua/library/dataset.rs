@@ -3,10 +3,13 @@
 //! What flows share is decided where all of them are in order. Here a set is as its file has it: that is what `add` answers by,
 //! and the value is there for the rules that are decided behind it.
 
-use mlua::{Error, IntoLuaMulti, Lua, MultiValue, Result, Value};
+use std::sync::Arc;
+
+use mlua::{Error, IntoLuaMulti, Lua, LuaString, MultiValue, Result, Value};
 
 use super::{Library, nothing, number, object, text, this};
 use crate::lua::context::Context;
+use crate::state::dataset::Dataset;
 use crate::state::shared::Addition;
 
 /// Values that scripts add while one packet is looked at.
@@ -22,16 +25,22 @@ pub(super) const LIBRARY: Library = Library {
 /// `get(name)`: makes the object that set.
 fn get(lua: &Lua, context: &mut Context<'_>, arguments: &MultiValue) -> Result<MultiValue> {
     let (this, name) = (this(arguments)?, text(lua, arguments, 1)?);
-    if !context.sets.iter().any(|set| set.name.as_bytes() == &*name.as_bytes()) {
+    if find(context, &name).is_none() {
         return nothing(lua, "there is no such set");
     }
     this.raw_set("name", name)?;
     true.into_lua_multi(lua)
 }
 
+/// The set that the script's tenant calls so.
+fn find<'a>(context: &Context<'a>, name: &LuaString) -> Option<&'a Arc<Dataset>> {
+    let (tenant, name) = (context.script.map_or(0, |script| script.tenant), name.as_bytes());
+    context.sets.iter().find(|set| set.tenant == tenant && set.name.as_bytes() == &*name)
+}
+
 /// `add(value, length)`: 1, or 0 where the set's file has the value.
 fn add(lua: &Lua, context: &mut Context<'_>, arguments: &MultiValue) -> Result<MultiValue> {
-    let Some(name) = this(arguments)?.raw_get::<Option<mlua::LuaString>>("name")? else {
+    let Some(name) = this(arguments)?.raw_get::<Option<LuaString>>("name")? else {
         return nothing(lua, "`get` was not asked for a set");
     };
     let value = text(lua, arguments, 1)?;
@@ -41,9 +50,7 @@ fn add(lua: &Lua, context: &mut Context<'_>, arguments: &MultiValue) -> Result<M
         Some(_) => usize::try_from(number(lua, arguments, 2)?).unwrap_or(0),
     };
     let value = value.get(..length).unwrap_or(&value);
-    let Some(set) = context.sets.iter().find(|set| set.name.as_bytes() == &*name.as_bytes()) else {
-        return nothing(lua, "the set is gone");
-    };
+    let Some(set) = find(context, &name) else { return nothing(lua, "the set is gone") };
     let Some(key) = set.kind.key(value) else { return nothing(lua, "it is no value of the set's type") };
     let (true, Some(additions)) = (context.script.is_some_and(|script| script.uses_sets), &mut context.additions)
     else {
