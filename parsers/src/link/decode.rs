@@ -24,12 +24,14 @@ impl<'a> Packet<'a> {
         checksums: bool,
     ) -> Self {
         let mut packet = Self::new(number, time, link_type, data, wire_len);
-        if let Err(anomaly) = read_link(&mut packet, checksums) {
-            raise(&mut packet.anomalies, anomaly.0);
-            packet.invalid = true;
-            packet.payload = &[];
-        }
+        packet.read_captured(checksums);
         packet
+    }
+
+    /// Reads what is in `data` from the link header on.
+    pub fn read_captured(&mut self, checksums: bool) {
+        let read = read_link(self, checksums);
+        self.give_up_if(read);
     }
 
     /// Reads the packet that another one carries; nothing if it carries none or is in too many others already.
@@ -51,6 +53,10 @@ impl<'a> Packet<'a> {
         } else {
             read_inner(self, begins, checksums)
         };
+        self.give_up_if(read);
+    }
+
+    fn give_up_if(&mut self, read: Result<(), Anomaly>) {
         if let Err(anomaly) = read {
             raise(&mut self.anomalies, anomaly.0);
             self.invalid = true;

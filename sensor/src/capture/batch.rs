@@ -55,16 +55,12 @@ impl Frame {
     // A packet is large enough that it should be made where it stays.
     #[inline]
     pub fn decode<'b>(&self, batch: &'b Batch, checksums: bool) -> Packet<'b> {
-        let data = batch.data(self);
-        let mut packet = match self.begins {
-            None => Packet::decode(self.number, self.time, self.link_type, data, self.wire_len, checksums),
-            Some(begins) => {
-                let mut packet = Packet::new(self.number, self.time, self.link_type, data, self.wire_len);
-                packet.depth = self.depth;
-                packet.read_carried(begins, checksums);
-                packet
-            }
-        };
+        let mut packet = Packet::new(self.number, self.time, self.link_type, batch.data(self), self.wire_len);
+        packet.depth = self.depth;
+        match self.begins {
+            None => packet.read_captured(checksums),
+            Some(begins) => packet.read_carried(begins, checksums),
+        }
         packet.joined = self.joined;
         packet.interface = self.interface;
         packet

@@ -20,7 +20,7 @@ pub(super) fn open(file: impl Read + Send + 'static) -> io::Result<(Box<dyn Read
             (Box::new(decoder), true)
         }
         [0x04, 0x22, 0x4d, 0x18] => (Box::new(Lz4::new(file)), true),
-        // The buffer of the input is larger, so that this one is passed by.
+        // An input reads more than the buffer holds, so that it is passed by.
         _ => (Box::new(file), false),
     })
 }
@@ -74,7 +74,8 @@ impl<R: Read> Read for Tail<R> {
     }
 }
 
-const BUFFER_BYTES: usize = 256 * 1024;
+/// No more than an input reads at once, or its bytes would go through this buffer.
+const BUFFER_BYTES: usize = 64 << 10;
 /// 128 MiB, the most that zstd uses without being asked for more.
 const ZSTD_WINDOW_LOG: u32 = 27;
 
