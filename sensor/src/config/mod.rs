@@ -2,10 +2,12 @@
 
 mod exceptions;
 mod hosts;
+mod keys;
 mod lists;
 pub mod node;
 mod outputs;
 pub mod problem;
+mod read;
 mod stores;
 mod tenants;
 mod tunnels;
@@ -15,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tapwire_parsers::REGISTRY;
-use tapwire_parsers::protocol::{Settings, parse_size};
+use tapwire_parsers::protocol::Settings;
 
 use tapwire_signatures::lua;
 use tapwire_signatures::plan::order::ActionOrder;
@@ -26,7 +28,7 @@ use crate::records::summary::SummarySettings;
 pub use exceptions::{ExceptionPolicies, ExceptionPolicy};
 pub use hosts::{ByNetwork, Defrag, System};
 pub use lists::{Datasets, ReputationFiles};
-use node::{Node, Value};
+use node::Node;
 pub use outputs::{Alerts, Anomalies, EveOutput, FastOutput, Files};
 pub use problem::{Problem, Severity};
 pub use stores::{CertificateStore, FileStore, StoreLimits};
@@ -361,219 +363,8 @@ impl Default for Configuration {
     }
 }
 
-/// Keys of the sections that are read, those included that other sensors read and this one need not.
-const KNOWN_BELOW: &[(&str, &[&str])] = &[
-    (
-        "stream",
-        &[
-            "memcap",
-            "memcap-policy",
-            "checksum-validation",
-            "midstream",
-            "midstream-policy",
-            "async-oneside",
-            "inline",
-            "drop-invalid",
-            "bypass",
-            "max-synack-queued",
-            "max-syn-queued",
-            "prealloc-sessions",
-            "reassembly",
-            "liberal-timestamps",
-        ],
-    ),
-    (
-        "stream.reassembly",
-        &[
-            "memcap",
-            "memcap-policy",
-            "depth",
-            "toserver-chunk-size",
-            "toclient-chunk-size",
-            "randomize-chunk-size",
-            "randomize-chunk-range",
-            "raw",
-            "segment-prealloc",
-            "check-overlap-different-data",
-            "urgent",
-            "max-regions",
-            "zero-copy-size",
-        ],
-    ),
-    ("vars", &["address-groups", "port-groups"]),
-    ("vlan", &["use-for-tracking"]),
-    (
-        "flow",
-        &[
-            "memcap",
-            "memcap-policy",
-            "hash-size",
-            "prealloc",
-            "emergency-recovery",
-            "managers",
-            "recyclers",
-            "end-on-shutdown",
-            "rate-tracking",
-        ],
-    ),
-    ("flow.rate-tracking", &["bytes", "interval"]),
-    ("flow-timeouts", &["default", "tcp", "udp", "icmp"]),
-    ("flow-timeouts.tcp", TIMEOUT_KEYS),
-    ("flow-timeouts.udp", TIMEOUT_KEYS),
-    ("flow-timeouts.icmp", TIMEOUT_KEYS),
-    ("flow-timeouts.default", TIMEOUT_KEYS),
-    (
-        "pcap-file",
-        &[
-            "checksum-checks",
-            "tenant-id",
-            "delete-when-done",
-            "buffer-size",
-            "continuous",
-            "recursive",
-            "poll-interval",
-            "delay",
-        ],
-    ),
-    ("defrag", &["memcap", "hash-size", "trackers", "max-frags", "prealloc", "timeout", "host-config"]),
-    (
-        "tapwire",
-        &[
-            "records",
-            "damage-status",
-            "flow-summary",
-            "memory",
-            "rival-bytes",
-            "early-segments",
-            "evidence",
-            "evidence-pieces",
-            "rules",
-            "file-store",
-            "tls-store",
-        ],
-    ),
-    ("tapwire.flow-summary", &["rate", "interval"]),
-    ("tapwire.file-store", &["memory", "files", "bytes"]),
-    ("tapwire.tls-store", &["chains"]),
-    ("tapwire.rules", &["watch", "watch-interval", "cost"]),
-    ("tapwire.rules.cost", &["share-percent", "window", "suspend"]),
-    ("security.lua", &["allow-rules", "max-bytes", "max-instructions", "allow-restricted-functions"]),
-];
-
 /// Places of bytes that an alert shows.
 const EVIDENCE_PIECES: usize = 32;
-
-const TIMEOUT_KEYS: &[&str] = &[
-    "new",
-    "established",
-    "closed",
-    "bypassed",
-    "emergency-new",
-    "emergency-established",
-    "emergency-closed",
-    "emergency-bypassed",
-];
-
-/// Top-level keys that are read, or that have no meaning for a passive sensor and are passed over.
-const KNOWN: &[&str] = &[
-    "vars",
-    "default-log-dir",
-    "default-rule-path",
-    "rule-files",
-    "classification-file",
-    "reference-config-file",
-    "threshold-file",
-    "outputs",
-    "stats",
-    "flow-timeouts",
-    "flow",
-    "stream",
-    "vlan",
-    "packet-alert-max",
-    "pcap-file",
-    "app-layer",
-    "tapwire",
-    "include",
-    "suricata-version",
-    "plugins",
-    "heartbeat",
-    "logging",
-    "af-packet",
-    "af-xdp",
-    "dpdk",
-    "pcap",
-    "asn1-max-frames",
-    "datasets",
-    "default-data-dir",
-    "geoip-database",
-    "reputation-categories-file",
-    "default-reputation-path",
-    "reputation-files",
-    "security",
-    "coredump",
-    "host-mode",
-    "unix-command",
-    "legacy",
-    "exception-policy",
-    "engine-analysis",
-    "pcre",
-    "host-os-policy",
-    "defrag",
-    "livedev",
-    "host",
-    "ippair",
-    "decoder",
-    "detect",
-    "mpm-algo",
-    "spm-algo",
-    "threading",
-    "profiling",
-    "nfq",
-    "nflog",
-    "capture",
-    "netmap",
-    "pfring",
-    "ipfw",
-    "napatech",
-    "firewall",
-    "runmode",
-    "autofp-scheduler",
-    "max-pending-packets",
-    "run-as",
-    "sensor-name",
-    "pid-file",
-    "daemon-directory",
-    "umask",
-    "default-packet-size",
-    "action-order",
-    "luajit",
-    "multi-detect",
-    "reputation-categories-file",
-    "default-reputation-path",
-    "reputation-files",
-    "geoip-database",
-    "magic-file",
-    "detect-engine",
-    "cuda",
-    "ips",
-    "sip",
-    "rules",
-    "profile",
-    "engine-logging",
-    "iprep",
-    "icmp_log",
-    "sys",
-    "hostbits",
-    "tls",
-    "ja3",
-    "lua",
-    "vlan-tracking",
-    "tenants",
-    "dag",
-    "mpipe",
-    "erf-file",
-    "delayed-detect",
-];
 
 /// Reads a configuration; the defaults where no file is given. `set` holds dotted keys and values, later ones win.
 pub fn load(file: Option<&Path>, set: &[(String, String)]) -> Result<Loaded, Problem> {
@@ -588,7 +379,7 @@ pub fn load(file: Option<&Path>, set: &[(String, String)]) -> Result<Loaded, Pro
     for (key, value) in set {
         root.set(key, value);
     }
-    let mut reader = Reader { root: &root, faults: Vec::new(), warnings: Vec::new() };
+    let mut reader = read::Reader { root: &root, faults: Vec::new(), warnings: Vec::new() };
     let mut configuration = Configuration::default();
     reader.fill(&mut configuration, file);
     let mut warnings = std::mem::take(&mut reader.warnings);
@@ -599,289 +390,9 @@ pub fn load(file: Option<&Path>, set: &[(String, String)]) -> Result<Loaded, Pro
             settings.0.entry("extended".into()).or_insert_with(|| "yes".into());
         }
     }
-    for (path, known) in KNOWN_BELOW {
-        if let Some(section) = root.at(path) {
-            section.name_unknown(path, known, &mut warnings);
-        }
-    }
-    for (key, node) in root.entries() {
-        if !KNOWN.contains(&key.as_str()) {
-            warnings.push(node.problem(format!("the key `{key}` is not known and ignored"), "check its spelling"));
-        }
-    }
-    let known = |name: &str| {
-        tapwire_signatures::language::protocols::canonical_protocol(name).is_some()
-            || matches!(name, "smb2" | "error-policy")
-    };
-    for (key, node) in root.at("app-layer.protocols").map(Node::entries).unwrap_or(&[]) {
-        if !known(key) {
-            warnings.push(node.problem(format!("the protocol `{key}` is not known and ignored"), "check its spelling"));
-        }
-    }
+    keys::name_unknown(&root, &mut warnings);
     let faults = reader.faults;
     Ok(Loaded { configuration, faults, warnings })
-}
-
-/// Reads values out of the tree and notes what is wrong.
-struct Reader<'a> {
-    root: &'a Node,
-    faults: Vec<Problem>,
-    warnings: Vec<Problem>,
-}
-
-impl Reader<'_> {
-    fn bytes(&mut self, key: &str, into: &mut u64) {
-        if let Some(node) = self.root.at(key)
-            && let Some(text) = node.text()
-        {
-            match parse_size(text) {
-                Some(value) => *into = value,
-                None => self
-                    .faults
-                    .push(node.problem(format!("`{text}` is no size for {key}"), "such as 4096, 64 KiB or 1gb")),
-            }
-        }
-    }
-
-    fn seconds(&mut self, key: &str, into: &mut u32) {
-        if let Some(node) = self.root.at(key)
-            && let Some(text) = node.text()
-        {
-            match text.parse() {
-                Ok(value) => *into = value,
-                Err(_) => self
-                    .faults
-                    .push(node.problem(format!("`{text}` is no number of seconds for {key}"), "a whole number")),
-            }
-        }
-    }
-
-    fn switch(&mut self, key: &str, into: &mut bool) {
-        if let Some(node) = self.root.at(key)
-            && let Some(text) = node.text()
-        {
-            match node.switch() {
-                Some(value) => *into = value,
-                None if text == "auto" => {}
-                None => {
-                    self.faults.push(node.problem(format!("`{text}` is neither yes nor no for {key}"), "yes or no"))
-                }
-            }
-        }
-    }
-
-    fn scripts(&mut self, scripts: &mut lua::Settings) {
-        let (mut bytes, mut instructions) = (scripts.max_bytes as u64, u64::from(scripts.max_instructions));
-        self.switch("security.lua.allow-rules", &mut scripts.allow_rules);
-        self.bytes("security.lua.max-bytes", &mut bytes);
-        self.bytes("security.lua.max-instructions", &mut instructions);
-        self.switch("security.lua.allow-restricted-functions", &mut scripts.allow_restricted);
-        scripts.max_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-        scripts.max_instructions = u32::try_from(instructions).unwrap_or(u32::MAX);
-    }
-
-    fn path(&self, key: &str) -> Option<PathBuf> {
-        self.root.at(key).and_then(Node::text).map(PathBuf::from)
-    }
-
-    /// What rules are read with, of which each tenant may have its own.
-    fn rules(&mut self, c: &mut Configuration) {
-        for (kind, into) in [("vars.address-groups", &mut c.address_groups), ("vars.port-groups", &mut c.port_groups)] {
-            for (name, node) in self.root.at(kind).map(Node::entries).unwrap_or(&[]) {
-                let text = match &node.value {
-                    Value::Scalar(text) => text.clone(),
-                    Value::List(items) => {
-                        format!("[{}]", items.iter().filter_map(Node::text).collect::<Vec<_>>().join(","))
-                    }
-                    _ => continue,
-                };
-                into.insert(name.clone(), text);
-            }
-        }
-        if let Some(path) = self.path("default-rule-path") {
-            c.rule_path = Some(path);
-        }
-        if let Some(files) = self.root.at("rule-files") {
-            c.rule_files = files.items().iter().filter_map(|file| file.text().map(str::to_owned)).collect();
-        }
-        for (key, into) in [
-            ("classification-file", &mut c.classification_file),
-            ("reference-config-file", &mut c.reference_config_file),
-            ("threshold-file", &mut c.threshold_file),
-        ] {
-            if let Some(path) = self.path(key) {
-                *into = Some(path);
-            }
-        }
-    }
-
-    fn fill(&mut self, c: &mut Configuration, file: Option<&Path>) {
-        self.rules(c);
-        if let Some(dir) = self.path("default-log-dir") {
-            c.log_dir = dir;
-        }
-        self.timeouts("", &mut c.timeouts);
-        self.timeouts("emergency-", &mut c.emergency_timeouts);
-        self.bytes("flow.emergency-recovery", &mut c.emergency_recovery_percent);
-        let mut asn1_elements = u64::from(c.asn1_elements);
-        self.bytes("asn1-max-frames", &mut asn1_elements);
-        c.asn1_elements = u16::try_from(asn1_elements).unwrap_or(u16::MAX);
-        if self.root.at("flow.rate-tracking").is_some() {
-            let mut elephant = Elephant::default();
-            self.bytes("flow.rate-tracking.bytes", &mut elephant.bytes);
-            self.seconds("flow.rate-tracking.interval", &mut elephant.interval_s);
-            c.elephant = Some(elephant);
-        }
-        if file.is_some() {
-            c.memory_bytes = 0;
-        }
-        self.bytes("tapwire.memory", &mut c.memory_bytes);
-        self.bytes("tapwire.rival-bytes", &mut c.stream.rival_bytes);
-        self.bytes("tapwire.early-segments", &mut c.stream.early_segments);
-        self.bytes("flow.memcap", &mut c.flow_memory_bytes);
-        let stream = &mut c.stream;
-        self.bytes("stream.reassembly.memcap", &mut stream.memory_bytes);
-        self.bytes("stream.reassembly.depth", &mut stream.depth_bytes);
-        self.bytes("stream.reassembly.toserver-chunk-size", &mut stream.to_server_chunk_bytes);
-        self.bytes("stream.reassembly.toclient-chunk-size", &mut stream.to_client_chunk_bytes);
-        self.switch("stream.midstream", &mut stream.midstream);
-        self.switch("stream.async-oneside", &mut stream.async_oneside);
-        self.switch("stream.inline", &mut stream.inline);
-        self.switch("stream.bypass", &mut stream.bypass);
-        self.switch("stream.checksum-validation", &mut stream.checksum_validation);
-        if let Some(node) = self.root.at("stream.reassembly.urgent.policy") {
-            match node.text() {
-                Some("oob") => stream.urgent = UrgentPolicy::OutOfBand,
-                Some("inline") => stream.urgent = UrgentPolicy::Inline,
-                Some("drop") => stream.urgent = UrgentPolicy::Drop,
-                _ => self.faults.push(node.problem("this is no policy for urgent data".into(), "oob, inline or drop")),
-            }
-        }
-        self.switch("vlan.use-for-tracking", &mut c.vlan_tracking);
-        self.switch("livedev.use-for-tracking", &mut c.interface_tracking);
-        let mut limit = c.alert_limit as u64;
-        self.bytes("packet-alert-max", &mut limit);
-        if limit > 0 {
-            c.alert_limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        } else if let Some(node) = self.root.at("packet-alert-max") {
-            self.warnings.push(node.problem("a packet may raise at least one alert".into(), "15 is used"));
-        }
-        c.tunnels = Tunnels::read(self.root, &mut self.faults);
-        c.exceptions = ExceptionPolicies::read(self.root, &mut self.faults);
-        c.systems = hosts::systems(self.root, &mut self.faults);
-        let defrag = &mut c.defrag;
-        self.bytes("defrag.memcap", &mut defrag.memory_bytes);
-        self.bytes("defrag.trackers", &mut defrag.trackers);
-        self.bytes("defrag.max-frags", &mut defrag.pieces);
-        if self.root.at("defrag.timeout").is_some() {
-            self.seconds("defrag.timeout", defrag.timeout_s.get_or_insert(30));
-        }
-        defrag.timeouts_s = hosts::fragment_timeouts(self.root, &mut self.faults);
-        self.scripts(&mut c.scripts);
-        self.switch("detect.guess-applayer-tx", &mut c.guess_transaction);
-        c.data_dir = self.path("default-data-dir");
-        self.switch("detect.sgh-mpm-caching", &mut c.rule_cache.enabled);
-        c.rule_cache.folder = self.path("detect.sgh-mpm-caching-path");
-        c.countries = self.path("geoip-database");
-        c.reputation = lists::reputation(self.root);
-        c.datasets = lists::datasets(self.root, &mut self.faults);
-        if let Some(node) = self.root.at("action-order") {
-            match ActionOrder::read(node.items().iter().filter_map(Node::text)) {
-                Some(order) => c.action_order = order,
-                None => self.faults.push(node.problem(
-                    "this is no order of actions".to_owned(),
-                    "name each of pass, drop, reject and alert once",
-                )),
-            }
-        }
-        if let Some(node) = self.root.at("pcap-file.checksum-checks") {
-            c.checksums = match (node.text(), node.switch()) {
-                (_, Some(true)) => Checksums::On,
-                (_, Some(false)) => Checksums::Off,
-                _ => Checksums::Auto,
-            };
-        }
-        for (name, node) in self.root.at("app-layer.protocols").map(Node::entries).unwrap_or(&[]) {
-            let mut said = protocol(node);
-            if node.get("stream-depth").is_some() {
-                let depth = said.stream_depth.insert(0);
-                self.bytes(&format!("app-layer.protocols.{name}.stream-depth"), depth);
-            }
-            c.protocols.insert(name.clone(), said);
-        }
-        if file.is_some() {
-            // What was written for Suricata expects its records, and its exit status for captures that end badly.
-            c.own_records = self.root.at("tapwire").is_some();
-            c.damage_status = c.own_records;
-            c.eve = Vec::new();
-        }
-        self.switch("tapwire.records", &mut c.own_records);
-        self.switch("tapwire.damage-status", &mut c.damage_status);
-        self.switch("tapwire.rules.watch", &mut c.rule_watch.enabled);
-        self.seconds("tapwire.rules.watch-interval", &mut c.rule_watch.interval_s);
-        let (mut evidence, mut pieces) = (true, EVIDENCE_PIECES as u64);
-        self.bytes("tapwire.rules.cost.share-percent", &mut c.costs.share_percent);
-        self.bytes("tapwire.rules.cost.window", &mut c.costs.window_work);
-        self.switch("tapwire.rules.cost.suspend", &mut c.costs.suspend);
-        self.switch("tapwire.evidence", &mut evidence);
-        self.bytes("tapwire.evidence-pieces", &mut pieces);
-        if !(evidence && c.own_records) {
-            pieces = 0;
-        }
-        c.evidence_pieces = usize::try_from(pieces).unwrap_or(usize::MAX);
-        let limits = &mut c.store_limits;
-        self.bytes("tapwire.file-store.memory", &mut limits.waiting_bytes);
-        self.bytes("tapwire.file-store.files", &mut limits.begun_files);
-        self.bytes("tapwire.file-store.bytes", &mut limits.begun_bytes);
-        self.bytes("tapwire.tls-store.chains", &mut limits.chains);
-        self.bytes("tapwire.flow-summary.rate", &mut c.summaries.rate);
-        self.bytes("tapwire.flow-summary.interval", &mut c.summaries.interval_s);
-        if self.root.at("outputs").is_some() || file.is_some() {
-            let settings = (c.scripts, c.stream.depth_bytes);
-            let read = outputs::read(self.root.at("outputs"), settings, &mut self.faults, &mut self.warnings);
-            c.output_scripts = read.scripts;
-            (c.eve, c.fast) = (read.eve, read.fast);
-            (c.file_store, c.certificate_store) = (read.file_store, read.certificate_store);
-        }
-        c.tenancy = Tenancy::read(self.root, (c, file), &mut self.faults, &mut self.warnings);
-    }
-
-    fn timeouts(&mut self, prefix: &str, t: &mut Timeouts) {
-        for (class, state, into) in [
-            ("tcp", "new", &mut t.tcp_new_s),
-            ("tcp", "established", &mut t.tcp_established_s),
-            ("tcp", "closed", &mut t.tcp_closed_s),
-            ("udp", "new", &mut t.udp_new_s),
-            ("udp", "established", &mut t.udp_established_s),
-            ("icmp", "new", &mut t.icmp_new_s),
-            ("icmp", "established", &mut t.icmp_established_s),
-            ("default", "new", &mut t.other_new_s),
-            ("default", "established", &mut t.other_established_s),
-            ("tcp", "bypassed", &mut t.bypassed_s),
-        ] {
-            self.seconds(&format!("flow-timeouts.{class}.{prefix}{state}"), into);
-        }
-    }
-}
-
-fn protocol(node: &Node) -> ProtocolSettings {
-    let enabled = node.get("enabled").and_then(|n| match (n.switch(), n.text()) {
-        (Some(true), _) => Some(Enabled::Yes),
-        (Some(false), _) => Some(Enabled::No),
-        (None, Some("detection-only")) => Some(Enabled::DetectionOnly),
-        _ => None,
-    });
-    let ports = ["detection-ports.dp", "tcp.detection-ports.dp", "udp.detection-ports.dp"]
-        .iter()
-        .find_map(|p| node.at(p)?.text());
-    ProtocolSettings {
-        enabled,
-        tcp: node.at("tcp.enabled").and_then(Node::switch),
-        udp: node.at("udp.enabled").and_then(Node::switch),
-        ports: ports.map(str::to_owned),
-        stream_depth: None,
-        settings: node.flatten(),
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::node::{Node, Value};
-use super::{Configuration, Problem, Reader};
+use super::read::Reader;
+use super::{Configuration, Problem};
 
 /// What `multi-detect` says.
 #[derive(Clone, Debug)]
