@@ -255,6 +255,42 @@ fn an_alert_says_which_bytes_fulfilled_its_rule() {
     );
 }
 
+/// A capture of one packet, from its IPv4 header on.
+fn capture_of(packet: &[u8]) -> Vec<u8> {
+    const RAW: u32 = 101;
+    let length = u32::try_from(packet.len()).unwrap();
+    let numbers = [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, RAW, 1, 0, length, length];
+    let mut capture: Vec<u8> = numbers.into_iter().flat_map(u32::to_le_bytes).collect();
+    capture.extend_from_slice(packet);
+    capture
+}
+
+#[test]
+fn an_alert_on_a_packet_without_a_flow_shows_its_payload() {
+    let folder = tempfile::tempdir().unwrap();
+    let (rules, config) = (folder.path().join("all.rules"), folder.path().join("site.yaml"));
+    fs::write(&rules, "alert ip any any -> any any (msg:\"any\"; sid:1;)\n").unwrap();
+    let alert = "        - alert: {payload: yes, payload-printable: yes}\n";
+    fs::write(
+        &config,
+        format!("outputs:\n  - eve-log:\n      enabled: yes\n      filename: eve.json\n      types:\n{alert}"),
+    )
+    .unwrap();
+    // A later fragment, and one without bytes.
+    let header = |length: u8| [0x45, 0, 0, length, 0, 1, 0x20, 8, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+    let with = [&header(26)[..], b"behind"].concat();
+    for (packet, payload) in [(with, serde_json::json!("behind")), (header(20).to_vec(), Value::Null)] {
+        let capture = folder.path().join("one.pcap");
+        fs::write(&capture, capture_of(&packet)).unwrap();
+        let run = Run::replay(&capture).arg("--config").path(&config).arg("--checksums").arg("off");
+        let run = run.arg("--rules").path(&rules);
+        run.succeed();
+        let records = lines(&run.records());
+        let alert = records.iter().find(|record| record["event_type"] == "alert").unwrap();
+        assert_eq!((&alert["payload_printable"], &alert["stream"]), (&payload, &0.into()), "{alert}");
+    }
+}
+
 /// One rule that is cheap to find, and one that is asked about everything.
 const DEAR: &str = r#"alert http any any -> any any (msg:"found by a pattern"; http.uri; content:"/long.txt"; sid:201;)
 alert tcp any any -> any any (msg:"asked about everything"; pcre:"/(x+x+)+y{3}$/"; sid:202;)

@@ -127,10 +127,10 @@ pub fn write(
             });
         }
         if let Some((bytes, printable, base64)) = alert.payload {
-            if base64 {
+            if base64 && !bytes.is_empty() {
                 object.text("payload", BASE64.encode(bytes));
             }
-            if printable {
+            if printable && !bytes.is_empty() {
                 object.text("payload_printable", self::printable(bytes));
             }
             object.number("stream", u8::from(alert.stream));

@@ -14,6 +14,7 @@ use tapwire_signatures::verify::{Ground, Match};
 use super::files::of_client;
 use super::outputs::{Output, Outputs};
 use super::{Ends, Moment, Reporter, flow_header, headers, packet_header, protocol_text, refer};
+use crate::config::Alerts;
 use crate::engine::RECORDS_VERSION;
 use crate::flow::Flow;
 use crate::inspect::Application;
@@ -62,7 +63,7 @@ impl Reporter {
                 direction: None,
                 flow: None,
                 progress: None,
-                payload: None,
+                payload: shown_payload(settings, packet.payload),
                 stream: false,
                 packet: settings.packet.then_some((packet.data, packet.link_type)),
                 metadata: settings.rule_metadata,
@@ -123,8 +124,6 @@ impl Reporter {
             let gate = gate.clone().map(Gate::Alert);
             // What was found in a stream is shown in the stream: the packet may have none of it.
             let payload = if found.chunk.is_empty() { packet.payload } else { &found.chunk };
-            let payload = payload.get(..settings.payload_limit).unwrap_or(payload);
-            let wanted = (settings.payload || settings.payload_printable) && !payload.is_empty();
             let app_protocol = protocol_text(&flow.app);
             let brief = FlowBrief {
                 packets: (flow.packets.to_server, flow.packets.to_client),
@@ -158,7 +157,7 @@ impl Reporter {
                 direction: Some(direction.name()),
                 flow: settings.flow.then_some(brief),
                 progress,
-                payload: wanted.then_some((payload, settings.payload_printable, settings.payload)),
+                payload: shown_payload(settings, payload),
                 stream: found.ground == Ground::Stream,
                 packet: (settings.packet && !packet.data.is_empty()).then_some((packet.data, packet.link_type)),
                 metadata: settings.rule_metadata,
@@ -294,6 +293,13 @@ pub fn shares(rule: &Rule, found: &Match) -> bool {
 /// Whether a match may yet turn out to be none, by what flows share.
 pub fn is_open(rule: &Rule, found: &Match) -> bool {
     !found.steps.is_empty() || asks_host_bits(rule)
+}
+
+/// The bytes that an alert shows, printable and in base64, where an output wants either.
+fn shown_payload<'p>(settings: &Alerts, payload: &'p [u8]) -> Option<(&'p [u8], bool, bool)> {
+    let shown = payload.get(..settings.payload_limit).unwrap_or(payload);
+    let wanted = settings.payload || settings.payload_printable;
+    wanted.then_some((shown, settings.payload_printable, settings.payload))
 }
 
 /// Whether matches of a rule leave records.
