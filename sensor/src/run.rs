@@ -338,7 +338,7 @@ fn work_through(
         kept += 1;
         if kept <= KEPT_PACKETS {
             // What cannot be kept is counted all the same.
-            drop(packet::keep(&folder.join(format!("panic-{}.pcap", frame.number)), frame, data));
+            drop(packet::keep(folder, frame, data));
         }
     };
     let (mut sequence, mut packets) = (0, 0);

@@ -25,10 +25,11 @@ use crate::records::batch::{AlertGate, Class, Entry, Gate, RecordBatch, merged};
 use crate::records::header::Clock;
 use crate::records::stats::{self, DearRule, Rules};
 use crate::records::summary::{Summaries, Written};
+use crate::sinks::Sink;
 use crate::sinks::file::PlainFile;
+use crate::sinks::open::Folder;
 use crate::sinks::script::Scripts;
 use crate::sinks::zstd::ZstdFile;
-use crate::sinks::{Sink, put_in_place};
 use crate::tags::{Owner, Tags};
 use stores::Stores;
 
@@ -338,7 +339,8 @@ impl Writer {
     /// Writes the sets that are kept in files: each is put in its place as a whole.
     fn save(&self) -> io::Result<()> {
         for (tenant, name, text) in self.shared.saved() {
-            put_in_place(&self.data_dir.join(tenant_folder(tenant)).join(name), text.as_ref())?;
+            let place = Path::new(&tenant_folder(tenant)).join(name);
+            Folder::make(&self.data_dir)?.put(&place, text.as_ref())?;
         }
         Ok(())
     }

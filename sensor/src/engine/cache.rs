@@ -11,7 +11,7 @@ use tapwire_signatures::plan::Plan;
 use super::environment::{data_dir, read_bytes};
 use crate::cli::Common;
 use crate::config::{Configuration, Problem};
-use crate::sinks::put_in_place;
+use crate::sinks::open::put_in_place;
 
 /// The file, where there is one.
 pub(super) struct Cache {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tapwire_parsers::link::Timestamp;
 
-use super::put_in_place;
+use super::open::put_in_place;
 use crate::config::{CertificateStore, StoreLimits};
 
 /// Stores certificate chains.

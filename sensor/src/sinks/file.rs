@@ -1,10 +1,10 @@
 //! A plain file, one record a line.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use super::Sink;
+use super::{Sink, open};
 
 /// Bytes that are collected before they are written.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -15,7 +15,7 @@ pub struct PlainFile(BufWriter<File>);
 impl PlainFile {
     /// Opens a file, to append to it or to begin anew.
     pub fn create(path: &Path, append: bool) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).write(true).append(append).truncate(!append).open(path)?;
+        let file = if append { open::append(path)? } else { open::fresh(path)? };
         Ok(Self(BufWriter::with_capacity(BUFFER_BYTES, file)))
     }
 }

@@ -4,21 +4,20 @@
 //! bytes and those that are open at once are limited; a file that goes over a limit, or that the disk refuses, is given up and counted,
 //! and everything else goes on.
 
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 use hashlink::{LinkedHashMap, LruCache};
 use tempfile::TempPath;
 
-use super::put_in_place;
+use super::open::{self, Folder, put_in_place};
 use crate::config::{FileStore as Settings, StoreLimits};
 use crate::records::batch::FileId;
 
-/// Who may read stored files.
-const MODE: u32 = 0o640;
+/// The folder of files that grow.
+const TEMPORARY: &str = "tmp";
 
 /// Stores files.
 pub struct FileStore {
@@ -76,8 +75,8 @@ impl FileStore {
             failure: None,
         };
         // A folder that cannot be written is told at once, not at the first file.
-        let made = fs::create_dir_all(store.temporary());
-        store.note(made.and_then(|()| store.create().map(drop)));
+        let made = Folder::make(&store.folder).and_then(|folder| folder.below(Path::new(TEMPORARY)));
+        store.note(made.and_then(|_| store.create().map(drop)));
         store
     }
 
@@ -153,13 +152,11 @@ impl FileStore {
     }
 
     fn temporary(&self) -> PathBuf {
-        self.folder.join("tmp")
+        self.folder.join(TEMPORARY)
     }
 
     fn create(&self) -> io::Result<(fs::File, TempPath)> {
-        let mut builder = tempfile::Builder::new();
-        let builder = builder.prefix("file.").permissions(Permissions::from_mode(MODE));
-        Ok(builder.tempfile_in(self.temporary())?.into_parts())
+        Ok(open::temporary(&self.temporary(), "file")?.into_parts())
     }
 
     /// Begins a file; if there are too many, the one that has been quiet for longest makes room.
@@ -192,7 +189,7 @@ impl FileStore {
         let Some(begun) = self.begun.get_mut(&file) else { return Ok(()) };
         let mut handle = match self.open.as_mut().and_then(|open| open.remove(&file)) {
             Some(handle) => handle,
-            None => OpenOptions::new().append(true).open(&begun.path)?,
+            None => open::append(&begun.path)?,
         };
         handle.write_all(bytes)?;
         begun.bytes += bytes.len() as u64;
@@ -204,15 +201,11 @@ impl FileStore {
     /// Moves a whole file to where its name says; one that is there already stays.
     fn place(&mut self, path: TempPath, sha256: &[u8; 32]) -> io::Result<PathBuf> {
         let name = HEXLOWER.encode(sha256);
-        let folder = self.folder.join(name.get(..2).unwrap_or_default());
-        let place = folder.join(&name);
-        if fs::symlink_metadata(&place).is_ok() {
+        let folder = Folder::make(&self.folder)?.below(Path::new(name.get(..2).unwrap_or_default()))?;
+        let place = folder.path().join(&name);
+        if fs::symlink_metadata(&place).is_ok_and(|known| known.is_file()) {
             self.counts.known += 1;
             return Ok(place);
-        }
-        match fs::create_dir(&folder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
         }
         path.persist_noclobber(&place).map_err(|refused| refused.error)?;
         Ok(place)

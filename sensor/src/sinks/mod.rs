@@ -3,12 +3,12 @@
 pub mod certificates;
 pub mod file;
 pub mod file_store;
+pub mod open;
 pub mod packet;
 pub mod script;
 pub mod zstd;
 
 use std::io;
-use std::path::Path;
 
 /// Takes records.
 pub trait Sink: Send {
@@ -18,14 +18,6 @@ pub trait Sink: Send {
     fn flush(&mut self) -> io::Result<()>;
     /// The same, and it will be there after a crash of the machine.
     fn sync(&mut self) -> io::Result<()>;
-}
-
-/// Writes a file that is there whole or not at all; makes the folders that it needs.
-pub fn put_in_place(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-    let fresh = path.with_file_name(format!(".{}.new", path.file_name().unwrap_or_default().display()));
-    std::fs::write(&fresh, bytes)?;
-    std::fs::rename(&fresh, path)
 }
 
 /// Makes what was written to a file survive a crash. A pipe or a device has nothing to keep and says so; that is no fault.
@@ -38,6 +30,8 @@ fn sync(file: &std::fs::File) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::sinks::file::PlainFile;
 

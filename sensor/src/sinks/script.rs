@@ -1,14 +1,14 @@
 //! Scripts as outputs (`outputs`: `lua`): each is shown what its `init` asks for and writes files below the log folder.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
 use std::io::{self, BufWriter};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tapwire_signatures::lua::{Open, OutputScript, RunningOutput};
 use tapwire_signatures::verify::condition::{FlowView, PacketView};
 
+use super::open::Folder;
 use crate::records::subject::Subject;
 
 /// The scripts of a run.
@@ -53,23 +53,8 @@ impl Scripts {
 /// Opens plain files below a folder and nothing else.
 fn opener(folder: PathBuf) -> Open {
     Box::new(move |name, append| {
-        let refused = |why: &str| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
         let path = Path::new(name);
-        let below = path.strip_prefix(&folder).unwrap_or(path);
-        if below.as_os_str().is_empty() || !below.components().all(|part| matches!(part, Component::Normal(_))) {
-            return refused("it is not below the log folder");
-        }
-        let mut at = folder.clone();
-        for part in below.components() {
-            at.push(part);
-            if at.is_symlink() {
-                return refused("links are not followed");
-            }
-        }
-        if at.exists() && !at.is_file() {
-            return refused("it is no file");
-        }
-        let file = OpenOptions::new().create(true).write(true).append(append).truncate(!append).open(&at)?;
+        let file = Folder::make(&folder)?.file(path.strip_prefix(&folder).unwrap_or(path), append)?;
         Ok(Box::new(BufWriter::new(file)))
     })
 }

@@ -1,12 +1,12 @@
 //! A file of zstd frames, each of whole records: whatever happens, every finished frame can be read.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use zstd::bulk::Compressor;
 
-use super::Sink;
+use super::{Sink, open};
 
 /// Text in a frame.
 const FRAME_BYTES: usize = 1 << 20;
@@ -29,7 +29,7 @@ impl ZstdFile {
         let mut compressor = Compressor::new(LEVEL)?;
         compressor.include_checksum(true)?;
         let frame = vec![0; zstd::zstd_safe::compress_bound(FRAME_BYTES * 2)];
-        let file = OpenOptions::new().create(true).write(true).append(append).truncate(!append).open(path)?;
+        let file = if append { open::append(path)? } else { open::fresh(path)? };
         let end = file.metadata()?.len();
         Ok(Self { file, end, compressor, text: Vec::with_capacity(FRAME_BYTES * 2), frame })
     }
