@@ -40,6 +40,11 @@ impl Overlap {
         }
     }
 
+    /// Whether that depends on where the two begin and end.
+    pub(super) fn compares(self) -> bool {
+        !matches!(self, Overlap::First | Overlap::Last)
+    }
+
     /// Whether the copy of the later segment counts. Both are given by start and end.
     pub(super) fn prefers_new(self, old: (u64, u64), new: (u64, u64)) -> bool {
         match self {

@@ -14,6 +14,7 @@
 //! acknowledged: what it did not take it may still get in another version. Bytes that both have passed are freed.
 //! Nothing here grows beyond the depth, the number of early segments, or the memory that the account grants.
 
+mod early;
 mod lazy;
 mod piece;
 mod rare;
@@ -23,8 +24,9 @@ use tapwire_parsers::protocol::Anomaly;
 
 pub(super) use lazy::Lazy;
 
+use self::early::EARLY_BYTES;
 use self::piece::Piece;
-use self::rare::{EARLY_BYTES, Early, Rare};
+use self::rare::Rare;
 use super::overlap::Overlap;
 use super::store::Store;
 
@@ -380,7 +382,6 @@ impl Stream {
         store: &mut Store,
     ) -> Stored {
         let first = self.place_of(sequence);
-        let end = first.saturating_add_unsigned(data.len() as u64);
         let mut refused = None;
         if let Some(at) = urgent.filter(|at| *at < data.len()) {
             let place = first.saturating_add_unsigned(at as u64);
@@ -390,20 +391,9 @@ impl Stream {
                 refused = Some(Anomaly("stream.reassembly_urgent_oob_limit_reached"));
             }
         }
-        let mut stored = Stored::default();
-        let mut from = first;
-        while from < end {
-            let urgent = self.rare.as_ref().map(|rare| &rare.urgent);
-            let upto = urgent.and_then(|urgent| urgent.first_in(from, end)).unwrap_or(end);
-            let before = urgent.map_or(0, |urgent| urgent.before(from));
-            let piece = data.get(index((from - first).unsigned_abs())..index((upto - first).unsigned_abs()));
-            if let Some(piece) = piece.filter(|piece| !piece.is_empty()) {
-                let part = self.insert_at(from - before, piece, settings, store);
-                stored.accepted |= part.accepted;
-                stored.anomaly = stored.anomaly.or(part.anomaly);
-            }
-            from = upto.saturating_add(1);
-        }
+        let rest = self.rare.as_ref().and_then(|rare| rare.urgent.left_of(first, data));
+        let before = self.rare.as_ref().map_or(0, |rare| rare.urgent.before(first));
+        let mut stored = self.insert_at(first - before, rest.as_deref().unwrap_or(data), settings, store);
         stored.anomaly = stored.anomaly.or(refused);
         stored
     }
@@ -485,12 +475,12 @@ impl Stream {
 
     /// Bytes that wait behind a hole.
     pub(super) fn early_bytes(&self) -> usize {
-        self.rare.as_ref().map_or(0, |rare| rare.early_bytes)
+        self.rare.as_ref().map_or(0, |rare| rare.early.bytes())
     }
 
     /// Gives up what waits behind holes, because its memory is needed.
     pub(super) fn give_up_early(&mut self, store: &mut Store) -> usize {
-        let bytes = self.rare.as_mut().map_or(0, |rare| rare.clear_early());
+        let bytes = self.rare.as_mut().map_or(0, |rare| rare.early.clear());
         self.settle(store);
         bytes
     }
@@ -529,7 +519,7 @@ impl Stream {
     }
 
     fn first_early(&self) -> Option<u64> {
-        self.rare.as_ref()?.early.first_key_value().map(|(&offset, _)| offset)
+        self.rare.as_ref()?.early.first()
     }
 
     fn next(&self, reader: Reader) -> Chunk<'_> {
@@ -588,9 +578,9 @@ impl Stream {
                 rare.older.pop_front();
             }
             if !is_read {
-                rare.clear_early();
+                rare.early.clear();
             }
-            rare.rivals.copies.retain(|(offset, copy)| offset + copy.len() as u64 > passed);
+            rare.rivals.free_before(passed);
             if !rare.older.is_empty() {
                 return;
             }
@@ -638,11 +628,7 @@ impl Stream {
     /// Appends the early segments that are in order now.
     fn join_early(&mut self) {
         let (last, Some(rare)) = (&mut self.last, &mut self.rare) else { return };
-        while let Some(entry) = rare.early.first_entry()
-            && *entry.key() <= last.end()
-        {
-            let (offset, Early { bytes, .. }) = entry.remove_entry();
-            rare.early_bytes -= bytes.len();
+        while let Some((offset, bytes)) = rare.early.take_at(last.end()) {
             let known = usize::try_from(last.end() - offset).unwrap_or(usize::MAX);
             last.bytes.extend_from_slice(bytes.get(known..).unwrap_or(&[]));
         }
@@ -667,7 +653,7 @@ impl Stream {
         }
         let segment = (offset, offset + data.len() as u64);
         let overlap = self.overlap;
-        self.rare().place_early(offset.max(end), new, segment, overlap, settings, store, stored);
+        self.rare().place_early((offset.max(end), offset <= end), new, (segment, overlap), settings, store, stored);
         self.count_regions();
         self.join_early();
         self.find_gaps();
@@ -707,7 +693,7 @@ impl Stream {
             }
         }
         for (place, copy) in rivals {
-            self.rare().keep_rival(place, copy, settings);
+            self.rare().keep_rival(place, &copy, settings);
         }
     }
 
@@ -715,9 +701,9 @@ impl Stream {
         let mut end = self.end();
         let Some(rare) = &mut self.rare else { return };
         let mut regions = 1;
-        for (&start, Early { bytes, .. }) in rare.early.iter().take(COUNTED_REGIONS) {
+        for (start, upto) in rare.early.spans().take(COUNTED_REGIONS) {
             regions += u32::from(start - end.min(start) >= REGION_BYTES);
-            end = start + bytes.len() as u64;
+            end = upto;
         }
         rare.max_regions = rare.max_regions.max(regions);
     }

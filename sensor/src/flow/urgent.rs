@@ -40,10 +40,20 @@ impl Urgent {
         i64::from(self.older) + self.places.partition_point(|taken| *taken < place) as i64
     }
 
-    /// The first one from `from` on and before `end`.
-    pub(super) fn first_in(&self, from: i64, end: i64) -> Option<i64> {
-        let at = self.places.partition_point(|taken| *taken < from);
-        self.places.get(at).copied().filter(|taken| *taken < end)
+    /// What is left of bytes that begin at `first`, if some of them were taken out.
+    pub(super) fn left_of(&self, first: i64, data: &[u8]) -> Option<Vec<u8>> {
+        let end = first.saturating_add_unsigned(data.len() as u64);
+        let from = self.places.partition_point(|taken| *taken < first);
+        let mut taken = self.places.range(from..).take_while(|taken| **taken < end).peekable();
+        taken.peek()?;
+        let (mut left, mut rest, mut at) = (Vec::with_capacity(data.len()), data, first);
+        for &place in taken {
+            let (before, behind) = rest.split_at_checked(usize::try_from(place - at).ok()?)?;
+            left.extend_from_slice(before);
+            (rest, at) = (behind.get(1..)?, place + 1);
+        }
+        left.extend_from_slice(rest);
+        Some(left)
     }
 
     /// Takes a byte behind all others out, unless there were too many.

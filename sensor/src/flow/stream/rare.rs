@@ -1,11 +1,10 @@
 //! What waits behind holes, and copies of bytes that do not count: most streams have neither.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
-use smallvec::SmallVec;
-
+use super::early::Early;
 use super::piece::Piece;
-use super::{DIFFERENT, Stored, StreamSettings, index};
+use super::{DIFFERENT, Stored, StreamSettings};
 use crate::flow::overlap::Overlap;
 use crate::flow::store::Store;
 use crate::flow::urgent::Urgent;
@@ -15,9 +14,8 @@ use crate::flow::urgent::Urgent;
 pub(super) struct Rare {
     /// Bytes in order before the last piece; each is followed by a gap.
     pub(super) older: VecDeque<Piece>,
-    /// Segments beyond the end of the last piece, by offset; they do not overlap.
-    pub(super) early: BTreeMap<u64, Early>,
-    pub(super) early_bytes: usize,
+    /// What came beyond the end of the last piece.
+    pub(super) early: Early,
     pub(super) rivals: Rivals,
     pub(super) urgent: Urgent,
     /// The parser gets nothing from here on.
@@ -27,18 +25,14 @@ pub(super) struct Rare {
     pub(super) max_regions: u32,
 }
 
-/// Bytes that wait behind a hole.
-#[derive(Debug)]
-pub(super) struct Early {
-    pub(super) bytes: Vec<u8>,
-    /// Start and end of the segment in which they came.
-    pub(super) segment: (u64, u64),
-}
-
 /// Copies of bytes that the receiver may have taken in the place of those that count.
 #[derive(Debug, Default)]
 pub(super) struct Rivals {
     pub(super) copies: Vec<(u64, Vec<u8>)>,
+    /// Their memory.
+    held_bytes: usize,
+    /// The lowest of their ends.
+    first_end: u64,
     /// Bytes that were ever kept here.
     pub(super) bytes: usize,
     /// The bytes of which the parser last saw another version, up to the first new copy since then.
@@ -49,113 +43,63 @@ impl Rare {
     /// Bytes held here.
     pub(super) fn held_bytes(&self) -> usize {
         size_of::<Self>()
-            + self.early_bytes
-            + self.early.len() * EARLY_BYTES
-            + if self.early.is_empty() { 0 } else { TREE_BYTES }
-            + self.rivals.copies.iter().map(|(_, copy)| copy.len() + EARLY_BYTES).sum::<usize>()
+            + self.early.held_bytes()
+            + self.rivals.held_bytes
             + self.older.iter().map(|piece| piece.bytes.len()).sum::<usize>()
     }
 
-    /// Gives up what waits behind holes; tells how many bytes that were.
-    pub(super) fn clear_early(&mut self) -> usize {
-        self.early.clear();
-        std::mem::take(&mut self.early_bytes)
+    pub(super) fn keep_rival(&mut self, offset: u64, copy: &[u8], settings: &StreamSettings) {
+        self.rivals.keep(offset, copy, settings);
     }
 
-    pub(super) fn keep_rival(&mut self, offset: u64, copy: Vec<u8>, settings: &StreamSettings) {
-        let rivals = &mut self.rivals;
-        if rivals.bytes + copy.len() + EARLY_BYTES <= settings.rival_bytes {
-            rivals.bytes += copy.len() + EARLY_BYTES;
-            rivals.asked.end = rivals.asked.end.min(offset);
-            rivals.copies.push((offset, copy));
-        }
-    }
-
-    /// Puts the part of a segment that begins at `offset` among those that wait; of bytes that are there already one copy or the
-    /// other counts.
-    #[expect(clippy::too_many_arguments, reason = "a segment, and everything that decides where its bytes go")]
+    /// Puts the part of a segment that begins at `offset` among what waits, unless there is no place for more of them; one that
+    /// is `due` will not wait.
     pub(super) fn place_early(
         &mut self,
-        offset: u64,
+        (offset, due): (u64, bool),
         data: &[u8],
-        segment: (u64, u64),
-        overlap: Overlap,
+        of: ((u64, u64), Overlap),
         settings: &StreamSettings,
         store: &mut Store,
         stored: &mut Stored,
     ) {
-        if self.early.len() >= settings.early_segments {
+        if self.early.places() >= settings.early_segments && !due {
             store.refuse(data.len());
             return;
         }
-        let end = offset + data.len() as u64;
-        let first = self.early.range(..=offset).next_back().map_or(offset, |(&start, _)| start);
-        let overlapped: SmallVec<[u64; 4]> = self.early.range(first..end).map(|(&start, _)| start).collect();
-        let part = |from: u64, upto: u64| data.get(index(from - offset)..index(upto - offset)).unwrap_or(&[]);
-        let mut at = offset;
-        for start in overlapped {
-            let Some(old) = self.early.get(&start) else { continue };
-            let old_end = start + old.bytes.len() as u64;
-            let (from, upto) = (start.max(offset), old_end.min(end));
-            if from >= upto {
-                continue;
-            }
-            if at < from {
-                self.put_early(at, part(at, from), segment);
-                stored.accepted = true;
-            }
-            at = upto;
-            self.share(start, from, part(from, upto), (segment, overlap), settings, stored);
-        }
-        if at < end {
-            self.put_early(at, part(at, end), segment);
-            stored.accepted = true;
-        }
-    }
-
-    fn put_early(&mut self, offset: u64, bytes: &[u8], segment: (u64, u64)) {
-        self.early_bytes += bytes.len();
-        self.early.insert(offset, Early { bytes: bytes.to_vec(), segment });
-    }
-
-    /// Two segments have the bytes from `from` on, of which the early one is kept at `start`.
-    fn share(
-        &mut self,
-        start: u64,
-        from: u64,
-        new: &[u8],
-        (segment, overlap): ((u64, u64), Overlap),
-        settings: &StreamSettings,
-        stored: &mut Stored,
-    ) {
-        let room = self.early.len() < settings.early_segments;
-        let Some(old) = self.early.get_mut(&start) else { return };
-        let within = index(from - start);
-        let Some(kept) = old.bytes.get(within..within + new.len()) else { return };
-        let wins = room && overlap.prefers_new(old.segment, segment);
-        let different = kept != new;
-        let rival = different.then(|| if wins { kept.to_vec() } else { new.to_vec() });
-        if wins {
-            let behind = old.bytes.split_off(within + new.len());
-            old.bytes.truncate(within);
-            let (old_segment, emptied) = (old.segment, within == 0);
-            if emptied {
-                self.early.remove(&start);
-            }
-            self.early.insert(from, Early { bytes: new.to_vec(), segment });
-            if !behind.is_empty() {
-                self.early.insert(from + new.len() as u64, Early { bytes: behind, segment: old_segment });
-            }
-            stored.accepted |= different;
-        }
-        if let Some(copy) = rival {
+        let rivals = &mut self.rivals;
+        let placed = self.early.place(offset, data, of, &mut |at, copy| rivals.keep(at, copy, settings));
+        stored.accepted |= placed.accepted;
+        if placed.different {
             stored.anomaly = Some(DIFFERENT);
-            self.keep_rival(from, copy, settings);
         }
     }
 }
 
-/// What keeping an early segment costs besides its bytes.
-pub(super) const EARLY_BYTES: usize = 96;
-/// What keeping some of them costs besides that.
-const TREE_BYTES: usize = 384;
+impl Rivals {
+    fn keep(&mut self, offset: u64, copy: &[u8], settings: &StreamSettings) {
+        let bytes = copy.len() + RIVAL_BYTES;
+        if self.bytes + bytes <= settings.rival_bytes {
+            self.bytes += bytes;
+            self.held_bytes += bytes;
+            self.asked.end = self.asked.end.min(offset);
+            let end = offset + copy.len() as u64;
+            self.first_end = if self.copies.is_empty() { end } else { self.first_end.min(end) };
+            self.copies.push((offset, copy.to_vec()));
+        }
+    }
+
+    /// Forgets those that end before `passed`.
+    pub(super) fn free_before(&mut self, passed: u64) {
+        if self.copies.is_empty() || self.first_end > passed {
+            return;
+        }
+        let end = |(offset, copy): &(u64, Vec<u8>)| offset + copy.len() as u64;
+        self.copies.retain(|copy| end(copy) > passed);
+        self.held_bytes = self.copies.iter().map(|(_, copy)| copy.len() + RIVAL_BYTES).sum();
+        self.first_end = self.copies.iter().map(end).min().unwrap_or(0);
+    }
+}
+
+/// What keeping another copy costs besides its bytes.
+const RIVAL_BYTES: usize = 96;

@@ -186,7 +186,7 @@ fn another_version_is_shown_however_finely_the_real_one_is_cut() {
 #[test]
 fn memory_that_ran_out_leaves_a_gap() {
     let (mut stream, settings) = (Stream::new(0, Overlap::Bsd), StreamSettings::default());
-    let mut store = Store::new(Account::new(Budget::new(300)));
+    let mut store = Store::new(Account::new(Budget::new(400)));
     stream.insert(0, &[b'a'; 200], None, &settings, &mut store);
     stream.insert(200, &[b'b'; 200], None, &settings, &mut store);
     assert_eq!(store.refused(), (1, 200));
@@ -209,6 +209,36 @@ fn bytes_that_come_backwards_one_by_one_cost_linear_work() {
     }
     stream.acknowledge(50_000, &mut store);
     assert_eq!(text(&stream).len(), 50_000);
+}
+
+#[test]
+fn runs_stay_few_however_finely_and_in_whatever_order_they_were_cut() {
+    let forth: Vec<u32> = (1..4000).collect();
+    let back: Vec<u32> = forth.iter().rev().copied().collect();
+    let mixed: Vec<u32> = forth.iter().map(|at| at * 1237 % 4000).collect();
+    for overlap in [Overlap::First, Overlap::Last, Overlap::Bsd] {
+        for (order, length) in [(&forth, 1), (&back, 1), (&mixed, 1), (&forth, 700), (&back, 700), (&mixed, 700)] {
+            let (mut stream, mut store, settings) = (Stream::new(0, overlap), store(), StreamSettings::default());
+            for at in order {
+                stream.insert(*at, &vec![b'x'; length], None, &settings, &mut store);
+            }
+            let runs = stream.rare.as_ref().unwrap().early.spans().count();
+            assert!(runs <= 6, "{overlap:?}: {runs} runs of {length} octets each");
+        }
+    }
+}
+
+#[test]
+fn what_closes_the_first_hole_is_taken_though_no_more_may_wait() {
+    let settings = StreamSettings { early_segments: 8, ..StreamSettings::default() };
+    let (mut stream, mut store) = (Stream::new(0, Overlap::Bsd), store());
+    for at in 1..20 {
+        stream.insert(at, b"b", None, &settings, &mut store);
+    }
+    assert_eq!(store.refused(), (11, 11));
+    assert!(stream.insert(0, b"a", None, &settings, &mut store).accepted);
+    stream.acknowledge(9, &mut store);
+    assert_eq!(drain(&mut stream), "abbbbbbbb");
 }
 
 fn pieces() -> impl Strategy<Value = Vec<(usize, usize)>> {
@@ -340,7 +370,7 @@ proptest! {
                 5 => { stream.insert(number, &vec![1; length], (number % 3 == 0).then_some(length / 2), &settings, &mut store); }
                 _ => { stream.insert(number % 150_000, &vec![2; length], (number % 3 == 0).then_some(length / 2), &settings, &mut store); }
             }
-            prop_assert!(stream.rare.as_ref().map_or(0, |rare| rare.early.len()) <= 2 * 16 + 1);
+            prop_assert!(stream.rare.as_ref().map_or(0, |rare| rare.early.places()) <= 2 * 16 + 1);
             prop_assert!(stream.pieces().count() <= MAX_PIECES);
             prop_assert!(store.used_bytes() <= 50_000);
         }
