@@ -7,13 +7,18 @@
 //! Contract of [`Parser::advance`]: the chunk starts at the first byte that the parser has not yet said it is done with. What it
 //! leaves is handed to it again together with what follows, so it remembers how far it scanned. Cost grows linearly with
 //! the bytes: a parser never scans a byte twice for each call. Everything it keeps is bounded, and a bound that is hit is an
-//! anomaly; it then goes on with the next message.
+//! anomaly; it then goes on with the next message. What it keeps it says ([`Parser::held_bytes`]), for the memory budget is charged
+//! with that; and which transactions changed is known to their list ([`TransactionList::take_touched`]), for only those are looked at.
 
 use std::any::Any;
-use std::collections::{BTreeMap, VecDeque};
-use std::ops::Range;
+use std::collections::BTreeMap;
 
 use crate::json::Object;
+
+pub mod held;
+mod transactions;
+
+pub use transactions::{TransactionList, Transactions};
 
 /// The side of a flow that bytes travel to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -454,6 +459,10 @@ pub trait Parser: Send {
     /// delimits are complete now; half a message stays incomplete.
     fn close(&mut self, direction: Direction, effects: &mut Effects<'_>);
 
+    /// Bytes that it keeps besides its own size: its open transactions, and all that waits to become one. It is asked after each
+    /// call, so it is kept up with what changes and never counted anew.
+    fn held_bytes(&self) -> usize;
+
     /// The open transactions.
     fn transactions(&self) -> &dyn TransactionList;
 
@@ -487,6 +496,9 @@ pub trait Transaction: Any + Send {
     /// What was wrong with it, in the order in which it was noticed; only ever appended to.
     fn anomalies(&self) -> &[Anomaly];
 
+    /// Bytes that it keeps besides its own size ([`held`]).
+    fn held_bytes(&self) -> usize;
+
     /// For [`Field::read`].
     fn as_any(&self) -> &dyn Any;
 }
@@ -505,6 +517,9 @@ pub trait OneWay: Any + Send {
     fn noted(&self) -> &[Anomaly] {
         &[]
     }
+
+    /// Bytes that it keeps besides its own size ([`held`]).
+    fn held(&self) -> usize;
 }
 
 impl<T: OneWay> Transaction for T {
@@ -528,92 +543,12 @@ impl<T: OneWay> Transaction for T {
         self.noted()
     }
 
+    fn held_bytes(&self) -> usize {
+        self.held()
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
-    }
-}
-
-/// The open transactions of a parser.
-pub trait TransactionList {
-    /// From the oldest open one to one past the newest ever opened. Ids count from 0 in each flow.
-    fn range(&self) -> Range<u64>;
-    /// A transaction that is open.
-    fn get(&self, id: u64) -> Option<&dyn Transaction>;
-    /// Forgets a transaction, which goes to whoever wants it.
-    fn retire(&mut self, id: u64) -> Option<Box<dyn Transaction>>;
-}
-
-/// Open transactions of type `T`, at most `LIMIT`.
-#[derive(Debug)]
-pub struct Transactions<T, const LIMIT: usize> {
-    base: u64,
-    /// Each by itself, as most flows have one at a time and a list makes room for four.
-    open: VecDeque<Option<Box<T>>>,
-}
-
-impl<T, const LIMIT: usize> Default for Transactions<T, LIMIT> {
-    fn default() -> Self {
-        Self { base: 0, open: VecDeque::new() }
-    }
-}
-
-impl<T, const LIMIT: usize> Transactions<T, LIMIT> {
-    /// Opens a transaction and returns its id; `None` when the limit is reached.
-    pub fn open(&mut self, transaction: T) -> Option<u64> {
-        if self.open.len() >= LIMIT {
-            return None;
-        }
-        let id = self.next_id();
-        self.open.push_back(Some(Box::new(transaction)));
-        Some(id)
-    }
-
-    /// The id that the next transaction gets.
-    pub fn next_id(&self) -> u64 {
-        self.base + self.open.len() as u64
-    }
-
-    /// An open transaction, to change it.
-    pub fn find_mut(&mut self, id: u64) -> Option<&mut T> {
-        let index = usize::try_from(id.checked_sub(self.base)?).ok()?;
-        self.open.get_mut(index)?.as_deref_mut()
-    }
-
-    /// An open transaction.
-    pub fn find(&self, id: u64) -> Option<&T> {
-        let index = usize::try_from(id.checked_sub(self.base)?).ok()?;
-        self.open.get(index)?.as_deref()
-    }
-
-    /// The open transactions with their ids, oldest first.
-    pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (u64, &mut T)> {
-        let base = self.base;
-        self.open.iter_mut().enumerate().filter_map(move |(i, t)| t.as_deref_mut().map(|t| (base + i as u64, t)))
-    }
-
-    /// Forgets a transaction, which goes to whoever wants it.
-    pub fn remove(&mut self, id: u64) -> Option<Box<T>> {
-        let index = id.checked_sub(self.base).and_then(|i| usize::try_from(i).ok());
-        let removed = index.and_then(|index| self.open.get_mut(index)).and_then(Option::take);
-        while let Some(None) = self.open.front() {
-            self.open.pop_front();
-            self.base += 1;
-        }
-        removed
-    }
-}
-
-impl<T: Transaction, const LIMIT: usize> TransactionList for Transactions<T, LIMIT> {
-    fn range(&self) -> Range<u64> {
-        self.base..self.next_id()
-    }
-
-    fn get(&self, id: u64) -> Option<&dyn Transaction> {
-        self.find(id).map(|t| t as &dyn Transaction)
-    }
-
-    fn retire(&mut self, id: u64) -> Option<Box<dyn Transaction>> {
-        self.remove(id).map(|transaction| transaction as Box<dyn Transaction>)
     }
 }
 

@@ -172,7 +172,7 @@ fn shown(protocol: &Protocol, parser: &dyn Parser) -> Vec<String> {
 #[test]
 fn each_protocol_has_a_folder_and_cases_and_each_folder_is_registered() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let shared = ["link"];
+    let shared = ["link", "protocol"];
     for folder in folders(&source) {
         let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
         let known = shared.contains(&&*name) || REGISTRY.iter().any(|p| p.name == name);

@@ -274,6 +274,7 @@ impl Worker {
         self.counters.add("tapwire.rules.step_limit", self.inspector.matcher.limits.steps_hit);
         self.counters.add("tapwire.rules.evidence_limit", self.inspector.matcher.limits.evidence_hit);
         self.counters.add("tapwire.rules.regex_limit", self.inspector.matcher.limits.regex_hit);
+        self.counters.add("tapwire.rules.waiting_limit", self.inspector.waiting_cut);
         self.counters.add("tapwire.frames_cut", self.inspector.frames_cut);
         self.counters.add("tapwire.files_dropped", self.inspector.file_losses.dropped);
         self.counters.add("tapwire.files_unkept", self.inspector.file_losses.unkept);
@@ -700,7 +701,7 @@ impl Place<'_> {
     /// What is left in both directions is read, inspected and recorded, without a packet.
     fn flow_end(&mut self, flow: &mut Flow<Application>, moment: &Moment) {
         if flow.is_bypassed() {
-            Direction::BOTH.into_iter().for_each(|direction| flow.app.files.truncate(direction));
+            Direction::BOTH.into_iter().for_each(|direction| flow.app.end_files(direction));
             self.reporter.transactions(flow, moment, true);
             return;
         }
@@ -716,7 +717,7 @@ impl Place<'_> {
                 self.inspector.close(&mut flow.app, direction);
                 self.reporter.anomalies(flow, direction, moment);
             }
-            flow.app.files.truncate(direction);
+            flow.app.end_files(direction);
             if !flow.app.passed {
                 let pseudo = pseudo_packet(flow, direction, moment.time);
                 self.inspect(&pseudo, flow, direction, &[], None, &[], true, moment);

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use crate::protocol::{Anomaly, Direction, OneWay};
+use crate::protocol::{Anomaly, Direction, OneWay, held};
 
+/// What the tree holds of an option, besides its bytes.
+const OPTION_BYTES: usize = 48;
 /// Octets of the fixed part.
 const HEADER_BYTES: usize = 236;
 /// What stands before options (RFC 1497).
@@ -158,6 +160,11 @@ impl OneWay for Message {
 
     fn noted(&self) -> &[Anomaly] {
         &self.anomalies
+    }
+
+    fn held(&self) -> usize {
+        let options: usize = self.options.values().map(|option| OPTION_BYTES + held::list(option)).sum();
+        held::list(&self.client_hardware) + held::list(&self.anomalies) + options
     }
 }
 

@@ -1,7 +1,7 @@
 //! The application layer (IEEE 1815 clauses 4 and 11): a request or a response with the headers of its objects.
 
 use super::frame::Header;
-use crate::protocol::{Anomaly, Direction, OneWay};
+use crate::protocol::{Anomaly, Direction, OneWay, held};
 
 /// A request, a response or an unsolicited response, put together from its frames.
 #[derive(Debug)]
@@ -115,6 +115,10 @@ impl OneWay for Message {
 
     fn noted(&self) -> &[Anomaly] {
         &self.anomalies
+    }
+
+    fn held(&self) -> usize {
+        held::list(&self.objects) + held::list(&self.data) + held::list(&self.anomalies)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::frame::{self, Begin, HEADER_LEN, Header};
 use super::message::Message;
 use crate::protocol::{
-    Advance, Anomaly, Both, Direction, Effects, Parser, Probe, TransactionList, Transactions, Transport,
+    Advance, Anomaly, Both, Direction, Effects, Parser, Probe, TransactionList, Transactions, Transport, held,
 };
 
 /// Messages that wait to be inspected, unless the settings say otherwise.
@@ -126,6 +126,11 @@ impl Parser for Dnp3Parser {
     }
 
     fn close(&mut self, _: Direction, _: &mut Effects<'_>) {}
+
+    fn held_bytes(&self) -> usize {
+        let Both { to_server, to_client } = &self.parts;
+        size_of::<Self>() + self.messages.held_bytes() + held::list(&to_server.data) + held::list(&to_client.data)
+    }
 
     fn transactions(&self) -> &dyn TransactionList {
         &self.messages

@@ -4,6 +4,8 @@
 //! well as back. Three limits hold it: steps, characters of one name, characters of all names of a message. A name over
 //! a limit is cut, never dropped, and its end in the message is still found.
 
+use crate::protocol::held;
+
 /// Labels and pointers that are followed in one name.
 const MAX_STEPS: usize = 255;
 /// Characters that are kept of a name.
@@ -25,6 +27,11 @@ pub(super) struct Text {
 pub(super) struct Arena(Vec<u8>);
 
 impl Arena {
+    /// Bytes that it holds.
+    pub(super) fn held_bytes(&self) -> usize {
+        held::list(&self.0)
+    }
+
     /// The bytes of a text.
     pub(super) fn get(&self, text: Text) -> &[u8] {
         let start = text.start as usize;

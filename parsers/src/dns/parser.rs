@@ -135,6 +135,10 @@ impl Parser for DnsParser {
 
     fn close(&mut self, _: Direction, _: &mut Effects<'_>) {}
 
+    fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.messages.held_bytes()
+    }
+
     fn transactions(&self) -> &dyn TransactionList {
         &self.messages
     }

@@ -5,7 +5,7 @@
 
 use crate::dns::message::{Message, Query};
 use crate::dns::name::Text;
-use crate::protocol::{Anomaly, Direction, OneWay, Value};
+use crate::protocol::{Anomaly, Direction, OneWay, Value, held};
 
 impl OneWay for Message {
     fn way(&self) -> Direction {
@@ -18,6 +18,13 @@ impl OneWay for Message {
 
     fn noted(&self) -> &[Anomaly] {
         &self.anomalies
+    }
+
+    fn held(&self) -> usize {
+        let Self { queries, answers, authorities, additionals, options, response_names, texts, anomalies, .. } = self;
+        let records = held::list(answers) + held::list(authorities) + held::list(additionals);
+        let names = held::list(queries) + held::list(response_names) + held::list(options);
+        records + names + texts.held_bytes() + held::list(anomalies)
     }
 }
 

@@ -28,7 +28,7 @@ impl HttpParser {
             decoder = Some(layers);
         }
         let mut form = None;
-        if direction == Direction::ToServer && matches!(tx.method.as_slice(), b"POST" | b"PUT") {
+        if direction == Direction::ToServer && matches!(&*tx.method, b"POST" | b"PUT") {
             match tx.request.header(b"content-type").and_then(Multipart::announced) {
                 Some(Ok(announced)) => form = Some(announced),
                 Some(Err(anomaly)) => tx.note(anomaly),
@@ -54,7 +54,7 @@ impl HttpParser {
             None | Some(Framing::Length(0)) => State::Known(0),
             Some(framing) => State::Bare(framing),
         };
-        if tx.method == b"CONNECT" && (200..300).contains(&code) {
+        if *tx.method == *b"CONNECT" && (200..300).contains(&code) {
             effects.course = Course::Change(None);
             return State::Known(0);
         }
@@ -84,7 +84,7 @@ impl HttpParser {
                 return bare;
             }
             204 | 304 => return bare,
-            _ if tx.method == b"HEAD" => return bare,
+            _ if *tx.method == *b"HEAD" => return bare,
             _ => return framing.unwrap_or(Framing::Close).into(),
         }
         State::Known(0)
@@ -117,7 +117,7 @@ impl HttpParser {
     /// Counts bytes that frame a body.
     pub(super) fn count_framing(&mut self, direction: Direction, bytes: usize) {
         if let Some(tx) = self.current(direction) {
-            let body = &mut tx.message_mut(direction).body;
+            let body = tx.message_mut(direction).body_mut();
             body.wire = body.wire.saturating_add(bytes as u64);
         }
     }
@@ -133,9 +133,11 @@ impl HttpParser {
         self.count_framing(direction, data.len());
         let limit = self.limit(direction);
         // What nobody looks at is not decoded.
-        let past = limit > 0 && self.current(direction).is_none_or(|tx| tx.message(direction).body.total >= limit);
+        let past = limit > 0 && self.current(direction).is_none_or(|tx| tx.message(direction).body().total >= limit);
         if past && !(self.side(direction).file == FileState::Open && effects.files.is_kept(direction)) {
             self.cut_file(direction, effects);
+            // Its window may be the largest thing that the flow holds.
+            self.side(direction).decoder = None;
             return;
         }
         let mut faults = Faults::default();
@@ -159,7 +161,7 @@ impl HttpParser {
                 tx.note(name);
             }
         }
-        let before = tx.message(direction).body.total;
+        let before = tx.message(direction).body().total;
         let mut room = if limit == 0 { u64::MAX } else { limit.saturating_sub(before) };
         let mut state = file;
         if form.is_none() && !data.is_empty() && room > 0 && state == FileState::None {
@@ -170,7 +172,9 @@ impl HttpParser {
             room = u64::MAX;
         }
         let kept = data.get(..usize::try_from(room).unwrap_or(usize::MAX).min(data.len())).unwrap_or(data);
-        tx.message_mut(direction).body.push(data, limit);
+        if !data.is_empty() {
+            tx.message_mut(direction).body_mut().push(data, limit);
+        }
         let cut = kept.len() < data.len();
         let whole_form = last && !cut && file != FileState::Cut;
         let form = if let Some(mut form) = form {
@@ -219,7 +223,7 @@ impl HttpParser {
         let rest = decoder.map(|mut d| d.push(b"", true, &mut faults)).unwrap_or_default();
         self.keep(direction, &rest, faults, true, effects);
         if let Some(tx) = self.current(direction) {
-            tx.message_mut(direction).body.end();
+            tx.message_mut(direction).end_body();
             *tx.progress.of_mut(direction) = 5;
         }
         let side = self.side(direction);

@@ -5,12 +5,13 @@
 
 use std::io::Write;
 
-use brotli_decompressor::DecompressorWriter;
 use flate2::{Decompress, FlushDecompress, Status};
 use lzma_rs::decompress::{Options, Stream};
-use zstd::stream::raw::Operation;
+use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
 
+use super::brotli::Brotli;
 use super::headers::trim;
+use crate::protocol::held;
 
 /// What went wrong while decoding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,14 +67,28 @@ enum Kind {
     },
     /// After the data of a gzip member: bytes of its end that are left, then the next member or nothing.
     Trailer(usize),
-    Brotli(Box<DecompressorWriter<Vec<u8>>>),
+    /// Nothing came yet, and it has no decoder.
+    Late(Late),
+    Brotli(Box<Brotli>),
     LzmaHead {
         memory_bytes: u64,
     },
-    Lzma(Box<Stream<Vec<u8>>>),
-    Zstd(Box<zstd::stream::raw::Decoder<'static>>),
+    Lzma {
+        stream: Box<Stream<Vec<u8>>>,
+        /// What its table of probabilities holds, and its dictionary may.
+        tables_bytes: usize,
+        memory_bytes: u64,
+    },
+    Zstd(DCtx<'static>),
     Pass,
     Done,
+}
+
+/// A decoder that is made when the first bytes for it are there.
+#[derive(Clone, Copy)]
+enum Late {
+    Brotli,
+    Zstd,
 }
 
 /// Input held for a layer that has not produced anything.
@@ -86,6 +101,14 @@ const WORK_RATIO: u64 = 8;
 const ZSTD_WINDOW_LOG: u32 = 23;
 /// Check and length at the end of a gzip member.
 const GZIP_TRAILER_BYTES: usize = 8;
+/// What a decoder of deflate holds, most of it its window.
+const INFLATE_BYTES: usize = 48 << 10;
+/// What one of zstd holds before anything comes out.
+const ZSTD_BYTES: usize = 224 << 10;
+/// What one of lzma holds besides its dictionary and its table of literals.
+const LZMA_BYTES: usize = 8 << 10;
+/// Probabilities of each context of literals in lzma.
+const LZMA_LITERALS: usize = 0x300;
 /// Header of an lzma stream.
 const LZMA_HEADER_BYTES: usize = 13;
 
@@ -100,11 +123,9 @@ impl Decoder {
                 // Browsers take what they find for either.
                 Kind::Unsure
             } else if token == b"br" {
-                Kind::Brotli(Box::new(DecompressorWriter::new(Vec::new(), 4096)))
-            } else if token == b"zstd"
-                && let Some(decoder) = zstd_decoder()
-            {
-                Kind::Zstd(Box::new(decoder))
+                Kind::Late(Late::Brotli)
+            } else if token == b"zstd" {
+                Kind::Late(Late::Zstd)
             } else if token == b"lzma" && budget.lzma {
                 Kind::LzmaHead { memory_bytes: budget.lzma_memory_bytes }
             } else {
@@ -118,6 +139,12 @@ impl Decoder {
             layers.push(Layer { kind, held: Vec::new(), produced: false });
         }
         (Self { layers, budget, taken: 0, given: 0, stopped: false }, many, unknown)
+    }
+
+    /// Bytes that it holds.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let layers: usize = self.layers.iter().map(|layer| layer.held_bytes(self.given)).sum();
+        held::list(&self.layers) + layers
     }
 
     /// Decodes a piece; `last` when nothing more comes.
@@ -149,6 +176,22 @@ impl Decoder {
 }
 
 impl Layer {
+    /// Bytes that it holds. Windows are counted as far as they were written to: memory that nobody touched is not there.
+    fn held_bytes(&self, given: u64) -> usize {
+        let written = usize::try_from(given).unwrap_or(usize::MAX);
+        let kind = match &self.kind {
+            Kind::Inflate { .. } => INFLATE_BYTES,
+            Kind::Brotli(brotli) => held::boxed::<Brotli>(brotli.held_bytes()),
+            Kind::Lzma { tables_bytes, memory_bytes, .. } => {
+                let dictionary = written.min(usize::try_from(*memory_bytes).unwrap_or(usize::MAX));
+                held::boxed::<Stream<Vec<u8>>>(LZMA_BYTES + tables_bytes + 2 * dictionary)
+            }
+            Kind::Zstd(decoder) => decoder.sizeof().min(ZSTD_BYTES.saturating_add(written)),
+            _ => 0,
+        };
+        kind + held::list(&self.held)
+    }
+
     fn push(&mut self, data: &[u8], room: u64, out: &mut Vec<u8>, over: &mut bool, faults: &mut Faults) {
         if matches!(self.kind, Kind::Pass) {
             out.extend_from_slice(data);
@@ -249,11 +292,14 @@ impl Layer {
                 *left -= used;
                 Some((used, true))
             }
-            Kind::Brotli(writer) => {
-                let sound = write_all(&mut **writer, data, room, over, |w| w.get_ref().len());
-                out.append(writer.get_mut());
-                Some((data.len(), sound))
+            Kind::Late(late) => {
+                self.kind = match late {
+                    Late::Brotli => Kind::Brotli(Box::new(Brotli::new())),
+                    Late::Zstd => zstd_decoder().map_or(Kind::Pass, Kind::Zstd),
+                };
+                Some((0, true))
             }
+            Kind::Brotli(brotli) => Some((data.len(), brotli.push(data, room, out, over))),
             Kind::LzmaHead { memory_bytes } => {
                 let head = self.held.get(..LZMA_HEADER_BYTES)?;
                 let dictionary = head.get(1..5).and_then(|d| d.try_into().ok()).map_or(0, u32::from_le_bytes);
@@ -267,46 +313,53 @@ impl Layer {
                     allow_incomplete: true,
                     ..Options::default()
                 };
+                let (memory_bytes, tables_bytes) = (*memory_bytes, lzma_tables_bytes(head));
                 let mut stream = Box::new(Stream::new_with_options(&options, Vec::new()));
                 let sound = write_lzma(&mut stream, &self.held, room, out, over);
-                self.kind = Kind::Lzma(stream);
+                self.kind = Kind::Lzma { stream, tables_bytes, memory_bytes };
                 Some((data.len(), sound))
             }
-            Kind::Lzma(stream) => Some((data.len(), write_lzma(stream, data, room, out, over))),
+            Kind::Lzma { stream, .. } => Some((data.len(), write_lzma(stream, data, room, out, over))),
             Kind::Zstd(decoder) => Some(run_zstd(decoder, data, room, out, over)),
         }
     }
 }
 
 /// A decoder of zstd with the window that RFC 9659 allows.
-fn zstd_decoder() -> Option<zstd::stream::raw::Decoder<'static>> {
-    let mut decoder = zstd::stream::raw::Decoder::new().ok()?;
-    decoder.set_parameter(zstd::stream::raw::DParameter::WindowLogMax(ZSTD_WINDOW_LOG)).ok()?;
+fn zstd_decoder() -> Option<DCtx<'static>> {
+    let mut decoder = DCtx::try_create()?;
+    decoder.init().ok()?;
+    decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG)).ok()?;
     Some(decoder)
 }
 
+/// The table of an lzma stream, whose first octet says how many contexts literals have.
+fn lzma_tables_bytes(head: &[u8]) -> usize {
+    let properties = head.first().copied().unwrap_or(0);
+    let (context, position) = (properties % 9, properties / 9 % 5);
+    (LZMA_LITERALS * size_of::<u16>()) << (context + position)
+}
+
 /// Decodes a piece of zstd; how much of it was used, and whether it is sound.
-fn run_zstd(
-    decoder: &mut zstd::stream::raw::Decoder<'static>,
-    data: &[u8],
-    room: u64,
-    out: &mut Vec<u8>,
-    over: &mut bool,
-) -> (usize, bool) {
+fn run_zstd(decoder: &mut DCtx<'static>, data: &[u8], room: u64, out: &mut Vec<u8>, over: &mut bool) -> (usize, bool) {
     let mut buffer = [0; 16 * 1024];
     let (mut used, mut given) = (0, 0);
     loop {
         let rest = data.get(used..).unwrap_or(&[]);
-        let Ok(status) = decoder.run_on_buffers(rest, &mut buffer) else { return (data.len(), false) };
-        used += status.bytes_read;
-        given += status.bytes_written as u64;
-        out.extend_from_slice(buffer.get(..status.bytes_written).unwrap_or(&[]));
+        let (mut input, mut output) = (InBuffer::around(rest), OutBuffer::around(&mut buffer[..]));
+        if decoder.decompress_stream(&mut output, &mut input).is_err() {
+            return (data.len(), false);
+        }
+        let (read, written) = (input.pos(), output.pos());
+        used += read;
+        given += written as u64;
+        out.extend_from_slice(buffer.get(..written).unwrap_or(&[]));
         if given > room {
             *over = true;
             return (data.len(), true);
         }
         // Nothing more comes out, or nothing more can go in.
-        if status.bytes_written < buffer.len() && (used >= data.len() || status.bytes_read == 0) {
+        if written < buffer.len() && (used >= data.len() || read == 0) {
             return (data.len(), true);
         }
     }

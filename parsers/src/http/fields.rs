@@ -36,13 +36,13 @@ pub(crate) static FIELDS: &[Field] = crate::fields! { Exchange:
     "http.start", "First line and header lines.", [Some(3), Some(3)], false, |t, d, i| whole(i, start(t.message(d)));
     "http.request_line", "First line of the request.", [Some(2), None], false, |t, _, i| whole(i, &t.request.line);
     "http.response_line", "First line of the response.", [None, Some(2)], false, |t, _, i| whole(i, &t.response.line);
-    "http.request_body", "Body of the request.", [Some(3), None], false, |t, _, i| body(&t.request.body, i);
-    "http.response_body", "Decoded body of the response.", [None, Some(3)], false, |t, _, i| body(&t.response.body, i);
+    "http.request_body", "Body of the request.", [Some(3), None], false, |t, _, i| body(t.request.body(), i);
+    "http.response_body", "Decoded body of the response.", [None, Some(3)], false, |t, _, i| body(t.response.body(), i);
     "http.stat_code", "Status code.", [None, Some(2)], false, |t, _, i| whole(i, &t.status);
     "http.stat_msg", "Reason phrase.", [None, Some(2)], false, |t, _, i| whole(i, &t.reason);
     "frame.http1.request", "The whole request.", [Some(5), None], false, |t, _, i| whole(i, frame(&t.request));
     "frame.http1.response", "The whole response, its body decoded.", [None, Some(5)], false, |t, _, i| whole(i, frame(&t.response));
-    "file.data", "Decoded body, as the content of a file.", [Some(3), Some(3)], false, |t, d, i| body(&t.message(d).body, i);
+    "file.data", "Decoded body, as the content of a file.", [Some(3), Some(3)], false, |t, d, i| body(t.message(d).body(), i);
 };
 
 fn whole(index: usize, bytes: &[u8]) -> Option<Value<'_>> {
@@ -75,9 +75,9 @@ fn put(out: &mut Vec<u8>, header: &Header) {
 }
 
 fn block(message: &Message, direction: Direction) -> &[u8] {
-    message.block.get_or_init(|| {
+    message.made().block.get_or_init(|| {
         let mut out = Vec::with_capacity(message.raw.len());
-        for header in message.headers.iter().filter(|h| !same_name(&h.name, cookie(direction))) {
+        for header in message.headers().iter().filter(|h| !same_name(&h.name, cookie(direction))) {
             put(&mut out, header);
             out.extend_from_slice(b"\r\n");
         }
@@ -86,34 +86,34 @@ fn block(message: &Message, direction: Direction) -> &[u8] {
 }
 
 fn names(message: &Message) -> &[u8] {
-    message.names.get_or_init(|| {
+    message.made().names.get_or_init(|| {
         let mut out = b"\r\n".to_vec();
-        for header in &message.headers {
+        for header in message.headers() {
             out.extend_from_slice(&header.name);
             out.extend_from_slice(b"\r\n");
         }
         out.extend_from_slice(b"\r\n");
-        if message.headers.is_empty() { Vec::new() } else { out }
+        if message.headers().is_empty() { Vec::new() } else { out }
     })
 }
 
 fn start(message: &Message) -> &[u8] {
-    message.start.get_or_init(|| [&message.line[..], b"\r\n", &message.raw, b"\r\n"].concat())
+    message.made().start.get_or_init(|| [&message.line[..], b"\r\n", &message.raw, b"\r\n"].concat())
 }
 
 fn frame(message: &Message) -> &[u8] {
-    let body = if message.body.offset == 0 { &message.body.data[..] } else { &[] };
-    message.frame.get_or_init(|| [start(message), body].concat())
+    let body = if message.body().offset == 0 { &message.body().data[..] } else { &[] };
+    message.made().frame.get_or_init(|| [start(message), body].concat())
 }
 
 fn each(message: &Message, index: usize) -> Option<Value<'_>> {
-    let all = message.each.get_or_init(|| {
+    let all = message.made().each.get_or_init(|| {
         let line = |h: &Header| {
             let mut out = Vec::new();
             put(&mut out, h);
             out
         };
-        message.headers.iter().map(line).collect()
+        message.headers().iter().map(line).collect()
     });
     all.get(index).map(|bytes| Value::Bytes(bytes))
 }

@@ -3,12 +3,14 @@
 //! Lines end in CR LF or LF; to client a bare CR ends one as well, because browsers accept it. Folded lines are joined with one
 //! space, repeated fields with `, `, as rules expect them.
 
+use std::collections::HashMap;
+
 use memchr::memchr2;
 
 /// A header field; repeated ones are joined.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Header {
-    pub(crate) name: Vec<u8>,
+    pub(crate) name: Box<[u8]>,
     pub(crate) value: Vec<u8>,
 }
 
@@ -26,6 +28,8 @@ pub(crate) struct Oddities {
 
 /// Header fields kept of one message.
 const FIELDS: usize = 1024;
+/// Fields of one message among which a name is looked for one by one: more than most messages have.
+const FEW: usize = 32;
 
 /// A line at the start of `data`: its length without and with its end. `scanned` is where the search goes on.
 pub(crate) fn line(data: &[u8], scanned: &mut usize, bare_cr: bool, closed: bool) -> Option<(usize, usize)> {
@@ -50,14 +54,14 @@ pub(crate) fn line(data: &[u8], scanned: &mut usize, bare_cr: bool, closed: bool
 
 /// The fields of header lines (each with its end still on it).
 pub(crate) fn fields(raw: &[u8], bare_cr: bool) -> (Vec<Header>, Oddities) {
-    let (mut odd, mut out, mut rest) = (Oddities::default(), Vec::<Header>::new(), raw);
+    let (mut odd, mut out, mut rest) = (Oddities::default(), Fields::default(), raw);
     let mut joined: Vec<u8> = Vec::new();
     while !rest.is_empty() {
         let (length, total) = line(rest, &mut 0, bare_cr, true).unwrap_or((rest.len(), rest.len()));
         let text = rest.get(..length).unwrap_or_default();
         rest = rest.get(total..).unwrap_or_default();
         let folded = matches!(text.first(), Some(b' ' | b'\t' | 0));
-        if folded && !(out.is_empty() && joined.is_empty()) && !hides_framing(text) {
+        if folded && !(out.all.is_empty() && joined.is_empty()) && !hides_framing(text) {
             joined.push(b' ');
             joined.extend_from_slice(trim(text));
             continue;
@@ -68,7 +72,7 @@ pub(crate) fn fields(raw: &[u8], bare_cr: bool) -> (Vec<Header>, Oddities) {
         joined.extend_from_slice(if folded { trim(text) } else { text });
     }
     add(&mut out, &joined, &mut odd);
-    (out, odd)
+    (out.all, odd)
 }
 
 /// The value of a field by its lower-case name.
@@ -79,7 +83,8 @@ pub(crate) fn find<'a>(headers: &'a [Header], name: &[u8]) -> Option<&'a [u8]> {
 /// Whether two names are the same without case, and without the NUL bytes that some servers strip.
 pub(crate) fn same_name(a: &[u8], b: &[u8]) -> bool {
     a.eq_ignore_ascii_case(b)
-        || (a.contains(&0)
+        || (a.len() > b.len()
+            && a.contains(&0)
             && a.iter().filter(|&&c| c != 0).map(u8::to_ascii_lowercase).eq(b.iter().map(u8::to_ascii_lowercase)))
 }
 
@@ -130,11 +135,56 @@ fn hides_framing(text: &[u8]) -> bool {
         .any(|name| text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
 }
 
-fn add(out: &mut Vec<Header>, text: &[u8], odd: &mut Oddities) {
+/// The fields of a message as they are gathered.
+#[derive(Default)]
+struct Fields {
+    all: Vec<Header>,
+    /// Where many of them first came, by their names in lower case, and the same without NUL bytes. A peer cannot choose names
+    /// that meet in it: it has a key of its own.
+    places: HashMap<Vec<u8>, usize>,
+}
+
+impl Fields {
+    /// The first field with a name.
+    fn find(&mut self, name: &[u8]) -> Option<&mut Header> {
+        if name.is_empty() {
+            return None;
+        }
+        if self.all.len() <= FEW {
+            return self.all.iter_mut().find(|header| same_name(&header.name, name));
+        }
+        if self.places.is_empty() {
+            for place in 0..self.all.len() {
+                self.note(place);
+            }
+        }
+        let place = *self.places.get(&name.to_ascii_lowercase())?;
+        self.all.get_mut(place)
+    }
+
+    fn push(&mut self, header: Header) {
+        self.all.push(header);
+        if !self.places.is_empty() {
+            self.note(self.all.len() - 1);
+        }
+    }
+
+    fn note(&mut self, place: usize) {
+        let Some(header) = self.all.get(place).filter(|header| !header.name.is_empty()) else { return };
+        let name = header.name.to_ascii_lowercase();
+        if name.contains(&0) {
+            let stripped = name.iter().copied().filter(|&byte| byte != 0).collect();
+            self.places.entry(stripped).or_insert(place);
+        }
+        self.places.entry(name).or_insert(place);
+    }
+}
+
+fn add(out: &mut Fields, text: &[u8], odd: &mut Oddities) {
     if text.is_empty() {
         return;
     }
-    if out.len() >= FIELDS {
+    if out.all.len() >= FIELDS {
         odd.too_many = true;
         return;
     }
@@ -156,13 +206,13 @@ fn add(out: &mut Vec<Header>, text: &[u8], odd: &mut Oddities) {
     };
     odd.invalid |= name.iter().any(|b| b.is_ascii_whitespace() || *b == 0);
     odd.lengths += usize::from(same_name(name, b"content-length"));
-    match out.iter_mut().find(|h| !name.is_empty() && same_name(&h.name, name)) {
+    match out.find(name) {
         Some(first) => {
             odd.repetitions += 1;
             first.value.extend_from_slice(b", ");
             first.value.extend_from_slice(value);
         }
-        None => out.push(Header { name: name.to_vec(), value: value.to_vec() }),
+        None => out.push(Header { name: name.into(), value: value.to_vec() }),
     }
 }
 
@@ -176,5 +226,20 @@ mod tests {
         assert_eq!(find(&headers, b"a"), Some(&b"1 2, 3"[..]));
         assert_eq!(find(&headers, b"b"), Some(&b"x"[..]));
         assert!(odd.missing_colon && odd.repetitions == 1);
+    }
+
+    #[test]
+    fn repeated_fields_are_joined_among_many_as_among_few() {
+        let names: [&[u8]; 6] = [b"a\0b", b"AB", b"ab", b"a\0\0b", b"A\0B", b""];
+        for fillers in [0, FEW - 3, FEW, 3 * FEW] {
+            let mut raw: Vec<u8> = (0..fillers).flat_map(|n| format!("x{n}: y\r\n").into_bytes()).collect();
+            for (place, name) in names.iter().chain(&names).enumerate() {
+                raw.extend_from_slice(&[name, format!(":{place}\r\n").as_bytes()].concat());
+            }
+            let (headers, odd) = fields(&raw, false);
+            let found: Vec<_> = headers.iter().skip(fillers).map(|h| h.value.escape_ascii().to_string()).collect();
+            assert_eq!(found, ["0, 1, 2, 4, 6, 7, 8, 10", "3, 9", "5", "11"], "{fillers}");
+            assert_eq!(odd.repetitions, 8);
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! undoes content encodings, `multipart` finds the files in forms.
 
 mod body;
+mod brotli;
 mod decode;
 mod fields;
 mod headers;

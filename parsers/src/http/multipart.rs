@@ -6,6 +6,7 @@
 use memchr::{memchr, memmem};
 
 use super::headers::{same_name, trim};
+use crate::protocol::held;
 
 /// What was found in a body, in order.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,6 +76,11 @@ impl Multipart {
             name: None,
             headers: 0,
         }))
+    }
+
+    /// Bytes that it holds.
+    pub(crate) fn held_bytes(&self) -> usize {
+        held::list(&self.needle) + held::list(&self.pending) + self.name.as_ref().map_or(0, held::list)
     }
 
     /// Takes a piece of the body; `last` when nothing more comes.

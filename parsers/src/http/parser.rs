@@ -8,7 +8,9 @@ use super::multipart::Multipart;
 use super::request;
 use super::transaction::Exchange;
 use super::uri::hex;
-use crate::protocol::{Advance, Anomaly, Course, Direction, Effects, Parser, Settings, TransactionList, Transactions};
+use crate::protocol::{
+    Advance, Anomaly, Course, Direction, Effects, Parser, Settings, TransactionList, Transactions, held,
+};
 
 /// Limits and habits, from the configuration.
 #[derive(Clone, Copy, Debug)]
@@ -115,6 +117,13 @@ pub(super) struct Side {
     pub(super) form: Option<Multipart>,
     pub(super) file: FileState,
     pub(super) closed: bool,
+}
+
+impl Side {
+    fn held_bytes(&self) -> usize {
+        let decoder = self.decoder.as_ref().map_or(0, Decoder::held_bytes);
+        held::list(&self.raw) + decoder + self.form.as_ref().map_or(0, Multipart::held_bytes)
+    }
 }
 
 /// Longest line of junk that may stand before a status line.
@@ -370,13 +379,13 @@ impl HttpParser {
         let tx = self.transactions.find_mut(id)?;
         tx.progress.to_client = 2;
         let mut words = clean.splitn(2, |b| blank(*b));
-        tx.response.protocol = words.next()?.to_vec();
+        tx.response.protocol = words.next()?.into();
         let rest = trim(words.next().unwrap_or_default());
         let end = rest.iter().position(|b| blank(*b)).unwrap_or(rest.len());
         let (status, reason) = rest.split_at(end);
-        tx.response.line = text.to_vec();
-        tx.status = status.to_vec();
-        tx.reason = trim(reason).to_vec();
+        tx.response.line = text.into();
+        tx.status = status.into();
+        tx.reason = trim(reason).into();
         if tx.code().is_none_or(|c| !(100..1000).contains(&c)) {
             tx.note("http.response_invalid_status");
         }
@@ -502,8 +511,8 @@ impl HttpParser {
             return;
         };
         let message = tx.message_mut(direction);
-        message.raw = raw;
-        message.headers = headers;
+        message.raw = raw.into();
+        message.set_headers(headers);
         *tx.progress.of_mut(direction) = 3;
         if direction == Direction::ToServer {
             request::check_headers(tx);
@@ -546,7 +555,7 @@ impl Parser for HttpParser {
         }
         self.file_gap(direction, missing, effects);
         if let Some(tx) = self.current(direction) {
-            let body = &mut tx.message_mut(direction).body;
+            let body = tx.message_mut(direction).body_mut();
             body.total = body.total.saturating_add(missing);
             body.wire = body.wire.saturating_add(missing);
         }
@@ -580,6 +589,10 @@ impl Parser for HttpParser {
             | State::Trailer => self.finish(direction, true, effects),
             State::Line | State::Headers | State::Lost | State::Junk | State::JunkEnd => {}
         }
+    }
+
+    fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.transactions.held_bytes() + self.sides.iter().map(Side::held_bytes).sum::<usize>()
     }
 
     fn transactions(&self) -> &dyn TransactionList {

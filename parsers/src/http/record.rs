@@ -67,8 +67,8 @@ fn write(
             }
         }
         for (key, wanted, headers) in [
-            ("request_headers", "request", &tx.request.headers),
-            ("response_headers", "response", &tx.response.headers),
+            ("request_headers", "request", tx.request.headers()),
+            ("response_headers", "response", tx.response.headers()),
         ] {
             if dump == "both" || dump == wanted {
                 write_headers(http, key, headers);
@@ -85,7 +85,7 @@ fn write_extended(tx: &Exchange, http: &mut Object<'_>) {
     if !tx.method.is_empty() {
         http.text("http_method", &tx.method);
     }
-    if tx.target != UNSEEN && !tx.request.protocol.is_empty() {
+    if *tx.target != *UNSEEN && !tx.request.protocol.is_empty() {
         http.text("protocol", &tx.request.protocol);
     }
     match tx.code() {
@@ -100,7 +100,7 @@ fn write_extended(tx: &Exchange, http: &mut Object<'_>) {
     if let Some(to) = tx.response.header(b"location").filter(|_| tx.code().is_some_and(|c| (300..400).contains(&c))) {
         http.text("redirect", to);
     }
-    http.number("length", tx.response.body.wire);
+    http.number("length", tx.response.body().wire);
 }
 
 fn write_headers(http: &mut Object<'_>, key: &str, headers: &[Header]) {

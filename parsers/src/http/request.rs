@@ -82,10 +82,10 @@ pub(crate) fn read(text: &[u8], twice_path: bool, twice_query: bool) -> Exchange
         tx.note("http.request_body_unexpected");
     }
     set_target(&mut tx, method, target, twice_path, twice_query);
-    tx.request.line = text.to_vec();
-    tx.request.protocol = protocol.to_vec();
-    tx.method = method.to_vec();
-    tx.target = target.to_vec();
+    tx.request.line = text.into();
+    tx.request.protocol = protocol.into();
+    tx.method = method.into();
+    tx.target = target.into();
     tx
 }
 
@@ -98,7 +98,7 @@ pub(crate) fn check_headers(tx: &mut Exchange) {
         }
     }
     let Some(value) = tx.request.header(b"host").map(<[u8]>::to_vec) else {
-        if tx.host.is_empty() && tx.request.protocol == b"HTTP/1.1" {
+        if tx.host.is_empty() && *tx.request.protocol == *b"HTTP/1.1" {
             tx.note("http.missing_host_header");
         }
         return;
@@ -109,8 +109,8 @@ pub(crate) fn check_headers(tx: &mut Exchange) {
         tx.note("http.request_header_host_invalid");
     }
     if tx.host.is_empty() {
-        tx.host = host.to_ascii_lowercase();
-        tx.host_raw.clone_from(&value);
+        tx.host = host.to_ascii_lowercase().into();
+        tx.host_raw = value.as_slice().into();
         tx.port = port.and_then(read_port);
     } else if !same_name(&tx.host, host) || port.is_some_and(|p| read_port(p) != tx.port && tx.port.is_some()) {
         tx.note("http.host_header_ambiguous");
@@ -120,18 +120,19 @@ pub(crate) fn check_headers(tx: &mut Exchange) {
 fn set_target(tx: &mut Exchange, method: &[u8], target: &[u8], twice_path: bool, twice_query: bool) {
     let connect = method == b"CONNECT";
     let parts = Target::read(target, connect);
-    tx.uri = if connect { target.to_vec() } else { normalise_path(parts.path, twice_path) };
+    let mut uri = if connect { target.to_vec() } else { normalise_path(parts.path, twice_path) };
     let query = percent_decode(parts.query);
     if has_escape(&percent_decode(parts.path)) || has_escape(&query) {
         tx.note("http.double_encoded_uri");
     }
-    tx.uri.extend_from_slice(&if twice_query { percent_decode(&query) } else { query });
+    uri.extend_from_slice(&if twice_query { percent_decode(&query) } else { query });
+    tx.uri = uri.into();
     let Some(host) = parts.host else { return };
     if !is_host(host) {
         tx.note("http.request_uri_host_invalid");
     }
-    tx.host_raw = host.to_vec();
-    tx.host = host.to_ascii_lowercase();
+    tx.host_raw = host.into();
+    tx.host = host.to_ascii_lowercase().into();
     if let Some(port) = parts.port {
         tx.port = read_port(port);
         if tx.port.is_none() {

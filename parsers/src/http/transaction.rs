@@ -4,11 +4,13 @@ use std::any::Any;
 use std::cell::OnceCell;
 
 use super::headers::{Header, find};
-use crate::protocol::{Anomaly, Both, Direction, Transaction};
+use crate::protocol::{Anomaly, Both, Direction, Transaction, held};
 
 /// The target of a response whose request was not seen.
 pub(crate) const UNSEEN: &[u8] = b"/libhtp::request_uri_not_seen";
 const ANOMALIES: usize = 64;
+/// Times that something may be noted before that is noted as well.
+const WARNINGS: u32 = 64;
 /// Bytes of a body that stay when there is no limit to inspection.
 const WINDOW_BYTES: usize = 128 * 1024;
 
@@ -51,14 +53,24 @@ impl Body {
     }
 }
 
-/// One side of a transaction.
+/// A message without a body.
+static NO_BODY: Body = Body { data: Vec::new(), offset: 0, total: 0, wire: 0, complete: false };
+
+/// One side of a transaction. Thousands may be open, most of them small: what few have is boxed, and texts have no room to grow.
 #[derive(Debug, Default)]
 pub(crate) struct Message {
-    pub(crate) line: Vec<u8>,
-    pub(crate) protocol: Vec<u8>,
-    pub(crate) headers: Vec<Header>,
-    pub(crate) raw: Vec<u8>,
-    pub(crate) body: Body,
+    pub(crate) line: Box<[u8]>,
+    pub(crate) protocol: Box<[u8]>,
+    headers: Box<[Header]>,
+    pub(crate) raw: Box<[u8]>,
+    body: Option<Box<Body>>,
+    made: OnceCell<Box<Made>>,
+    headers_bytes: u32,
+}
+
+/// What is made of a message when a rule asks for it.
+#[derive(Debug, Default)]
+pub(crate) struct Made {
     pub(crate) block: OnceCell<Vec<u8>>,
     pub(crate) names: OnceCell<Vec<u8>>,
     pub(crate) start: OnceCell<Vec<u8>>,
@@ -71,6 +83,53 @@ impl Message {
     pub(crate) fn header(&self, name: &[u8]) -> Option<&[u8]> {
         find(&self.headers, name)
     }
+
+    /// All fields, in the order of their first lines.
+    pub(crate) fn headers(&self) -> &[Header] {
+        &self.headers
+    }
+
+    /// Takes the fields.
+    pub(crate) fn set_headers(&mut self, headers: Vec<Header>) {
+        self.headers = headers.into();
+        let texts = self.headers.iter().map(|h| held::block(h.name.len()) + held::list(&h.value));
+        let bytes = texts.sum::<usize>() + held::block(size_of_val(&*self.headers));
+        self.headers_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    }
+
+    /// The body, empty where there is none.
+    pub(crate) fn body(&self) -> &Body {
+        self.body.as_deref().unwrap_or(&NO_BODY)
+    }
+
+    /// The body, to add to it.
+    pub(crate) fn body_mut(&mut self) -> &mut Body {
+        self.body.get_or_insert_default()
+    }
+
+    /// Nothing more is kept of the body, where there is one.
+    pub(crate) fn end_body(&mut self) {
+        self.body.iter_mut().for_each(|body| body.end());
+    }
+
+    /// What is made of it when a rule asks.
+    pub(crate) fn made(&self) -> &Made {
+        self.made.get_or_init(Box::default)
+    }
+
+    fn held_bytes(&self) -> usize {
+        let texts = held::block(self.line.len()) + held::block(self.protocol.len()) + held::block(self.raw.len());
+        let body = self.body.as_ref().map_or(0, |body| held::boxed::<Body>(held::list(&body.data)));
+        let made = self.made.get().map_or(0, |made| held::boxed::<Made>(self.made_bytes(made)));
+        texts + body + made + self.headers_bytes as usize
+    }
+
+    fn made_bytes(&self, made: &Made) -> usize {
+        let Made { block, names, start, frame, each } = made;
+        let texts: usize = [block, names, start, frame].into_iter().filter_map(OnceCell::get).map(held::list).sum();
+        // Each line has a field's name and value.
+        texts + each.get().map_or(0, |each| held::list(each) + self.headers_bytes as usize)
+    }
 }
 
 /// A request and its response.
@@ -80,23 +139,23 @@ pub(crate) struct Exchange {
     pub(crate) found: Vec<Anomaly>,
     pub(crate) request: Message,
     pub(crate) response: Message,
-    pub(crate) method: Vec<u8>,
-    pub(crate) target: Vec<u8>,
-    pub(crate) uri: Vec<u8>,
-    pub(crate) host: Vec<u8>,
-    pub(crate) host_raw: Vec<u8>,
+    pub(crate) method: Box<[u8]>,
+    pub(crate) target: Box<[u8]>,
+    pub(crate) uri: Box<[u8]>,
+    pub(crate) host: Box<[u8]>,
+    pub(crate) host_raw: Box<[u8]>,
     pub(crate) port: Option<u16>,
-    pub(crate) status: Vec<u8>,
-    pub(crate) reason: Vec<u8>,
+    pub(crate) status: Box<[u8]>,
+    pub(crate) reason: Box<[u8]>,
     /// An answer told the client to go on.
     pub(crate) continued: bool,
-    noted: usize,
+    noted: u32,
 }
 
 impl Exchange {
     /// What stands for a request that was not seen.
     pub(crate) fn unseen() -> Self {
-        let mut tx = Self { target: UNSEEN.to_vec(), uri: UNSEEN.to_vec(), ..Self::default() };
+        let mut tx = Self { target: UNSEEN.into(), uri: UNSEEN.into(), ..Self::default() };
         tx.progress.to_server = 5;
         tx
     }
@@ -104,14 +163,15 @@ impl Exchange {
     /// Gives it up as it is.
     pub(crate) fn complete(&mut self) {
         self.progress = Both { to_server: 5, to_client: 5 };
-        self.request.body.complete = true;
-        self.response.body.complete = true;
+        for message in [&mut self.request, &mut self.response] {
+            message.body.iter_mut().for_each(|body| body.complete = true);
+        }
     }
 
     /// Notes something wrong, once.
     pub(crate) fn note(&mut self, name: &'static str) {
-        self.noted += 1;
-        if self.noted == ANOMALIES {
+        self.noted = self.noted.saturating_add(1);
+        if self.noted == WARNINGS {
             self.note("http.too_many_warnings");
         }
         if self.found.len() < ANOMALIES && !self.found.contains(&Anomaly(name)) {
@@ -152,6 +212,13 @@ impl Transaction for Exchange {
 
     fn anomalies(&self) -> &[Anomaly] {
         &self.found
+    }
+
+    fn held_bytes(&self) -> usize {
+        let Self { method, target, uri, host, host_raw, status, reason, .. } = self;
+        let texts = [method, target, uri, host, host_raw, status, reason];
+        let texts: usize = texts.into_iter().map(|text| held::block(text.len())).sum();
+        texts + self.request.held_bytes() + self.response.held_bytes() + held::list(&self.found)
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 
 use crate::modbus::tables::{self, Access, Category, DIAGNOSTIC, ENCAPSULATED, Errors};
-use crate::protocol::Direction;
+use crate::protocol::{Direction, held};
 
 /// Octets before those that the length field counts.
 pub(super) const HEADER_BYTES: usize = 6;
@@ -128,6 +128,19 @@ impl Message {
             Data::Bytes(data.to_vec())
         });
         Some(Message { transaction_id: short(bytes, 0)?, protocol_id, unit, function, data: content, errors })
+    }
+
+    /// Bytes that it holds.
+    pub(super) fn held_bytes(&self) -> usize {
+        match &self.data {
+            Data::ReadResponse(data)
+            | Data::Bytes(data)
+            | Data::WriteMultiple { data, .. }
+            | Data::ReadWrite { data, .. }
+            | Data::Diagnostic { data, .. }
+            | Data::Interface { data, .. } => held::list(data),
+            Data::None | Data::ReadRequest { .. } | Data::Write { .. } | Data::Mask { .. } | Data::Exception(_) => 0,
+        }
     }
 
     /// The function code without the exception bit.

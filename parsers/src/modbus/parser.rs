@@ -14,6 +14,8 @@ use crate::protocol::{
 
 /// Transactions that are kept, answered or not: more than a full window can hold in one call.
 const MAX_OPEN: usize = 8192;
+/// What the trees hold of a request that waits.
+const WAITING_BYTES: usize = 48;
 /// Requests that wait for a response, unless the settings say otherwise.
 pub(super) const DEFAULT_WAITING: u64 = 500;
 
@@ -185,6 +187,10 @@ impl Parser for ModbusParser {
                 self.give_up_oldest();
             }
         }
+    }
+
+    fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.transactions.held_bytes() + self.by_age.len() * WAITING_BYTES
     }
 
     fn transactions(&self) -> &dyn TransactionList {

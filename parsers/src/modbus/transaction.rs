@@ -4,7 +4,7 @@ use std::any::Any;
 
 use crate::modbus::message::Message;
 use crate::modbus::tables::Errors;
-use crate::protocol::{Anomaly, Direction, Transaction, Value};
+use crate::protocol::{Anomaly, Direction, Transaction, Value, held};
 
 /// A request and its response, or one of them without the other.
 #[derive(Debug)]
@@ -90,6 +90,11 @@ impl Transaction for ModbusTransaction {
 
     fn anomalies(&self) -> &[Anomaly] {
         &self.anomalies
+    }
+
+    fn held_bytes(&self) -> usize {
+        let messages = [&self.request, &self.response];
+        messages.into_iter().flatten().map(Message::held_bytes).sum::<usize>() + held::list(&self.anomalies)
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -87,6 +87,10 @@ impl OneWay for Message {
     fn way(&self) -> Direction {
         self.direction
     }
+
+    fn held(&self) -> usize {
+        0
+    }
 }
 
 #[derive(Default)]
@@ -110,6 +114,10 @@ impl Parser for NtpParser {
     }
 
     fn close(&mut self, _: Direction, _: &mut Effects<'_>) {}
+
+    fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.messages.held_bytes()
+    }
 
     fn transactions(&self) -> &dyn TransactionList {
         &self.messages

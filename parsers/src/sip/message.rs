@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::protocol::{Anomaly, Direction, OneWay};
+use crate::protocol::{Anomaly, Direction, OneWay, held};
 use crate::sip::sdp::Sdp;
 
 /// Values of a header that are kept.
@@ -220,6 +220,12 @@ impl OneWay for Message {
 
     fn noted(&self) -> &[Anomaly] {
         &self.anomalies
+    }
+
+    fn held(&self) -> usize {
+        let values: usize = self.values.iter().map(held::list).sum();
+        let sdp = self.sdp.as_ref().map_or(0, Sdp::held_bytes);
+        held::list(&self.head) + values + sdp + held::list(&self.anomalies)
     }
 }
 

@@ -4,7 +4,7 @@
 //! not begin as one, or behind a gap, the parser goes on at the next line that a message can begin with.
 
 use crate::protocol::{
-    Advance, Anomaly, Both, Direction, Effects, Parser, Probe, TransactionList, Transactions, Transport,
+    Advance, Anomaly, Both, Direction, Effects, OneWay, Parser, Probe, TransactionList, Transactions, Transport, held,
 };
 use crate::sip::message::{Message, StartLine, is_token, without_return};
 
@@ -266,6 +266,12 @@ impl Parser for SipParser {
         if let Some((message, ..)) = self.streams.of_mut(direction).pending.take() {
             self.open(*message, effects);
         }
+    }
+
+    fn held_bytes(&self) -> usize {
+        let pending = Direction::BOTH.into_iter().filter_map(|direction| self.streams.of(direction).pending.as_ref());
+        let pending: usize = pending.map(|(message, ..)| held::boxed::<Message>(message.held())).sum();
+        size_of::<Self>() + self.messages.held_bytes() + pending
     }
 
     fn transactions(&self) -> &dyn TransactionList {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::protocol::held;
+
 /// Lines that are kept.
 const LINES_LIMIT: usize = 1024;
 
@@ -28,6 +30,14 @@ pub(super) struct Sdp {
 }
 
 impl Sdp {
+    /// Bytes that it holds.
+    pub(super) fn held_bytes(&self) -> usize {
+        // A tree makes room for a node of eleven at once.
+        let by_letter: usize = self.by_letter.values().map(held::list).sum();
+        let nodes = self.by_letter.len().div_ceil(6) * held::block(11 * (size_of::<(Section, u8)>() + 24) + 16);
+        held::list(&self.body) + held::list(&self.lines) + by_letter + nodes
+    }
+
     /// Reads the body of a message; the names of what is wrong with it go into `anomalies`.
     pub(super) fn read(body: &[u8], anomalies: &mut Vec<&'static str>) -> Option<Self> {
         if !body.starts_with(b"v=") {

@@ -7,7 +7,7 @@
 use super::hassh::Hassh;
 use super::state;
 use super::transaction::{Identity, Transaction};
-use crate::protocol::{Advance, Both, Course, Direction, Effects, Parser, TransactionList, Transactions};
+use crate::protocol::{Advance, Both, Course, Direction, Effects, Parser, TransactionList, Transactions, held};
 
 /// Longest line with its end; RFC 4253, section 4.2, allows 255.
 const LINE_LIMIT_BYTES: usize = 256;
@@ -286,6 +286,11 @@ impl Parser for SshParser {
 
     fn close(&mut self, direction: Direction, _: &mut Effects<'_>) {
         self.finish(direction);
+    }
+
+    fn held_bytes(&self) -> usize {
+        let Both { to_server, to_client } = &self.sides;
+        size_of::<Self>() + self.transactions.held_bytes() + held::list(&to_server.kept) + held::list(&to_client.kept)
     }
 
     fn transactions(&self) -> &dyn TransactionList {

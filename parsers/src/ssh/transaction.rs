@@ -4,7 +4,7 @@ use std::any::Any;
 
 use super::hassh::Hassh;
 use super::state;
-use crate::protocol::{self, Anomaly, Both, Direction};
+use crate::protocol::{self, Anomaly, Both, Direction, held};
 
 /// What a side says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +15,14 @@ pub(super) struct Identity {
     pub(super) software: Vec<u8>,
     /// Fingerprint of the algorithms that it offers.
     pub(super) hassh: Option<Hassh>,
+}
+
+impl Identity {
+    fn held_bytes(&self) -> usize {
+        let hassh =
+            self.hassh.as_ref().map_or(0, |hassh| held::list(&hassh.string) + held::block(hassh.hash.capacity()));
+        held::list(&self.protocol) + held::list(&self.software) + hassh
+    }
 }
 
 /// An SSH flow.
@@ -88,6 +96,12 @@ impl protocol::Transaction for Transaction {
 
     fn anomalies(&self) -> &[Anomaly] {
         &self.anomalies
+    }
+
+    fn held_bytes(&self) -> usize {
+        let Both { to_server, to_client } = &self.sides;
+        let sides = [to_server, to_client].into_iter().flatten();
+        sides.map(|side| held::boxed::<Identity>(side.held_bytes())).sum::<usize>() + held::list(&self.anomalies)
     }
 
     fn as_any(&self) -> &dyn Any {

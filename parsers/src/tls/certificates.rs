@@ -12,7 +12,7 @@ use x509_parser::objects::{oid_registry, oid2abbrev};
 use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 
 use super::hello::Reader;
-use crate::protocol::Anomaly;
+use crate::protocol::{Anomaly, held};
 
 /// Most certificates of a chain that are kept.
 const CHAIN_LIMIT: usize = 32;
@@ -48,6 +48,15 @@ pub struct Leaf {
 }
 
 impl Certificates {
+    /// Bytes that they hold.
+    pub(super) fn held_bytes(&self) -> usize {
+        let leaf = self.leaf.as_ref().map_or(0, |leaf| {
+            let names = held::list(&leaf.subject) + held::list(&leaf.issuer) + held::lists(&leaf.alternative_names);
+            names + held::block(leaf.serial.capacity())
+        });
+        held::lists(&self.chain) + held::block(self.fingerprint.capacity()) + leaf
+    }
+
     /// Reads the list of a certificate message.
     pub(super) fn read(list: &[u8], anomalies: &mut Vec<Anomaly>) -> Option<Certificates> {
         let mut reader = Reader(list);

@@ -3,6 +3,8 @@
 //! A message may be cut anywhere and a record may carry many. A message that is whole in a fragment is read where it is;
 //! otherwise it is collected, up to [`MESSAGE_LIMIT`] octets; a longer one is an anomaly and passed over.
 
+use crate::protocol::held;
+
 /// Most octets of a handshake message that are collected.
 pub(super) const MESSAGE_LIMIT: usize = 128 << 10;
 
@@ -65,6 +67,11 @@ impl Assembler {
                 self.reset();
             }
         }
+    }
+
+    /// Bytes that it keeps.
+    pub(super) fn held_bytes(&self) -> usize {
+        held::list(&self.body)
     }
 
     /// Whether the header of a message is there in part: no honest sender cuts it.

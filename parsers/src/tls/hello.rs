@@ -4,7 +4,7 @@
 //! extension still has its version, ciphers and the extensions before it.
 
 use super::tables::{extension, is_grease};
-use crate::protocol::Anomaly;
+use crate::protocol::{Anomaly, held};
 
 /// Most protocol names of an ALPN extension that are kept.
 const ALPN_LIMIT: usize = 64;
@@ -79,6 +79,15 @@ pub(super) struct Hello {
 }
 
 impl Hello {
+    /// Bytes that it holds.
+    pub(super) fn held_bytes(&self) -> usize {
+        let numbers = [&self.versions, &self.ciphers, &self.extensions, &self.groups, &self.signature_algorithms];
+        let bytes = [&self.random, &self.session_id, &self.point_formats];
+        let numbers: usize = numbers.into_iter().map(held::list).sum();
+        let bytes: usize = bytes.into_iter().map(held::list).sum();
+        numbers + bytes + self.sni.as_ref().map_or(0, held::list) + held::lists(&self.alpn)
+    }
+
     /// Reads the body of a client hello.
     pub(super) fn client(body: &[u8], anomalies: &mut Vec<Anomaly>) -> Option<Hello> {
         let (mut hello, mut reader) = Self::start(body)?;

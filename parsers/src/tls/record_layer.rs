@@ -8,7 +8,7 @@ use super::handshake::{Assembler, Message};
 use super::sslv2;
 use super::tables::{content, message, server};
 use super::transaction::{Fingerprints, Transaction};
-use crate::protocol::{Advance, Both, Course, Direction, Effects, Parser, TransactionList, Transactions};
+use crate::protocol::{Advance, Both, Course, Direction, Effects, Parser, TransactionList, Transactions, held};
 
 /// Records in one chunk, before encryption, from which on they are too many.
 const RECORDS_LIMIT: usize = 255;
@@ -350,6 +350,12 @@ impl Parser for TlsParser {
         if let Some(transaction) = self.transactions.find_mut(0) {
             transaction.finish(direction);
         }
+    }
+
+    fn held_bytes(&self) -> usize {
+        let Both { to_server, to_client } = &self.sides;
+        let sides = [to_server, to_client].map(|side| held::list(&side.ssl2_body) + side.assembler.held_bytes());
+        size_of::<Self>() + self.transactions.held_bytes() + sides.iter().sum::<usize>()
     }
 
     fn transactions(&self) -> &dyn TransactionList {

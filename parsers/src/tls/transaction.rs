@@ -6,7 +6,7 @@ use super::certificates::Certificates;
 use super::fingerprint::{Carrier, Ja3, ja3, ja3s, ja4};
 use super::hello::Hello;
 use super::tables::{client, is_tls13, server};
-use crate::protocol::{self, Anomaly, Both, Direction};
+use crate::protocol::{self, Anomaly, Both, Direction, held};
 
 /// The random value that makes a server hello a request for another client hello (RFC 8446, section 4.1.3).
 const RETRY_RANDOM: [u8; 32] = [
@@ -228,6 +228,18 @@ impl protocol::Transaction for Transaction {
 
     fn anomalies(&self) -> &[Anomaly] {
         &self.anomalies
+    }
+
+    fn held_bytes(&self) -> usize {
+        let Self { hello, certificates, ja3, .. } = self;
+        let hellos = [&hello.to_server, &hello.to_client].into_iter().flatten();
+        let hellos: usize = hellos.map(|hello| held::boxed::<Hello>(hello.held_bytes())).sum();
+        let chains = [&certificates.to_server, &certificates.to_client].into_iter().flatten();
+        let chains: usize = chains.map(|chain| held::boxed::<Certificates>(chain.held_bytes())).sum();
+        let ja3 = [&ja3.to_server, &ja3.to_client].into_iter().flatten();
+        let ja3: usize = ja3.map(|ja3| held::block(ja3.string.capacity()) + held::block(ja3.hash.capacity())).sum();
+        let ja4 = self.ja4.as_ref().map_or(0, |ja4| held::block(ja4.capacity()));
+        hellos + chains + ja3 + ja4 + held::list(&self.anomalies)
     }
 
     fn as_any(&self) -> &dyn Any {

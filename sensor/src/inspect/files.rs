@@ -9,7 +9,7 @@ mod marks;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tapwire_parsers::protocol::{Both, Direction, FileRange, FileSink};
+use tapwire_parsers::protocol::{Both, Direction, FileRange, FileSink, held};
 use tapwire_signatures::language::rule::Filestore;
 
 use crate::flow::Budget;
@@ -191,14 +191,26 @@ impl Files {
         self.kept.take_if(|kept| kept.is_empty());
     }
 
+    /// Bytes that they hold besides their own size; those that wait to be stored have a budget of their own.
+    pub(super) fn held_bytes(&self) -> usize {
+        let Some(kept) = &self.kept else { return 0 };
+        let Kept { open: Both { to_server, to_client }, closed, past, marks, abandoned, .. } = &**kept;
+        let files = to_server.iter().chain(to_client).chain(closed).chain(past);
+        let files: usize = files.map(|file| held::boxed::<File>(file.held_bytes())).sum();
+        let places = held::block(closed.capacity() * 8) + held::block(past.capacity() * 8);
+        held::boxed::<Kept>(files + places + marks.held_bytes() + held::list(abandoned))
+    }
+
     /// Whether a file has ended and waits for its record.
     pub fn has_closed(&self) -> bool {
         self.kept.as_ref().is_some_and(|kept| !kept.closed.is_empty())
     }
 
-    /// Ends what is open: the flow is over.
-    pub fn truncate(&mut self, direction: Direction) {
+    /// Ends what is open: the flow is over. The transaction that it travelled in, if anything was.
+    pub fn truncate(&mut self, direction: Direction) -> Option<u64> {
+        let transaction = self.kept.as_ref()?.open.of(direction).as_ref()?.transaction;
         self.close(direction, false);
+        Some(transaction)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use tapwire_parsers::protocol::{self, Both, Direction, ProtocolId};
+use tapwire_parsers::protocol::{self, Both, Direction, ProtocolId, held};
 use tapwire_signatures::verify::FrameView;
 
 /// Bytes that are kept of the frames of a direction.
@@ -104,6 +104,15 @@ impl Frames {
             self.next_id += 1;
         }
         left_out + side.pass(chunk.get(..done).unwrap_or(chunk))
+    }
+
+    /// Bytes that they hold besides their own size.
+    pub(super) fn held_bytes(&self) -> usize {
+        let side = |side: &Side| {
+            let places = (side.open.capacity() + side.ready.capacity()) * size_of::<Frame>();
+            held::block(places) + side.kept_bytes + held::list(&side.tail)
+        };
+        side(&self.sides.to_server) + side(&self.sides.to_client)
     }
 
     /// The bytes of a direction begin anew: a datagram.

@@ -12,27 +12,29 @@ pub mod silence;
 pub mod tenants;
 #[cfg(test)]
 mod tests;
+mod transactions;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tapwire_parsers::link::Timestamp;
 use tapwire_parsers::protocol::{
-    Anomaly, Both, Course, Direction, Effects, Opener, Parser, ProtocolId, Transaction, Transport,
+    Anomaly, Both, Course, Direction, Effects, Opener, Parser, ProtocolId, Transaction, Transport, held,
 };
 use tapwire_parsers::{REGISTRY, protocol, protocol_id};
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::flow::FlowState;
 use tapwire_signatures::verify::condition::{FileView, FlowView, PacketView, SideProtocol};
-use tapwire_signatures::verify::{Match, Matcher, Settings, TransactionState, TransactionView};
+use tapwire_signatures::verify::{Match, Matcher, Settings, TransactionView};
 
 use crate::flow::{CommunityId, Flow};
 use files::{FileSettings, Files, Losses};
 use frames::{Frame, Frames};
 use recognise::{Ports, Recogniser, Recognition};
 use tenants::Tenants;
+pub use transactions::Known;
+use transactions::Parsed;
 
 /// Anomalies of a flow outside transactions that wait for their record.
 const FLOW_ANOMALY_LIMIT: usize = 64;
@@ -123,6 +125,16 @@ struct Rare {
     frames: Option<Box<Frames>>,
 }
 
+impl Rare {
+    fn held_bytes(&self) -> usize {
+        let frames = self.frames.as_ref().map_or(0, |frames| held::boxed::<Frames>(frames.held_bytes()));
+        let silent = self.silent.as_ref().map_or(0, |silent| held::boxed::<silence::Silent>(silent.held_bytes()));
+        let rival = self.rival.as_ref();
+        let rival = rival.map_or(0, |rival| held::boxed::<(Direction, Application)>(rival.1.held_bytes()));
+        held::boxed::<Self>(frames + silent + rival) + held::list(&self.anomalies)
+    }
+}
+
 /// Whether the certificates of a flow are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Certificates {
@@ -133,14 +145,6 @@ pub enum Certificates {
     Wanted,
     /// They are.
     Stored,
-}
-
-/// The parser of a flow, and what is known of its open transactions.
-struct Parsed {
-    parser: Box<dyn Parser>,
-    /// Each by itself, as most flows have one open transaction at a time and a list makes room for four.
-    known: VecDeque<Box<Known>>,
-    base: u64,
 }
 
 /// What rules remember of a flow, which is nothing for most.
@@ -165,19 +169,6 @@ impl Remembered {
         }
         result
     }
-}
-
-/// What inspection and records remember of an open transaction.
-#[derive(Default)]
-pub struct Known {
-    rules: TransactionState,
-    inspected: Both<bool>,
-    /// Its record was written.
-    pub recorded: bool,
-    /// It has no record, because a rule said so.
-    pub silent: bool,
-    /// Anomalies of it that were recorded.
-    pub anomalies: usize,
 }
 
 /// How protocols are opened, and which rules hold: shared by all workers.
@@ -215,6 +206,10 @@ pub struct Inspector {
     pub matcher: Matcher,
     /// Parsers that broke their promise not to panic.
     pub parser_faults: u64,
+    /// Ids of the transactions that are looked at.
+    due: Vec<u64>,
+    /// Times that rules waited for more transactions of a flow than are looked at again.
+    pub waiting_cut: u64,
     books: Vec<[Book; 2]>,
     unrecognised: [u64; 2],
     /// What a parser named in the call that has just been.
@@ -248,9 +243,11 @@ impl Application {
         self.rare.as_ref()?.agreed
     }
 
-    /// Whether there is nothing that could be recorded: no open transaction, no file that has ended, no anomaly.
-    pub fn has_nothing_new(&self) -> bool {
-        self.open().is_empty()
+    /// Whether there is nothing that could be recorded: no transaction that changed, or at the `last` chance none that is open, no
+    /// file that has ended, no anomaly.
+    pub fn has_nothing_new(&self, last: bool) -> bool {
+        let unchanged = self.parsed.as_ref().is_none_or(|parsed| !parsed.has_unreported());
+        (if last { self.open().is_empty() } else { unchanged && self.certificates != Certificates::Wanted })
             && !self.files.has_closed()
             && self.rare.as_ref().is_none_or(|rare| rare.anomalies.is_empty())
     }
@@ -262,7 +259,7 @@ impl Application {
 
     /// Ids of the open transactions.
     pub fn open(&self) -> std::ops::Range<u64> {
-        self.parsed.as_ref().map_or(0..0, |parsed| parsed.parser.transactions().range())
+        self.parsed.as_ref().map_or(0..0, |parsed| parsed.range())
     }
 
     /// The oldest open transaction that has a direction, and whether it is the only one.
@@ -277,8 +274,42 @@ impl Application {
 
     /// What is known of an open transaction.
     pub fn known_mut(&mut self, id: u64) -> Option<&mut Known> {
-        let parsed = self.parsed.as_mut()?;
-        parsed.known.get_mut(usize::try_from(id.checked_sub(parsed.base)?).ok()?).map(|known| &mut **known)
+        self.parsed.as_mut()?.known_mut(id)
+    }
+
+    /// Puts the ids of the open transactions that may have something new for records into a list, oldest first.
+    pub fn unreported(&self, ids: &mut Vec<u64>) {
+        ids.clear();
+        if let Some(parsed) = &self.parsed {
+            parsed.unreported(ids);
+        }
+    }
+
+    /// The same, and forgets them; at the `last` chance all that are open.
+    pub fn take_unreported(&mut self, ids: &mut Vec<u64>, last: bool) {
+        ids.clear();
+        if let Some(parsed) = &mut self.parsed {
+            parsed.take_unreported(ids);
+            if last {
+                ids.clear();
+                ids.extend(parsed.range());
+            }
+        }
+    }
+
+    /// Something of a transaction waits to be recorded.
+    pub fn report_again(&mut self, id: u64) {
+        if let Some(parsed) = &mut self.parsed {
+            parsed.report_again(id);
+        }
+    }
+
+    /// Ends the files of a direction: the flow is over.
+    pub fn end_files(&mut self, direction: Direction) {
+        let transaction = self.files.truncate(direction);
+        if let (Some(id), Some(parsed)) = (transaction, &mut self.parsed) {
+            parsed.touch(id);
+        }
     }
 
     /// Forgets a transaction if it is complete, recorded and was inspected in each direction it has.
@@ -293,15 +324,21 @@ impl Application {
 
     /// Forgets a transaction, which goes to whoever wants it.
     pub fn retire(&mut self, id: u64) -> Option<Box<dyn Transaction>> {
-        let parsed = self.parsed.as_mut()?;
-        let retired = parsed.parser.transactions_mut().retire(id);
-        parsed.forget();
-        retired
+        self.parsed.as_mut()?.retire(id)
+    }
+
+    /// Bytes that it holds besides its own size: its parser with what is open in it, files, frames, what rules remember. It is
+    /// added up from sums that are kept, but for files, of which there are few.
+    pub fn held_bytes(&self) -> usize {
+        let parsed = self.parsed.as_ref().map_or(0, |parsed| parsed.held_bytes());
+        let rules = self.rules.0.as_ref().map_or(0, |state| held::boxed::<FlowState>(state.held_bytes()));
+        let rare = self.rare.as_ref().map_or(0, |rare| rare.held_bytes());
+        parsed + self.files.held_bytes() + rules + rare
     }
 
     /// Gives the parser's memory back once its flow is closed and nothing is left to record.
     pub fn release(&mut self) {
-        if self.parsed.as_ref().is_some_and(|parsed| parsed.parser.transactions().range().is_empty()) {
+        if self.parsed.as_ref().is_some_and(|parsed| parsed.range().is_empty()) {
             self.parsed = None;
             self.released = !self.stopped;
             self.stopped = true;
@@ -388,37 +425,17 @@ impl Application {
         }
     }
 
-    /// Brings the list of what is known into step with the parser's transactions.
-    fn follow(&mut self) -> std::ops::Range<u64> {
-        let Some(parsed) = &mut self.parsed else { return 0..0 };
-        parsed.forget();
-        let range = parsed.parser.transactions().range();
-        while parsed.base + (parsed.known.len() as u64) < range.end {
-            parsed.known.push_back(Box::default());
-            self.opened += 1;
+    /// Brings what is known into step with the parser's transactions.
+    fn follow(&mut self) {
+        if let Some(parsed) = &mut self.parsed {
+            self.opened += parsed.follow();
         }
-        range
     }
 
     fn raise(&mut self, direction: Direction, anomaly: Anomaly) {
         let anomalies = &mut self.rare.get_or_insert_default().anomalies;
         if anomalies.len() < FLOW_ANOMALY_LIMIT {
             anomalies.push((direction, anomaly));
-        }
-    }
-}
-
-impl Parsed {
-    fn new(parser: Box<dyn Parser>) -> Box<Self> {
-        Box::new(Self { parser, known: VecDeque::new(), base: 0 })
-    }
-
-    /// Forgets what is known of transactions that are not open any more.
-    fn forget(&mut self) {
-        let first = self.parser.transactions().range().start;
-        while self.base < first {
-            self.known.pop_front();
-            self.base += 1;
         }
     }
 }
@@ -433,6 +450,8 @@ impl Inspector {
             engine,
             matcher,
             parser_faults: 0,
+            due: Vec::new(),
+            waiting_cut: 0,
             books,
             unrecognised: [0; 2],
             named_frames: Vec::new(),
@@ -761,19 +780,25 @@ impl Inspector {
         result.ok()
     }
 
-    /// Asks the rules about every open transaction in the direction of the view's flow. `raw` are raw bytes of that direction.
+    /// Asks the rules about the open transactions that changed, or that they wait for, in the direction of the view's flow. `raw`
+    /// are raw bytes of that direction.
     pub fn transactions(&mut self, app: &mut Application, view: &PacketView<'_>, raw: &[u8], matches: &mut Vec<Match>) {
         let (Some(id), Some(flow)) = (app.protocol, view.flow) else { return };
         let direction = flow.direction;
-        let range = app.follow();
+        app.follow();
         let Application { parsed, rules, files, rare, .. } = app;
-        let Some(Parsed { parser, known, .. }) = parsed.as_deref_mut() else { return };
+        let Some(parsed) = parsed.as_deref_mut() else { return };
         let anomalies = rare.iter().flat_map(|rare| &rare.anomalies);
         let flow_anomalies: Vec<Anomaly> = anomalies.filter(|a| a.0 == direction).map(|a| a.1).collect();
         let last = u8::try_from(protocol(id).states.of(direction).len().saturating_sub(1)).unwrap_or(u8::MAX);
-        let newest = range.end.saturating_sub(1);
-        for (transaction_id, known) in range.zip(known.iter_mut()) {
-            let Some(transaction) = parser.transactions().get(transaction_id) else { continue };
+        let newest = parsed.range().end.saturating_sub(1);
+        if !flow_anomalies.is_empty() {
+            parsed.touch(newest);
+        }
+        let mut due = std::mem::take(&mut self.due);
+        parsed.take_due(direction, self.engine.plan.generation(), &mut due);
+        for &transaction_id in &due {
+            let Some((transaction, known)) = parsed.lend(transaction_id) else { continue };
             if transaction.only_direction().is_some_and(|only| only != direction) {
                 continue;
             }
@@ -799,7 +824,10 @@ impl Inspector {
             if transaction.progress(direction) >= last || transaction.is_complete() {
                 *known.inspected.of_mut(direction) = true;
             }
+            parsed.note_looked_at(transaction_id, direction);
         }
+        self.due = due;
+        self.waiting_cut += parsed.take_waiting_cut();
     }
 }
 

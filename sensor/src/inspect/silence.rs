@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use tapwire_parsers::protocol::held;
 use tapwire_signatures::language::rule::Silence;
 use tapwire_signatures::verify::{Ground, Match};
 
@@ -61,6 +62,13 @@ impl Silences {
 fn remember(list: &mut VecDeque<u64>, one: u64) {
     list.truncate(LIMIT - 1);
     list.push_front(one);
+}
+
+impl Silent {
+    /// Bytes that it holds besides its own size.
+    pub(super) fn held_bytes(&self) -> usize {
+        [&self.said.own, &self.said.pairs].into_iter().map(|list| held::block(list.capacity() * size_of::<u64>())).sum()
+    }
 }
 
 /// What a flow has of it.

@@ -25,7 +25,8 @@ impl Reporter {
         if flow.app.certificates != Certificates::Wanted || !self.outputs.stores_certificates {
             return;
         }
-        let Some(fields) = flow.app.protocol.map(|id| protocol(id).fields) else { return };
+        let fields = flow.app.protocol.map(|id| protocol(id).fields);
+        let Some(fields) = fields.filter(|fields| fields.iter().any(|field| field.name == CHAIN)) else { return };
         let mut open = flow.app.open().filter_map(|id| flow.app.transaction(id));
         let Some((transaction, chain)) = open.find_map(|open| Some((open, pem(fields, open)?))) else { return };
         let about = self.about(flow, fields, transaction, moment);

@@ -142,6 +142,8 @@ pub struct Reporter {
     batch: RecordBatch,
     clock: Clock,
     group: u32,
+    /// Ids of the transactions that may have something new.
+    ids: Vec<u64>,
 }
 
 /// The two ends of a flow as a direction has them.
@@ -200,7 +202,7 @@ impl Ends {
 impl Reporter {
     /// A reporter to shared outputs.
     pub fn new(outputs: Arc<Outputs>) -> Self {
-        Self { outputs, batch: RecordBatch::default(), clock: Clock::default(), group: 0 }
+        Self { outputs, batch: RecordBatch::default(), clock: Clock::default(), group: 0, ids: Vec::new() }
     }
 
     /// Goes on with records of other rules; those of the ones before were taken.
@@ -336,7 +338,9 @@ impl Reporter {
         for (direction, anomaly) in flow.app.take_anomalies() {
             self.application_anomaly(flow, direction, anomaly, None, moment, &outputs);
         }
-        for transaction in flow.app.open() {
+        let mut ids = std::mem::take(&mut self.ids);
+        flow.app.unreported(&mut ids);
+        for &transaction in &ids {
             let Some(open) = flow.app.transaction(transaction) else { continue };
             let direction = open.only_direction().unwrap_or(direction);
             let raised = open.anomalies().len();
@@ -349,13 +353,14 @@ impl Reporter {
                 }
             }
         }
+        self.ids = ids;
     }
 
     /// Anomalies, records and files of a flow's transactions. At the end of a flow (or of its protocol) whatever is left is
     /// recorded as it is.
     pub fn transactions(&mut self, flow: &mut Flow<Application>, moment: &Moment, last: bool) {
         self.pieces(flow, moment);
-        if flow.app.has_nothing_new() {
+        if flow.app.has_nothing_new(last) {
             return;
         }
         self.certificates(flow, moment);
@@ -375,7 +380,9 @@ impl Reporter {
             self.file(flow, &mut file, card, moment);
             flow.app.files.return_recorded(file);
         }
-        for transaction in range {
+        let mut ids = std::mem::take(&mut self.ids);
+        flow.app.take_unreported(&mut ids, last);
+        for &transaction in &ids {
             let Some(open) = flow.app.transaction(transaction) else { continue };
             let direction = open.only_direction().unwrap_or(Direction::ToServer);
             // Where rules say what has no record, they come first.
@@ -395,12 +402,16 @@ impl Reporter {
             }
             let silent = flow.app.known_mut(transaction).is_some_and(|known| known.silent);
             let done = if last { flow.app.retire(transaction) } else { flow.app.retire_if_done(transaction) };
+            if held && !due {
+                flow.app.report_again(transaction);
+            }
             if let Some(done) = done.filter(|_| !silent && outputs.shown.contains(&Shown::Transaction(id))) {
                 let view = view_of(flow, direction, moment.time);
                 let subject = Subject::of_transaction((&flow.key, view), id, (transaction, done));
                 self.batch.push_shown(moment.order, subject, &[]);
             }
         }
+        self.ids = ids;
     }
 
     fn transaction(

@@ -231,7 +231,7 @@ impl Plan {
     }
 
     /// Which of the plans that followed each other this is.
-    pub(crate) fn generation(&self) -> u32 {
+    pub fn generation(&self) -> u32 {
         self.history.generation()
     }
 

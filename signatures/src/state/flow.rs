@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use smallvec::SmallVec;
+use tapwire_parsers::protocol::held;
 
 use crate::language::rule::{
     BitOperation, Flowbits, Flowint, IntComparison, IntOperation, IntValue, VariableScope, VariableTest,
@@ -114,6 +115,22 @@ impl FlowState {
         if let Some(notes) = &mut self.notes {
             notes.packet_variables.clear();
         }
+    }
+
+    /// Bytes that it keeps besides its own size.
+    pub fn held_bytes(&self) -> usize {
+        let bits = if self.bits.spilled() { held::block(self.bits.capacity() * 8) } else { 0 };
+        let ints = if self.ints.spilled() { held::block(self.ints.capacity() * 8) } else { 0 };
+        let notes = self.notes.as_ref().map_or(0, |notes| {
+            let FlowNotes { variables, packet_variables, entropies } = &**notes;
+            let values: usize =
+                variables.iter().chain(packet_variables).map(|(_, value)| held::block(value.len())).sum();
+            held::boxed::<FlowNotes>(values)
+                + held::list(variables)
+                + held::list(packet_variables)
+                + held::list(entropies)
+        });
+        bits + ints + notes
     }
 
     /// Whether records have something to show of it.

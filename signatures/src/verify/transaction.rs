@@ -10,7 +10,7 @@ mod resume;
 use smallvec::SmallVec;
 
 use tapwire_parsers::protocol;
-use tapwire_parsers::protocol::{Anomaly, Direction, Protocol, ProtocolId, Transaction, Value};
+use tapwire_parsers::protocol::{Anomaly, Direction, Protocol, ProtocolId, Transaction, Value, held};
 
 use super::condition::{FileKind, FileView, PacketView, Verdict};
 use super::evidence::place_in_packet;
@@ -72,6 +72,27 @@ pub struct Flowside {
     met: [bool; 2],
     /// Rules on files that matched, and the newest file then: they are asked again about newer ones.
     rearmed: SmallVec<[(RuleIndex, u64); 1]>,
+}
+
+impl TransactionState {
+    /// Whether rules are to be asked again at the next look, though nothing of the transaction itself changes until then.
+    pub fn is_waited_for(&self) -> bool {
+        self.sides.iter().any(|side| !side.waiting.is_empty() || !side.lasting.is_empty())
+    }
+
+    /// Bytes that it keeps besides its own size.
+    pub fn held_bytes(&self) -> usize {
+        let list = |spilled: bool, bytes: usize| if spilled { held::block(bytes) } else { 0 };
+        let side = |side: &Flowside| {
+            let Flowside { growing, waiting, lasting, matched, rearmed, .. } = side;
+            held::list(waiting)
+                + list(growing.spilled(), growing.capacity() * size_of::<(usize, u64)>())
+                + list(lasting.spilled(), lasting.capacity() * size_of::<RuleIndex>())
+                + list(matched.spilled(), matched.capacity() * size_of::<RuleIndex>())
+                + list(rearmed.spilled(), rearmed.capacity() * size_of::<(RuleIndex, u64)>())
+        };
+        self.sides.iter().map(side).sum::<usize>() + list(self.bits.spilled(), self.bits.capacity() * 2)
+    }
 }
 
 /// The rules that are asked about a transaction at once.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
-use tapwire_parsers::protocol::{Direction, FileRange};
+use tapwire_parsers::protocol::{Direction, FileRange, held};
 use tapwire_signatures::verify::condition::{FileKind, FileView};
 
 use super::keeping::Keeping;
@@ -105,6 +105,17 @@ impl File {
             hash.update(data);
         }
         self.keeping.as_mut().is_none_or(|keeping| keeping.append(data))
+    }
+
+    /// Bytes that it holds besides its own size, without those that wait to be stored.
+    pub(super) fn held_bytes(&self) -> usize {
+        let Running { md5, sha1, sha256 } = &self.digests.running;
+        let md5 = md5.as_ref().map_or(0, |_| held::boxed::<Md5>(0));
+        let sha1 = sha1.as_ref().map_or(0, |_| held::boxed::<Sha1>(0));
+        let sha256 = sha256.as_ref().map_or(0, |_| held::boxed::<Sha256>(0));
+        let kind = self.kind.as_ref().map_or(0, |kind| held::boxed::<Kind>(kind.held_bytes()));
+        let keeping = self.keeping.as_ref().map_or(0, |_| held::boxed::<Keeping>(0));
+        held::list(&self.name) + md5 + sha1 + sha256 + kind + keeping
     }
 
     /// Bytes are missing in it.

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 
 use pure_magic::MagicDb;
+use tapwire_parsers::protocol::held;
 use tapwire_signatures::verify::condition::FileKind;
 
 /// First bytes of a file that are looked at.
@@ -34,6 +35,12 @@ impl Kind {
             self.head.extend_from_slice(data.get(..room).unwrap_or(data));
             self.complete = self.head.len() == HEAD_LIMIT_BYTES;
         }
+    }
+
+    /// Bytes that it holds besides its own size.
+    pub(super) fn held_bytes(&self) -> usize {
+        let found = self.found.get().and_then(Option::as_ref).map_or(0, |found| held::block(found.len()));
+        held::list(&self.head) + found
     }
 
     /// Nothing follows, or not what should.

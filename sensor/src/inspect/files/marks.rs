@@ -1,7 +1,7 @@
 //! Which files rules want stored: the one that they matched on, those of its transaction, or those of its flow.
 
 use smallvec::SmallVec;
-use tapwire_parsers::protocol::{Both, Direction};
+use tapwire_parsers::protocol::{Both, Direction, held};
 use tapwire_signatures::language::rule::{FileScope, Filestore};
 
 use super::File;
@@ -61,6 +61,11 @@ impl Mark {
 pub(super) struct Marks(SmallVec<[Mark; 0]>);
 
 impl Marks {
+    /// Bytes that they hold besides their own size.
+    pub(super) fn held_bytes(&self) -> usize {
+        held::block(self.0.len() * size_of::<Mark>())
+    }
+
     /// Whether there is nothing.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
