@@ -227,8 +227,17 @@ impl Worker {
             }
             goes_on = goes_on && hand(self.reporter.take(sequence + batch));
         }
+        let mut counters = self.counted();
+        counters.watched = self.inspector.matcher.watch.take();
+        counters.script_failures.extend(self.inspector.matcher.lua.take_messages());
+        counters
+    }
+
+    /// Its counters as they stand, with what its parts counted.
+    pub fn counted(&mut self) -> Counters {
+        let own = self.counters.clone();
         self.count();
-        self.counters
+        std::mem::replace(&mut self.counters, own)
     }
 
     fn end_at(&mut self, place: u32) {
@@ -282,9 +291,7 @@ impl Worker {
         for (name, count) in self.inspector.matcher.lua.failures.counters() {
             self.counters.add(name, count);
         }
-        self.counters.watched = self.inspector.matcher.watch.take();
         self.counters.costs = self.inspector.matcher.cost_books();
-        self.counters.script_failures.extend(self.inspector.matcher.lua.take_messages());
         self.counters.add("tapwire.parser_faults", self.inspector.parser_faults);
         for (name, count) in self.inspector.counters() {
             self.counters.add(name, count);
