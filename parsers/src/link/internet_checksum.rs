@@ -19,13 +19,22 @@ pub fn of(data: &[u8]) -> [u8; 2] {
 
 /// The same for what IP carries, with the pseudo header of its addresses, `protocol` and length.
 pub fn holds_over(ip: &Ip<'_>, protocol: u8, data: &[u8]) -> bool {
+    pseudo_sum(ip, protocol, data).is_some_and(|pseudo| fold(sum(data) + pseudo) == 0xffff)
+}
+
+/// Whether a checksum is the sum of the pseudo header alone: what a host leaves there for its network card to go on with.
+pub fn is_unfinished(ip: &Ip<'_>, protocol: u8, data: &[u8], checksum: [u8; 2]) -> bool {
+    pseudo_sum(ip, protocol, data).is_some_and(|pseudo| fold(pseudo) == u64::from(u16::from_ne_bytes(checksum)))
+}
+
+fn pseudo_sum(ip: &Ip<'_>, protocol: u8, data: &[u8]) -> Option<u64> {
     let addresses = match (ip.source, ip.destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => sum(&source.octets()) + sum(&destination.octets()),
         (IpAddr::V6(source), IpAddr::V6(destination)) => sum(&source.octets()) + sum(&destination.octets()),
-        _ => return false,
+        _ => return None,
     };
     let length = (data.len() as u64).to_be_bytes();
-    fold(sum(data) + addresses + sum(&length) + sum(&[0, protocol])) == 0xffff
+    Some(addresses + sum(&length) + sum(&[0, protocol]))
 }
 
 /// The sum of the 32-bit words in the order of the machine: the sum of ones' complement does not mind the order of octets,

@@ -424,6 +424,24 @@ impl<'a> Packet<'a> {
         }
     }
 
+    /// Takes a checksum of TCP or UDP for right that its host left for its network card to finish; whether it is such a one.
+    pub fn accept_unfinished_checksum(&mut self) -> bool {
+        let Some(ip) = &self.ip else { return false };
+        let (is_right, protocol, data, at) = match &mut self.layer4 {
+            Layer4::Tcp(tcp) => (&mut tcp.checksum_ok, ip_protocols::TCP, ip.payload, 16),
+            Layer4::Udp(udp) => {
+                let len = udp.header.len() + self.payload.len();
+                (&mut udp.checksum_ok, ip_protocols::UDP, ip.payload.get(..len).unwrap_or(&[]), 6)
+            }
+            _ => return false,
+        };
+        let field = data.get(at..).and_then(|rest| rest.first_chunk::<2>());
+        let unfinished =
+            !*is_right && field.is_some_and(|sum| internet_checksum::is_unfinished(ip, protocol, data, *sum));
+        *is_right |= unfinished;
+        unfinished
+    }
+
     /// The TCP header.
     pub fn tcp(&self) -> Option<&Tcp<'a>> {
         match &self.layer4 {
