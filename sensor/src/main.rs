@@ -16,6 +16,7 @@ use tapwire::config::{Checksums, Configuration, Severity};
 use tapwire::engine::{Active, Found, Prepared, Reloader, prepare};
 use tapwire::inspect::Engine;
 use tapwire::run::{self, Plan, Summary};
+use tapwire::writer::in_words;
 use tapwire_signatures::language::rule::Rule;
 use tapwire_signatures::verify::cost::CostReport;
 
@@ -163,6 +164,16 @@ fn live(options: &Live) -> u8 {
     let folder = folder(common, &configuration);
     let many = options.interfaces.len() > 1;
     let watch = |interface: &String| {
+        // Each interface has its own records where there are several.
+        let own = if many { folder.join(interface) } else { folder.clone() };
+        let held = match run::hold(&own) {
+            Ok(held) => held,
+            Err(error) => {
+                stop.store(true, Ordering::Relaxed);
+                say(&format!("error: {error}"));
+                return error.exit_status();
+            }
+        };
         let source = Interface::open(interface, 0, options.bpf.as_deref(), Arc::clone(&stop));
         let source = match source {
             Ok(source) => source,
@@ -171,12 +182,10 @@ fn live(options: &Live) -> u8 {
                 return ended(&error);
             }
         };
-        // Each interface has its own records where there are several.
-        let own = if many { folder.join(interface) } else { folder.clone() };
         if !common.quiet {
             say(&format!("watching {interface}, records in {}; end with Ctrl-C", own.display()));
         }
-        let summary = run::live(&plan(common, settings, Arc::clone(&active), &own), source);
+        let summary = run::live(&plan(common, settings, Arc::clone(&active), &own), source, held);
         told(&summary, common.quiet, configuration.damage_status)
     };
     let ended = AtomicBool::new(false);
@@ -288,6 +297,15 @@ fn told(summary: &Summary, quiet: bool, damage_status: bool) -> u8 {
             count("detect.alert"),
         ));
     }
+    if let Some(lost) = lost_packets(summary) {
+        say(&lost);
+    }
+    if summary.lost.total() > 0 {
+        say(&format!("warning: lost are {}", in_words(&summary.lost)));
+    }
+    if let Some((refused, all)) = summary.refused {
+        say(&format!("warning: {}", run::mostly_refused(refused, all)));
+    }
     if summary.panics > 0 {
         say(&format!(
             "{} packets made a worker panic and were dropped with their flows; the first are kept as panic-*.pcap beside the records: \
@@ -308,6 +326,23 @@ fn told(summary: &Summary, quiet: bool, damage_status: bool) -> u8 {
         status = status.max(if fatal { error.exit_status() } else { 0 });
     }
     status
+}
+
+/// Packets that never came to be inspected, by reason, in words.
+fn lost_packets(summary: &Summary) -> Option<String> {
+    let count = |reason: &str| summary.dropped.get(reason).copied().unwrap_or(0);
+    let reasons = [
+        ("kernel", "by the system, whose buffer was full"),
+        ("interface", "by the interface or its driver"),
+        ("ring_full", "because a worker was too far behind"),
+    ];
+    let lost: u64 = reasons.iter().map(|(reason, _)| count(reason)).sum();
+    let said: Vec<String> = reasons
+        .iter()
+        .filter(|(reason, _)| count(reason) > 0)
+        .map(|(reason, words)| format!("{} {words}", count(reason)))
+        .collect();
+    (lost > 0).then(|| format!("warning: {lost} packets were lost: {}", said.join(", ")))
 }
 
 /// A count of packets on the terminal while a replay runs.

@@ -21,6 +21,8 @@ pub struct Counters {
     /// Packets that were left aside, by reason.
     pub dropped: BTreeMap<&'static str, u64>,
     layers: Layers,
+    /// TCP and UDP packets that were refused for their checksum, and those that were accepted as their host left it to its card.
+    pub checksums: (u64, u64),
     /// What became of rules that matched.
     pub alerts: Alerts,
     /// Events of decoding by name.
@@ -110,6 +112,18 @@ impl Counters {
         *self.names.entry(name.into()).or_default() += count;
     }
 
+    /// A packet whose checksum is wrong, which is accepted or refused.
+    pub fn wrong_checksum(&mut self, accepted: bool) {
+        let (refused, unfinished) = &mut self.checksums;
+        *(if accepted { unfinished } else { refused }) += 1;
+    }
+
+    /// Whether most packets whose checksum was looked at were refused for it; how many, and of how many.
+    pub fn mostly_refused(&self) -> Option<(u64, u64)> {
+        let (refused, all) = (self.checksums.0, self.layers.tcp + self.layers.udp);
+        (refused >= MANY_REFUSED && refused * 2 > all).then_some((refused, all))
+    }
+
     /// A packet that is left aside.
     pub fn drop_packets(&mut self, reason: &'static str, count: u64) {
         *self.dropped.entry(reason).or_default() += count;
@@ -149,6 +163,8 @@ impl Counters {
             self.watched = Some(watched.clone());
         }
         self.panics += other.panics;
+        self.checksums.0 += other.checksums.0;
+        self.checksums.1 += other.checksums.1;
         self.alerts.asked |= other.alerts.asked;
         self.alerts.raised += other.alerts.raised;
         self.alerts.overflow += other.alerts.overflow;
@@ -225,6 +241,8 @@ impl Counters {
         if own {
             all.insert("tapwire.packets.seen".into(), self.seen);
             all.insert("tapwire.packets.processed".into(), self.processed);
+            all.insert("tapwire.checksums.refused".into(), self.checksums.0);
+            all.insert("tapwire.checksums.unfinished".into(), self.checksums.1);
             for reason in DROP_REASONS {
                 all.insert(format!("tapwire.packets.dropped.{reason}"), self.dropped.get(reason).copied().unwrap_or(0));
             }
@@ -238,4 +256,7 @@ const NOT_IN_EVE: [&str; 3] = ["gre.unknown_protocol", "ipv6.frag_too_small", "t
 
 /// Why packets are left aside: they could not be decoded, live they came faster than they were taken, or a worker panicked at
 /// them.
-pub const DROP_REASONS: [&str; 4] = ["invalid", "ring_full", "kernel", "worker_panic"];
+pub const DROP_REASONS: [&str; 5] = ["invalid", "ring_full", "kernel", "interface", "worker_panic"];
+
+/// Fewer packets that are refused for their checksum are no reason to warn.
+const MANY_REFUSED: u64 = 20;

@@ -17,6 +17,7 @@ use tapwire_signatures::verify::packet::Occasion;
 use tapwire_signatures::verify::{Ground, Match};
 
 use crate::capture::batch::{Batch, Frame};
+use crate::capture::offload::Treatment;
 use crate::capture::shard::Shards;
 use crate::config::Tunnels;
 use crate::flow::stream::Chunk;
@@ -32,8 +33,8 @@ use crate::stats::{Books, Counters};
 /// How a worker treats streams and alerts.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Whether wrong checksums keep packets from streams and parsers.
-    pub checksums: bool,
+    /// What wrong checksums mean; each batch says it anew.
+    pub checksums: Treatment,
     /// Bytes of a stream that are inspected at once, to server and to client.
     pub chunk_bytes: [usize; 2],
     /// Whether connections are not followed any more once both directions reached their depth.
@@ -95,6 +96,11 @@ impl Worker {
         }
     }
 
+    /// The shard that it owns.
+    pub fn index(&self) -> u16 {
+        self.index
+    }
+
     /// Takes the packets of its shard out of a batch and gives what it found.
     ///
     /// A panic costs the shard its flows and nothing else: `fresh` gives an empty table, `lost` is told of the packet that did it,
@@ -122,6 +128,7 @@ impl Worker {
 
     /// Goes on with the rules that a batch is inspected with.
     pub fn adopt(&mut self, batch: &Batch) {
+        self.settings.checksums = batch.checksums;
         let Some(engine) = batch.engine.as_ref().filter(|engine| !Arc::ptr_eq(engine, self.inspector.engine())) else {
             return;
         };
@@ -137,17 +144,32 @@ impl Worker {
             (self.at, self.books) = (at, self.counters.books());
             #[cfg(test)]
             assert_ne!(self.trip_at, Some(frame.number), "the packet at which a test lets it panic");
-            let mut packet = frame.decode(batch, self.settings.checksums);
+            let mut packet = frame.decode(batch, self.settings.checksums.verifies());
             packet.tenant = self.tenant(batch, at, &packet);
             let oddity = batch.oddity(frame);
             note(&mut packet, oddity);
             if frame.shard == own {
+                self.look_at_checksum(&mut packet);
                 let tunnel = if frame.depth > 0 { self.tunnel_around(batch, at) } else { None };
                 self.packet(&packet, tunnel);
             }
             if packet.inner.is_some() {
                 self.inner_packets(packet, oddity);
             }
+        }
+    }
+
+    /// Forgives a checksum that a host left to its network card, and counts what is refused.
+    #[inline]
+    fn look_at_checksum(&mut self, packet: &mut Packet<'_>) {
+        let is_wrong = match &packet.layer4 {
+            Layer4::Tcp(tcp) => !tcp.checksum_ok,
+            Layer4::Udp(udp) => !udp.checksum_ok,
+            _ => false,
+        };
+        if is_wrong {
+            let accepted = self.settings.checksums == Treatment::Lenient && packet.accept_unfinished_checksum();
+            self.counters.wrong_checksum(accepted);
         }
     }
 
@@ -185,10 +207,11 @@ impl Worker {
     /// The packets that a packet carries, each inside the one before; those of this shard are taken.
     fn inner_packets(&mut self, mut outer: Packet<'_>, oddity: Option<(u8, Anomaly)>) {
         while let Some(carried) = outer.inner.filter(|inner| self.settings.tunnels.reads(inner.carrier))
-            && let Some(mut packet) = Packet::decode_inner(&outer, self.settings.checksums)
+            && let Some(mut packet) = Packet::decode_inner(&outer, self.settings.checksums.verifies())
         {
             note(&mut packet, oddity);
             if self.shards.of(&packet) == self.index {
+                self.look_at_checksum(&mut packet);
                 let tunnel = Tunnel::around(&outer, carried.carrier, packet.depth);
                 self.packet(&packet, tunnel);
             }
@@ -819,7 +842,7 @@ mod tests {
         let fresh = || Table::new(flow::Settings::default(), Budget::new(0), Budget::new(0));
         let outputs = Arc::new(Outputs::new(&configuration, Arc::clone(&engine), Default::default()));
         let settings = Settings {
-            checksums: false,
+            checksums: Treatment::Ignored,
             chunk_bytes: [1, 1],
             bypass_depth: false,
             alert_limit: 15,

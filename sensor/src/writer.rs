@@ -7,15 +7,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use tapwire_parsers::link::Timestamp;
 use tapwire_signatures::language::rule::Action;
 use tapwire_signatures::plan::RuleIndex;
 use tapwire_signatures::state::hostbits::Parties;
 use tapwire_signatures::state::shared::Shared;
 use tapwire_signatures::state::threshold::{RuleId, Subject, Thresholds};
 use tapwire_signatures::state::threshold_file::{Entry as FileEntry, Side, Suppression};
-use tapwire_signatures::verify::cost::CostBooks;
 
 use crate::config::Configuration;
 use crate::engine::tenant_folder;
@@ -23,20 +22,21 @@ use crate::inspect::Engine;
 use crate::inspect::silence::{Quiet, Silences};
 use crate::records::batch::{AlertGate, Class, Entry, Gate, RecordBatch, merged};
 use crate::records::header::Clock;
-use crate::records::stats::{self, DearRule, Rules};
 use crate::records::summary::{Summaries, Written};
-use crate::sinks::Sink;
-use crate::sinks::file::PlainFile;
 use crate::sinks::open::Folder;
 use crate::sinks::script::Scripts;
-use crate::sinks::zstd::ZstdFile;
 use crate::tags::{Owner, Tags};
+pub use books::Report;
+use delivery::Delivery;
+pub use delivery::in_words;
 use stores::Stores;
 
+mod books;
+mod delivery;
 mod stores;
 
-/// Rules that `stats` names of those that cost most.
-const DEAREST_SHOWN: usize = 10;
+/// Between two times that what scripts write is made readable, when live.
+const FLUSH_SCRIPTS: Duration = Duration::from_secs(1);
 /// Thresholds that are followed at once.
 const THRESHOLD_LIMIT: usize = 100_000;
 
@@ -52,9 +52,10 @@ pub struct Writer {
     silences: HashMap<u64, Silences, foldhash::fast::RandomState>,
     shared: Shared,
     data_dir: PathBuf,
-    sinks: Vec<Box<dyn Sink>>,
-    /// Positions of the sinks that take counters.
-    stats_sinks: Vec<usize>,
+    delivery: Delivery,
+    /// The batch of packets that was written last, and how many came behind later ones.
+    sequence: u64,
+    late_batches: u64,
     /// Percent of all work that one rule may take.
     share_percent: u64,
     thresholds: Thresholds,
@@ -62,16 +63,16 @@ pub struct Writer {
     scripts: Scripts,
     summaries: Summaries,
     clock: Clock,
-    /// Records that were made for all outputs.
-    pub made: u64,
-    /// Records that their sinks took.
-    pub delivered: u64,
     /// Alerts that thresholds held back.
     pub suppressed: u64,
     /// The same by rule and reason.
     pub held_back: BTreeMap<(RuleIndex, HeldBack), u64>,
     alerts: u64,
     stores: Stores,
+    scripts_flushed: Instant,
+    script_errors: u64,
+    /// What is to be told.
+    news: Vec<String>,
     /// What scripts of outputs failed with, once they have ended.
     pub script_failures: Vec<String>,
 }
@@ -82,24 +83,9 @@ impl Writer {
         configuration: &Configuration,
         engine: Arc<Engine>,
         (folder, data_dir): (&Path, &Path),
+        live: bool,
     ) -> io::Result<Self> {
-        std::fs::create_dir_all(folder)?;
-        let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-        let mut stats_sinks = Vec::new();
-        for eve in &configuration.eve {
-            let path = folder.join(&eve.filename);
-            if eve.stats {
-                stats_sinks.push(sinks.len());
-            }
-            sinks.push(if eve.zstd {
-                Box::new(ZstdFile::create(&path, eve.append)?)
-            } else {
-                Box::new(PlainFile::create(&path, eve.append)?)
-            });
-        }
-        if let Some(fast) = &configuration.fast {
-            sinks.push(Box::new(PlainFile::create(&folder.join(&fast.filename), fast.append)?));
-        }
+        let delivery = Delivery::open(configuration, folder, live)?;
         let thresholds = Thresholds::new(THRESHOLD_LIMIT);
         Ok(Self {
             alerted: HashSet::default(),
@@ -108,33 +94,44 @@ impl Writer {
             shared: Shared::new(&engine.plan.datasets),
             data_dir: data_dir.to_owned(),
             engine,
-            sinks,
-            stats_sinks,
+            delivery,
+            sequence: 0,
+            late_batches: 0,
             share_percent: configuration.costs.share_percent,
             thresholds,
             tags: Tags::default(),
             scripts: Scripts::start(&configuration.output_scripts, folder)?,
             summaries: Summaries::new(configuration.summaries),
             clock: Clock::default(),
-            made: 0,
-            delivered: 0,
             suppressed: 0,
             held_back: BTreeMap::new(),
             alerts: 0,
             stores: Stores::new(configuration, folder),
+            scripts_flushed: Instant::now(),
+            script_errors: 0,
+            news: Vec::new(),
             script_failures: Vec::new(),
         })
     }
 
     /// Writes what the workers found in one batch of packets.
-    pub fn write(&mut self, batches: &[RecordBatch]) -> io::Result<()> {
+    pub fn write(&mut self, batches: &[RecordBatch]) {
         // All are of the same batch of packets, and so of the same rules.
+        let sequence = batches.iter().map(|batch| batch.sequence).max().unwrap_or(self.sequence);
+        let mut newer = None;
         if let Some(engine) = batches.iter().find_map(|batch| batch.engine.as_ref())
             && !Arc::ptr_eq(engine, &self.engine)
         {
-            self.shared.follow(&engine.plan.datasets);
-            self.engine = Arc::clone(engine);
+            let before = std::mem::replace(&mut self.engine, Arc::clone(engine));
+            if sequence < self.sequence {
+                // A worker that is behind goes on with the rules that it had; what all share is the others' by now.
+                newer = Some(before);
+            } else {
+                self.shared.follow(&engine.plan.datasets);
+            }
         }
+        self.late_batches += u64::from(sequence < self.sequence);
+        self.sequence = self.sequence.max(sequence);
         let mut decided: Option<(u64, u32, Decision)> = None;
         let mut tagged: Option<(u64, bool)> = None;
         let mut silent: Option<((u64, Quiet), bool)> = None;
@@ -144,7 +141,7 @@ impl Writer {
             if let Some(Gate::Lone(lone)) = gate {
                 let mut written = Vec::new();
                 let own = self.summaries.keeps_own(entry.output, lone, &mut self.clock, &mut written);
-                self.deliver_all(written)?;
+                self.deliver_all(written);
                 if !own {
                     continue;
                 }
@@ -180,7 +177,7 @@ impl Writer {
                             br#""alert":{"action":"allowed""#,
                             br#""alert":{"action":"blocked""#,
                         );
-                        self.deliver(entry, &text)?;
+                        self.deliver(entry, &text);
                         continue;
                     }
                 }
@@ -225,20 +222,20 @@ impl Writer {
                 }
                 if self.alerted.contains(flow) {
                     let text = with(batch.text(entry), br#""alerted":false"#, br#""alerted":true"#);
-                    self.deliver(entry, &text)?;
+                    self.deliver(entry, &text);
                     continue;
                 }
             }
             match gate {
                 Some(Gate::File(file, step)) => {
                     if let Some(record) = self.stores.file(*file, step, batch.text(entry)) {
-                        self.deliver(entry, &record)?;
+                        self.deliver(entry, &record);
                     }
                 }
                 Some(Gate::Certificates { time, chain }) => {
                     self.stores.certificates(*time, *chain, batch.text(entry));
                 }
-                _ if entry.output != Entry::NO_OUTPUT => self.deliver(entry, batch.text(entry))?,
+                _ if entry.output != Entry::NO_OUTPUT => self.deliver(entry, batch.text(entry)),
                 _ => {}
             }
         }
@@ -247,7 +244,7 @@ impl Writer {
             self.silences.remove(&flow);
             self.tags.end(flow);
         }
-        Ok(())
+        self.engine = newer.unwrap_or_else(|| Arc::clone(&self.engine));
     }
 
     /// Follows what a rule says of records, where that was left to be done here.
@@ -274,22 +271,15 @@ impl Writer {
         }
     }
 
-    fn deliver_all(&mut self, written: Vec<Written>) -> io::Result<()> {
-        written.into_iter().try_for_each(|(output, text)| self.deliver_to(output, &text))
-    }
-
-    fn deliver(&mut self, entry: &Entry, text: &[u8]) -> io::Result<()> {
-        self.alerts += u64::from(entry.output == 0 && entry.class == Class::Alert);
-        self.deliver_to(entry.output, text)
-    }
-
-    fn deliver_to(&mut self, output: u16, text: &[u8]) -> io::Result<()> {
-        self.made += 1;
-        if let Some(sink) = self.sinks.get_mut(usize::from(output)) {
-            sink.write(text)?;
-            self.delivered += 1;
+    fn deliver_all(&mut self, written: Vec<Written>) {
+        for (output, text) in written {
+            self.delivery.write(output, Class::Flow, &text);
         }
-        Ok(())
+    }
+
+    fn deliver(&mut self, entry: &Entry, text: &[u8]) {
+        self.alerts += u64::from(entry.output == 0 && entry.class == Class::Alert);
+        self.delivery.write(entry.output, entry.class, text);
     }
 
     /// Whether what is left of an alert's rule holds, and it passes the suppressions and thresholds; those of the file replace the
@@ -345,77 +335,31 @@ impl Writer {
         Ok(())
     }
 
-    /// What folders of stored files and certificates refused first, once.
-    pub fn take_store_failures(&mut self) -> impl Iterator<Item = String> {
-        self.stores.take_failures()
-    }
-
-    /// Makes everything that was written readable, also after a crash.
-    pub fn sync(&mut self) -> io::Result<()> {
-        self.scripts.flush()?;
-        self.sinks.iter_mut().try_for_each(|sink| sink.sync())
-    }
-
-    /// The rules that cost most.
-    fn dearest(&self, costs: &CostBooks) -> Vec<DearRule> {
-        let mut all: Vec<_> = costs.rules.iter().collect();
-        all.sort_by_key(|(rule, cost)| (std::cmp::Reverse(cost.work), **rule));
-        let named = all.into_iter().take(DEAREST_SHOWN).filter_map(|(rule, cost)| {
-            let id = self.engine.plan.rule(*rule).map(|rule| (rule.gid, rule.sid))?;
-            let tenant = self.engine.own_of_rule(*rule).tenant;
-            Some(DearRule { tenant, id, cost: *cost, percent: cost.work * 100 / costs.work.max(1) })
-        });
-        named.collect()
-    }
-
-    /// Writes the counters, and ends.
-    pub fn finish(
-        &mut self,
-        time: Timestamp,
-        uptime_s: u64,
-        mut counters: BTreeMap<String, u64>,
-        costs: &CostBooks,
-        own: bool,
-    ) -> io::Result<BTreeMap<String, u64>> {
-        self.save()?;
-        let last = self.summaries.finish(&mut self.clock);
-        self.deliver_all(last)?;
-        self.script_failures = self.scripts.finish(&mut counters)?;
-        // What thresholds held back was counted as an alert by the workers.
-        counters.insert("detect.alert".into(), self.alerts);
-        *counters.entry("detect.alerts_suppressed".into()).or_default() += self.suppressed;
-        self.stores.count(&mut counters);
-        let (bits, values) = self.shared.lost();
-        let dearest = if own { self.dearest(costs) } else { Vec::new() };
-        if own {
-            let over = costs.rules.values().map(|cost| cost.work * 100 / costs.work.max(1));
-            let over = over.filter(|percent| (1..=*percent).contains(&self.share_percent));
-            counters.insert("tapwire.rules.over_share".into(), over.count() as u64);
-            let suspended = costs.rules.values().filter(|cost| cost.suspended);
-            counters.insert("tapwire.rules.work".into(), costs.work);
-            counters.insert("tapwire.rules.suspended".into(), suspended.clone().count() as u64);
-            counters.insert("tapwire.rules.skipped".into(), suspended.map(|cost| cost.skipped).sum());
-            counters.insert("tapwire.rules.hostbits_evicted".into(), bits);
-            counters.insert("tapwire.rules.tags_lost".into(), self.tags.lost);
-            counters.insert("tapwire.rules.dataset_values_refused".into(), values);
-            counters.insert("tapwire.records.made".into(), self.made);
-            counters.insert("tapwire.records.delivered".into(), self.delivered);
-            counters.insert("tapwire.records.summed_flows".into(), self.summaries.summed);
-            counters.insert("tapwire.records.shed".into(), self.made - self.delivered);
-        } else {
-            counters.retain(|name, _| !name.starts_with("tapwire."));
-        }
-        let mut line = Vec::new();
-        let numbers = self.engine.tenants.numbers();
-        let rules = Rules { numbers: &numbers, dearest: &dearest };
-        stats::write(&mut line, time, uptime_s, &counters, rules, &mut self.clock);
-        for position in &self.stats_sinks {
-            if let Some(sink) = self.sinks.get_mut(*position) {
-                sink.write(&line)?;
+    /// Hands over what has waited for long enough, where an interface is watched.
+    pub fn tick(&mut self) {
+        self.delivery.tick();
+        if self.scripts_flushed.elapsed() >= FLUSH_SCRIPTS {
+            self.scripts_flushed = Instant::now();
+            if let Err(error) = self.scripts.flush() {
+                self.script_errors += 1;
+                if self.script_errors == 1 {
+                    self.news.push(format!("what scripts write cannot be written: {error}; records go on"));
+                }
             }
         }
-        self.sync()?;
-        Ok(counters)
+    }
+
+    /// What went wrong beside the records, and with them when live; each once.
+    pub fn take_news(&mut self) -> Vec<String> {
+        let mut news = std::mem::take(&mut self.news);
+        news.extend(self.delivery.take_news());
+        news.extend(self.stores.take_failures());
+        news
+    }
+
+    /// Why records could not be written, where that ends a run.
+    pub fn take_failure(&self) -> Option<io::Error> {
+        self.delivery.take_failure()
     }
 }
 

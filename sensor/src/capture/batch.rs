@@ -11,6 +11,7 @@ use tapwire_parsers::link::{Packet, Timestamp};
 use tapwire_parsers::protocol::Anomaly;
 
 use super::PACKET_LIMIT_BYTES;
+use super::offload::Treatment;
 use crate::inspect::Engine;
 
 /// Packets that a batch holds at most.
@@ -87,6 +88,10 @@ pub struct Batch {
     pub sequence: u64,
     /// The rules that its packets are inspected with; those of the batch before where nothing is said.
     pub engine: Option<Arc<Engine>>,
+    /// What wrong checksums mean.
+    pub checksums: Treatment,
+    /// What time it is, where an interface is watched and no packets came.
+    pub tick: Option<Timestamp>,
     /// The packets.
     pub frames: Vec<Frame>,
     /// What is odd about pieces of datagrams, with the depth of the piece.
@@ -110,6 +115,17 @@ impl Batch {
     /// The captured bytes of all its packets, in bytes.
     pub fn data_len(&self) -> usize {
         self.arena.len()
+    }
+
+    /// Bytes of memory that it holds.
+    pub fn held_bytes(&self) -> usize {
+        self.arena.capacity() + self.frames.capacity() * size_of::<Frame>()
+    }
+
+    /// Gives back memory that it does not need, for a longer wait.
+    pub fn pack(&mut self) {
+        self.arena.shrink_to_fit();
+        self.frames.shrink_to_fit();
     }
 
     /// Whether a further packet belongs into the next batch.

@@ -7,6 +7,7 @@
 //! that of its last piece.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use smallvec::SmallVec;
 use tapwire_parsers::link::{Packet, Vlans, is_plain};
@@ -17,19 +18,71 @@ use super::shard::Shards;
 use crate::config::Tunnels;
 use crate::decode::defrag::{Counters, Defragmenter};
 
-/// The end of a ring that a worker takes batches out of.
-pub type Receiver = ring::Receiver<Arc<Batch>>;
+/// Batches that a ring has room for where an interface is watched; bytes are the limit that counts.
+const LIVE_SLOTS: usize = 4_096;
+/// With more batches waiting, they give back memory that they do not need.
+const UNPACKED: usize = 8;
 
-/// Rings for some workers with `depth` batches each, under a secret `key` for the hash of flows.
-pub fn channel(workers: u16, depth: usize, key: u64, reading: Reading) -> (Distributor, Vec<Receiver>) {
-    let (rings, receivers) = (0..workers).map(|_| ring(depth)).unzip();
-    (Distributor { rings, shards: Shards { key, count: workers }, reading, spare: Vec::new(), sequence: 0 }, receivers)
+/// What a worker may have waiting for it.
+#[derive(Clone, Copy, Debug)]
+pub enum Depth {
+    /// So many batches. A file waits.
+    Batches(usize),
+    /// Batches of so many bytes. An interface does not wait.
+    Bytes(usize),
+}
+
+/// The end of a ring that a worker takes batches out of.
+pub struct Receiver {
+    ring: ring::Receiver<Arc<Batch>>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Receiver {
+    /// The next batch, once there is one; nothing if none will come.
+    pub fn recv(&mut self) -> Option<Arc<Batch>> {
+        let batch = self.ring.recv()?;
+        self.waiting.fetch_sub(batch.held_bytes(), Ordering::Relaxed);
+        Some(batch)
+    }
+}
+
+/// Rings for some workers, under a secret `key` for the hash of flows.
+pub fn channel(workers: u16, depth: Depth, key: u64, reading: Reading) -> (Distributor, Vec<Receiver>) {
+    let (slots, limit_bytes) = match depth {
+        Depth::Batches(slots) => (slots, usize::MAX),
+        Depth::Bytes(bytes) => (LIVE_SLOTS, bytes),
+    };
+    let ends = (0..workers).map(|_| {
+        let (sender, ring) = ring(slots);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        (Way { ring: sender, waiting: Arc::clone(&waiting) }, Receiver { ring, waiting })
+    });
+    let (ways, receivers) = ends.unzip();
+    let shards = Shards { key, count: workers };
+    (Distributor { ways, limit_bytes, shards, reading, spare: Vec::new(), sequence: 0 }, receivers)
+}
+
+/// The way to one worker, and the bytes that are on it.
+struct Way {
+    ring: Sender<Arc<Batch>>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Way {
+    fn has_room(&self, limit_bytes: usize) -> bool {
+        self.ring.has_room() && self.waiting.load(Ordering::Relaxed) < limit_bytes
+    }
+
+    fn send(&mut self, batch: &Arc<Batch>) {
+        self.waiting.fetch_add(batch.held_bytes(), Ordering::Relaxed);
+        // A worker that is gone is found by who waits for it; the others go on.
+        let _ = self.ring.send(Arc::clone(batch));
+    }
 }
 
 /// How packets are read here.
 pub struct Reading {
-    /// Whether wrong checksums make pieces useless.
-    pub checksums: bool,
     /// Which tunnels are looked into.
     pub tunnels: Tunnels,
     /// Puts pieces of datagrams together.
@@ -38,7 +91,8 @@ pub struct Reading {
 
 /// Hands batches to all workers. Dropping it tells them that there are no more.
 pub struct Distributor {
-    rings: Vec<Sender<Arc<Batch>>>,
+    ways: Vec<Way>,
+    limit_bytes: usize,
     shards: Shards,
     reading: Reading,
     /// A list of frames to be used again.
@@ -51,8 +105,13 @@ pub struct Distributor {
 pub enum Handed {
     /// All workers have it or will get it.
     Over,
-    /// A ring was full: no worker gets it. It had so many packets.
-    Dropped(u64),
+    /// Workers that are too far behind do not get it.
+    Dropped {
+        /// So many packets were theirs.
+        packets: u64,
+        /// So many others may carry packets that were.
+        tunnels: u64,
+    },
     /// No worker is left.
     Gone,
 }
@@ -60,20 +119,42 @@ pub enum Handed {
 impl Distributor {
     /// Hands a batch over and waits for workers whose rings are full. For files.
     pub fn send(&mut self, batch: Batch) -> Handed {
-        let batch = self.address(batch);
-        for ring in &mut self.rings {
-            // A worker that is gone is found by who waits for it; the others go on.
-            let _ = ring.send(Arc::clone(&batch));
-        }
-        self.handed()
+        let batch = Arc::new(self.address(batch));
+        self.ways.iter_mut().for_each(|way| way.send(&batch));
+        if self.is_gone() { Handed::Gone } else { Handed::Over }
     }
 
-    /// Hands a batch over if there is room for it in all rings. For interfaces, which do not wait.
+    /// Whether any worker has room for a batch. Where none has, packets are best left where they are.
+    pub fn has_room(&self) -> bool {
+        self.ways.iter().any(|way| way.ring.is_closed() || way.has_room(self.limit_bytes))
+    }
+
+    /// Hands a batch over to all workers that have room for it. For interfaces, which do not wait.
     pub fn offer(&mut self, batch: Batch) -> Handed {
-        if self.rings.iter().any(|ring| !ring.is_closed() && !ring.has_room()) {
-            return Handed::Dropped(batch.frames.len() as u64);
+        let mut batch = self.address(batch);
+        if self.ways.iter().any(|way| way.ring.len() > UNPACKED) {
+            batch.pack();
         }
-        self.send(batch)
+        let batch = Arc::new(batch);
+        let (mut packets, mut tunnels) = (0, 0);
+        for (worker, way) in (0..).zip(&mut self.ways) {
+            if way.ring.is_closed() {
+                continue;
+            }
+            if way.has_room(self.limit_bytes) {
+                way.send(&batch);
+                continue;
+            }
+            for frame in batch.frames.iter().filter(|frame| frame.joined == 0) {
+                packets += u64::from(frame.shard == worker);
+                tunnels += u64::from(frame.tunnel && frame.shard != worker);
+            }
+        }
+        match (packets, tunnels) {
+            _ if self.is_gone() => Handed::Gone,
+            (0, 0) => Handed::Over,
+            _ => Handed::Dropped { packets, tunnels },
+        }
     }
 
     /// How many batches were handed over.
@@ -87,10 +168,10 @@ impl Distributor {
     }
 
     /// Gives a batch its place and its packets their shards.
-    fn address(&mut self, mut batch: Batch) -> Arc<Batch> {
+    fn address(&mut self, mut batch: Batch) -> Batch {
         batch.sequence = self.sequence;
         self.sequence += 1;
-        let alone = self.rings.len() == 1;
+        let alone = self.ways.len() == 1;
         let mut addressed = std::mem::take(&mut self.spare);
         let mut frames = std::mem::take(&mut batch.frames);
         let tenants = batch.engine.as_ref().and_then(|engine| engine.tenants.by_vlan.clone());
@@ -104,7 +185,7 @@ impl Distributor {
         }
         batch.frames = addressed;
         self.spare = frames;
-        Arc::new(batch)
+        batch
     }
 
     /// Reads a frame, whose tenant its VLANs tell, and what becomes whole by it, which goes behind it.
@@ -115,10 +196,11 @@ impl Distributor {
         tenant: &dyn Fn(&Vlans) -> u32,
         addressed: &mut Vec<Frame>,
     ) {
-        let Reading { checksums, tunnels, defragmenter } = &mut self.reading;
+        let Reading { tunnels, defragmenter } = &mut self.reading;
+        let checksums = batch.checksums.verifies();
         let (mut whole, mut odd) = (Vec::new(), None);
         let mut begins = frame.begins;
-        let mut packet = frame.decode(batch, *checksums);
+        let mut packet = frame.decode(batch, checksums);
         let tenant = tenant(&packet.vlans);
         packet.tenant = tenant;
         frame.shard = self.shards.of(&packet);
@@ -138,7 +220,7 @@ impl Distributor {
             });
             whole.extend(datagrams.into_iter().map(|data| (depth, begins, data)));
             let Some(carried) = packet.inner.filter(|inner| tunnels.reads(inner.carrier)) else { break };
-            let Some(inner) = Packet::decode_inner(&packet, *checksums) else { break };
+            let Some(inner) = Packet::decode_inner(&packet, checksums) else { break };
             begins = Some(carried.begins);
             packet = inner;
         }
@@ -153,8 +235,8 @@ impl Distributor {
         }
     }
 
-    fn handed(&self) -> Handed {
-        if self.rings.iter().all(Sender::is_closed) { Handed::Gone } else { Handed::Over }
+    fn is_gone(&self) -> bool {
+        self.ways.iter().all(|way| way.ring.is_closed())
     }
 }
 
@@ -177,7 +259,7 @@ mod tests {
 
     fn reading() -> Reading {
         let defragmenter = Defragmenter::new(Default::default(), Default::default(), true);
-        Reading { checksums: true, tunnels: Tunnels::default(), defragmenter }
+        Reading { tunnels: Tunnels::default(), defragmenter }
     }
 
     fn batch(pool: &Pool, number: u64) -> Batch {
@@ -194,7 +276,7 @@ mod tests {
     #[test]
     fn all_workers_see_all_batches_and_each_packet_has_one_owner() {
         let pool = Pool::new(16);
-        let (mut distributor, receivers) = channel(3, 4, 99, reading());
+        let (mut distributor, receivers) = channel(3, Depth::Batches(4), 99, reading());
         let workers: Vec<_> = receivers
             .into_iter()
             .enumerate()
@@ -224,22 +306,41 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_without_room_goes_to_nobody_and_takes_no_place() {
+    fn only_the_worker_that_is_behind_loses_its_packets() {
         let pool = Pool::new(4);
-        let (mut distributor, mut receivers) = channel(2, 1, 0, reading());
+        let (mut distributor, mut receivers) = channel(2, Depth::Bytes(1), 0, reading());
         assert_eq!(distributor.offer(batch(&pool, 0)), Handed::Over);
+        assert!(!distributor.has_room());
         assert_eq!(receivers[0].recv().unwrap().sequence, 0);
-        assert_eq!(distributor.offer(batch(&pool, 1)), Handed::Dropped(50));
+        assert!(distributor.has_room());
+        let second = batch(&pool, 1);
+        let Handed::Dropped { packets, tunnels: 0 } = distributor.offer(second) else { panic!("it has no room") };
+        let got = receivers[0].recv().unwrap();
+        let own = got.frames.iter().filter(|frame| frame.shard == 1).count() as u64;
+        assert_eq!((got.sequence, packets), (1, own));
+        assert!(packets > 10 && packets < 40, "{packets} of 50");
         assert_eq!(receivers[1].recv().unwrap().sequence, 0);
         assert_eq!(distributor.offer(batch(&pool, 2)), Handed::Over);
-        assert_eq!(receivers[0].recv().unwrap().sequence, 1);
-        assert_eq!(receivers[1].recv().unwrap().sequence, 1);
+        assert_eq!(receivers[0].recv().unwrap().sequence, 2);
+        assert_eq!(receivers[1].recv().unwrap().sequence, 2, "it goes on behind the hole");
+    }
+
+    #[test]
+    fn a_stall_is_covered_by_what_may_wait() {
+        let pool = Pool::new(4);
+        let (mut distributor, mut receivers) = channel(1, Depth::Bytes(64 << 20), 0, reading());
+        for number in 0..1_000 {
+            assert_eq!(distributor.offer(batch(&pool, number)), Handed::Over);
+        }
+        for number in 0..1_000 {
+            assert_eq!(receivers[0].recv().unwrap().sequence, number);
+        }
     }
 
     #[test]
     fn workers_that_are_gone_hold_nobody_up() {
         let pool = Pool::new(4);
-        let (mut distributor, mut receivers) = channel(2, 1, 0, reading());
+        let (mut distributor, mut receivers) = channel(2, Depth::Bytes(1), 0, reading());
         drop(receivers.pop());
         for _ in 0..3 {
             assert_eq!(distributor.offer(batch(&pool, 0)), Handed::Over);

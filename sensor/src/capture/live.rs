@@ -1,7 +1,7 @@
 //! An interface, through libpcap.
 //!
 //! A batch ends when it is full or a tenth of a second after it began, so that records are not late on a quiet link. Packets
-//! carry the time that the system gave them.
+//! carry the time that the system gave them; a batch without any says what time it is.
 //!
 //! The library is asked without waiting: on Linux its own timeout counts from the first packet on, so that on a silent link
 //! it would never come back to see that it has to stop.
@@ -15,6 +15,7 @@ use pcap::{Active, Capture, Error};
 use tapwire_parsers::link::{Timestamp, is_supported};
 
 use super::batch::{Arrival, Batch};
+use super::clock::Ticking;
 use super::{CaptureError, Losses, More, PACKET_LIMIT_BYTES, Source};
 
 /// An interface that packets are captured from.
@@ -25,6 +26,7 @@ pub struct Interface {
     link_type: u32,
     stop: Arc<AtomicBool>,
     number: u64,
+    ticking: Ticking,
     counted: Counts,
     losses: Losses,
     /// Given after the packets before it.
@@ -67,6 +69,7 @@ impl Interface {
             link_type,
             stop,
             number: 0,
+            ticking: Ticking::start(),
             counted: Counts::default(),
             losses: Losses::default(),
             failed: None,
@@ -129,6 +132,11 @@ impl Source for Interface {
                 break;
             }
         }
+        match batch.frames.last() {
+            Some(frame) => self.ticking.packet(frame.time),
+            // What the system has not handed over yet may be a little older.
+            None => batch.tick = Some(Timestamp(self.ticking.time().0.saturating_sub(LATE_US))),
+        }
         let more = if self.stop.load(Ordering::Relaxed) { More::No } else { More::Yes };
         Ok(more)
     }
@@ -149,6 +157,8 @@ const BUFFER_BYTES: i32 = 64 << 20;
 const BATCH_TIME: Duration = Duration::from_millis(100);
 /// What comes meanwhile fits into the buffer, at 100 Gbit/s too.
 const NAP: Duration = Duration::from_millis(4);
+/// Microseconds that packets may wait in the system's buffer.
+const LATE_US: u64 = 500_000;
 /// A clock is too slow to be asked at every packet.
 const PACKETS_PER_LOOK: u64 = 32;
 

@@ -7,6 +7,7 @@
 //! Nothing here looks above the transport header, and nothing is sized by a length whose bytes have not come.
 
 pub mod batch;
+pub mod clock;
 mod compression;
 mod error;
 pub mod fanout;
@@ -15,6 +16,7 @@ mod format;
 mod input;
 pub mod listing;
 pub mod live;
+pub mod offload;
 mod pcap;
 mod pcapng;
 pub mod ring;

@@ -98,6 +98,16 @@ impl<T> Sender<T> {
         !self.shared.queue.is_full()
     }
 
+    /// How many values are in it.
+    pub fn len(&self) -> usize {
+        self.shared.queue.len()
+    }
+
+    /// Whether there are none in it.
+    pub fn is_empty(&self) -> bool {
+        self.shared.queue.is_empty()
+    }
+
     /// Whether nobody will take values out.
     pub fn is_closed(&self) -> bool {
         self.shared.is_closed()

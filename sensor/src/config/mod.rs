@@ -197,6 +197,8 @@ pub struct Configuration {
     pub rule_watch: RuleWatch,
     /// What starts leave for further starts.
     pub rule_cache: RuleCache,
+    /// `stats` and `tapwire.live`
+    pub live: LiveSettings,
     /// `multi-detect`, where it is enabled.
     pub tenancy: Option<Tenancy>,
 }
@@ -208,6 +210,23 @@ pub struct RuleWatch {
     pub enabled: bool,
     /// `tapwire.rules.watch-interval`: time between two looks.
     pub interval_s: u32,
+}
+
+/// What holds while an interface is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveSettings {
+    /// `stats.interval`: time between two records of counters; 0 where `stats.enabled` says no.
+    pub stats_interval_s: u32,
+    /// `tapwire.live.packet-backlog`: bytes of packets that wait for one worker.
+    pub packet_bytes: u64,
+    /// `tapwire.live.record-backlog`: bytes of records that wait for one output.
+    pub record_bytes: u64,
+}
+
+impl Default for LiveSettings {
+    fn default() -> Self {
+        Self { stats_interval_s: 8, packet_bytes: 64 << 20, record_bytes: 64 << 20 }
+    }
 }
 
 /// Where rules that were read are remembered from run to run.
@@ -235,14 +254,6 @@ impl Configuration {
     /// The tenants, if there are any.
     pub fn tenants(&self) -> &[Tenant] {
         self.tenancy.as_ref().map_or(&[], |tenancy| &tenancy.tenants)
-    }
-
-    /// The same, but every output appends to what is there.
-    pub fn appending(&self) -> Self {
-        let mut same = self.clone();
-        same.eve.iter_mut().for_each(|eve| eve.append = true);
-        same.fast.iter_mut().for_each(|fast| fast.append = true);
-        same
     }
 }
 
@@ -358,6 +369,7 @@ impl Default for Configuration {
             countries: None,
             rule_watch: RuleWatch::default(),
             rule_cache: RuleCache::default(),
+            live: LiveSettings::default(),
             tenancy: None,
         }
     }

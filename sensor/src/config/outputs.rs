@@ -20,8 +20,8 @@ pub struct EveOutput {
     pub filename: String,
     /// Whether it is a file of zstd frames.
     pub zstd: bool,
-    /// Whether an existing file is appended to.
-    pub append: bool,
+    /// Whether an existing file is appended to, where that is said; live it is, in a replay it is not.
+    pub append: Option<bool>,
     /// Whether records name the capture file.
     pub capture_name: bool,
     /// Seed of community ids, where they are wanted.
@@ -110,8 +110,8 @@ pub struct Files {
 pub struct FastOutput {
     /// File name below the log folder.
     pub filename: String,
-    /// Whether an existing file is appended to.
-    pub append: bool,
+    /// Whether an existing file is appended to, where that is said; it is otherwise.
+    pub append: Option<bool>,
 }
 
 /// Outputs that can be configured; those that other sensors write besides are passed over.
@@ -245,7 +245,7 @@ pub(super) fn read(
             "eve-log" => read.eve.push(eve_output(node, faults, warnings)),
             "fast" => {
                 let filename = node.get("filename").and_then(Node::text).unwrap_or("fast.log").to_owned();
-                read.fast = Some(FastOutput { filename, append: node.switch_at("append", true, faults) });
+                read.fast = Some(FastOutput { filename, append: append(node, faults) });
             }
             "lua" => read.scripts.extend(scripts(node, limits, faults, warnings)),
             "file-store" => {
@@ -257,6 +257,12 @@ pub(super) fn read(
         }
     }
     read
+}
+
+/// What is said of a file that is there already.
+fn append(node: &Node, faults: &mut Vec<Problem>) -> Option<bool> {
+    let said = node.switch_at("append", false, faults);
+    node.get("append").and_then(Node::switch).map(|_| said)
 }
 
 /// Reads the scripts of an output. What one wants that is not offered leaves that one out.
@@ -295,7 +301,7 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
     let mut out = EveOutput {
         filename: text("filename").unwrap_or("eve.json").to_owned(),
         zstd: node.choice_at("compression", &["none", "zstd"], faults) == "zstd",
-        append: node.switch_at("append", false, faults),
+        append: append(node, faults),
         capture_name: node.switch_at("pcap-file", false, faults),
         community_id_seed: node.switch_at("community-id", false, faults).then_some(seed),
         version: node.switch_at("suricata-version", false, faults),

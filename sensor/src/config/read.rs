@@ -226,6 +226,14 @@ impl Reader<'_> {
         self.bytes("tapwire.tls-store.chains", &mut limits.chains);
         self.bytes("tapwire.flow-summary.rate", &mut c.summaries.rate);
         self.bytes("tapwire.flow-summary.interval", &mut c.summaries.interval_s);
+        let mut counts = true;
+        self.switch("stats.enabled", &mut counts);
+        self.seconds("stats.interval", &mut c.live.stats_interval_s);
+        if !counts {
+            c.live.stats_interval_s = 0;
+        }
+        self.bytes("tapwire.live.packet-backlog", &mut c.live.packet_bytes);
+        self.bytes("tapwire.live.record-backlog", &mut c.live.record_bytes);
         if self.root.at("outputs").is_some() || file.is_some() {
             let settings = (c.scripts, c.stream.depth_bytes);
             let read = outputs::read(self.root.at("outputs"), settings, &mut self.faults, &mut self.warnings);

@@ -26,6 +26,20 @@ pub enum Class {
     Flow,
     /// Packets.
     Packet,
+    /// What the sensor says of itself, which is in no books.
+    Sensor,
+}
+
+impl Class {
+    /// Those that are in the books, with their names in counters.
+    pub const BOOKED: [(Self, &'static str); 6] = [
+        (Self::Alert, "alert"),
+        (Self::Anomaly, "anomaly"),
+        (Self::Transaction, "transaction"),
+        (Self::File, "file"),
+        (Self::Flow, "flow"),
+        (Self::Packet, "packet"),
+    ];
 }
 
 /// What decides over a record when those of all workers are in order.
@@ -239,6 +253,11 @@ impl RecordBatch {
     fn push_entry(&mut self, packet: u64, output: u16, class: Class, gate: Option<Gate>, start: usize) {
         let (end, ordinal) = (self.text.len(), u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
         self.entries.push(Entry { packet, ordinal, output, class, gate: gate.map(Box::new), start, end });
+    }
+
+    /// Bytes of the text of all records.
+    pub fn text_bytes(&self) -> usize {
+        self.text.len()
     }
 
     /// The text of a record.

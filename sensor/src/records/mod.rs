@@ -11,6 +11,7 @@ pub mod flow;
 pub mod forwarded;
 pub mod frame;
 pub mod header;
+pub mod loss;
 pub mod metadata;
 pub mod packet;
 pub mod sctp;

@@ -27,6 +27,17 @@ pub fn append(path: &Path) -> io::Result<File> {
     options(path).append(true).create(true).open(path).map_err(named)
 }
 
+/// The same, and never waits: a pipe that nobody reads is refused, one whose reader is slow takes what it can.
+pub fn append_now(path: &Path) -> io::Result<File> {
+    let flags = flags(path) | OFlags::NONBLOCK;
+    options(path).append(true).create(true).custom_flags(flags.bits().cast_signed()).open(path).map_err(named)
+}
+
+/// Opens a file to read it.
+pub fn read(path: &Path) -> io::Result<File> {
+    options(path).read(true).open(path).map_err(named)
+}
+
 /// Opens a file to begin anew: what was in it is gone.
 pub fn fresh(path: &Path) -> io::Result<File> {
     options(path).write(true).create(true).truncate(true).open(path).map_err(named)
@@ -54,11 +65,13 @@ pub fn put_in_place(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 fn options(path: &Path) -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.mode(MODE);
-    if !OF_SYSTEM.iter().any(|folder| path.starts_with(folder)) {
-        options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
-    }
+    options.mode(MODE).custom_flags(flags(path).bits().cast_signed());
     options
+}
+
+fn flags(path: &Path) -> OFlags {
+    let of_system = OF_SYSTEM.iter().any(|folder| path.starts_with(folder));
+    if of_system { OFlags::empty() } else { OFlags::NOFOLLOW }
 }
 
 /// A folder that is held open.

@@ -143,7 +143,7 @@ fn only_alerts(configuration: &Configuration) -> Configuration {
         *eve = EveOutput {
             filename: FILE.into(),
             zstd: false,
-            append: false,
+            append: None,
             community_id_seed: None,
             alerts,
             anomalies: None,

@@ -1,0 +1,115 @@
+//! What the threads of a run counted, while it goes on and at its end.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use tapwire_parsers::link::Timestamp;
+use tapwire_signatures::verify::cost::CostBooks;
+
+use super::Plan;
+use crate::flow::Budget;
+use crate::stats::Counters;
+use crate::writer::Report;
+
+/// The books of a run: each thread puts its counters there as they stand.
+pub(super) struct Books {
+    /// How often all were asked for their counters.
+    asked: AtomicU64,
+    /// Each worker's, and what they answer.
+    workers: Vec<Mutex<(u64, Counters)>>,
+    reader: Mutex<Counters>,
+    start: Timestamp,
+    /// The last packet's time, or what time it is.
+    last_time: AtomicU64,
+    /// Batches and packets that were read.
+    sequence: AtomicU64,
+    packets: AtomicU64,
+}
+
+impl Books {
+    pub(super) fn new(workers: u16, start: Option<Timestamp>) -> Self {
+        Self {
+            asked: AtomicU64::new(0),
+            workers: (0..workers).map(|_| Mutex::default()).collect(),
+            reader: Mutex::default(),
+            start: start.unwrap_or_default(),
+            last_time: AtomicU64::new(0),
+            sequence: AtomicU64::new(0),
+            packets: AtomicU64::new(0),
+        }
+    }
+
+    /// Asks all workers for their counters.
+    pub(super) fn ask(&self) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The last question, for a worker that has answered those before.
+    pub(super) fn question(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Whether all workers answered the last question.
+    pub(super) fn are_answered(&self) -> bool {
+        let asked = self.question();
+        self.workers.iter().all(|worker| worker.lock().is_ok_and(|worker| worker.0 == asked))
+    }
+
+    /// A worker's answer.
+    pub(super) fn answer(&self, worker: usize, question: u64, counters: Counters) {
+        if let Some(place) = self.workers.get(worker) {
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = (question, counters);
+        }
+    }
+
+    /// What the reader counted.
+    pub(super) fn set_reader(&self, counters: Counters) {
+        *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = counters;
+    }
+
+    /// A batch was read.
+    pub(super) fn read(&self, sequence: u64, packets: Option<u64>, time: Option<Timestamp>) {
+        self.sequence.store(sequence, Ordering::Relaxed);
+        packets.into_iter().for_each(|packets| self.packets.store(packets, Ordering::Relaxed));
+        time.into_iter().for_each(|time| self.last_time.store(time.0, Ordering::Relaxed));
+    }
+
+    /// Batches and packets that were read.
+    pub(super) fn place(&self) -> (u64, u64) {
+        (self.sequence.load(Ordering::Relaxed), self.packets.load(Ordering::Relaxed))
+    }
+
+    /// All counters, added up.
+    pub(super) fn all(&self) -> Counters {
+        let mut all = self.reader.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for worker in &self.workers {
+            all.merge(&worker.lock().unwrap_or_else(PoisonError::into_inner).1);
+        }
+        all
+    }
+
+    /// What a record of counters says besides.
+    pub(super) fn report<'a>(&self, costs: &'a CostBooks, own: bool) -> Report<'a> {
+        let time = Timestamp(self.last_time.load(Ordering::Relaxed));
+        Report { time, uptime_s: time.since(self.start) / 1_000_000, costs, own }
+    }
+}
+
+/// All counters by name.
+pub(super) fn by_name(
+    plan: &Plan<'_>,
+    counters: &Counters,
+    (flows, streams): (&Budget, &Budget),
+) -> BTreeMap<String, u64> {
+    let own = plan.configuration.own_records;
+    let mut by_name = counters.by_name(own);
+    by_name.insert("flow.memuse".into(), flows.drawn_bytes() as u64);
+    by_name.insert("tcp.reassembly_memuse".into(), streams.drawn_bytes() as u64);
+    by_name.insert("memcap.pressure".into(), flows.used_percent().max(streams.used_percent()));
+    by_name.insert("memcap.pressure_max".into(), flows.peak_percent().max(streams.peak_percent()));
+    if own {
+        by_name.extend(plan.active.counters().map(|(name, count)| (name.to_owned(), count)));
+    }
+    by_name
+}

@@ -1,0 +1,165 @@
+//! The thread that reads packets and hands them to the workers.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::books::Books;
+use super::{Plan, RunError, note};
+use crate::capture::batch::{Batch, Pool};
+use crate::capture::fanout::{Distributor, Handed};
+use crate::capture::offload::Offload;
+use crate::capture::{CaptureError, More, Source};
+use crate::stats::Counters;
+
+/// Between two looks at what the system dropped, when live.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Packets wait in the system's buffer for so long until a worker may have room.
+const NAP: Duration = Duration::from_millis(1);
+/// No packet is lost any more if none was for so long.
+const CALM: Duration = Duration::from_secs(5);
+
+/// Reads a source.
+pub(super) struct Reader<'a> {
+    pub(super) plan: &'a Plan<'a>,
+    pub(super) live: bool,
+    pub(super) distributor: Distributor,
+    pub(super) offload: Offload,
+    pub(super) pool: Pool,
+    pub(super) books: &'a Books,
+    pub(super) errors: &'a Mutex<Vec<RunError>>,
+    pub(super) failed: &'a AtomicBool,
+}
+
+impl Reader<'_> {
+    /// Reads until there is no more, or nobody wants more.
+    pub(super) fn run(mut self, source: &mut dyn Source, first: (Batch, Result<More, CaptureError>)) {
+        let mut ready = Some(first);
+        let mut losses = Losses::default();
+        loop {
+            let (batch, result) = match ready.take() {
+                Some(first) => first,
+                None => {
+                    // Where no worker has room, the system's buffer has some yet.
+                    while self.live && !self.distributor.has_room() {
+                        thread::sleep(NAP);
+                        self.look(source, &mut losses);
+                    }
+                    let mut batch = self.pool.take();
+                    let result = source.next_batch(&mut batch);
+                    (batch, result)
+                }
+            };
+            let handed = self.hand(batch);
+            if let Handed::Dropped { packets, tunnels } = handed {
+                losses.ring_full(packets, tunnels);
+            }
+            self.look(source, &mut losses);
+            let more = match result {
+                Ok(more) => more == More::Yes,
+                Err(problem) => {
+                    note(self.errors, RunError::Capture(problem));
+                    !self.live
+                }
+            };
+            if !more || handed == Handed::Gone || self.failed.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        losses.ask(source, self.live);
+        self.count(losses.counters);
+    }
+
+    fn hand(&mut self, mut batch: Batch) -> Handed {
+        batch.engine = Some(self.plan.active.engine());
+        batch.checksums = self.offload.judge(&batch);
+        let last = batch.frames.last();
+        let (packets, time) = (last.map(|frame| frame.number), last.map(|frame| frame.time).or(batch.tick));
+        if let (Some(progress), Some(packets)) = (&self.plan.progress, packets) {
+            progress.store(packets, Ordering::Relaxed);
+        }
+        // A file waits for the workers, an interface does not.
+        let handed = if self.live { self.distributor.offer(batch) } else { self.distributor.send(batch) };
+        self.books.read(self.distributor.sequence(), packets, time);
+        handed
+    }
+
+    /// Looks from time to time at what was lost, and says so when that begins and ends.
+    fn look(&self, source: &mut dyn Source, losses: &mut Losses) {
+        if !self.live || losses.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
+            return;
+        }
+        losses.ask(source, true);
+        self.count(losses.counters.clone());
+        if let (Some(warn), Some(news)) = (self.plan.warn, losses.news()) {
+            warn(&news);
+        }
+    }
+
+    fn count(&self, mut counters: Counters) {
+        let (fragments, held_bytes) = self.distributor.fragments();
+        for (name, count) in fragments.by_name() {
+            counters.add(name, count);
+        }
+        counters.add("defrag.memuse", held_bytes as u64);
+        self.books.set_reader(counters);
+    }
+}
+
+/// Packets that no worker saw.
+#[derive(Default)]
+struct Losses {
+    counters: Counters,
+    looked: Option<Instant>,
+    /// How many were lost when that was last looked at, and since when some are: the time of the last one, and the count before.
+    known: u64,
+    losing: Option<(Instant, u64)>,
+}
+
+impl Losses {
+    fn ring_full(&mut self, packets: u64, tunnels: u64) {
+        self.lose("ring_full", packets);
+        self.counters.add("tapwire.packets.tunnels_ring_full", tunnels);
+    }
+
+    fn lose(&mut self, reason: &'static str, packets: u64) {
+        self.counters.seen += packets;
+        self.counters.drop_packets(reason, packets);
+    }
+
+    /// Asks the source what was lost before it.
+    fn ask(&mut self, source: &mut dyn Source, live: bool) {
+        self.looked = Some(Instant::now());
+        let lost = source.losses();
+        self.lose("kernel", lost.dropped);
+        self.lose("interface", lost.dropped_by_interface);
+        if live {
+            self.counters.add("capture.kernel_packets", lost.received);
+            self.counters.add("capture.kernel_drops", lost.dropped + lost.dropped_by_interface);
+        }
+    }
+
+    /// What is to be told: that packets begin to be lost, or none are any more.
+    fn news(&mut self) -> Option<String> {
+        let all: u64 = self.counters.dropped.values().sum();
+        let grown = all > self.known;
+        let before = std::mem::replace(&mut self.known, all);
+        match &mut self.losing {
+            None if grown => {
+                self.losing = Some((Instant::now(), before));
+                Some(format!("packets are lost: {} so far; traffic comes faster than it is inspected", all - before))
+            }
+            Some((last, _)) if grown => {
+                *last = Instant::now();
+                None
+            }
+            Some((last, began)) if last.elapsed() >= CALM => {
+                let lost = all - *began;
+                self.losing = None;
+                Some(format!("no more packets are lost; {lost} were"))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The writer's thread: records as they come, and counters at their interval.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::books::{self, Books};
+use super::merge::{Merge, Next};
+use super::{Plan, RunError, note};
+use crate::flow::Budget;
+use crate::sinks::lock::FolderLock;
+use crate::writer::Writer;
+
+/// Counters are written without those of workers that do not answer for so long.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two looks at whether the folder is still held, when live.
+const LOCK_EVERY: Duration = Duration::from_secs(1);
+
+/// Writes the records of a run.
+pub(super) fn write_all(
+    plan: &Plan<'_>,
+    writer: &mut Writer,
+    mut merge: Merge,
+    mut lock: Option<FolderLock>,
+    (books, budgets): (&Books, (&Budget, &Budget)),
+    (errors, failed): (&Mutex<Vec<RunError>>, &AtomicBool),
+) {
+    let warn = |news: &str| plan.warn.iter().for_each(|warn| warn(news));
+    let mut interval = Interval::new(plan.configuration.live.stats_interval_s);
+    let (mut looked, mut told) = (Instant::now(), false);
+    loop {
+        match merge.next() {
+            Next::Batches(batches) => writer.write(&batches),
+            Next::Time => {}
+            Next::End => break,
+        }
+        if lock.is_some() {
+            writer.tick();
+            if interval.is_due(books) {
+                let counters = books.all();
+                let by_name = books::by_name(plan, &counters, budgets);
+                writer.write_stats(books.report(&counters.costs, plan.configuration.own_records), by_name);
+                if let Some((refused, all)) = counters.mostly_refused().filter(|_| !told) {
+                    told = true;
+                    warn(&mostly_refused(refused, all));
+                }
+            }
+            if looked.elapsed() >= LOCK_EVERY {
+                looked = Instant::now();
+                if lock.as_ref().is_some_and(|lock| !lock.is_in_place())
+                    && let Ok(again) = FolderLock::hold(plan.folder)
+                {
+                    lock = Some(again);
+                }
+            }
+        }
+        writer.take_news().iter().for_each(|news| warn(news));
+        if let Some(source) = writer.take_failure()
+            && !failed.swap(true, Ordering::Relaxed)
+        {
+            note(errors, RunError::Write { folder: plan.folder.to_owned(), source });
+        }
+    }
+}
+
+/// That most packets are refused, and what to do.
+pub fn mostly_refused(refused: u64, all: u64) -> String {
+    format!(
+        "{refused} of {all} TCP and UDP packets have a wrong checksum and are not inspected; if they were captured on a host that leaves \
+         checksums to its network card, use --checksums auto, or off"
+    )
+}
+
+/// When counters are due.
+struct Interval {
+    every: Option<Duration>,
+    last: Instant,
+    asked: bool,
+}
+
+impl Interval {
+    fn new(every_s: u32) -> Self {
+        let every = (every_s > 0).then(|| Duration::from_secs(every_s.into()));
+        Self { every, last: Instant::now(), asked: false }
+    }
+
+    /// Whether they are due, and the workers have told theirs.
+    fn is_due(&mut self, books: &Books) -> bool {
+        let Some(every) = self.every.filter(|every| self.last.elapsed() >= *every) else { return false };
+        if !self.asked {
+            self.asked = true;
+            books.ask();
+        }
+        let due = books.are_answered() || self.last.elapsed() >= every + PATIENCE;
+        if due {
+            (self.asked, self.last) = (false, self.last + every);
+            // After a stall the missed ones are not made up for.
+            if self.last.elapsed() >= every {
+                self.last = Instant::now();
+            }
+        }
+        due
+    }
+}

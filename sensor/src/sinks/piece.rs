@@ -1,0 +1,153 @@
+//! Records on their way to a file: whole lines, what each of them is, and how many there are of each kind.
+
+use crate::records::batch::Class;
+
+/// Numbers of records by class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally([u64; Class::BOOKED.len()]);
+
+impl Tally {
+    /// Counts a record; none of what the sensor says of itself.
+    pub fn add(&mut self, class: Class) {
+        if let Some(count) = self.0.get_mut(class as usize) {
+            *count += 1;
+        }
+    }
+
+    /// Adds the numbers of another one.
+    pub fn merge(&mut self, other: &Self) {
+        for (count, more) in self.0.iter_mut().zip(other.0) {
+            *count += more;
+        }
+    }
+
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// Each class by its name.
+    pub fn by_name(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Class::BOOKED.iter().zip(self.0).map(|((_, name), count)| (*name, count))
+    }
+}
+
+/// What is given up first where there is no room for all: flows and packets, then what is neither, alerts last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// Flows and packets.
+    Flows = 0,
+    /// Transactions, files, anomalies.
+    Others = 1,
+    /// Alerts, and what the sensor says of itself.
+    Alerts = 2,
+}
+
+impl Lane {
+    /// In the order in which they are given up.
+    pub const ALL: [Self; 3] = [Self::Flows, Self::Others, Self::Alerts];
+
+    fn of(class: Class) -> Self {
+        match class {
+            Class::Flow | Class::Packet => Self::Flows,
+            Class::Anomaly | Class::Transaction | Class::File => Self::Others,
+            Class::Alert | Class::Sensor => Self::Alerts,
+        }
+    }
+}
+
+/// Some records of one output, in order.
+#[derive(Debug, Default)]
+pub struct Piece {
+    text: Vec<u8>,
+    /// What each record is, and where it ends.
+    records: Vec<(Class, usize)>,
+    /// Bytes of each lane.
+    lanes: [usize; Lane::ALL.len()],
+}
+
+impl Piece {
+    /// Appends a record.
+    pub fn push(&mut self, class: Class, record: &[u8]) {
+        self.text.extend_from_slice(record);
+        self.records.push((class, self.text.len()));
+        if let Some(bytes) = self.lanes.get_mut(Lane::of(class) as usize) {
+            *bytes += record.len();
+        }
+    }
+
+    /// Its records as text.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Whether there is no record in it.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Bytes of memory that it counts for.
+    pub fn held_bytes(&self) -> usize {
+        self.text.len() + self.records.len() * size_of::<(Class, usize)>()
+    }
+
+    /// Whether it has records of a lane.
+    pub fn has(&self, lane: Lane) -> bool {
+        self.lanes.get(lane as usize).is_some_and(|bytes| *bytes > 0)
+    }
+
+    /// Its records by class.
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        self.records.iter().for_each(|(class, _)| tally.add(*class));
+        tally
+    }
+
+    /// Takes all records of a lane out; the others stay in their order.
+    pub fn take(&mut self, lane: Lane) -> Self {
+        let (mut taken, mut left) = (Self::default(), Self::default());
+        let mut start = 0;
+        for (class, end) in &self.records {
+            let into = if Lane::of(*class) == lane { &mut taken } else { &mut left };
+            into.push(*class, self.text.get(start..*end).unwrap_or(&[]));
+            start = *end;
+        }
+        *self = left;
+        taken
+    }
+
+    /// Takes all records out and keeps the memory.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.records.clear();
+        self.lanes = Default::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lanes_are_taken_out_in_order() {
+        let mut piece = Piece::default();
+        for (class, text) in [
+            (Class::Flow, "f1\n"),
+            (Class::Alert, "a1\n"),
+            (Class::Anomaly, "o1\n"),
+            (Class::Flow, "f2\n"),
+            (Class::Sensor, "s1\n"),
+            (Class::Alert, "a2\n"),
+        ] {
+            piece.push(class, text.as_bytes());
+        }
+        assert_eq!(piece.tally().total(), 5, "what the sensor says of itself is in no books");
+        let flows = piece.take(Lane::Flows);
+        assert_eq!((flows.text(), flows.tally().total()), (&b"f1\nf2\n"[..], 2));
+        assert!(!piece.has(Lane::Flows) && piece.has(Lane::Others));
+        assert_eq!(piece.take(Lane::Alerts).text(), b"a1\ns1\na2\n");
+        assert_eq!(piece.text(), b"o1\n");
+        let counted: Vec<_> = piece.tally().by_name().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(counted, [("anomaly", 1)]);
+    }
+}

@@ -1,0 +1,168 @@
+//! The outputs of a run: each record goes to its own, counters and what was lost to those that show them.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use crate::config::Configuration;
+use crate::records::batch::Class;
+use crate::records::header::Clock;
+use crate::records::loss::{self, Loss};
+use crate::sinks::backlog::{News, Outage};
+use crate::sinks::output::Output;
+use crate::sinks::piece::Tally;
+use crate::sinks::target::Shape;
+
+/// The outputs of a run, by the position that records name.
+pub(super) struct Delivery {
+    outputs: Vec<Output>,
+    /// Positions of those that take counters.
+    stats: Vec<usize>,
+    /// How many are EVE's; they are the first.
+    eve: usize,
+    /// Records may have members that only Tapwire writes.
+    own: bool,
+    clock: Clock,
+}
+
+impl Delivery {
+    /// Opens the outputs of a configuration below a folder.
+    pub(super) fn open(configuration: &Configuration, folder: &Path, live: bool) -> io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let limit_bytes = usize::try_from(configuration.live.record_bytes).unwrap_or(usize::MAX);
+        let open = |filename: &str, zstd: bool, append: bool| {
+            Output::open(Shape { path: folder.join(filename), zstd, append, live }, limit_bytes)
+        };
+        let mut outputs = Vec::new();
+        for eve in &configuration.eve {
+            outputs.push(open(&eve.filename, eve.zstd, eve.append.unwrap_or(live))?);
+        }
+        if let Some(fast) = &configuration.fast {
+            outputs.push(open(&fast.filename, false, fast.append.unwrap_or(true))?);
+        }
+        let stats = (0..).zip(&configuration.eve).filter(|(_, eve)| eve.stats).map(|(place, _)| place).collect();
+        let (eve, own) = (configuration.eve.len(), configuration.own_records);
+        Ok(Self { outputs, stats, eve, own, clock: Clock::default() })
+    }
+
+    /// Takes a record for an output.
+    pub(super) fn write(&mut self, output: u16, class: Class, record: &[u8]) {
+        if let Some(output) = self.outputs.get_mut(usize::from(output)) {
+            output.write(class, record);
+        }
+    }
+
+    /// Takes counters for the outputs that show them.
+    pub(super) fn write_stats(&mut self, record: &[u8]) {
+        for place in &self.stats {
+            if let Some(output) = self.outputs.get_mut(*place) {
+                output.write(Class::Sensor, record);
+            }
+        }
+    }
+
+    /// Whether any output shows counters.
+    pub(super) fn shows_stats(&self) -> bool {
+        !self.stats.is_empty()
+    }
+
+    /// Hands over what has waited for long enough.
+    pub(super) fn tick(&mut self) {
+        self.outputs.iter_mut().for_each(Output::tick);
+    }
+
+    /// What is to be told on the terminal; what was lost is told in the stream as well.
+    pub(super) fn take_news(&mut self) -> Vec<String> {
+        let (mut said, mut lost) = (Vec::new(), Vec::new());
+        for output in &self.outputs {
+            for news in output.take_news() {
+                said.push(told(output.name(), &news));
+                if let News::Over(outage) = news
+                    && outage.lost.total() > 0
+                {
+                    let mut line = Vec::new();
+                    let records: Vec<_> = outage.lost.by_name().collect();
+                    let Outage { from, to, reason, .. } = &outage;
+                    let loss = Loss { output: output.name(), from: *from, to: *to, reason, records: &records };
+                    loss::write(&mut line, &loss, self.own, &mut self.clock);
+                    lost.push(line);
+                }
+            }
+        }
+        for output in self.outputs.iter_mut().take(self.eve) {
+            lost.iter().for_each(|line| output.write(Class::Sensor, line));
+        }
+        said
+    }
+
+    /// What a run ends with.
+    pub(super) fn take_failure(&self) -> Option<io::Error> {
+        self.outputs.iter().find_map(Output::take_failure)
+    }
+
+    /// Waits until everything is written, or cannot be.
+    pub(super) fn settle(&mut self) {
+        self.outputs.iter_mut().for_each(Output::settle);
+    }
+
+    /// Writes everything and ends the threads.
+    pub(super) fn close(&mut self) {
+        self.outputs.iter_mut().for_each(Output::close);
+    }
+
+    /// Records that are lost so far.
+    pub(super) fn lost(&self) -> Tally {
+        let mut all = Tally::default();
+        self.outputs.iter().for_each(|output| all.merge(&output.books().lost));
+        all
+    }
+
+    /// Adds the books of records.
+    pub(super) fn count(&self, counters: &mut BTreeMap<String, u64>) {
+        let [mut made, mut stored, mut waiting, mut lost] = [Tally::default(); 4];
+        let mut held_bytes = 0;
+        for output in &self.outputs {
+            let books = output.books();
+            made.merge(&output.made());
+            stored.merge(&books.stored);
+            lost.merge(&books.lost);
+            waiting.merge(&output.collected());
+            waiting.merge(&books.waiting);
+            held_bytes += books.waiting_bytes as u64;
+        }
+        for (name, count) in [
+            ("made", made.total()),
+            ("delivered", stored.total()),
+            ("shed", lost.total()),
+            ("waiting", waiting.total()),
+            ("waiting_bytes", held_bytes),
+        ] {
+            counters.insert(format!("tapwire.records.{name}"), count);
+        }
+        for (class, count) in lost.by_name() {
+            counters.insert(format!("tapwire.records.lost.{class}"), count);
+        }
+    }
+}
+
+fn told(output: &str, news: &News) -> String {
+    match news {
+        News::Begun(reason) => format!(
+            "records cannot be written to {output}: {reason}; alerts are kept in memory for as long as there is room, flows are given up first"
+        ),
+        News::Over(Outage { lost, .. }) if lost.total() == 0 => {
+            format!("records are written to {output} again; none were lost")
+        }
+        News::Over(Outage { lost, .. }) => {
+            format!("records are written to {output} again; lost are {}", in_words(lost))
+        }
+        News::Note(note) => note.clone(),
+    }
+}
+
+/// `12 flow and 3 dns records` would need a name for each kind: the classes do.
+pub fn in_words(lost: &Tally) -> String {
+    let counts: Vec<String> =
+        lost.by_name().filter(|(_, count)| *count > 0).map(|(class, count)| format!("{count} of {class}")).collect();
+    format!("{} records: {}", lost.total(), counts.join(", "))
+}
