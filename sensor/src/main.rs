@@ -18,7 +18,7 @@ use tapwire::inspect::Engine;
 use tapwire::run::{self, Plan, Summary};
 use tapwire::writer::in_words;
 use tapwire_signatures::language::rule::Rule;
-use tapwire_signatures::verify::cost::CostReport;
+use tapwire_signatures::verify::cost::{CostReport, Excess};
 
 fn main() -> ExitCode {
     let status = match Arguments::parse().command {
@@ -70,16 +70,23 @@ fn folder(common: &Common, configuration: &Configuration) -> PathBuf {
     common.log_dir.clone().unwrap_or_else(|| configuration.log_dir.clone())
 }
 
-/// Tells of a rule that takes more than its share of the work.
+/// Tells of a rule that takes more than its share of the work, or that ran out of fuel.
 fn tell_costly(tenant: u32, rule: &Rule, report: &CostReport) {
-    let CostReport { percent, suspended, .. } = report;
-    let done = if *suspended { ", and is suspended" } else { "" };
     let (gid, sid, message) = (rule.gid, rule.sid, rule.message.escape_debug());
     let whose = if tenant > 0 { format!(" of tenant {tenant}") } else { String::new() };
-    say(&format!(
-        "warning: rule {gid}:{sid}{whose} ({message}) takes {percent} % of the work of all rules and of what is inspected{done}; give it a longer \
-         or rarer content to be found by, or name ports; `tapwire rules profile` measures it"
-    ));
+    let told = match report.excess {
+        Excess::Share { percent, suspended } => {
+            let done = if suspended { ", and is suspended" } else { "" };
+            format!(
+                "takes {percent} % of the work of all rules and of what is inspected{done}; give it a longer or rarer content to be found \
+                 by, or name ports; `tapwire rules profile` measures it"
+            )
+        }
+        Excess::Fuel => "ran out of fuel: somebody sends bytes that make it work, and it was not decided there; records with the anomaly \
+                         RULE_OUT_OF_FUEL name the flows; `tapwire rules stress` shows the bytes"
+            .to_owned(),
+    };
+    say(&format!("warning: rule {gid}:{sid}{whose} ({message}) {told}"));
 }
 
 fn plan<'a>(

@@ -10,7 +10,7 @@ use std::thread;
 
 use tapwire_signatures::language::rule::Rule;
 use tapwire_signatures::plan::RuleIndex;
-use tapwire_signatures::verify::cost::{CostBooks, CostReport};
+use tapwire_signatures::verify::cost::{CostBooks, CostReport, Excess};
 use tapwire_signatures::verify::explain::Watch;
 
 use crate::capture::batch::Pool;
@@ -199,7 +199,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, source: &mut
     };
     let books = Books::new(plan.workers, first.frames.first().map(|frame| frame.time).or(first.tick));
     let (failed, errors) = (AtomicBool::new(false), Mutex::default());
-    let reported: Mutex<BTreeSet<(u32, u32, u32)>> = Mutex::default();
+    let reported: Mutex<BTreeSet<(u32, u32, u32, bool)>> = Mutex::default();
     thread::scope(|scope| {
         // Which flow goes to which worker is nobody else's business.
         let key = std::collections::hash_map::RandomState::new().hash_one(plan.workers);
@@ -221,7 +221,8 @@ fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, source: &mut
             );
             let (books, reported, folder) = (&books, &reported, plan.folder);
             let mut costly = |tenant: u32, rule: &Rule, report: &CostReport| {
-                let fresh = reported.lock().is_ok_and(|mut known| known.insert((tenant, rule.gid, rule.sid)));
+                let what = (tenant, rule.gid, rule.sid, report.excess == Excess::Fuel);
+                let fresh = reported.lock().is_ok_and(|mut known| known.insert(what));
                 plan.costly.iter().filter(|_| fresh).for_each(|tell| tell(tenant, rule, report));
             };
             scope.spawn(move || work::work_through(worker, work, done, (live, folder), &fresh, &mut costly, books));

@@ -13,6 +13,7 @@ use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::flow::FlowState as RuleMemory;
 use tapwire_signatures::verify::condition::PacketView;
 use tapwire_signatures::verify::cost::CostReport;
+use tapwire_signatures::verify::fuel::FlowFuel;
 use tapwire_signatures::verify::packet::Occasion;
 use tapwire_signatures::verify::{Ground, Match};
 
@@ -303,7 +304,7 @@ impl Worker {
         self.counters.add("tapwire.stream.refused_bytes", bytes);
         self.counters.add("tapwire.rules.candidates", self.inspector.matcher.decided);
         self.counters.add("tapwire.rules.odd_buffers", self.inspector.matcher.odd_buffers());
-        self.counters.add("tapwire.rules.step_limit", self.inspector.matcher.limits.steps_hit);
+        self.counters.add("tapwire.rules.out_of_fuel", self.inspector.matcher.dry());
         self.counters.add("tapwire.rules.evidence_limit", self.inspector.matcher.limits.evidence_hit);
         self.counters.add("tapwire.rules.regex_limit", self.inspector.matcher.limits.regex_hit);
         self.counters.add("tapwire.rules.waiting_limit", self.inspector.waiting_cut);
@@ -374,8 +375,10 @@ impl Worker {
         let plan = &*self.plan;
         self.matches.clear();
         let occasion = Occasion { first: true, ..Occasion::default() };
-        self.inspector.matcher.begin_packet();
+        self.inspector.matcher.begin_packet(FlowFuel::default(), packet.payload.len());
         self.inspector.matcher.packet(plan, &view, occasion, &mut RuleMemory::default(), &mut self.matches);
+        let (_, dry) = self.inspector.matcher.end_packet();
+        self.reporter.dry_rules_alone(dry, packet, moment);
         let watch = self.inspector.matcher.watch.as_deref_mut();
         let settled = settle(plan, &mut self.matches, self.settings.alert_limit, watch);
         self.counters.alerts.raised += settled.alerts as u64;
@@ -619,7 +622,7 @@ impl Place<'_> {
         let view = PacketView { packet, flow: Some(&view), stream_anomalies: anomalies };
         let plan = self.plan;
         self.matches.clear();
-        self.inspector.matcher.begin_packet();
+        self.inspector.matcher.begin_packet(flow.app.take_fuel(), packet.payload.len());
         if let Some(occasion) = occasion {
             flow.app.rules.lend(|rules| self.inspector.matcher.packet(plan, &view, occasion, rules, self.matches));
         }
@@ -701,6 +704,9 @@ impl Place<'_> {
         if flow.app.changes() {
             self.change_protocol(packet, flow, moment);
         }
+        let (fuel, dry) = self.inspector.matcher.end_packet();
+        self.reporter.dry_rules(dry, flow, direction, moment);
+        flow.app.return_fuel(fuel);
     }
 
     /// Everything of the old protocol is inspected and recorded before the new one begins.

@@ -22,6 +22,7 @@ use tapwire_parsers::protocol::Settings;
 use tapwire_signatures::lua;
 use tapwire_signatures::plan::order::ActionOrder;
 use tapwire_signatures::verify::cost::CostSettings;
+use tapwire_signatures::verify::fuel::FuelSettings;
 
 use crate::flow::{Elephant, Timeouts, UrgentPolicy};
 use crate::records::summary::SummarySettings;
@@ -181,6 +182,8 @@ pub struct Configuration {
     pub evidence_pieces: usize,
     /// `tapwire.rules.cost`
     pub costs: CostSettings,
+    /// `tapwire.fuel`: how much work matching may do.
+    pub fuel: FuelSettings,
     /// `security.lua`
     pub scripts: lua::Settings,
     /// `tapwire.flow-summary`
@@ -361,6 +364,7 @@ impl Default for Configuration {
             damage_status: true,
             evidence_pieces: EVIDENCE_PIECES,
             costs: CostSettings::default(),
+            fuel: FuelSettings::default(),
             scripts: lua::Settings::default(),
             summaries: SummarySettings::default(),
             datasets: Datasets::default(),

@@ -213,6 +213,11 @@ impl Reader<'_> {
         self.bytes("tapwire.rules.cost.share-percent", &mut c.costs.share_percent);
         self.bytes("tapwire.rules.cost.window", &mut c.costs.window_work);
         self.switch("tapwire.rules.cost.suspend", &mut c.costs.suspend);
+        self.bytes("tapwire.fuel.flow", &mut c.fuel.flow);
+        self.bytes("tapwire.fuel.byte", &mut c.fuel.byte);
+        self.bytes("tapwire.fuel.most", &mut c.fuel.most);
+        self.bytes("tapwire.fuel.packet", &mut c.fuel.packet);
+        self.bytes("tapwire.fuel.least", &mut c.fuel.least);
         self.switch("tapwire.evidence", &mut evidence);
         self.bytes("tapwire.evidence-pieces", &mut pieces);
         if !(evidence && c.own_records) {

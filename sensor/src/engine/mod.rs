@@ -269,7 +269,8 @@ fn engine(configuration: &Configuration, plan: Plan, tenants: Tenants, faults: &
     let alerts = configuration.eve.iter().filter_map(|eve| eve.alerts.as_ref());
     let payloads = alerts.filter(|alerts| alerts.payload || alerts.payload_printable);
     let shown_bytes = payloads.map(|alerts| alerts.payload_limit).max().unwrap_or(0);
-    let matching = Settings { evidence_pieces: configuration.evidence_pieces, shown_bytes, watch: None, costs };
+    let (evidence_pieces, fuel) = (configuration.evidence_pieces, configuration.fuel);
+    let matching = Settings { evidence_pieces, shown_bytes, watch: None, costs, fuel };
     let recorded = configuration.eve.iter().any(|eve| eve.frames);
     let framed = (0..).map(ProtocolId).take(REGISTRY.len()).map(|id| recorded || plan.wants_frames(id)).collect();
     let plan = Arc::new(plan);

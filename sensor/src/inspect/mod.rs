@@ -15,6 +15,7 @@ mod tests;
 mod transactions;
 
 use std::fmt;
+use std::num::NonZeroU16;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -23,9 +24,10 @@ use tapwire_parsers::protocol::{
     Anomaly, Both, Course, Direction, Effects, Opener, Parser, ProtocolId, Transaction, Transport, held,
 };
 use tapwire_parsers::{REGISTRY, protocol, protocol_id};
-use tapwire_signatures::plan::Plan;
+use tapwire_signatures::plan::{Plan, RuleIndex};
 use tapwire_signatures::state::flow::FlowState;
 use tapwire_signatures::verify::condition::{FileView, FlowView, PacketView, SideProtocol};
+use tapwire_signatures::verify::fuel::FlowFuel;
 use tapwire_signatures::verify::{Match, Matcher, Settings, TransactionView};
 
 use crate::flow::{CommunityId, Flow};
@@ -104,6 +106,8 @@ pub struct Application {
     closed: Both<bool>,
     /// Bytes without which the parser need not be asked again.
     wanted: Both<u32>,
+    /// What rules may still spend on it; see [`FlowFuel::left`].
+    fuel: Option<NonZeroU16>,
     parsed: Option<Box<Parsed>>,
     rare: Option<Box<Rare>>,
 }
@@ -123,6 +127,8 @@ struct Rare {
     silent: Option<Box<silence::Silent>>,
     /// Frames, where somebody wants them.
     frames: Option<Box<Frames>>,
+    /// Rules that ran out of fuel.
+    dry: Vec<RuleIndex>,
 }
 
 impl Rare {
@@ -236,6 +242,20 @@ impl Application {
     /// The open transactions with what is known of them, oldest first.
     pub fn transaction(&self, id: u64) -> Option<&dyn Transaction> {
         self.parsed.as_ref()?.parser.transactions().get(id)
+    }
+
+    /// What rules may still spend on the flow, to be given back.
+    pub fn take_fuel(&mut self) -> FlowFuel {
+        let dry = self.rare.as_mut().map(|rare| std::mem::take(&mut rare.dry)).unwrap_or_default();
+        FlowFuel { left: self.fuel, dry }
+    }
+
+    /// Gives back what rules may still spend on the flow.
+    pub fn return_fuel(&mut self, fuel: FlowFuel) {
+        self.fuel = fuel.left;
+        if !fuel.dry.is_empty() {
+            self.rare.get_or_insert_default().dry = fuel.dry;
+        }
     }
 
     /// The protocol that both sides agreed to change to, by name: it need not be one that is parsed.

@@ -28,6 +28,7 @@ use crate::records::{arp, flow};
 mod alerts;
 mod certificates;
 mod files;
+mod fuel;
 mod outputs;
 
 pub use alerts::{is_open, is_recorded, shares};

@@ -5,6 +5,7 @@
 //! kept lives as long as the look at one packet, and each look adds no more to it than it had candidates.
 
 use super::condition::PacketView;
+use super::fuel::FlowFuel;
 use super::packet::About;
 use super::payload::View;
 use super::{Context, Ground, Inspection, Match, Matcher, memory};
@@ -41,11 +42,17 @@ impl HeldBack {
 }
 
 impl Matcher {
-    /// Begins the look at another packet: nothing waits.
-    pub fn begin_packet(&mut self) {
+    /// Begins the look at another packet, whose payload has so many bytes, with what its flow has left: nothing waits.
+    pub fn begin_packet(&mut self, fuel: FlowFuel, bytes: usize) {
+        self.fuel.begin(fuel, bytes);
         self.held_back.packet.clear();
         self.held_back.chunk.clear();
         self.held_back.risen = None;
+    }
+
+    /// Ends it: what the flow has left, and the rules that ran dry in it for the first time.
+    pub fn end_packet(&mut self) -> (FlowFuel, &[RuleIndex]) {
+        self.fuel.end()
     }
 
     /// Changes what a rule that matched changes, and notes whether a flowbit rose.

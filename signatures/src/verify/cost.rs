@@ -75,15 +75,27 @@ pub struct CostBooks {
     pub work: u64,
 }
 
-/// A rule that took more than its share.
+/// A rule that is to be told of for what it costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CostReport {
     /// The rule.
     pub rule: RuleIndex,
-    /// Its share of the work of a window.
-    pub percent: u64,
-    /// Whether it is suspended from now on.
-    pub suspended: bool,
+    /// What it did.
+    pub excess: Excess,
+}
+
+/// What a rule did that is too much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Excess {
+    /// It took more than its share of the work of a window.
+    Share {
+        /// How much.
+        percent: u64,
+        /// Whether it is suspended from now on.
+        suspended: bool,
+    },
+    /// It ran out of fuel on a flow.
+    Fuel,
 }
 
 /// Bounds of a window: the least by the number of rules, the most so that its counts fit.
@@ -289,7 +301,7 @@ impl Costs {
             let total = self.totals.entry(rule).or_default();
             total.suspended |= suspend;
             if !std::mem::replace(&mut total.reported, true) {
-                self.reports.push(CostReport { rule, percent, suspended: suspend });
+                self.reports.push(CostReport { rule, excess: Excess::Share { percent, suspended: suspend } });
             }
         }
         self.fold();
@@ -372,7 +384,9 @@ mod tests {
                 }
             }
             let reports = costs.take_reports();
-            assert_eq!(reports.iter().map(|r| (r.rule, r.suspended)).collect::<Vec<_>>(), [(1, suspend)]);
+            assert!(
+                matches!(reports[..], [CostReport { rule: 1, excess: Excess::Share { suspended, .. } }] if suspended == suspend)
+            );
             let cost = costs.books().rules[&1];
             assert_eq!((cost.reported, cost.suspended, cost.skipped > 0), (true, suspend, suspend));
             assert_eq!(decided + cost.skipped, 200);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::evidence::Trail;
+use super::fuel::Tank;
 use crate::language::item::{Capture, DatasetTest};
 use crate::language::rule::{BitOperation, Rule};
 use crate::state::dataset::Key;
@@ -37,8 +38,8 @@ pub(crate) struct Notes {
     entropies: Vec<(&'static str, f64)>,
     /// The bytes that hold so far.
     pub(super) trail: Trail,
-    /// Steps of work since it was last asked for.
-    pub(super) work: u64,
+    /// What may still be spent on the rule that is decided.
+    pub(super) tank: Tank,
 }
 
 /// How much was noted at a time: what came later is forgotten when it turns out not to hold.
@@ -51,6 +52,12 @@ pub(super) struct Mark {
 }
 
 impl Notes {
+    /// Nothing, with so much to spend.
+    #[cfg(test)]
+    pub(super) fn with(tank: Tank) -> Self {
+        Self { tank, ..Self::default() }
+    }
+
     pub(super) fn clear(&mut self) {
         self.captured.clear();
         self.shown.clear();

@@ -10,8 +10,8 @@ pub mod cost;
 pub mod evidence;
 pub mod explain;
 mod frame;
+pub mod fuel;
 mod header;
-mod linear;
 mod memory;
 pub mod number;
 pub mod numbers;
@@ -30,10 +30,11 @@ use crate::state::flow::FlowState;
 use crate::state::shared::Step;
 use again::HeldBack;
 use condition::Verdict;
-use cost::{CostBooks, CostReport, CostSettings, Costs};
+use cost::{CostBooks, CostReport, CostSettings, Costs, Excess};
 pub use evidence::Evidence;
 use explain::{Look, Watch};
 pub use frame::FrameView;
+use fuel::{Fuel, FuelSettings, UNITS_A_STEP};
 use memory::Notes;
 pub use memory::{Context, Shown};
 use payload::Limits;
@@ -106,6 +107,7 @@ pub struct Matcher {
     /// The look at the rule that is followed, while it is decided.
     look: Option<Box<Look>>,
     costs: Costs,
+    fuel: Fuel,
 }
 
 impl Default for Matcher {
@@ -128,6 +130,7 @@ impl Default for Matcher {
             watch: None,
             look: None,
             costs: Costs::default(),
+            fuel: Fuel::default(),
         }
     }
 }
@@ -143,6 +146,8 @@ pub struct Settings {
     pub watch: Option<(RuleIndex, usize)>,
     /// How the cost of rules is counted.
     pub costs: CostSettings,
+    /// How much work there may be.
+    pub fuel: FuelSettings,
 }
 
 impl Matcher {
@@ -153,6 +158,7 @@ impl Matcher {
         matcher.notes.trail.limit = settings.evidence_pieces;
         matcher.lua.follow(plan);
         matcher.shown_bytes = settings.shown_bytes;
+        matcher.fuel.settings = settings.fuel;
         matcher
     }
 
@@ -161,14 +167,18 @@ impl Matcher {
         self.costs.books()
     }
 
-    /// Rules that took more than their share since this was last asked, each once.
+    /// Rules that took more than their share, or ran out of fuel, since this was last asked, each once.
     pub fn take_cost_reports(&mut self) -> Vec<CostReport> {
-        self.costs.take_reports()
+        let mut reports = self.costs.take_reports();
+        let dry = self.fuel.take_untold().into_iter();
+        reports.extend(dry.map(|rule| CostReport { rule, excess: Excess::Fuel }));
+        reports
     }
 
     /// Goes on with the rules of another plan.
     pub fn follow(&mut self, before: &Plan, plan: &Plan) {
         self.costs.follow(before, plan);
+        self.fuel.follow();
         self.lua.follow(plan);
     }
 
@@ -187,6 +197,7 @@ impl Matcher {
         state: &FlowState,
     ) -> bool {
         let goes_on = self.costs.begin(rule);
+        self.fuel.fill(rule, &mut self.notes.tank);
         if goes_on && self.watch.is_some() {
             self.begin_look(inspection, rule, subject, state);
         }
@@ -211,8 +222,8 @@ impl Matcher {
     /// Ends what was begun.
     #[inline]
     fn end(&mut self, plan: &Plan, rule: RuleIndex, verdict: Verdict) {
-        let work = std::mem::take(&mut self.notes.work);
-        self.costs.end(rule, work, verdict == Verdict::Yes);
+        self.fuel.settle(rule, &self.notes.tank);
+        self.costs.end(rule, self.notes.tank.spent() / UNITS_A_STEP, verdict == Verdict::Yes);
         if self.watch.is_some() {
             self.end_look(plan, verdict);
         }
@@ -246,6 +257,11 @@ impl Matcher {
         candidates.dedup();
         self.decided += candidates.len() as u64;
         candidates
+    }
+
+    /// How often a rule ran dry so far.
+    pub fn dry(&self) -> u64 {
+        self.fuel.dry
     }
 
     /// Buffers so far that took more comparisons to find candidates than they may.

@@ -9,17 +9,14 @@ use tapwire_parsers::protocol::Direction;
 use super::condition::{PacketView, SideProtocol, Verdict};
 use super::evidence::{place_in_chunk, place_in_packet};
 use super::explain::Subject;
-use super::payload::{SCRIPT_WORK, View, section_holds};
+use super::fuel::{CONDITION, SCRIPT};
+use super::payload::{View, section_holds};
 use super::transform::Transform;
 use super::{Ground, Inspection, Match, Matcher, header, memory};
 use crate::language::rule::{Action, AppProtocolTest, Buffer, ProtocolSide, Rule, Section};
 use crate::lua::Context;
 use crate::plan::{Chance, Glance, Kind, Plan, RuleIndex};
 use crate::state::flow::FlowState;
-
-/// Work of transforms, and how many bytes of them are a step.
-const WORK_A_TRANSFORM: u64 = 2;
-const TRANSFORMED_BYTES_A_STEP: usize = 16;
 
 /// What is special about a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -224,8 +221,12 @@ impl Matcher {
             self.notes.trail.decide(position, if held { Verdict::Yes } else { Verdict::No });
             held
         });
-        self.notes.work += if sections { SCRIPT_WORK * rule.scripts.len() as u64 } else { 0 };
-        sections && rule.scripts.iter().all(|test| self.lua.holds(test, None, context))
+        sections && self.scripts_hold(rule, context)
+    }
+
+    /// Whether the scripts of a rule that stand for themselves hold.
+    pub(super) fn scripts_hold(&mut self, rule: &Rule, context: &mut Context<'_>) -> bool {
+        rule.scripts.iter().all(|test| self.notes.tank.spend(SCRIPT) && self.lua.holds(test, None, context))
     }
 
     /// Whether a section holds on the bytes of a packet's headers that a name means, or on one of several such.
@@ -259,7 +260,6 @@ impl Matcher {
             let scripts = (&mut self.lua, context);
             return section_holds(&section.items, view, variables, &mut self.limits, &mut self.notes, scripts);
         }
-        self.notes.work += WORK_A_TRANSFORM + (view.data.len() / TRANSFORMED_BYTES_A_STEP) as u64;
         let made = self.transform(&section.transforms, view.data);
         let [from, _] = &made;
         let view = View { data: from, size: from.len() as u64, complete: view.complete };
@@ -279,10 +279,13 @@ impl Matcher {
         from.clear();
         from.extend_from_slice(data);
         for transform in transforms {
+            let tank = &mut self.notes.tank;
             match transform {
-                Transform::Script(script) => self.lua.transform(script, &from, &mut to),
-                plain => plain.apply(&from, &mut to),
+                Transform::Script(script) if tank.spend(SCRIPT) => self.lua.transform(script, &from, &mut to),
+                plain => plain.apply(&from, &mut to, tank),
             }
+            // Each byte is read or written about once.
+            self.notes.tank.spend(2 * CONDITION + from.len().max(to.len()) as u64);
             std::mem::swap(&mut from, &mut to);
         }
         [from, to]

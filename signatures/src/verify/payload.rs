@@ -1,8 +1,9 @@
 //! The items of a section on one buffer: contents, expressions and byte arithmetic, left to right with a cursor.
 //!
 //! The cursor stands after the last match. When an item fails and its position depends on the one before, that one is tried
-//! again at its next occurrence; an item that stands for itself fails for good. The number of steps in one buffer is
-//! limited, after which the section does not match; the limit is counted.
+//! again at its next occurrence; an item that stands for itself fails for good. Where an item's occurrences were tried before, from an
+//! earlier cursor, they are passed over: what follows one of them depends on nothing but where it ends. Work is taken from the
+//! rule's tank ([`super::fuel`]); a section whose tank runs dry does not match.
 
 mod arithmetic;
 mod base64;
@@ -16,6 +17,7 @@ use smallvec::SmallVec;
 use super::asn1::Asn1Start;
 use super::condition::Verdict;
 use super::evidence::Evidence;
+use super::fuel::{CONDITION, SCRIPT, SEARCHED_BYTES, Tank};
 use super::memory::Notes;
 use super::regex::Found;
 use crate::language::item::{Content, DatasetTest, Item, Operand, Pcre};
@@ -23,14 +25,6 @@ use crate::lua::{Context, Runtime};
 use crate::state::dataset::{Note, Operation};
 pub use entropy::shannon_entropy;
 
-/// Steps that one section may take in one buffer.
-const STEP_LIMIT: u32 = 3_000;
-/// An expression searches a byte with so much more work than a content.
-const PCRE_FACTOR: usize = 4;
-/// Work of a script, and of an expression that is given up.
-pub(super) const SCRIPT_WORK: u64 = 500;
-/// To look for something in so many bytes is as much work as a step.
-const SEARCHED_BYTES_A_STEP: u64 = 64;
 /// Characters that a number in text may have.
 const TEXT_LIMIT: usize = 23;
 
@@ -55,9 +49,7 @@ impl<'a> View<'a> {
 /// Counters of what verification met.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
-    /// Sections given up at the step limit.
-    pub steps_hit: u64,
-    /// Expressions given up at their match limit.
+    /// Expressions that gave up a place at which they might match.
     pub regex_hit: u64,
     /// Alerts whose evidence was cut at its limit.
     pub evidence_hit: u64,
@@ -90,21 +82,21 @@ pub(crate) fn section_holds(
     let mut run = Run {
         view,
         variables: SmallVec::from_elem(0, variables),
-        steps: STEP_LIMIT,
+        tried: SmallVec::new(),
         decoded: Vec::new(),
         limits,
         notes,
         lua,
         context,
         sized: true,
-        searched: 0,
         read: (0, 0..0),
         end: items.len(),
         decoding: false,
     };
     let noted = run.notes.trail.len();
+    run.notes.tank.begin_buffer(view.data.len());
     let outcome = run.items(items, view.data, 0);
-    run.notes.work += u64::from(STEP_LIMIT - run.steps) + run.searched as u64 / SEARCHED_BYTES_A_STEP;
+    run.notes.tank.end_buffer();
     match outcome {
         Outcome::Match => {
             run.context.note_variables(&run.variables);
@@ -112,13 +104,14 @@ pub(crate) fn section_holds(
         }
         Outcome::Fail | Outcome::Stop => run.notes.trail.truncate(noted),
     }
-    if run.sized && !view.complete { Verdict::NotYet } else { Verdict::No }
+    if run.sized && !view.complete && !run.notes.tank.is_dry() { Verdict::NotYet } else { Verdict::No }
 }
 
 struct Run<'a, 'l, 'c> {
     view: View<'a>,
     variables: Variables,
-    steps: u32,
+    /// For each item by its position the begins of occurrences after which the rest failed, or of which there are none.
+    tried: SmallVec<[Range<usize>; 4]>,
     decoded: Vec<u8>,
     limits: &'l mut Limits,
     notes: &'l mut Notes,
@@ -126,8 +119,6 @@ struct Run<'a, 'l, 'c> {
     context: &'l mut Context<'c>,
     /// False once a size test cannot hold any more, however the buffer grows.
     sized: bool,
-    /// Bytes that contents and expressions were looked for in.
-    searched: usize,
     /// The number that was read last, and where it stands.
     read: (u64, Range<usize>),
     /// Position behind the last item, counted over the section with what is within `base64_data`.
@@ -139,12 +130,7 @@ struct Run<'a, 'l, 'c> {
 impl Run<'_, '_, '_> {
     fn items(&mut self, items: &[Item], data: &[u8], cursor: usize) -> Outcome {
         let Some((item, rest)) = items.split_first() else { return Outcome::Match };
-        if self.steps == 0 {
-            return Outcome::Stop;
-        }
-        self.steps -= 1;
-        if self.steps == 0 {
-            self.limits.steps_hit += 1;
+        if !self.spend(CONDITION) {
             return Outcome::Stop;
         }
         let holds = |held: bool| if held { Ok(cursor) } else { Err(()) };
@@ -185,11 +171,14 @@ impl Run<'_, '_, '_> {
             Item::Absent { or_else } => holds(*or_else),
             Item::Dataset(test) => return self.dataset((item, test), rest, data, cursor),
             Item::DatasetScore(score) => {
+                self.spend(data.len() as u64 / SEARCHED_BYTES);
                 let note = score.set.kind.key(data).and_then(|key| score.set.find(&key, false));
                 holds(matches!(note, Some(Note::Score(number)) if score.test.holds(number.into())))
             }
             Item::Entropy(entropy) => {
-                let value = shannon_entropy(entropy::part(entropy, data));
+                let part = entropy::part(entropy, data);
+                self.spend(part.len() as u64);
+                let value = shannon_entropy(part);
                 self.notes.entropy(value);
                 holds(entropy::holds(entropy, value))
             }
@@ -199,7 +188,7 @@ impl Run<'_, '_, '_> {
                 holds(found == Some(true))
             }
             Item::Script(test) => {
-                self.notes.work += SCRIPT_WORK;
+                self.spend(SCRIPT);
                 self.context.note_variables(&self.variables);
                 holds(self.lua.holds(test, Some(data), self.context))
             }
@@ -275,19 +264,51 @@ impl Run<'_, '_, '_> {
         u16::try_from(self.end - rest.len() - 1).unwrap_or(u16::MAX)
     }
 
+    /// Takes work out of the rule's tank; whether it can go on.
+    #[inline]
+    fn spend(&mut self, units: u64) -> bool {
+        self.notes.tank.spend(units)
+    }
+
+    /// From where on an item's occurrences are to be tried that are wanted from `low` on.
+    fn untried(&mut self, position: usize, low: usize) -> usize {
+        if self.tried.len() <= position {
+            self.tried.resize(position + 1, 0..0);
+        }
+        match self.tried.get_mut(position) {
+            Some(tried) if (tried.start..=tried.end).contains(&low) => tried.end,
+            Some(tried) => {
+                *tried = low..low;
+                low
+            }
+            None => low,
+        }
+    }
+
+    /// Notes that occurrences that begin before `until` were tried.
+    fn note_tried(&mut self, position: usize, until: usize) {
+        if let Some(tried) = self.tried.get_mut(position) {
+            tried.end = tried.end.max(until);
+        }
+    }
+
     fn content(&mut self, (item, content): (&Item, &Content), rest: &[Item], data: &[u8], cursor: usize) -> Outcome {
         let failed = if content.is_relative() { Outcome::Fail } else { Outcome::Stop };
-        let Some((mut low, high)) = self.window(content, data.len(), cursor) else {
+        let Some((low, high)) = self.window(content, data.len(), cursor) else {
             if content.negated {
                 return self.items(rest, data, cursor);
             }
             self.fail(rest, item, data, cursor);
             return failed;
         };
-        let noted = self.notes.trail.len();
+        let (noted, position) = (self.notes.trail.len(), usize::from(self.position(rest)));
+        let mut low = self.untried(position, low);
         loop {
-            let found = data.get(low..high).and_then(|window| find(window, content));
-            self.searched += found.unwrap_or(high - low);
+            let found = data.get(low..high).and_then(|window| find(window, content, &mut self.notes.tank));
+            if self.notes.tank.is_dry() {
+                return Outcome::Stop;
+            }
+            self.note_tried(position, found.map_or((high + 1).saturating_sub(content.bytes.len()), |at| low + at));
             if content.negated && found.is_none() {
                 return self.items(rest, data, cursor);
             }
@@ -299,7 +320,10 @@ impl Run<'_, '_, '_> {
             self.notes.trail.truncate(noted);
             self.hold(rest, item.keyword(), data, start..end);
             match self.items(rest, data, end) {
-                Outcome::Fail if rest.first().is_some_and(is_relative) => low = start + 1,
+                Outcome::Fail if rest.first().is_some_and(is_relative) => {
+                    low = start + 1;
+                    self.note_tried(position, low);
+                }
                 // What follows stands for itself: no other occurrence of this content can help it.
                 Outcome::Fail => return Outcome::Stop,
                 outcome => return outcome,
@@ -340,59 +364,72 @@ impl Run<'_, '_, '_> {
 
     fn pcre(&mut self, (item, pcre): (&Item, &Pcre), rest: &[Item], data: &[u8], cursor: usize) -> Outcome {
         let failed = if pcre.relative { Outcome::Fail } else { Outcome::Stop };
-        let base = if pcre.relative { cursor } else { 0 };
-        // A later match is one of the same text: what is anchored to its begin has no second chance.
-        let mut start = 0;
+        let from = if pcre.relative { cursor } else { 0 };
+        // One that looks at what is before a match sees the text from the cursor on; what is anchored to its begin has no second chance.
+        let is_blind = pcre.regex.is_blind_behind();
+        let position = usize::from(self.position(rest));
+        let (base, mut start) = if is_blind { (0, self.untried(position, from)) } else { (from, 0) };
         loop {
-            let Some(part) = data.get(base..).filter(|part| start <= part.len()) else {
-                if pcre.negated {
-                    return self.items(rest, data, cursor);
-                }
-                self.fail(rest, item, data, cursor);
-                return failed;
+            let found = match data.get(base..).filter(|part| start <= part.len()) {
+                Some(part) => pcre.regex.find(part, start, &mut self.notes.tank),
+                None => Found::No,
             };
-            let found = match pcre.regex.find(part, start) {
-                Found::At(range) => Some(range),
-                Found::No => None,
+            let (begin, end) = match found {
+                Found::At(begin, end) => (begin, end),
+                Found::No => {
+                    if is_blind {
+                        self.note_tried(position, data.len() + 1);
+                    }
+                    if pcre.negated {
+                        return self.items(rest, data, cursor);
+                    }
+                    self.fail(rest, item, data, cursor);
+                    return failed;
+                }
                 Found::LimitHit => {
-                    self.limits.regex_hit += 1;
-                    self.notes.work += SCRIPT_WORK;
+                    self.limits.regex_hit += u64::from(!self.notes.tank.is_dry());
                     return Outcome::Stop;
                 }
             };
-            self.searched += PCRE_FACTOR * (found.as_ref().map_or(part.len(), |range| range.end) - start);
-            if pcre.negated && found.is_none() {
-                return self.items(rest, data, cursor);
-            }
-            let Some(range) = found.filter(|_| !pcre.negated) else {
+            if pcre.negated {
                 self.fail(rest, item, data, cursor);
                 return failed;
-            };
+            }
+            let part = data.get(base..).unwrap_or_default();
+            let is_again = rest.first().is_some_and(is_relative);
+            let mut known = begin;
+            if known.is_none() && (self.notes.trail.is_on() || !pcre.captures.is_empty()) {
+                known = pcre.regex.begin_of(part, start, end, &mut self.notes.tank);
+            }
             let mark = self.notes.mark();
-            self.hold(rest, item.keyword(), data, base + range.start..base + range.end);
+            self.hold(rest, item.keyword(), data, base + known.unwrap_or(end)..base + end);
             for (group, capture) in &pcre.captures {
-                if let Some(value) = pcre.regex.group(part, start, *group) {
+                if let Some(value) = known.and_then(|begin| pcre.regex.group(part, begin, *group)) {
                     self.notes.capture(capture, value);
                 }
             }
-            let outcome = self.items(rest, data, base + range.end);
+            let outcome = self.items(rest, data, base + end);
             if outcome != Outcome::Match {
                 self.notes.return_to(mark);
             }
             match outcome {
-                Outcome::Fail if rest.first().is_some_and(is_relative) => start = range.start + 1,
+                Outcome::Fail if is_again => {
+                    let known = known.or_else(|| pcre.regex.begin_of(part, start, end, &mut self.notes.tank));
+                    let Some(begin) = known else { return Outcome::Stop };
+                    start = begin + 1;
+                    if is_blind {
+                        self.note_tried(position, start);
+                    }
+                }
                 Outcome::Fail => return Outcome::Stop,
                 outcome => return outcome,
             }
-            if self.steps == 0 {
-                return Outcome::Stop;
-            }
-            self.steps -= 1;
         }
     }
 
     /// Asks a set, or leaves that for where the order of all matches is known.
     fn dataset(&mut self, (item, test): (&Item, &DatasetTest), rest: &[Item], data: &[u8], cursor: usize) -> Outcome {
+        self.spend(data.len() as u64 / SEARCHED_BYTES);
         let Some(key) = test.set.kind.key(data) else {
             self.fail(rest, item, data, cursor);
             return Outcome::Fail;
@@ -423,9 +460,10 @@ fn to_i64(value: usize) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// Position of a content within a window; the content itself is in lower case when case is ignored.
+/// Position of a content within a window; the content itself is in lower case when case is ignored. `None` as well where the tank runs
+/// dry.
 #[inline]
-fn find(window: &[u8], content: &Content) -> Option<usize> {
+fn find(window: &[u8], content: &Content, tank: &mut Tank) -> Option<usize> {
     let needle = content.bytes.as_slice();
     let equals = |part: &[u8]| if content.nocase { part.eq_ignore_ascii_case(needle) } else { part == needle };
     let room = window.len().checked_sub(needle.len())?;
@@ -433,17 +471,27 @@ fn find(window: &[u8], content: &Content) -> Option<usize> {
         return equals(window).then_some(0);
     }
     if !content.nocase && room > SHORT_SEARCH_BYTES {
-        return memchr::memmem::find(window, needle);
+        let found = memchr::memmem::find(window, needle);
+        tank.spend(found.unwrap_or(window.len()) as u64 / SEARCHED_BYTES);
+        return found;
     }
     // To prepare a search costs more than a short one does.
     let at = usize::from(content.rarest);
     let byte = *needle.get(at)?;
     let starts = window.get(at..=room + at)?;
-    let stands = |start: &usize| window.get(*start..*start + needle.len()).is_some_and(equals);
-    if content.nocase && byte.is_ascii_alphabetic() {
-        return memchr::memchr2_iter(byte, byte.to_ascii_uppercase(), starts).find(stands);
-    }
-    memchr::memchr_iter(byte, starts).find(stands)
+    let compared = 2 + needle.len() as u64 / SEARCHED_BYTES;
+    let mut candidates = 0;
+    let mut stands = |start: &usize| {
+        candidates += compared;
+        candidates > tank.left() || window.get(*start..*start + needle.len()).is_some_and(equals)
+    };
+    let found = if content.nocase && byte.is_ascii_alphabetic() {
+        memchr::memchr2_iter(byte, byte.to_ascii_uppercase(), starts).find(&mut stands)
+    } else {
+        memchr::memchr_iter(byte, starts).find(&mut stands)
+    };
+    let searched = found.unwrap_or(starts.len()) as u64 / SEARCHED_BYTES;
+    tank.spend(candidates + searched).then_some(found).flatten()
 }
 
 /// Where a content may start at so many places, the search for it is not worth preparing.

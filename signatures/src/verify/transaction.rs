@@ -15,7 +15,7 @@ use tapwire_parsers::protocol::{Anomaly, Direction, Protocol, ProtocolId, Transa
 use super::condition::{FileKind, FileView, PacketView, Verdict};
 use super::evidence::place_in_packet;
 use super::explain::Subject;
-use super::payload::{SCRIPT_WORK, View};
+use super::payload::View;
 use super::{Ground, Inspection, Match, Matcher, header, memory};
 use crate::language::item::Item;
 use crate::language::rule::{Arrow, BitOperation, BitTrack, Buffer, HostBits, Rule, Section};
@@ -65,6 +65,8 @@ pub struct Flowside {
     /// Buffers that still grow: engine, and the size when they were last scanned.
     growing: SmallVec<[(usize, u64); 2]>,
     waiting: Vec<RuleIndex>,
+    /// Size of the longest buffer that grows when what waits was last looked at.
+    looked: u64,
     /// Rules on nothing but a hook that is where the direction stands: they match at each look.
     lasting: SmallVec<[RuleIndex; 2]>,
     matched: SmallVec<[RuleIndex; 4]>,
@@ -123,8 +125,7 @@ impl Matcher {
         let Some(transaction_plan) = plan.transaction_plan(subject.protocol, direction) else { return };
         let Some(side) = known.sides.get_mut(direction.index()) else { return };
         let progress = subject.transaction.progress(direction);
-        let mut moved =
-            !side.started || progress != side.progress || !subject.raw.is_empty() || !subject.files.is_empty();
+        let mut moved = !side.started || progress != side.progress;
         self.candidates.clear();
         if side.generation != plan.generation() {
             self.resume(plan, transaction_plan, subject, side);
@@ -160,15 +161,32 @@ impl Matcher {
             moved = true;
         }
         side.anomalies = anomalies.len();
-        if !self.candidates.is_empty() || moved && !side.waiting.is_empty() {
-            let waiting = std::mem::take(&mut side.waiting);
+        // What waits is looked at when there is more of what it waits for, and not with every packet.
+        let window = *self.body_windows.of(direction);
+        let (looked, mut newest_look) = (side.looked, side.looked);
+        let next_look = if looked == 0 { window.first } else { looked + window.next };
+        let mut is_due = |index: &RuleIndex| {
+            let Some(rule) = plan.rule(*index) else { return false };
+            let size = streamed(rule, subject);
+            let due = moved || has_more(rule, subject) || size >= next_look;
+            newest_look = newest_look.max(if due { size } else { 0 });
+            due
+        };
+        let waiting: Vec<RuleIndex> = side.waiting.extract_if(.., |rule| is_due(rule)).collect();
+        side.looked = newest_look;
+        if !self.candidates.is_empty() || !waiting.is_empty() {
             self.candidates.extend_from_slice(&waiting);
             let candidates = self.take_candidates(&inspection);
             let asked = Asked { candidates: &candidates, waiting: &waiting, direction };
             self.decide_transaction(&inspection, subject, asked, known, state, matches);
             self.return_candidates(candidates);
+            if let Some(side) = known.sides.get_mut(direction.index()) {
+                // What waits is looked up by its place.
+                side.waiting.sort_unstable();
+            }
         }
-        if direction == Direction::ToClient && plan.is_transactional && moved {
+        let further = moved || !subject.raw.is_empty() || !subject.files.is_empty();
+        if direction == Direction::ToClient && plan.is_transactional && further {
             self.answer(&inspection, subject, known, state, matches);
         }
     }
@@ -334,7 +352,9 @@ impl Matcher {
             self.costs.end_scan(began);
             return;
         }
+        self.fuel.fill_for_all(&mut self.notes.tank);
         let made = self.transform(&engine.transforms, data);
+        self.fuel.settle_for_all(&self.notes.tank);
         let ([from, _], candidates) = (&made, &mut self.candidates);
         engine.group.scan(from, (0, 0), (&mut self.folded, &mut self.scratch), |rule| candidates.push(rule));
         self.transformed = made;
@@ -388,8 +408,7 @@ impl Matcher {
         if !rule.file.is_empty() || rule.filestore.is_some() {
             verdict = weaker(verdict, files_hold(rule, subject));
         }
-        self.notes.work += SCRIPT_WORK * rule.scripts.len() as u64;
-        if verdict != Verdict::Yes || rule.scripts.iter().all(|test| self.lua.holds(test, None, context)) {
+        if verdict != Verdict::Yes || self.scripts_hold(rule, context) {
             return verdict;
         }
         // What a script looks for may come with the rest.
@@ -470,6 +489,26 @@ impl Matcher {
             Buffer::Frame(_) | Buffer::Later(_) => Verdict::No,
         }
     }
+}
+
+/// Whether there are raw bytes or files for a rule that asks for such, or a script, which may ask for anything.
+fn has_more(rule: &Rule, subject: &TransactionView<'_>) -> bool {
+    let of_raw = || rule.sections.iter().any(|section| matches!(section.buffer, Buffer::Payload));
+    let has_raw = !subject.raw.is_empty() && (of_raw() || !rule.scripts.is_empty());
+    has_raw || !subject.files.is_empty() && (is_of_files(rule) || !rule.scripts.is_empty())
+}
+
+/// Size of the longest buffer of a rule that grows.
+fn streamed(rule: &Rule, subject: &TransactionView<'_>) -> u64 {
+    let sizes = rule.sections.iter().filter_map(|section| {
+        let Buffer::Field(name) = section.buffer else { return None };
+        let field = find_field(protocol(subject.protocol), name)?;
+        match (field.read)(subject.transaction.as_any(), subject.direction, 0)? {
+            Value::Stream { data, offset, .. } => Some(offset + data.len() as u64),
+            Value::Bytes(_) | Value::Number(_) => None,
+        }
+    });
+    sizes.max().unwrap_or(0)
 }
 
 /// Whether a rule asks for nothing but a state of a direction, which is the one where it stands.

@@ -4,7 +4,7 @@ use data_encoding::{BASE64, BASE64_NOPAD, Encoding};
 use mlua::{IntoLuaMulti, Lua, MultiValue, Result};
 
 use super::{Library, nothing, text};
-use crate::verify::transform::{Base64, Base64Mode, Transform};
+use crate::verify::transform::{Base64, Base64Mode};
 
 pub(super) const LIBRARY: Library = Library {
     names: &["base64"],
@@ -36,6 +36,6 @@ fn decode(lua: &Lua, arguments: &MultiValue, decode: fn(&[u8]) -> Option<Vec<u8>
 
 fn lenient(text: &[u8], mode: Base64Mode) -> Option<Vec<u8>> {
     let mut out = Vec::new();
-    Transform::FromBase64(Base64 { mode, ..Base64::default() }).apply(text, &mut out);
+    Base64 { mode, ..Base64::default() }.apply(text, &mut out);
     Some(out)
 }

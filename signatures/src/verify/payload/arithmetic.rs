@@ -15,8 +15,12 @@ impl Run<'_, '_, '_> {
     }
 
     fn set(&mut self, index: u8, value: u64) {
-        if let Some(slot) = self.variables.get_mut(usize::from(index)) {
+        if let Some(slot) = self.variables.get_mut(usize::from(index))
+            && *slot != value
+        {
             *slot = value;
+            // What follows may fare otherwise now.
+            self.tried.clear();
         }
     }
 

@@ -8,7 +8,9 @@ impl Run<'_, '_, '_> {
         let start = if decode.relative { cursor } else { 0 } + decode.offset as usize;
         let encoded = data.get(start..).unwrap_or(&[]);
         let encoded = decode.bytes.and_then(|n| encoded.get(..n as usize)).unwrap_or(encoded);
+        self.spend(encoded.len() as u64);
         self.decoded.clear();
+        self.tried.clear();
         decode_base64(encoded, &mut self.decoded);
     }
 }

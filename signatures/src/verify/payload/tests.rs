@@ -1,5 +1,7 @@
 //! Sections on small buffers.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::language::item::{ByteJump, ByteTest, Comparison, Endian, IsDataAt, NumberFormat, TextBase};
 use crate::verify::regex::{Options, Regex};
@@ -9,8 +11,17 @@ fn content(bytes: &str) -> Content {
 }
 
 fn verdict(items: &[Item], data: &[u8], limits: &mut Limits) -> Verdict {
+    let mut notes = Notes::with(Tank::endless());
     let scripts = (&mut Runtime::default(), &mut Context::default());
-    section_holds(items, View::whole(data), 4, limits, &mut Notes::default(), scripts)
+    section_holds(items, View::whole(data), 4, limits, &mut notes, scripts)
+}
+
+/// The work that items take on bytes.
+fn work(items: &[Item], data: &[u8]) -> u64 {
+    let mut notes = Notes::with(Tank::endless());
+    let scripts = (&mut Runtime::default(), &mut Context::default());
+    section_holds(items, View::whole(data), 4, &mut Limits::default(), &mut notes, scripts);
+    notes.tank.spent()
 }
 
 fn holds(items: &[Item], data: &str) -> bool {
@@ -121,12 +132,85 @@ fn numbers_are_read_jumped_over_and_compared() {
 }
 
 #[test]
-fn a_hostile_buffer_meets_the_step_limit() {
-    let items: Vec<Item> = std::iter::once(Item::Content(content("a")))
-        .chain((0..6).map(|_| relative("a", 0, None)))
-        .chain([relative("b", 0, Some(1))])
+fn what_is_tried_again_takes_work_that_grows_with_the_bytes() {
+    let pcre = |pattern: &str, negated| {
+        let regex = Regex::new(pattern, Options::default()).unwrap();
+        Item::Pcre(Pcre { regex, negated, relative: true, captures: Vec::new() })
+    };
+    let chain = |last: Item| -> Vec<Item> {
+        let middle = (0..6).map(|_| relative("a", 0, None));
+        std::iter::once(Item::Content(content("a"))).chain(middle).chain([last]).collect()
+    };
+    let negated = Item::Content(Content { distance: Some(Operand::Value(0)), ..Content::new(b"b".to_vec(), true) });
+    for (what, items) in [
+        ("a content that must be near", chain(relative("b", 0, Some(1)))),
+        ("one in a window", chain(relative("ab", 0, Some(300)))),
+        ("one anywhere", chain(relative("b", 0, None))),
+        ("one that must not be there", chain(negated).into_iter().chain([relative("c", 0, Some(2))]).collect()),
+        ("an expression", chain(pcre("a+b", false))),
+        ("an expression that must not match", chain(pcre("b", true))),
+    ] {
+        let (once, twice) = (work(&items, &[b'a'; 4_000]), work(&items, &[b'a'; 8_000]));
+        assert!(twice * 10 <= once * 23, "{what}: {once} for 4,000 bytes, {twice} for 8,000");
+        assert!(once < 4_000 * 400, "{what}: {once}");
+    }
+}
+
+#[test]
+fn a_section_whose_tank_runs_dry_does_not_match() {
+    let items = [Item::Content(content("a")), relative("b", 0, None)];
+    let data = [vec![b'a'; 4_000], vec![b'b']].concat();
+    let mut verdicts = Vec::new();
+    for units in [100, 100_000] {
+        let mut notes = Notes::with(Tank::of(units));
+        let scripts = (&mut Runtime::default(), &mut Context::default());
+        verdicts.push((
+            section_holds(&items, View::whole(&data), 4, &mut Limits::default(), &mut notes, scripts),
+            notes.tank.is_dry(),
+        ));
+    }
+    assert_eq!(verdicts, [(Verdict::No, true), (Verdict::Yes, false)]);
+}
+
+/// Contents in the way that they are defined: every occurrence of each is tried.
+fn defined(items: &[Content], data: &[u8], cursor: usize) -> bool {
+    let Some((content, rest)) = items.split_first() else { return true };
+    let value = |operand: Option<Operand>| match operand {
+        Some(Operand::Value(value)) => usize::try_from(value).unwrap(),
+        _ => 0,
+    };
+    let (low, high) = match content.is_relative() {
+        true => {
+            let low = cursor + value(content.distance);
+            (low, content.within.map_or(data.len(), |within| (low + value(Some(within))).min(data.len())))
+        }
+        false => (0, data.len()),
+    };
+    let ends: Vec<usize> = (low..high)
+        .filter(|at| data.get(*at..high).is_some_and(|part| part.starts_with(&content.bytes)))
+        .map(|at| at + content.bytes.len())
         .collect();
-    let mut limits = Limits::default();
-    assert_eq!(verdict(&items, &[b'a'; 4_000], &mut limits), Verdict::No);
-    assert_eq!(limits.steps_hit, 1);
+    if content.negated {
+        return ends.is_empty() && defined(rest, data, cursor);
+    }
+    ends.into_iter().any(|end| defined(rest, data, end))
+}
+
+proptest! {
+    #[test]
+    fn passing_over_what_was_tried_changes_nothing(
+        data in prop::collection::vec(prop::sample::select(b"aab".to_vec()), 0..24),
+        chain in prop::collection::vec(
+            ("[ab]{1,2}", any::<bool>(), 0..3_i64, prop::option::of(1..6_i64)), 1..5
+        ),
+    ) {
+        let contents: Vec<Content> = (0..).zip(chain).map(|(position, (bytes, negated, distance, within))| Content {
+            distance: (position > 0).then_some(Operand::Value(distance)),
+            within: within.filter(|_| position > 0).map(Operand::Value),
+            ..Content::new(bytes.into_bytes(), negated && position > 0)
+        }).collect();
+        let items: Vec<Item> = contents.iter().cloned().map(Item::Content).collect();
+        let held = verdict(&items, &data, &mut Limits::default()) == Verdict::Yes;
+        prop_assert_eq!(held, defined(&contents, &data, 0), "{:?} in {:?}", contents, String::from_utf8_lossy(&data));
+    }
 }

@@ -1,5 +1,6 @@
 //! Why an item does not hold: what is there instead. Asked only where a rule is explained.
 
+use super::Tank;
 use super::{Run, find, to_i64};
 use crate::language::item::{Comparison, Content, Item, NumberFormat};
 use crate::verify::evidence::Failure;
@@ -71,7 +72,7 @@ impl Run<'_, '_, '_> {
     }
 
     fn why_content(&self, content: &Content, data: &[u8], cursor: usize) -> Failure {
-        let anywhere = find(data, content);
+        let anywhere = find(data, content, &mut Tank::endless());
         let size = content.bytes.len();
         let Some((low, high)) = self.window(content, data.len(), cursor) else {
             let from =
@@ -82,13 +83,16 @@ impl Run<'_, '_, '_> {
         };
         let allowed = format!("of {low} to {high}");
         if content.negated {
-            let at = data.get(low..high).and_then(|window| find(window, content)).map_or(0, |at| low + at);
+            let at = data
+                .get(low..high)
+                .and_then(|window| find(window, content, &mut Tank::endless()))
+                .map_or(0, |at| low + at);
             return Failure { why: format!("occurs at {at}, and must not occur"), span: Some(at..at + size) };
         }
         // The occurrence that is nearest to where it may stand.
         let before = data.get(..low.saturating_add(size).saturating_sub(1).min(data.len()));
         let last_before = before.and_then(|part| (0..part.len()).rev().find(|&at| is_at(part, at, content)));
-        let after = data.get(low..).and_then(|part| find(part, content)).map(|at| low + at);
+        let after = data.get(low..).and_then(|part| find(part, content, &mut Tank::endless())).map(|at| low + at);
         match (after.or(last_before), anywhere) {
             (Some(at), _) | (None, Some(at)) => {
                 Failure { why: format!("occurs at {at}, outside {allowed}"), span: Some(at..at + size) }

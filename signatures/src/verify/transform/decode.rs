@@ -63,7 +63,7 @@ pub enum Base64Mode {
 }
 
 impl Base64 {
-    pub(super) fn apply(&self, input: &[u8], output: &mut Vec<u8>) {
+    pub(crate) fn apply(&self, input: &[u8], output: &mut Vec<u8>) {
         let text = input.get(self.offset..).unwrap_or(&[]);
         let text = if self.bytes == 0 { text } else { text.get(..self.bytes).unwrap_or(text) };
         if self.mode == Base64Mode::Strict {
@@ -155,6 +155,7 @@ impl Subslice {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verify::fuel::Tank;
     use crate::verify::transform::Transform;
     use std::io::Write;
 
@@ -201,11 +202,11 @@ mod tests {
         gzip.write_all(&vec![b'a'; 100_000]).unwrap();
         let gzip = gzip.finish().unwrap();
         let mut output = Vec::new();
-        Transform::Gunzip(10).apply(&gzip, &mut output);
+        Transform::Gunzip(10).apply(&gzip, &mut output, &mut Tank::endless());
         assert_eq!(output, b"aaaaaaaaaa");
-        Transform::Gunzip(1 << 20).apply(&gzip, &mut output);
+        Transform::Gunzip(1 << 20).apply(&gzip, &mut output, &mut Tank::endless());
         assert_eq!(output.len(), 100_000);
-        Transform::ZlibDeflate(10).apply(b"no zlib", &mut output);
+        Transform::ZlibDeflate(10).apply(b"no zlib", &mut output, &mut Tank::endless());
         assert_eq!(output, b"no zlib");
     }
 

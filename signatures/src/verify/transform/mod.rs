@@ -6,8 +6,12 @@
 mod decode;
 mod text;
 
+use std::sync::Arc;
+
 use md5::Digest;
 
+use super::fuel::Tank;
+use super::regex::{Found, Options, Regex};
 use crate::lua::ScriptTransform;
 pub use decode::{Base64, Base64Mode, Subslice, Xor, XorKey};
 
@@ -58,7 +62,7 @@ pub enum Transform {
 
 impl Transform {
     /// Puts what it makes of `input` in place of what is in `output`.
-    pub fn apply(&self, input: &[u8], output: &mut Vec<u8>) {
+    pub(super) fn apply(&self, input: &[u8], output: &mut Vec<u8>, tank: &mut Tank) {
         output.clear();
         match self {
             Self::DotPrefix => {
@@ -86,7 +90,7 @@ impl Transform {
             Self::ToMd5 => output.extend_from_slice(&md5::Md5::digest(input)),
             Self::ToSha1 => output.extend_from_slice(&sha1::Sha1::digest(input)),
             Self::ToSha256 => output.extend_from_slice(&sha2::Sha256::digest(input)),
-            Self::PcreCapture(capture) => output.extend_from_slice(capture.of(input)),
+            Self::PcreCapture(capture) => output.extend_from_slice(capture.of(input, tank)),
             Self::Script(_) => output.extend_from_slice(input),
         }
     }
@@ -96,7 +100,7 @@ impl Transform {
 #[derive(Clone, Debug)]
 pub struct PcreCapture {
     pattern: String,
-    regex: pcre2::bytes::Regex,
+    regex: Arc<Regex>,
 }
 
 impl PartialEq for PcreCapture {
@@ -108,18 +112,17 @@ impl PartialEq for PcreCapture {
 impl PcreCapture {
     /// Reads an expression that has a capture group.
     pub fn new(pattern: &str) -> Result<Self, String> {
-        // The limits bound the work for hostile bytes.
-        let limited = format!("(*LIMIT_MATCH=3500)(*LIMIT_DEPTH=1500){pattern}");
-        let regex = pcre2::bytes::Regex::new(&limited).map_err(|error| error.to_string())?;
-        if regex.captures_len() < 2 {
+        let regex = Regex::new(pattern, Options::default())?;
+        if regex.groups() == 0 {
             return Err("the expression has no capture group".into());
         }
-        Ok(Self { pattern: pattern.into(), regex })
+        Ok(Self { pattern: pattern.into(), regex: Arc::new(regex) })
     }
 
-    fn of<'a>(&self, input: &'a [u8]) -> &'a [u8] {
-        let captures = self.regex.captures(input).ok().flatten();
-        captures.and_then(|found| found.get(1).and_then(|group| input.get(group.start()..group.end()))).unwrap_or(input)
+    fn of<'a>(&self, input: &'a [u8], tank: &mut Tank) -> &'a [u8] {
+        let Found::At(begin, end) = self.regex.find(input, 0, tank) else { return input };
+        let begin = begin.or_else(|| self.regex.begin_of(input, 0, end, tank));
+        begin.and_then(|begin| self.regex.group(input, begin, 1)).unwrap_or(input)
     }
 }
 
@@ -129,7 +132,7 @@ mod tests {
 
     fn applied(transform: &Transform, input: &[u8]) -> String {
         let mut output = b"left over".to_vec();
-        transform.apply(input, &mut output);
+        transform.apply(input, &mut output, &mut Tank::endless());
         String::from_utf8_lossy(&output).into_owned()
     }
 
@@ -165,7 +168,7 @@ mod tests {
             (Transform::ToSha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
         ] {
             let mut output = Vec::new();
-            transform.apply(b"abc", &mut output);
+            transform.apply(b"abc", &mut output, &mut Tank::endless());
             assert_eq!(data_encoding::HEXLOWER.encode(&output), hex);
         }
     }

@@ -4,7 +4,7 @@
 //! expressions do not need it: the same expression means the same to the `regex` crate once the few things that both read differently
 //! are rewritten. What may mean something else (look-around, back-references, possessive repetitions, octal escapes, …) is left.
 
-use super::regex::Options;
+use super::Options;
 
 /// An expression as the `regex` crate reads it, for bytes.
 #[derive(Debug, PartialEq, Eq)]
