@@ -41,10 +41,11 @@ class Network:
 class Sensor:
     """The program on the server's end of the wire. What it says is kept line by line."""
 
-    def __init__(self, binary, folder, *options, environment=None, wait=True):
+    def __init__(self, binary, folder, *options, environment=None, rules=None, wait=True):
         self.folder, self.lines = pathlib.Path(folder), []
-        rules = self.folder.parent / "live.rules"
-        rules.write_text(RULES)
+        if rules is None:
+            rules = self.folder.parent / "live.rules"
+            rules.write_text(RULES)
         command = [binary, "run", "-i", "lv1", "--rules", str(rules), "--log-dir", str(folder), "--set", "tapwire.rules.watch=no", *options]
         self.process = subprocess.Popen(["ip", "netns", "exec", SERVER, *command], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
                                         env={**os.environ, **(environment or {})})

@@ -15,8 +15,10 @@ use crate::capture::clock;
 
 /// A shortage of room is over when nothing was lost for so long.
 const CALM: Duration = Duration::from_secs(1);
+/// A failing output is waited for so long at the end.
+const LAST_TRY: Duration = Duration::from_millis(1_200);
 /// Buffers that are kept to be filled again.
-const SPARE: usize = 4;
+const SPARE: usize = 2;
 /// Above that a buffer is given back.
 const SPARE_BYTES: usize = 4 << 20;
 
@@ -193,6 +195,7 @@ impl Backlog {
         let mut state = self.state();
         state.failing = false;
         end_outage(&mut state);
+        self.changed.notify_all();
     }
 
     /// Ends a shortage of room once it is over.
@@ -229,11 +232,18 @@ impl Backlog {
         Books { waiting, waiting_bytes: state.bytes, ..state.books }
     }
 
-    /// Waits until everything is written, or the output fails.
+    /// Waits until everything is written. For an output that fails it waits only until that was tried once more.
     pub fn settle(&self) {
         let mut state = self.state();
-        while !(state.failing || state.pieces.is_empty() && state.idle) {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        let mut patience = LAST_TRY;
+        let is_done = |state: &State| state.pieces.is_empty() && state.idle && !state.failing;
+        while !is_done(&state) && !patience.is_zero() {
+            let began = Instant::now();
+            let (next, _) = self.changed.wait_timeout(state, LAST_TRY).unwrap_or_else(PoisonError::into_inner);
+            state = next;
+            if state.failing {
+                patience = patience.saturating_sub(began.elapsed());
+            }
         }
     }
 

@@ -27,7 +27,7 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// Between two tries to write to what fails.
 const RETRY: Duration = Duration::from_millis(500);
 /// Records of a replay that wait for their thread, in bytes.
-const REPLAY_BYTES: usize = 8 << 20;
+const REPLAY_BYTES: usize = 2 << 20;
 
 /// Where records go.
 pub struct Output {

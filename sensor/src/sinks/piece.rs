@@ -61,7 +61,7 @@ impl Lane {
 pub struct Piece {
     text: Vec<u8>,
     /// What each record is, and where it ends.
-    records: Vec<(Class, usize)>,
+    records: Vec<(Class, u32)>,
     /// Bytes of each lane.
     lanes: [usize; Lane::ALL.len()],
 }
@@ -70,7 +70,8 @@ impl Piece {
     /// Appends a record.
     pub fn push(&mut self, class: Class, record: &[u8]) {
         self.text.extend_from_slice(record);
-        self.records.push((class, self.text.len()));
+        // A piece is a few MiB at most.
+        self.records.push((class, u32::try_from(self.text.len()).unwrap_or(u32::MAX)));
         if let Some(bytes) = self.lanes.get_mut(Lane::of(class) as usize) {
             *bytes += record.len();
         }
@@ -88,7 +89,7 @@ impl Piece {
 
     /// Bytes of memory that it counts for.
     pub fn held_bytes(&self) -> usize {
-        self.text.len() + self.records.len() * size_of::<(Class, usize)>()
+        self.text.len() + self.records.len() * size_of::<(Class, u32)>()
     }
 
     /// Whether it has records of a lane.
@@ -108,9 +109,10 @@ impl Piece {
         let (mut taken, mut left) = (Self::default(), Self::default());
         let mut start = 0;
         for (class, end) in &self.records {
+            let end = usize::try_from(*end).unwrap_or(usize::MAX);
             let into = if Lane::of(*class) == lane { &mut taken } else { &mut left };
-            into.push(*class, self.text.get(start..*end).unwrap_or(&[]));
-            start = *end;
+            into.push(*class, self.text.get(start..end).unwrap_or(&[]));
+            start = end;
         }
         *self = left;
         taken
