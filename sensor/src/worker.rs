@@ -65,6 +65,8 @@ pub struct Worker {
     /// Where it is: position of the packet in its batch, and the books before it.
     at: usize,
     books: Books,
+    /// Bytes of all packets so far, other workers' as well.
+    traffic: u64,
     #[cfg(test)]
     trip_at: Option<u64>,
 }
@@ -92,6 +94,7 @@ impl Worker {
             counters: Counters::default(),
             at: 0,
             books: Books::default(),
+            traffic: 0,
             #[cfg(test)]
             trip_at: None,
         }
@@ -141,7 +144,12 @@ impl Worker {
 
     fn frames(&mut self, batch: &Batch, from: usize) {
         let own = self.index;
-        for (at, frame) in batch.frames.iter().enumerate().skip(from).filter(|(_, f)| f.shard == own || f.tunnel) {
+        for (at, frame) in batch.frames.iter().enumerate().skip(from) {
+            self.traffic += u64::from(frame.captured_bytes());
+            if frame.shard != own && !frame.tunnel {
+                continue;
+            }
+            self.reporter.note_traffic(self.traffic);
             (self.at, self.books) = (at, self.counters.books());
             #[cfg(test)]
             assert_ne!(self.trip_at, Some(frame.number), "the packet at which a test lets it panic");
@@ -234,12 +242,13 @@ impl Worker {
     pub fn expire(&mut self, now: Timestamp) {
         let ended = &mut self.ended;
         self.table.expire(now, &mut |flow, reason| ended.push((flow, reason)));
-        self.finish_ended(Moment::flow_end(u64::MAX / 4, now));
+        self.finish_ended(Moment::flow_end(u64::MAX / 4, now, now));
     }
 
     /// Ends every flow and hands out the last records, in as many batches as every other worker's after `packets` packets: so
     /// that not all of them are in memory at once. A panic costs those that were not written yet.
     pub fn shut_down(mut self, sequence: u64, packets: u64, hand: &mut dyn FnMut(RecordBatch) -> bool) -> Counters {
+        self.reporter.note_traffic(self.traffic);
         let flows = catch_unwind(AssertUnwindSafe(|| self.table.by_begin())).unwrap_or_default();
         let mut flows = flows.into_iter().peekable();
         let width = (packets / LAST_BATCHES).max(LAST_BATCH_PACKETS);
@@ -394,7 +403,7 @@ impl Worker {
         }
         let mut ended = std::mem::take(&mut self.ended);
         for (flow, reason) in ended.drain(..) {
-            let moment = Moment::flow_end(moment.order, flow.end);
+            let moment = Moment::flow_end(moment.order, flow.end, moment.now);
             self.finish(flow, reason, moment);
         }
         self.ended = ended;

@@ -21,8 +21,9 @@ use crate::engine::tenant_folder;
 use crate::inspect::Engine;
 use crate::inspect::silence::{Quiet, Silences};
 use crate::records::batch::{AlertGate, Class, Entry, Gate, RecordBatch, merged};
+use crate::records::cut::cut;
 use crate::records::header::Clock;
-use crate::records::summary::{Summaries, Written};
+use crate::records::ledger::{Booked, Ledger, Written};
 use crate::sinks::open::Folder;
 use crate::sinks::script::Scripts;
 use crate::tags::{Owner, Tags};
@@ -61,7 +62,9 @@ pub struct Writer {
     thresholds: Thresholds,
     tags: Tags,
     scripts: Scripts,
-    summaries: Summaries,
+    ledger: Ledger,
+    /// Records that were cut.
+    cut: u64,
     clock: Clock,
     /// Alerts that thresholds held back.
     pub suppressed: u64,
@@ -101,7 +104,8 @@ impl Writer {
             thresholds,
             tags: Tags::default(),
             scripts: Scripts::start(&configuration.output_scripts, folder)?,
-            summaries: Summaries::new(configuration.summaries),
+            ledger: Ledger::new(configuration.summaries, configuration.eve.len()),
+            cut: 0,
             clock: Clock::default(),
             suppressed: 0,
             held_back: BTreeMap::new(),
@@ -136,16 +140,9 @@ impl Writer {
         let mut tagged: Option<(u64, bool)> = None;
         let mut silent: Option<((u64, Quiet), bool)> = None;
         let mut ended = Vec::new();
+        self.cut += batches.iter().map(|batch| batch.cut).sum::<u64>();
         for (batch, entry) in merged(batches) {
             let gate = entry.gate.as_deref();
-            if let Some(Gate::Lone(lone)) = gate {
-                let mut written = Vec::new();
-                let own = self.summaries.keeps_own(entry.output, lone, &mut self.clock, &mut written);
-                self.deliver_all(written);
-                if !own {
-                    continue;
-                }
-            }
             if let Some(Gate::Alert(gate)) = gate {
                 let key = (entry.packet, gate.group);
                 let decision = match decided {
@@ -273,12 +270,25 @@ impl Writer {
 
     fn deliver_all(&mut self, written: Vec<Written>) {
         for (output, text) in written {
-            self.delivery.write(output, Class::Flow, &text);
+            self.delivery.write(output, Class::Sensor, &text);
         }
     }
 
     fn deliver(&mut self, entry: &Entry, text: &[u8]) {
         self.alerts += u64::from(entry.output == 0 && entry.class == Class::Alert);
+        if let Some(cause) = &entry.cause {
+            let booked = self.ledger.book(entry.output, cause, text.len(), &mut self.clock);
+            let due = self.ledger.take_due();
+            self.deliver_all(due);
+            match booked {
+                Booked::Whole => {}
+                Booked::Short(bytes) => {
+                    self.cut += 1;
+                    return self.delivery.write(entry.output, entry.class, &cut(text, bytes));
+                }
+                Booked::Summed => return,
+            }
+        }
         self.delivery.write(entry.output, entry.class, text);
     }
 

@@ -52,6 +52,11 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// Bytes that were captured: what was put together from them is none.
+    pub fn captured_bytes(&self) -> u32 {
+        if self.joined == 0 { self.len } else { 0 }
+    }
+
     /// Its headers. Without `checksums` every checksum counts as right.
     // A packet is large enough that it should be made where it stays.
     #[inline]

@@ -106,7 +106,8 @@ const KNOWN_BELOW: &[(&str, &[&str])] = &[
         &[
             "records",
             "damage-status",
-            "flow-summary",
+            "record-bytes",
+            "record-summary",
             "memory",
             "rival-bytes",
             "early-segments",
@@ -120,7 +121,7 @@ const KNOWN_BELOW: &[(&str, &[&str])] = &[
         ],
     ),
     ("tapwire.live", &["packet-backlog", "record-backlog"]),
-    ("tapwire.flow-summary", &["rate", "interval"]),
+    ("tapwire.record-summary", &["enabled", "interval", "rate", "allowance", "flow-anomalies", "first-alerts"]),
     ("tapwire.file-store", &["memory", "files", "bytes"]),
     ("tapwire.tls-store", &["chains"]),
     ("tapwire.fuel", &["flow", "byte", "most", "packet", "least"]),

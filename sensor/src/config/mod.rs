@@ -25,7 +25,7 @@ use tapwire_signatures::verify::cost::CostSettings;
 use tapwire_signatures::verify::fuel::FuelSettings;
 
 use crate::flow::{Elephant, Timeouts, UrgentPolicy};
-use crate::records::summary::SummarySettings;
+use crate::records::ledger::LedgerSettings;
 pub use exceptions::{ExceptionPolicies, ExceptionPolicy};
 pub use hosts::{ByNetwork, Defrag, System};
 pub use lists::{Datasets, ReputationFiles};
@@ -186,8 +186,10 @@ pub struct Configuration {
     pub fuel: FuelSettings,
     /// `security.lua`
     pub scripts: lua::Settings,
-    /// `tapwire.flow-summary`
-    pub summaries: SummarySettings,
+    /// `tapwire.record-summary`
+    pub summaries: LedgerSettings,
+    /// `tapwire.record-bytes`: bytes of a record beyond which it is cut, 0 for any number.
+    pub record_bytes: u64,
     /// `datasets`
     pub datasets: Datasets,
     /// `default-data-dir`: where rules keep state.
@@ -366,7 +368,8 @@ impl Default for Configuration {
             costs: CostSettings::default(),
             fuel: FuelSettings::default(),
             scripts: lua::Settings::default(),
-            summaries: SummarySettings::default(),
+            summaries: LedgerSettings::default(),
+            record_bytes: RECORD_BYTES,
             datasets: Datasets::default(),
             data_dir: None,
             reputation: ReputationFiles::default(),
@@ -378,6 +381,9 @@ impl Default for Configuration {
         }
     }
 }
+
+/// Bytes of a record.
+const RECORD_BYTES: u64 = 16 << 10;
 
 /// Places of bytes that an alert shows.
 const EVIDENCE_PIECES: usize = 32;

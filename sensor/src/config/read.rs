@@ -229,8 +229,14 @@ impl Reader<'_> {
         self.bytes("tapwire.file-store.files", &mut limits.begun_files);
         self.bytes("tapwire.file-store.bytes", &mut limits.begun_bytes);
         self.bytes("tapwire.tls-store.chains", &mut limits.chains);
-        self.bytes("tapwire.flow-summary.rate", &mut c.summaries.rate);
-        self.bytes("tapwire.flow-summary.interval", &mut c.summaries.interval_s);
+        self.bytes("tapwire.record-bytes", &mut c.record_bytes);
+        let sums = &mut c.summaries;
+        self.switch("tapwire.record-summary.enabled", &mut sums.enabled);
+        self.bytes("tapwire.record-summary.interval", &mut sums.interval_s);
+        self.bytes("tapwire.record-summary.rate", &mut sums.rate);
+        self.bytes("tapwire.record-summary.allowance", &mut sums.allowance);
+        self.bytes("tapwire.record-summary.flow-anomalies", &mut sums.flow_anomalies);
+        self.bytes("tapwire.record-summary.first-alerts", &mut sums.first_alerts);
         let mut counts = true;
         self.switch("stats.enabled", &mut counts);
         self.seconds("stats.interval", &mut c.live.stats_interval_s);

@@ -92,8 +92,8 @@ pub struct Application {
     pub tag_asked: bool,
     /// Whether its certificates are stored.
     pub certificates: Certificates,
-    /// Transactions that were ever opened, over all parsers of the flow.
-    pub opened: u64,
+    /// Transactions that were ever opened, over all parsers of the flow; no more than it can count.
+    pub opened: u32,
     /// It has datagrams, no streams.
     is_datagram: bool,
     /// Its bytes show that client and server are the other way round.
@@ -102,6 +102,8 @@ pub struct Application {
     pub turnable: bool,
     /// The flow's community id, once a record wanted it.
     pub community_id: std::cell::OnceCell<Box<CommunityId>>,
+    /// Bytes of its packets that records were charged with, modulo 4 GiB.
+    pub charged_bytes: std::cell::Cell<u32>,
     is_rival: bool,
     closed: Both<bool>,
     /// Bytes without which the parser need not be asked again.
@@ -448,7 +450,7 @@ impl Application {
     /// Brings what is known into step with the parser's transactions.
     fn follow(&mut self) {
         if let Some(parsed) = &mut self.parsed {
-            self.opened += parsed.follow();
+            self.opened = self.opened.saturating_add(u32::try_from(parsed.follow()).unwrap_or(u32::MAX));
         }
     }
 
@@ -779,7 +781,7 @@ impl Inspector {
         app.follow();
         let opened = app.opened - before;
         if let Some(book) = self.book(app) {
-            book.transactions += opened;
+            book.transactions += u64::from(opened);
             book.given_up += u64::from(course == Course::Stop);
             book.faults += u64::from(result.is_err());
         }

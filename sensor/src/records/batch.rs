@@ -6,8 +6,9 @@ use std::sync::Arc;
 use tapwire_parsers::link::Timestamp;
 use tapwire_signatures::state::shared::{Addition, Step};
 
+use super::cause::Cause;
+use super::cut::cut;
 use super::subject::Subject;
-use super::summary::Lone;
 use crate::inspect::Engine;
 use crate::inspect::silence::Quiet;
 
@@ -47,8 +48,6 @@ impl Class {
 pub enum Gate {
     /// What flows share that a rule asks about, and its thresholds, which count over all flows.
     Alert(AlertGate),
-    /// The rate of flows of one packet.
-    Lone(Lone),
     /// Alerts on its flow or hosts before it that want it recorded.
     Packet(PacketGate),
     /// The record of a flow, some of whose alerts were asked of the writer.
@@ -162,6 +161,8 @@ pub struct Entry {
     pub class: Class,
     /// What decides over it, if it is not written in any case.
     pub gate: Option<Box<Gate>>,
+    /// What caused it, if that decides whether it is written or summed up.
+    pub cause: Option<Cause>,
     start: usize,
     end: usize,
 }
@@ -180,6 +181,10 @@ pub struct RecordBatch {
     pub engine: Option<Arc<Engine>>,
     /// The records, in the order in which they were made.
     pub entries: Vec<Entry>,
+    /// Bytes of a record beyond which it is cut, 0 for any number.
+    pub record_bytes: usize,
+    /// Records that were cut.
+    pub cut: u64,
     text: Vec<u8>,
 }
 
@@ -193,6 +198,7 @@ impl RecordBatch {
         Self {
             entries: Vec::with_capacity(self.entries.len().min(ROOM_ENTRIES)),
             text: Vec::with_capacity(self.text.len().min(ROOM_BYTES)),
+            record_bytes: self.record_bytes,
             ..Self::default()
         }
     }
@@ -213,13 +219,24 @@ impl RecordBatch {
         packet: u64,
         output: u16,
         class: Class,
-        gate: Option<Gate>,
+        (gate, cause): (Option<Gate>, Option<Cause>),
         fill: impl FnOnce(&mut Vec<u8>),
     ) {
         let start = self.text.len();
         fill(&mut self.text);
         if self.text.len() > start {
+            let is_long = self.record_bytes > 0 && self.text.len() - start > self.record_bytes;
+            // What has no cause is no JSON.
+            if is_long && cause.is_some() {
+                let shorter = cut(self.text.get(start..).unwrap_or_default(), self.record_bytes);
+                self.text.truncate(start);
+                self.text.extend_from_slice(&shorter);
+                self.cut += 1;
+            }
             self.push_entry(packet, output, class, gate, start);
+            if let Some(entry) = self.entries.last_mut() {
+                entry.cause = cause;
+            }
         }
     }
 
@@ -252,7 +269,7 @@ impl RecordBatch {
 
     fn push_entry(&mut self, packet: u64, output: u16, class: Class, gate: Option<Gate>, start: usize) {
         let (end, ordinal) = (self.text.len(), u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
-        self.entries.push(Entry { packet, ordinal, output, class, gate: gate.map(Box::new), start, end });
+        self.entries.push(Entry { packet, ordinal, output, class, gate: gate.map(Box::new), cause: None, start, end });
     }
 
     /// Bytes of the text of all records.

@@ -5,12 +5,17 @@
 pub mod alert;
 pub mod arp;
 pub mod batch;
+pub mod budget;
+pub mod cause;
+pub mod counted;
+pub mod cut;
 pub mod fast;
 pub mod fileinfo;
 pub mod flow;
 pub mod forwarded;
 pub mod frame;
 pub mod header;
+pub mod ledger;
 pub mod loss;
 pub mod metadata;
 pub mod packet;

@@ -1,255 +1,264 @@
-//! Floods of flows of one packet: those above a rate, from or to a network, share one record each interval.
-//!
-//! Every flow below the rate keeps its own record. What is counted is decided where the records of all workers stand in one
-//! order, so that it is the same for any number of workers.
+//! Summaries: what a flood brings beyond its budget shares one record for each event, network and interval.
 
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use foldhash::quality::RandomState;
 use hashlink::LinkedHashMap;
 use ipnet::IpNet;
+use tapwire_parsers::json::Object;
 use tapwire_parsers::link::Timestamp;
 
-use super::header::{Clock, Header, record};
+use super::cause::{Cause, Name};
+use super::header::{Clock, Header, protocol_name, record};
+use super::ledger::{Written, network};
 
-/// A flow of one packet that left nothing but its record.
-#[derive(Clone, Copy, Debug)]
-pub struct Lone {
-    /// Its source.
-    pub source: IpAddr,
-    /// Its destination.
-    pub destination: IpAddr,
-    /// IP protocol number.
-    pub protocol: u8,
-    /// Bytes of the packet.
-    pub bytes: u64,
-    /// Time of the packet.
-    pub time: Timestamp,
-}
-
-/// When flows are summed up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SummarySettings {
-    /// `tapwire.flow-summary.rate`: flows of one packet a second that a network may begin, or be sent, with a record each; 0
-    /// means any number.
-    pub rate: u64,
-    /// `tapwire.flow-summary.interval`: seconds that a record stands for.
-    pub interval_s: u64,
-}
-
-impl Default for SummarySettings {
-    fn default() -> Self {
-        Self { rate: 200, interval_s: 10 }
-    }
-}
-
-/// Which end of the flows is in the network.
+/// Which end is in the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum End {
+pub enum End {
+    /// The source.
     Source,
+    /// The destination.
     Destination,
 }
 
-type Network = (u16, End, IpNet);
+/// What shares a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    kind: &'static str,
+    name: Name,
+    tenant: u32,
+    /// Flows of one packet.
+    alone: bool,
+    /// Nothing for what has no address, or is of many networks.
+    network: Option<(End, IpNet)>,
+}
 
-/// What was counted of a network in an interval.
-#[derive(Clone, Copy, Debug, Default)]
+impl Place {
+    /// Where a record belongs whose networks have too many at one end.
+    pub fn of(cause: &Cause, end: End) -> Self {
+        let address = if end == End::Source { cause.source } else { cause.destination };
+        Self {
+            kind: cause.kind,
+            name: cause.name,
+            tenant: cause.tenant,
+            alone: cause.volume.alone,
+            network: address.map(|address| (end, network(address))),
+        }
+    }
+
+    /// Where those belong that are too few, or too many, to have a record for each network.
+    fn wider(self) -> Self {
+        Self { network: None, name: Name::None, ..self }
+    }
+}
+
+/// What was counted of a place in an interval.
 struct Tally {
-    interval: u64,
-    seen: u64,
-    flows: u64,
-    bytes: u64,
+    records: u64,
+    octets: u64,
+    packets: [u64; 2],
+    bytes: [u64; 2],
     first: Timestamp,
     last: Timestamp,
     /// TCP, UDP, ICMP, others.
     by_protocol: [u64; 4],
+    sources: HashSet<IpAddr, RandomState>,
+    destinations: HashSet<IpAddr, RandomState>,
+    example: Cause,
 }
 
-/// Counts flows of one packet by network.
+/// Counts records that are not written.
+#[derive(Default)]
 pub struct Summaries {
-    settings: SummarySettings,
-    networks: LinkedHashMap<Network, Tally, RandomState>,
-    /// Flows that share a record.
-    pub summed: u64,
+    tallies: LinkedHashMap<(u16, Place), Tally, RandomState>,
+    /// Places of each output and event type.
+    places: HashMap<(u16, &'static str), usize, RandomState>,
+    due: Vec<Written>,
 }
-
-/// A record, and the output that it goes to.
-pub type Written = (u16, Vec<u8>);
 
 impl Summaries {
-    /// One that has counted nothing.
-    pub fn new(settings: SummarySettings) -> Self {
-        Self { settings, networks: LinkedHashMap::with_hasher(RandomState::default()), summed: 0 }
-    }
-
-    /// Whether a flow keeps the record that goes to `output`. Records of intervals that are over go to `written`.
-    pub fn keeps_own(&mut self, output: u16, lone: &Lone, clock: &mut Clock, written: &mut Vec<Written>) -> bool {
-        if self.settings.rate == 0 {
-            return true;
-        }
-        let limit = self.settings.rate.saturating_mul(self.settings.interval_s.max(1));
-        let mut over = None;
-        for (end, address) in [(End::Source, lone.source), (End::Destination, lone.destination)] {
-            let network = (output, end, network(address));
-            if self.count(network, lone, clock, written) > limit {
-                over = Some(network);
+    /// Counts a record.
+    pub fn add(&mut self, output: u16, place: Place, cause: &Cause, octets: u64) {
+        let mut key = (output, place);
+        if !self.tallies.contains_key(&key) {
+            let places = self.places.entry((output, place.kind)).or_default();
+            if *places < PLACES {
+                *places += 1;
+            } else {
+                key = (output, place.wider());
             }
         }
-        let Some(tally) = over.and_then(|network| self.networks.get_mut(&network)) else { return true };
-        if tally.flows == 0 {
-            tally.first = lone.time;
+        self.tallies.entry(key).or_insert_with(|| Tally::new(*cause)).add(cause, octets);
+    }
+
+    /// Summaries that are to be written.
+    pub fn take_due(&mut self) -> Vec<Written> {
+        std::mem::take(&mut self.due)
+    }
+
+    /// Ends an interval: the octets of each output's summaries.
+    pub fn close(&mut self, clock: &mut Clock) -> Vec<(u16, u64)> {
+        self.places.clear();
+        let all = std::mem::replace(&mut self.tallies, LinkedHashMap::with_hasher(RandomState::default()));
+        let mut kept: LinkedHashMap<(u16, Place), Tally, RandomState> =
+            LinkedHashMap::with_hasher(RandomState::default());
+        for ((output, place), tally) in all {
+            let key = if tally.records < FEW { (output, place.wider()) } else { (output, place) };
+            match kept.get_mut(&key) {
+                Some(known) => known.merge(tally),
+                None => drop(kept.insert(key, tally)),
+            }
         }
-        tally.flows += 1;
-        tally.bytes += lone.bytes;
-        tally.first = tally.first.min(lone.time);
-        tally.last = tally.last.max(lone.time);
-        let kind = match lone.protocol {
-            6 => 0,
-            17 => 1,
-            1 | 58 => 2,
+        let written = kept.into_iter().map(|((output, place), tally)| {
+            let mut line = Vec::new();
+            write(&mut line, &place, &tally, clock);
+            (output, line)
+        });
+        let from = self.due.len();
+        self.due.extend(written);
+        self.due.iter().skip(from).map(|(output, line)| (*output, line.len() as u64)).collect()
+    }
+}
+
+impl Tally {
+    fn new(example: Cause) -> Self {
+        Self {
+            records: 0,
+            octets: 0,
+            packets: [0; 2],
+            bytes: [0; 2],
+            first: example.time,
+            last: example.time,
+            by_protocol: [0; 4],
+            sources: HashSet::default(),
+            destinations: HashSet::default(),
+            example,
+        }
+    }
+
+    fn add(&mut self, cause: &Cause, octets: u64) {
+        self.records += 1;
+        self.octets += octets;
+        for (sum, more) in self.packets.iter_mut().zip(cause.volume.packets) {
+            *sum += more;
+        }
+        for (sum, more) in self.bytes.iter_mut().zip(cause.volume.bytes) {
+            *sum += more;
+        }
+        self.first = self.first.min(cause.time);
+        self.last = self.last.max(cause.time);
+        let protocol = match cause.protocol {
+            Some(6) => 0,
+            Some(17) => 1,
+            Some(1 | 58) => 2,
             _ => 3,
         };
-        if let Some(count) = tally.by_protocol.get_mut(kind) {
+        if let Some(count) = self.by_protocol.get_mut(protocol) {
             *count += 1;
         }
-        self.summed += 1;
-        false
+        let ends = [(&mut self.sources, cause.source), (&mut self.destinations, cause.destination)];
+        for (known, address) in ends {
+            known.extend(address.filter(|_| known.len() < ADDRESSES));
+        }
     }
 
-    /// The records of what is not written yet.
-    pub fn finish(&mut self, clock: &mut Clock) -> Vec<Written> {
-        let networks = std::mem::replace(&mut self.networks, LinkedHashMap::with_hasher(RandomState::default()));
-        networks.into_iter().filter_map(|(network, tally)| write(network, &tally, clock)).collect()
-    }
-
-    /// Counts a flow of a network; how many there were in its interval.
-    fn count(&mut self, network: Network, lone: &Lone, clock: &mut Clock, written: &mut Vec<Written>) -> u64 {
-        let interval = lone.time.0 / 1_000_000 / self.settings.interval_s.max(1);
-        if self.networks.len() >= NETWORKS && !self.networks.contains_key(&network) {
-            let oldest = self.networks.pop_front();
-            written.extend(oldest.and_then(|(network, tally)| write(network, &tally, clock)));
+    fn merge(&mut self, other: Tally) {
+        self.records += other.records;
+        self.octets += other.octets;
+        let sums = self.packets.iter_mut().chain(&mut self.bytes).chain(&mut self.by_protocol);
+        for (sum, more) in sums.zip(other.packets.into_iter().chain(other.bytes).chain(other.by_protocol)) {
+            *sum += more;
         }
-        let tally = self.networks.entry(network).or_insert_with(|| Tally { interval, ..Tally::default() });
-        if interval > tally.interval {
-            written.extend(write(network, tally, clock));
-            *tally = Tally { interval, ..Tally::default() };
-        }
-        tally.seen += 1;
-        let seen = tally.seen;
-        self.networks.to_back(&network);
-        seen
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        let room = |known: &HashSet<IpAddr, RandomState>| ADDRESSES.saturating_sub(known.len());
+        let (sources, destinations) = (room(&self.sources), room(&self.destinations));
+        self.sources.extend(other.sources.into_iter().take(sources));
+        self.destinations.extend(other.destinations.into_iter().take(destinations));
     }
 }
 
-fn network(address: IpAddr) -> IpNet {
-    let bits = if address.is_ipv4() { 24 } else { 64 };
-    IpNet::new(address, bits).map_or(IpNet::from(address), |network| network.trunc())
-}
-
-fn write((output, end, network): Network, tally: &Tally, clock: &mut Clock) -> Option<Written> {
-    if tally.flows == 0 {
-        return None;
-    }
-    let mut line = Vec::new();
-    let address = Some(network.addr());
-    let (source, destination) = match end {
-        End::Source => (address, None),
-        End::Destination => (None, address),
+fn write(line: &mut Vec<u8>, place: &Place, tally: &Tally, clock: &mut Clock) {
+    let (source, destination) = match place.network {
+        Some((End::Source, network)) => (Some(network.addr()), None),
+        Some((End::Destination, network)) => (None, Some(network.addr())),
+        None => (None, None),
     };
-    let (start, last) = (clock.timestamp(tally.first).to_owned(), clock.timestamp(tally.last).to_owned());
-    let header = Header { time: tally.last, event_type: "flow", source, destination, ..Header::default() };
-    record(&mut line, &header, clock, |object| {
-        object.object("flow", |flow| {
-            flow.number("pkts_toserver", tally.flows).number("pkts_toclient", 0);
-            flow.number("bytes_toserver", tally.bytes).number("bytes_toclient", 0);
-            flow.text("start", &start).text("end", &last).text("state", "new");
-        });
+    let (first, last) = (clock.timestamp(tally.first).to_owned(), clock.timestamp(tally.last).to_owned());
+    // What adds up flows goes on to find all of them.
+    let is_flow = place.kind == "flow";
+    let event_type = if is_flow { "flow" } else { "summary" };
+    let header =
+        Header { time: tally.last, event_type, tenant: place.tenant, source, destination, ..Header::default() };
+    record(line, &header, clock, |object| {
+        if is_flow {
+            object.object("flow", |flow| {
+                flow.number("pkts_toserver", tally.packets[0]).number("pkts_toclient", tally.packets[1]);
+                flow.number("bytes_toserver", tally.bytes[0]).number("bytes_toclient", tally.bytes[1]);
+                flow.text("start", &first).text("end", &last);
+                if place.alone {
+                    flow.text("state", "new");
+                }
+            });
+        }
         object.object("tapwire", |own| {
-            own.object("flow_summary", |summary| {
-                summary.text("network", network.to_string());
-                summary.text("end", if end == End::Source { "source" } else { "destination" });
-                summary.number("flows", tally.flows);
+            own.object("summary", |summary| {
+                summary.text("of", place.kind);
+                match place.name {
+                    Name::None => {}
+                    Name::Anomaly(name) => drop(summary.text("event", name)),
+                    Name::Rule(gid, sid) => drop(summary.number("gid", gid).number("signature_id", sid)),
+                }
+                if let Some((end, network)) = place.network {
+                    summary.text("network", network.to_string());
+                    summary.text("end", if end == End::Source { "source" } else { "destination" });
+                }
+                summary.number("records", tally.records).number("bytes", tally.octets);
                 for (name, count) in ["tcp", "udp", "icmp", "other"].into_iter().zip(tally.by_protocol) {
                     if count > 0 {
                         summary.number(name, count);
                     }
                 }
+                for (name, more, known) in [
+                    ("sources", "more_sources", &tally.sources),
+                    ("destinations", "more_destinations", &tally.destinations),
+                ] {
+                    summary.number(name, known.len());
+                    if known.len() >= ADDRESSES {
+                        summary.boolean(more, true);
+                    }
+                }
+                summary.text("first", &first).text("last", &last);
+                summary.object("example", |o| example(o, &tally.example));
             });
         });
     });
-    Some((output, line))
 }
 
-/// Networks that are counted at once.
-const NETWORKS: usize = 16_384;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lone(source: &str, destination: &str, second: u64) -> Lone {
-        Lone {
-            source: source.parse().unwrap(),
-            destination: destination.parse().unwrap(),
-            protocol: 17,
-            bytes: 60,
-            time: Timestamp(second * 1_000_000),
+fn example(object: &mut Object<'_>, cause: &Cause) {
+    if let Some(flow) = cause.flow {
+        object.number("flow_id", flow);
+    }
+    for (address, port, end, number) in [
+        ("src_ip", "src_port", cause.source, cause.ports.map(|ports| ports.0)),
+        ("dest_ip", "dest_port", cause.destination, cause.ports.map(|ports| ports.1)),
+    ] {
+        if let Some(end) = end {
+            object.address(address, end);
+        }
+        if let Some(number) = number {
+            object.number(port, number);
         }
     }
-
-    fn summaries(rate: u64) -> Summaries {
-        Summaries::new(SummarySettings { rate, interval_s: 10 })
-    }
-
-    fn value(written: &Written) -> serde_json::Value {
-        serde_json::from_slice(&written.1).unwrap()
-    }
-
-    #[test]
-    fn flows_below_the_rate_keep_their_records_and_the_others_share_one() {
-        let (mut all, mut clock, mut written) = (summaries(2), Clock::default(), Vec::new());
-        let own = (0..30u64)
-            .filter(|n| all.keeps_own(0, &lone(&format!("10.{n}.0.1"), "192.0.2.7", 3), &mut clock, &mut written))
-            .count();
-        assert_eq!((own, written.len(), all.summed), (20, 0, 10));
-        assert!(all.keeps_own(0, &lone("10.0.0.1", "198.51.100.1", 3), &mut clock, &mut written));
-        assert!(all.keeps_own(0, &lone("10.0.0.1", "192.0.2.8", 11), &mut clock, &mut written));
-        let record = value(&written[0]);
-        assert_eq!((&record["event_type"], &record["dest_ip"]), (&"flow".into(), &"192.0.2.0".into()));
-        assert_eq!((&record["flow"]["pkts_toserver"], &record["flow"]["bytes_toserver"]), (&10.into(), &600.into()));
-        let summary = &record["tapwire"]["flow_summary"];
-        assert_eq!(summary["network"], "192.0.2.0/24");
-        assert_eq!(
-            (&summary["end"], &summary["flows"], &summary["udp"]),
-            (&"destination".into(), &10.into(), &10.into())
-        );
-        assert_eq!(all.finish(&mut clock).len(), 0);
-    }
-
-    #[test]
-    fn a_network_that_floods_many_is_found_by_its_own_end() {
-        let (mut all, mut clock, mut written) = (summaries(1), Clock::default(), Vec::new());
-        for n in 0..25 {
-            all.keeps_own(1, &lone("2001:db8::1", &format!("2001:db8:{n}::1"), 0), &mut clock, &mut written);
-        }
-        let last = all.finish(&mut clock);
-        assert_eq!((last.len(), last[0].0), (1, 1));
-        let record = value(&last[0]);
-        assert_eq!(record["tapwire"]["flow_summary"]["network"], "2001:db8::/64");
-        assert_eq!(record["flow"]["pkts_toserver"], 15);
-    }
-
-    #[test]
-    fn no_rate_means_no_summaries_and_networks_are_bounded() {
-        let (mut clock, mut written) = (Clock::default(), Vec::new());
-        let mut all = summaries(0);
-        assert!((0..100).all(|_| all.keeps_own(0, &lone("10.0.0.1", "10.0.0.2", 0), &mut clock, &mut written)));
-        let mut all = summaries(1);
-        for n in 0..20_000u32 {
-            let source = IpAddr::from((n << 8).to_be_bytes());
-            all.keeps_own(0, &Lone { source, ..lone("10.0.0.1", "10.9.9.9", 0) }, &mut clock, &mut written);
-        }
-        assert!(all.networks.len() <= NETWORKS && written.is_empty());
-        assert_eq!(all.summed, 20_000 - 10);
+    if let Some(protocol) = cause.protocol {
+        object.text("proto", protocol_name(protocol).as_bytes());
     }
 }
+
+/// Records of an event type in an interval that have a summary for their network.
+const PLACES: usize = 16;
+/// Records that are too few for a summary of their own.
+const FEW: u64 = 16;
+/// Addresses that are told apart.
+const ADDRESSES: usize = 256;

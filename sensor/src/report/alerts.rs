@@ -20,6 +20,7 @@ use crate::flow::Flow;
 use crate::inspect::Application;
 use crate::records::alert::{self, Alert, FlowBrief};
 use crate::records::batch::{AlertGate, Class, Gate, PacketGate};
+use crate::records::cause::Name;
 use crate::records::fileinfo::Shown;
 use crate::records::header::Header;
 use crate::records::{fast, fileinfo, frame};
@@ -50,6 +51,7 @@ impl Reporter {
             gate.into_iter().for_each(|gate| self.batch.push_silent(moment.order, gate));
             return;
         }
+        let charge = self.charge_packet(packet, moment);
         for (index, output) in (0..).zip(&*outputs.list) {
             let Some(settings) = &output.eve.alerts else { continue };
             let header = packet_header("alert", ends.as_ref(), packet, (output, &outputs), moment);
@@ -72,8 +74,10 @@ impl Reporter {
                 verdict: settings.verdict.then_some(verdict),
                 evidence: &found.evidence,
             };
+            let name = Name::Rule(rule.gid, rule.sid);
+            let cause = self.cause(&header, "alert", charge, moment).map(|cause| cause.named(name));
             let clock = &mut self.clock;
-            self.batch.push(moment.order, index, Class::Alert, gate, |out| {
+            self.batch.push(moment.order, index, Class::Alert, (gate, cause), |out| {
                 alert::write(out, &header, &shown, clock, |object| {
                     headers(object, packet);
                 });
@@ -119,6 +123,7 @@ impl Reporter {
                 }
             }
         };
+        let charge = self.charge_flow(flow);
         for (index, output) in (0..).zip(&*outputs.list) {
             let Some(settings) = &output.eve.alerts else { continue };
             let gate = gate.clone().map(Gate::Alert);
@@ -166,8 +171,10 @@ impl Reporter {
                 verdict: settings.verdict.then_some(verdict),
                 evidence: &found.evidence,
             };
+            let name = Name::Rule(rule.gid, rule.sid);
+            let cause = self.cause(&header, "alert", charge, moment).map(|cause| cause.named(name));
             let clock = &mut self.clock;
-            self.batch.push(moment.order, index, Class::Alert, gate, |out| {
+            self.batch.push(moment.order, index, Class::Alert, (gate, cause), |out| {
                 alert::write(out, &header, &shown, clock, |object| {
                     headers(object, packet);
                     if settings.app_layer {
@@ -203,7 +210,7 @@ impl Reporter {
         };
         let index = u16::try_from(outputs.list.len()).unwrap_or(u16::MAX);
         let clock = &mut self.clock;
-        self.batch.push(moment.order, index, Class::Alert, gate.map(Gate::Alert), |out| {
+        self.batch.push(moment.order, index, Class::Alert, (gate.map(Gate::Alert), None), |out| {
             fast::write(out, moment.time, rule, ends.protocol, [(ends.source, from), (ends.destination, to)], clock);
         });
     }
@@ -251,6 +258,10 @@ impl Reporter {
             length: packet.wire_len,
         };
         let outputs = Arc::clone(&self.outputs);
+        let charge = match flow {
+            Some(flow) => self.charge_flow(flow),
+            None => self.charge_packet(packet, moment),
+        };
         let wants = |output: &Output| output.eve.alerts.as_ref().is_some_and(|alerts| alerts.tagged_packets);
         for (index, output) in (0..).zip(&*outputs.list).filter(|(_, output)| wants(output)) {
             let plain = ends.header("packet", moment);
@@ -265,8 +276,9 @@ impl Reporter {
                     ..plain
                 },
             };
+            let cause = self.cause(&header, "packet", charge, moment);
             let clock = &mut self.clock;
-            self.batch.push(moment.order, index, Class::Packet, Some(Gate::Packet(gate)), |out| {
+            self.batch.push(moment.order, index, Class::Packet, (Some(Gate::Packet(gate)), cause), |out| {
                 crate::records::packet::write(out, &header, packet.data, packet.link_type, clock);
             });
         }

@@ -10,6 +10,7 @@ use crate::flow::Flow;
 use crate::inspect::Application;
 use crate::inspect::files::File;
 use crate::records::batch::{Class, FileId, FileStep, Gate};
+use crate::records::cause::{Cause, Charge};
 use crate::records::fileinfo::{self, Shown};
 use crate::records::header::Header;
 
@@ -35,16 +36,17 @@ impl Reporter {
         let id = FileId { flow: flow.id, number: file.number };
         let stored = outputs.beside_files.is_some() && file.is_handed() && self.last_piece(id, file, moment);
         let wanted = (0..).zip(&*outputs.list).filter(|(_, output)| output.eve.files.is_some());
+        let charge = self.charge_flow(flow);
         for (index, output) in wanted {
             let gate = stored.then_some(Gate::File(id, FileStep::Record));
             let mut text = Vec::new();
-            self.file_record(flow, (file, stored), card, (output, moment), &mut text);
-            self.batch.push(moment.order, index, Class::File, gate, |out| out.append(&mut text));
+            let cause = self.file_record(flow, (file, stored), card, (output, moment), charge, &mut text);
+            self.batch.push(moment.order, index, Class::File, (gate, cause), |out| out.append(&mut text));
         }
         if let Some(output) = outputs.beside_files.as_ref().filter(|_| stored) {
             let mut text = Vec::new();
             if outputs.records_beside {
-                self.file_record(flow, (file, stored), card, (output, moment), &mut text);
+                self.file_record(flow, (file, stored), card, (output, moment), charge, &mut text);
             }
             self.batch.push_step(moment.order, id, FileStep::Done, &text);
         }
@@ -69,8 +71,9 @@ impl Reporter {
         (file, stored): (&File, bool),
         card: &'static Protocol,
         (output, moment): (&Output, &Moment),
+        charge: Charge,
         out: &mut Vec<u8>,
-    ) {
+    ) -> Option<Cause> {
         let outputs = Arc::clone(&self.outputs);
         let ends = Ends::of(&flow.key, file.direction);
         let mut header = flow_header(ends.header("fileinfo", moment), flow, output, &outputs, moment);
@@ -84,6 +87,7 @@ impl Reporter {
         fileinfo::write(out, &header, file, (card.name, shown), &mut self.clock, |o| {
             refer(&outputs, &flow.app, Some(file.transaction), o);
         });
+        self.cause(&header, "fileinfo", charge, moment)
     }
 }
 

@@ -11,6 +11,7 @@ use super::{Ends, Moment, Reporter, flow_header, packet_header};
 use crate::flow::Flow;
 use crate::inspect::Application;
 use crate::records::batch::Class;
+use crate::records::cause::{Charge, Name};
 use crate::records::header::{Header, record};
 
 /// The anomaly's name.
@@ -45,8 +46,10 @@ impl Reporter {
 
     fn dry_rules_in(&mut self, index: u16, outputs: &Outputs, header: &Header<'_>, dry: &[RuleIndex], moment: &Moment) {
         for rule in dry.iter().filter_map(|rule| outputs.engine.plan.rule(*rule)) {
+            let cause = self.cause(header, "anomaly", Charge::default(), moment);
+            let cause = cause.map(|cause| cause.named(Name::Anomaly(EVENT)));
             let clock = &mut self.clock;
-            self.batch.push(moment.order, index, Class::Anomaly, None, |out| {
+            self.batch.push(moment.order, index, Class::Anomaly, (None, cause), |out| {
                 record(out, header, clock, |object| {
                     object.object("anomaly", |a| {
                         a.text("type", "detect").text("event", EVENT);

@@ -18,14 +18,15 @@ use crate::inspect::recognise::Recognition;
 use crate::inspect::tenants::Select;
 use crate::inspect::{Application, Engine, RECOGNITION_ANOMALIES, view_of};
 use crate::records::batch::{Class, Gate, RecordBatch};
+use crate::records::cause::{Charge, Name};
 use crate::records::flow::{FlowRecord, TcpRecord};
 use crate::records::header::{Clock, Header, record};
 use crate::records::metadata::Metadata;
 use crate::records::subject::Subject;
-use crate::records::summary::Lone;
 use crate::records::{arp, flow};
 
 mod alerts;
+mod causes;
 mod certificates;
 mod files;
 mod fuel;
@@ -38,6 +39,9 @@ use outputs::{Output, TagKinds};
 /// Packets within one captured packet come in the order of their depth, and behind them what it made whole.
 const DEPTH_BITS: u32 = 5;
 const JOINED_BITS: u32 = 3;
+
+/// Behind all packets.
+const LAST: u64 = u64::MAX / 2;
 
 fn place(number: u64, joined: u8, depth: u8) -> u64 {
     (number << JOINED_BITS | u64::from(joined)) << DEPTH_BITS | u64::from(depth)
@@ -68,6 +72,8 @@ fn is_evasion(anomaly: &Anomaly) -> bool {
 pub struct Moment {
     /// Packet time.
     pub time: Timestamp,
+    /// Time of the packet that led to it. The end of the run leads to a flow's record as if it had been written when it began.
+    pub now: Timestamp,
     /// Position among all records.
     pub order: u64,
     packet_number: Option<u64>,
@@ -113,19 +119,24 @@ impl Moment {
     pub fn packet(packet: &Packet<'_>, tunnel: Option<Tunnel>) -> Self {
         let ethernet = packet.ethernet.map(|e| (e.source, e.destination));
         let order = place(packet.number, packet.joined, packet.depth);
-        Self { time: packet.time, order, packet_number: Some(packet.number), ethernet, tunnel }
+        Self { time: packet.time, now: packet.time, order, packet_number: Some(packet.number), ethernet, tunnel }
     }
 
     /// That of a flow's end because the run ends: behind all packets, in the order in which flows began.
     pub fn shutdown<A>(flow: &Flow<A>) -> Self {
         let (joined, depth) = flow.first_place;
         let began = place(flow.first_packet, joined, depth);
-        Self::flow_end((u64::MAX / 2).saturating_add(began), flow.end)
+        Self::flow_end(LAST.saturating_add(began), flow.end, flow.start)
     }
 
-    /// That of a flow's end, which no packet tells.
-    pub fn flow_end(order: u64, time: Timestamp) -> Self {
-        Self { time, order, packet_number: None, ethernet: None, tunnel: None }
+    /// That of a flow's end, which no packet tells; `now` is when it is told.
+    pub fn flow_end(order: u64, time: Timestamp, now: Timestamp) -> Self {
+        Self { time, now, order, packet_number: None, ethernet: None, tunnel: None }
+    }
+
+    /// Whether it is the end of the run that leads to it.
+    fn is_last(&self) -> bool {
+        self.order >= LAST
     }
 
     fn source(&self) -> &'static str {
@@ -145,6 +156,10 @@ pub struct Reporter {
     group: u32,
     /// Ids of the transactions that may have something new.
     ids: Vec<u64>,
+    /// Bytes of all packets so far.
+    traffic: u64,
+    /// The packet that a record was charged with last, by its place.
+    charged_packet: Option<u64>,
 }
 
 /// The two ends of a flow as a direction has them.
@@ -203,7 +218,10 @@ impl Ends {
 impl Reporter {
     /// A reporter to shared outputs.
     pub fn new(outputs: Arc<Outputs>) -> Self {
-        Self { outputs, batch: RecordBatch::default(), clock: Clock::default(), group: 0, ids: Vec::new() }
+        let mut batch = RecordBatch::default();
+        batch.record_bytes = outputs.record_bytes;
+        let clock = Clock::default();
+        Self { outputs, batch, clock, group: 0, ids: Vec::new(), traffic: 0, charged_packet: None }
     }
 
     /// Goes on with records of other rules; those of the ones before were taken.
@@ -231,6 +249,7 @@ impl Reporter {
     pub fn arp(&mut self, packet: &Packet<'_>, moment: &Moment) {
         let Ok(message) = link::arp::read(packet.payload, &mut Anomalies::new()) else { return };
         let outputs = Arc::clone(&self.outputs);
+        let charge = self.charge_packet(packet, moment);
         for (index, output) in (0..).zip(&*outputs.list).filter(|(_, o)| o.eve.arp) {
             let header = Header {
                 time: moment.time,
@@ -242,8 +261,9 @@ impl Reporter {
                 version: output.eve.version.then_some(RECORDS_VERSION),
                 ..Header::default()
             };
+            let cause = self.cause(&header, "arp", charge, moment);
             let clock = &mut self.clock;
-            self.batch.push(moment.order, index, Class::Transaction, None, |out| {
+            self.batch.push(moment.order, index, Class::Transaction, (None, cause), |out| {
                 arp::write(out, &header, &message, clock);
             });
         }
@@ -257,11 +277,13 @@ impl Reporter {
         }
         let outputs = Arc::clone(&self.outputs);
         for frame in frames {
+            let charge = self.charge_flow(flow);
             for (index, output) in (0..).zip(&*outputs.list).filter(|(_, output)| output.eve.frames) {
                 let ends = Ends::of(&flow.key, direction);
                 let header = flow_header(ends.header("frame", moment), flow, output, &outputs, moment);
+                let cause = self.cause(&header, "frame", charge, moment);
                 let (clock, protocol) = (&mut self.clock, protocol_text(&flow.app));
-                self.batch.push(moment.order, index, Class::Transaction, None, |out| {
+                self.batch.push(moment.order, index, Class::Transaction, (None, cause), |out| {
                     crate::records::frame::write(out, &header, frame, protocol, clock);
                 });
             }
@@ -275,11 +297,12 @@ impl Reporter {
         }
         let ends = Ends::of_packet(packet);
         let outputs = Arc::clone(&self.outputs);
+        let charge = self.charge_packet(packet, moment);
         for (index, output) in (0..).zip(&*outputs.list) {
             let Some(wanted) = output.eve.anomalies else { continue };
             for anomaly in packet.anomalies.iter().filter(|a| wanted.decode || (wanted.evasion && is_evasion(a))) {
                 let header = packet_header("anomaly", ends.as_ref(), packet, (output, &outputs), moment);
-                self.anomaly(index, &header, "decode", anomaly.0, moment);
+                self.anomaly(index, &header, ("decode", anomaly.0), charge, moment);
             }
         }
     }
@@ -297,18 +320,27 @@ impl Reporter {
         }
         let Some(ends) = Ends::of_packet(packet) else { return };
         let outputs = Arc::clone(&self.outputs);
+        let charge = self.charge_flow(flow);
         for (index, output) in (0..).zip(&*outputs.list) {
             let Some(wanted) = output.eve.anomalies else { continue };
             for anomaly in anomalies.iter().filter(|a| wanted.stream || (wanted.evasion && is_evasion(a))) {
                 let header = flow_header(ends.header("anomaly", moment), flow, output, &outputs, moment);
-                self.anomaly(index, &header, "stream", anomaly.0, moment);
+                self.anomaly(index, &header, ("stream", anomaly.0), charge, moment);
             }
         }
     }
 
-    fn anomaly(&mut self, output: u16, header: &Header<'_>, kind: &str, event: &str, moment: &Moment) {
+    fn anomaly(
+        &mut self,
+        output: u16,
+        header: &Header<'_>,
+        (kind, event): (&str, &'static str),
+        charge: Charge,
+        moment: &Moment,
+    ) {
+        let cause = self.cause(header, "anomaly", charge, moment).map(|cause| cause.named(Name::Anomaly(event)));
         let clock = &mut self.clock;
-        self.batch.push(moment.order, output, Class::Anomaly, None, |out| {
+        self.batch.push(moment.order, output, Class::Anomaly, (None, cause), |out| {
             record(out, header, clock, |o| {
                 o.object("anomaly", |a| {
                     a.text("type", kind).text("event", event);
@@ -426,6 +458,7 @@ impl Reporter {
     ) {
         let card = protocol(id);
         let Some(event_type) = card.event_type else { return };
+        let charge = self.charge_flow(flow);
         for (index, output) in (0..).zip(&*outputs.list) {
             let Some(recorder) = output.recorders.get(usize::from(id.0)).and_then(Option::as_ref) else { continue };
             let direction = if recorder.shows_flow_ends { Direction::ToServer } else { direction };
@@ -433,10 +466,11 @@ impl Reporter {
             let base = flow_header(ends.header(event_type, moment), flow, output, outputs, moment);
             let header = Header { transaction: card.shows_transaction_id.then_some(transaction), ..base };
             let Some(open) = flow.app.transaction(transaction) else { continue };
+            let cause = self.cause(&header, event_type, charge, moment);
             let clock = &mut self.clock;
             let asked = flow.app.is_silence_asked();
             let gate = asked.then(|| Gate::Transaction { flow: flow.id, quiet: flow.app.quiet(transaction) });
-            self.batch.push(moment.order, index, Class::Transaction, gate, |out| {
+            self.batch.push(moment.order, index, Class::Transaction, (gate, cause), |out| {
                 let start = out.len();
                 let mut wanted = false;
                 record(out, &header, clock, |o| wanted = recorder.write(open, Purpose::Record, o));
@@ -462,13 +496,16 @@ impl Reporter {
             .map(|a| a.record_name)
             .or_else(|| RECOGNITION_ANOMALIES.iter().find(|a| a.0 == anomaly.0).map(|a| a.1));
         let layer = if of_protocol.is_some() { "proto_parser" } else { "proto_detect" };
+        let charge = self.charge_flow(flow);
         for (index, output) in (0..).zip(&*outputs.list).filter(|(_, o)| o.eve.anomalies.is_some_and(|a| a.application))
         {
             let ends = Ends::of(&flow.key, direction);
             let base = flow_header(ends.header("anomaly", moment), flow, output, outputs, moment);
             let header = Header { transaction, ..base };
+            let name = Name::Anomaly(event.unwrap_or(anomaly.0));
+            let cause = self.cause(&header, "anomaly", charge, moment).map(|cause| cause.named(name));
             let clock = &mut self.clock;
-            self.batch.push(moment.order, index, Class::Anomaly, None, |out| {
+            self.batch.push(moment.order, index, Class::Anomaly, (None, cause), |out| {
                 record(out, &header, clock, |o| {
                     o.object("anomaly", |a| {
                         if let Some(card) = card {
@@ -488,6 +525,7 @@ impl Reporter {
             return;
         }
         let outputs = Arc::clone(&self.outputs);
+        let (charge, volume) = (self.charge_flow(flow), causes::volume(flow));
         for (index, output) in (0..).zip(&*outputs.list).filter(|(_, o)| o.eve.flows || o.eve.netflows) {
             let ends = Ends::of(&flow.key, Direction::ToServer);
             let base = flow_header(ends.header("flow", moment), flow, output, &outputs, moment);
@@ -521,7 +559,7 @@ impl Reporter {
                 state: flow.state().name(),
                 reason: reason.name(),
                 alerted: flow.alerted,
-                transactions: flow.app.opened,
+                transactions: flow.app.opened.into(),
                 bypassed: flow.is_bypassed(),
                 elephant: (elephant.to_server, elephant.to_client),
                 emergency: flow.emergency,
@@ -532,11 +570,13 @@ impl Reporter {
                 tcp,
                 action: flow.app.passed.then_some("pass"),
             };
-            let summed = || outputs.own.then(|| lone(flow)).flatten().map(Gate::Lone);
-            let gate = if flow.alerts_asked { Some(Gate::Flow(flow.id)) } else { summed() };
-            let clock = &mut self.clock;
+            let gate = flow.alerts_asked.then_some(Gate::Flow(flow.id));
             if output.eve.flows {
-                self.batch.push(moment.order, index, Class::Flow, gate, |out| flow::write(out, &header, &shown, clock));
+                let cause = self.cause(&header, "flow", charge, moment).map(|cause| cause.of_flow(volume));
+                let clock = &mut self.clock;
+                self.batch.push(moment.order, index, Class::Flow, (gate, cause), |out| {
+                    flow::write(out, &header, &shown, clock);
+                });
             }
             if output.eve.netflows {
                 self.directions(index, flow, &header, &shown, moment);
@@ -575,9 +615,11 @@ impl Reporter {
                 icmp_response: None,
                 ..*header
             };
+            let charge = Charge { bytes: 0, answered: flow.packets.to_server > 0 && flow.packets.to_client > 0 };
+            let cause = self.cause(&header, "netflow", charge, moment);
             let (to_server, clock) = (direction == Direction::ToServer, &mut self.clock);
             let gate = flow.alerts_asked.then_some(Gate::Flow(flow.id));
-            self.batch.push(moment.order, output, Class::Flow, gate, |out| {
+            self.batch.push(moment.order, output, Class::Flow, (gate, cause), |out| {
                 flow::write_direction(out, &header, shown, to_server, time_to_live, clock);
             });
         }
@@ -625,19 +667,6 @@ fn group_management(object: &mut Object<'_>, message: &Igmp) {
             o.number("version", version);
         }
     });
-}
-
-/// A flow of one packet that left nothing but its record.
-fn lone(flow: &Flow<Application>) -> Option<Lone> {
-    let alone = flow.packets.to_server + flow.packets.to_client == 1;
-    let lone = alone && !flow.alerted && !flow.alerts_asked && flow.app.opened == 0;
-    lone.then(|| Lone {
-        source: flow.key.source,
-        destination: flow.key.destination,
-        protocol: flow.key.protocol,
-        bytes: flow.bytes.to_server + flow.bytes.to_client,
-        time: flow.end,
-    })
 }
 
 fn flow_header<'a>(

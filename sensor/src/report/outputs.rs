@@ -44,8 +44,10 @@ pub struct Outputs {
     pub(super) tagged_packets: bool,
     /// What of them rules of the plan want: those of flows, and of hosts.
     pub(super) tags: Option<TagKinds>,
-    /// Floods of flows are summed up.
+    /// Records may have members of our own; those of floods are summed up, and long ones cut.
     pub(super) own: bool,
+    /// Bytes of a record beyond which it is cut, 0 for any number.
+    pub(super) record_bytes: usize,
     pub(super) origin: Origin,
     pub(super) guess_transaction: bool,
     pub(super) engine: Arc<Engine>,
@@ -96,6 +98,7 @@ impl Outputs {
             tagged_packets,
             tags: TagKinds::of(&engine.plan).filter(|_| tagged_packets),
             own: configuration.own_records,
+            record_bytes: usize::try_from(configuration.record_bytes).unwrap_or(usize::MAX),
             origin,
             guess_transaction: configuration.guess_transaction,
             engine,

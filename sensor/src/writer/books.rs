@@ -43,7 +43,7 @@ impl Writer {
         mut counters: BTreeMap<String, u64>,
     ) -> (BTreeMap<String, u64>, Option<io::Error>) {
         let mut failure = self.save().err();
-        let last = self.summaries.finish(&mut self.clock);
+        let last = self.ledger.finish(&mut self.clock);
         self.deliver_all(last);
         match self.scripts.finish(&mut counters) {
             Ok(failures) => self.script_failures = failures,
@@ -56,7 +56,7 @@ impl Writer {
         self.delivery.close();
         if report.own {
             // What waited for better times is lost by now.
-            self.delivery.count(&mut counters);
+            self.count_records(&mut counters);
         }
         (counters, self.delivery.take_failure().or(failure))
     }
@@ -97,10 +97,20 @@ impl Writer {
         counters.insert("tapwire.rules.hostbits_evicted".into(), bits);
         counters.insert("tapwire.rules.tags_lost".into(), self.tags.lost);
         counters.insert("tapwire.rules.dataset_values_refused".into(), values);
-        counters.insert("tapwire.records.summed_flows".into(), self.summaries.summed);
         counters.insert("tapwire.records.late_batches".into(), self.late_batches);
         counters.insert("tapwire.records.script_errors".into(), self.script_errors);
+        self.count_records(counters);
+    }
+
+    /// Adds the books of records: those that were made went to an output or share a summary.
+    fn count_records(&self, counters: &mut BTreeMap<String, u64>) {
         self.delivery.count(counters);
+        let by_type = &self.ledger.summed;
+        let summed = by_type.values().sum();
+        *counters.entry("tapwire.records.made".into()).or_default() += summed;
+        counters.insert("tapwire.records.summed".into(), summed);
+        counters.insert("tapwire.records.cut".into(), self.cut);
+        counters.extend(by_type.iter().map(|(kind, count)| (format!("tapwire.records.summed_by_type.{kind}"), *count)));
     }
 
     /// The rules that cost most.

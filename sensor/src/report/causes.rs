@@ -1,0 +1,56 @@
+//! What caused records: the traffic that each is charged with, once.
+
+use tapwire_parsers::link::Packet;
+
+use super::{Moment, Reporter};
+use crate::flow::Flow;
+use crate::inspect::Application;
+use crate::records::cause::{Cause, Charge, Occasion, Volume};
+use crate::records::header::Header;
+
+impl Reporter {
+    /// Takes note of the bytes of all packets so far, other workers' as well.
+    pub fn note_traffic(&mut self, bytes: u64) {
+        self.traffic = bytes;
+    }
+
+    /// The traffic of a flow that no record was charged with.
+    pub(super) fn charge_flow(&self, flow: &Flow<Application>) -> Charge {
+        let all = flow.bytes.to_server + flow.bytes.to_client;
+        let [a, b, c, d, ..] = all.to_le_bytes();
+        let low = u32::from_le_bytes([a, b, c, d]);
+        let before = flow.app.charged_bytes.replace(low);
+        let answered = flow.packets.to_server > 0 && flow.packets.to_client > 0;
+        Charge { bytes: low.wrapping_sub(before).into(), answered }
+    }
+
+    /// A packet, for the first record that it causes.
+    pub(super) fn charge_packet(&mut self, packet: &Packet<'_>, moment: &Moment) -> Charge {
+        let is_new = self.charged_packet != Some(moment.order);
+        self.charged_packet = Some(moment.order);
+        Charge { bytes: if is_new { packet.data.len() as u64 } else { 0 }, answered: false }
+    }
+
+    /// What caused a record, where somebody asks.
+    pub(super) fn cause(
+        &self,
+        header: &Header<'_>,
+        kind: &'static str,
+        charge: Charge,
+        moment: &Moment,
+    ) -> Option<Cause> {
+        let occasion = Occasion { now: moment.now, last: moment.is_last(), traffic: self.traffic };
+        self.outputs.own.then(|| Cause::new(header, kind, charge, occasion))
+    }
+}
+
+/// The whole of a flow.
+pub(super) fn volume(flow: &Flow<Application>) -> Volume {
+    let packets = [flow.packets.to_server, flow.packets.to_client];
+    let is_quiet = !flow.alerted && !flow.alerts_asked && flow.app.opened == 0;
+    Volume {
+        packets,
+        bytes: [flow.bytes.to_server, flow.bytes.to_client],
+        alone: packets.iter().sum::<u64>() == 1 && is_quiet,
+    }
+}
