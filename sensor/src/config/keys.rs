@@ -118,6 +118,7 @@ const KNOWN_BELOW: &[(&str, &[&str])] = &[
             "file-store",
             "tls-store",
             "live",
+            "lua",
         ],
     ),
     ("tapwire.live", &["packet-backlog", "record-backlog"]),
@@ -127,6 +128,7 @@ const KNOWN_BELOW: &[(&str, &[&str])] = &[
     ("tapwire.fuel", &["flow", "byte", "most", "packet", "least"]),
     ("tapwire.rules", &["watch", "watch-interval", "cost"]),
     ("tapwire.rules.cost", &["share-percent", "window", "suspend"]),
+    ("tapwire.lua", &["max-time-ms"]),
     ("security.lua", &["allow-rules", "max-bytes", "max-instructions", "allow-restricted-functions"]),
 ];
 

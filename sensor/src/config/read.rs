@@ -66,6 +66,7 @@ impl Reader<'_> {
         self.bytes("security.lua.max-bytes", &mut bytes);
         self.bytes("security.lua.max-instructions", &mut instructions);
         self.switch("security.lua.allow-restricted-functions", &mut scripts.allow_restricted);
+        self.bytes("tapwire.lua.max-time-ms", &mut scripts.max_time_ms);
         scripts.max_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         scripts.max_instructions = u32::try_from(instructions).unwrap_or(u32::MAX);
     }

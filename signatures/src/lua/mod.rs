@@ -1,21 +1,28 @@
 //! Scripts in rules (`lua`, `luaxform`) and as outputs: Lua 5.4 in a sandbox.
 //!
 //! A [`Script`] is read, tried and asked for its needs when its rule is loaded. A worker's [`Runtime`] opens a Lua state for each
-//! use of a script the first time that it is needed: states share nothing, so that one script's globals, faults and memory are
-//! its own. `sandbox` is such a state with its limits, `library` has what scripts may `require`, and `context` is what these show.
-//! An [`OutputScript`] has one state.
+//! use of a script the first time that it is needed: states share nothing, so that one script's faults and memory are its own, and
+//! each call begins with the same globals. `sandbox` is such a state with its limits, which `meter` counts; `strings`, `pattern` and
+//! `prelude.lua` are the parts of Lua's library that the interpreter would not bound; `library` has what scripts may `require`, and
+//! `context` is what these show. An [`OutputScript`] has one state, and the same globals for all its calls.
 
 mod context;
+mod hook;
 mod library;
+mod meter;
 mod output;
+mod pattern;
 mod runtime;
 mod sandbox;
 mod script;
+mod strings;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::language::digest::Digest;
 use crate::language::files::Files;
 
 pub(crate) use context::Context;
@@ -33,13 +40,21 @@ pub struct Settings {
     pub max_bytes: usize,
     /// `max-instructions`: instructions that one call may take; 0 for no limit.
     pub max_instructions: u32,
+    /// `tapwire.lua.max-time-ms`: time of the processor that one call may take, in milliseconds; 0 for no limit.
+    pub max_time_ms: u64,
     /// `allow-restricted-functions`: whether scripts may catch errors, change metatables and repeat strings.
     pub allow_restricted: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { allow_rules: true, max_bytes: 500_000, max_instructions: 500_000, allow_restricted: false }
+        Self {
+            allow_rules: true,
+            max_bytes: 500_000,
+            max_instructions: 500_000,
+            max_time_ms: 50,
+            allow_restricted: false,
+        }
     }
 }
 
@@ -52,6 +67,8 @@ pub struct Scripts {
     count: u32,
     /// Transforms depend on nothing but their input: rules of a tenant that name the same one share it.
     transforms: Vec<Arc<Script>>,
+    /// Texts that broke a limit when they were tried: other rules that name them need not wait for that again.
+    stopped: HashMap<(Digest, Purpose), String>,
     /// Some script of this load or one before may add to the sets of rules.
     pub(crate) use_sets: bool,
 }
@@ -60,6 +77,7 @@ impl Scripts {
     /// A new load begins: scripts that no rule has any more are forgotten.
     pub(crate) fn begin(&mut self) {
         self.transforms.retain(|script| Arc::strong_count(script) > 1);
+        self.stopped.clear();
     }
 
     /// Reads a script for a rule whose items set `variables`, or says what is wrong with it.
@@ -79,7 +97,17 @@ impl Scripts {
         {
             return Ok(Arc::clone(known));
         }
-        let script = Arc::new(Script::load((self.count, tenant, name), text, settings, purpose, variables)?);
+        let key = (Digest::of(text.as_slice()), purpose);
+        if let Some(why) = self.stopped.get(&key) {
+            return Err(why.clone());
+        }
+        let loaded = Script::load((self.count, tenant, name), text, settings, purpose, variables);
+        let script = Arc::new(loaded.map_err(|failure| {
+            if failure.kind.is_limit() {
+                self.stopped.insert(key, failure.message.clone());
+            }
+            failure.message
+        })?);
         self.count += 1;
         self.use_sets |= script.uses_sets;
         if purpose == Purpose::Transform {

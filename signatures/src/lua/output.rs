@@ -12,8 +12,7 @@ use tapwire_parsers::protocol_id;
 
 use super::context::Context;
 use super::sandbox::{Failure, Sandbox};
-use super::script::define;
-use super::{Failures, LENGTH_LIMIT, Settings, library};
+use super::{Failures, LENGTH_LIMIT, Settings};
 use crate::language::protocols::canonical_protocol;
 use crate::verify::TransactionView;
 use crate::verify::condition::PacketView;
@@ -56,11 +55,10 @@ impl OutputScript {
         if text.len() > LENGTH_LIMIT {
             return Err("it is too large".into());
         }
-        let needs = Sandbox::new(settings).and_then(|sandbox| {
+        let needs = Sandbox::new(settings, name, &text, true).and_then(|sandbox| {
             sandbox.run(&mut Context::default(), |lua| {
-                library::io::install(lua)?;
-                define(lua, name, &text, FUNCTION)?;
-                needs(lua)
+                let (globals, _) = sandbox.define(FUNCTION)?;
+                needs(lua, &globals)
             })
         });
         let needs = needs.map_err(|failure| failure.message)?;
@@ -79,19 +77,21 @@ impl OutputScript {
     /// Opens its state and calls its `setup`; `log_path` is what it is told of the folder for its files.
     pub fn start(&self, log_path: String, open: Open) -> Result<RunningOutput, String> {
         let told = |failure: Failure| format!("{}: {}", self.name, failure.message);
-        let sandbox = Sandbox::new(self.settings).map_err(told)?;
+        let sandbox = Sandbox::new(self.settings, &self.name, &self.text, true).map_err(told)?;
         let mut files = LogFiles { log_path, open, opened: Vec::new() };
         let mut context = Context { files: Some(&mut files), ..Context::default() };
-        let log = sandbox.run(&mut context, |lua| {
-            library::io::install(lua)?;
-            let log = define(lua, &self.name, &self.text, FUNCTION)?;
-            call_if_there(lua, "setup")?;
-            Ok(log)
+        let defined = sandbox.run(&mut context, |lua| {
+            let defined = sandbox.define(FUNCTION)?;
+            sandbox.begin()?;
+            call_if_there(lua, &defined.0, "setup")?;
+            Ok(defined)
         });
+        let (globals, log) = defined.map_err(told)?;
         Ok(RunningOutput {
             name: self.name.clone(),
             shown: self.shown,
-            log: log.map_err(told)?,
+            globals,
+            log,
             sandbox,
             files,
             failures: Failures::default(),
@@ -111,8 +111,8 @@ fn shown(key: &str, value: &str) -> Option<Shown> {
 }
 
 /// What `init` says that the script needs, in the order of the keys.
-fn needs(lua: &Lua) -> mlua::Result<Vec<(String, String)>> {
-    let Some(init) = lua.globals().get::<Option<Function>>("init")? else {
+fn needs(lua: &Lua, globals: &Table) -> mlua::Result<Vec<(String, String)>> {
+    let Some(init) = globals.get::<Option<Function>>("init")? else {
         return Err(mlua::Error::runtime("it has no function `init`"));
     };
     let mut needs = Vec::new();
@@ -126,8 +126,8 @@ fn needs(lua: &Lua) -> mlua::Result<Vec<(String, String)>> {
     Ok(needs)
 }
 
-fn call_if_there(lua: &Lua, name: &str) -> mlua::Result<()> {
-    match lua.globals().get(name)? {
+fn call_if_there(lua: &Lua, globals: &Table, name: &str) -> mlua::Result<()> {
+    match globals.get(name)? {
         Value::Function(function) => function.call(lua.create_table()?),
         _ => Ok(()),
     }
@@ -140,6 +140,7 @@ pub struct RunningOutput {
     /// What it is shown.
     pub shown: Shown,
     sandbox: Sandbox,
+    globals: Table,
     log: Function,
     files: LogFiles,
     /// Calls that failed so far.
@@ -159,7 +160,7 @@ impl RunningOutput {
     /// Calls its `deinit` and closes its files; what went wrong in all its calls, each once.
     pub fn finish(&mut self) -> io::Result<Vec<String>> {
         let mut context = Context { files: Some(&mut self.files), ..Context::default() };
-        let result = self.sandbox.run(&mut context, |lua| call_if_there(lua, "deinit"));
+        let result = self.sandbox.run(&mut context, |lua| call_if_there(lua, &self.globals, "deinit"));
         self.note(result);
         self.files.close_all()?;
         Ok(std::mem::take(&mut self.messages))

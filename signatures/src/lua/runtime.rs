@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-use mlua::{Function, Value};
+use mlua::{Function, Lua, Value};
 
 use super::context::Context;
 use super::sandbox::{Failure, Kind, Sandbox};
@@ -26,16 +26,19 @@ pub struct Failures {
     pub instructions: u64,
     /// They held too much memory.
     pub memory: u64,
+    /// They took too much time.
+    pub time: u64,
 }
 
 impl Failures {
     /// The counts by their names in `stats` records.
-    pub fn counters(&self) -> [(&'static str, u64); 4] {
+    pub fn counters(&self) -> [(&'static str, u64); 5] {
         [
             ("detect.lua.errors", self.all),
             ("detect.lua.blocked_function_errors", self.blocked),
             ("detect.lua.instruction_limit_errors", self.instructions),
             ("detect.lua.memory_limit_errors", self.memory),
+            ("tapwire.lua.time_limit_errors", self.time),
         ]
     }
 
@@ -45,6 +48,7 @@ impl Failures {
             Kind::Blocked => self.blocked += 1,
             Kind::Instructions => self.instructions += 1,
             Kind::Memory => self.memory += 1,
+            Kind::Time => self.time += 1,
             Kind::Other => {}
         }
     }
@@ -67,23 +71,27 @@ pub struct Runtime {
 struct Running {
     /// It does not keep the script: rules do.
     script: Weak<Script>,
-    state: Result<(Sandbox, Function), Failure>,
+    state: Result<Sandbox, Failure>,
 }
 
 impl Running {
     fn start(script: &Arc<Script>, context: &mut Context<'_>) -> Self {
-        let state = Sandbox::new(script.settings).and_then(|sandbox| {
-            let function = sandbox.run(context, |lua| {
-                let function = script.define(lua)?;
-                if let Value::Function(start) = lua.globals().get("thread_init")? {
-                    start.call::<()>(lua.create_table()?)?;
-                }
-                Ok(function)
-            })?;
-            Ok((sandbox, function))
+        let state = script.sandbox().and_then(|sandbox| {
+            // A script that fails before it is asked anything would do so each time.
+            sandbox.run(context, |lua| prepared(script, &sandbox, lua).map(drop))?;
+            Ok(sandbox)
         });
         Self { script: Arc::downgrade(script), state }
     }
+}
+
+/// Runs the script's text and its `thread_init`: each call finds what they made, and nothing of other calls.
+fn prepared(script: &Script, sandbox: &Sandbox, lua: &Lua) -> mlua::Result<Function> {
+    let (globals, function) = sandbox.define(script.purpose.function())?;
+    if let Value::Function(start) = globals.get("thread_init")? {
+        start.call::<()>(lua.create_table()?)?;
+    }
+    Ok(function)
 }
 
 impl Runtime {
@@ -156,7 +164,7 @@ impl Runtime {
         &mut self,
         script: &Arc<Script>,
         context: &mut Context<'_>,
-        work: impl FnOnce(&Function, &mlua::Lua) -> mlua::Result<R>,
+        work: impl FnOnce(&Function, &Lua) -> mlua::Result<R>,
     ) -> Option<R> {
         let mut own = Context {
             rule: context.rule,
@@ -180,7 +188,11 @@ impl Runtime {
             }
         };
         let result = match &running.state {
-            Ok((sandbox, function)) => sandbox.run(&mut own, |lua| work(function, lua)),
+            Ok(sandbox) => sandbox.run(&mut own, |lua| {
+                let function = prepared(script, sandbox, lua)?;
+                sandbox.begin()?;
+                work(&function, lua)
+            }),
             Err(failure) => Err(failure.clone()),
         };
         result.map_err(|failure| self.fail(script, &failure)).ok()

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use mlua::{Function, Lua, Table, Value};
+use mlua::{Lua, Table, Value};
 
 use super::context::{Context, Loading};
-use super::sandbox::Sandbox;
+use super::sandbox::{Failure, Sandbox};
 use super::{Settings, library};
 
 /// What a script is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// `lua`: its function `match` decides.
     Match,
@@ -70,7 +70,7 @@ impl Script {
         settings: Settings,
         purpose: Purpose,
         variables: &[String],
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Failure> {
         let mut script = Self {
             slot,
             tenant,
@@ -83,25 +83,25 @@ impl Script {
             flowints: vec![],
             uses_sets: false,
         };
-        let sandbox = Sandbox::new(settings).map_err(|failure| failure.message)?;
+        let sandbox = script.sandbox()?;
         let loading = Loading { variables, wanted: Vec::new(), flowints: Vec::new() };
         let mut context = Context { loading: Some(loading), ..Context::default() };
-        let told = sandbox.run(&mut context, |lua| Ok((script.init(lua)?, library::has_sets(lua))));
-        (script.needs, script.uses_sets) = told.map_err(|failure| failure.message)?;
+        let told = sandbox.run(&mut context, |lua| Ok((script.init(lua, &sandbox)?, library::has_sets(lua))));
+        (script.needs, script.uses_sets) = told?;
         if let Some(loading) = context.loading {
             (script.variables, script.flowints) = (loading.wanted, loading.flowints);
         }
         Ok(script)
     }
 
-    /// Runs the text: what it defines is there afterwards.
-    pub(super) fn define(&self, lua: &Lua) -> mlua::Result<Function> {
-        define(lua, &self.name, &self.text, self.purpose.function())
+    /// A state of its own.
+    pub(super) fn sandbox(&self) -> Result<Sandbox, Failure> {
+        Sandbox::new(self.settings, &self.name, &self.text, false)
     }
 
-    fn init(&self, lua: &Lua) -> mlua::Result<Vec<Need>> {
-        self.define(lua)?;
-        let init = match lua.globals().get::<Value>("init")? {
+    fn init(&self, lua: &Lua, sandbox: &Sandbox) -> mlua::Result<Vec<Need>> {
+        let (globals, _) = sandbox.define(self.purpose.function())?;
+        let init = match globals.get::<Value>("init")? {
             Value::Function(init) => init,
             _ if self.purpose == Purpose::Transform => return Ok(Vec::new()),
             _ => return Err(mlua::Error::runtime("it has no function `init`")),
@@ -138,14 +138,6 @@ impl Script {
     pub(crate) fn is_of_packets(&self) -> bool {
         self.needs.iter().any(|need| matches!(need, Need::Packet | Need::Payload))
     }
-}
-
-/// Runs a script's text; the function of a name that it must define.
-pub(super) fn define(lua: &Lua, name: &str, text: &[u8], function: &str) -> mlua::Result<Function> {
-    // Compiled chunks are refused: nothing checks that they are sound.
-    lua.load(text).set_name(format!("@{name}")).set_mode(mlua::chunk::ChunkMode::Text).exec()?;
-    let missing = || mlua::Error::runtime(format!("it has no function `{function}`"));
-    lua.globals().get::<Option<Function>>(function).ok().flatten().ok_or_else(missing)
 }
 
 impl fmt::Debug for Script {

@@ -14,6 +14,8 @@ use crate::state::shared::Addition;
 
 /// Values that scripts add while one packet is looked at.
 const ADDITION_LIMIT: usize = 1024;
+/// Their bytes.
+const ADDITION_LIMIT_BYTES: usize = 1 << 20;
 
 pub(super) const LIBRARY: Library = Library {
     names: &["dataset"],
@@ -59,7 +61,8 @@ fn add(lua: &Lua, context: &mut Context<'_>, arguments: &MultiValue) -> Result<M
     if set.find(&key, false).is_some() {
         return 0.into_lua_multi(lua);
     }
-    if additions.len() >= ADDITION_LIMIT {
+    let held: usize = additions.iter().map(|addition| addition.key.len()).sum();
+    if additions.len() >= ADDITION_LIMIT || held + key.len() > ADDITION_LIMIT_BYTES {
         return nothing(lua, "too many values for one packet");
     }
     additions.push(Addition { set: set.index, key });

@@ -14,10 +14,11 @@ pub(super) const LIBRARY: Library = Library {
         ("txid", |lua, context, _| number(lua, context, "id")),
         ("rrname", |lua, context, _| give(lua, context, "dns.queries.rrname", None)),
         ("rcode_string", |lua, context, _| {
-            record(context).and_then(|record| Some(record.get("rcode")?.as_str()?.to_owned())).into_lua_multi(lua)
+            let record = record(lua, context)?;
+            record.and_then(|record| Some(record.get("rcode")?.as_str()?.to_owned())).into_lua_multi(lua)
         }),
         ("recursion_desired", |lua, context, _| {
-            record(context).is_some_and(|r| r.get("rd") == Some(&true.into())).into_lua_multi(lua)
+            record(lua, context)?.is_some_and(|r| r.get("rd") == Some(&true.into())).into_lua_multi(lua)
         }),
         ("queries", |lua, context, _| section(lua, context, "queries")),
         ("answers", |lua, context, _| section(lua, context, "answers")),
@@ -26,12 +27,12 @@ pub(super) const LIBRARY: Library = Library {
 };
 
 fn number(lua: &Lua, context: &mut Context<'_>, key: &str) -> Result<MultiValue> {
-    record(context).and_then(|record| record.get(key)?.as_i64()).into_lua_multi(lua)
+    record(lua, context)?.and_then(|record| record.get(key)?.as_i64()).into_lua_multi(lua)
 }
 
 /// The entries of a section, counted from 0.
 fn section(lua: &Lua, context: &mut Context<'_>, name: &str) -> Result<MultiValue> {
-    let Some(record) = record(context) else { return Value::Nil.into_lua_multi(lua) };
+    let Some(record) = record(lua, context)? else { return Value::Nil.into_lua_multi(lua) };
     let table = lua.create_table()?;
     let entries = record.get(name).and_then(|entries| entries.as_array()).map_or(&[][..], Vec::as_slice);
     for (index, entry) in entries.iter().enumerate() {

@@ -10,6 +10,9 @@ const COUNT_LIMIT: usize = 64;
 /// Bytes of a value that are kept.
 const VALUE_LIMIT_BYTES: usize = 4 << 10;
 
+/// Bytes of a name.
+const NAME_LIMIT_BYTES: usize = 256;
+
 pub(super) const LIBRARY: Library = Library {
     names: &["flowvar"],
     protocol: None,
@@ -47,6 +50,9 @@ fn set(lua: &Lua, context: &mut Context<'_>, arguments: &MultiValue) -> Result<M
     };
     let value = value.get(..length.min(VALUE_LIMIT_BYTES)).unwrap_or(&value);
     let Some(state) = context.state.as_deref_mut() else { return nothing(lua, "there is no flow") };
+    if name.len() > NAME_LIMIT_BYTES {
+        return Err(Error::runtime("the name of the variable is too long"));
+    }
     let notes = state.notes_mut();
     let known = notes.variables.iter().any(|(known, _)| **known == *name);
     if !known && notes.variables.len() >= COUNT_LIMIT {

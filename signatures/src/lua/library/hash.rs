@@ -4,6 +4,10 @@ use md5::Digest;
 use mlua::{AnyUserData, Error, IntoLuaMulti, Lua, LuaString, MultiValue, Result, UserData, UserDataMethods};
 
 use super::{Library, text};
+use crate::lua::meter;
+
+/// What a method costs beside its bytes.
+const CALL_COST: u64 = 50;
 
 pub(super) const LIBRARY: Library = Library {
     names: &["hashlib"],
@@ -65,7 +69,11 @@ impl Hasher {
 
 impl UserData for Hasher {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_method_mut("update", |_, hasher, data: LuaString| hasher.update(&data.as_bytes()));
+        methods.add_method_mut("update", |lua, hasher, data: LuaString| {
+            // These are called past the listener, which counts what others do.
+            meter::spend(lua, CALL_COST, data.as_bytes().len())?;
+            hasher.update(&data.as_bytes())
+        });
         methods.add_function("finalize", |lua, hasher: AnyUserData| {
             give(lua, &hasher.borrow_mut::<Hasher>()?.finish()?, false)
         });

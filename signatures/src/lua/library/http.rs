@@ -6,6 +6,7 @@ use tapwire_parsers::protocol::{self as words, Direction};
 use super::transaction::{give, read, read_bytes};
 use super::{Library, text};
 use crate::lua::context::Context;
+use crate::lua::meter;
 
 const TO_SERVER: Option<Direction> = Some(Direction::ToServer);
 const TO_CLIENT: Option<Direction> = Some(Direction::ToClient);
@@ -43,6 +44,7 @@ fn each<'a>(context: &Context<'a>, field: &str) -> impl Iterator<Item = (&'a [u8
 
 fn header(lua: &Lua, context: &mut Context<'_>, field: &str, arguments: &MultiValue) -> Result<MultiValue> {
     let wanted = text(lua, arguments, 1)?;
+    meter::spend(lua, each(context, field).count() as u64, 0)?;
     let found = each(context, field).find(|(name, _)| name.eq_ignore_ascii_case(&wanted.as_bytes()));
     super::bytes(lua, found.map(|(_, value)| value))
 }
@@ -50,6 +52,7 @@ fn header(lua: &Lua, context: &mut Context<'_>, field: &str, arguments: &MultiVa
 fn headers(lua: &Lua, context: &mut Context<'_>, field: &str) -> Result<MultiValue> {
     let table = lua.create_table()?;
     for (name, value) in each(context, field) {
+        meter::spend(lua, 1, name.len() + value.len())?;
         table.raw_set(lua.create_string(name)?, lua.create_string(value)?)?;
     }
     table.into_lua_multi(lua)

@@ -4,7 +4,7 @@
 
 use std::io;
 
-use mlua::{IntoLuaMulti, Lua, MultiValue, Result};
+use mlua::{IntoLuaMulti, Lua, MultiValue, Result, Table};
 
 use super::{Call, Question, asking, kind_key, nothing, object, text, this};
 use crate::lua::context::Context;
@@ -21,16 +21,17 @@ const METHODS: &[(&str, Call)] = &[
     ("close", |lua, context, arguments| with_file(lua, context, arguments, LogFiles::close)),
 ];
 
-/// Makes `io` known.
-pub(in crate::lua) fn install(lua: &Lua) -> Result<()> {
+/// What `io` is.
+pub(in crate::lua) fn table(lua: &Lua) -> Result<Table> {
     let (methods, kind, table) = (lua.create_table()?, lua.create_table()?, lua.create_table()?);
     for (name, call) in METHODS {
         methods.set(*name, asking(lua, Question::Call(*call))?)?;
     }
     kind.set("__index", methods)?;
+    kind.set("__metatable", false)?;
     lua.set_named_registry_value(&kind_key(FILE), kind)?;
     table.set("open", asking(lua, Question::Call(open))?)?;
-    lua.globals().set("io", table)
+    Ok(table)
 }
 
 fn open(lua: &Lua, context: &mut Context<'_>, arguments: &MultiValue) -> Result<MultiValue> {

@@ -82,11 +82,6 @@ pub(super) fn has_sets(lua: &Lua) -> bool {
     lua.named_registry_value::<Value>("library.dataset").is_ok_and(|library| !library.is_nil())
 }
 
-/// Makes `require` find the libraries.
-pub(super) fn install(lua: &Lua) -> Result<()> {
-    lua.globals().set("require", lua.create_function(require)?)
-}
-
 /// Hands questions to a function from here on.
 pub(super) fn listen(lua: &Lua, listener: Function) {
     lua.set_app_data(Listener(listener));
@@ -108,7 +103,8 @@ pub(super) fn answer(lua: &Lua, context: &mut Context<'_>, arguments: MultiValue
     }
 }
 
-fn require(lua: &Lua, name: String) -> Result<Table> {
+/// The library of a name, of which each call gets a copy.
+pub(super) fn require(lua: &Lua, name: String) -> Result<Table> {
     let short = name.strip_prefix("suricata.").unwrap_or_default();
     let key = format!("library.{short}");
     if let Value::Table(known) = lua.named_registry_value(&key)? {
@@ -139,6 +135,7 @@ fn require(lua: &Lua, name: String) -> Result<Table> {
     }
     let kind = lua.create_table()?;
     kind.set("__index", methods)?;
+    kind.set("__metatable", false)?;
     let object = of_protocol.or_else(|| known.and_then(|library| library.names.first().copied())).unwrap_or_default();
     // Libraries that show the same transactions share the methods of them.
     if let Value::Table(other) = lua.named_registry_value(&kind_key(object))? {

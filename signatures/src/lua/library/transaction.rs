@@ -7,6 +7,7 @@ use tapwire_parsers::protocol::{self as words, Direction, Field, Purpose, Settin
 
 use super::{bytes, nothing, object};
 use crate::lua::context::Context;
+use crate::lua::meter;
 use crate::plan::find_field;
 use crate::verify::TransactionView;
 
@@ -30,6 +31,7 @@ pub(super) fn field(lua: &Lua, context: &mut Context<'_>, field: &'static Field)
     let list = lua.create_table()?;
     for index in 0.. {
         let Some(value) = one(index) else { break };
+        meter::spend(lua, 1, value_bytes(&value))?;
         list.raw_push(to_lua(lua, value)?)?;
     }
     list.into_lua_multi(lua)
@@ -75,13 +77,22 @@ fn to_lua(lua: &Lua, value: words::Value<'_>) -> Result<Value> {
     })
 }
 
+fn value_bytes(value: &words::Value<'_>) -> usize {
+    match value {
+        words::Value::Bytes(data) | words::Value::Stream { data, .. } => data.len(),
+        words::Value::Number(_) => 0,
+    }
+}
+
 /// What a record shows of the transaction, as JSON.
-pub(super) fn record(context: &Context<'_>) -> Option<serde_json::Value> {
-    let subject = context.subject?;
+pub(super) fn record(lua: &Lua, context: &Context<'_>) -> Result<Option<serde_json::Value>> {
+    let Some(subject) = context.subject else { return Ok(None) };
     let card = protocol(subject.protocol);
     let recorder = (card.recorder)(&Settings::default());
     let mut out = Vec::new();
     recorder.write(subject.transaction, Purpose::Reference, &mut Object::new(&mut out));
-    let mut record: serde_json::Value = serde_json::from_slice(&out).ok()?;
-    record.get_mut(card.event_type?).map(serde_json::Value::take)
+    // To write it and to read it again takes longer than to copy it.
+    meter::spend(lua, 0, out.len() * 16)?;
+    let mut record: serde_json::Value = serde_json::from_slice(&out).unwrap_or_default();
+    Ok(card.event_type.and_then(|kind| record.get_mut(kind).map(serde_json::Value::take)))
 }
