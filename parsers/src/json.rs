@@ -1,8 +1,9 @@
 //! The one writer of text.
 //!
 //! Every string that reaches a record passes [`Object::text`]: the result is valid JSON and valid UTF-8 on one line, control,
-//! bidirectional and line-separator characters are escaped, and bytes that are no UTF-8 stay readable back: the
-//! whole string is then written with `\xHH` (as text) for every byte outside printable ASCII and for the backslash.
+//! bidirectional and line-separator characters are escaped, and bytes that are no UTF-8 can be read back: the
+//! whole string is then written with `\xHH` (as text) for every byte outside printable ASCII and for the backslash. A text that
+//! looks like that has its backslash written so as well: wherever `\xHH` stands in a string, it is the byte HH.
 
 use std::net::IpAddr;
 
@@ -44,6 +45,21 @@ impl<'a> Object<'a> {
     /// A string from the wire or from us.
     pub fn text(&mut self, key: &str, value: impl AsRef<[u8]>) -> &mut Self {
         write_string(self.key(key), value.as_ref());
+        self
+    }
+
+    /// The same, but that of bytes which are no UTF-8 the ASCII ones are written as in any text.
+    pub fn readable(&mut self, key: &str, value: impl AsRef<[u8]>) -> &mut Self {
+        write_readable(self.key(key), value.as_ref());
+        self
+    }
+
+    /// Text that shows bytes as people read them, from which they cannot be read back: nothing in it stands for a byte.
+    pub fn shown(&mut self, key: &str, value: &str) -> &mut Self {
+        let out = self.key(key);
+        out.push(b'"');
+        value.chars().for_each(|c| write_char(out, c));
+        out.push(b'"');
         self
     }
 
@@ -133,6 +149,12 @@ impl<'a> Array<'a> {
         self
     }
 
+    /// One as [`Object::readable`] writes it.
+    pub fn readable(&mut self, value: impl AsRef<[u8]>) -> &mut Self {
+        write_readable(self.item(), value.as_ref());
+        self
+    }
+
     /// A whole number.
     pub fn number(&mut self, value: impl itoa::Integer) -> &mut Self {
         write_number(self.item(), value);
@@ -215,8 +237,8 @@ pub fn write_string(out: &mut Vec<u8>, value: &[u8]) {
     if is_plain(value) {
         out.extend_from_slice(value);
     } else if let Ok(text) = std::str::from_utf8(value) {
-        for c in text.chars() {
-            write_char(out, c);
+        for (at, c) in text.char_indices() {
+            write_at(out, c, value.get(at + 1..));
         }
     } else {
         for &byte in value {
@@ -224,15 +246,46 @@ pub fn write_string(out: &mut Vec<u8>, value: &[u8]) {
                 b'"' => out.extend_from_slice(b"\\\""),
                 b'\\' => out.extend_from_slice(b"\\\\x5c"),
                 0x20..0x7f => out.push(byte),
-                _ => {
-                    out.extend_from_slice(b"\\\\x");
-                    out.push(hex_digit(u16::from(byte) >> 4));
-                    out.push(hex_digit(u16::from(byte)));
-                }
+                _ => write_byte(out, byte),
             }
         }
     }
     out.push(b'"');
+}
+
+fn write_readable(out: &mut Vec<u8>, value: &[u8]) {
+    if std::str::from_utf8(value).is_ok() {
+        return write_string(out, value);
+    }
+    out.push(b'"');
+    for (at, &byte) in value.iter().enumerate() {
+        if byte.is_ascii() {
+            write_at(out, char::from(byte), value.get(at + 1..));
+        } else {
+            write_byte(out, byte);
+        }
+    }
+    out.push(b'"');
+}
+
+fn write_byte(out: &mut Vec<u8>, byte: u8) {
+    out.extend_from_slice(b"\\\\x");
+    out.push(hex_digit(u16::from(byte) >> 4));
+    out.push(hex_digit(u16::from(byte)));
+}
+
+/// Writes a character, and what follows it tells whether it would be taken for the begin of a byte.
+fn write_at(out: &mut Vec<u8>, c: char, behind: Option<&[u8]>) {
+    if c == '\\' && looks_like_byte(behind.unwrap_or_default()) {
+        write_byte(out, b'\\');
+    } else {
+        write_char(out, c);
+    }
+}
+
+/// Whether what follows a backslash would be read as a byte.
+fn looks_like_byte(behind: &[u8]) -> bool {
+    matches!(behind, [b'x', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
 }
 
 fn write_char(out: &mut Vec<u8>, c: char) {
@@ -296,8 +349,58 @@ mod tests {
             (b"line\nfeed\x00", r#""line\nfeed\u0000""#),
             ("\u{202e}\u{2028}\u{9f}ü".as_bytes(), r#""\u202e\u2028\u009fü""#),
             (b"\xff\\a", r#""\\xff\\x5ca""#),
+            (b"\xff", r#""\\xff""#),
+            (b"\\xff", r#""\\x5cxff""#),
+            (b"\\xFf \\x5c\\x", r#""\\x5cxFf \\x5cx5c\\x""#),
+            (b"\\x4g c:\\xerox", r#""\\x4g c:\\xerox""#),
         ] {
             assert_eq!(string(value), expected);
+        }
+        for (value, expected) in
+            [(&b"a\xff\x01\\xff\\"[..], r#"{"k":"a\\xff\u0001\\x5cxff\\"}"#), (b"\\x41", r#"{"k":"\\x5cx41"}"#)]
+        {
+            let mut out = Vec::new();
+            Object::new(&mut out).readable("k", value);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+        let mut out = Vec::new();
+        Object::new(&mut out).shown("k", "\\xff");
+        assert_eq!(out, br#"{"k":"\\xff"}"#);
+    }
+
+    #[test]
+    fn bytes_can_be_read_back() {
+        let read_back = |written: &[u8]| -> Vec<u8> {
+            let text: String = serde_json::from_slice(written).unwrap();
+            let (mut out, mut rest) = (Vec::new(), text.as_bytes());
+            while let [byte, behind @ ..] = rest {
+                match behind {
+                    [b'x', high, low, after @ ..] if *byte == b'\\' && looks_like_byte(behind) => {
+                        let digits = [*high, *low];
+                        out.push(u8::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap());
+                        rest = after;
+                    }
+                    _ => {
+                        out.push(*byte);
+                        rest = behind;
+                    }
+                }
+            }
+            out
+        };
+        let pieces: [&[u8]; 8] = [b"\\", b"x", b"f", b"5c", b"\xff", b"\n", "\u{e9}".as_bytes(), b"\""];
+        for first in pieces {
+            for second in pieces {
+                for third in pieces {
+                    for fourth in pieces {
+                        let value = [first, second, third, fourth].concat();
+                        let mut readable = Vec::new();
+                        write_readable(&mut readable, &value);
+                        assert_eq!(read_back(string(&value).as_bytes()), value, "{value:?}");
+                        assert_eq!(read_back(&readable), value, "{value:?}");
+                    }
+                }
+            }
         }
     }
 

@@ -14,5 +14,6 @@ pub mod run;
 pub mod sinks;
 pub mod stats;
 pub mod tags;
+pub mod terminal;
 pub mod worker;
 pub mod writer;

@@ -1,6 +1,6 @@
 //! The program: reads its arguments, prepares, runs, and tells what happened.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,19 +9,24 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use clap::Parser;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use tapwire::capture::CaptureError;
-use tapwire::capture::listing::Listing;
+use tapwire::capture::listing::{Listing, own_names};
 use tapwire::capture::live::Interface;
 use tapwire::cli::{Arguments, Check, ChecksumMode, Command, Common, Live, Replay};
 use tapwire::config::{Checksums, Configuration, Severity};
 use tapwire::engine::{Active, Found, Prepared, Reloader, prepare};
 use tapwire::inspect::Engine;
 use tapwire::run::{self, Plan, Summary};
+use tapwire::terminal::{lines, say, show, tell, usage};
 use tapwire::writer::in_words;
 use tapwire_signatures::language::rule::Rule;
 use tapwire_signatures::verify::cost::{CostReport, Excess};
 
 fn main() -> ExitCode {
-    let status = match Arguments::parse().command {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return ExitCode::from(usage(error)),
+    };
+    let status = match arguments.command {
         Command::Replay(options) => replay(&options),
         Command::Run(options) => live(&options),
         Command::Check(options) => check(&options),
@@ -30,28 +35,23 @@ fn main() -> ExitCode {
     ExitCode::from(status)
 }
 
-fn say(line: &str) {
-    // Standard error may be closed; there is nobody left to tell.
-    drop(writeln!(std::io::stderr().lock(), "{line}"));
-}
-
 /// Reads configuration and rules and reports their problems; the exit status where the run must not begin.
 fn prepared(common: &Common) -> Result<Prepared, u8> {
     let prepared = prepare(common).map_err(|problem| {
-        say(&problem.render(Severity::Error));
+        tell(&problem, Severity::Error);
         1
     })?;
     let found = &prepared.found;
     for problem in found.faults.iter().chain(&found.lines) {
-        say(&problem.render(Severity::Error));
+        tell(problem, Severity::Error);
     }
     if !common.quiet {
         for problem in &found.warnings {
-            say(&problem.render(Severity::Warning));
+            tell(problem, Severity::Warning);
         }
         for problem in &found.left_out {
             // No problem, so it does not go where problems go.
-            drop(writeln!(std::io::stdout().lock(), "{}", problem.render(Severity::Note)));
+            show(problem.render(Severity::Note) + "\n");
         }
     }
     if common.strict && !found.faults.is_empty() {
@@ -72,7 +72,7 @@ fn folder(common: &Common, configuration: &Configuration) -> PathBuf {
 
 /// Tells of a rule that takes more than its share of the work, or that ran out of fuel.
 fn tell_costly(tenant: u32, rule: &Rule, report: &CostReport) {
-    let (gid, sid, message) = (rule.gid, rule.sid, rule.message.escape_debug());
+    let (gid, sid, message) = (rule.gid, rule.sid, &rule.message);
     let whose = if tenant > 0 { format!(" of tenant {tenant}") } else { String::new() };
     let told = match report.excess {
         Excess::Share { percent, suspended } => {
@@ -134,8 +134,7 @@ fn replay(options: &Replay) -> u8 {
     let folder = folder(common, &configuration);
     let mut status = 0;
     if options.each {
-        for capture in &captures {
-            let name = capture.file_name().unwrap_or(capture.as_os_str());
+        for (capture, name) in captures.iter().zip(own_names(&captures)) {
             let own = folder.join(name);
             let summary =
                 run::replay(&plan(common, settings, Arc::clone(&active), &own), std::slice::from_ref(capture));
@@ -200,7 +199,7 @@ fn live(options: &Live) -> u8 {
         let (watch, ended) = (&watch, &ended);
         let threads: Vec<_> =
             options.interfaces.iter().map(|interface| scope.spawn(move || watch(interface))).collect();
-        scope.spawn(|| reloader.run(&reload, ended, &say));
+        scope.spawn(|| reloader.run(&reload, ended, &lines));
         let status = threads.into_iter().map(|thread| thread.join().unwrap_or(1)).max().unwrap_or(0);
         ended.store(true, Ordering::Relaxed);
         status
@@ -211,14 +210,13 @@ fn check(options: &Check) -> u8 {
     let Prepared { found, rules, engine, .. } = match prepare(&options.common) {
         Ok(prepared) => prepared,
         Err(problem) => {
-            say(&problem.render(Severity::Error));
+            tell(&problem, Severity::Error);
             return 1;
         }
     };
     leave_to_system(engine);
     let Found { mut faults, lines, warnings, left_out, .. } = found;
     faults.extend(lines);
-    let mut out = std::io::stdout().lock();
     let mut text = String::new();
     if options.json {
         let mut line = Vec::new();
@@ -277,7 +275,7 @@ fn check(options: &Check) -> u8 {
             rules.prefilter_bytes / 1024
         ));
     }
-    drop(writeln!(out, "{text}"));
+    show(text + "\n");
     u8::from(!faults.is_empty())
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,15 +17,14 @@ use tapwire_signatures::state::threshold::{RuleId, Subject, Thresholds};
 use tapwire_signatures::state::threshold_file::{Entry as FileEntry, Side, Suppression};
 
 use crate::config::Configuration;
-use crate::engine::tenant_folder;
 use crate::inspect::Engine;
 use crate::inspect::silence::{Quiet, Silences};
 use crate::records::batch::{AlertGate, Class, Entry, Gate, RecordBatch, merged};
 use crate::records::cut::cut;
 use crate::records::header::Clock;
 use crate::records::ledger::{Booked, Ledger, Written};
-use crate::sinks::open::Folder;
 use crate::sinks::script::Scripts;
+use crate::sinks::sets::Sets;
 use crate::tags::{Owner, Tags};
 pub use books::Report;
 use delivery::Delivery;
@@ -52,7 +51,7 @@ pub struct Writer {
     /// What rules that were decided here said of the records of flows that go on.
     silences: HashMap<u64, Silences, foldhash::fast::RandomState>,
     shared: Shared,
-    data_dir: PathBuf,
+    sets: Sets,
     delivery: Delivery,
     /// The batch of packets that was written last, and how many came behind later ones.
     sequence: u64,
@@ -95,7 +94,7 @@ impl Writer {
             silences: HashMap::default(),
             follows_flows: configuration.eve.iter().any(|eve| eve.flows || eve.netflows),
             shared: Shared::new(&engine.plan.datasets),
-            data_dir: data_dir.to_owned(),
+            sets: Sets::new(configuration, folder, data_dir),
             engine,
             delivery,
             sequence: 0,
@@ -336,13 +335,18 @@ impl Writer {
         decision
     }
 
-    /// Writes the sets that are kept in files: each is put in its place as a whole.
-    fn save(&self) -> io::Result<()> {
-        for (tenant, name, text) in self.shared.saved() {
-            let place = Path::new(&tenant_folder(tenant)).join(name);
-            Folder::make(&self.data_dir)?.put(&place, text.as_ref())?;
+    /// Writes the sets that are kept in files. One that may not be where its rule says is told and left out.
+    fn save(&mut self) -> io::Result<()> {
+        let mut result = Ok(());
+        for (tenant, name, kind, text) in self.shared.saved() {
+            match self.sets.keep(tenant, name, kind, &text) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    self.news.push(format!("a set cannot be kept in {name}: {error}"));
+                }
+                kept => result = result.and(kept),
+            }
         }
-        Ok(())
+        result
     }
 
     /// Hands over what has waited for long enough, where an interface is watched.

@@ -16,6 +16,7 @@ use tapwire_signatures::plan::Plan;
 use tapwire_signatures::plan::order::ActionOrder;
 
 const PROGRAM: &str = "tapwire 1";
+const KEY: [u8; 32] = [7; 32];
 
 const RULES: &str = r#"
 alert http $HOME any -> any any (msg:"a"; http.uri; url_decode; content:"/evil"; pcre:"/x+/U"; flowbits:set,first; sid:1; rev:2;)
@@ -68,10 +69,10 @@ fn the_next_run_knows_the_rules_again() {
     assert_eq!((first.unknown, first.faults.len()), (7, 1));
     let later = first.later.clone();
     let first = plan(first);
-    let left = write(&first, PROGRAM);
+    let left = write(&first, PROGRAM, &KEY);
 
     let mut loader = Loader::default();
-    assert!(loader.recall(&left, PROGRAM));
+    assert!(loader.recall(&left, PROGRAM, &KEY));
     let second = load(&mut loader, RULES, &environment);
     assert_eq!((second.unknown, second.faults.len()), (0, 1), "the wrong one is wrong again");
     assert_eq!(second.later, later);
@@ -79,7 +80,7 @@ fn the_next_run_knows_the_rules_again() {
 
     // A rule that is new is the only one that is read.
     let mut loader = Loader::default();
-    loader.recall(&left, PROGRAM);
+    loader.recall(&left, PROGRAM, &KEY);
     let more = format!("alert tcp any any -> any any (flowbits:set,third; content:\"z\"; sid:90;)\n{RULES}");
     let more = load(&mut loader, &more, &environment);
     assert_eq!(more.unknown, 1);
@@ -89,17 +90,19 @@ fn the_next_run_knows_the_rules_again() {
 #[test]
 fn what_does_not_fit_is_not_used() {
     let mut other = environment();
-    let left = write(&plan(load(&mut Loader::default(), RULES, &other)), PROGRAM);
+    let left = write(&plan(load(&mut Loader::default(), RULES, &other)), PROGRAM, &KEY);
     for damaged in 0..left.len() {
         let mut bytes = left.clone();
         bytes[damaged] ^= 1;
-        assert!(!Loader::default().recall(&bytes, PROGRAM), "{damaged}");
+        assert!(!Loader::default().recall(&bytes, PROGRAM, &KEY), "{damaged}");
     }
-    assert!(!Loader::default().recall(&left[..left.len() - 1], PROGRAM));
-    assert!(!Loader::default().recall(&[], PROGRAM));
-    assert!(!Loader::default().recall(&left, "tapwire 2"));
+    assert!(!Loader::default().recall(&left[..left.len() - 1], PROGRAM, &KEY));
+    assert!(!Loader::default().recall(&[], PROGRAM, &KEY));
+    // Who can write the cache and does not have the key.
+    assert!(!Loader::default().recall(&left, PROGRAM, &[8; 32]));
+    assert!(!Loader::default().recall(&left, "tapwire 2", &KEY));
     other.addresses.insert("HOME".into(), "172.16.0.0/12".into());
     let mut loader = Loader::default();
-    assert!(loader.recall(&left, PROGRAM));
+    assert!(loader.recall(&left, PROGRAM, &KEY));
     assert_eq!(load(&mut loader, RULES, &other).unknown, 7, "a variable means something else");
 }

@@ -93,9 +93,9 @@ fn a_reload_takes_what_did_not_change_of_each_tenant_from_the_plan_before() {
 
 #[test]
 fn the_cache_knows_the_rules_of_each_tenant() {
-    let left = write(&plan(load(&mut Loader::default(), [RULES; 3], None).0), "tapwire 1");
+    let left = write(&plan(load(&mut Loader::default(), [RULES; 3], None).0), "tapwire 1", &[7; 32]);
     let mut loader = Loader::default();
-    assert!(loader.recall(&left, "tapwire 1"));
+    assert!(loader.recall(&left, "tapwire 1", &[7; 32]));
     let (loaded, _) = load(&mut loader, [RULES; 3], None);
     assert_eq!((loaded.unknown, loaded.set.rules.len()), (0, 6));
     let plan = plan(loaded);

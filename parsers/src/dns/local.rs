@@ -3,7 +3,7 @@
 
 use crate::dns::message::{Answer, Data, Message};
 use crate::dns::parser::{self, DnsParser};
-use crate::dns::record::{hex, plain, readable, write_structure, write_text};
+use crate::dns::record::{hex, plain, write_structure, write_text};
 use crate::dns::tables::record_type;
 use crate::dns::{Dialect, READ};
 use crate::fields;
@@ -102,12 +102,12 @@ fn write_record(message: &Message, record: &[Answer], out: &mut Object<'_>) {
         Data::Text(_) if first.kind == TXT => {
             out.array(&kind, |strings| {
                 for text in record.iter().filter_map(|answer| plain(message, answer.data)) {
-                    strings.text(text.as_ref());
+                    strings.readable(text.as_ref());
                 }
             });
         }
         Data::Unknown(text) => {
-            out.text(&kind, readable(message.text(text)).as_ref());
+            out.readable(&kind, message.text(text));
         }
         Data::Soa { .. } | Data::Srv { .. } | Data::Sshfp { .. } => {
             out.object(&kind, |o| write_structure(message, first.data, o));
@@ -124,7 +124,7 @@ fn write_record(message: &Message, record: &[Answer], out: &mut Object<'_>) {
         }
         Data::V4(_) | Data::V6(_) | Data::Name(_) | Data::Text(_) => {
             if let Some(text) = plain(message, first.data) {
-                out.text(&kind, text.as_ref());
+                out.readable(&kind, text.as_ref());
             }
         }
     }

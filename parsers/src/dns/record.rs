@@ -188,7 +188,7 @@ fn write_data(message: &Message, data: Data, out: &mut Object<'_>) {
         Data::None | Data::Unknown(_) => {}
         Data::V4(_) | Data::V6(_) | Data::Name(_) | Data::Text(_) => {
             if let Some(text) = plain(message, data) {
-                out.text("rdata", text.as_ref());
+                out.readable("rdata", text.as_ref());
             }
             if let Data::Name(text) | Data::Text(text) = data
                 && text.truncated
@@ -257,7 +257,7 @@ fn write_groups(message: &Message, out: &mut Object<'_>) {
         out.array(record_type(kind).as_ref(), |group| {
             for answer in same() {
                 match plain(message, answer.data) {
-                    Some(text) => group.text(text.as_ref()),
+                    Some(text) => group.readable(text.as_ref()),
                     None => group.object(|object| write_structure(message, answer.data, object)),
                 };
             }
@@ -275,7 +275,7 @@ pub(super) fn plain(message: &Message, data: Data) -> Option<Cow<'_, [u8]>> {
     let address = match data {
         Data::V4(octets) => IpAddr::from(octets),
         Data::V6(octets) => IpAddr::from(octets),
-        Data::Name(text) | Data::Text(text) => return Some(readable(message.text(text))),
+        Data::Name(text) | Data::Text(text) => return Some(Cow::Borrowed(message.text(text))),
         _ => return None,
     };
     let mut out = Vec::new();
@@ -284,24 +284,7 @@ pub(super) fn plain(message: &Message, data: Data) -> Option<Cow<'_, [u8]>> {
 }
 
 pub(super) fn write_text(message: &Message, text: Text, key: &str, out: &mut Object<'_>) {
-    out.text(key, readable(message.text(text)).as_ref());
-}
-
-/// Bytes as records of this protocol show them: text as it is, and in what is no UTF-8 every byte past ASCII as `\xHH`.
-pub(super) fn readable(bytes: &[u8]) -> Cow<'_, [u8]> {
-    if std::str::from_utf8(bytes).is_ok() {
-        return Cow::Borrowed(bytes);
-    }
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for &byte in bytes {
-        if byte.is_ascii() {
-            text.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "\\x{byte:02x}");
-        }
-    }
-    Cow::Owned(text.into_bytes())
+    out.readable(key, message.text(text));
 }
 
 pub(super) fn hex(bytes: &[u8], separator: &str) -> String {

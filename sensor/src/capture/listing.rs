@@ -3,6 +3,8 @@
 //! A folder stands for the captures in it and in the folders in it, in the order of their names. What a file is, its first
 //! bytes tell.
 
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -60,6 +62,32 @@ impl Listing {
     }
 }
 
+/// A name for each capture that no other one has: that of its file, and a number behind it where several are called so.
+pub fn own_names(captures: &[PathBuf]) -> Vec<OsString> {
+    let own = |path: &PathBuf| path.file_name().unwrap_or(path.as_os_str()).to_owned();
+    // What is the name of a file is never made up for another one.
+    let files: HashSet<OsString> = captures.iter().map(own).collect();
+    let (mut taken, mut numbers) = (HashSet::new(), HashMap::<OsString, u32>::new());
+    captures
+        .iter()
+        .map(|path| {
+            let mut name = own(path);
+            while !taken.insert(name.clone()) {
+                let number = numbers.entry(own(path)).or_insert(1);
+                loop {
+                    *number += 1;
+                    name = own(path);
+                    name.push(format!(".{number}"));
+                    if !files.contains(&name) {
+                        break;
+                    }
+                }
+            }
+            name
+        })
+        .collect()
+}
+
 fn unreadable(path: &Path, cause: io::Error) -> CaptureError {
     CaptureError::Unreadable { name: path.display().to_string(), cause }
 }
@@ -69,6 +97,20 @@ const DEPTH_LIMIT: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_two_captures_have_one_name() {
+        for (paths, expected) in [
+            (vec!["a/x.pcap", "b/x.pcap", "c/x.pcap"], vec!["x.pcap", "x.pcap.2", "x.pcap.3"]),
+            (vec!["x.pcap", "x.pcap.gz", "X.pcap"], vec!["x.pcap", "x.pcap.gz", "X.pcap"]),
+            (vec!["a/x", "b/x", "x.2", "c/x.2"], vec!["x", "x.3", "x.2", "x.2.2"]),
+            (vec!["x", "x"], vec!["x", "x.2"]),
+            (vec!["-"], vec!["-"]),
+        ] {
+            let paths: Vec<PathBuf> = paths.into_iter().map(PathBuf::from).collect();
+            assert_eq!(own_names(&paths), expected);
+        }
+    }
 
     #[test]
     fn a_folder_stands_for_the_captures_in_it() {

@@ -126,7 +126,7 @@ const KNOWN_BELOW: &[(&str, &[&str])] = &[
     ("tapwire.file-store", &["memory", "files", "bytes"]),
     ("tapwire.tls-store", &["chains"]),
     ("tapwire.fuel", &["flow", "byte", "most", "packet", "least"]),
-    ("tapwire.rules", &["watch", "watch-interval", "cost"]),
+    ("tapwire.rules", &["watch", "watch-interval", "files-anywhere", "cost"]),
     ("tapwire.rules.cost", &["share-percent", "window", "suspend"]),
     ("tapwire.lua", &["max-time-ms"]),
     ("security.lua", &["allow-rules", "max-bytes", "max-instructions", "allow-restricted-functions"]),

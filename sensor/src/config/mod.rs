@@ -1,6 +1,7 @@
 //! The configuration: Suricata's keys where Suricata has one, read into types, with defaults that need no file.
 
 mod exceptions;
+mod file;
 mod hosts;
 mod keys;
 mod lists;
@@ -27,6 +28,7 @@ use tapwire_signatures::verify::fuel::FuelSettings;
 use crate::flow::{Elephant, Timeouts, UrgentPolicy};
 use crate::records::ledger::LedgerSettings;
 pub use exceptions::{ExceptionPolicies, ExceptionPolicy};
+pub(crate) use file::read_plain;
 pub use hosts::{ByNetwork, Defrag, System};
 pub use lists::{Datasets, ReputationFiles};
 use node::Node;
@@ -200,6 +202,8 @@ pub struct Configuration {
     pub countries: Option<PathBuf>,
     /// `tapwire.rules`
     pub rule_watch: RuleWatch,
+    /// `tapwire.rules.files-anywhere`: rules may name files outside of the folders of rules and data.
+    pub rule_files_anywhere: bool,
     /// What starts leave for further starts.
     pub rule_cache: RuleCache,
     /// `stats` and `tapwire.live`
@@ -375,6 +379,7 @@ impl Default for Configuration {
             reputation: ReputationFiles::default(),
             countries: None,
             rule_watch: RuleWatch::default(),
+            rule_files_anywhere: false,
             rule_cache: RuleCache::default(),
             live: LiveSettings::default(),
             tenancy: None,

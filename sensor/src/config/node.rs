@@ -10,11 +10,14 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
 use super::Problem;
+use super::file::read_plain;
 
 /// Files that include each other deeper than this are refused.
 const INCLUDE_DEPTH: usize = 8;
-/// Bytes of the largest configuration file.
-const FILE_LIMIT: u64 = 16 << 20;
+/// Files of one configuration.
+const FILE_COUNT: usize = 64;
+/// Their bytes.
+const FILE_BYTES: u64 = 8 << 20;
 
 /// A value and where it stands.
 #[derive(Clone, Debug, Default)]
@@ -138,19 +141,20 @@ impl<'de> Deserialize<'de> for Node {
 impl Node {
     /// Reads a file and what it includes.
     pub fn read(path: &Path) -> Result<Self, Problem> {
-        Self::read_at(path, 0)
+        Self::read_at(path, 0, &mut (FILE_COUNT, FILE_BYTES))
     }
 
-    fn read_at(path: &Path, depth: usize) -> Result<Self, Problem> {
+    /// `left`: how many files, and how many bytes of them, a configuration may still have.
+    fn read_at(path: &Path, depth: usize, left: &mut (usize, u64)) -> Result<Self, Problem> {
         let problem = |message: String, hint: &str| Problem::of_file(path, message, hint);
-        let size = std::fs::metadata(path)
-            .map_err(|e| problem(format!("cannot be read: {e}"), "check the path and its permissions"))?
-            .len();
-        if size > FILE_LIMIT || depth > INCLUDE_DEPTH {
-            return Err(problem("is too large, or includes files too deeply".into(), ""));
+        if depth > INCLUDE_DEPTH || left.0 == 0 {
+            let message =
+                format!("{FILE_COUNT} files are the limit of a configuration, {INCLUDE_DEPTH} deep in each other");
+            return Err(problem(message, "include fewer files"));
         }
-        let text = std::fs::read(path)
+        let text = read_plain(path, left.1)
             .map_err(|e| problem(format!("cannot be read: {e}"), "check the path and its permissions"))?;
+        *left = (left.0 - 1, left.1.saturating_sub(text.len() as u64));
         let text = String::from_utf8_lossy(&text);
         let mut root: Node = if text.lines().all(|l| l.trim().is_empty() || l.trim_start().starts_with(['#', '%', '-']))
             && !text.contains(':')
@@ -182,7 +186,7 @@ impl Node {
             _ => Vec::new(),
         };
         for name in includes {
-            let included = Self::read_at(&path.parent().unwrap_or(Path::new("")).join(name), depth + 1)?;
+            let included = Self::read_at(&path.parent().unwrap_or(Path::new("")).join(name), depth + 1, left)?;
             // A key counts where it stands last, as if the other file stood in the place of its name.
             if let (Value::Map(entries), Value::Map(own)) = (included.value, &mut root.value) {
                 let place = own.iter().position(|(key, _)| key == "include").unwrap_or(0);
@@ -386,7 +390,7 @@ fn reason(message: &str) -> String {
 }
 
 fn line_of(file: &str, line: u32) -> Option<String> {
-    let text = std::fs::read(file).ok()?;
+    let text = read_plain(Path::new(file), FILE_BYTES).ok()?;
     let line = usize::try_from(line.checked_sub(1)?).ok()?;
     String::from_utf8_lossy(&text).lines().nth(line).map(str::to_owned)
 }

@@ -11,7 +11,10 @@ use tapwire_signatures::lua::{self, OutputScript};
 
 use super::node::{Node, Value};
 use super::stores::{CertificateStore, FileStore};
-use super::{Problem, stores};
+use super::{Problem, read_plain, stores};
+
+/// Bytes of the largest script.
+const SCRIPT_LIMIT: u64 = 1 << 20;
 
 /// An EVE output.
 #[derive(Clone, Debug, Default)]
@@ -278,7 +281,7 @@ fn scripts(
     for item in node.get("scripts").map(Node::items).unwrap_or(&[]) {
         let Some(name) = item.text() else { continue };
         let path = folder.join(name);
-        let text = std::fs::read(&path).map_err(|error| error.to_string());
+        let text = read_plain(&path, SCRIPT_LIMIT).map_err(|error| error.to_string());
         match text.and_then(|text| OutputScript::load(name, text, limits)) {
             Ok(Ok(script)) => scripts.push(Arc::new(script)),
             Ok(Err(needs)) => warnings.push(item.problem(

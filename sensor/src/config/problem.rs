@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::terminal::escaped;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 /// Columns that a message may take.
@@ -54,26 +55,32 @@ impl Problem {
             Severity::Warning => Level::WARNING,
             Severity::Note => Level::NOTE,
         };
-        let place =
-            if self.line > 0 { format!("{}:{}:{}", self.file, self.line, self.column) } else { self.file.clone() };
-        // Control characters would take over the terminal.
-        let excerpt =
-            self.excerpt.as_deref().map(|text| text.replace(|c: char| c.is_control(), " ")).unwrap_or_default();
-        let title = if excerpt.is_empty() { format!("{place}: {}", self.message) } else { self.message.clone() };
+        let (file, message, hint) = (one_line(&self.file), one_line(&self.message), one_line(&self.hint));
+        let place = if self.line > 0 { format!("{file}:{}:{}", self.line, self.column) } else { file.clone() };
+        let whole = self.excerpt.as_deref().unwrap_or_default();
+        let start = usize::try_from(self.column.saturating_sub(1)).unwrap_or(0).min(whole.len());
+        let start = (0..=start).rev().find(|&at| whole.is_char_boundary(at)).unwrap_or(0);
+        let (before, behind) = whole.split_at(start);
+        let (before, behind) = (one_line(before), one_line(behind));
+        let excerpt = format!("{before}{behind}");
+        let title = if excerpt.is_empty() { format!("{place}: {message}") } else { message };
         let mut group = Group::with_title(level.primary_title(title));
         if !excerpt.is_empty() {
-            let start = usize::try_from(self.column.saturating_sub(1)).unwrap_or(0).min(excerpt.len());
-            let start = (0..=start).rev().find(|&at| excerpt.is_char_boundary(at)).unwrap_or(0);
-            let rest = excerpt.get(start..).unwrap_or_default();
-            let length = rest.find([';', ',', ')']).unwrap_or(rest.trim_end().len());
-            let snippet = Snippet::source(excerpt.as_str()).line_start(self.line as usize).path(self.file.as_str());
+            let start = before.len();
+            let length = behind.find([';', ',', ')']).unwrap_or(behind.trim_end().len());
+            let snippet = Snippet::source(excerpt.as_str()).line_start(self.line as usize).path(file.as_str());
             group = group.element(snippet.annotation(AnnotationKind::Primary.span(start..start + length)));
         }
-        if !self.hint.is_empty() {
-            group = group.element(Level::HELP.message(self.hint.as_str()));
+        if !hint.is_empty() {
+            group = group.element(Level::HELP.message(hint.as_str()));
         }
         Renderer::plain().term_width(WIDTH).render(&[group])
     }
+}
+
+/// A text that cannot take over the terminal, nor look like several lines.
+fn one_line(text: &str) -> String {
+    escaped(text, false)
 }
 
 #[cfg(test)]
@@ -114,6 +121,13 @@ mod tests {
                 excerpt: Some("a\u{e9}\u{1b}[2J\t;".into()),
             };
             assert!(!problem.render(Severity::Warning).contains('\u{1b}'));
+        }
+        let odd = "x\nerror: y\u{1b}\u{9b}\u{202e}".to_owned();
+        for excerpt in [None, Some(odd.clone())] {
+            let problem =
+                Problem { file: odd.clone(), line: 1, column: 3, message: odd.clone(), hint: odd.clone(), excerpt };
+            let text = problem.render(Severity::Error);
+            assert!(!text.contains("\nerror: y") && !text.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{text}");
         }
     }
 }

@@ -209,6 +209,7 @@ impl Reader<'_> {
         self.switch("tapwire.records", &mut c.own_records);
         self.switch("tapwire.damage-status", &mut c.damage_status);
         self.switch("tapwire.rules.watch", &mut c.rule_watch.enabled);
+        self.switch("tapwire.rules.files-anywhere", &mut c.rule_files_anywhere);
         self.seconds("tapwire.rules.watch-interval", &mut c.rule_watch.interval_s);
         let (mut evidence, mut pieces) = (true, EVIDENCE_PIECES as u64);
         self.bytes("tapwire.rules.cost.share-percent", &mut c.costs.share_percent);

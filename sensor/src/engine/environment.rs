@@ -1,6 +1,7 @@
 //! What rules are read with: classes, references, reputation, countries, and the files that they name.
 
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use maxminddb::{PathElement, Reader};
@@ -14,7 +15,8 @@ use tapwire_signatures::state::reputation::Reputation;
 use super::watch::{Named, stamps};
 use super::{Found, LANGUAGE_VERSION, RULE_FILE_LIMIT, read_text};
 use crate::cli::Common;
-use crate::config::{Configuration, Problem};
+use crate::config::{Configuration, Problem, read_plain};
+use crate::sinks::sets::OwnNames;
 
 /// Reads all of it; what cannot be read is told and left out.
 pub(super) fn environment(
@@ -46,7 +48,12 @@ pub(super) fn environment(
         version: LANGUAGE_VERSION,
         features: features(configuration),
         asn1_elements: configuration.asn1_elements,
-        files: files(data_dir(common, configuration), configuration.rule_path.clone(), named.clone()),
+        files: files(
+            (data_dir(common, configuration), configuration.rule_path.clone()),
+            configuration.rule_files_anywhere,
+            OwnNames::of(configuration),
+            named.clone(),
+        ),
         dataset_limit_bytes: usize::try_from(configuration.datasets.limit_bytes).unwrap_or(usize::MAX),
         datasets: configuration.datasets.sets.clone(),
         absolute_dataset_names: configuration.datasets.absolute_names,
@@ -108,44 +115,72 @@ fn features(configuration: &Configuration) -> Vec<String> {
     ["ja3", "ja4"].iter().filter(|name| on(name)).map(|name| (*name).to_owned()).collect()
 }
 
-/// A file that a rule names lies beside the rule file, else where the configuration says that rules lie, else in the folder of data,
-/// else where the name says.
-pub(super) fn files(data: Option<PathBuf>, rules: Option<PathBuf>, named: Named) -> Files {
+/// A file that a rule names lies beside the rule file, else where the configuration says that rules lie, else in the folder of data;
+/// elsewhere only where `anywhere` says so, or for what the configuration names, which stands in no rule file.
+pub(super) fn files(
+    (data, rules): (Option<PathBuf>, Option<PathBuf>),
+    anywhere: bool,
+    own: OwnNames,
+    named: Named,
+) -> Files {
     let find = Arc::new(move |place: Place<'_>| match place {
         Place::Beside(rule_file, name) => {
-            let rule_folder = Path::new(rule_file).parent().map(|folder| folder.join(name));
-            let in_data = data.as_ref().map(|folder| folder.join(name));
-            let in_rules = rules.as_ref().map(|folder| folder.join(name));
-            let places = [rule_folder, in_rules, in_data].into_iter().flatten();
-            places.into_iter().find(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(name))
+            let beside = Path::new(rule_file).parent().map(Path::to_owned);
+            let folders = [beside, rules.clone(), data.clone()].into_iter().flatten();
+            find_below(folders, Path::new(name), anywhere || rule_file.is_empty())
         }
-        Place::State(name) => data.as_ref().map_or_else(|| PathBuf::from(name), |folder| folder.join(name)),
+        Place::State(name) => Ok(data.as_ref().map_or_else(|| PathBuf::from(name), |folder| folder.join(name))),
     });
-    let (beside, state) = (Arc::clone(&find), Arc::clone(&find));
+    let read = |place: io::Result<PathBuf>| place.and_then(|path| read_bytes(&path));
+    let (beside, state, kept) = (Arc::clone(&find), Arc::clone(&find), Arc::clone(&find));
+    let if_there = |result: io::Result<Vec<u8>>| match result {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.to_string()),
+    };
     let files = Files::new(
-        move |rule_file, name| read_bytes(&beside(Place::Beside(rule_file, name))).map_err(|error| error.to_string()),
-        move |name| match read_bytes(&state(Place::State(name))) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error.to_string()),
-        },
+        move |rule_file, name| read(beside(Place::Beside(rule_file, name))).map_err(|error| error.to_string()),
+        move |name| if_there(read(state(Place::State(name)))),
     );
+    let files = files.with_kept(move |name| match own.refuse(Path::new(name)) {
+        Some(why) => Err(why.to_owned()),
+        None => if_there(read(kept(Place::State(name)))),
+    });
     files.with_stamps(move |place| {
         // A file that is not there stays the same until it is.
-        Some(named.stamp(find(place)).unwrap_or(0))
+        Some(find(place).ok().and_then(|path| named.stamp(path)).unwrap_or(0))
     })
 }
 
-pub(super) fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
-    if std::fs::metadata(path)?.len() > RULE_FILE_LIMIT {
-        return Err(std::io::Error::other("is too large"));
+/// The file of a name in the first of some folders that has it.
+fn find_below(folders: impl Iterator<Item = PathBuf>, name: &Path, anywhere: bool) -> io::Result<PathBuf> {
+    let leaves = || {
+        let why = "leads out of the folders of rules and data; `tapwire.rules.files-anywhere` allows that";
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
+    };
+    if !anywhere && !name.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+        return leaves();
     }
-    std::fs::read(path)
+    for folder in folders {
+        let path = folder.join(name);
+        if !path.exists() {
+            continue;
+        }
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
+        // Links may lead anywhere in the folder.
+        return if anywhere || path.canonicalize()?.starts_with(folder.canonicalize()?) { Ok(path) } else { leaves() };
+    }
+    if anywhere { Ok(name.to_owned()) } else { Err(io::ErrorKind::NotFound.into()) }
+}
+
+pub(super) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    read_plain(path, RULE_FILE_LIMIT)
 }
 
 fn countries(configuration: &Configuration, faults: &mut Vec<Problem>) -> Option<Countries> {
     let path = configuration.countries.as_ref()?;
-    match Reader::open_readfile(path) {
+    let read = read_plain(path, RULE_FILE_LIMIT).map_err(|error| error.to_string());
+    match read.and_then(|bytes| Reader::from_source(bytes).map_err(|error| error.to_string())) {
         Ok(reader) => Some(Countries::new(move |address| {
             let place = [PathElement::Key("country"), PathElement::Key("iso_code")];
             let code: Option<&str> = reader.lookup(address).ok()?.decode_path(&place).ok()?;

@@ -147,7 +147,7 @@ impl Again {
         let any_rules = paths.iter().any(|paths| !paths.is_empty());
         let cache = Cache::of(common, configuration).filter(|_| any_rules);
         if let (Some(cache), None) = (&cache, before) {
-            cache.recall(&mut self.loader);
+            found.warnings.extend(cache.recall(&mut self.loader));
         }
         let mut files = Vec::new();
         let mut loading = self.loader.begin(&environments, before);

@@ -11,6 +11,7 @@ use super::watch::Named;
 use super::{Found, sources};
 use crate::cli::Common;
 use crate::config::{Configuration, Problem, Tenant};
+use crate::sinks::sets::OwnNames;
 
 /// The configurations that rules are read with: that of nobody first, then one for each tenant.
 pub(super) fn configurations(main: &Configuration) -> impl Iterator<Item = (u32, &Configuration)> {
@@ -60,7 +61,12 @@ pub(super) fn environment(
         ports: configuration.port_groups.clone(),
         classes,
         references,
-        files: files(Some(data), configuration.rule_path.clone(), named.clone()),
+        files: files(
+            (Some(data), configuration.rule_path.clone()),
+            main.rule_files_anywhere,
+            OwnNames::of(main),
+            named.clone(),
+        ),
         ..environment.clone()
     }
 }

@@ -131,7 +131,7 @@ pub fn write(
                 object.text("payload", BASE64.encode(bytes));
             }
             if printable && !bytes.is_empty() {
-                object.text("payload_printable", self::printable(bytes));
+                object.shown("payload_printable", &self::printable(bytes));
             }
             object.number("stream", u8::from(alert.stream));
         }
@@ -221,6 +221,7 @@ fn evidence(object: &mut Object<'_>, piece: &Evidence) {
 }
 
 /// Bytes as text for reading: what cannot be printed becomes a dot.
-pub fn printable(bytes: &[u8]) -> Vec<u8> {
-    bytes.iter().map(|&b| if (0x20..0x7f).contains(&b) || matches!(b, b'\r' | b'\n') { b } else { b'.' }).collect()
+pub fn printable(bytes: &[u8]) -> String {
+    let shown = |b: u8| if (0x20..0x7f).contains(&b) || matches!(b, b'\r' | b'\n') { char::from(b) } else { '.' };
+    bytes.iter().map(|&b| shown(b)).collect()
 }

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::net::IpAddr;
 
+use tapwire_parsers::json::needs_escape;
 use tapwire_parsers::link::Timestamp;
 use tapwire_signatures::language::rule::Rule;
 
@@ -23,7 +24,7 @@ pub fn write(
         IpAddr::V6(a) => format!("{a}:{port}"),
     });
     // The message comes from a rule file and must not break the line.
-    let clean = |text: &str| text.chars().filter(|c| !c.is_control()).collect::<String>();
+    let clean = |text: &str| text.chars().filter(|c| !needs_escape(*c)).collect::<String>();
     let category = if rule.category.is_empty() { "(null)".to_owned() } else { clean(&rule.category) };
     let line = writeln!(
         out,

@@ -27,7 +27,7 @@ pub fn object(record: &mut Object<'_>, frame: &Frame) {
         o.text("type", frame.name).number("id", frame.id).text("direction", direction);
         o.number("stream_offset", frame.begin).number("length", frame.length).boolean("complete", frame.is_complete());
         let shown = frame.data.get(..SHOWN_BYTES).unwrap_or(&frame.data);
-        o.text("payload", BASE64.encode(shown)).text("payload_printable", printable(shown));
+        o.text("payload", BASE64.encode(shown)).shown("payload_printable", &printable(shown));
         if let Some(id) = frame.transaction {
             o.number("tx_id", id);
         }

@@ -13,5 +13,6 @@ pub mod output;
 pub mod packet;
 pub mod piece;
 pub mod script;
+pub mod sets;
 pub mod target;
 pub mod zstd;

@@ -42,7 +42,7 @@ impl Writer {
         report: Report<'_>,
         mut counters: BTreeMap<String, u64>,
     ) -> (BTreeMap<String, u64>, Option<io::Error>) {
-        let mut failure = self.save().err();
+        let mut failure = None;
         let last = self.ledger.finish(&mut self.clock);
         self.deliver_all(last);
         match self.scripts.finish(&mut counters) {
@@ -54,6 +54,8 @@ impl Writer {
         self.count(&mut counters, report);
         self.deliver_stats(report, &counters);
         self.delivery.close();
+        // When all that others wrote is there: a set replaces none of it.
+        failure = failure.or(self.save().err());
         if report.own {
             // What waited for better times is lost by now.
             self.count_records(&mut counters);

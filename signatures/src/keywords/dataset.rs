@@ -11,7 +11,7 @@ use crate::language::known_sets::Known;
 use crate::language::load::Environment;
 use crate::language::outside::{NamedFile, Outside};
 use crate::language::rule::Buffer;
-use crate::state::dataset::{Dataset, Entries, Format, Kind, Layout, Operation};
+use crate::state::dataset::{Dataset, Entries, Format, Kind, Layout, Operation, is_set};
 use crate::verify::number::NumberTest;
 
 /// The family.
@@ -219,7 +219,17 @@ fn find(
     if let Some(set) = names.datasets.again(name, environment, same) {
         return Ok(set);
     }
+    if let Some(file) = &save {
+        may_keep(environment, file, kind).map_err(|why| {
+            argument.fault(
+                format!("the set cannot be kept in `{file}`: {why}"),
+                "give it another name, such as `state hosts.lst`",
+            )
+        })?;
+    }
     let index = names.datasets.place(environment.tenant, name).ok_or_else(|| argument.fault("too many sets", ""))?;
+    // What the configuration allows to be anywhere is looked for as if it stood there.
+    let rule_file = if load.as_ref().is_some_and(|load| leaves(&load)) { "" } else { rule_file };
     let beside = said.state.is_none().then_some(rule_file);
     let file = load.as_ref().map(|load| NamedFile::now(environment, beside, load));
     let entries = match &load {
@@ -230,6 +240,12 @@ fn find(
     (set.tenant, set.load, set.save) = (environment.tenant, load, save);
     set.limit_bytes = limit_bytes;
     Ok(names.datasets.put(Known::new(set, said.layout, file)))
+}
+
+/// Whether a set may be kept under a name: it replaces nothing but a set of its kind.
+fn may_keep(environment: &Environment, file: &str, kind: Kind) -> Result<(), String> {
+    let Some(there) = environment.files.kept(file)? else { return Ok(()) };
+    is_set(kind, &there).then_some(()).ok_or_else(|| "there is something else, which is no set of its type".into())
 }
 
 fn read(

@@ -21,18 +21,6 @@ impl Digest {
     }
 }
 
-impl Digest {
-    /// The bytes of one.
-    pub(super) fn into_bytes(self) -> [u8; 16] {
-        self.0
-    }
-
-    /// The one with these bytes.
-    pub(super) fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-}
-
 /// Takes what values hash.
 struct Bytes(Sha256);
 

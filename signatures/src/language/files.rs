@@ -22,6 +22,7 @@ pub enum Place<'a> {
 pub struct Files {
     beside: Arc<Read>,
     state: Arc<ReadState>,
+    kept: Arc<ReadState>,
     stamp: Arc<Stamp>,
 }
 
@@ -31,7 +32,13 @@ impl Files {
         beside: impl Fn(&str, &str) -> Result<Vec<u8>, String> + Send + Sync + 'static,
         state: impl Fn(&str) -> Result<Option<Vec<u8>>, String> + Send + Sync + 'static,
     ) -> Self {
-        Self { beside: Arc::new(beside), state: Arc::new(state), stamp: Arc::new(|_| None) }
+        let (kept, stamp) = (Arc::new(|_: &str| Ok(None)), Arc::new(|_: Place<'_>| None));
+        Self { beside: Arc::new(beside), state: Arc::new(state), kept, stamp }
+    }
+
+    /// `kept` says what is there already under a name that a set shall be kept under, or why none may be.
+    pub fn with_kept(self, kept: impl Fn(&str) -> Result<Option<Vec<u8>>, String> + Send + Sync + 'static) -> Self {
+        Self { kept: Arc::new(kept), ..self }
     }
 
     /// `stamp` gives a number that changes whenever the file does; without it (or with `None`) each load reads every file again.
@@ -45,6 +52,10 @@ impl Files {
 
     pub(crate) fn state(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
         (self.state)(name)
+    }
+
+    pub(crate) fn kept(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
+        (self.kept)(name)
     }
 
     pub(crate) fn stamp(&self, place: Place<'_>) -> Option<u64> {

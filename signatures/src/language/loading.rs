@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::builder::{Names, SharedNames};
-use super::cache::{Cache, Part, Remembered};
+use super::cache::{Cache, Key, Part, Remembered};
 use super::digest::Digest;
 use super::entry::{Entry, Reader};
 use super::fault::Fault;
@@ -27,9 +27,9 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Takes over for the first load what [`super::cache::write`] left, if that was the same program. Whether it did.
-    pub fn recall(&mut self, bytes: &[u8], program: &str) -> bool {
-        self.cache = Cache::read(bytes, program);
+    /// Takes over for the first load what [`super::cache::write`] left, if that was the same program with the same key. Whether it did.
+    pub fn recall(&mut self, bytes: &[u8], program: &str, key: &Key) -> bool {
+        self.cache = Cache::read(bytes, program, key);
         self.cache.is_some()
     }
 

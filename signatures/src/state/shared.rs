@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tapwire_parsers::link::Timestamp;
 
-use super::dataset::{Changes, Dataset, Key, Operation};
+use super::dataset::{Changes, Dataset, Key, Kind, Operation};
 use super::hostbits::{HostBits, Parties};
 use crate::language::rule::{BitOperation, BitTrack, Rule};
 
@@ -109,12 +109,12 @@ impl Shared {
     }
 
     /// The sets that are kept in files, with whose they are, the name of the file and what it holds now.
-    pub fn saved(&self) -> impl Iterator<Item = (u32, &str, String)> {
+    pub fn saved(&self) -> impl Iterator<Item = (u32, &str, Kind, String)> {
         self.sets.iter().filter_map(|(set, changes)| {
             let mut text = String::new();
             let name = set.save.as_deref()?;
             changes.write(set, &mut text);
-            Some((set.tenant, name, text))
+            Some((set.tenant, name, set.kind, text))
         })
     }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::expected::Expected;
+use crate::config::read_plain;
 
 /// Name of the file that lists the expected alerts.
 pub(super) const EXPECTED: &str = "expected";
@@ -70,11 +71,8 @@ impl Case {
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    let size = fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if size > EXPECTED_LIMIT {
-        return Err(format!("is larger than {} MiB", EXPECTED_LIMIT >> 20));
-    }
-    fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).map_err(|error| error.to_string())
+    let bytes = read_plain(path, EXPECTED_LIMIT).map_err(|error| error.to_string())?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Links to folders are not followed, as they may lead back; hidden folders are passed over.

@@ -11,6 +11,7 @@ use super::id::RuleId;
 use super::{Settings, jobs, plural, prepared, say, show};
 use crate::capture::listing::Listing;
 use crate::engine::Prepared;
+use crate::terminal::escaped;
 
 pub(super) const HELP: &str =
     "Each capture is a run of its own. A rule differs where its alerts appear, vanish, change in
@@ -191,7 +192,11 @@ fn text(changes: &[Change<'_>], [before, after, captures]: [usize; 3], verbose: 
         for (mark, list) in [('-', &change.gone), ('+', &change.came)] {
             for (capture, alert) in list {
                 let packet = alert.packet.map_or_else(|| "end of a flow".to_owned(), |n| format!("packet {n}"));
-                text.push_str(&format!("    {mark} {} {packet}  {}\n", capture.display(), alert.flow()));
+                text.push_str(&format!(
+                    "    {mark} {} {packet}  {}\n",
+                    escaped(&capture.display().to_string(), false),
+                    alert.flow()
+                ));
             }
         }
     }

@@ -13,7 +13,6 @@ mod list;
 mod profile;
 mod test;
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -21,6 +20,7 @@ use clap::{Args, Subcommand};
 use super::{Common, pair};
 use crate::config::{Problem, Severity};
 use crate::engine::{Prepared, prepare};
+use crate::terminal::{say, show, tell};
 
 /// `tapwire rules`
 #[derive(Clone, Debug, Args)]
@@ -81,7 +81,7 @@ impl Settings {
 
 /// Reads configuration and rules and tells on standard error what is wrong with them; nothing where they cannot be used.
 fn prepared(common: &Common) -> Option<Prepared> {
-    let told = |problem: &Problem| say(&problem.render(Severity::Error));
+    let told = |problem: &Problem| tell(problem, Severity::Error);
     match prepare(common) {
         Ok(prepared) => {
             prepared.found.faults.iter().chain(&prepared.found.lines).for_each(told);
@@ -92,16 +92,6 @@ fn prepared(common: &Common) -> Option<Prepared> {
             None
         }
     }
-}
-
-fn say(line: &str) {
-    // Standard error may be closed; there is nobody left to tell.
-    drop(writeln!(std::io::stderr().lock(), "{line}"));
-}
-
-fn show(text: impl AsRef<[u8]>) {
-    // So may standard output, by `head`.
-    drop(std::io::stdout().lock().write_all(text.as_ref()));
 }
 
 /// A word after a number of things.

@@ -11,7 +11,7 @@ use super::alerts::{Raised, raised};
 use super::cases::{Case, EXPECTED, Inputs};
 use super::expected::Difference;
 use super::id::RuleId;
-use super::{Settings, jobs, plural, say, show};
+use super::{Settings, jobs, plural, say, show, tell};
 use crate::cli::Common;
 use crate::config::{Problem, Severity};
 use crate::engine::{Prepared, prepare};
@@ -118,7 +118,7 @@ impl Test {
         let shared = match shared.transpose() {
             Ok(shared) => shared,
             Err(problem) => {
-                say(&problem.render(Severity::Error));
+                tell(&problem, Severity::Error);
                 return 2;
             }
         };

@@ -102,6 +102,11 @@ impl Kind {
     }
 }
 
+/// Whether bytes are those of a file in which a set of a kind was kept.
+pub fn is_set(kind: Kind, bytes: &[u8]) -> bool {
+    Layout::default().read(kind, bytes).is_ok()
+}
+
 /// What a rule does with a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
