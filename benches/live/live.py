@@ -39,7 +39,7 @@ def restart(binary, folder):
             replayed = subprocess.run([binary, "replay", "--no-rules", "--log-dir", out, empty], capture_output=True, text=True)
             ok.append(check("a replay into it is refused", (replayed.returncode, "is in use" in replayed.stderr), (1, True)))
         sending = Datagrams()
-        time.sleep(1)
+        time.sleep(0.6)
         sent += sending.stop()
         ok.append(check("it ends cleanly", sensor.end([signal.SIGTERM, signal.SIGINT, signal.SIGTERM][turn]), 0))
         if turn == 0:
@@ -138,7 +138,7 @@ def books_hold(stats):
 
 def disk(binary, folder):
     """The disk is full for a while, and free again."""
-    full_s, ok = sizes(6, 60), []
+    full_s, ok = sizes(4, 60), []
     with small_disk(folder / "small", 3 << 20) as small:
         out = small / "out"
         eve = out / "eve.json.zst"
@@ -219,13 +219,13 @@ def pipe(binary, folder):
             time.sleep(0.01)
         return reader, taken
 
-    time.sleep(1.5)
-    reader, taken = read(2.5)
+    time.sleep(1.2)
+    reader, taken = read(1.5)
     got += taken
     os.close(reader)
-    time.sleep(2.5)
+    time.sleep(1.5)
     alive = sensor.process.poll() is None
-    reader, taken = read(2.5)
+    reader, taken = read(1.5)
     got += taken
     sent = sending.stop()
     sensor.process.send_signal(signal.SIGTERM)
@@ -245,7 +245,7 @@ def pipe(binary, folder):
 
 def kill(binary, folder):
     """Killed at random moments: what was finished is there, and the next start goes on."""
-    rounds, out = sizes(8, 100), folder / "out"
+    rounds, out = sizes(5, 100), folder / "out"
     eve, known, ok, rng = out / "eve.json.zst", [], [], random.Random(7)
     sending = Datagrams(150, 1)
     lost_most, cut = 0.0, 0
@@ -296,7 +296,7 @@ def slow(binary, folder):
     if environment is None:
         print("  left out: no C compiler")
         return True
-    sent, status, stats, _ = load(binary, folder, sizes(5, 30), environment=environment)
+    sent, status, stats, _ = load(binary, folder, sizes(4, 30), environment=environment)
     last = stats[-1]["stats"]
     dropped, books = last["tapwire"]["packets"]["dropped"], last["tapwire"]["records"]
     print("  %d packets sent, %d seen, lost: %s; records: %d made, %d shed" % (sent, last["tapwire"]["packets"]["seen"], dropped, books["made"], books["shed"]))
@@ -309,7 +309,7 @@ def slow(binary, folder):
 
 def stall(binary, folder):
     """The process does not run for a second: packets wait in the system's buffer."""
-    sent, status, stats, sensor = load(binary, folder, sizes(4, 10), "--threads", "2", stall=1.0)
+    sent, status, stats, sensor = load(binary, folder, sizes(3, 10), "--threads", "2", stall=1.0)
     last = stats[-1]["stats"]["tapwire"]["packets"]
     print("  %d packets sent, %d seen, lost: %s" % (sent, last["seen"], last["dropped"]))
     return all([check("it ends cleanly", status, 0), check("no packet is lost", (last["processed"] >= sent, sum(last["dropped"].values())), (True, 0))])

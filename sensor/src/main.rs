@@ -293,10 +293,11 @@ fn ended(error: &CaptureError) -> u8 {
 fn told(summary: &Summary, quiet: bool, damage_status: bool) -> u8 {
     let count = |name: &str| summary.counters.get(name).copied().unwrap_or(0);
     if !quiet {
-        let dropped = count("decoder.invalid");
+        let (dropped, lost) =
+            (count("decoder.invalid"), LOST.iter().map(|(reason, _)| lost(summary, reason)).sum::<u64>());
         say(&format!(
             "{} packets seen, {} processed, {dropped} not decodable; {} flows, {} alerts",
-            count("decoder.pkts"),
+            count("decoder.pkts") + lost,
             count("decoder.pkts") - dropped,
             count("flow.total"),
             count("detect.alert"),
@@ -333,21 +334,23 @@ fn told(summary: &Summary, quiet: bool, damage_status: bool) -> u8 {
     status
 }
 
+/// Why packets never come to be inspected, as counters have it and in words.
+const LOST: [(&str, &str); 3] = [
+    ("kernel", "by the system, whose buffer was full"),
+    ("interface", "by the interface or its driver"),
+    ("ring_full", "because a worker was too far behind"),
+];
+
+fn lost(summary: &Summary, reason: &str) -> u64 {
+    summary.dropped.get(reason).copied().unwrap_or(0)
+}
+
 /// Packets that never came to be inspected, by reason, in words.
 fn lost_packets(summary: &Summary) -> Option<String> {
-    let count = |reason: &str| summary.dropped.get(reason).copied().unwrap_or(0);
-    let reasons = [
-        ("kernel", "by the system, whose buffer was full"),
-        ("interface", "by the interface or its driver"),
-        ("ring_full", "because a worker was too far behind"),
-    ];
-    let lost: u64 = reasons.iter().map(|(reason, _)| count(reason)).sum();
-    let said: Vec<String> = reasons
-        .iter()
-        .filter(|(reason, _)| count(reason) > 0)
-        .map(|(reason, words)| format!("{} {words}", count(reason)))
-        .collect();
-    (lost > 0).then(|| format!("warning: {lost} packets were lost: {}", said.join(", ")))
+    let all: u64 = LOST.iter().map(|(reason, _)| lost(summary, reason)).sum();
+    let reasons = LOST.iter().filter(|(reason, _)| lost(summary, reason) > 0);
+    let said: Vec<String> = reasons.map(|(reason, words)| format!("{} {words}", lost(summary, reason))).collect();
+    (all > 0).then(|| format!("warning: {all} packets were lost: {}", said.join(", ")))
 }
 
 /// A count of packets on the terminal while a replay runs.
