@@ -61,8 +61,16 @@ fn configure(settings: &Settings) -> Opener {
     Box::new(move |_| Box::new(parser::HttpParser::new(limits)))
 }
 
+/// White space that may stand before the first message: servers skip less.
+const BLANK_BYTES: usize = 4096;
+
 fn probe(_: Transport, direction: Direction, data: &[u8]) -> Probe {
-    let data = data.trim_ascii_start();
+    // What waits is looked at again with each packet.
+    let blank = data.iter().take(BLANK_BYTES).take_while(|byte| byte.is_ascii_whitespace()).count();
+    if blank == BLANK_BYTES {
+        return Probe::No;
+    }
+    let data = data.get(blank..).unwrap_or_default();
     let starts = |words: &mut dyn Iterator<Item = &'static [u8]>| {
         let mut unsure = data.is_empty();
         for word in words {

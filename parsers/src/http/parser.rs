@@ -109,6 +109,7 @@ pub(super) enum FileState {
 pub(super) struct Side {
     pub(super) state: State,
     scanned: usize,
+    look: Look,
     pub(super) transaction: u64,
     raw: Vec<u8>,
     /// The rest of a line that was too long is skipped.
@@ -180,7 +181,8 @@ impl HttpParser {
             self.side(direction).skipping = end.is_none();
             return Some(end.map_or(data.len(), |at| at + 1));
         }
-        match self.side(direction).state {
+        let state = self.side(direction).state;
+        match state {
             State::Known(left) => {
                 let now = usize::try_from(left).unwrap_or(usize::MAX).min(data.len());
                 self.body(direction, data.get(..now)?, effects);
@@ -212,7 +214,7 @@ impl HttpParser {
                 self.side(direction).state = State::ChunkLine;
                 Some(0)
             }
-            State::ChunkLine if !may_be_chunk_line(data) => self.no_chunk(direction),
+            State::ChunkLine if !may_be_chunk_line(data, &mut self.side(direction).look) => self.no_chunk(direction),
             State::Bare(framing) => match begins_status_line(data) {
                 None => None,
                 Some(true) => {
@@ -239,7 +241,10 @@ impl HttpParser {
                     Some(0)
                 }
             },
-            State::Line if direction == Direction::ToClient && begins_response(data) == Some(false) => {
+            State::Line
+                if direction == Direction::ToClient
+                    && self.side(direction).look.begins_response(data) == Some(false) =>
+            {
                 self.side(direction).state = State::Junk;
                 Some(0)
             }
@@ -526,6 +531,9 @@ impl Parser for HttpParser {
         let mut consumed = 0;
         while let Some(rest) = chunk.get(consumed..).filter(|rest| !rest.is_empty()) {
             let Some(done) = self.step(direction, rest, effects) else { break };
+            if done > 0 {
+                self.side(direction).look = Look::default();
+            }
             consumed += done;
             if effects.course != Course::Parse {
                 break;
@@ -535,7 +543,8 @@ impl Parser for HttpParser {
     }
 
     fn gap(&mut self, direction: Direction, missing: u64, effects: &mut Effects<'_>) -> bool {
-        self.side(direction).scanned = 0;
+        let side = self.side(direction);
+        (side.scanned, side.look) = (0, Look::default());
         let left = match self.side(direction).state {
             State::Known(left) | State::ChunkData(left) => left,
             State::UntilClose => u64::MAX,
@@ -548,9 +557,12 @@ impl Parser for HttpParser {
             return true;
         }
         if missing > left || left == 0 {
-            self.finish(direction, false, effects);
-            self.side(direction).state = State::Lost;
-            effects.anomalies.push(Anomaly("http.invalid_gap"));
+            // A gap behind another one, with no message between them, says nothing new.
+            if self.side(direction).state != State::Lost {
+                self.finish(direction, false, effects);
+                self.side(direction).state = State::Lost;
+                effects.anomalies.push(Anomaly("http.invalid_gap"));
+            }
             return true;
         }
         self.file_gap(direction, missing, effects);
@@ -635,21 +647,51 @@ fn begins_status_line(data: &[u8]) -> Option<bool> {
     }
 }
 
-/// Whether the first bytes of an answer are those of a status line or blank; `None` while it cannot be told.
-fn begins_response(data: &[u8]) -> Option<bool> {
-    let mut clean = data.iter().copied().skip_while(|&b| blank(b)).filter(|&b| b != 0).map(|b| b.to_ascii_uppercase());
-    let start: Vec<u8> = clean.by_ref().take(5).collect();
-    let names = [&b"HTTP/"[..], b"RTSP/"];
-    if names.contains(&start.as_slice()) {
-        return Some(true);
+/// How far the bytes that wait were looked at to tell what begins with them, so that none is looked at again.
+#[derive(Clone, Copy, Default)]
+struct Look {
+    /// Bytes that were looked at.
+    seen: usize,
+    /// One of them was not blank.
+    begun: bool,
+    /// Letters of a version among them, and that it is the second of [`VERSIONS`].
+    letters: usize,
+    second: bool,
+}
+
+/// What the versions of answers begin with.
+const VERSIONS: [&[u8; 5]; 2] = [b"HTTP/", b"RTSP/"];
+
+impl Look {
+    /// Whether the first bytes of an answer are those of a status line or blank; `None` while it cannot be told.
+    fn begins_response(&mut self, data: &[u8]) -> Option<bool> {
+        for &byte in data.get(self.seen..).unwrap_or_default() {
+            if self.letters >= VERSIONS[0].len() {
+                break;
+            }
+            if self.begun || !blank(byte) {
+                self.begun = true;
+                let letter = byte.to_ascii_uppercase();
+                if byte != 0 {
+                    self.second |= self.letters == 0 && letter == b'R';
+                    let [first, second] = VERSIONS;
+                    let expected = if self.second { second } else { first }.get(self.letters);
+                    if expected != Some(&letter) {
+                        return Some(false);
+                    }
+                    self.letters += 1;
+                }
+            }
+            self.seen += 1;
+        }
+        (self.letters >= VERSIONS[0].len()).then_some(true)
     }
-    names.iter().all(|name| !name.starts_with(&start)).then_some(false)
 }
 
 /// Bytes that came together with the end of a body and begin no answer: they belong to the body, which some servers count short
 /// by a line end. A body ends with its length all the same, so that nothing waits for bytes that need not come.
 fn surplus(rest: &[u8]) -> usize {
-    if rest.iter().all(|&b| blank(b)) || begins_response(rest) == Some(false) {
+    if rest.iter().all(|&b| blank(b)) || Look::default().begins_response(rest) == Some(false) {
         memchr::memmem::find(rest, b"\nHTTP/").map_or(rest.len(), |at| at + 1)
     } else {
         0
@@ -657,17 +699,18 @@ fn surplus(rest: &[u8]) -> usize {
 }
 
 /// Whether a line with the size of a chunk can begin like this.
-fn may_be_chunk_line(data: &[u8]) -> bool {
-    let rest = data.iter().copied().skip_while(|&b| blank(b));
-    let mut rest = rest.skip_while({
+fn may_be_chunk_line(data: &[u8], look: &mut Look) -> bool {
+    let unseen = data.get(look.seen..).unwrap_or_default();
+    look.seen += unseen.iter().take_while(|&&b| blank(b)).count();
+    let data = data.get(look.seen..).unwrap_or_default();
+    let mut rest = data.iter().copied().skip_while({
         let mut digits = 0;
         move |&b| {
             digits += 1;
             hex(b).is_some() && digits <= CHUNK_DIGITS
         }
     });
-    let first = data.iter().copied().find(|&b| !blank(b));
-    first.is_none_or(|b| hex(b).is_some()) && rest.next().is_none_or(|b| !b.is_ascii_alphanumeric())
+    data.first().is_none_or(|&b| hex(b).is_some()) && rest.next().is_none_or(|b| !b.is_ascii_alphanumeric())
 }
 
 /// Transactions that can be open at all.
