@@ -588,7 +588,7 @@ impl Place<'_> {
                     if app.changes() || app.turned {
                         return;
                     }
-                    if done == 0 {
+                    if done == 0 && !(app.protocol.is_some() && stream.parser_drop_before_gap()) {
                         break;
                     }
                 }

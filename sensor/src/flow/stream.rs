@@ -177,6 +177,20 @@ impl Stream {
         self.free();
     }
 
+    /// Passes over what the parser left of its chunk, where a gap follows that nothing will fill; whether one does.
+    pub fn parser_drop_before_gap(&mut self) -> bool {
+        let reader = self.parser();
+        let mut pieces = self.pieces().skip_while(|piece| piece.end() <= reader.offset).map(|p| (p.offset, p.end()));
+        let (Some((begin, end)), Some((next, _))) = (pieces.next(), pieces.next()) else { return false };
+        drop(pieces);
+        let is_before_gap = begin <= reader.offset && end < next && end < self.acknowledged;
+        if is_before_gap {
+            self.parsed = end;
+            self.free();
+        }
+        is_before_gap
+    }
+
     /// The parser has been told of the gap.
     pub fn parser_skip_gap(&mut self) {
         self.parser_gap |= matches!(self.parser_next(), Chunk::Gap(_));

@@ -69,6 +69,22 @@ fn a_hole_that_is_acknowledged_is_a_gap_for_each_reader() {
 }
 
 #[test]
+fn what_a_parser_left_before_a_gap_is_dropped_with_it() {
+    let (mut stream, mut store, settings) = (Stream::new(0, Overlap::Bsd), store(), StreamSettings::default());
+    stream.insert(0, b"ab", None, &settings, &mut store);
+    stream.acknowledge(2, &mut store);
+    stream.parser_consume(1);
+    assert!(!stream.parser_drop_before_gap(), "more may come");
+    stream.insert(5, b"fg", None, &settings, &mut store);
+    assert!(!stream.parser_drop_before_gap(), "the hole may be filled");
+    stream.acknowledge(7, &mut store);
+    assert_eq!(text(&stream), b"b");
+    assert!(stream.parser_drop_before_gap());
+    assert_eq!(drain(&mut stream), "[3]fg");
+    assert_eq!(stream.raw_next(), Chunk::Data(b"ab"));
+}
+
+#[test]
 fn an_acknowledgement_that_overtook_its_segment_is_no_gap() {
     let (mut stream, mut store, settings) = (Stream::new(0, Overlap::Bsd), store(), StreamSettings::default());
     stream.acknowledge(4, &mut store);
