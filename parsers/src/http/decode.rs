@@ -104,7 +104,7 @@ const GZIP_TRAILER_BYTES: usize = 8;
 /// What a decoder of deflate holds, most of it its window.
 const INFLATE_BYTES: usize = 48 << 10;
 /// What one of zstd holds before anything comes out.
-const ZSTD_BYTES: usize = 224 << 10;
+const ZSTD_BYTES: usize = 112 << 10;
 /// What one of lzma holds besides its dictionary and its table of literals.
 const LZMA_BYTES: usize = 8 << 10;
 /// Probabilities of each context of literals in lzma.
