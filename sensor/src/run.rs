@@ -23,7 +23,6 @@ use crate::capture::shard::Shards;
 use crate::capture::{CaptureError, Source};
 use crate::config::{Checksums, Configuration};
 use crate::engine::Active;
-use crate::flow::Table;
 use crate::inspect::Inspector;
 use crate::report::{Origin, Outputs, Reporter};
 use crate::sinks::lock::{FolderLock, Refused};
@@ -182,7 +181,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, source: &mut
         Err(source) => return Summary { errors: vec![write_error(source)], ..Summary::default() },
     };
     let outputs = Arc::new(Outputs::new(configuration, Arc::clone(&engine), origin));
-    let (flows, streams) = settings::budgets(configuration);
+    let budgets = settings::budgets(configuration);
     let (depth, packets) = if live {
         (LIVE_DEPTH, Depth::Bytes(usize::try_from(configuration.live.packet_bytes).unwrap_or(usize::MAX)))
     } else {
@@ -208,10 +207,8 @@ fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, source: &mut
         for (index, work) in (0..).zip(work) {
             let (done, records) = ring(depth);
             from_workers.push(records);
-            let (flows, streams) = (&flows, &streams);
-            let fresh = move || {
-                Table::new(settings::flow_settings(configuration, live), Arc::clone(flows), Arc::clone(streams))
-            };
+            let budgets = &budgets;
+            let fresh = move || budgets.table(settings::flow_settings(configuration, live));
             let worker = Worker::new(
                 (index, Shards { key, count: plan.workers }),
                 settings::worker_settings(configuration),
@@ -229,16 +226,16 @@ fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, source: &mut
         }
         // From here on each batch brings its own.
         drop((engine, outputs));
-        let (failed, errors, books, budgets) = (&failed, &errors, &books, (&*flows, &*streams));
+        let (failed, errors, books) = (&failed, &errors, &books);
         let reader = Reader { plan, live, distributor, offload: Offload::new(checksums), pool, books, errors, failed };
         scope.spawn(move || reader.run(source, (first, first_result)));
         // This thread is the writer.
         let merge = Merge::new(from_workers, live);
-        writing::write_all(plan, &mut writer, merge, lock, (books, budgets), (errors, failed));
+        writing::write_all(plan, &mut writer, merge, lock, (books, &budgets), (errors, failed));
     });
     let mut counters = books.all();
     let script_failures = std::mem::take(&mut counters.script_failures);
-    let by_name = books::by_name(plan, &counters, (&flows, &streams));
+    let by_name = books::by_name(plan, &counters, &budgets);
     let (by_name, failure) = writer.finish(books.report(&counters.costs, configuration.own_records), by_name);
     if let Some(warn) = plan.warn {
         writer.take_news().iter().for_each(|news| warn(news));

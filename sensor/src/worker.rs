@@ -317,6 +317,9 @@ impl Worker {
         self.counters.add("tapwire.rules.evidence_limit", self.inspector.matcher.limits.evidence_hit);
         self.counters.add("tapwire.rules.regex_limit", self.inspector.matcher.limits.regex_hit);
         self.counters.add("tapwire.rules.waiting_limit", self.inspector.waiting_cut);
+        // They are there also where nothing was let go.
+        self.counters.add("tapwire.app_layer.evicted", 0);
+        self.counters.add("tapwire.app_layer.evicted_bytes", 0);
         self.counters.add("tapwire.frames_cut", self.inspector.frames_cut);
         self.counters.add("tapwire.files_dropped", self.inspector.file_losses.dropped);
         self.counters.add("tapwire.files_unkept", self.inspector.file_losses.unkept);
@@ -368,7 +371,12 @@ impl Worker {
                 at.packet_of_flow(packet, flow, direction, &tcp, &moment);
                 self.reporter.tagged_packet(packet, Some(flow), &moment);
                 self.reporter.shown_packet(packet, || Some(view_of(flow, direction, packet.time)), &moment);
+                let held_bytes = flow.app.weigh();
                 self.table.settle(place);
+                if let Some(held_bytes) = held_bytes {
+                    self.table.charge(place, held_bytes);
+                    self.let_go(&moment);
+                }
             }
             None => {
                 self.packet_alone(packet, &moment);
@@ -376,6 +384,35 @@ impl Worker {
                 self.reporter.shown_packet(packet, || None, &moment);
             }
         }
+    }
+
+    /// Lets go of what the applications of the heaviest flows keep, until the budget has what all of them keep. The flows stay.
+    fn let_go(&mut self, moment: &Moment) {
+        let mut ended = std::mem::take(&mut self.ended);
+        while let Some((place, flow)) =
+            self.table.heaviest_over_budget(moment.time, &mut |flow, reason| ended.push((flow, reason)))
+        {
+            let before = flow.app.held_bytes();
+            let moment = moment.within(flow.end);
+            let mut at = Place {
+                settings: &self.settings,
+                plan: &self.plan,
+                inspector: &mut self.inspector,
+                reporter: &mut self.reporter,
+                matches: &mut self.matches,
+                counters: &mut self.counters,
+            };
+            at.let_go(flow, &moment);
+            let after = flow.app.weigh().unwrap_or(0);
+            self.counters.add("tapwire.app_layer.evicted", 1);
+            self.counters.add("tapwire.app_layer.evicted_bytes", before.saturating_sub(after) as u64);
+            self.table.charge(place, after);
+            if after >= before {
+                self.table.leave(place);
+            }
+        }
+        self.ended = ended;
+        self.finish_ended(*moment);
     }
 
     /// A packet without a flow: rules on packets are asked all the same.
@@ -720,10 +757,32 @@ impl Place<'_> {
 
     /// Everything of the old protocol is inspected and recorded before the new one begins.
     fn change_protocol(&mut self, packet: &Packet<'_>, flow: &mut Flow<Application>, moment: &Moment) {
+        self.inspect_last(packet, flow, moment);
+        flow.app.change_protocol();
+        for direction in Direction::BOTH {
+            self.read(flow, direction);
+        }
+    }
+
+    /// What an application keeps is inspected and recorded as it is, and let go.
+    fn let_go(&mut self, flow: &mut Flow<Application>, moment: &Moment) {
+        flow.app.note_memory_limit();
+        Direction::BOTH.into_iter().for_each(|direction| flow.app.end_files(direction));
+        if flow.app.passed || flow.is_bypassed() {
+            self.reporter.transactions(flow, moment, true);
+        } else {
+            let pseudo = pseudo_packet(flow, Direction::ToServer, moment.time);
+            self.inspect_last(&pseudo, flow, moment);
+        }
+        flow.app.let_go();
+    }
+
+    /// Inspects and records everything that an application keeps, in both directions.
+    fn inspect_last(&mut self, packet: &Packet<'_>, flow: &mut Flow<Application>, moment: &Moment) {
         let plan = self.plan;
         for direction in Direction::BOTH {
-            let flow_view = view_of(flow, direction, packet.time);
-            let pseudo = pseudo_packet(flow, direction, packet.time);
+            let flow_view = view_of(flow, direction, moment.time);
+            let pseudo = pseudo_packet(flow, direction, moment.time);
             let view = PacketView { packet: &pseudo, flow: Some(&flow_view), stream_anomalies: &[] };
             self.matches.clear();
             self.inspector.transactions(&mut flow.app, &view, &[], self.matches);
@@ -737,10 +796,6 @@ impl Place<'_> {
             }
         }
         self.reporter.transactions(flow, moment, true);
-        flow.app.change_protocol();
-        for direction in Direction::BOTH {
-            self.read(flow, direction);
-        }
     }
 
     /// What is left in both directions is read, inspected and recorded, without a packet.

@@ -109,6 +109,7 @@ const KNOWN_BELOW: &[(&str, &[&str])] = &[
             "record-bytes",
             "record-summary",
             "memory",
+            "parser-memory",
             "rival-bytes",
             "early-segments",
             "evidence",

@@ -148,7 +148,9 @@ pub struct Configuration {
     pub asn1_elements: u16,
     /// `flow.rate-tracking`: bytes of one direction in so many seconds that make a flow an elephant.
     pub elephant: Option<Elephant>,
-    /// `tapwire.memory`: what flows and streams may have together; 0 means that only their own limits count.
+    /// `tapwire.parser-memory`: what parsers and all else that is kept of applications may have; 0 means no limit.
+    pub parser_memory_bytes: u64,
+    /// `tapwire.memory`: what flows, streams and parsers may have together; 0 means that only their own limits count.
     pub memory_bytes: u64,
     /// `flow.memcap`
     pub flow_memory_bytes: u64,
@@ -339,6 +341,7 @@ impl Default for Configuration {
             emergency_recovery_percent: 30,
             asn1_elements: 256,
             elephant: None,
+            parser_memory_bytes: 64 << 20,
             memory_bytes: 144 << 20,
             flow_memory_bytes: 128 << 20,
             stream: Stream {

@@ -125,8 +125,10 @@ impl Reader<'_> {
         }
         if file.is_some() {
             c.memory_bytes = 0;
+            c.parser_memory_bytes = 256 << 20;
         }
         self.bytes("tapwire.memory", &mut c.memory_bytes);
+        self.bytes("tapwire.parser-memory", &mut c.parser_memory_bytes);
         self.bytes("tapwire.rival-bytes", &mut c.stream.rival_bytes);
         self.bytes("tapwire.early-segments", &mut c.stream.early_segments);
         self.bytes("flow.memcap", &mut c.flow_memory_bytes);

@@ -15,6 +15,7 @@ pub struct Budget {
     limit_bytes: usize,
     drawn_bytes: AtomicUsize,
     peak_bytes: AtomicUsize,
+    accounts: AtomicUsize,
 }
 
 impl Budget {
@@ -26,7 +27,8 @@ impl Budget {
     /// The same as a part of another budget, from which it is drawn as well.
     pub fn part(limit_bytes: usize, whole: Option<Arc<Budget>>) -> Arc<Self> {
         let limit_bytes = if limit_bytes == 0 { usize::MAX } else { limit_bytes };
-        Arc::new(Self { whole, limit_bytes, drawn_bytes: AtomicUsize::new(0), peak_bytes: AtomicUsize::new(0) })
+        let [drawn_bytes, peak_bytes, accounts] = [const { AtomicUsize::new(0) }; 3];
+        Arc::new(Self { whole, limit_bytes, drawn_bytes, peak_bytes, accounts })
     }
 
     /// Bytes that accounts have drawn.
@@ -67,6 +69,25 @@ impl Budget {
         drawn.is_ok()
     }
 
+    /// Takes `bytes` that are there already, whether it has them or not.
+    fn overdraw(&self, bytes: usize) {
+        if let Some(whole) = &self.whole {
+            whole.overdraw(bytes);
+        }
+        let before = self.drawn_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.peak_bytes.fetch_max(before.saturating_add(bytes), Ordering::Relaxed);
+    }
+
+    /// Whether more is drawn than it has, of itself or of what it is a part of.
+    fn is_overdrawn(&self) -> bool {
+        self.drawn_bytes() > self.limit_bytes || self.whole.as_ref().is_some_and(|whole| whole.is_overdrawn())
+    }
+
+    /// What an account may have of it when all want the same.
+    fn share_bytes(&self) -> usize {
+        self.limit_bytes / self.accounts.load(Ordering::Relaxed).max(1)
+    }
+
     fn has(&self, bytes: usize) -> bool {
         let fits = self.drawn_bytes().checked_add(bytes).is_some_and(|sum| sum <= self.limit_bytes);
         fits && self.whole.as_ref().is_none_or(|whole| whole.has(bytes))
@@ -92,6 +113,7 @@ pub struct Account {
 impl Account {
     /// An account that has drawn nothing.
     pub fn new(budget: Arc<Budget>) -> Self {
+        budget.accounts.fetch_add(1, Ordering::Relaxed);
         Self { budget, drawn_bytes: 0, used_bytes: 0 }
     }
 
@@ -124,11 +146,40 @@ impl Account {
         true
     }
 
+    /// Takes `bytes` that are there already, whether the budget has them or not: it is overdrawn until as much is given back, here
+    /// or elsewhere.
+    pub fn take_anyway(&mut self, bytes: usize) {
+        if !self.take(bytes) {
+            self.used_bytes = self.used_bytes.saturating_add(bytes);
+            let missing = self.used_bytes - self.drawn_bytes;
+            self.budget.overdraw(missing);
+            self.drawn_bytes += missing;
+        }
+    }
+
+    /// What is to be done where more is drawn than there is.
+    pub fn overdraft(&self) -> Overdraft {
+        if !self.budget.is_overdrawn() {
+            return Overdraft::None;
+        }
+        let share = self.budget.share_bytes();
+        match self.budget.drawn_bytes() > self.budget.limit_bytes {
+            true if self.used_bytes > share => Overdraft::Own,
+            // Who has more of it gives way at its next charge.
+            true => Overdraft::None,
+            false if self.used_bytes > share / RESERVED => Overdraft::Own,
+            false => Overdraft::Others,
+        }
+    }
+
     /// Gives `bytes` back that were taken before.
     pub fn give(&mut self, bytes: usize) {
         self.used_bytes = self.used_bytes.saturating_sub(bytes);
         let idle = self.drawn_bytes - self.used_bytes;
-        if idle > 2 * PORTION_BYTES {
+        if self.budget.is_overdrawn() {
+            self.budget.put_back(idle);
+            self.drawn_bytes = self.used_bytes;
+        } else if idle > 2 * PORTION_BYTES {
             self.budget.put_back(idle - PORTION_BYTES);
             self.drawn_bytes = self.used_bytes + PORTION_BYTES;
         }
@@ -140,8 +191,23 @@ impl Account {
     }
 }
 
+/// Who gives way where more is drawn than there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overdraft {
+    /// There is enough, or another account has more than its share.
+    None,
+    /// The account: it has more than its share.
+    Own,
+    /// Other parts of the whole: this one has less than is kept for it.
+    Others,
+}
+
+/// The part of a part that other parts of the whole make room for.
+const RESERVED: usize = 4;
+
 impl Drop for Account {
     fn drop(&mut self) {
+        self.budget.accounts.fetch_sub(1, Ordering::Relaxed);
         self.budget.put_back(self.drawn_bytes);
     }
 }
@@ -163,6 +229,34 @@ mod tests {
         drop(second);
         assert!(first.take(400));
         assert_eq!(budget.drawn_bytes(), 1000);
+    }
+
+    #[test]
+    fn who_has_more_than_a_share_gives_way() {
+        let whole = Budget::new(1000);
+        let part = Budget::part(800, Some(whole.clone()));
+        let (mut a, mut b) = (Account::new(part.clone()), Account::new(part));
+        a.take_anyway(700);
+        assert_eq!((a.overdraft(), b.overdraft()), (Overdraft::None, Overdraft::None));
+        b.take_anyway(200);
+        assert_eq!((a.overdraft(), b.overdraft(), whole.drawn_bytes()), (Overdraft::Own, Overdraft::None, 900));
+        a.give(100);
+        assert_eq!((a.overdraft(), b.overdraft(), whole.drawn_bytes()), (Overdraft::None, Overdraft::None, 800));
+        drop((a, b));
+        // Another part has most of the whole.
+        let part = || Account::new(Budget::part(800, Some(whole.clone())));
+        let (mut a, mut other) = (part(), part());
+        assert!(other.take(800));
+        a.take_anyway(200);
+        assert_eq!(a.overdraft(), Overdraft::None);
+        a.take_anyway(1);
+        assert_eq!(a.overdraft(), Overdraft::Own);
+        a.give(1);
+        whole.overdraw(1);
+        assert_eq!(a.overdraft(), Overdraft::Others, "what is kept for it it need not give");
+        whole.put_back(1);
+        drop((a, other));
+        assert_eq!(whole.drawn_bytes(), 0);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod table;
 pub mod tcp;
 mod timeouts;
 mod urgent;
+mod weights;
 
 use tapwire_parsers::link::{Packet, Timestamp, Vlans};
 use tapwire_parsers::protocol::{Both, Direction, ProtocolId};

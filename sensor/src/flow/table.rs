@@ -14,11 +14,12 @@ use tapwire_parsers::link::{Layer4, Packet, Tcp, Timestamp, tcp_flags};
 use tapwire_parsers::protocol::{Anomaly, Both, Direction};
 
 use super::key::{self, Key, flow_id};
-use super::memory::{Account, Budget};
+use super::memory::{Account, Budget, Overdraft};
 use super::store::Store;
 use super::stream::Stream;
 use super::tcp::{TcpFlow, TcpSettings, TcpUpdate};
 use super::timeouts::{Class, Timeouts};
+use super::weights::Weights;
 use super::{Elephant, EndReason, Flow, Overlap};
 use crate::config::{ByNetwork, ExceptionPolicies, System};
 
@@ -125,6 +126,9 @@ pub struct Table<A> {
     lists: [List; Class::ALL.len()],
     flows: Account,
     store: Store,
+    /// What applications keep.
+    state: Account,
+    weights: Weights,
     /// The last flow with VLANs by its key without them: answers may come with others.
     tagged: HashMap<Key, u32, RandomState>,
     /// Flows by the keys of their answers, where those have other VLANs.
@@ -171,6 +175,8 @@ impl<A: Default> Table<A> {
             lists: [List { first: NONE, last: NONE }; Class::ALL.len()],
             flows: Account::new(flows),
             store: Store::new(Account::new(streams)),
+            state: Account::new(Budget::new(0)),
+            weights: Weights::default(),
             tagged: HashMap::with_hasher(RandomState::default()),
             answers: HashMap::with_hasher(RandomState::default()),
             parked: LinkedHashMap::with_hasher(RandomState::default()),
@@ -179,6 +185,12 @@ impl<A: Default> Table<A> {
             counters: Counters::default(),
             next_end: Timestamp(u64::MAX),
         }
+    }
+
+    /// The same table, with a budget that what applications keep is charged to.
+    pub fn with_state(mut self, state: Arc<Budget>) -> Self {
+        self.state = Account::new(state);
+        self
     }
 
     /// Takes a packet. `None` if it has no flow: it is no IP packet, it is broken, it is an ICMP error about no known flow, its
@@ -313,6 +325,32 @@ impl<A: Default> Table<A> {
         {
             tcp.settle(&mut self.store);
         }
+    }
+
+    /// Charges what the application of a flow keeps now.
+    pub fn charge(&mut self, place: u32, held_bytes: usize) {
+        let (before, now) = self.weights.set(place, held_bytes);
+        match now.checked_sub(before) {
+            Some(more) => self.state.take_anyway(more),
+            None => self.state.give(before - now),
+        }
+    }
+
+    /// The flow whose application keeps most, where all of them together keep more than there is memory for. Up to a share of it they
+    /// need not give way: then other flows are given up for them.
+    pub fn heaviest_over_budget(
+        &mut self,
+        now: Timestamp,
+        ended: &mut dyn FnMut(Flow<A>, EndReason),
+    ) -> Option<(u32, &mut Flow<A>)> {
+        while self.state.overdraft() == Overdraft::Others && self.relieve(now, ended) {}
+        let place = if self.state.overdraft() == Overdraft::None { None } else { self.weights.heaviest() }?;
+        Some((place, self.slots.get_mut(place as usize)?.as_mut()?))
+    }
+
+    /// The application of a flow cannot keep less than it does: it is not named again until it keeps more or less.
+    pub fn leave(&mut self, place: u32) {
+        self.weights.leave(place);
     }
 
     /// How many flows there are.
@@ -558,6 +596,8 @@ impl<A: Default> Table<A> {
         }
         self.free.push(place);
         self.flows.give(Self::FLOW_BYTES);
+        let (held_bytes, _) = self.weights.set(place, 0);
+        self.state.give(held_bytes);
         if let Some(tcp) = &mut flow.tcp {
             tcp.discharge(&mut self.store);
         }

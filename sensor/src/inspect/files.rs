@@ -201,6 +201,14 @@ impl Files {
         held::boxed::<Kept>(files + places + marks.held_bytes() + held::list(abandoned))
     }
 
+    /// Forgets files that have their record or will have none, but for what rules said of those to come.
+    pub(super) fn let_go(&mut self) {
+        if let Some(kept) = &mut self.kept {
+            (kept.past, kept.closed) = (VecDeque::new(), VecDeque::new());
+        }
+        self.kept.take_if(|kept| kept.is_empty());
+    }
+
     /// Whether a file has ended and waits for its record.
     pub fn has_closed(&self) -> bool {
         self.kept.as_ref().is_some_and(|kept| !kept.closed.is_empty())

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use tapwire_parsers::link::Timestamp;
 use tapwire_parsers::protocol::{
-    Anomaly, Both, Course, Direction, Effects, Opener, Parser, ProtocolId, Transaction, Transport, held,
+    Anomaly, Both, Course, Direction, Effects, NoFiles, Opener, Parser, ProtocolId, Transaction, Transport, held,
 };
 use tapwire_parsers::{REGISTRY, protocol, protocol_id};
 use tapwire_signatures::plan::{Plan, RuleIndex};
@@ -53,6 +53,7 @@ pub const RECOGNITION_ANOMALIES: &[(&str, &str)] = &[
     ("applayer_proto_detection_skipped", "APPLAYER_PROTO_DETECTION_SKIPPED"),
     ("applayer_unexpected_protocol", "APPLAYER_UNEXPECTED_PROTOCOL"),
     ("applayer_parser_fault", "APPLAYER_PARSER_FAULT"),
+    ("applayer_memory_limit", "APPLAYER_MEMORY_LIMIT"),
 ];
 
 /// What a flow keeps of its application protocol.
@@ -72,6 +73,8 @@ pub struct Application {
     pub stopped: bool,
     /// That is so because the flow seemed to be over.
     released: bool,
+    /// What it holds may have changed since it was weighed.
+    unweighed: bool,
     /// What follows is encrypted.
     pub encrypted: bool,
     /// The parser goes on all the same, to name frames.
@@ -125,6 +128,8 @@ struct Rare {
     anomalies: Vec<(Direction, Anomaly)>,
     /// What another version of one direction's bytes makes, until rules were asked about it.
     rival: Option<Box<(Direction, Application)>>,
+    /// The parser was let go for its memory: another one goes on where a message begins.
+    lapsed: bool,
     /// What has no record.
     silent: Option<Box<silence::Silent>>,
     /// Frames, where somebody wants them.
@@ -309,6 +314,7 @@ impl Application {
 
     /// The same, and forgets them; at the `last` chance all that are open.
     pub fn take_unreported(&mut self, ids: &mut Vec<u64>, last: bool) {
+        self.unweighed = true;
         ids.clear();
         if let Some(parsed) = &mut self.parsed {
             parsed.take_unreported(ids);
@@ -358,10 +364,35 @@ impl Application {
         parsed + self.files.held_bytes() + rules + rare
     }
 
+    /// Bytes that it holds besides its own size, where that may have changed since this was last asked.
+    pub fn weigh(&mut self) -> Option<usize> {
+        std::mem::take(&mut self.unweighed).then(|| self.held_bytes())
+    }
+
+    /// Something is to be said of it because what it keeps is let go. Where nothing more would be parsed, nothing is lost.
+    pub fn note_memory_limit(&mut self) {
+        if self.parsed.is_some() && !self.is_deaf() {
+            self.raise(Direction::ToServer, Anomaly("applayer_memory_limit"));
+        }
+    }
+
+    /// Lets go of what it keeps, after all of that was inspected and recorded.
+    pub fn let_go(&mut self) {
+        self.unweighed = true;
+        let lapsed = self.parsed.take().is_some() && !self.is_deaf();
+        self.wanted = Both::default();
+        self.files.let_go();
+        if let Some(rare) = &mut self.rare {
+            (rare.frames, rare.rival) = (None, None);
+            rare.lapsed |= lapsed;
+        }
+    }
+
     /// Gives the parser's memory back once its flow is closed and nothing is left to record.
     pub fn release(&mut self) {
         if self.parsed.as_ref().is_some_and(|parsed| parsed.range().is_empty()) {
             self.parsed = None;
+            self.unweighed = true;
             self.released = !self.stopped;
             self.stopped = true;
         }
@@ -439,6 +470,8 @@ impl Application {
             rare.agreed = next;
             self.original = self.original.or(self.protocol);
             self.parsed = None;
+            rare.lapsed = false;
+            self.unweighed = true;
             self.recognised = Both::default();
             self.wanted = Both::default();
             self.protocol = None;
@@ -449,6 +482,7 @@ impl Application {
 
     /// Brings what is known into step with the parser's transactions.
     fn follow(&mut self) {
+        self.unweighed = true;
         if let Some(parsed) = &mut self.parsed {
             self.opened = self.opened.saturating_add(u32::try_from(parsed.follow()).unwrap_or(u32::MAX));
         }
@@ -568,6 +602,9 @@ impl Inspector {
             return 0;
         }
         self.compare(app, transport, direction, ports, chunk);
+        if app.rare.as_mut().is_some_and(|rare| std::mem::take(&mut rare.lapsed)) {
+            self.resume(app, transport);
+        }
         if chunk.len() < *app.wanted.of(direction) as usize {
             return 0;
         }
@@ -584,6 +621,7 @@ impl Inspector {
             None => rival.recognised = Both::default(),
         }
         self.bytes(&mut rival, Transport::Tcp, direction, ports, chunk);
+        app.unweighed = true;
         app.rare.get_or_insert_default().rival = Some(Box::new((direction, rival)));
     }
 
@@ -592,9 +630,28 @@ impl Inspector {
         let released = app.parsed.is_none() && app.released;
         if let Some(id) = app.protocol.filter(|_| released) {
             app.parsed = self.open(id, transport);
+            app.unweighed = true;
             app.stopped = app.parsed.is_none();
             app.released = false;
         }
+    }
+
+    /// Goes on with a flow whose parser was let go, where the protocol allows to begin in the middle.
+    fn resume(&mut self, app: &mut Application, transport: Transport) {
+        let opener = app.protocol.and_then(|id| self.engine.openers.get(usize::from(id.0)).and_then(Option::as_ref));
+        let begun = opener.and_then(|open| {
+            let begin = || {
+                let mut parser = open(transport);
+                let mut files = NoFiles;
+                let mut effects = Effects::new(&mut files);
+                let goes_on = Direction::BOTH.map(|direction| parser.gap(direction, 1, &mut effects));
+                (goes_on == [true; 2] && effects.course == Course::Parse).then_some(parser)
+            };
+            catch_unwind(AssertUnwindSafe(begin)).ok().flatten()
+        });
+        app.parsed = begun.map(Parsed::new);
+        app.stopped = app.parsed.is_none();
+        app.unweighed = true;
     }
 
     /// A parser of a protocol, if that is not only recognised.

@@ -139,6 +139,11 @@ impl Moment {
         self.order >= LAST
     }
 
+    /// That of something about another flow at the same place, which no packet tells.
+    pub fn within(&self, time: Timestamp) -> Self {
+        Self::flow_end(self.order, time, self.now)
+    }
+
     fn source(&self) -> &'static str {
         match (&self.tunnel, self.packet_number) {
             (Some(tunnel), _) => tunnel.name,

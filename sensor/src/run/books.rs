@@ -8,6 +8,7 @@ use tapwire_parsers::link::Timestamp;
 use tapwire_signatures::verify::cost::CostBooks;
 
 use super::Plan;
+use super::settings::Budgets;
 use crate::flow::Budget;
 use crate::stats::Counters;
 use crate::writer::Report;
@@ -97,18 +98,15 @@ impl Books {
 }
 
 /// All counters by name.
-pub(super) fn by_name(
-    plan: &Plan<'_>,
-    counters: &Counters,
-    (flows, streams): (&Budget, &Budget),
-) -> BTreeMap<String, u64> {
+pub(super) fn by_name(plan: &Plan<'_>, counters: &Counters, budgets: &Budgets) -> BTreeMap<String, u64> {
     let own = plan.configuration.own_records;
     let mut by_name = counters.by_name(own);
-    by_name.insert("flow.memuse".into(), flows.drawn_bytes() as u64);
-    by_name.insert("tcp.reassembly_memuse".into(), streams.drawn_bytes() as u64);
-    by_name.insert("memcap.pressure".into(), flows.used_percent().max(streams.used_percent()));
-    by_name.insert("memcap.pressure_max".into(), flows.peak_percent().max(streams.peak_percent()));
+    by_name.insert("flow.memuse".into(), budgets.flows.drawn_bytes() as u64);
+    by_name.insert("tcp.reassembly_memuse".into(), budgets.streams.drawn_bytes() as u64);
+    by_name.insert("memcap.pressure".into(), budgets.most(Budget::used_percent));
+    by_name.insert("memcap.pressure_max".into(), budgets.most(Budget::peak_percent));
     if own {
+        by_name.insert("tapwire.app_layer.memuse".into(), budgets.applications.drawn_bytes() as u64);
         by_name.extend(plan.active.counters().map(|(name, count)| (name.to_owned(), count)));
     }
     by_name

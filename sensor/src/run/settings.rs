@@ -8,14 +8,39 @@ use crate::config::Configuration;
 use crate::decode::defrag::Defragmenter;
 use crate::flow::stream::StreamSettings;
 use crate::flow::tcp::TcpSettings;
-use crate::flow::{self, Budget};
+use crate::flow::{self, Budget, Table};
+use crate::inspect::Application;
 use crate::worker::Settings;
 
-pub(super) fn budgets(configuration: &Configuration) -> (Arc<Budget>, Arc<Budget>) {
+/// What may be kept.
+pub(super) struct Budgets {
+    pub(super) flows: Arc<Budget>,
+    pub(super) streams: Arc<Budget>,
+    pub(super) applications: Arc<Budget>,
+}
+
+impl Budgets {
+    /// An empty table that is charged to them.
+    pub(super) fn table(&self, settings: flow::Settings) -> Table<Application> {
+        let table = Table::new(settings, Arc::clone(&self.flows), Arc::clone(&self.streams));
+        table.with_state(Arc::clone(&self.applications))
+    }
+
+    /// The greatest of their figures.
+    pub(super) fn most(&self, figure: fn(&Budget) -> u64) -> u64 {
+        [&self.flows, &self.streams, &self.applications].into_iter().map(|budget| figure(budget)).max().unwrap_or(0)
+    }
+}
+
+pub(super) fn budgets(configuration: &Configuration) -> Budgets {
     let bytes = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     let whole = (configuration.memory_bytes > 0).then(|| Budget::new(bytes(configuration.memory_bytes)));
     let part = |limit| Budget::part(bytes(limit), whole.clone());
-    (part(configuration.flow_memory_bytes), part(configuration.stream.memory_bytes))
+    Budgets {
+        flows: part(configuration.flow_memory_bytes),
+        streams: part(configuration.stream.memory_bytes),
+        applications: part(configuration.parser_memory_bytes),
+    }
 }
 
 pub(super) fn reading(configuration: &Configuration) -> Reading {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::books::{self, Books};
 use super::merge::{Merge, Next};
+use super::settings::Budgets;
 use super::{Plan, RunError, note};
-use crate::flow::Budget;
 use crate::sinks::lock::FolderLock;
 use crate::writer::Writer;
 
@@ -22,7 +22,7 @@ pub(super) fn write_all(
     writer: &mut Writer,
     mut merge: Merge,
     mut lock: Option<FolderLock>,
-    (books, budgets): (&Books, (&Budget, &Budget)),
+    (books, budgets): (&Books, &Budgets),
     (errors, failed): (&Mutex<Vec<RunError>>, &AtomicBool),
 ) {
     let warn = |news: &str| plan.warn.iter().for_each(|warn| warn(news));

@@ -77,6 +77,7 @@ const GENERIC_EVENTS: &[&str] = &[
     "applayer_proto_detection_skipped",
     "applayer_no_tls_after_starttls",
     "applayer_unexpected_protocol",
+    "applayer_memory_limit",
 ];
 
 /// Words that say which protocol of a flow is meant.
