@@ -194,16 +194,17 @@ SIP = b"OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nFrom: a\r\nTo: a\r\nCall-
 EACH = 'alert udp any any -> any any (msg:"each datagram"; content:"x"; sid:1;)\n'
 MANY = "".join('alert udp any any -> any any (msg:"each datagram %d"; content:"x"; sid:%d;)\n' % (n, n) for n in range(1, 15))
 TAG = 'alert udp any any -> any 53 (msg:"first"; tag:host,1000000,packets,src; sid:1;)\n'
-EVE = ["--set", "outputs.0.eve-log.enabled=yes", "--set", "outputs.0.eve-log.filetype=regular", "--set", "outputs.0.eve-log.filename=eve.json"]
 NOISE = bytes(random.Random(3).choice(b"\0\1 :;\t\r\n\r\nab") for _ in range(262_144))
 
 
-def eve(*switches):
-    """An output with these types of records."""
-    return EVE + [word for n, switch in enumerate(switches) for word in ("--set", "outputs.0.eve-log.types.%d.%s=yes" % (n, switch))]
+def eve(*types):
+    """A configuration whose output has these types of records."""
+    listed = "".join("    - %s\n" % kind for kind in types)
+    return "%YAML 1.1\n---\ntapwire:\n  records: yes\noutputs:\n- eve-log:\n    enabled: yes\n    filename: eve.json\n    types:\n" + listed
 
 
-# generator, how many, the kind of which some must be there, rules, further arguments
+DECODE, STREAM = "anomaly: {types: {decode: yes}}", "anomaly: {types: {stream: yes}}"
+# generator, how many, the kind of which some must be there, rules, configuration
 FLOODS = {
     "dns-spoofed": (datagrams(dns, (None, 53)), 20_000, "dns"),
     "dns-one-client": (datagrams(dns, (None, 53), spoofed=False), 20_000, "dns"),
@@ -236,17 +237,18 @@ FLOODS = {
     "handshakes-closed": (streams(80), 8_000, "flow"),
     "resets": (packets(lambda n, rng: tcp(RST, rng.getrandbits(32))), 20_000, "flow"),
     "syn-scan": (packets(lambda n, rng: tcp(SYN, target=rng.getrandbits(32))), 20_000, "flow"),
+    "stream-events": (keep_alives, 20_000, "anomaly", None, eve(STREAM)),
     "keep-alives": (keep_alives, 20_000, "anomaly"),
-    "bad-options": (bad_options, 20_000, "anomaly", None, eve("anomaly.types.decode")),
+    "bad-options": (bad_options, 20_000, "anomaly", None, eve(DECODE)),
     "rival-data": (rival_data, 10_000, "anomaly"),
-    "bad-headers": (packets(bad_headers), 20_000, "anomaly", None, eve("anomaly.types.decode")),
+    "bad-headers": (packets(bad_headers), 20_000, "anomaly", None, eve(DECODE)),
     "alerts": (datagrams(b"x", (40000, 9999), spoofed=False), 20_000, "alert", EACH),
     "alerts-spoofed": (datagrams(b"x", (None, 9999)), 20_000, "alert", EACH),
     "alerts-many": (datagrams(b"x", (40000, 9999), spoofed=False), 20_000, "alert", MANY),
-    "arp": (packets(arp), 20_000, "arp", None, eve("arp.enabled")),
-    "frames": (datagrams(dns, (40000, 53), spoofed=False), 20_000, "frame", None, eve("frame.enabled")),
-    "netflow": (datagrams(b"x", (None, 161), answer=lambda n: b"y"), 20_000, "netflow", None, eve("netflow.enabled")),
-    "tags": (datagrams(dns, (40000, 53), spoofed=False), 20_000, "packet", TAG, eve("alert.tagged-packets")),
+    "arp": (packets(arp), 20_000, "arp", None, eve("arp: {enabled: yes}")),
+    "frames": (datagrams(dns, (40000, 53), spoofed=False), 20_000, "frame", None, eve("frame: {enabled: yes}", "dns")),
+    "netflow": (datagrams(b"x", (None, 161), answer=lambda n: b"y"), 20_000, "netflow", None, eve("netflow", "flow")),
+    "tags": (datagrams(dns, (40000, 53), spoofed=False), 20_000, "packet", TAG, eve("alert: {tagged-packets: yes}", "dns")),
 }
 
 
@@ -297,17 +299,17 @@ def main():
     print("%-18s %8s %8s  %-52s %s" % ("flood", "raw MB", "of raw", "records", ""))
     try:
         for name in names:
-            build, count, kind, rules, more = FLOODS[name] + (None, [])[len(FLOODS[name]) - 3:]
+            build, count, kind, rules, config = FLOODS[name] + (None, None)[len(FLOODS[name]) - 3:]
             capture, records = os.path.join(folder, name + ".pcap"), os.path.join(folder, name + ".out")
             raw = write(capture, build(max(1, int(count * opts.scale)), random.Random(opts.seed)), opts.rate)
             shutil.rmtree(records, ignore_errors=True)
             os.makedirs(records)
-            own = os.path.join(folder, name + ".rules")
-            with open(own, "w") as out:
-                out.write(rules or "")
-            command = [os.path.realpath(opts.bin), "replay", "--quiet", "--checksums", "off", "--log-dir", records, "--rules", own, *more]
-            if more:
-                command += ["--set", "tapwire.records=yes"]
+            command = [os.path.realpath(opts.bin), "replay", "--quiet", "--checksums", "off", "--log-dir", records]
+            for option, ending, text in (("--rules", ".rules", rules or ""), ("--config", ".yaml", config)):
+                if text is not None:
+                    with open(os.path.join(folder, name + ending), "w") as out:
+                        out.write(text)
+                    command += [option, out.name]
             status = subprocess.run(command + [capture], stdout=subprocess.DEVNULL).returncode
             if status:
                 sys.exit("the sensor ended with status %d on %s" % (status, name))
