@@ -43,10 +43,20 @@ impl Budget {
         self.level + bytes <= part(terms.burst) || self.spent + bytes <= part(self.traffic)
     }
 
-    /// Takes bytes that were written.
+    /// Takes bytes that were written. What traffic had room for does not take room from time for longer than a burst does.
     pub fn spend(&mut self, bytes: u64, burst: u64) {
         self.spent += bytes;
         self.level = self.level.saturating_add(bytes).min(burst);
+    }
+
+    /// Begins anew to count by time.
+    pub fn empty(&mut self) {
+        (self.level, self.at) = (0, Timestamp::default());
+    }
+
+    /// Counts bytes by time alone.
+    pub fn fill(&mut self, bytes: u64) {
+        self.level = self.level.saturating_add(bytes);
     }
 }
 

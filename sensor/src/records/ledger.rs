@@ -19,6 +19,7 @@ use super::budget::{Budget, Terms};
 use super::cause::{Cause, Name};
 use super::counted::Counted;
 use super::header::Clock;
+use super::history::History;
 use super::summary::{End, Place, Summaries};
 
 /// When records are summed up.
@@ -70,7 +71,6 @@ pub struct Ledger {
     flows: Counted<(u16, u64), Noise>,
     summaries: Summaries,
     now: Timestamp,
-    floods: Floods,
     /// Records that were summed up, by event type.
     pub summed: BTreeMap<&'static str, u64>,
 }
@@ -79,6 +79,7 @@ pub struct Ledger {
 #[derive(Default)]
 struct Account {
     all: Budget,
+    history: History,
     /// By event type, and whether both ends sent something.
     kinds: HashMap<(&'static str, bool), Kind, RandomState>,
 }
@@ -136,7 +137,6 @@ impl Ledger {
             flows: Counted::new(KEYS),
             summaries: Summaries::default(),
             now: Timestamp::default(),
-            floods: Floods::default(),
             summed: BTreeMap::new(),
         }
     }
@@ -186,9 +186,6 @@ impl Ledger {
         }
         if over.is_none() && whole > short && room(short) {
             return Ok(short);
-        }
-        if !cause.occasion.last {
-            self.floods.note(cause.occasion.now);
         }
         Err(over.unwrap_or(End::Source))
     }
@@ -257,11 +254,12 @@ impl Ledger {
     fn terms(&mut self, output: u16, cause: &Cause, is_light: bool) -> (Terms, Terms) {
         let allowance = self.settings.allowance;
         let (now, answered, is_alert) = (cause.occasion.now, cause.charge.answered, cause.kind == "alert");
-        let flooded = cause.occasion.last && self.floods.include(now);
-        let burst = if flooded { 0 } else { allowance };
         let of_kind = kind_terms(allowance, answered);
-        let mut terms = Terms { burst, rate: allowance, eighths: 6 };
+        let mut terms = Terms { burst: allowance, rate: allowance, eighths: 6 };
         if let Some(account) = self.outputs.get_mut(usize::from(output)) {
+            if cause.occasion.last {
+                account.history.replay(&mut account.all, now, terms.rate);
+            }
             account.all.pass(now, terms.rate);
             account.all.traffic = account.all.traffic.max(cause.occasion.traffic);
             let kind = account.kinds.entry((cause.kind, answered)).or_default();
@@ -287,7 +285,12 @@ impl Ledger {
     fn spend(&mut self, output: u16, cause: &Cause, bytes: u64) {
         let Some(account) = self.outputs.get_mut(usize::from(output)) else { return };
         self.networks.of((output, Source::of(cause, End::Source, cause.source))).spent += bytes;
-        account.all.spend(bytes, self.settings.allowance);
+        if cause.occasion.last {
+            account.all.spend(bytes, u64::MAX);
+        } else {
+            account.all.spend(bytes, self.settings.allowance);
+            account.history.note(cause.occasion.now, bytes);
+        }
         let answered = cause.charge.answered;
         let kind = account.kinds.entry((cause.kind, answered)).or_default();
         kind.budget.spend(bytes, kind_terms(self.settings.allowance, answered).burst);
@@ -332,31 +335,6 @@ pub fn network(address: IpAddr) -> IpNet {
     IpNet::new(address, bits).map_or(IpNet::from(address), |network| network.trunc())
 }
 
-/// Seconds in which there was no room. Flows that began in them and are recorded when the run ends get none for the time that
-/// has passed: others got it.
-#[derive(Default)]
-struct Floods {
-    /// First and last seconds, one after the other.
-    ranges: Vec<(u64, u64)>,
-}
-
-impl Floods {
-    fn note(&mut self, now: Timestamp) {
-        let second = now.0 / 1_000_000;
-        let is_full = self.ranges.len() >= FLOODS;
-        match self.ranges.last_mut() {
-            Some((_, last)) if is_full || second <= *last + FLOOD_GAP_S => *last = second.max(*last),
-            _ => self.ranges.push((second, second)),
-        }
-    }
-
-    fn include(&self, now: Timestamp) -> bool {
-        let second = now.0 / 1_000_000;
-        let at = self.ranges.partition_point(|(_, last)| *last < second);
-        self.ranges.get(at).is_some_and(|(first, _)| *first <= second)
-    }
-}
-
 /// Bytes to which a record may be cut rather than summed up, if the traffic that caused it has not more.
 const SHORT_BYTES: u64 = 2_048;
 /// Networks that are counted at once.
@@ -369,10 +347,6 @@ const FEW: u64 = 16;
 const NOISY_RECORDS: u64 = 8;
 /// First alerts of one rule in an interval that are written in any case.
 const FIRST_ALERTS_OF_RULE: u64 = 512;
-/// Seconds without a flood that part one from another.
-const FLOOD_GAP_S: u64 = 10;
-/// Floods that are told apart.
-const FLOODS: usize = 1_024;
 
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@ pub mod flow;
 pub mod forwarded;
 pub mod frame;
 pub mod header;
+pub mod history;
 pub mod ledger;
 pub mod loss;
 pub mod metadata;
