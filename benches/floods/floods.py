@@ -4,7 +4,8 @@
   benches/floods/floods.py --bin target/release/tapwire [--only syn,holes] [--scale 0.1] [--strict]
 
 A million SYNs, a million one-packet UDP flows, half a million first fragments (and once more with canaries that come in fragments
-themselves), 60,000 flows with a hole; each with 1,000 real attacks (canaries) mixed in evenly. Limits: peak memory 256 MiB, 99 % of the canaries, and records, before they are
+themselves), 60,000 flows with a hole; completed handshakes at two rates, with an octet of data, from one source and from one network, and
+datagrams with answers; each with 1,000 real attacks (canaries) mixed in evenly. Limits: peak memory 256 MiB, 99 % of the canaries, and for floods of one packet a flow records, before they are
 compressed, of 0.2 times the octets of the packets. Exit status 1 with --strict if a limit is passed.
 """
 import argparse, json, os, shutil, subprocess, sys, tempfile, time
@@ -114,7 +115,7 @@ def main():
             seen, kinds, counters = look(records)
             percent, ratio = 100 * len(seen) / max(opts.canaries, 1), sum(kinds.values()) / octets
             passed = [word for word, wrong in (("memory", peak > MEMORY_MIB), ("canaries", percent < CANARIES_PERCENT),
-                                               ("records", ratio > RECORDS_RATIO)) if wrong]
+                                               ("records", ratio > RECORDS_RATIO and name not in traffic.TALK)) if wrong]
             given_up = dict(telling(counters))
             rows.append({"flood": name, "packets": packets, "octets": octets, "wall_s": wall, "cpu_s": cpu, "peak_mib": peak,
                          "canaries_percent": percent, "records_octets": kinds, "records_ratio": ratio, "passed": passed, "counters": given_up})
@@ -125,7 +126,7 @@ def main():
             if not opts.keep:
                 os.unlink(capture)
                 shutil.rmtree(records)
-        print("limits: %d MiB, %.0f %% of the canaries, records %.1f of raw" % (MEMORY_MIB, CANARIES_PERCENT, RECORDS_RATIO))
+        print("limits: %d MiB, %.0f %% of the canaries, records %.1f of raw where nobody answers" % (MEMORY_MIB, CANARIES_PERCENT, RECORDS_RATIO))
         if opts.json:
             with open(opts.json, "w") as out:
                 json.dump(rows, out, indent=1)

@@ -101,6 +101,35 @@ def holes(rng, count):
             yield from step
 
 
+def connections(source=lambda bits: bits & 0xFFFFFFFF, service=80, data=b""):
+    """Completed handshakes, and what the client says in them first. Three packets a flow, four with data."""
+    inside = words(data + b"\0" * (len(data) % 2))
+
+    def build(rng, count):
+        for _ in range(count):
+            bits = rng.getrandbits(160)
+            client, target, ports = source(bits), SERVER | 16 + (bits >> 32) % 200, (bits >> 40 & 0xFFFF | 1024, service)
+            first, other = bits >> 56 & 0x7FFFFFFF, bits >> 88 & 0x7FFFFFFF
+            yield tcp_frame(client, target, ports, first, 0, wire.SYN)
+            yield tcp_frame(target, client, ports[::-1], other, first + 1, wire.SYN | wire.ACK, back=True)
+            yield tcp_frame(client, target, ports, first + 1, other + 1, wire.ACK)
+            if data:
+                yield tcp_frame(client, target, ports, first + 1, other + 1, wire.ACK | wire.PSH, data, inside)
+
+    return build
+
+
+def answered(rng, count):
+    """Datagrams with an answer each."""
+    payload = bytes(range(30))
+    for _ in range(count):
+        bits = rng.getrandbits(96)
+        source, target, ports = bits & 0xFFFFFFFF, SERVER | (bits >> 32 & 0xFF), (bits >> 40 & 0xFFFF, bits >> 56 & 0xFFFF)
+        total = fold(halves(source) + halves(target) + wire.UDP + 38 + sum(ports) + 38 + words(payload)) or 0xFFFF
+        for ends, own, way in (((source, target), ports, ETHERNET), ((target, source), ports[::-1], BACK)):
+            yield way + ip_head(58, bits >> 72 & 0xFFFF, 0x4000, wire.UDP, *ends) + UDP_HEAD.pack(*own, 38, total) + payload
+
+
 def canary(number, at, fragmented):
     """A whole HTTP exchange with an attack in its URI, over five round trips; its source address tells which one it is.
 
@@ -170,18 +199,27 @@ def write(path, frames, duration_s, count, canaries, fragmented):
     return count + len(known), total
 
 
-# Name: its generator, how many at full size, packets each, whether the canaries come in fragments.
+# Name: its generator, how many at full size, packets each, whether the canaries come in fragments; packets a second, if it has a pace of its own.
 FLOODS = {
     "syn": (syns, 1_000_000, 1, False),
     "udp": (datagrams, 1_000_000, 1, False),
     "fragments": (first_fragments, 500_000, 1, False),
     "fragments2": (first_fragments, 500_000, 1, True),
     "holes": (holes, 60_000, 8, False),
+    "handshakes": (connections(), 400_000, 3, False),
+    "slow": (connections(), 300_000, 3, False, 6_000),
+    "octets": (connections(data=b"x"), 300_000, 4, False),
+    "source": (connections(lambda bits: 0x2D010203, 9999), 300_000, 3, False),
+    "network": (connections(lambda bits: 0x2D010000 | bits & 0xFFFF, data=b"x"), 300_000, 4, False),
+    "answered": (answered, 300_000, 2, False),
 }
+# Floods that are answered: each of their flows has a record of its own.
+TALK = ("handshakes", "slow", "octets", "source", "network", "answered")
 
 
 def make(name, path, scale, seed, rate, canaries):
     """Writes the capture of a flood; gives its packets and octets."""
-    frames, full, each, fragmented = FLOODS[name]
+    frames, full, each, fragmented, *own = FLOODS[name]
+    rate = own[0] if own else rate
     count = max(1, int(full * scale))
     return write(path, frames(random.Random("%s %d" % (name, seed)), count), count * each / rate, count * each, canaries, fragmented)

@@ -300,8 +300,12 @@ impl Worker {
         ] {
             self.counters.add(name, count);
         }
-        self.counters.add("tapwire.flow.evicted_new", begun.evicted_new);
-        self.counters.add("tapwire.flow.evicted_established", begun.evicted_established);
+        for (name, count) in begun.evicted.by_name() {
+            self.counters.add(name, count);
+        }
+        self.counters.add("tapwire.flow.resumed", begun.resumed.0);
+        self.counters.add("tapwire.flow.picked_up", begun.resumed.1);
+        self.counters.add("tapwire.flow.forgotten", self.table.forgotten());
         self.counters.add("tapwire.stream.given_up_flows", begun.given_up.0);
         self.counters.add("tapwire.stream.given_up_bytes", begun.given_up.1);
         self.counters.add("flow.elephant", begun.elephants);
@@ -372,6 +376,7 @@ impl Worker {
                 self.reporter.tagged_packet(packet, Some(flow), &moment);
                 self.reporter.shown_packet(packet, || Some(view_of(flow, direction, packet.time)), &moment);
                 let held_bytes = flow.app.weigh();
+                flow.set_recognised(flow.app.protocol.is_some());
                 self.table.settle(place);
                 if let Some(held_bytes) = held_bytes {
                     self.table.charge(place, held_bytes);

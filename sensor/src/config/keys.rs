@@ -112,6 +112,7 @@ const KNOWN_BELOW: &[(&str, &[&str])] = &[
             "parser-memory",
             "rival-bytes",
             "early-segments",
+            "remembered-connections",
             "evidence",
             "evidence-pieces",
             "fuel",

@@ -105,6 +105,8 @@ pub struct Stream {
     pub rival_bytes: u64,
     /// `tapwire.early-segments`: segments of each direction that may wait for a hole to be filled.
     pub early_segments: u64,
+    /// `tapwire.remembered-connections`: that were open when their flow ended, of each kind and worker.
+    pub remembered: u64,
 }
 
 /// The whole configuration.
@@ -357,6 +359,7 @@ impl Default for Configuration {
                 urgent: UrgentPolicy::default(),
                 rival_bytes: 64 << 10,
                 early_segments: 4_096,
+                remembered: 32_768,
             },
             vlan_tracking: true,
             interface_tracking: true,

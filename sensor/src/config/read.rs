@@ -131,6 +131,7 @@ impl Reader<'_> {
         self.bytes("tapwire.parser-memory", &mut c.parser_memory_bytes);
         self.bytes("tapwire.rival-bytes", &mut c.stream.rival_bytes);
         self.bytes("tapwire.early-segments", &mut c.stream.early_segments);
+        self.bytes("tapwire.remembered-connections", &mut c.stream.remembered);
         self.bytes("flow.memcap", &mut c.flow_memory_bytes);
         let stream = &mut c.stream;
         self.bytes("stream.reassembly.memcap", &mut stream.memory_bytes);

@@ -88,9 +88,12 @@ impl Budget {
         self.limit_bytes / self.accounts.load(Ordering::Relaxed).max(1)
     }
 
+    fn has_itself(&self, bytes: usize) -> bool {
+        self.drawn_bytes().checked_add(bytes).is_some_and(|sum| sum <= self.limit_bytes)
+    }
+
     fn has(&self, bytes: usize) -> bool {
-        let fits = self.drawn_bytes().checked_add(bytes).is_some_and(|sum| sum <= self.limit_bytes);
-        fits && self.whole.as_ref().is_none_or(|whole| whole.has(bytes))
+        self.has_itself(bytes) && self.whole.as_ref().is_none_or(|whole| whole.has(bytes))
     }
 
     /// Gives back what was taken.
@@ -121,6 +124,17 @@ impl Account {
     pub fn has(&self, bytes: usize) -> bool {
         let wanted = self.used_bytes.saturating_add(bytes);
         wanted <= self.drawn_bytes || self.budget.has(wanted - self.drawn_bytes)
+    }
+
+    /// Bytes of the whole budget.
+    pub fn limit_bytes(&self) -> usize {
+        self.budget.limit_bytes
+    }
+
+    /// Whether `bytes` cannot be taken even if everything else gave back what it has of the whole.
+    pub fn is_at_own_limit(&self, bytes: usize) -> bool {
+        let wanted = self.used_bytes.saturating_add(bytes);
+        wanted > self.drawn_bytes && !self.budget.has_itself(wanted - self.drawn_bytes)
     }
 
     /// How much of the budget is drawn, in percent.
@@ -266,6 +280,7 @@ mod tests {
         let (mut a, mut b) = (Account::new(first), Account::new(second));
         assert!(a.take(700) && !a.has(101) && !a.take(101));
         assert!(!b.take(400) && b.has(300) && b.take(300));
+        assert!(a.is_at_own_limit(101) && !a.is_at_own_limit(100), "the whole has nothing, the part has 100");
         assert_eq!((whole.drawn_bytes(), a.budget_percent()), (1000, 100));
         drop(a);
         assert!(b.take(500) && !b.take(1));

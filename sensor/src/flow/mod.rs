@@ -5,10 +5,15 @@
 //! for TCP follows the connection and sorts its bytes. What the bytes mean is the caller's: it keeps its own state in
 //! [`Flow::app`] and reads the [`stream::Stream`] of the direction that a packet acknowledged.
 
+mod connection;
+mod crowds;
+mod eviction;
 mod handshake;
 pub mod key;
+mod lists;
 pub mod memory;
 mod overlap;
+mod parked;
 pub mod pseudo;
 mod store;
 pub mod stream;
@@ -17,6 +22,7 @@ pub mod tcp;
 mod timeouts;
 mod urgent;
 mod weights;
+mod worth;
 
 use tapwire_parsers::link::{Packet, Timestamp, Vlans};
 use tapwire_parsers::protocol::{Both, Direction, ProtocolId};
@@ -24,6 +30,7 @@ use tapwire_signatures::verify::condition::FlowView;
 
 use crate::config::ExceptionPolicy;
 
+pub use self::eviction::Evictions;
 pub use self::key::{CommunityId, Key, community_id};
 pub use self::memory::{Account, Budget};
 pub use self::overlap::Overlap;
@@ -32,6 +39,7 @@ pub use self::table::{Arrival, Counters, Settings, Table};
 pub use self::tcp::{TcpFlow, TcpState, TcpUpdate};
 pub use self::timeouts::Timeouts;
 pub use self::urgent::UrgentPolicy;
+pub use self::worth::Worth;
 
 use self::stream::Stream;
 use self::timeouts::Class;
@@ -76,9 +84,29 @@ pub struct Flow<A> {
     pub app: A,
     /// It was ended because its memory was needed by others.
     pub emergency: bool,
-    /// It is in the list of those that hold bytes behind holes.
-    holds: bool,
+    marks: Marks,
     hash: u64,
+}
+
+/// What is noted of a flow, a bit for each.
+#[derive(Clone, Copy, Debug, Default)]
+struct Marks(u8);
+
+impl Marks {
+    /// It speaks a protocol that is known.
+    const RECOGNISED: u8 = 1;
+    /// It is in the list of those that hold bytes behind holes.
+    const HOLDS: u8 = 2;
+    /// Client and server are the other way round than its first packet had it.
+    const SWAPPED: u8 = 4;
+
+    fn has(self, mark: u8) -> bool {
+        self.0 & mark != 0
+    }
+
+    fn set(&mut self, mark: u8, on: bool) {
+        self.0 = if on { self.0 | mark } else { self.0 & !mark };
+    }
 }
 
 /// What only some flows have.
@@ -195,6 +223,11 @@ impl<A> Flow<A> {
         }
     }
 
+    /// Says whether it speaks a protocol that is known.
+    pub fn set_recognised(&mut self, recognised: bool) {
+        self.marks.set(Marks::RECOGNISED, recognised);
+    }
+
     /// Whether nothing is done with it any more.
     pub fn is_bypassed(&self) -> bool {
         self.bypassed || [self.midstream, self.starved].contains(&Some(ExceptionPolicy::Bypass))
@@ -264,14 +297,26 @@ impl<A> Flow<A> {
         match self.key.protocol {
             _ if state == FlowState::Bypassed => Class::Bypassed,
             key::TCP if state == FlowState::Closed => Class::TcpClosed,
-            key::TCP if established => Class::TcpEstablished,
+            key::TCP if established => self.established_class(),
             key::TCP => Class::TcpNew,
+            key::UDP if established && self.marks.has(Marks::RECOGNISED) => Class::UdpKnown,
             key::UDP if established => Class::UdpEstablished,
             key::UDP => Class::UdpNew,
             key::ICMP | key::ICMP_V6 if established => Class::IcmpEstablished,
             key::ICMP | key::ICMP_V6 => Class::IcmpNew,
             _ if established => Class::OtherEstablished,
             _ => Class::OtherNew,
+        }
+    }
+
+    fn established_class(&self) -> Class {
+        let begun_inside = self.tcp.as_ref().is_some_and(|tcp| tcp.midstream);
+        let sent = |direction| self.tcp.as_ref().is_some_and(|tcp| tcp.stream(direction).length() > 0);
+        match self.packets {
+            Both { to_server: 0, .. } | Both { to_client: 0, .. } if begun_inside => Class::TcpOneSide,
+            _ if self.marks.has(Marks::RECOGNISED) => Class::TcpKnown,
+            _ if Direction::BOTH.into_iter().any(sent) => Class::TcpEstablished,
+            _ => Class::TcpSilent,
         }
     }
 
@@ -307,6 +352,7 @@ impl<A> Flow<A> {
     /// The client and the server change places: what comes later shows that the first packet was the server's.
     pub fn swap(&mut self) {
         self.key = self.key.reverse();
+        self.marks.set(Marks::SWAPPED, !self.marks.has(Marks::SWAPPED));
         std::mem::swap(&mut self.packets.to_server, &mut self.packets.to_client);
         std::mem::swap(&mut self.bytes.to_server, &mut self.bytes.to_client);
         std::mem::swap(&mut self.ttl.to_server, &mut self.ttl.to_client);

@@ -2,25 +2,28 @@
 //!
 //! Flows lie in a slab; a hash table finds them by key, and a list for each timeout class holds them in the order of their
 //! last packets, so that both expiry and eviction look at list heads only. What happens never depends on the hash secret.
-//! The lists' links lie by themselves, packed: a packet moves its flow to the end of a list, and must not touch its neighbours.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 use hashbrown::{HashMap, HashTable};
-use hashlink::LinkedHashMap;
-use tapwire_parsers::link::{Layer4, Packet, Tcp, Timestamp, tcp_flags};
+use tapwire_parsers::link::{Layer4, Packet, Tcp, Timestamp};
 use tapwire_parsers::protocol::{Anomaly, Both, Direction};
 
+use super::crowds::Crowds;
+use super::eviction::{Evictions, Need};
 use super::key::{self, Key, flow_id};
+use super::lists::{Lists, NONE};
 use super::memory::{Account, Budget, Overdraft};
+use super::parked::{Ends, Parked};
 use super::store::Store;
 use super::stream::Stream;
 use super::tcp::{TcpFlow, TcpSettings, TcpUpdate};
 use super::timeouts::{Class, Timeouts};
 use super::weights::Weights;
-use super::{Elephant, EndReason, Flow, Overlap};
+use super::worth::Worth;
+use super::{Elephant, EndReason, Flow, Marks, Rare};
 use crate::config::{ByNetwork, ExceptionPolicies, System};
 
 /// How flows are followed.
@@ -46,6 +49,8 @@ pub struct Settings {
     pub exceptions: ExceptionPolicies,
     /// When a flow is an elephant, where that is asked for.
     pub elephant: Option<Elephant>,
+    /// Connections of each kind that are remembered when their flow ends before them.
+    pub remembered: usize,
 }
 
 impl Default for Settings {
@@ -61,6 +66,7 @@ impl Default for Settings {
             systems: ByNetwork::default(),
             exceptions: ExceptionPolicies::default(),
             elephant: None,
+            remembered: 32_768,
         }
     }
 }
@@ -72,10 +78,10 @@ pub struct Counters {
     pub begun: [u64; 4],
     /// Flows ended by timeout.
     pub timed_out: u64,
-    /// Flows ended for their memory that were never established.
-    pub evicted_new: u64,
-    /// Flows ended for their memory that were established.
-    pub evicted_established: u64,
+    /// Flows ended for their memory.
+    pub evicted: Evictions,
+    /// Connections without a flow that went on where they were known to be, and that went on without being remembered.
+    pub resumed: (u64, u64),
     /// Flows whose bytes behind holes were given up for their memory, and those bytes.
     pub given_up: (u64, u64),
     /// How often memory became short, and was there again.
@@ -116,16 +122,17 @@ pub struct Arrival<'t, A> {
 /// The flows of one worker, with application state `A` in each.
 #[derive(Debug)]
 pub struct Table<A> {
-    settings: Settings,
+    pub(super) settings: Settings,
     secret: RandomState,
-    index: HashTable<u32>,
-    slots: Vec<Option<Flow<A>>>,
-    /// For each slot its place in the list of the flows with the same timeout.
-    links: Vec<Links>,
+    pub(super) index: HashTable<u32>,
+    pub(super) slots: Vec<Option<Flow<A>>>,
     free: Vec<u32>,
-    lists: [List; Class::ALL.len()],
-    flows: Account,
-    store: Store,
+    /// The flows of each class, in the order of their last packets.
+    pub(super) lists: Lists,
+    /// Who holds many of them, while there are many.
+    pub(super) crowds: Option<Crowds>,
+    pub(super) flows: Account,
+    pub(super) store: Store,
     /// What applications keep.
     state: Account,
     weights: Weights,
@@ -133,53 +140,39 @@ pub struct Table<A> {
     tagged: HashMap<Key, u32, RandomState>,
     /// Flows by the keys of their answers, where those have other VLANs.
     answers: HashMap<Key, u32, RandomState>,
-    /// Connections that were open when their time was over.
-    parked: LinkedHashMap<Key, Both<u32>, RandomState>,
+    /// Connections that were open when their flow ended.
+    parked: Parked,
+    /// A connection that is not known may be one that was evicted, until then.
+    pub(super) pick_up_until: Timestamp,
     /// Flows that hold bytes behind holes, by place and id, in the order in which they began to, and when that was.
-    holders: VecDeque<(u32, u64, Timestamp)>,
+    pub(super) holders: VecDeque<(u32, u64, Timestamp)>,
     /// Memory is short.
     emergency: bool,
-    counters: Counters,
+    pub(super) counters: Counters,
     /// Nothing ends before this time.
     next_end: Timestamp,
 }
 
-/// A list of flows.
-#[derive(Clone, Copy, Debug)]
-struct List {
-    first: u32,
-    last: u32,
-}
-
-/// The neighbours of a flow in its list.
-#[derive(Clone, Copy, Debug)]
-struct Links {
-    class: Class,
-    before: u32,
-    behind: u32,
-}
-
-/// The place of no flow.
-const NONE: u32 = u32::MAX;
-
 impl<A: Default> Table<A> {
     /// An empty table. Flows and stream bytes are charged to budgets that tables may share.
     pub fn new(settings: Settings, flows: Arc<Budget>, streams: Arc<Budget>) -> Self {
+        let parked = Parked::new(settings.remembered);
         Self {
             settings,
             secret: RandomState::default(),
             index: HashTable::new(),
             slots: Vec::new(),
-            links: Vec::new(),
             free: Vec::new(),
-            lists: [List { first: NONE, last: NONE }; Class::ALL.len()],
+            lists: Lists::new(),
+            crowds: None,
             flows: Account::new(flows),
             store: Store::new(Account::new(streams)),
             state: Account::new(Budget::new(0)),
             weights: Weights::default(),
             tagged: HashMap::with_hasher(RandomState::default()),
             answers: HashMap::with_hasher(RandomState::default()),
-            parked: LinkedHashMap::with_hasher(RandomState::default()),
+            parked,
+            pick_up_until: Timestamp(0),
             holders: VecDeque::new(),
             emergency: false,
             counters: Counters::default(),
@@ -231,8 +224,7 @@ impl<A: Default> Table<A> {
         if packet.tcp().is_some() && !packet.payload.is_empty() {
             self.make_room(packet.payload.len() + SEGMENT_BYTES, place, packet.time, ended);
         }
-        let parked = if new && key.protocol == key::TCP { self.resume(&key) } else { None };
-        let Self { settings, slots, store, counters, .. } = self;
+        let Self { settings, slots, store, counters, parked, flows, pick_up_until, .. } = self;
         let flow = slots.get_mut(place as usize)?.as_mut()?;
         let was_established = flow.established();
         let mut direction = if answered { Direction::ToClient } else { flow.direction_of(&key, packet) };
@@ -251,11 +243,22 @@ impl<A: Default> Table<A> {
             if settings.checksums && !tcp.checksum_ok {
                 counters.bad_checksums += 1;
             } else {
-                let resumed = parked.is_some_and(|parked| flow.resume(tcp, parked, &mut direction, settings));
+                let ends = if flow.tcp.is_none() { parked.get(hash) } else { None };
+                let ends = ends.filter(|ends| flow.resume(tcp, ends, &key, &mut direction, settings));
+                let picks_up = ends.is_none() && flow.tcp.is_none() && packet.time <= *pick_up_until;
+                let picked_up = picks_up && flow.pick_up(tcp, packet.payload, &mut direction, settings);
                 update = flow.connection(tcp, packet.payload, &mut direction, settings, store);
                 counters.gaps += update.gaps;
-                if resumed {
-                    update.anomalies.push(Anomaly("stream.resumed_after_idle"));
+                if ends.is_some() {
+                    parked.take(hash, flows);
+                }
+                counters.resumed.0 += u64::from(ends.is_some());
+                counters.resumed.1 += u64::from(picked_up);
+                match ends {
+                    Some(Ends { evicted: false, .. }) => update.anomalies.push(Anomaly("stream.resumed_after_idle")),
+                    Some(_) => update.anomalies.push(Anomaly("stream.resumed_after_eviction")),
+                    None if picked_up => update.anomalies.push(Anomaly("stream.resumed_after_eviction")),
+                    None => {}
                 }
                 counters.without_connection += u64::from(flow.tcp.is_none());
             }
@@ -264,8 +267,8 @@ impl<A: Default> Table<A> {
             update.anomalies.push(Anomaly("stream.vlan_differs_by_direction"));
         }
         let established = !was_established && flow.established();
-        if update.waits && !flow.holds {
-            flow.holds = true;
+        if update.waits && !flow.marks.has(Marks::HOLDS) {
+            flow.marks.set(Marks::HOLDS, true);
             self.holders.push_back((place, flow.id, packet.time));
             self.forget_holders();
         }
@@ -285,13 +288,13 @@ impl<A: Default> Table<A> {
             let mut next_end = Timestamp(u64::MAX);
             let over = self
                 .heads(&Class::ALL)
-                .filter(|(class, _, flow)| {
+                .filter(|(class, _, _, flow)| {
                     let end = Timestamp(flow.end.0.saturating_add(timeouts.of(*class)));
                     next_end = next_end.min(end);
                     now > end
                 })
-                .min_by_key(|(_, _, flow)| (flow.end, flow.first_packet))
-                .map(|(_, place, _)| place);
+                .min_by_key(|(_, _, _, flow)| (flow.end, flow.first_packet))
+                .map(|(_, _, place, _)| place);
             let Some(place) = over else {
                 self.next_end = next_end;
                 return;
@@ -325,6 +328,10 @@ impl<A: Default> Table<A> {
         {
             tcp.settle(&mut self.store);
         }
+        let class = self.slots.get(place as usize).and_then(Option::as_ref).map(Flow::class);
+        if class != self.lists.of(place).map(|(class, _)| class) {
+            self.touch(place);
+        }
     }
 
     /// Charges what the application of a flow keeps now.
@@ -343,7 +350,7 @@ impl<A: Default> Table<A> {
         now: Timestamp,
         ended: &mut dyn FnMut(Flow<A>, EndReason),
     ) -> Option<(u32, &mut Flow<A>)> {
-        while self.state.overdraft() == Overdraft::Others && self.relieve(now, ended) {}
+        while self.state.overdraft() == Overdraft::Others && self.relieve(Need::Bytes, now, ended) {}
         let place = if self.state.overdraft() == Overdraft::None { None } else { self.weights.heaviest() }?;
         Some((place, self.slots.get_mut(place as usize)?.as_mut()?))
     }
@@ -368,18 +375,14 @@ impl<A: Default> Table<A> {
         self.counters
     }
 
+    /// Remembered connections that were forgotten for others.
+    pub fn forgotten(&self) -> u64 {
+        self.parked.forgotten()
+    }
+
     /// The memory of streams.
     pub fn store(&self) -> &Store {
         &self.store
-    }
-
-    /// Where both ends of a connection were when its time was over, and whether the key is that of its client.
-    fn resume(&mut self, key: &Key) -> Option<(Both<u32>, Direction)> {
-        if self.parked.is_empty() {
-            return None;
-        }
-        let own = self.parked.remove(key).map(|next| (next, Direction::ToServer));
-        own.or_else(|| self.parked.remove(&key.reverse()).map(|next| (next, Direction::ToClient)))
     }
 
     fn find(&self, key: &Key, hash: u64) -> Option<u32> {
@@ -413,6 +416,9 @@ impl<A: Default> Table<A> {
         if !answers || flow.key.untagged() != question || flow.packets.to_client > 0 || flow.answer_vlans().is_some() {
             return None;
         }
+        if !self.flows.take(ANSWER_BYTES) {
+            return None;
+        }
         flow.rare.get_or_insert_default().answer_vlans = Some(key.vlans);
         self.answers.insert(*key, place);
         Some(place)
@@ -421,7 +427,7 @@ impl<A: Default> Table<A> {
     /// Whether a packet comes too late for the flow with its key, or begins another one.
     fn is_over(&self, place: u32, packet: &Packet<'_>, key: &Key) -> Option<EndReason> {
         let flow = self.slots.get(place as usize)?.as_ref()?;
-        if packet.time.since(flow.end) > self.timeouts().of(self.links.get(place as usize)?.class) {
+        if packet.time.since(flow.end) > self.timeouts().of(self.lists.of(place)?.0) {
             return Some(EndReason::Timeout);
         }
         let checked = |tcp: &&Tcp<'_>| tcp.checksum_ok || !self.settings.checksums;
@@ -436,7 +442,8 @@ impl<A: Default> Table<A> {
         hash: u64,
         ended: &mut dyn FnMut(Flow<A>, EndReason),
     ) -> Option<u32> {
-        while !self.flows.take(Self::FLOW_BYTES) {
+        let bytes = self.cost(&key);
+        while !self.flows.take(bytes) {
             if !self.emergency {
                 self.emergency = true;
                 self.counters.emergencies.0 += 1;
@@ -445,7 +452,7 @@ impl<A: Default> Table<A> {
             // Those whose time is over anyway go first.
             let before = self.len();
             self.expire(packet.time, ended);
-            if self.len() == before && !self.relieve(packet.time, ended) {
+            if self.len() == before && !self.relieve(Need::Flow, packet.time, ended) {
                 self.counters.refused_packets += 1;
                 return None;
             }
@@ -453,6 +460,9 @@ impl<A: Default> Table<A> {
         if self.emergency && self.flows.budget_percent() + self.settings.recovery_percent <= 100 {
             self.emergency = false;
             self.counters.emergencies.1 += 1;
+        }
+        if self.counters.begun.iter().sum::<u64>() % WATCHED_EVERY == 0 {
+            self.watch_crowds();
         }
         let flow = Flow {
             key,
@@ -474,7 +484,7 @@ impl<A: Default> Table<A> {
             tcp: None,
             app: A::default(),
             emergency: false,
-            holds: false,
+            marks: Marks::default(),
             hash,
         };
         let kind = match key.protocol {
@@ -491,7 +501,7 @@ impl<A: Default> Table<A> {
             None => {
                 let place = u32::try_from(self.slots.len()).ok().filter(|place| *place != NONE)?;
                 self.slots.push(None);
-                self.links.push(Links { class: Class::OtherNew, before: NONE, behind: NONE });
+                self.lists.push();
                 place
             }
         };
@@ -502,7 +512,8 @@ impl<A: Default> Table<A> {
         let slots = &self.slots;
         let hash_of = |place: &u32| slots.get(*place as usize).and_then(Option::as_ref).map_or(0, |flow| flow.hash);
         self.index.insert_unique(hash, place, hash_of);
-        self.link(place, Class::OtherNew);
+        let member = self.enter(Worth::New, &key, false);
+        self.lists.link(place, Class::OtherNew, member);
         Some(place)
     }
 
@@ -513,251 +524,103 @@ impl<A: Default> Table<A> {
     /// Sees to it that there is memory for a segment of a flow.
     fn make_room(&mut self, bytes: usize, place: u32, now: Timestamp, ended: &mut dyn FnMut(Flow<A>, EndReason)) {
         while !self.store.has(bytes) {
-            let own = self.links.get(place as usize).map(|links| links.class);
+            let Some((class, member)) = self.lists.of(place) else { return };
             // The flow itself stays.
-            self.unlink(place);
-            let relieved = self.relieve(now, ended);
-            self.link(place, own.unwrap_or(Class::OtherNew));
+            self.lists.unlink(place);
+            let relieved = self.relieve(Need::Bytes, now, ended);
+            self.lists.link(place, class, member);
             if !relieved {
                 return;
             }
         }
     }
 
-    /// Gives up what is missed least: what waits behind a hole for so long that nobody fills it, then flows that were never
-    /// established or are over, then what waits behind a hole at all, then any flow.
-    fn relieve(&mut self, now: Timestamp, ended: &mut dyn FnMut(Flow<A>, EndReason)) -> bool {
-        self.give_up_a_hole(Timestamp(now.0.saturating_sub(HOLE_US)))
-            || self.evict(true, ended)
-            || self.give_up_a_hole(now)
-            || self.evict(false, ended)
+    /// What a flow is charged.
+    fn cost(&self, key: &Key) -> usize {
+        let tagged = if key.vlans.count > 0 { ANSWER_BYTES } else { 0 };
+        let measured = if self.settings.elephant.is_some() { size_of::<Rare>() } else { 0 };
+        Self::FLOW_BYTES + tagged + measured
     }
 
-    /// Gives up the bytes of the flow that waits behind a hole for longest, if it does since before a time.
-    fn give_up_a_hole(&mut self, before: Timestamp) -> bool {
-        while let Some((place, id, since)) = self.holders.pop_front() {
-            if since > before {
-                self.holders.push_front((place, id, since));
-                return false;
-            }
-            let Self { slots, store, counters, settings, .. } = self;
-            let Some(Some(flow)) = slots.get_mut(place as usize) else { continue };
-            if flow.id != id {
-                continue;
-            }
-            flow.holds = false;
-            let bytes = flow.tcp.as_mut().map_or(0, |tcp| tcp.give_up_early(store));
-            if bytes > 0 {
-                flow.starved = Some(settings.exceptions.reassembly);
-                counters.given_up.0 += 1;
-                counters.given_up.1 += bytes as u64;
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Leaves flows that are over out of the list of holders when most of it is such.
-    fn forget_holders(&mut self) {
-        if self.holders.len() > 2 * self.index.len() + 1024 {
-            let slots = &self.slots;
-            let lives =
-                |place: u32, id| slots.get(place as usize).and_then(Option::as_ref).is_some_and(|flow| flow.id == id);
-            self.holders.retain(|(place, id, _)| lives(*place, *id));
-        }
-    }
-
-    /// Ends the flow that was quiet for longest, of those that were never established or are closed (`cheap`), or of the others.
-    fn evict(&mut self, cheap: bool, ended: &mut dyn FnMut(Flow<A>, EndReason)) -> bool {
-        let (new, dear) = Class::ALL.split_at(Class::CHEAP);
-        let classes = if cheap { new } else { dear };
-        let oldest = self.heads(classes).min_by_key(|(_, _, flow)| (flow.end, flow.first_packet));
-        let Some((_, place, _)) = oldest else { return false };
-        self.counters.evicted_new += u64::from(cheap);
-        self.counters.evicted_established += u64::from(!cheap);
-        if let Some(flow) = self.flow(place) {
-            flow.emergency = true;
-        }
-        self.end(place, EndReason::Forced, ended);
-        true
-    }
-
-    fn end(&mut self, place: u32, reason: EndReason, ended: &mut dyn FnMut(Flow<A>, EndReason)) {
-        self.unlink(place);
+    pub(super) fn end(&mut self, place: u32, reason: EndReason, ended: &mut dyn FnMut(Flow<A>, EndReason)) {
+        self.lists.unlink(place);
         let Some(mut flow) = self.slots.get_mut(place as usize).and_then(Option::take) else { return };
         if let Ok(entry) = self.index.find_entry(flow.hash, |other| *other == place) {
             entry.remove();
+        }
+        if let (Some(crowds), Some((class, member))) = (&mut self.crowds, self.lists.of(place)) {
+            crowds.leave(class.worth(), &flow.key, flow.marks.has(Marks::SWAPPED), member);
         }
         if flow.key.vlans.count > 0 && self.tagged.get(&flow.key.untagged()) == Some(&place) {
             self.tagged.remove(&flow.key.untagged());
         }
         if let Some(vlans) = flow.answer_vlans() {
             self.answers.remove(&Key { vlans, ..flow.key.reverse() });
+            self.flows.give(ANSWER_BYTES);
         }
         self.free.push(place);
-        self.flows.give(Self::FLOW_BYTES);
+        self.flows.give(self.cost(&flow.key));
         let (held_bytes, _) = self.weights.set(place, 0);
         self.state.give(held_bytes);
         if let Some(tcp) = &mut flow.tcp {
             tcp.discharge(&mut self.store);
         }
         match reason {
-            EndReason::Timeout => {
-                self.counters.timed_out += 1;
+            EndReason::Timeout | EndReason::Forced => {
+                self.counters.timed_out += u64::from(reason == EndReason::Timeout);
                 if let Some(next) = flow.tcp.as_ref().and_then(|tcp| tcp.open_ends()) {
-                    while self.parked.len() >= PARKED {
-                        self.parked.pop_front();
-                    }
-                    self.parked.insert(flow.key, next);
+                    let spoken = flow.class().worth() > Worth::Silent;
+                    self.parked.put(flow.hash, Ends::new(next, reason, &flow.key), spoken, &mut self.flows);
                 }
             }
             EndReason::TcpReuse => self.counters.reused += 1,
-            EndReason::Forced | EndReason::Shutdown => {}
+            EndReason::Shutdown => {}
         }
         ended(flow, reason);
     }
 
     /// The flow has had a packet: it is the last of its class now.
     fn touch(&mut self, place: u32) {
-        let Some(Some(flow)) = self.slots.get(place as usize) else { return };
-        let (class, end) = (flow.class(), flow.end);
-        let known = self.links.get(place as usize).is_some_and(|links| links.class == class);
-        if !known || self.lists.get(class as usize).is_none_or(|list| list.last != place) {
-            self.unlink(place);
-            self.link(place, class);
+        let (Some(Some(flow)), Some((before, mut member))) = (self.slots.get(place as usize), self.lists.of(place))
+        else {
+            return;
+        };
+        let (class, end, key, swapped) = (flow.class(), flow.end, flow.key, flow.marks.has(Marks::SWAPPED));
+        if class != before || !self.lists.is_last(place) {
+            self.lists.unlink(place);
+            if class.worth() != before.worth() {
+                if let Some(crowds) = &mut self.crowds {
+                    crowds.leave(before.worth(), &key, swapped, member);
+                }
+                member = self.enter(class.worth(), &key, swapped);
+            }
+            self.lists.link(place, class, member);
         }
         let ends = Timestamp(end.0.saturating_add(self.timeouts().of(class)));
         self.next_end = self.next_end.min(ends);
     }
 
-    fn heads<'t>(&'t self, classes: &'t [Class]) -> impl Iterator<Item = (Class, u32, &'t Flow<A>)> {
-        classes.iter().filter_map(|&class| {
-            let place = self.lists.get(class as usize)?.first;
-            Some((class, place, self.slots.get(place as usize)?.as_ref()?))
-        })
+    /// The first flow of each list of some classes, with whether that is one of crowds.
+    pub(super) fn heads(&self, classes: &[Class]) -> impl Iterator<Item = (Class, bool, u32, &Flow<A>)> {
+        let flow = |place: u32| self.slots.get(place as usize)?.as_ref();
+        self.lists.firsts(classes).filter_map(move |(class, crowd, place)| Some((class, crowd, place, flow(place)?)))
     }
 
-    fn link(&mut self, place: u32, class: Class) {
-        let Some(list) = self.lists.get_mut(class as usize) else { return };
-        let before = std::mem::replace(&mut list.last, place);
-        if list.first == NONE {
-            list.first = place;
-        }
-        if let Some(links) = self.links.get_mut(before as usize) {
-            links.behind = place;
-        }
-        if let Some(links) = self.links.get_mut(place as usize) {
-            *links = Links { class, before, behind: NONE };
-        }
-    }
-
-    fn unlink(&mut self, place: u32) {
-        let Some(&Links { class, before, behind }) = self.links.get(place as usize) else { return };
-        if let Some(links) = self.links.get_mut(before as usize) {
-            links.behind = behind;
-        }
-        if let Some(links) = self.links.get_mut(behind as usize) {
-            links.before = before;
-        }
-        let Some(list) = self.lists.get_mut(class as usize) else { return };
-        if list.first == place {
-            list.first = behind;
-        }
-        if list.last == place {
-            list.last = before;
-        }
-    }
-
-    /// What a flow is charged: its slot, its places in a list and in the index, and a connection with both streams.
-    const FLOW_BYTES: usize =
-        size_of::<Option<Flow<A>>>() + size_of::<Links>() + 16 + size_of::<TcpFlow>() + 2 * size_of::<Stream>();
+    /// What a flow takes: its slot, its places in a list, in the index and among the free ones, and a connection with both
+    /// streams.
+    pub(super) const FLOW_BYTES: usize = size_of::<Option<Flow<A>>>()
+        + Lists::BYTES
+        + 16
+        + size_of::<TcpFlow>()
+        + 2 * size_of::<Stream>()
+        + 3 * ALLOCATION_BYTES;
 }
 
-/// Connections that are remembered after their time was over.
-const PARKED: usize = 16_384;
-/// How long a hole takes to be filled by most senders, which is their shortest retransmission timeout, in microseconds.
-const HOLE_US: u64 = 200_000;
+/// What one allocation takes besides its bytes.
+const ALLOCATION_BYTES: usize = 16;
+/// What it takes that a flow is found by its key with other VLANs.
+const ANSWER_BYTES: usize = 2 * size_of::<(Key, u32)>() + size_of::<Rare>() + ALLOCATION_BYTES;
 /// What a segment may cost besides its bytes.
 const SEGMENT_BYTES: usize = 1024;
-
-impl<A> Flow<A> {
-    /// Goes on with a connection whose time was over, if the packet does.
-    fn resume(
-        &mut self,
-        tcp: &Tcp<'_>,
-        (next, sender): (Both<u32>, Direction),
-        direction: &mut Direction,
-        settings: &Settings,
-    ) -> bool {
-        let Some(resumed) = TcpFlow::resume(tcp, next, sender) else { return false };
-        if *direction != sender {
-            self.swap();
-            *direction = sender;
-        }
-        self.tcp = Some(Box::new(resumed));
-        self.set_overlaps(settings);
-        true
-    }
-
-    /// What counts of overlapping data is what its receiver does.
-    fn set_overlaps(&mut self, settings: &Settings) {
-        let overlap = |address| Overlap::of(settings.systems.of(address).unwrap_or_default());
-        let Some(tcp) = &mut self.tcp else { return };
-        for (direction, address) in
-            [(Direction::ToServer, self.key.destination), (Direction::ToClient, self.key.source)]
-        {
-            tcp.set_overlap(direction, overlap(address));
-        }
-    }
-
-    /// A TCP packet of the flow: it goes to its connection, which it may begin.
-    fn connection(
-        &mut self,
-        tcp: &Tcp<'_>,
-        payload: &[u8],
-        direction: &mut Direction,
-        settings: &Settings,
-        store: &mut Store,
-    ) -> TcpUpdate {
-        if self.tcp.is_none() {
-            let answers = tcp.flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN | tcp_flags::ACK;
-            // Whoever sends the SYN is the client, and who answers one is not.
-            let client_sends = if answers { Direction::ToClient } else { Direction::ToServer };
-            let Some(begun) = TcpFlow::begin(tcp, payload.len(), &settings.tcp) else {
-                return self.without_connection(tcp, settings);
-            };
-            if begun.midstream {
-                self.midstream = Some(settings.exceptions.midstream);
-                if self.is_bypassed() {
-                    return TcpUpdate::default();
-                }
-            }
-            if *direction != client_sends {
-                self.swap();
-                *direction = client_sends;
-            }
-            self.tcp = Some(Box::new(begun));
-            self.set_overlaps(settings);
-        }
-        let Some(connection) = &mut self.tcp else { return TcpUpdate::default() };
-        let refused = store.refused().0;
-        let update = connection.packet(tcp, payload, *direction, &settings.tcp, store);
-        if store.refused().0 > refused {
-            self.starved = Some(settings.exceptions.reassembly);
-        }
-        update
-    }
-
-    fn without_connection(&mut self, tcp: &Tcp<'_>, settings: &Settings) -> TcpUpdate {
-        let mut update = TcpUpdate::default();
-        if tcp.flags & tcp_flags::RST != 0 {
-            update.anomalies.push(Anomaly("stream.rst_but_no_session"));
-            return update;
-        }
-        if tcp.flags & tcp_flags::FIN != 0 {
-            update.anomalies.push(Anomaly("stream.fin_but_no_session"));
-        }
-        self.midstream = Some(settings.exceptions.midstream);
-        update
-    }
-}
+/// Flows that begin between two looks at how many there are.
+const WATCHED_EVERY: u64 = 64;

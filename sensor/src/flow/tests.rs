@@ -20,6 +20,11 @@ const ACK: u8 = 16;
 struct Play {
     table: Table<()>,
     time_s: u64,
+    /// Microseconds besides that.
+    time_us: u64,
+    /// The client's address, and the ports of both.
+    source: String,
+    ports: (u16, u16),
     number: u64,
     ended: Vec<(u64, EndReason)>,
 }
@@ -43,13 +48,14 @@ impl Play {
 
     fn with_memory(settings: Settings, flows: usize, streams: usize) -> Self {
         let table = Table::new(settings, Budget::new(flows), Budget::new(streams));
-        Self { table, time_s: 1000, number: 0, ended: Vec::new() }
+        let (source, ports) = ("10.0.0.1".to_owned(), (4000, 80));
+        Self { table, time_s: 1000, time_us: 0, source, ports, number: 0, ended: Vec::new() }
     }
 
     fn packet(&mut self, source: &str, destination: &str, protocol: u8, layer4: Layer4<'_>, payload: &[u8]) -> Seen {
         self.number += 1;
         let data = [0; 60];
-        let mut packet = Packet::new(self.number, Timestamp(self.time_s * 1_000_000), 1, &data, 60);
+        let mut packet = Packet::new(self.number, Timestamp(self.time_s * 1_000_000 + self.time_us), 1, &data, 60);
         packet.ip = Some(Ip {
             source: source.parse::<IpAddr>().unwrap(),
             destination: destination.parse::<IpAddr>().unwrap(),
@@ -116,8 +122,9 @@ impl Play {
         payload: &[u8],
         checksum_ok: bool,
     ) -> Seen {
-        let (from, to) = if to_server { (4000, 80) } else { (80, 4000) };
-        let (source, destination) = if to_server { ("10.0.0.1", "10.0.0.2") } else { ("10.0.0.2", "10.0.0.1") };
+        let (client, (own, other)) = (self.source.clone(), self.ports);
+        let (from, to) = if to_server { (own, other) } else { (other, own) };
+        let (source, destination) = if to_server { (&*client, "10.0.0.2") } else { ("10.0.0.2", &*client) };
         let tcp = Tcp {
             source_port: from,
             destination_port: to,
@@ -380,12 +387,128 @@ fn when_memory_runs_out_the_flow_that_is_missed_least_goes() {
     assert!(play.ended.iter().all(|(number, reason)| *number != 1 && *reason == EndReason::Forced));
     assert_eq!(play.ended.first(), Some(&(3, EndReason::Forced)));
     assert!(play.table.len() < 200);
-    assert_eq!(play.table.counters().evicted_new, play.ended.len() as u64);
+    assert_eq!(play.table.counters().evicted.cheap(), play.ended.len() as u64);
     play.ended.clear();
     play.time_s += 31;
     play.udp("10.0.0.1", 2500, "10.0.0.2", 53);
     assert!(play.ended.iter().all(|(number, reason)| *number != 1 && *reason == EndReason::Timeout));
     assert_eq!(play.table.len(), 2);
+}
+
+/// Handshakes of as many clients as there are ports from `from` on, each with a packet more if there is data for it.
+fn handshakes(play: &mut Play, source: &str, ports: std::ops::Range<u16>, data: &[u8]) {
+    for port in ports {
+        play.ports.0 = port;
+        play.source = source.to_owned();
+        play.handshake(1000, 5000);
+        if !data.is_empty() {
+            play.tcp(true, ACK, 1001, 5001, data);
+        }
+        play.time_us += 10;
+    }
+    play.ports.0 = 4000;
+    play.source = "10.0.0.1".to_owned();
+}
+
+#[test]
+fn a_handshake_that_just_began_outlives_connections_that_carry_nothing() {
+    for (name, data) in [("nothing", &b""[..]), ("bytes", b"x")] {
+        let mut play = Play::with_memory(Settings::default(), 256 * 1024, 0);
+        handshakes(&mut play, "10.9.0.1", 1..1000, data);
+        play.tcp(true, SYN, 100, 0, b"");
+        handshakes(&mut play, "10.9.0.2", 1..20, data);
+        assert_eq!(play.tcp(false, SYN | ACK, 900, 101, b"").state, Some(TcpState::SynRecv), "among flows with {name}");
+        handshakes(&mut play, "10.9.0.3", 1..20, data);
+        assert_eq!(play.tcp(true, ACK, 101, 901, b"hello").state, Some(TcpState::Established));
+        handshakes(&mut play, "10.9.0.4", 1..20, data);
+        assert_eq!(play.tcp(false, ACK, 901, 106, b"").read, b"hello", "among flows with {name}");
+        let evicted = play.table.counters().evicted;
+        assert!(evicted.dear() > 600 && evicted.cheap() < 20, "{evicted:?}");
+    }
+}
+
+#[test]
+fn no_kind_of_flow_takes_the_share_of_another() {
+    let mut play = Play::with_memory(Settings::default(), 256 * 1024, 0);
+    handshakes(&mut play, "10.9.0.1", 1..40, b"x");
+    let spoken = play.number;
+    handshakes(&mut play, "10.9.0.2", 1..2000, b"");
+    for port in 1..2000 {
+        play.udp("10.9.0.3", port, "10.0.0.2", 53);
+    }
+    assert!(play.ended.iter().all(|(number, _)| *number > spoken), "39 of about 300 are less than four sixteenths");
+    let silent = play.table.lists.count(Worth::Silent);
+    assert!(u64::from(silent) >= play.table.len() as u64 * Worth::Silent.share() / worth::SHARES, "{silent}");
+}
+
+#[test]
+fn who_holds_more_than_a_share_loses_it_first() {
+    let mut play = Play::with_memory(Settings::default(), 512 * 1024, 0);
+    for host in 1..=60 {
+        play.ports.1 = 1000 + host;
+        handshakes(&mut play, &format!("10.{host}.0.1"), 1..3, b"x");
+    }
+    let others = play.number;
+    play.time_us += 10_000_000;
+    play.ports.1 = 80;
+    for port in (1..6000).step_by(100) {
+        handshakes(&mut play, "172.16.0.1", port..port + 100, b"x");
+        play.time_us += 1_000_000;
+    }
+    assert!(
+        play.ended.iter().all(|(number, _)| *number > others),
+        "they were quiet for longer, but are nobody's crowd"
+    );
+    assert!(play.table.counters().evicted.crowded > 4000, "{:?}", play.table.counters().evicted);
+}
+
+#[test]
+fn a_connection_that_was_evicted_is_gone_on_with() {
+    // What comes first behind the eviction, and what its receiver has of it.
+    type Case = (&'static str, usize, u32, &'static [u8], &'static [u8]);
+    let cases: [Case; 4] = [
+        ("remembered", 1000, 106, b"GET / HTTP/1.1", b"GET / HTTP/1.1"),
+        ("remembered, a keep-alive first", 1000, 105, b"\0", b""),
+        ("not remembered", 0, 106, b"GET / HTTP/1.1", b"GET / HTTP/1.1"),
+        ("not remembered, and somewhere else", 0, 5106, b"GET / HTTP/1.1", b"GET / HTTP/1.1"),
+    ];
+    for (name, remembered, sequence, data, read) in cases {
+        let settings = Settings { remembered, ..Settings::default() };
+        let mut play = Play::with_memory(settings, 1 << 20, 0);
+        play.handshake(100, 900);
+        play.tcp(true, ACK, 101, 901, b"hello");
+        play.tcp(false, ACK, 901, 106, b"");
+        for host in 1..=100 {
+            play.ports.1 = 1000 + host;
+            handshakes(&mut play, &format!("10.{host}.0.1"), 1..21, b"x");
+        }
+        play.ports.1 = 80;
+        assert!(play.ended.contains(&(1, EndReason::Forced)), "{name}");
+        let seen = play.tcp(true, ACK, sequence, 901, data);
+        assert!(seen.new && seen.anomalies.contains(&"stream.resumed_after_eviction"), "{name}: {:?}", seen.anomalies);
+        let end = sequence.wrapping_add(u32::try_from(data.len()).unwrap());
+        assert_eq!(play.tcp(false, ACK, 901, end, b"").read, read, "{name}");
+        play.tcp(true, ACK, end, 901, b"more");
+        assert_eq!(play.tcp(false, ACK, 901, end.wrapping_add(4), b"").read, b"more", "{name}");
+    }
+}
+
+#[test]
+fn without_evictions_nothing_is_picked_up() {
+    let mut play = Play::with_memory(Settings::default(), 64 * 1024, 0);
+    for port in 1..2000 {
+        play.udp("10.9.0.3", port, "10.0.0.2", 53);
+    }
+    assert_eq!(play.tcp(true, ACK, 100, 200, b"data").state, None, "only what was never answered went");
+}
+
+#[test]
+fn what_is_charged_is_given_back() {
+    let mut play = Play::with_memory(Settings { remembered: 0, ..Settings::default() }, 512 * 1024, 0);
+    handshakes(&mut play, "10.9.0.1", 1..2000, b"x");
+    handshakes(&mut play, "10.9.0.2", 1..2000, b"");
+    play.table.expire(Timestamp(u64::MAX / 2), &mut |_, _| {});
+    assert_eq!((play.table.len(), play.table.flows.used_bytes(), play.table.lists.total()), (0, 0, 0));
 }
 
 proptest! {

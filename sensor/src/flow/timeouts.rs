@@ -1,5 +1,7 @@
 //! How long a flow is kept after its last packet.
 
+use super::worth::Worth;
+
 /// Seconds without a packet after which a flow ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
@@ -66,9 +68,9 @@ impl Timeouts {
             Class::UdpNew => self.udp_new_s,
             Class::IcmpNew => self.icmp_new_s,
             Class::OtherNew => self.other_new_s,
-            Class::TcpEstablished => self.tcp_established_s,
+            Class::TcpOneSide | Class::TcpSilent | Class::TcpEstablished | Class::TcpKnown => self.tcp_established_s,
             Class::TcpClosed => self.tcp_closed_s,
-            Class::UdpEstablished => self.udp_established_s,
+            Class::UdpEstablished | Class::UdpKnown => self.udp_established_s,
             Class::IcmpEstablished => self.icmp_established_s,
             Class::OtherEstablished => self.other_established_s,
             Class::Bypassed => self.bypassed_s,
@@ -77,36 +79,80 @@ impl Timeouts {
     }
 }
 
-/// Flows that share a timeout.
+/// Flows that share a timeout and are worth the same, those of one worth side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
+    TcpClosed,
+    Bypassed,
     TcpNew,
+    /// Begun in the middle, and so far nobody answers.
+    TcpOneSide,
     UdpNew,
     IcmpNew,
     OtherNew,
-    TcpClosed,
-    Bypassed,
+    TcpSilent,
     TcpEstablished,
     UdpEstablished,
     IcmpEstablished,
     OtherEstablished,
+    TcpKnown,
+    UdpKnown,
 }
 
 impl Class {
-    /// All classes; those that were never established come first, which is the order of eviction.
-    pub(super) const ALL: [Class; 10] = [
+    /// All classes.
+    pub(super) const ALL: [Class; 14] = [
+        Class::TcpClosed,
+        Class::Bypassed,
         Class::TcpNew,
+        Class::TcpOneSide,
         Class::UdpNew,
         Class::IcmpNew,
         Class::OtherNew,
-        Class::TcpClosed,
-        Class::Bypassed,
+        Class::TcpSilent,
         Class::TcpEstablished,
         Class::UdpEstablished,
         Class::IcmpEstablished,
         Class::OtherEstablished,
+        Class::TcpKnown,
+        Class::UdpKnown,
     ];
 
-    /// How many of [`Class::ALL`], from its start, hold flows that are evicted before others: never established, closed, or passed over.
-    pub(super) const CHEAP: usize = 6;
+    /// How much its flows are missed.
+    pub(super) fn worth(self) -> Worth {
+        match self {
+            Class::TcpClosed | Class::Bypassed => Worth::Over,
+            Class::TcpNew | Class::TcpOneSide | Class::UdpNew | Class::IcmpNew | Class::OtherNew => Worth::New,
+            Class::TcpSilent => Worth::Silent,
+            Class::TcpEstablished | Class::UdpEstablished | Class::IcmpEstablished | Class::OtherEstablished => {
+                Worth::Spoken
+            }
+            Class::TcpKnown | Class::UdpKnown => Worth::Known,
+        }
+    }
+
+    /// The classes of a worth.
+    pub(super) fn of_worth(worth: Worth) -> &'static [Class] {
+        let range = match worth {
+            Worth::Over => 0..2,
+            Worth::New => 2..7,
+            Worth::Silent => 7..8,
+            Worth::Spoken => 8..12,
+            Worth::Known => 12..14,
+        };
+        Self::ALL.get(range).unwrap_or(&[])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_of_a_worth_are_side_by_side() {
+        let listed: Vec<Class> = Worth::ALL.into_iter().flat_map(Class::of_worth).copied().collect();
+        assert_eq!(listed, Class::ALL);
+        assert!(Worth::ALL.into_iter().all(|worth| Class::of_worth(worth).iter().all(|class| class.worth() == worth)));
+        assert!(Class::ALL.iter().enumerate().all(|(at, class)| *class as usize == at));
+    }
 }

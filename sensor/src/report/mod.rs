@@ -49,13 +49,14 @@ fn place(number: u64, joined: u8, depth: u8) -> u64 {
 
 /// Anomalies of packets and streams that name a way to hide from a sensor: what was done so that the sensor sees something
 /// else than the host, or a limit of what the sensor looks at.
-const EVASION: [&str; 11] = [
+const EVASION: [&str; 12] = [
     "decoder.ipv4.frag_overlap",
     "decoder.ipv6.frag_overlap",
     "decoder.ipv6.frag_too_small",
     "decoder.too_many_layers",
     "stream.one_side_seen",
     "stream.reassembly_overlap_different_data",
+    "stream.resumed_after_eviction",
     "stream.resumed_after_idle",
     "stream.suspected_fin_inject",
     "stream.suspected_rst_inject",

@@ -72,6 +72,7 @@ pub(super) fn flow_settings(configuration: &Configuration, live: bool) -> flow::
         systems: configuration.systems.clone(),
         exceptions: configuration.exceptions,
         elephant: configuration.elephant,
+        remembered: usize::try_from(stream.remembered).unwrap_or(usize::MAX),
     }
 }
 

@@ -56,7 +56,7 @@ fn push(builder: &mut Builder<'_>, argument: &Argument<'_>, prefix: &str) -> Res
 }
 
 /// What can be odd about a packet in its stream, in order. Some of it other sensors tell, and this one never: rules load all the same.
-pub const STREAM_EVENTS: [&str; 74] = [
+pub const STREAM_EVENTS: [&str; 75] = [
     "3whs_ack_data_inject",
     "3whs_ack_in_wrong_dir",
     "3whs_async_wrong_seq",
@@ -120,6 +120,7 @@ pub const STREAM_EVENTS: [&str; 74] = [
     "reassembly_segment_before_base_seq",
     "reassembly_seq_gap",
     "reassembly_urgent_oob_limit_reached",
+    "resumed_after_eviction",
     "resumed_after_idle",
     "rst_but_no_session",
     "rst_invalid_ack",
