@@ -446,8 +446,8 @@ def rows(opts, folder):
             yield group + "." + name, lambda work=work, name=name, row=row: work(opts, folder, name, row)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(about, rows):
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", required=True, help="the tapwire program")
     parser.add_argument("--only", help="beginnings of the names of rows, with commas between them")
     parser.add_argument("--quick", action="store_true", help="smaller floods, and each cost measured once")
@@ -470,4 +470,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, rows)

@@ -343,7 +343,7 @@ impl Default for Configuration {
             emergency_recovery_percent: 30,
             asn1_elements: 256,
             elephant: None,
-            parser_memory_bytes: 64 << 20,
+            parser_memory_bytes: 48 << 20,
             memory_bytes: 144 << 20,
             flow_memory_bytes: 128 << 20,
             stream: Stream {

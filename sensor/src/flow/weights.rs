@@ -1,7 +1,8 @@
 //! Which flow holds most of what applications keep.
 //!
 //! Flows of about the same weight are in one list, the one that came to that weight first in front; four lists for each doubling. So the
-//! heaviest flow, to within a fifth, is the front of the last list that is not empty, and a flow moves only when its weight does.
+//! heaviest flow, to within a fifth, is the front of the last list that is not empty, and a flow moves only when its weight does. What is
+//! small is all in one list: a request of a few lines more is no reason to go before one that has waited for longer.
 //! Which it is depends on the packets alone.
 
 /// The flows of a table by weight.
@@ -26,6 +27,8 @@ const NONE: u32 = u32::MAX;
 const ALONE: Link = Link { class: 0, before: NONE, behind: NONE, bytes: 0 };
 /// What is lighter is in no list: an idle parser is.
 const LIGHT_BYTES: u32 = 256;
+/// What is lighter is in the first list.
+const SMALL_BYTES: u32 = 4 << 10;
 /// Lists from one power of two to the next, as a power of two.
 const STEP_BITS: u32 = 2;
 const CLASSES: usize = 100;
@@ -116,9 +119,12 @@ fn class_of(bytes: u32) -> u8 {
     if bytes < LIGHT_BYTES {
         return 0;
     }
-    let doublings = bytes.ilog2() - LIGHT_BYTES.ilog2();
+    if bytes < SMALL_BYTES {
+        return 1;
+    }
+    let doublings = bytes.ilog2() - SMALL_BYTES.ilog2();
     let within = (bytes >> (bytes.ilog2() - STEP_BITS)) & ((1 << STEP_BITS) - 1);
-    u8::try_from(1 + (doublings << STEP_BITS) + within).unwrap_or(u8::MAX)
+    u8::try_from(2 + (doublings << STEP_BITS) + within).unwrap_or(u8::MAX)
 }
 
 #[cfg(test)]
@@ -130,21 +136,22 @@ mod tests {
         let mut weights = Weights::default();
         assert_eq!(weights.heaviest(), None);
         for (place, bytes, heaviest) in [
-            (7, 1000, Some(7)),
+            (7, 16_000, Some(7)),
             (3, 255, Some(7)),
-            (5, 1023, Some(7)),
-            (2, 40_000, Some(2)),
-            (9, 40_500, Some(2)),
-            (2, 41_000, Some(2)),
+            (5, 16_380, Some(7)),
+            (2, 640_000, Some(2)),
+            (9, 648_000, Some(2)),
+            (2, 656_000, Some(2)),
             (2, 0, Some(9)),
-            (2, 39_999, Some(9)),
-            (9, 900, Some(2)),
-            (2, 300, Some(7)),
+            (2, 639_999, Some(9)),
+            (9, 14_400, Some(2)),
+            (2, 4_800, Some(7)),
             (7, 100, Some(5)),
             (5, 256, Some(9)),
-            (9, 0, Some(2)),
+            (9, 4_095, Some(2)),
             (2, 0, Some(5)),
-            (5, 0, None),
+            (5, 0, Some(9)),
+            (9, 0, None),
             (usize::MAX.count_ones(), usize::MAX, Some(64)),
         ] {
             weights.set(place, bytes);
@@ -153,9 +160,10 @@ mod tests {
     }
 
     #[test]
-    fn weights_of_a_list_differ_by_a_quarter_at_most() {
-        let mut begins = vec![LIGHT_BYTES];
-        for bytes in LIGHT_BYTES..1 << 20 {
+    fn weights_of_a_list_differ_by_a_quarter_at_most_but_for_small_ones() {
+        assert_eq!([LIGHT_BYTES - 1, LIGHT_BYTES, SMALL_BYTES - 1, SMALL_BYTES].map(class_of), [0, 1, 1, 2]);
+        let mut begins = vec![SMALL_BYTES];
+        for bytes in SMALL_BYTES..1 << 20 {
             let (before, class) = (class_of(*begins.last().unwrap()), class_of(bytes));
             assert!(class == before || class == before + 1);
             if class > before {

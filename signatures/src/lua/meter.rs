@@ -106,6 +106,11 @@ impl Meter {
         self.stopped.store(0, Relaxed);
     }
 
+    /// What was taken since the call began.
+    pub(super) fn taken(&self) -> u64 {
+        self.instructions.saturating_sub(self.left.load(Relaxed))
+    }
+
     /// Instructions were taken, or work that costs as much.
     pub(super) fn spend(&self, instructions: u64) -> Result<(), Stop> {
         if let Some(stop) = self.stopped() {

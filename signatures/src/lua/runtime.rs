@@ -64,6 +64,8 @@ pub struct Runtime {
     /// The sets of rules, as their files have them.
     sets: Vec<Arc<Dataset>>,
     additions: Vec<Addition>,
+    /// What the last call took.
+    taken: u64,
 }
 
 /// A script that was started, or why it could not be.
@@ -103,6 +105,11 @@ impl Runtime {
     /// What each script that failed said the first time, for whoever runs the program.
     pub fn take_messages(&mut self) -> Vec<String> {
         std::mem::take(&mut self.messages)
+    }
+
+    /// Instructions that the last call took, or work that costs as much.
+    pub(crate) fn take_work(&mut self) -> u64 {
+        std::mem::take(&mut self.taken)
     }
 
     /// Goes on with the rules of a plan, and closes the states of scripts that none of them has.
@@ -188,11 +195,15 @@ impl Runtime {
             }
         };
         let result = match &running.state {
-            Ok(sandbox) => sandbox.run(&mut own, |lua| {
-                let function = prepared(script, sandbox, lua)?;
-                sandbox.begin()?;
-                work(&function, lua)
-            }),
+            Ok(sandbox) => {
+                let result = sandbox.run(&mut own, |lua| {
+                    let function = prepared(script, sandbox, lua)?;
+                    sandbox.begin()?;
+                    work(&function, lua)
+                });
+                self.taken = sandbox.taken();
+                result
+            }
             Err(failure) => Err(failure.clone()),
         };
         result.map_err(|failure| self.fail(script, &failure)).ok()

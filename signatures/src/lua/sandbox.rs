@@ -130,6 +130,11 @@ impl Sandbox {
         Ok(Self { lua, meter, fresh, main })
     }
 
+    /// Instructions that the last call took, or work that costs as much.
+    pub(super) fn taken(&self) -> u64 {
+        self.meter.taken()
+    }
+
     /// Does some work in the state within the limits; libraries show what the context has.
     pub(super) fn run<R>(
         &self,

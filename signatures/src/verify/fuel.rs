@@ -67,6 +67,8 @@ pub(crate) struct Tank {
     kept: u64,
     spent: u64,
     dry: bool,
+    /// No buffer is worth less than all that is left.
+    is_free: bool,
 }
 
 impl Tank {
@@ -75,9 +77,14 @@ impl Tank {
         Self { left: units, ..Self::default() }
     }
 
-    /// One that does not run dry, for who asks about one rule and not about traffic.
+    /// One that may be spent on any buffer, for who asks about one rule and not about traffic.
+    pub(super) fn free(units: u64) -> Self {
+        Self { is_free: true, ..Self::of(units) }
+    }
+
+    /// The same, and it does not run dry.
     pub(crate) fn endless() -> Self {
-        Self::of(u64::MAX)
+        Self::free(u64::MAX)
     }
 
     /// Takes work out; whether there was enough.
@@ -89,6 +96,12 @@ impl Tank {
             None => (self.left, self.dry) = (0, true),
         }
         !self.dry
+    }
+
+    /// Uses up what is left, where it is not enough for what is to be done.
+    pub(super) fn drain(&mut self) {
+        self.spent += std::mem::take(&mut self.left);
+        self.dry = true;
     }
 
     /// What is left.
@@ -109,7 +122,7 @@ impl Tank {
     /// Begins a buffer of so many bytes: no more than it is worth is spent on it.
     pub(super) fn begin_buffer(&mut self, bytes: usize) {
         let worth = BUFFER.saturating_add(BUFFER_BYTE.saturating_mul(bytes as u64));
-        self.kept = self.left.saturating_sub(worth);
+        self.kept = if self.is_free { 0 } else { self.left.saturating_sub(worth) };
         self.left -= self.kept;
     }
 

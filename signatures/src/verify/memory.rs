@@ -53,7 +53,6 @@ pub(super) struct Mark {
 
 impl Notes {
     /// Nothing, with so much to spend.
-    #[cfg(test)]
     pub(super) fn with(tank: Tank) -> Self {
         Self { tank, ..Self::default() }
     }

@@ -18,6 +18,7 @@ pub mod numbers;
 pub mod packet;
 pub mod payload;
 pub mod regex;
+pub mod stress;
 mod transaction;
 pub mod transform;
 

@@ -226,7 +226,11 @@ impl Matcher {
 
     /// Whether the scripts of a rule that stand for themselves hold.
     pub(super) fn scripts_hold(&mut self, rule: &Rule, context: &mut Context<'_>) -> bool {
-        rule.scripts.iter().all(|test| self.notes.tank.spend(SCRIPT) && self.lua.holds(test, None, context))
+        rule.scripts.iter().all(|test| {
+            let held = self.notes.tank.spend(SCRIPT) && self.lua.holds(test, None, context);
+            self.notes.tank.spend(self.lua.take_work());
+            held
+        })
     }
 
     /// Whether a section holds on the bytes of a packet's headers that a name means, or on one of several such.
@@ -281,7 +285,10 @@ impl Matcher {
         for transform in transforms {
             let tank = &mut self.notes.tank;
             match transform {
-                Transform::Script(script) if tank.spend(SCRIPT) => self.lua.transform(script, &from, &mut to),
+                Transform::Script(script) if tank.spend(SCRIPT) => {
+                    self.lua.transform(script, &from, &mut to);
+                    tank.spend(self.lua.take_work());
+                }
                 plain => plain.apply(&from, &mut to, tank),
             }
             // Each byte is read or written about once.

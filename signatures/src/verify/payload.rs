@@ -188,9 +188,10 @@ impl Run<'_, '_, '_> {
                 holds(found == Some(true))
             }
             Item::Script(test) => {
-                self.spend(SCRIPT);
                 self.context.note_variables(&self.variables);
-                holds(self.lua.holds(test, Some(data), self.context))
+                let held = self.spend(SCRIPT) && self.lua.holds(test, Some(data), self.context);
+                self.notes.tank.spend(self.lua.take_work());
+                holds(held)
             }
         };
         match next {

@@ -6,7 +6,7 @@ use tapwire_signatures::language::rule::{Buffer, Rule};
 use tapwire_signatures::plan::{Estimate, Plan};
 
 use super::id::RuleId;
-use super::{Settings, plural, prepared, say, show};
+use super::{Settings, plural, prepared, say, show, stress};
 
 pub(super) const HELP: &str =
     "The fast pattern is what is looked for in all traffic, with its buffer; bytes that are no plain
@@ -24,12 +24,18 @@ Work of a look:
 
 cheap is below 50, moderate below 500, costly from there on; none is a rule that cannot match.
 
+WORST is what the rule can be made to cost by bytes written for it, in units a byte, as far as a short
+play of fillers tells; above 80 it can run out of fuel. `tapwire rules stress` shows the bytes.
+
 Examples:
   tapwire rules list --rules rules/ --sort cost | head -20   the dearest rules
   tapwire rules list --rules rules/ --technique T1059        about command interpreters
   tapwire rules list --rules rules/ --sid 2000000-2999999 --json | jq -r .msg
 
 Exit status: 0 listed, 1 no rule could be read or, with --strict, one was refused.";
+
+/// Bytes of the buffers that are played to rules.
+const WORST_BYTES: usize = 256;
 
 /// `tapwire rules list`
 #[derive(Clone, Debug, Default, Args)]
@@ -75,6 +81,8 @@ enum Sort {
     Sid,
     /// The dearest first
     Cost,
+    /// Those first that can be made dearest
+    Worst,
 }
 
 impl List {
@@ -100,16 +108,31 @@ impl List {
     }
 
     fn rows<'p>(&self, plan: &'p Plan) -> Vec<Row<'p>> {
+        let mut worst = vec![0; plan.len()];
+        for (index, stress) in stress::all(plan, WORST_BYTES, |rule| self.wants(rule)) {
+            if let Some(units) = worst.get_mut(index as usize) {
+                *units = stress.units_a_byte;
+            }
+        }
         let rows = (0..).take(plan.len()).filter_map(|index| {
             let (rule, kind) = (plan.rule(index)?, plan.kind(index)?);
-            let row =
-                || Some(Row { id: RuleId::of(plan, index)?, rule, kind: kind.name(), estimate: plan.estimate(index)? });
+            let row = || {
+                Some(Row {
+                    id: RuleId::of(plan, index)?,
+                    rule,
+                    kind: kind.name(),
+                    estimate: plan.estimate(index)?,
+                    worst: *worst.get(index as usize)?,
+                })
+            };
             self.wants(rule).then(row).flatten()
         });
         let mut rows: Vec<Row<'_>> = rows.collect();
         rows.sort_by_key(|row| (row.id.sid, row.id.gid, row.id.tenant));
-        if self.sort == Sort::Cost {
-            rows.sort_by_key(|row| std::cmp::Reverse(row.estimate.cost));
+        match self.sort {
+            Sort::Sid => {}
+            Sort::Cost => rows.sort_by_key(|row| std::cmp::Reverse(row.estimate.cost)),
+            Sort::Worst => rows.sort_by_key(|row| std::cmp::Reverse(row.worst)),
         }
         rows
     }
@@ -159,7 +182,7 @@ fn is_about(rule: &Rule, technique: &str) -> bool {
 }
 
 /// Reads `N` or `A-B`.
-fn sids(text: &str) -> Result<(u32, u32), String> {
+pub(super) fn sids(text: &str) -> Result<(u32, u32), String> {
     let number =
         |text: &str| text.trim().parse::<u32>().map_err(|_| format!("`{text}` is no sid; write 2001 or 2001-2999"));
     let (from, to) = text.split_once('-').unwrap_or((text, text));
@@ -172,6 +195,8 @@ struct Row<'p> {
     rule: &'p Rule,
     kind: &'static str,
     estimate: Estimate<'p>,
+    /// Units a byte that it can be made to cost.
+    worst: u64,
 }
 
 /// Bytes as `content` writes them.
@@ -199,7 +224,7 @@ pub(super) fn printable(bytes: &[u8]) -> String {
 
 fn json(rows: &[Row<'_>]) -> Vec<u8> {
     let mut out = Vec::new();
-    for Row { id, rule, kind, estimate } in rows {
+    for Row { id, rule, kind, estimate, worst } in rows {
         let mut object = Object::new(&mut out);
         id.write(&mut object);
         object.number("rev", rule.rev);
@@ -212,7 +237,7 @@ fn json(rows: &[Row<'_>]) -> Vec<u8> {
                 });
             }
         });
-        object.number("cost", estimate.cost).text("cost_class", estimate.class());
+        object.number("cost", estimate.cost).text("cost_class", estimate.class()).number("worst", *worst);
         object.array("metadata", |array| {
             for (key, value) in &rule.metadata {
                 array.text(format!("{key} {value}").trim_end());
@@ -232,8 +257,8 @@ fn json(rows: &[Row<'_>]) -> Vec<u8> {
 /// Columns as wide as their widest cell, within reason.
 fn table(rows: &[Row<'_>]) -> String {
     const WIDEST: usize = 48;
-    let head = ["RULE", "ACTION", "PROTOCOL", "KIND", "COST", "FAST PATTERN", "MESSAGE"].map(str::to_owned);
-    let cells = rows.iter().map(|Row { id, rule, kind, estimate }| {
+    let head = ["RULE", "ACTION", "PROTOCOL", "KIND", "COST", "WORST", "FAST PATTERN", "MESSAGE"].map(str::to_owned);
+    let cells = rows.iter().map(|Row { id, rule, kind, estimate, worst }| {
         let pattern = match estimate.patterns.split_first() {
             _ if !rule.later.is_empty() => format!("(cannot match yet: {})", rule.later.join(", ")),
             Some(((buffer, bytes), more)) => {
@@ -247,10 +272,10 @@ fn table(rows: &[Row<'_>]) -> String {
         let (action, protocol) = (rule.action.name().into(), rule.protocol.name().into());
         let cost = format!("{} {}", estimate.cost, estimate.class());
         let message = rule.message.replace(char::is_control, " ");
-        [id, action, protocol, (*kind).to_owned(), cost, pattern, message]
+        [id, action, protocol, (*kind).to_owned(), cost, worst.to_string(), pattern, message]
     });
-    let lines: Vec<[String; 7]> = std::iter::once(head).chain(cells).collect();
-    let mut widths = [0; 7];
+    let lines: Vec<[String; 8]> = std::iter::once(head).chain(cells).collect();
+    let mut widths = [0; 8];
     for line in &lines {
         for (widest, cell) in widths.iter_mut().zip(line) {
             *widest = cell.chars().count().min(WIDEST).max(*widest);
@@ -316,7 +341,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[1].contains("payload \"|00 01|ab\""), "{text}");
         assert!(lines[2].starts_with("1:10:3  alert   http      transaction  2 cheap"), "{text}");
-        assert!(lines[3].contains("1100 costly  (every packet)"), "{text}");
+        assert!(lines[3].contains("1100 costly  1      (every packet)"), "{text}");
         for line in String::from_utf8(json(&rows)).unwrap().lines() {
             let row: serde_json::Value = serde_json::from_str(line).unwrap();
             assert!(row["cost"].is_u64() && row["fast_patterns"].is_array(), "{line}");

@@ -11,6 +11,7 @@ mod id;
 mod jobs;
 mod list;
 mod profile;
+mod stress;
 mod test;
 
 use std::path::PathBuf;
@@ -44,6 +45,9 @@ enum Command {
     /// Measure what rules cost on captures
     #[command(after_help = profile::HELP)]
     Profile(profile::Profile),
+    /// Find the rules that can be made expensive by who writes the bytes
+    #[command(after_help = stress::HELP)]
+    Stress(stress::StressTest),
     /// Run two rule sets over captures and show which alerts differ
     #[command(after_help = diff::HELP)]
     Diff(diff::Diff),
@@ -69,6 +73,7 @@ impl Rules {
             Command::Diff(options) => options.run(),
             Command::Explain(options) => options.run(),
             Command::Profile(options) => options.run(),
+            Command::Stress(options) => options.run(),
         }
     }
 }

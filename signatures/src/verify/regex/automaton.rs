@@ -2,7 +2,7 @@
 //!
 //! A byte string is searched for as such, counted repetitions of one (`A{1000}`, `(?:%3C){1000}` in any case) included. For nine of ten of the
 //! others all states of the automaton fit into a table, made when they are first needed: a byte costs one unit. The rest, whose table would
-//! be large, is followed thread by thread: a byte costs as much as threads are at it.
+//! be large, is followed thread by thread: a byte costs as much as threads are at it. So is what can only match at the begin of the text.
 //!
 //! The `regex` crate does the same in another order: it makes states while it searches, and follows threads when there are too many. Which of
 //! these happens depends on what it searched before, so the work cannot be told; its parts (`regex-automata`) can be asked one by one.
@@ -23,12 +23,21 @@ use crate::verify::fuel::{SEARCHED_BYTES, Tank};
 /// Bytes of the program of an expression; what needs more is left to PCRE2.
 const PROGRAM_LIMIT_BYTES: usize = 1 << 20;
 /// Bytes of a table, and of what is needed to make it.
-const TABLE_LIMIT_BYTES: usize = 256 << 10;
-const TABLE_WORK_LIMIT_BYTES: usize = 1 << 20;
+const TABLE: Limits = Limits { bytes: 24 << 10, work_bytes: 64 << 10 };
+/// The same where an expression begins with a long run of a class: each byte may begin a match, so that threads would be many.
+const TABLE_OF_RUN: Limits = Limits { bytes: 256 << 10, work_bytes: 1 << 20 };
+/// Least bytes of such a run.
+const RUN_BYTES: u32 = 32;
 /// Bytes of a byte string that an expression means.
 const NEEDLE_LIMIT_BYTES: usize = 64 << 10;
 
 type Table = dense::DFA<Vec<u32>>;
+
+#[derive(Clone, Copy)]
+struct Limits {
+    bytes: usize,
+    work_bytes: usize,
+}
 
 /// An expression as it is searched for.
 #[derive(Debug)]
@@ -66,7 +75,7 @@ impl Automaton {
     #[cfg(test)]
     pub(super) fn of_threads(pattern: &str, options: Options) -> Option<Self> {
         let (hir, is_blind_behind) = read(pattern, options)?;
-        let threads = Threads::new(program(&hir, false)?, prefilter(&hir));
+        let threads = Threads::new(program(&hir, false)?, is_held(&hir), prefilter(&hir));
         Some(Self { way: Way::Threads(Box::new(threads)), is_blind_behind })
     }
     fn needle(hir: &Hir) -> Option<Way> {
@@ -77,15 +86,17 @@ impl Automaton {
     }
 
     fn by_states(hir: Hir) -> Option<Way> {
-        let nfa = program(&hir, false)?;
-        let prefilter = prefilter(&hir);
-        let settings = dense::Config::new()
-            .start_kind(StartKind::Unanchored)
-            .specialize_start_states(prefilter.is_some())
-            .prefilter(prefilter.clone());
-        Some(match table(settings, &nfa) {
+        let (nfa, prefilter) = (program(&hir, false)?, prefilter(&hir));
+        // What is held to the begin of the text is mostly over after a few bytes: too few to make a table for.
+        let is_held = is_held(&hir);
+        let settings = || {
+            let settings = dense::Config::new().start_kind(StartKind::Unanchored);
+            settings.specialize_start_states(prefilter.is_some()).prefilter(prefilter.clone())
+        };
+        let limits = if begins_with_run(&hir) { TABLE_OF_RUN } else { TABLE };
+        Some(match if is_held { None } else { table(settings(), &nfa, limits) } {
             Some(ends) => Way::Table { ends, hir, begins: OnceLock::new() },
-            None => Way::Threads(Box::new(Threads::new(nfa, prefilter))),
+            None => Way::Threads(Box::new(Threads::new(nfa, is_held, prefilter))),
         })
     }
 
@@ -111,7 +122,7 @@ impl Automaton {
                     Some(found) => Found::At(None, found.offset()),
                     None if end == haystack.len() => Found::No,
                     None => {
-                        tank.spend(u64::MAX / 2);
+                        tank.drain();
                         Found::LimitHit
                     }
                 }
@@ -125,7 +136,7 @@ impl Automaton {
         let Way::Table { hir, begins, .. } = &self.way else { return None };
         let begins = begins.get_or_init(|| {
             let settings = dense::Config::new().start_kind(StartKind::Anchored).match_kind(MatchKind::All);
-            table(settings, &program(hir, true)?)
+            table(settings, &program(hir, true)?, TABLE)
         });
         match begins {
             Some(begins) => {
@@ -133,7 +144,7 @@ impl Automaton {
                 let begin = begins.try_search_rev(&input).ok().flatten()?.offset();
                 tank.spend((end - begin) as u64).then_some(begin)
             }
-            None => match Threads::new(program(hir, false)?, None).find(haystack, start, tank) {
+            None => match Threads::new(program(hir, false)?, false, None).find(haystack, start, tank) {
                 Found::At(begin, _) => begin,
                 Found::No | Found::LimitHit => None,
             },
@@ -142,7 +153,7 @@ impl Automaton {
 }
 
 /// An expression, and whether nothing before the begin of a match tells whether it is one.
-fn read(pattern: &str, options: Options) -> Option<(Hir, bool)> {
+pub(super) fn read(pattern: &str, options: Options) -> Option<(Hir, bool)> {
     let Options { caseless, multi_line, dot_all, ungreedy, .. } = options;
     let reading = syntax::Config::new().unicode(false).utf8(false).case_insensitive(caseless);
     let reading = reading.multi_line(multi_line).dot_matches_new_line(dot_all).swap_greed(ungreedy);
@@ -151,6 +162,23 @@ fn read(pattern: &str, options: Options) -> Option<(Hir, bool)> {
     let behind = [Look::End, Look::EndLF].into_iter().fold(looks, LookSet::remove);
     let known = [Look::Start, Look::StartLF, Look::WordAscii, Look::WordAsciiNegate];
     known.into_iter().fold(behind, LookSet::remove).is_empty().then(|| (hir, behind.is_empty()))
+}
+
+/// Whether a match begins with many bytes of one class.
+fn begins_with_run(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Concat(parts) => parts.first().is_some_and(begins_with_run),
+        HirKind::Capture(group) => begins_with_run(&group.sub),
+        HirKind::Repetition(repeated) => {
+            repeated.min >= RUN_BYTES && matches!(repeated.sub.kind(), HirKind::Class(_) | HirKind::Literal(_))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a match begins where the text does.
+fn is_held(hir: &Hir) -> bool {
+    hir.properties().look_set_prefix().contains(Look::Start)
 }
 
 /// The byte strings of which each match begins with one, where they are worth to be searched for.
@@ -167,11 +195,9 @@ fn program(hir: &Hir, reversed: bool) -> Option<NFA> {
     thompson::Compiler::new().configure(settings).build_from_hir(hir).ok()
 }
 
-fn table(settings: dense::Config, nfa: &NFA) -> Option<Box<Table>> {
-    let limits = settings
-        .accelerate(false)
-        .dfa_size_limit(Some(TABLE_LIMIT_BYTES))
-        .determinize_size_limit(Some(TABLE_WORK_LIMIT_BYTES));
+fn table(settings: dense::Config, nfa: &NFA, limits: Limits) -> Option<Box<Table>> {
+    let limits =
+        settings.accelerate(false).dfa_size_limit(Some(limits.bytes)).determinize_size_limit(Some(limits.work_bytes));
     dense::Builder::new().configure(limits).build_from_nfa(nfa).ok().map(Box::new)
 }
 

@@ -17,11 +17,14 @@ use crate::verify::fuel::Tank;
 const DEPTH_LIMIT: u32 = 1_500;
 /// Levels of division: places in a block, steps that it may take, and units that are spent where it takes fewer. One that takes all of
 /// them costs as many units.
-const LEVELS: [Level; 3] = [
+const LEVELS: [Level; 4] = [
     Level { places: 256, steps: 4_096, units: 2_048 },
     Level { places: 16, steps: 4_096, units: 1_024 },
-    Level { places: 1, steps: 3_500, units: 512 },
+    Level { places: 1, steps: 128, units: 64 },
+    Level { places: 1, steps: 3_500, units: 1_024 },
 ];
+/// The first level of a single place.
+const SINGLE: usize = 2;
 
 struct Level {
     places: usize,
@@ -60,6 +63,13 @@ impl Backtracking {
         places.get(group).and_then(|(from, to)| haystack.get(from..to))
     }
 
+    /// The match that begins at a place.
+    pub(super) fn at(&self, expression: (&str, Options), haystack: &[u8], place: usize, tank: &mut Tank) -> Found {
+        let mut search = Search { of: self, expression, haystack, given_up: false };
+        let found = search.places(SINGLE, place..place + 1, tank);
+        found.unwrap_or(if search.given_up { Found::LimitHit } else { Found::No })
+    }
+
     /// The first match from `start` on.
     pub(super) fn find(&self, expression: (&str, Options), haystack: &[u8], start: usize, tank: &mut Tank) -> Found {
         let (pattern, options) = expression;
@@ -68,7 +78,7 @@ impl Backtracking {
             return Found::No;
         }
         let is_single = is_held || options.anchored;
-        let (level, end) = if is_single { (LEVELS.len() - 1, start + 1) } else { (0, haystack.len() + 1) };
+        let (level, end) = if is_single { (SINGLE, start + 1) } else { (0, haystack.len() + 1) };
         let mut search = Search { of: self, expression, haystack, given_up: false };
         let found = search.places(level, start..end, tank);
         found.unwrap_or(if search.given_up { Found::LimitHit } else { Found::No })
@@ -110,9 +120,28 @@ impl Search<'_> {
 }
 
 /// Whether a match can begin at the first byte only.
-fn is_held_to_begin(pattern: &str, options: Options) -> bool {
+pub(super) fn is_held_to_begin(pattern: &str, options: Options) -> bool {
     let begins = pattern.starts_with('^') && !options.multi_line || pattern.starts_with(r"\A");
-    begins && !options.extended && !pattern.contains('|')
+    begins && !options.extended && !has_ways(pattern)
+}
+
+/// Whether an expression has a vertical bar outside of all groups; a class that is hard to read counts as one.
+fn has_ways(pattern: &str) -> bool {
+    let (mut depth, mut escaped, mut in_class) = (0_u32, false, false);
+    for byte in pattern.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b']' => in_class = false,
+            _ if in_class => {}
+            b'[' => in_class = true,
+            b'(' => depth += 1,
+            b')' => depth = depth.saturating_sub(1),
+            b'|' if depth == 0 => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// Checks an expression, or tells what is wrong with it; the names of its groups.
@@ -156,5 +185,20 @@ fn end_only(pattern: &str, out: &mut String) {
         }
         in_class = !escaped && character == '[' || in_class && (escaped || character != ']');
         escaped = !escaped && character == '\\';
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_to_the_begin_is_told() {
+        for (pattern, is_held) in
+            [("^a(b|c)", true), (r"\Aa\|b[|]", true), ("^a|b", false), ("^(a)|b", false), ("a^b", false)]
+        {
+            assert_eq!(is_held_to_begin(pattern, Options::default()), is_held, "{pattern}");
+        }
+        assert!(!is_held_to_begin("^a", Options { multi_line: true, ..Options::default() }));
     }
 }

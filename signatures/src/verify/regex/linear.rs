@@ -2,7 +2,8 @@
 //!
 //! Rules are written for PCRE2, which goes back where an attempt fails; a hostile text can make that take long. Nine of ten
 //! expressions do not need it: the same expression means the same to the `regex` crate once the few things that both read differently
-//! are rewritten. What may mean something else (look-around, back-references, possessive repetitions, octal escapes, …) is left.
+//! are rewritten. What may mean something else (look-around, back-references, possessive repetitions, octal escapes, …) is left, or relaxed:
+//! then the expression matches wherever the original does, and elsewhere as well.
 
 use super::Options;
 
@@ -17,10 +18,20 @@ pub(super) struct Linear {
 
 /// The expression that means the same, if there is one.
 pub(super) fn translate(pattern: &str, options: Options) -> Option<Linear> {
+    written(pattern, options, false)
+}
+
+/// An expression of which a match begins wherever one of the original does: without look-around, with any bytes for a back-reference.
+pub(super) fn relax(pattern: &str, options: Options) -> Option<Linear> {
+    written(pattern, options, true)
+}
+
+fn written(pattern: &str, options: Options, is_relaxed: bool) -> Option<Linear> {
     if !pattern.is_ascii() || options.extended {
         return None;
     }
-    let mut walk = Walk { rest: pattern.as_bytes(), out: String::new(), options, takes_last_line_end: false };
+    let mut walk =
+        Walk { rest: pattern.as_bytes(), out: String::new(), options, takes_last_line_end: false, is_relaxed };
     while let Some(byte) = walk.next() {
         walk.step(byte)?;
     }
@@ -34,6 +45,7 @@ struct Walk<'p> {
     out: String,
     options: Options,
     takes_last_line_end: bool,
+    is_relaxed: bool,
 }
 
 impl Walk<'_> {
@@ -76,6 +88,7 @@ impl Walk<'_> {
         self.out.push_str(repetition);
         match self.rest.first() {
             // A possessive one.
+            Some(b'+') if self.is_relaxed => self.next().map(drop),
             Some(b'+') => None,
             Some(b'?') => {
                 self.out.push('?');
@@ -99,12 +112,54 @@ impl Walk<'_> {
     }
 
     fn group(&mut self) -> Option<()> {
+        if self.is_relaxed {
+            match self.rest {
+                [b'?', b'=' | b'!', ..] | [b'?', b'<', b'=' | b'!', ..] => {
+                    self.pass_group()?;
+                    self.out.push_str("(?:)");
+                    return Some(());
+                }
+                [b'?', b'P', b'=', ..] => {
+                    self.pass_group()?;
+                    self.out.push_str("(?s:.)*");
+                    return Some(());
+                }
+                [b'?', b'>', rest @ ..] => {
+                    self.out.push_str("(?:");
+                    self.rest = rest;
+                    return Some(());
+                }
+                _ => {}
+            }
+        }
         self.out.push('(');
         match self.rest {
             [b'*', ..] => None,
             [b'?', rest @ ..] => self.special_group(rest),
             _ => Some(()),
         }
+    }
+
+    /// Passes over the rest of a group.
+    fn pass_group(&mut self) -> Option<()> {
+        let (mut depth, mut in_class) = (1, false);
+        while depth > 0 {
+            match (self.next()?, in_class) {
+                (b'\\', _) => drop(self.next()?),
+                (b'[', false) => {
+                    in_class = true;
+                    // A bracket that comes first is one of the class.
+                    let negated = usize::from(self.rest.first() == Some(&b'^'));
+                    let first = negated + usize::from(self.rest.get(negated) == Some(&b']'));
+                    self.rest = self.rest.get(first..)?;
+                }
+                (b']', true) => in_class = false,
+                (b'(', false) => depth += 1,
+                (b')', false) => depth -= 1,
+                _ => {}
+            }
+        }
+        Some(())
     }
 
     /// A group that begins with a question mark: one without a number, one with a name, or letters that switch options.
@@ -141,6 +196,10 @@ impl Walk<'_> {
                 self.escaped(b'x');
                 self.out.extend([char::from(first), char::from(second)]);
             }
+            b'1'..=b'9' if self.is_relaxed && !in_class && !self.rest.first().is_some_and(u8::is_ascii_digit) => {
+                self.out.push_str("(?s:.)*");
+            }
+            b'K' if self.is_relaxed && !in_class => self.out.push_str("(?:)"),
             other if other.is_ascii_alphanumeric() => return None,
             literal => self.out.push_str(&format!(r"\x{literal:02x}")),
         }
@@ -187,6 +246,24 @@ impl Walk<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_relaxed_matches_at_least_as_often() {
+        let table = [
+            (r"a(?=b)c(?!d(e)[)]])f", Some("a(?:)c(?:)f")),
+            (r"(?<=[]\]])a(?<!b)", Some("(?:)a(?:)")),
+            (r"(?>a|b)++c", Some("(?:a|b)+c")),
+            (r"(\w)\1{2}", Some(r"(\w)(?s:.)*{2}")),
+            (r"a\Kb", Some("a(?:)b")),
+            (r"(?P<x>a)b(?P=x)c", Some("(?P<x>a)b(?s:.)*c")),
+            (r"(?!a", None),
+            (r"(?R)", None),
+        ];
+        for (pattern, expected) in table {
+            let found = relax(pattern, Options::default());
+            assert_eq!(found.as_ref().map(|linear| linear.pattern.as_str()), expected, "{pattern}");
+        }
+    }
 
     #[test]
     fn what_both_read_alike_is_kept_and_the_rest_is_rewritten_or_left() {

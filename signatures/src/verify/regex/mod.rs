@@ -7,6 +7,7 @@
 mod automaton;
 mod backtracking;
 mod linear;
+mod samples;
 mod threads;
 
 use std::sync::OnceLock;
@@ -49,7 +50,12 @@ struct Linear {
     automaton: Automaton,
     /// See [`linear::Linear`].
     takes_last_line_end: bool,
+    /// It matches elsewhere as well: what is found is to be confirmed.
+    is_relaxed: bool,
 }
+
+/// Places that are confirmed one by one before all that follow are looked at.
+const CONFIRMED: usize = 16;
 
 /// What a search found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +90,14 @@ impl Regex {
         backtracking::check(&self.pattern, self.options).map_or(0, |names| names.len().saturating_sub(1))
     }
 
+    /// Bytes that it matches or begins to match, a few of them.
+    pub(crate) fn samples(&self) -> Vec<Vec<u8>> {
+        let exact = linear::translate(&self.pattern, self.options);
+        let linear = exact.or_else(|| linear::relax(&self.pattern, self.options));
+        let read = linear.and_then(|linear| samples::of_expression(&linear.pattern, self.options));
+        read.unwrap_or_else(|| samples::of_text(&self.pattern))
+    }
+
     /// What a group holds in the match of `haystack` that begins at `begin`.
     pub(crate) fn group<'h>(&self, haystack: &'h [u8], begin: usize, group: usize) -> Option<&'h [u8]> {
         self.backtracking().group((&self.pattern, self.options), haystack, begin, group)
@@ -91,7 +105,7 @@ impl Regex {
 
     /// Whether nothing before the begin of a match tells whether it is one.
     pub(crate) fn is_blind_behind(&self) -> bool {
-        self.linear().is_some_and(|linear| linear.automaton.is_blind_behind)
+        self.linear().is_some_and(|linear| linear.automaton.is_blind_behind && !linear.is_relaxed)
     }
 
     fn backtracking(&self) -> &Backtracking {
@@ -100,8 +114,16 @@ impl Regex {
 
     fn linear(&self) -> Option<&Linear> {
         let made = self.linear.get_or_init(|| {
-            let linear::Linear { pattern, takes_last_line_end } = linear::translate(&self.pattern, self.options)?;
-            Some(Box::new(Linear { automaton: Automaton::new(&pattern, self.options)?, takes_last_line_end }))
+            let exact = linear::translate(&self.pattern, self.options);
+            let is_relaxed = exact.is_none();
+            // What is held to one place is tried there at once.
+            let relaxed = || {
+                let is_held = backtracking::is_held_to_begin(&self.pattern, self.options);
+                if is_held { None } else { linear::relax(&self.pattern, self.options) }
+            };
+            let linear::Linear { pattern, takes_last_line_end } = exact.or_else(relaxed)?;
+            let automaton = Automaton::new(&pattern, self.options)?;
+            Some(Box::new(Linear { automaton, takes_last_line_end, is_relaxed }))
         });
         made.as_deref()
     }
@@ -110,6 +132,9 @@ impl Regex {
     pub(crate) fn find(&self, haystack: &[u8], start: usize, tank: &mut Tank) -> Found {
         // An expression that is held to its place is held to `start`, which only one engine knows apart from the begin.
         if let Some(linear) = self.linear().filter(|_| start == 0 || !self.options.anchored) {
+            if linear.is_relaxed {
+                return self.confirmed(&linear.automaton, haystack, start, tank);
+            }
             let found = linear.automaton.find(haystack, start, tank);
             let Found::At(_, end) = found else { return found };
             if !linear.takes_last_line_end || end < haystack.len() || !haystack.ends_with(b"\n") {
@@ -117,6 +142,27 @@ impl Regex {
             }
         }
         self.backtracking().find((&self.pattern, self.options), haystack, start, tank)
+    }
+
+    /// The first match from `start` on, of those whose places a relaxed expression finds.
+    fn confirmed(&self, relaxed: &Automaton, haystack: &[u8], start: usize, tank: &mut Tank) -> Found {
+        let expression = (&*self.pattern, self.options);
+        let mut start = start;
+        for _ in 0..CONFIRMED {
+            let (begin, end) = match relaxed.find(haystack, start, tank) {
+                Found::At(begin, end) => (begin, end),
+                other => return other,
+            };
+            let Some(begin) = begin.or_else(|| relaxed.begin_of(haystack, start, end, tank)) else { break };
+            match self.backtracking().at(expression, haystack, begin, tank) {
+                Found::No => start = begin + 1,
+                found => return found,
+            }
+            if start > haystack.len() {
+                return Found::No;
+            }
+        }
+        self.backtracking().find(expression, haystack, start, tank)
     }
 
     /// Where a match begins that was found from `start` on and ends at `end`; `None` where that took too much.
@@ -193,7 +239,7 @@ mod tests {
                 ..Options::default()
             };
             let regex = Regex::new(EXPRESSIONS[which], options).unwrap();
-            prop_assert!(regex.linear().is_some());
+            prop_assert!(regex.linear().is_some_and(|linear| !linear.is_relaxed));
             let expected = reference(EXPRESSIONS[which], options, &text, start);
             for found in [found(&regex, &text, start), backtracked(&regex, &text, start)] {
                 prop_assert_eq!(&found, &expected, "{} {:?} from {}", EXPRESSIONS[which], options, start);
@@ -293,6 +339,42 @@ mod tests {
         assert_eq!(kept.group(b"..xy", 3, 1), Some(&b"x"[..]));
     }
 
+    /// Expressions that an automaton cannot tell.
+    const REMEMBERING: &[&str] = &[
+        r"(?=ab)a.",
+        r"a(?!b)[^c]",
+        r"(?<!a)b(?:(?!c).)+c",
+        r"(?<=\n)a",
+        r"([ab])\1",
+        r"(a|b)+\1$",
+        r"(?>a+)b|c(?!$)",
+        r"a++b?",
+        r"a\Kb",
+        r"(?:^|b)(?!.*c)a",
+        r"(?![a-z])\x00*",
+    ];
+
+    proptest! {
+        #[test]
+        fn what_is_relaxed_and_confirmed_is_what_pcre2_finds(
+            which in 0..REMEMBERING.len(),
+            flags in 0..16_u8,
+            text in prop::collection::vec(prop::sample::select(b"aabbABc./_{ \n\t\x00\xff\xa0".to_vec()), 0..48),
+            start in 0..48_usize,
+        ) {
+            let start = start.min(text.len());
+            let flag = |bit: u8| flags >> bit & 1 != 0;
+            let options = Options {
+                caseless: flag(0), multi_line: flag(1), dot_all: flag(2), anchored: flag(3), ..Options::default()
+            };
+            let regex = Regex::new(REMEMBERING[which], options).unwrap();
+            prop_assert!(regex.linear().is_some_and(|linear| linear.is_relaxed));
+            let expected = reference(REMEMBERING[which], options, &text, start);
+            let found = regex.find(&text, start, &mut Tank::endless());
+            prop_assert_eq!(found, expected, "{} {:?} from {}", REMEMBERING[which], options, start);
+        }
+    }
+
     #[test]
     fn a_dollar_sign_means_the_very_end_where_that_is_asked_for() {
         for (pattern, text, is_found) in [("a$", "a\n", false), ("a$", "ba", true), (r"(?!b)a$[$]?\$?", "a\n", false)] {
@@ -310,11 +392,10 @@ mod tests {
 
     #[test]
     fn a_hostile_text_meets_the_limit() {
-        let regex = Regex::new("(?!b)(a+)+$", Options::default()).unwrap();
-        let mut text = vec![b'a'; 5_000];
-        text.push(b'!');
+        let regex = Regex::new(r"(a+)+c\1", Options::default()).unwrap();
+        let text = [vec![b'a'; 5_000], b"c!".to_vec()].concat();
         assert_eq!(found(&regex, &text, 0), Found::LimitHit);
-        assert_eq!(found(&regex, b"aaa", 0), Found::At(Some(0), 3));
+        assert_eq!(found(&regex, b"aaca", 0), Found::At(Some(0), 4));
     }
 
     #[test]

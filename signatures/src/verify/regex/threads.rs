@@ -17,6 +17,8 @@ const STATE: u64 = 4;
 #[derive(Debug)]
 pub(super) struct Threads {
     nfa: NFA,
+    /// A match begins where the text does.
+    is_held: bool,
     prefilter: Option<Prefilter>,
 }
 
@@ -46,8 +48,8 @@ impl Set {
 }
 
 impl Threads {
-    pub(super) fn new(nfa: NFA, prefilter: Option<Prefilter>) -> Self {
-        Self { nfa, prefilter }
+    pub(super) fn new(nfa: NFA, is_held: bool, prefilter: Option<Prefilter>) -> Self {
+        Self { nfa, is_held, prefilter }
     }
 
     /// The first match from `start` on.
@@ -61,7 +63,7 @@ impl Threads {
         let mut at = start;
         while at <= haystack.len() {
             if now.threads.is_empty() {
-                if found.is_some() || at > start && self.nfa.is_always_start_anchored() {
+                if found.is_some() || at > start && self.is_held {
                     break;
                 }
                 if let Some(prefilter) = &self.prefilter {
