@@ -245,7 +245,7 @@ impl<A: Default> Table<A> {
             } else {
                 let ends = if flow.tcp.is_none() { parked.get(hash) } else { None };
                 let ends = ends.filter(|ends| flow.resume(tcp, ends, &key, &mut direction, settings));
-                let picks_up = ends.is_none() && flow.tcp.is_none() && packet.time <= *pick_up_until;
+                let picks_up = ends.is_none() && flow.tcp.is_none() && packet.time < *pick_up_until;
                 let picked_up = picks_up && flow.pick_up(tcp, packet.payload, &mut direction, settings);
                 update = flow.connection(tcp, packet.payload, &mut direction, settings, store);
                 counters.gaps += update.gaps;

@@ -303,13 +303,17 @@ impl Run<'_, '_, '_> {
             return failed;
         };
         let (noted, position) = (self.notes.trail.len(), usize::from(self.position(rest)));
-        let mut low = self.untried(position, low);
+        // What stands for itself is not come back to.
+        let is_again = content.is_relative();
+        let mut low = if is_again { self.untried(position, low) } else { low };
         loop {
             let found = data.get(low..high).and_then(|window| find(window, content, &mut self.notes.tank));
             if self.notes.tank.is_dry() {
                 return Outcome::Stop;
             }
-            self.note_tried(position, found.map_or((high + 1).saturating_sub(content.bytes.len()), |at| low + at));
+            if is_again {
+                self.note_tried(position, found.map_or((high + 1).saturating_sub(content.bytes.len()), |at| low + at));
+            }
             if content.negated && found.is_none() {
                 return self.items(rest, data, cursor);
             }
@@ -323,7 +327,9 @@ impl Run<'_, '_, '_> {
             match self.items(rest, data, end) {
                 Outcome::Fail if rest.first().is_some_and(is_relative) => {
                     low = start + 1;
-                    self.note_tried(position, low);
+                    if is_again {
+                        self.note_tried(position, low);
+                    }
                 }
                 // What follows stands for itself: no other occurrence of this content can help it.
                 Outcome::Fail => return Outcome::Stop,
@@ -367,7 +373,7 @@ impl Run<'_, '_, '_> {
         let failed = if pcre.relative { Outcome::Fail } else { Outcome::Stop };
         let from = if pcre.relative { cursor } else { 0 };
         // One that looks at what is before a match sees the text from the cursor on; what is anchored to its begin has no second chance.
-        let is_blind = pcre.regex.is_blind_behind();
+        let is_blind = pcre.relative && pcre.regex.is_blind_behind();
         let position = usize::from(self.position(rest));
         let (base, mut start) = if is_blind { (0, self.untried(position, from)) } else { (from, 0) };
         loop {

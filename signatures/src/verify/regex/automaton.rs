@@ -23,7 +23,7 @@ use crate::verify::fuel::{SEARCHED_BYTES, Tank};
 /// Bytes of the program of an expression; what needs more is left to PCRE2.
 const PROGRAM_LIMIT_BYTES: usize = 1 << 20;
 /// Bytes of a table, and of what is needed to make it.
-const TABLE: Limits = Limits { bytes: 24 << 10, work_bytes: 64 << 10 };
+const TABLE: Limits = Limits { bytes: 16 << 10, work_bytes: 32 << 10 };
 /// The same where an expression begins with a long run of a class: each byte may begin a match, so that threads would be many.
 const TABLE_OF_RUN: Limits = Limits { bytes: 256 << 10, work_bytes: 1 << 20 };
 /// Least bytes of such a run.
