@@ -429,7 +429,9 @@ impl Worker {
         self.inspector.matcher.begin_packet(FlowFuel::default(), packet.payload.len());
         self.inspector.matcher.packet(plan, &view, occasion, &mut RuleMemory::default(), &mut self.matches);
         let (_, dry) = self.inspector.matcher.end_packet();
-        self.reporter.dry_rules_alone(dry, packet, moment);
+        if !dry.is_empty() {
+            self.reporter.dry_rules_alone(dry, packet, moment);
+        }
         let watch = self.inspector.matcher.watch.as_deref_mut();
         let settled = settle(plan, &mut self.matches, self.settings.alert_limit, watch);
         self.counters.alerts.raised += settled.alerts as u64;
@@ -673,7 +675,9 @@ impl Place<'_> {
         let view = PacketView { packet, flow: Some(&view), stream_anomalies: anomalies };
         let plan = self.plan;
         self.matches.clear();
-        self.inspector.matcher.begin_packet(flow.app.take_fuel(), packet.payload.len());
+        if !plan.is_empty() {
+            self.inspector.matcher.begin_packet(flow.app.take_fuel(), packet.payload.len());
+        }
         if let Some(occasion) = occasion {
             flow.app.rules.lend(|rules| self.inspector.matcher.packet(plan, &view, occasion, rules, self.matches));
         }
@@ -755,9 +759,13 @@ impl Place<'_> {
         if flow.app.changes() {
             self.change_protocol(packet, flow, moment);
         }
-        let (fuel, dry) = self.inspector.matcher.end_packet();
-        self.reporter.dry_rules(dry, flow, direction, moment);
-        flow.app.return_fuel(fuel);
+        if !plan.is_empty() {
+            let (fuel, dry) = self.inspector.matcher.end_packet();
+            if !dry.is_empty() {
+                self.reporter.dry_rules(dry, flow, direction, moment);
+            }
+            flow.app.return_fuel(fuel);
+        }
     }
 
     /// Everything of the old protocol is inspected and recorded before the new one begins.

@@ -328,8 +328,12 @@ impl<A: Default> Table<A> {
         {
             tcp.settle(&mut self.store);
         }
-        let class = self.slots.get(place as usize).and_then(Option::as_ref).map(Flow::class);
-        if class != self.lists.of(place).map(|(class, _)| class) {
+        // What is not the packet's own doing: its protocol became known, or it is not followed any more.
+        let (Some(Some(flow)), Some((listed, _))) = (self.slots.get(place as usize), self.lists.of(place)) else {
+            return;
+        };
+        let became_known = flow.marks.has(Marks::RECOGNISED) && !matches!(listed, Class::TcpKnown | Class::UdpKnown);
+        if (became_known || flow.is_bypassed()) && flow.class() != listed {
             self.touch(place);
         }
     }
@@ -585,10 +589,11 @@ impl<A: Default> Table<A> {
         else {
             return;
         };
-        let (class, end, key, swapped) = (flow.class(), flow.end, flow.key, flow.marks.has(Marks::SWAPPED));
+        let (class, end) = (flow.class(), flow.end);
         if class != before || !self.lists.is_last(place) {
             self.lists.unlink(place);
             if class.worth() != before.worth() {
+                let (key, swapped) = (flow.key, flow.marks.has(Marks::SWAPPED));
                 if let Some(crowds) = &mut self.crowds {
                     crowds.leave(before.worth(), &key, swapped, member);
                 }

@@ -252,12 +252,14 @@ impl Application {
     }
 
     /// What rules may still spend on the flow, to be given back.
+    #[inline]
     pub fn take_fuel(&mut self) -> FlowFuel {
         let dry = self.rare.as_mut().map(|rare| std::mem::take(&mut rare.dry)).unwrap_or_default();
         FlowFuel { left: self.fuel, dry }
     }
 
     /// Gives back what rules may still spend on the flow.
+    #[inline]
     pub fn return_fuel(&mut self, fuel: FlowFuel) {
         self.fuel = fuel.left;
         if !fuel.dry.is_empty() {

@@ -20,9 +20,6 @@ const EVENT: &str = "RULE_OUT_OF_FUEL";
 impl Reporter {
     /// Rules that ran out of fuel on a packet without a flow.
     pub fn dry_rules_alone(&mut self, dry: &[RuleIndex], packet: &Packet<'_>, moment: &Moment) {
-        if dry.is_empty() {
-            return;
-        }
         let ends = Ends::of_packet(packet);
         let outputs = Arc::clone(&self.outputs);
         for (index, output) in wanting(&outputs) {
@@ -33,9 +30,6 @@ impl Reporter {
 
     /// Rules that ran out of fuel on a flow for the first time.
     pub fn dry_rules(&mut self, dry: &[RuleIndex], flow: &Flow<Application>, direction: Direction, moment: &Moment) {
-        if dry.is_empty() {
-            return;
-        }
         let outputs = Arc::clone(&self.outputs);
         for (index, output) in wanting(&outputs) {
             let ends = Ends::of(&flow.key, direction);

@@ -43,6 +43,7 @@ impl HeldBack {
 
 impl Matcher {
     /// Begins the look at another packet, whose payload has so many bytes, with what its flow has left: nothing waits.
+    #[inline]
     pub fn begin_packet(&mut self, fuel: FlowFuel, bytes: usize) {
         self.fuel.begin(fuel, bytes);
         self.held_back.packet.clear();
@@ -51,6 +52,7 @@ impl Matcher {
     }
 
     /// Ends it: what the flow has left, and the rules that ran dry in it for the first time.
+    #[inline]
     pub fn end_packet(&mut self) -> (FlowFuel, &[RuleIndex]) {
         self.fuel.end()
     }

@@ -161,6 +161,7 @@ pub(super) struct Fuel {
 
 impl Fuel {
     /// Begins a packet of a flow.
+    #[inline]
     pub(super) fn begin(&mut self, mut flow: FlowFuel, bytes: usize) {
         let FuelSettings { flow: first, byte, most, packet, .. } = self.settings;
         let left = flow.left.map_or(first, |left| u64::from(left.get()) * KEPT_UNITS);
@@ -170,6 +171,7 @@ impl Fuel {
     }
 
     /// Ends it: what the flow has left, and the rules that ran dry in it for the first time.
+    #[inline]
     pub(super) fn end(&mut self) -> (FlowFuel, &[RuleIndex]) {
         let left = u16::try_from(self.left.div_ceil(KEPT_UNITS)).unwrap_or(u16::MAX);
         (FlowFuel { left: NonZeroU16::new(left.max(1)), dry: std::mem::take(&mut self.dry_rules) }, &self.fresh)
