@@ -346,7 +346,7 @@ const FEW: u64 = 16;
 /// Other records that a flow has in an interval after too many anomalies.
 const NOISY_RECORDS: u64 = 8;
 /// First alerts of one rule in an interval that are written in any case.
-const FIRST_ALERTS_OF_RULE: u64 = 2_048;
+const FIRST_ALERTS_OF_RULE: u64 = 1_024;
 
 #[cfg(test)]
 mod tests;
