@@ -12,7 +12,7 @@ import os, random, sys
 sys.dont_write_bytecode = True
 import state  # noqa: E402
 
-TIMES_NORMAL, DOUBLING, TELLING_S, LEAST_NS, LENGTH = 30, 2.5, 0.25, 6.0, 3_500
+TIMES_NORMAL, TELLING_S, LEAST_NS, LENGTH = 30, 0.25, 6.0, 3_500
 WORDS = b"the of and to in is that it was for on are with as his they be at one have this from or had by hot but some what there".split()
 
 # Name: what the rule asks for, what is repeated.
@@ -82,8 +82,8 @@ def matching(opts, folder, name, row):
     ns, normal_ns = (seconds * 1e9 / (copies * LENGTH) for seconds in (small, cpu(harmless, copies)))
     figure, ok = "%.0f ns a byte, harmless %.0f" % (ns, normal_ns), ns <= TIMES_NORMAL * max(normal_ns, LEAST_NS)
     if small >= TELLING_S:
-        growth = cpu((filler * 2 * LENGTH)[:2 * LENGTH], copies) / small
-        figure, ok = figure + "; x%.2f for twice the bytes" % growth, ok and growth <= DOUBLING
+        small, large = state.doubling(lambda times: cpu((filler * times * LENGTH)[:times * LENGTH], copies), small)
+        figure, ok = figure + "; x%.2f for twice the bytes" % (large / small), ok and large / small <= state.DOUBLING
     if name in GENUINE:
         *_, records = run(harmless.replace(b"b", b"d") + b"\n" + GENUINE[name], 1)[-1]
         seen = state.look(records)[0]

@@ -9,7 +9,7 @@ long: at most x2.5. Checksums of TCP are left out: replays want `--checksums off
 """
 import argparse, json, os, shutil, struct, subprocess, sys, tempfile, time, zlib
 
-MEMORY_MIB, CANARIES, CANARIES_PERCENT, DOUBLING, TELLING_S = 256, 100, 99.0, 2.5, 0.4
+MEMORY_MIB, CANARIES, CANARIES_PERCENT, DOUBLING, TELLING_S, PAYLOAD = 256, 100, 99.0, 2.5, 0.4, 100_000_000
 START, SIZE, K = 1_767_225_600, 1460, 1024
 FIN, SYN, PSH, ACK = 1, 2, 8, 16
 SERVER, CANARY_NET = 0xC0A80101, 0xAC100000
@@ -423,17 +423,26 @@ def growth(opts, folder, name, row):
     made(path, lambda capture: None)
     base = replay(opts, folder, path, None)[0]
 
-    def cost(n):
+    def cost(n, copies):
         payload = made(path, lambda capture: build(capture, n, copies))[1]
-        best = min(replay(opts, folder, path, None)[0] for _ in range(1 if opts.quick else 2))
-        return max(best - base, 0.001), payload
-    small, payload = cost(n)
-    while small < TELLING_S / (2 if opts.quick else 1) and copies < 4_000:
-        copies = min(4_000, copies * max(2, min(20, int(1.5 * TELLING_S / small))))
-        small, payload = cost(n)
-    large, _ = cost(2 * n)
+        return max(replay(opts, folder, path, None)[0] - base, 0.001), payload
+    small, payload = cost(n, copies)
+    while small < TELLING_S / (2 if opts.quick else 1) and copies < 4_000 and payload < PAYLOAD:
+        copies = min(4_000, copies * max(2, min(20, int(1.5 * TELLING_S / small), PAYLOAD // payload)))
+        small, payload = cost(n, copies)
+    small, large = doubling(lambda times: cost(times * n, copies)[0], small)
     figure = "x%.2f, %.2f to %.2f s (n %d, %d copies, %.1f MB, %.0f ns/byte)" % (large / small, small, large, n, copies, payload / 1e6, small * 1e9 / payload)
     return figure, large / small <= DOUBLING
+
+
+def doubling(cost, small=None):
+    """The least costs of an input and of one twice as long: both are measured again before they count as more than double, for other work on the machine looks the same."""
+    small, large = small or cost(1), cost(2)
+    for _ in range(3):
+        if large / small <= DOUBLING:
+            break
+        small, large = min(small, cost(1)), min(large, cost(2))
+    return small, large
 
 
 GROUPS = {"memory": (memory, memory_rows), "growth": (growth, growth_rows)}
@@ -450,7 +459,7 @@ def main(about, rows):
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", required=True, help="the tapwire program")
     parser.add_argument("--only", help="beginnings of the names of rows, with commas between them")
-    parser.add_argument("--quick", action="store_true", help="smaller floods, and each cost measured once")
+    parser.add_argument("--quick", action="store_true", help="smaller floods, and shorter costs")
     parser.add_argument("--scale", type=float, default=1.0, help="a part of each flood")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="a setting for the sensor")
     parser.add_argument("--strict", action="store_true", help="a limit that is passed is a failure")
