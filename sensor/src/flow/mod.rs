@@ -246,6 +246,17 @@ impl<A> Flow<A> {
         }
     }
 
+    /// Whether both ends sent packets.
+    pub fn is_answered(&self) -> bool {
+        self.packets.to_server > 0 && self.packets.to_client > 0
+    }
+
+    /// Whether both ends said something: packets, and in a connection bytes.
+    pub fn is_conversation(&self) -> bool {
+        let said = |direction| self.tcp.as_ref().is_none_or(|tcp| tcp.stream(direction).length() > 0);
+        self.is_answered() && Direction::BOTH.into_iter().all(said)
+    }
+
     /// Seconds from its first to its last packet.
     pub fn age_s(&self) -> u64 {
         (self.end.0 / 1_000_000).saturating_sub(self.start.0 / 1_000_000)

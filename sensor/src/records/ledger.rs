@@ -67,7 +67,7 @@ pub struct Ledger {
     outputs: Vec<Account>,
     networks: Counted<(u16, Source), Use>,
     alerts: Counted<(u16, Name, IpAddr, IpAddr), u64>,
-    rules: Counted<(u16, Name), u64>,
+    rules: Counted<(u16, Name, bool), u64>,
     flows: Counted<(u16, u64), Noise>,
     summaries: Summaries,
     now: Timestamp,
@@ -245,9 +245,10 @@ impl Ledger {
         if *seen > self.settings.first_alerts {
             return false;
         }
-        let of_rule = self.rules.of((output, cause.name));
+        let answered = cause.charge.answered;
+        let of_rule = self.rules.of((output, cause.name, answered));
         *of_rule += 1;
-        *of_rule <= FIRST_ALERTS_OF_RULE
+        *of_rule <= if answered { FIRST_ALERTS_OF_RULE } else { FIRST_UNANSWERED_ALERTS_OF_RULE }
     }
 
     /// Brings the books of an output and an event type up to a record: what both have room for.
@@ -261,7 +262,8 @@ impl Ledger {
                 account.history.replay(&mut account.all, now, terms.rate);
             }
             account.all.pass(now, terms.rate);
-            account.all.traffic = account.all.traffic.max(cause.occasion.traffic);
+            let traffic = cause.occasion.traffic;
+            account.all.traffic = account.all.traffic.max(traffic - traffic / UNBOOKED);
             let kind = account.kinds.entry((cause.kind, answered)).or_default();
             kind.budget.pass(now, of_kind.rate);
             kind.budget.traffic += cause.charge.bytes;
@@ -279,7 +281,8 @@ impl Ledger {
         let Some(account) = self.outputs.get(usize::from(output)) else { return true };
         let kind = account.kinds.get(&(cause.kind, cause.charge.answered));
         account.all.has_room(bytes, terms)
-            && (cause.kind == "alert" || kind.is_none_or(|kind| kind.budget.has_room(bytes, of_kind)))
+            && (cause.kind == "alert" && cause.charge.answered
+                || kind.is_none_or(|kind| kind.budget.has_room(bytes, of_kind)))
     }
 
     fn spend(&mut self, output: u16, cause: &Cause, bytes: u64) {
@@ -325,7 +328,7 @@ impl Ledger {
 
 /// What records of an event type may have. Anybody can send what nobody answers, from anywhere.
 fn kind_terms(allowance: u64, answered: bool) -> Terms {
-    let (burst, rate) = if answered { (8, allowance.saturating_mul(8)) } else { (2, allowance / 2) };
+    let (burst, rate) = if answered { (8, allowance.saturating_mul(8)) } else { (2, allowance / 8) };
     Terms { burst: allowance.saturating_mul(burst), rate, eighths: 8 }
 }
 
@@ -341,12 +344,16 @@ const SHORT_BYTES: u64 = 2_048;
 const NETWORKS: usize = 16_384;
 /// Flows, rules and pairs of hosts that are counted at once.
 const KEYS: usize = 16_384;
+/// The part of all traffic that is left to records that stand in no books, as statistics do.
+const UNBOOKED: u64 = 64;
 /// Records of a network, or of an event type, in an interval that are few.
 const FEW: u64 = 16;
 /// Other records that a flow has in an interval after too many anomalies.
 const NOISY_RECORDS: u64 = 8;
 /// First alerts of one rule in an interval that are written in any case.
 const FIRST_ALERTS_OF_RULE: u64 = 1_024;
+/// The same of those that nobody answered, as anybody can forge them.
+const FIRST_UNANSWERED_ALERTS_OF_RULE: u64 = 256;
 
 #[cfg(test)]
 mod tests;

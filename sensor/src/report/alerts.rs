@@ -20,7 +20,7 @@ use crate::flow::Flow;
 use crate::inspect::Application;
 use crate::records::alert::{self, Alert, FlowBrief};
 use crate::records::batch::{AlertGate, Class, Gate, PacketGate};
-use crate::records::cause::Name;
+use crate::records::cause::{Charge, Name};
 use crate::records::fileinfo::Shown;
 use crate::records::header::Header;
 use crate::records::{fast, fileinfo, frame};
@@ -123,7 +123,8 @@ impl Reporter {
                 }
             }
         };
-        let charge = self.charge_flow(flow);
+        // An alert is often there before its answer.
+        let charge = Charge { answered: flow.is_answered(), ..self.charge_flow(flow) };
         for (index, output) in (0..).zip(&*outputs.list) {
             let Some(settings) = &output.eve.alerts else { continue };
             let gate = gate.clone().map(Gate::Alert);

@@ -20,8 +20,7 @@ impl Reporter {
         let [a, b, c, d, ..] = all.to_le_bytes();
         let low = u32::from_le_bytes([a, b, c, d]);
         let before = flow.app.charged_bytes.replace(low);
-        let answered = flow.packets.to_server > 0 && flow.packets.to_client > 0;
-        Charge { bytes: low.wrapping_sub(before).into(), answered }
+        Charge { bytes: low.wrapping_sub(before).into(), answered: flow.is_conversation() }
     }
 
     /// A packet, for the first record that it causes.

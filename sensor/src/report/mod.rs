@@ -621,7 +621,7 @@ impl Reporter {
                 icmp_response: None,
                 ..*header
             };
-            let charge = Charge { bytes: 0, answered: flow.packets.to_server > 0 && flow.packets.to_client > 0 };
+            let charge = Charge { bytes: 0, answered: flow.is_conversation() };
             let cause = self.cause(&header, "netflow", charge, moment);
             let (to_server, clock) = (direction == Direction::ToServer, &mut self.clock);
             let gate = flow.alerts_asked.then_some(Gate::Flow(flow.id));
