@@ -4,7 +4,7 @@
   benches/floods/floods.py --bin target/release/tapwire [--only syn,holes] [--scale 0.1] [--strict]
 
 A million SYNs, a million one-packet UDP flows, half a million first fragments (and once more with canaries that come in fragments
-themselves), 60,000 flows with a hole; completed handshakes at two rates, with an octet of data, from one source and from one network, and
+themselves), 60,000 flows with a hole; completed handshakes at two rates, with an octet of data, with a request, from one source and from one network, and
 datagrams with answers; each with 1,000 real attacks (canaries) mixed in evenly. Limits: peak memory 256 MiB, 99 % of the canaries, and for floods of one packet a flow records, before they are
 compressed, of 0.2 times the octets of the packets. Exit status 1 with --strict if a limit is passed.
 """

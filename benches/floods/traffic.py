@@ -209,12 +209,13 @@ FLOODS = {
     "handshakes": (connections(), 400_000, 3, False),
     "slow": (connections(), 300_000, 3, False, 6_000),
     "octets": (connections(data=b"x"), 300_000, 4, False),
+    "requests": (connections(data=b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), 300_000, 4, False),
     "source": (connections(lambda bits: 0x2D010203, 9999), 300_000, 3, False),
     "network": (connections(lambda bits: 0x2D010000 | bits & 0xFFFF, data=b"x"), 300_000, 4, False),
     "answered": (answered, 300_000, 2, False),
 }
 # Floods that are answered: each of their flows has a record of its own.
-TALK = ("handshakes", "slow", "octets", "source", "network", "answered")
+TALK = ("handshakes", "slow", "octets", "requests", "source", "network", "answered")
 
 
 def make(name, path, scale, seed, rate, canaries):
