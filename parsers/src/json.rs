@@ -217,18 +217,25 @@ fn hex_digit(nibble: u16) -> u8 {
 
 /// Whether a text is written as it is: printable ASCII that needs no escape.
 fn is_plain(text: &[u8]) -> bool {
+    // Eight at a time, the last ones with some that were looked at already.
+    let odd = match (text.last_chunk::<8>(), text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        (Some(last), ..) => text.as_chunks::<8>().0.iter().fold(odd(*last), |all, word| all | odd(*word)),
+        (None, Some(&[a, b, c, d]), Some(&[e, f, g, h])) => odd([a, b, c, d, e, f, g, h]),
+        _ => text.iter().fold(0, |all, &byte| all | odd([byte; 8])),
+    };
+    odd == 0
+}
+
+/// The high bits of bytes that need an escape, or 0.
+#[inline]
+fn odd(word: [u8; 8]) -> u64 {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-    // Eight at a time: a subtraction borrows from the high bit of a byte that is too small. It may make that of the byte before
-    // one as well, but only where there is one that needs an escape already.
-    let (words, rest) = text.as_chunks::<8>();
-    let odd = words.iter().fold(0, |odd, word| {
-        let word = u64::from_ne_bytes(*word);
-        let same = |byte: u8| (word ^ (ONES * u64::from(byte))).wrapping_sub(ONES);
-        odd | word | word.wrapping_sub(ONES * 0x20) | same(b'"') | same(b'\\') | same(0x7f)
-    });
-    let plain = |plain, &b: &u8| plain & (0x20..0x7f).contains(&b) & (b != b'"') & (b != b'\\');
-    odd & HIGH == 0 && rest.iter().fold(true, plain)
+    // A subtraction borrows from the high bit of a byte that is too small. It may make that of the byte before one as well, but
+    // only where there is one that needs an escape already.
+    let word = u64::from_ne_bytes(word);
+    let same = |byte: u8| (word ^ (ONES * u64::from(byte))).wrapping_sub(ONES);
+    (word | word.wrapping_sub(ONES * 0x20) | same(b'"') | same(b'\\') | same(0x7f)) & HIGH
 }
 
 /// Writes a JSON string with its quotes.

@@ -153,7 +153,8 @@ impl Worker {
             (self.at, self.books) = (at, self.counters.books());
             #[cfg(test)]
             assert_ne!(self.trip_at, Some(frame.number), "the packet at which a test lets it panic");
-            let mut packet = frame.decode(batch, self.settings.checksums.verifies());
+            let mut packet = frame.unread(batch);
+            frame.read(&mut packet, self.settings.checksums.verifies());
             packet.tenant = self.tenant(batch, at, &packet);
             let oddity = batch.oddity(frame);
             note(&mut packet, oddity);

@@ -58,10 +58,21 @@ impl Frame {
     }
 
     /// Its headers. Without `checksums` every checksum counts as right.
-    // A packet is large enough that it should be made where it stays.
-    #[inline]
     pub fn decode<'b>(&self, batch: &'b Batch, checksums: bool) -> Packet<'b> {
-        let mut packet = Packet::new(self.number, self.time, self.link_type, batch.data(self), self.wire_len);
+        let mut packet = self.unread(batch);
+        self.read(&mut packet, checksums);
+        packet
+    }
+
+    /// Its packet with no headers so far: one that is [read](Self::read) where it stays is not copied, and it is large.
+    #[inline]
+    pub fn unread<'b>(&self, batch: &'b Batch) -> Packet<'b> {
+        Packet::new(self.number, self.time, self.link_type, batch.data(self), self.wire_len)
+    }
+
+    /// Reads the headers of its packet.
+    #[inline]
+    pub fn read(&self, packet: &mut Packet<'_>, checksums: bool) {
         packet.depth = self.depth;
         match self.begins {
             None => packet.read_captured(checksums),
@@ -69,7 +80,6 @@ impl Frame {
         }
         packet.joined = self.joined;
         packet.interface = self.interface;
-        packet
     }
 }
 

@@ -202,5 +202,5 @@ const QUIET_US: u64 = 1_000_000;
 /// So many times longer than it is.
 const CROWD: u64 = 8;
 /// Of the memory of flows, from where on there are many, and below which there are few again.
-const MANY_PERCENT: u64 = 30;
-const FEW_PERCENT: u64 = 20;
+const MANY_PERCENT: u64 = 60;
+const FEW_PERCENT: u64 = 45;

@@ -74,12 +74,37 @@ impl Lists {
         self.counts.iter().copied().map(u64::from).sum()
     }
 
-    /// Whether a flow is the last one of its list.
-    pub(super) fn is_last(&self, place: u32) -> bool {
-        self.of(place).and_then(|(class, member)| self.list(class, member)).is_some_and(|list| list.last == place)
+    /// Makes a flow the last of its list. `false` if it is in none of this class.
+    pub(super) fn renew(&mut self, place: u32, class: Class) -> bool {
+        let Some(&Links { before, behind, class: listed, member }) = self.links.get(place as usize) else {
+            return false;
+        };
+        if listed != class {
+            return false;
+        }
+        if behind != NONE {
+            self.take_out(place, before, behind, class, member);
+            self.append(place, class, member);
+        }
+        true
     }
 
     pub(super) fn link(&mut self, place: u32, class: Class, member: Membership) {
+        self.append(place, class, member);
+        if let Some(count) = self.counts.get_mut(class.worth() as usize) {
+            *count += 1;
+        }
+    }
+
+    pub(super) fn unlink(&mut self, place: u32) {
+        let Some(&Links { before, behind, class, member }) = self.links.get(place as usize) else { return };
+        self.take_out(place, before, behind, class, member);
+        if let Some(count) = self.counts.get_mut(class.worth() as usize) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    fn append(&mut self, place: u32, class: Class, member: Membership) {
         let Some(list) = self.list_mut(class, member) else { return };
         let before = std::mem::replace(&mut list.last, place);
         if list.first == NONE {
@@ -91,21 +116,14 @@ impl Lists {
         if let Some(links) = self.links.get_mut(place as usize) {
             *links = Links { before, behind: NONE, class, member };
         }
-        if let Some(count) = self.counts.get_mut(class.worth() as usize) {
-            *count += 1;
-        }
     }
 
-    pub(super) fn unlink(&mut self, place: u32) {
-        let Some(&Links { before, behind, class, member }) = self.links.get(place as usize) else { return };
+    fn take_out(&mut self, place: u32, before: u32, behind: u32, class: Class, member: Membership) {
         if let Some(links) = self.links.get_mut(before as usize) {
             links.behind = behind;
         }
         if let Some(links) = self.links.get_mut(behind as usize) {
             links.before = before;
-        }
-        if let Some(count) = self.counts.get_mut(class.worth() as usize) {
-            *count = count.saturating_sub(1);
         }
         let Some(list) = self.list_mut(class, member) else { return };
         if list.first == place {
@@ -114,10 +132,6 @@ impl Lists {
         if list.last == place {
             list.last = before;
         }
-    }
-
-    fn list(&self, class: Class, member: Membership) -> Option<&List> {
-        self.lists.get(class as usize)?.get(usize::from(member.is_crowded))
     }
 
     fn list_mut(&mut self, class: Class, member: Membership) -> Option<&mut List> {

@@ -99,6 +99,8 @@ impl Marks {
     const HOLDS: u8 = 2;
     /// Client and server are the other way round than its first packet had it.
     const SWAPPED: u8 = 4;
+    /// It is in the lists of those that speak a known protocol.
+    const LISTED: u8 = 8;
 
     fn has(self, mark: u8) -> bool {
         self.0 & mark != 0
@@ -225,7 +227,8 @@ impl<A> Flow<A> {
 
     /// Says whether it speaks a protocol that is known.
     pub fn set_recognised(&mut self, recognised: bool) {
-        self.marks.set(Marks::RECOGNISED, recognised);
+        let mark = if recognised { Marks::RECOGNISED } else { Marks::RECOGNISED | Marks::LISTED };
+        self.marks.set(mark, recognised);
     }
 
     /// Whether nothing is done with it any more.
@@ -321,10 +324,10 @@ impl<A> Flow<A> {
     }
 
     fn established_class(&self) -> Class {
-        let begun_inside = self.tcp.as_ref().is_some_and(|tcp| tcp.midstream);
+        let begun_inside = || self.tcp.as_ref().is_some_and(|tcp| tcp.midstream);
         let sent = |direction| self.tcp.as_ref().is_some_and(|tcp| tcp.stream(direction).length() > 0);
-        match self.packets {
-            Both { to_server: 0, .. } | Both { to_client: 0, .. } if begun_inside => Class::TcpOneSide,
+        match self.is_answered() {
+            false if begun_inside() => Class::TcpOneSide,
             _ if self.marks.has(Marks::RECOGNISED) => Class::TcpKnown,
             _ if Direction::BOTH.into_iter().any(sent) => Class::TcpEstablished,
             _ => Class::TcpSilent,

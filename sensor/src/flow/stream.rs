@@ -505,10 +505,13 @@ impl Stream {
             store.recycle(std::mem::take(&mut self.last.bytes));
         }
         let held = self.held_bytes();
+        if held == self.charged {
+            return;
+        }
         if held < self.charged {
             store.give(self.charged - held);
             self.charged = held;
-        } else if held > self.charged && store.take(held - self.charged) {
+        } else if store.take(held - self.charged) {
             self.charged = held;
         }
     }

@@ -243,8 +243,10 @@ impl<A: Default> Table<A> {
             if settings.checksums && !tcp.checksum_ok {
                 counters.bad_checksums += 1;
             } else {
-                let ends = if flow.tcp.is_none() { parked.get(hash) } else { None };
-                let ends = ends.filter(|ends| flow.resume(tcp, ends, &key, &mut direction, settings));
+                let ends = match flow.tcp {
+                    None => parked.get(hash).filter(|ends| flow.resume(tcp, ends, &key, &mut direction, settings)),
+                    Some(_) => None,
+                };
                 let picks_up = ends.is_none() && flow.tcp.is_none() && packet.time < *pick_up_until;
                 let picked_up = picks_up && flow.pick_up(tcp, packet.payload, &mut direction, settings);
                 update = flow.connection(tcp, packet.payload, &mut direction, settings, store);
@@ -329,11 +331,10 @@ impl<A: Default> Table<A> {
             tcp.settle(&mut self.store);
         }
         // What is not the packet's own doing: its protocol became known, or it is not followed any more.
-        let (Some(Some(flow)), Some((listed, _))) = (self.slots.get(place as usize), self.lists.of(place)) else {
-            return;
-        };
-        let became_known = flow.marks.has(Marks::RECOGNISED) && !matches!(listed, Class::TcpKnown | Class::UdpKnown);
-        if (became_known || flow.is_bypassed()) && flow.class() != listed {
+        let Some(Some(flow)) = self.slots.get_mut(place as usize) else { return };
+        let became_known = flow.marks.has(Marks::RECOGNISED) && !flow.marks.has(Marks::LISTED);
+        if became_known || flow.is_bypassed() {
+            flow.marks.set(Marks::LISTED, flow.marks.has(Marks::RECOGNISED));
             self.touch(place);
         }
     }
@@ -585,22 +586,28 @@ impl<A: Default> Table<A> {
 
     /// The flow has had a packet: it is the last of its class now.
     fn touch(&mut self, place: u32) {
+        let Some(Some(flow)) = self.slots.get(place as usize) else { return };
+        let class = flow.class();
+        if !self.lists.renew(place, class) {
+            self.reclass(place, class);
+        }
+    }
+
+    /// Puts a flow into the lists of another class.
+    fn reclass(&mut self, place: u32, class: Class) {
         let (Some(Some(flow)), Some((before, mut member))) = (self.slots.get(place as usize), self.lists.of(place))
         else {
             return;
         };
-        let (class, end) = (flow.class(), flow.end);
-        if class != before || !self.lists.is_last(place) {
-            self.lists.unlink(place);
-            if class.worth() != before.worth() {
-                let (key, swapped) = (flow.key, flow.marks.has(Marks::SWAPPED));
-                if let Some(crowds) = &mut self.crowds {
-                    crowds.leave(before.worth(), &key, swapped, member);
-                }
-                member = self.enter(class.worth(), &key, swapped);
+        let (key, swapped, end) = (flow.key, flow.marks.has(Marks::SWAPPED), flow.end);
+        self.lists.unlink(place);
+        if class.worth() != before.worth() {
+            if let Some(crowds) = &mut self.crowds {
+                crowds.leave(before.worth(), &key, swapped, member);
             }
-            self.lists.link(place, class, member);
+            member = self.enter(class.worth(), &key, swapped);
         }
+        self.lists.link(place, class, member);
         let ends = Timestamp(end.0.saturating_add(self.timeouts().of(class)));
         self.next_end = self.next_end.min(ends);
     }
