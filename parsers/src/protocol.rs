@@ -161,13 +161,95 @@ pub enum Value<'a> {
     Number(u64),
 }
 
+/// What the value of a field is. Rules have a sticky buffer for all but numbers, which have a test.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    /// Words, lines, names of no other kind.
+    Text,
+    /// Octets that are no text.
+    Bytes,
+    /// A number ([`Value::Number`]).
+    Number(Numbers),
+    /// The address of a host, as text.
+    Address,
+    /// The name of a host or domain.
+    Domain,
+    /// Where something is: a URL, or what of one a request states.
+    Url,
+    /// A digest or fingerprint, as text.
+    Hash,
+    /// Who someone is: a user, account or mail address.
+    User,
+    /// The name that a host has of itself.
+    Host,
+    /// A program and its version.
+    Software,
+    /// The contents of a file.
+    File,
+    /// A device: its vendor, model or serial number.
+    Device,
+    /// A piece of what travels ([`Field::frame`]).
+    Frame,
+}
+
+impl Kind {
+    /// Its name in the manual.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Kind::Text => "text",
+            Kind::Bytes => "bytes",
+            Kind::Number(_) => "number",
+            Kind::Address => "address",
+            Kind::Domain => "domain",
+            Kind::Url => "URL",
+            Kind::Hash => "hash",
+            Kind::User => "user",
+            Kind::Host => "host",
+            Kind::Software => "software",
+            Kind::File => "file",
+            Kind::Device => "device",
+            Kind::Frame => "frame",
+        }
+    }
+}
+
+/// What a number can be.
+#[derive(Clone, Copy)]
+pub struct Numbers {
+    /// The largest one.
+    pub most: u64,
+    /// Names that rules can use for some of them.
+    pub names: fn() -> Vec<(&'static str, u64)>,
+}
+
+impl Numbers {
+    /// Those up to the largest one, without names.
+    pub const fn up_to(most: u64) -> Self {
+        Self { most, names: Vec::new }
+    }
+
+    /// Those up to the largest one, some of them with names.
+    pub const fn named(most: u64, names: fn() -> Vec<(&'static str, u64)>) -> Self {
+        Self { most, names }
+    }
+}
+
+/// The names in a table of a protocol.
+pub fn named<N: Copy + Into<u64>>(table: &[(N, &'static str)]) -> Vec<(&'static str, u64)> {
+    table.iter().map(|(number, name)| (*name, (*number).into())).collect()
+}
+
 /// A buffer or number of a transaction that rules can look at. The name is that of the rule keyword (`http.uri`).
 #[derive(Clone, Copy)]
 pub struct Field {
     /// The canonical name: a sticky buffer or a number, as rules write it.
     pub name: &'static str,
+    /// Other names that rules have for it.
+    pub aliases: &'static [&'static str],
     /// What it holds, in a sentence.
     pub doc: &'static str,
+    /// What it is.
+    pub kind: Kind,
     /// For each direction in which it exists: the progress of that direction (an index into [`Protocol::states`]) from which
     /// on its value can be asked for. A streaming value may still grow afterwards.
     pub from: Both<Option<u8>>,
@@ -184,7 +266,7 @@ impl Field {
             to_server: if to_server { Some(0) } else { None },
             to_client: if to_client { Some(0) } else { None },
         };
-        Self { name, doc, from, multi: false, read: |_, _, _| None }
+        Self { name, aliases: &[], doc, kind: Kind::Frame, from, multi: false, read: |_, _, _| None }
     }
 }
 
@@ -288,6 +370,15 @@ pub enum Purpose {
     Reference,
 }
 
+/// Where a protocol is parsed if nothing is said of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Usual {
+    /// Everywhere.
+    Always,
+    /// Where there is no configuration; one that was written for other sensors has to name it.
+    WithoutConfiguration,
+}
+
 /// A protocol's card.
 pub struct Protocol {
     /// Its name in rules, in `app_proto` and in the configuration.
@@ -296,8 +387,8 @@ pub struct Protocol {
     pub aliases: &'static [&'static str],
     /// What it is, with the standard it follows, in a sentence.
     pub doc: &'static str,
-    /// Whether it is parsed without a word in the configuration.
-    pub on_by_default: bool,
+    /// Whether it is parsed without a word about it.
+    pub parsed: Usual,
     /// The carriers it has.
     pub transports: &'static [Transport],
     /// Patterns that tell it on any port.
@@ -312,6 +403,10 @@ pub struct Protocol {
     pub fields: &'static [Field],
     /// What can be wrong.
     pub anomalies: &'static [AnomalyKind],
+    /// What rules may require of it (`requires:feature`), with the switch of its settings that takes it away.
+    pub features: &'static [(&'static str, &'static str)],
+    /// Anomalies that rules of earlier years name and that are not raised any more.
+    pub retired_anomalies: &'static [&'static str],
     /// The EVE event type of its records and the name of its object; `None` for a protocol without records.
     pub event_type: Option<&'static str>,
     /// Whether its records show the transaction's id (`tx_id`) beside the object.
@@ -555,10 +650,14 @@ impl<T: OneWay> Transaction for T {
 /// Reads a transaction of type `T` in a field's getter: `read::<Message>(|tx, direction, index| …)` as a plain function.
 #[macro_export]
 macro_rules! fields {
-    ($type:ty: $($name:literal, $doc:literal, [$ts:expr, $tc:expr], $multi:expr, $read:expr;)* $(frame $frame:literal, $of:literal, $sides:expr;)*) => {
+    ($type:ty: $($name:literal $(| $alias:literal)*: $kind:expr, $doc:literal, [$ts:expr, $tc:expr], $multi:expr, $read:expr;)* $(frame $frame:literal, $of:literal, $sides:expr;)*) => {{
+        #[allow(unused_imports, reason = "not every table has fields of all kinds")]
+        use $crate::protocol::{Kind::*, Numbers, named};
         &[$($crate::protocol::Field {
             name: $name,
+            aliases: &[$($alias),*],
             doc: $doc,
+            kind: $kind,
             from: $crate::protocol::Both { to_server: $ts, to_client: $tc },
             multi: $multi,
             read: |any, direction, index| {
@@ -566,5 +665,5 @@ macro_rules! fields {
                 any.downcast_ref::<$type>().and_then(|tx| read(tx, direction, index))
             },
         },)* $($crate::protocol::Field::frame($frame, $of, $sides),)*]
-    };
+    }};
 }

@@ -14,14 +14,14 @@ mod tests;
 use crate::dhcp::message::{Message, option};
 use crate::dhcp::parser::DhcpParser;
 use crate::fields;
-use crate::protocol::{AnomalyKind, Both, Field, Opener, Probe, Protocol, Settings, Transport, Value};
+use crate::protocol::{AnomalyKind, Both, Field, Opener, Probe, Protocol, Settings, Transport, Usual, Value};
 
 /// The card of DHCP.
 pub static PROTOCOL: Protocol = Protocol {
     name: "dhcp",
     aliases: &[],
     doc: "Dynamic Host Configuration Protocol (RFC 2131).",
-    on_by_default: true,
+    parsed: Usual::Always,
     transports: &[Transport::Udp],
     patterns: &[],
     // A client is found at a port of its own.
@@ -33,6 +33,8 @@ pub static PROTOCOL: Protocol = Protocol {
     },
     fields: FIELDS,
     anomalies: ANOMALIES,
+    features: &[],
+    retired_anomalies: &[],
     event_type: Some("dhcp"),
     shows_transaction_id: false,
     recorded_by_default: true,
@@ -47,11 +49,11 @@ fn configure(_: &Settings) -> Opener {
 const READ: Option<u8> = Some(1);
 
 static FIELDS: &[Field] = fields! { Message:
-    "dhcp.leasetime", "Seconds for which an address is lent.", [READ, READ], false,
+    "dhcp.leasetime": Number(Numbers::up_to(u32::MAX as u64)), "Seconds for which an address is lent.", [READ, READ], false,
         |m, d, _| m.seen_in(d)?.number(option::LEASE_TIME).map(Value::Number);
-    "dhcp.renewal_time", "Seconds until the client asks its server to go on lending (T1).", [READ, READ], false,
+    "dhcp.renewal_time": Number(Numbers::up_to(u32::MAX as u64)), "Seconds until the client asks its server to go on lending (T1).", [READ, READ], false,
         |m, d, _| m.seen_in(d)?.number(option::RENEWAL_TIME).map(Value::Number);
-    "dhcp.rebinding_time", "Seconds until the client asks any server to go on lending (T2).", [READ, READ], false,
+    "dhcp.rebinding_time": Number(Numbers::up_to(u32::MAX as u64)), "Seconds until the client asks any server to go on lending (T2).", [READ, READ], false,
         |m, d, _| m.seen_in(d)?.number(option::REBINDING_TIME).map(Value::Number);
 };
 

@@ -12,14 +12,14 @@ pub use message::{FUNCTIONS, INDICATIONS, Message, ObjectHeader};
 
 use crate::dnp3::parser::Dnp3Parser;
 use crate::fields;
-use crate::protocol::{AnomalyKind, Both, Field, Opener, Protocol, Settings, Transport, Value};
+use crate::protocol::{AnomalyKind, Both, Field, Opener, Protocol, Settings, Transport, Usual, Value};
 
 /// The card of DNP3.
 pub static PROTOCOL: Protocol = Protocol {
     name: "dnp3",
     aliases: &[],
     doc: "Distributed Network Protocol (IEEE 1815).",
-    on_by_default: false,
+    parsed: Usual::WithoutConfiguration,
     transports: &[Transport::Tcp],
     patterns: &[],
     ports: &[20000],
@@ -30,6 +30,8 @@ pub static PROTOCOL: Protocol = Protocol {
     },
     fields: FIELDS,
     anomalies: ANOMALIES,
+    features: &[],
+    retired_anomalies: &[],
     event_type: Some("dnp3"),
     shows_transaction_id: false,
     recorded_by_default: false,
@@ -46,12 +48,12 @@ fn configure(settings: &Settings) -> Opener {
 const READ: Option<u8> = Some(1);
 
 static FIELDS: &[Field] = fields! { Message:
-    "dnp3.func", "Function code.", [READ, READ], false, |m, d, i| m.seen(d).filter(|_| i == 0).map(|m| Value::Number(m.function.into()));
-    "dnp3.ind", "Internal indications of a response, the first octet in the upper bits.", [READ, READ], false,
+    "dnp3.func" | "dnp3_func": Number(Numbers::named(255, || named(&FUNCTIONS))), "Function code.", [READ, READ], false, |m, d, i| m.seen(d).filter(|_| i == 0).map(|m| Value::Number(m.function.into()));
+    "dnp3.ind": Number(Numbers::up_to(65_535)), "Internal indications of a response, the first octet in the upper bits.", [READ, READ], false,
         |m, d, i| m.seen(d).filter(|_| i == 0)?.indications.map(|bits| Value::Number(bits.into()));
-    "dnp3.obj", "Group times 256 and variation of each object header.", [READ, READ], true,
+    "dnp3.obj": Number(Numbers::up_to(65_535)), "Group times 256 and variation of each object header.", [READ, READ], true,
         |m, d, i| m.seen(d)?.objects.get(i).map(|o| Value::Number(u64::from(o.group) << 8 | u64::from(o.variation)));
-    "dnp3.data", "The octets of the application layer.", [READ, READ], false,
+    "dnp3.data" | "dnp3_data": Bytes, "The octets of the application layer.", [READ, READ], false,
         |m, d, i| m.seen(d).filter(|_| i == 0).map(|m| Value::Bytes(&m.data));
 };
 

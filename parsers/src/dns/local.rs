@@ -162,10 +162,10 @@ pub(crate) const fn named_fields(names: [&'static str; 6]) -> [Field; 6] {
 }
 
 const TEMPLATE: [Field; 5] = *fields! { Message:
-    "queries", "Names in the question section of a message.", [READ, READ], true, |m, d, i| m.query_name(d, i);
-    "answers", "Names of the records in the answer section.", [READ, READ], true, |m, d, i| m.record_name(0, d, i);
-    "authorities", "Names of the records in the authority section.", [READ, READ], true, |m, d, i| m.record_name(1, d, i);
-    "additionals", "Names of the additional records.", [READ, READ], true, |m, d, i| m.record_name(2, d, i);
-    "response", "Every name in a response: of questions, of records, and in the data of CNAME, MX, NS, PTR and SOA.", [READ, READ], true,
+    "queries": Domain, "Names in the question section of a message.", [READ, READ], true, |m, d, i| m.query_name(d, i);
+    "answers": Domain, "Names of the records in the answer section.", [READ, READ], true, |m, d, i| m.record_name(0, d, i);
+    "authorities": Domain, "Names of the records in the authority section.", [READ, READ], true, |m, d, i| m.record_name(1, d, i);
+    "additionals": Domain, "Names of the additional records.", [READ, READ], true, |m, d, i| m.record_name(2, d, i);
+    "response": Domain, "Every name in a response: of questions, of records, and in the data of CNAME, MX, NS, PTR and SOA.", [READ, READ], true,
         |m, d, i| m.response_name(d, i);
 };

@@ -16,7 +16,7 @@ mod transaction;
 use crate::dns::message::Message;
 use crate::dns::parser::DnsParser;
 use crate::fields;
-use crate::protocol::{Anomaly, AnomalyKind, Both, Field, Opener, Protocol, Settings, Transport};
+use crate::protocol::{Anomaly, AnomalyKind, Both, Field, Opener, Protocol, Settings, Transport, Usual};
 pub use tables::{RECORD_TYPES, RETURN_CODES};
 
 /// The card of DNS.
@@ -24,7 +24,7 @@ pub static PROTOCOL: Protocol = Protocol {
     name: "dns",
     aliases: &[],
     doc: "Domain Name System (RFC 1035).",
-    on_by_default: true,
+    parsed: Usual::Always,
     transports: &[Transport::Tcp, Transport::Udp],
     patterns: &[],
     ports: &[53],
@@ -35,6 +35,14 @@ pub static PROTOCOL: Protocol = Protocol {
     },
     fields: FIELDS,
     anomalies: ANOMALIES,
+    features: &[],
+    retired_anomalies: &[
+        "dns.not_a_request",
+        "dns.not_a_response",
+        "dns.unsolicited_response",
+        "dns.flooded",
+        "dns.state_memcap_reached",
+    ],
     event_type: Some("dns"),
     shows_transaction_id: false,
     recorded_by_default: true,
@@ -68,18 +76,18 @@ fn configure(_: &Settings) -> Opener {
 const READ: Option<u8> = Some(1);
 
 static FIELDS: &[Field] = fields! { Message:
-    "dns.query", "Names that a request asks for.", [READ, None], true, |m, d, i| m.query_name(d, i);
-    "dns.query.name", "Names in the question section of a request or response.", [READ, READ], true, |m, d, i| m.query_name(d, i);
-    "dns.queries.rrname", "Names in the question section of a request or response.", [READ, READ], true, |m, d, i| m.query_name(d, i);
-    "dns.answer.name", "Names of the records in the answer section.", [READ, READ], true, |m, d, i| m.record_name(0, d, i);
-    "dns.answers.rrname", "Names of the records in the answer section.", [READ, READ], true, |m, d, i| m.record_name(0, d, i);
-    "dns.authorities.rrname", "Names of the records in the authority section.", [READ, READ], true, |m, d, i| m.record_name(1, d, i);
-    "dns.additionals.rrname", "Names of the additional records.", [READ, READ], true, |m, d, i| m.record_name(2, d, i);
-    "dns.response.rrname", "Every name in a response: of questions, of records, and in the data of CNAME, MX, NS, PTR and SOA.", [None, READ], true,
+    "dns.query" | "dns_query": Domain, "Names that a request asks for.", [READ, None], true, |m, d, i| m.query_name(d, i);
+    "dns.query.name": Domain, "Names in the question section of a request or response.", [READ, READ], true, |m, d, i| m.query_name(d, i);
+    "dns.queries.rrname": Domain, "Names in the question section of a request or response.", [READ, READ], true, |m, d, i| m.query_name(d, i);
+    "dns.answer.name": Domain, "Names of the records in the answer section.", [READ, READ], true, |m, d, i| m.record_name(0, d, i);
+    "dns.answers.rrname": Domain, "Names of the records in the answer section.", [READ, READ], true, |m, d, i| m.record_name(0, d, i);
+    "dns.authorities.rrname": Domain, "Names of the records in the authority section.", [READ, READ], true, |m, d, i| m.record_name(1, d, i);
+    "dns.additionals.rrname": Domain, "Names of the additional records.", [READ, READ], true, |m, d, i| m.record_name(2, d, i);
+    "dns.response.rrname": Domain, "Every name in a response: of questions, of records, and in the data of CNAME, MX, NS, PTR and SOA.", [None, READ], true,
         |m, d, i| m.response_name(d, i);
-    "dns.opcode", "Kind of operation, 0 for a query.", [READ, READ], false, |m, d, _| m.operation(d);
-    "dns.rcode", "Return code, the four bits of the header.", [READ, READ], false, |m, d, _| m.result(d);
-    "dns.rrtype", "Record types: of the questions of a request, of the answers of a response.", [READ, READ], true, |m, d, i| m.record_type(d, i);
+    "dns.opcode": Number(Numbers::up_to(15)), "Kind of operation, 0 for a query.", [READ, READ], false, |m, d, _| m.operation(d);
+    "dns.rcode": Number(Numbers::named(65_535, || named(RETURN_CODES))), "Return code, the four bits of the header.", [READ, READ], false, |m, d, _| m.result(d);
+    "dns.rrtype": Number(Numbers::named(65_535, || named(RECORD_TYPES))), "Record types: of the questions of a request, of the answers of a response.", [READ, READ], true, |m, d, i| m.record_type(d, i);
     frame "frame:dns.pdu", "A message, without its length in front.", [true, true];
 };
 

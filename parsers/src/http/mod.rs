@@ -17,14 +17,14 @@ mod tests;
 mod transaction;
 mod uri;
 
-use crate::protocol::{AnomalyKind, Both, Direction, Opener, Pattern, Probe, Protocol, Settings, Transport};
+use crate::protocol::{AnomalyKind, Both, Direction, Opener, Pattern, Probe, Protocol, Settings, Transport, Usual};
 
 /// The card of http.
 pub static PROTOCOL: Protocol = Protocol {
     name: "http",
     aliases: &["http1"],
     doc: "Hypertext Transfer Protocol 1 (RFC 9112).",
-    on_by_default: true,
+    parsed: Usual::Always,
     transports: &[Transport::Tcp],
     patterns: PATTERNS,
     ports: &[80],
@@ -49,6 +49,8 @@ pub static PROTOCOL: Protocol = Protocol {
     },
     fields: fields::FIELDS,
     anomalies: ANOMALIES,
+    features: &[],
+    retired_anomalies: &[],
     event_type: Some("http"),
     shows_transaction_id: true,
     recorded_by_default: true,

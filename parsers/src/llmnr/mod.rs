@@ -4,14 +4,14 @@
 
 use crate::dns::{Dialect, local};
 use crate::local_fields;
-use crate::protocol::{AnomalyKind, Both, Field, Protocol, Transport};
+use crate::protocol::{AnomalyKind, Both, Field, Protocol, Transport, Usual};
 
 /// The card of llmnr.
 pub static PROTOCOL: Protocol = Protocol {
     name: "llmnr",
     aliases: &[],
     doc: "Link-Local Multicast Name Resolution (RFC 4795).",
-    on_by_default: true,
+    parsed: Usual::Always,
     transports: &[Transport::Udp, Transport::Tcp],
     patterns: &[],
     ports: &[5355],
@@ -22,6 +22,8 @@ pub static PROTOCOL: Protocol = Protocol {
     },
     fields: &FIELDS,
     anomalies: ANOMALIES,
+    features: &[],
+    retired_anomalies: &[],
     event_type: Some("llmnr"),
     shows_transaction_id: false,
     recorded_by_default: true,

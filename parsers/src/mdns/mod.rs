@@ -4,14 +4,14 @@
 
 use crate::dns::{Dialect, local};
 use crate::local_fields;
-use crate::protocol::{AnomalyKind, Both, Field, Protocol, Transport};
+use crate::protocol::{AnomalyKind, Both, Field, Protocol, Transport, Usual};
 
 /// The card of mdns.
 pub static PROTOCOL: Protocol = Protocol {
     name: "mdns",
     aliases: &[],
     doc: "Multicast DNS (RFC 6762).",
-    on_by_default: true,
+    parsed: Usual::Always,
     transports: &[Transport::Udp],
     patterns: &[],
     ports: &[5353],
@@ -22,6 +22,8 @@ pub static PROTOCOL: Protocol = Protocol {
     },
     fields: &FIELDS,
     anomalies: ANOMALIES,
+    features: &[],
+    retired_anomalies: &[],
     event_type: Some("mdns"),
     shows_transaction_id: false,
     recorded_by_default: true,

@@ -17,14 +17,14 @@ pub use transaction::ModbusTransaction;
 
 use crate::fields;
 use crate::modbus::parser::ModbusParser;
-use crate::protocol::{AnomalyKind, Both, Field, Opener, Protocol, Settings, Transport};
+use crate::protocol::{AnomalyKind, Both, Field, Opener, Protocol, Settings, Transport, Usual};
 
 /// The card of Modbus.
 pub static PROTOCOL: Protocol = Protocol {
     name: "modbus",
     aliases: &[],
     doc: "Modbus/TCP (Modbus application protocol 1.1b3).",
-    on_by_default: false,
+    parsed: Usual::WithoutConfiguration,
     transports: &[Transport::Tcp],
     patterns: &[],
     ports: &[502],
@@ -35,6 +35,8 @@ pub static PROTOCOL: Protocol = Protocol {
     },
     fields: FIELDS,
     anomalies: ANOMALIES,
+    features: &[],
+    retired_anomalies: &["modbus.invalid_unit_identifier"],
     event_type: Some("modbus"),
     shows_transaction_id: false,
     recorded_by_default: false,
@@ -50,16 +52,16 @@ fn configure(settings: &Settings) -> Opener {
 const READ: Option<u8> = Some(1);
 
 static FIELDS: &[Field] = fields! { ModbusTransaction:
-    "modbus.unit", "Unit identifier.", [READ, READ], false, |tx, d, _| tx.number_of(d, |m| Some(m.unit.into()));
-    "modbus.function", "Function code as sent, with the highest bit set in an exception.", [READ, READ], false,
+    "modbus.unit": Number(Numbers::up_to(255)), "Unit identifier.", [READ, READ], false, |tx, d, _| tx.number_of(d, |m| Some(m.unit.into()));
+    "modbus.function": Number(Numbers::up_to(255)), "Function code as sent, with the highest bit set in an exception.", [READ, READ], false,
         |tx, d, _| tx.number_of(d, |m| Some(m.function.into()));
-    "modbus.subfunction", "Diagnostic subfunction or kind of encapsulated interface.", [READ, READ], false,
+    "modbus.subfunction": Number(Numbers::up_to(65_535)), "Diagnostic subfunction or kind of encapsulated interface.", [READ, READ], false,
         |tx, d, _| tx.number_of(d, |m| m.subfunction().map(u64::from));
-    "modbus.category", "Category of the function: 1 assigned, 2 unassigned, 4 user defined, 8 reserved.", [READ, READ], false,
+    "modbus.category": Number(Numbers::up_to(255)), "Category of the function: 1 assigned, 2 unassigned, 4 user defined, 8 reserved.", [READ, READ], false,
         |tx, d, _| tx.number_of(d, |m| Some(m.category().0.into()));
-    "modbus.access", "Sum of 1 read, 2 write, 4 discretes, 8 coils, 16 input registers, 32 holding registers, 64 single, 128 multiple.",
+    "modbus.access": Number(Numbers::up_to(255)), "Sum of 1 read, 2 write, 4 discretes, 8 coils, 16 input registers, 32 holding registers, 64 single, 128 multiple.",
         [READ, READ], false, |tx, d, _| tx.number_of(d, |m| Some(m.access().0.into()));
-    "modbus.exception", "Exception code of a response.", [None, READ], false, |tx, d, _| tx.number_of(d, |m| m.exception().map(u64::from));
+    "modbus.exception": Number(Numbers::up_to(255)), "Exception code of a response.", [None, READ], false, |tx, d, _| tx.number_of(d, |m| m.exception().map(u64::from));
 };
 
 const fn kind(name: &'static str, record_name: &'static str, doc: &'static str) -> AnomalyKind {

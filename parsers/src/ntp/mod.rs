@@ -6,7 +6,7 @@
 use crate::fields;
 use crate::protocol::{
     Advance, Anomaly, AnomalyKind, Both, Direction, Effects, Field, OneWay, Opener, Parser, Probe, Protocol, Purpose,
-    Recorder, Settings, Transaction, TransactionList, Transactions, Transport, Value,
+    Recorder, Settings, Transaction, TransactionList, Transactions, Transport, Usual, Value,
 };
 
 /// The card of NTP.
@@ -14,7 +14,7 @@ pub static PROTOCOL: Protocol = Protocol {
     name: "ntp",
     aliases: &[],
     doc: "Network Time Protocol (RFC 5905).",
-    on_by_default: true,
+    parsed: Usual::Always,
     transports: &[Transport::Udp],
     patterns: &[],
     ports: &[123],
@@ -25,6 +25,8 @@ pub static PROTOCOL: Protocol = Protocol {
     },
     fields: FIELDS,
     anomalies: ANOMALIES,
+    features: &[],
+    retired_anomalies: &[],
     event_type: Some("ntp"),
     shows_transaction_id: false,
     recorded_by_default: false,
@@ -38,11 +40,23 @@ fn configure(_: &Settings) -> Opener {
 
 const READ: Option<u8> = Some(1);
 
+/// Modes (RFC 5905, figure 10).
+const MODES: &[(u8, &str)] = &[
+    (0, "reserved"),
+    (1, "symmetric_active"),
+    (2, "symmetric_passive"),
+    (3, "client"),
+    (4, "server"),
+    (5, "broadcast"),
+    (6, "control"),
+    (7, "private"),
+];
+
 static FIELDS: &[Field] = fields! { Message:
-    "ntp.version", "Version of the protocol.", [READ, READ], false, |m, d, i| m.seen(d, i)?.number(m.version);
-    "ntp.mode", "Who speaks: client 3, server 4, broadcast 5, control 6, …", [READ, READ], false, |m, d, i| m.seen(d, i)?.number(m.mode);
-    "ntp.stratum", "Distance from the reference clock.", [READ, READ], false, |m, d, i| m.seen(d, i)?.number(m.stratum);
-    "ntp.reference_id", "The four octets that name the server or clock.", [READ, READ], false,
+    "ntp.version": Number(Numbers::up_to(7)), "Version of the protocol.", [READ, READ], false, |m, d, i| m.seen(d, i)?.number(m.version);
+    "ntp.mode": Number(Numbers::named(7, || named(MODES))), "Who speaks: client 3, server 4, broadcast 5, control 6 and others.", [READ, READ], false, |m, d, i| m.seen(d, i)?.number(m.mode);
+    "ntp.stratum": Number(Numbers::up_to(255)), "Distance from the reference clock.", [READ, READ], false, |m, d, i| m.seen(d, i)?.number(m.stratum);
+    "ntp.reference_id": Bytes, "The four octets that name the server or clock.", [READ, READ], false,
         |m, d, i| m.seen(d, i).map(|m| Value::Bytes(&m.reference_id));
 };
 

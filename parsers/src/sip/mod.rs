@@ -11,7 +11,9 @@ mod sdp;
 mod tests;
 
 use crate::fields;
-use crate::protocol::{AnomalyKind, Both, Direction, Field, Opener, Pattern, Protocol, Settings, Transport, Value};
+use crate::protocol::{
+    AnomalyKind, Both, Direction, Field, Opener, Pattern, Protocol, Settings, Transport, Usual, Value,
+};
 use crate::sip::message::{Header, Message};
 use crate::sip::parser::SipParser;
 use crate::sip::sdp::Section;
@@ -21,7 +23,7 @@ pub static PROTOCOL: Protocol = Protocol {
     name: "sip",
     aliases: &[],
     doc: "Session Initiation Protocol (RFC 3261).",
-    on_by_default: true,
+    parsed: Usual::Always,
     transports: &[Transport::Udp, Transport::Tcp],
     patterns: &PATTERNS,
     ports: &[5060, 5061],
@@ -32,6 +34,8 @@ pub static PROTOCOL: Protocol = Protocol {
     },
     fields: FIELDS,
     anomalies: ANOMALIES,
+    features: &[],
+    retired_anomalies: &[],
     event_type: Some("sip"),
     shows_transaction_id: false,
     recorded_by_default: true,
@@ -87,38 +91,38 @@ fn configure(_: &Settings) -> Opener {
 const READ: Option<u8> = Some(1);
 
 static FIELDS: &[Field] = fields! { Message:
-    "sip.method", "Method of a request.", [READ, READ], false, |m, d, i| single(m, d, i, Message::method);
-    "sip.uri", "Whom a request is for.", [READ, READ], false, |m, d, i| single(m, d, i, Message::uri);
-    "sip.protocol", "Name and version of the protocol, `SIP/2.0`.", [READ, READ], false, |m, d, i| single(m, d, i, Message::version);
-    "sip.stat_code", "Status code of a response.", [READ, READ], false, |m, d, i| single(m, d, i, Message::code);
-    "sip.stat_msg", "Text behind the status code of a response.", [READ, READ], false, |m, d, i| single(m, d, i, Message::reason);
-    "sip.request_line", "The first line of a request, without its end.", [READ, READ], false, |m, d, i| single(m, d, i, Message::request_line);
-    "sip.response_line", "The first line of a response, without its end.", [READ, READ], false, |m, d, i| single(m, d, i, Message::response_line);
-    "sip.from", "Each value of the header From or f.", [READ, READ], true, |m, d, i| header(m, d, i, Header::From);
-    "sip.to", "Each value of the header To or t.", [READ, READ], true, |m, d, i| header(m, d, i, Header::To);
-    "sip.via", "Each value of the header Via or v.", [READ, READ], true, |m, d, i| header(m, d, i, Header::Via);
-    "sip.user_agent", "Each value of the header User-Agent.", [READ, READ], true, |m, d, i| header(m, d, i, Header::UserAgent);
-    "sip.content_type", "Each value of the header Content-Type or c.", [READ, READ], true, |m, d, i| header(m, d, i, Header::ContentType);
-    "sip.content_length", "Each value of the header Content-Length or l.", [READ, READ], true, |m, d, i| header(m, d, i, Header::ContentLength);
-    "sdp.origin", "Who made the session.", [READ, READ], false, |m, d, i| sdp(m, d, i, Section::Session, b'o');
-    "sdp.session_name", "Name of the session.", [READ, READ], false, |m, d, i| sdp(m, d, i, Section::Session, b's');
-    "sdp.session_info", "What the session is about.", [READ, READ], false, |m, d, i| sdp(m, d, i, Section::Session, b'i');
-    "sdp.uri", "Where more is to be read of the session.", [READ, READ], false, |m, d, i| sdp(m, d, i, Section::Session, b'u');
-    "sdp.email", "Mail address of who is responsible for the session.", [READ, READ], false, |m, d, i| sdp(m, d, i, Section::Session, b'e');
-    "sdp.phone_number", "Phone number of who is responsible for the session.", [READ, READ], false, |m, d, i| sdp(m, d, i, Section::Session, b'p');
-    "sdp.connection_data", "Address of the session.", [READ, READ], false, |m, d, i| sdp(m, d, i, Section::Session, b'c');
-    "sdp.bandwidth", "Each bandwidth of the session.", [READ, READ], true, |m, d, i| sdp(m, d, i, Section::Session, b'b');
-    "sdp.time", "Each start and end of the session.", [READ, READ], true, |m, d, i| sdp(m, d, i, Section::Session, b't');
-    "sdp.repeat_time", "Each time at which the session is repeated.", [READ, READ], true, |m, d, i| sdp(m, d, i, Section::Session, b'r');
-    "sdp.timezone", "Changes of the time zone within the session.", [READ, READ], false, |m, d, i| sdp(m, d, i, Section::Session, b'z');
-    "sdp.encryption_key", "Key of the session.", [READ, READ], false, |m, d, i| sdp(m, d, i, Section::Session, b'k');
-    "sdp.attribute", "Each attribute of the session.", [READ, READ], true, |m, d, i| sdp(m, d, i, Section::Session, b'a');
-    "sdp.media.media", "Each kind of media with its port and formats.", [READ, READ], true, |m, d, i| sdp(m, d, i, Section::Media, b'm');
-    "sdp.media.media_info", "What each of the media is about.", [READ, READ], true, |m, d, i| sdp(m, d, i, Section::Media, b'i');
-    "sdp.media.connection_data", "Address of each of the media.", [READ, READ], true, |m, d, i| sdp(m, d, i, Section::Media, b'c');
-    "sdp.media.bandwidth", "Each bandwidth of the media.", [READ, READ], true, |m, d, i| sdp(m, d, i, Section::Media, b'b');
-    "sdp.media.encryption_key", "Key of each of the media.", [READ, READ], true, |m, d, i| sdp(m, d, i, Section::Media, b'k');
-    "sdp.media.attribute", "Each attribute of the media.", [READ, READ], true, |m, d, i| sdp(m, d, i, Section::Media, b'a');
+    "sip.method": Text, "Method of a request.", [READ, READ], false, |m, d, i| single(m, d, i, Message::method);
+    "sip.uri": Url, "Whom a request is for.", [READ, READ], false, |m, d, i| single(m, d, i, Message::uri);
+    "sip.protocol": Text, "Name and version of the protocol, `SIP/2.0`.", [READ, READ], false, |m, d, i| single(m, d, i, Message::version);
+    "sip.stat_code": Text, "Status code of a response.", [READ, READ], false, |m, d, i| single(m, d, i, Message::code);
+    "sip.stat_msg": Text, "Text behind the status code of a response.", [READ, READ], false, |m, d, i| single(m, d, i, Message::reason);
+    "sip.request_line": Text, "The first line of a request, without its end.", [READ, READ], false, |m, d, i| single(m, d, i, Message::request_line);
+    "sip.response_line": Text, "The first line of a response, without its end.", [READ, READ], false, |m, d, i| single(m, d, i, Message::response_line);
+    "sip.from": User, "Each value of the header From or f.", [READ, READ], true, |m, d, i| header(m, d, i, Header::From);
+    "sip.to": User, "Each value of the header To or t.", [READ, READ], true, |m, d, i| header(m, d, i, Header::To);
+    "sip.via": Text, "Each value of the header Via or v.", [READ, READ], true, |m, d, i| header(m, d, i, Header::Via);
+    "sip.user_agent": Software, "Each value of the header User-Agent.", [READ, READ], true, |m, d, i| header(m, d, i, Header::UserAgent);
+    "sip.content_type": Text, "Each value of the header Content-Type or c.", [READ, READ], true, |m, d, i| header(m, d, i, Header::ContentType);
+    "sip.content_length": Text, "Each value of the header Content-Length or l.", [READ, READ], true, |m, d, i| header(m, d, i, Header::ContentLength);
+    "sdp.origin": Text, "Who made the session.", [READ, READ], false, |m, d, i| sdp(m, d, i, Section::Session, b'o');
+    "sdp.session_name": Text, "Name of the session.", [READ, READ], false, |m, d, i| sdp(m, d, i, Section::Session, b's');
+    "sdp.session_info": Text, "What the session is about.", [READ, READ], false, |m, d, i| sdp(m, d, i, Section::Session, b'i');
+    "sdp.uri": Url, "Where more is to be read of the session.", [READ, READ], false, |m, d, i| sdp(m, d, i, Section::Session, b'u');
+    "sdp.email": User, "Mail address of who is responsible for the session.", [READ, READ], false, |m, d, i| sdp(m, d, i, Section::Session, b'e');
+    "sdp.phone_number": Text, "Phone number of who is responsible for the session.", [READ, READ], false, |m, d, i| sdp(m, d, i, Section::Session, b'p');
+    "sdp.connection_data": Address, "Address of the session.", [READ, READ], false, |m, d, i| sdp(m, d, i, Section::Session, b'c');
+    "sdp.bandwidth": Text, "Each bandwidth of the session.", [READ, READ], true, |m, d, i| sdp(m, d, i, Section::Session, b'b');
+    "sdp.time": Text, "Each start and end of the session.", [READ, READ], true, |m, d, i| sdp(m, d, i, Section::Session, b't');
+    "sdp.repeat_time": Text, "Each time at which the session is repeated.", [READ, READ], true, |m, d, i| sdp(m, d, i, Section::Session, b'r');
+    "sdp.timezone": Text, "Changes of the time zone within the session.", [READ, READ], false, |m, d, i| sdp(m, d, i, Section::Session, b'z');
+    "sdp.encryption_key": Text, "Key of the session.", [READ, READ], false, |m, d, i| sdp(m, d, i, Section::Session, b'k');
+    "sdp.attribute": Text, "Each attribute of the session.", [READ, READ], true, |m, d, i| sdp(m, d, i, Section::Session, b'a');
+    "sdp.media.media": Text, "Each kind of media with its port and formats.", [READ, READ], true, |m, d, i| sdp(m, d, i, Section::Media, b'm');
+    "sdp.media.media_info": Text, "What each of the media is about.", [READ, READ], true, |m, d, i| sdp(m, d, i, Section::Media, b'i');
+    "sdp.media.connection_data": Address, "Address of each of the media.", [READ, READ], true, |m, d, i| sdp(m, d, i, Section::Media, b'c');
+    "sdp.media.bandwidth": Text, "Each bandwidth of the media.", [READ, READ], true, |m, d, i| sdp(m, d, i, Section::Media, b'b');
+    "sdp.media.encryption_key": Text, "Key of each of the media.", [READ, READ], true, |m, d, i| sdp(m, d, i, Section::Media, b'k');
+    "sdp.media.attribute": Text, "Each attribute of the media.", [READ, READ], true, |m, d, i| sdp(m, d, i, Section::Media, b'a');
     frame "frame:sip.pdu", "A message as it travels.", [true, true];
     frame "frame:sip.request.line", "The first line of a request, with its end.", [true, true];
     frame "frame:sip.request.headers", "The headers of a request, without the empty line.", [true, true];

@@ -12,7 +12,7 @@ mod transaction;
 
 use crate::fields;
 use crate::protocol::{
-    AnomalyKind, Both, Direction, Field, Opener, Pattern, Probe, Protocol, Settings, Transport, Value,
+    AnomalyKind, Both, Direction, Field, Opener, Pattern, Probe, Protocol, Settings, Transport, Usual, Value,
 };
 use crate::ssh::parser::{Options, SshParser};
 use crate::ssh::transaction::{Identity, Transaction};
@@ -22,7 +22,7 @@ pub static PROTOCOL: Protocol = Protocol {
     name: "ssh",
     aliases: &[],
     doc: "Secure Shell (RFC 4253).",
-    on_by_default: true,
+    parsed: Usual::Always,
     transports: &[Transport::Tcp],
     patterns: &[start(Direction::ToServer), start(Direction::ToClient)],
     ports: &[],
@@ -45,6 +45,8 @@ pub static PROTOCOL: Protocol = Protocol {
     },
     fields: FIELDS,
     anomalies: ANOMALIES,
+    features: &[],
+    retired_anomalies: &[],
     event_type: Some("ssh"),
     shows_transaction_id: false,
     recorded_by_default: true,
@@ -80,15 +82,15 @@ const BANNER: Option<u8> = Some(state::BANNER_DONE);
 const KEXINIT: Option<u8> = Some(state::KEXINIT_DONE);
 
 static FIELDS: &[Field] = fields! { Transaction:
-    "ssh.proto", "Version of the protocol in the identification string (`2.0`).", [BANNER, BANNER], false,
+    "ssh.proto" | "ssh_proto": Text, "Version of the protocol in the identification string (`2.0`).", [BANNER, BANNER], false,
         |tx, d, i| text(i, tx.side(d).map(|side| &side.protocol[..]));
-    "ssh.software", "Version of the software in the identification string, without comments.", [BANNER, BANNER], false,
+    "ssh.software" | "ssh_software": Software, "Version of the software in the identification string, without comments.", [BANNER, BANNER], false,
         |tx, d, i| text(i, tx.side(d).map(|side| &side.software[..]));
-    "ssh.hassh", "HASSH of the client.", [KEXINIT, None], false, |tx, d, i| text(i, hassh(tx.side(d)).map(|h| h.0));
-    "ssh.hassh.string", "The algorithms that the HASSH of the client is made of.", [KEXINIT, None], false,
+    "ssh.hassh": Hash, "HASSH of the client.", [KEXINIT, None], false, |tx, d, i| text(i, hassh(tx.side(d)).map(|h| h.0));
+    "ssh.hassh.string": Text, "The algorithms that the HASSH of the client is made of.", [KEXINIT, None], false,
         |tx, d, i| text(i, hassh(tx.side(d)).map(|h| h.1));
-    "ssh.hassh.server", "HASSH of the server.", [None, KEXINIT], false, |tx, d, i| text(i, hassh(tx.side(d)).map(|h| h.0));
-    "ssh.hassh.server.string", "The algorithms that the HASSH of the server is made of.", [None, KEXINIT], false,
+    "ssh.hassh.server": Hash, "HASSH of the server.", [None, KEXINIT], false, |tx, d, i| text(i, hassh(tx.side(d)).map(|h| h.0));
+    "ssh.hassh.server.string": Text, "The algorithms that the HASSH of the server is made of.", [None, KEXINIT], false,
         |tx, d, i| text(i, hassh(tx.side(d)).map(|h| h.1));
     frame "frame:ssh.record.hdr", "Lengths and number of a packet before encryption, six octets.", [true, true];
     frame "frame:ssh.record.data", "The rest of such a packet.", [true, true];

@@ -25,14 +25,14 @@ use tables::{client, content, message, server};
 use transaction::Fingerprints;
 
 use crate::fields;
-use crate::protocol::{Both, Direction, Field, Opener, Pattern, Probe, Protocol, Settings, Transport, Value};
+use crate::protocol::{Both, Direction, Field, Opener, Pattern, Probe, Protocol, Settings, Transport, Usual, Value};
 
 /// The card of TLS.
 pub static PROTOCOL: Protocol = Protocol {
     name: "tls",
     aliases: &["ssl"],
     doc: "Transport Layer Security 1.0 to 1.3 (RFC 8446) and Secure Sockets Layer 2 and 3.",
-    on_by_default: true,
+    parsed: Usual::Always,
     transports: &[Transport::Tcp],
     patterns: PATTERNS,
     ports: &[443],
@@ -40,6 +40,8 @@ pub static PROTOCOL: Protocol = Protocol {
     states: Both { to_server: tables::CLIENT_STATES, to_client: tables::SERVER_STATES },
     fields: FIELDS,
     anomalies: tables::ANOMALIES,
+    features: &[("ja3", "ja3-fingerprints"), ("ja4", "ja4-fingerprints")],
+    retired_anomalies: &[],
     event_type: Some("tls"),
     shows_transaction_id: false,
     recorded_by_default: true,
@@ -75,39 +77,39 @@ const SERVER_HELLO: Option<u8> = Some(server::HELLO);
 const SERVER_CERTIFICATE: Option<u8> = Some(server::CERT_DONE);
 
 static FIELDS: &[Field] = fields! { Transaction:
-    "tls.sni", "The server name that the client asks for.", [CLIENT_HELLO, None], false,
+    "tls.sni" | "tls_sni": Domain, "The server name that the client asks for.", [CLIENT_HELLO, None], false,
         |tx, _, i| first(i, tx.server_name());
-    "tls.certs", "Each certificate of the chain that the side sent, as DER.", [CLIENT_CERTIFICATE, SERVER_CERTIFICATE], true,
+    "tls.certs": Bytes, "Each certificate of the chain that the side sent, as DER.", [CLIENT_CERTIFICATE, SERVER_CERTIFICATE], true,
         |tx, d, i| tx.certificates(d)?.chain.get(i).map(|der| Value::Bytes(der));
-    "tls.cert_subject", "Whom the certificate is for.", [CLIENT_CERTIFICATE, SERVER_CERTIFICATE], false,
+    "tls.cert_subject" | "tls_cert_subject": Text, "Whom the certificate is for.", [CLIENT_CERTIFICATE, SERVER_CERTIFICATE], false,
         |tx, d, i| first(i, leaf(tx, d).map(|leaf| leaf.subject.as_slice()));
-    "tls.cert_issuer", "Who signed the certificate.", [CLIENT_CERTIFICATE, SERVER_CERTIFICATE], false,
+    "tls.cert_issuer" | "tls_cert_issuer": Text, "Who signed the certificate.", [CLIENT_CERTIFICATE, SERVER_CERTIFICATE], false,
         |tx, d, i| first(i, leaf(tx, d).map(|leaf| leaf.issuer.as_slice()));
-    "tls.cert_serial", "Serial number of the certificate, upper-case hex with colons.",
+    "tls.cert_serial" | "tls_cert_serial": Text, "Serial number of the certificate, upper-case hex with colons.",
         [CLIENT_CERTIFICATE, SERVER_CERTIFICATE], false,
         |tx, d, i| first(i, leaf(tx, d).map(|leaf| leaf.serial.as_bytes()));
-    "tls.cert_fingerprint", "SHA-1 of the certificate, lower-case hex with colons.",
+    "tls.cert_fingerprint" | "tls_cert_fingerprint": Hash, "SHA-1 of the certificate, lower-case hex with colons.",
         [CLIENT_CERTIFICATE, SERVER_CERTIFICATE], false,
         |tx, d, i| first(i, tx.certificates(d).map(|c| c.fingerprint.as_bytes()));
-    "tls.subjectaltname", "Each further name that the certificate is for.", [CLIENT_CERTIFICATE, SERVER_CERTIFICATE], true,
+    "tls.subjectaltname": Domain, "Each further name that the certificate is for.", [CLIENT_CERTIFICATE, SERVER_CERTIFICATE], true,
         |tx, d, i| leaf(tx, d)?.alternative_names.get(i).map(|name| Value::Bytes(name));
-    "tls.alpn", "Each application protocol that the hello names.", [CLIENT_HELLO, SERVER_HELLO], true,
+    "tls.alpn": Text, "Each application protocol that the hello names.", [CLIENT_HELLO, SERVER_HELLO], true,
         |tx, d, i| tx.hello.of(d).as_ref()?.alpn.get(i).map(|name| Value::Bytes(name));
-    "tls.random", "The random value of the hello, 32 octets.", [CLIENT_HELLO, SERVER_HELLO], false,
+    "tls.random": Bytes, "The random value of the hello, 32 octets.", [CLIENT_HELLO, SERVER_HELLO], false,
         |tx, d, i| first(i, random(tx, d));
-    "tls.random_time", "The first 4 octets of the random value.", [CLIENT_HELLO, SERVER_HELLO], false,
+    "tls.random_time": Bytes, "The first 4 octets of the random value.", [CLIENT_HELLO, SERVER_HELLO], false,
         |tx, d, i| first(i, random(tx, d)?.get(..4));
-    "tls.random_bytes", "The last 28 octets of the random value.", [CLIENT_HELLO, SERVER_HELLO], false,
+    "tls.random_bytes": Bytes, "The last 28 octets of the random value.", [CLIENT_HELLO, SERVER_HELLO], false,
         |tx, d, i| first(i, random(tx, d)?.get(4..));
-    "ja3.hash", "JA3 of the client.", [CLIENT_HELLO, None], false,
+    "ja3.hash" | "ja3_hash": Hash, "JA3 of the client.", [CLIENT_HELLO, None], false,
         |tx, _, i| first(i, tx.ja3.to_server.as_ref().map(|ja3| ja3.hash.as_bytes()));
-    "ja3.string", "The numbers that the JA3 of the client is made of.", [CLIENT_HELLO, None], false,
+    "ja3.string" | "ja3_string": Text, "The numbers that the JA3 of the client is made of.", [CLIENT_HELLO, None], false,
         |tx, _, i| first(i, tx.ja3.to_server.as_ref().map(|ja3| ja3.string.as_bytes()));
-    "ja3s.hash", "JA3S of the server.", [None, SERVER_HELLO], false,
+    "ja3s.hash" | "ja3s_hash": Hash, "JA3S of the server.", [None, SERVER_HELLO], false,
         |tx, _, i| first(i, tx.ja3.to_client.as_ref().map(|ja3| ja3.hash.as_bytes()));
-    "ja3s.string", "The numbers that the JA3S of the server is made of.", [None, SERVER_HELLO], false,
+    "ja3s.string" | "ja3s_string": Text, "The numbers that the JA3S of the server is made of.", [None, SERVER_HELLO], false,
         |tx, _, i| first(i, tx.ja3.to_client.as_ref().map(|ja3| ja3.string.as_bytes()));
-    "ja4.hash", "JA4 of the client.", [CLIENT_HELLO, None], false,
+    "ja4.hash": Hash, "JA4 of the client.", [CLIENT_HELLO, None], false,
         |tx, _, i| first(i, tx.ja4.as_ref().map(String::as_bytes));
     frame "frame:tls.pdu", "A record as it travels.", [true, true];
     frame "frame:tls.hdr", "Type, version and length of a record, five octets.", [true, true];

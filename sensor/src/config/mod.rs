@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tapwire_parsers::REGISTRY;
-use tapwire_parsers::protocol::Settings;
+use tapwire_parsers::protocol::{Settings, Usual};
 
 use tapwire_signatures::lua;
 use tapwire_signatures::plan::order::ActionOrder;
@@ -316,7 +316,8 @@ impl Default for Configuration {
             ("TEREDO_PORTS", "3544"),
             ("SIP_PORTS", "[5060,5061]"),
         ];
-        let plant = ProtocolSettings { enabled: Some(Enabled::Yes), ..ProtocolSettings::default() };
+        let alone = REGISTRY.iter().filter(|card| card.parsed == Usual::WithoutConfiguration);
+        let on = ProtocolSettings { enabled: Some(Enabled::Yes), ..ProtocolSettings::default() };
         Self {
             address_groups,
             port_groups: ports.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
@@ -371,7 +372,7 @@ impl Default for Configuration {
             action_order: ActionOrder::default(),
             guess_transaction: false,
             checksums: Checksums::Auto,
-            protocols: ["modbus", "dnp3"].map(|name| (name.to_owned(), plant.clone())).into(),
+            protocols: alone.map(|card| (card.name.to_owned(), on.clone())).collect(),
             own_records: true,
             damage_status: true,
             evidence_pieces: EVIDENCE_PIECES,

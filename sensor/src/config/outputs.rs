@@ -324,7 +324,6 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
         out.filename.push_str(".zst");
     }
     let nothing = Node::default();
-    let dns_version = std::env::var("SURICATA_EVE_DNS_VERSION").ok();
     for item in node.get("types").map(Node::items).unwrap_or(&[]) {
         let named: Vec<(&str, &Node)> = match &item.value {
             Value::Scalar(name) => vec![(name.as_str(), &nothing)],
@@ -350,10 +349,9 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
                 "files" => out.files = Some(files(settings, faults, warnings)),
                 _ => {
                     let mut settings = settings.flatten();
-                    if name == "dns"
-                        && let Some(version) = &dns_version
-                    {
-                        settings.0.entry("version".into()).or_insert_with(|| version.clone());
+                    // Suricata has such a variable for DNS.
+                    if let Ok(version) = std::env::var(format!("SURICATA_EVE_{}_VERSION", name.to_uppercase())) {
+                        settings.0.entry("version".into()).or_insert(version);
                     }
                     out.protocols.insert(name.to_owned(), settings);
                 }

@@ -5,6 +5,8 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use maxminddb::{PathElement, Reader};
+use tapwire_parsers::REGISTRY;
+use tapwire_parsers::protocol::Protocol;
 use tapwire_signatures::language::classification::Classification;
 use tapwire_signatures::language::fault::Fault;
 use tapwire_signatures::language::files::{Countries, Files, Place};
@@ -108,11 +110,14 @@ pub(super) fn data_dir(common: &Common, configuration: &Configuration) -> Option
     common.data_dir.clone().or_else(|| configuration.data_dir.clone())
 }
 
-/// What rules may require: fingerprints of TLS, unless they are switched off.
+/// What rules may require of protocols, unless it is switched off.
 fn features(configuration: &Configuration) -> Vec<String> {
-    let tls = configuration.protocols.get("tls");
-    let on = |name: &&str| tls.is_none_or(|tls| tls.settings.switch(&format!("{name}-fingerprints"), true));
-    ["ja3", "ja4"].iter().filter(|name| on(name)).map(|name| (*name).to_owned()).collect()
+    let of_card = |card: &&'static Protocol| {
+        let said = configuration.protocols.get(card.name);
+        let on = move |switch: &str| said.is_none_or(|said| said.settings.switch(switch, true));
+        card.features.iter().filter(move |(_, switch)| on(switch)).map(|(name, _)| (*name).to_owned())
+    };
+    REGISTRY.iter().flat_map(|card| of_card(card)).collect()
 }
 
 /// A file that a rule names lies beside the rule file, else where the configuration says that rules lie, else in the folder of data;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use tapwire_parsers::protocol::{ProtocolId, Transport};
+use tapwire_parsers::protocol::{ProtocolId, Transport, Usual};
 use tapwire_parsers::{REGISTRY, protocol};
 use tapwire_signatures::language::load::{Environment, Loaded, Located};
 use tapwire_signatures::language::loading::{Counts, Loader};
@@ -236,7 +236,7 @@ fn engine(configuration: &Configuration, plan: Plan, tenants: Tenants, faults: &
             bypassed.push(id);
         }
         depths.extend(said.stream_depth.map(|bytes| (id, bytes)));
-        let enabled = said.enabled.unwrap_or(if card.on_by_default { Enabled::Yes } else { Enabled::No });
+        let enabled = said.enabled.unwrap_or(if card.parsed == Usual::Always { Enabled::Yes } else { Enabled::No });
         openers.push((enabled == Enabled::Yes).then(|| (card.configure)(&said.settings)));
         if enabled == Enabled::No {
             continue;

@@ -4,7 +4,7 @@
 //! the server's port. A direction that nobody can claim any more has failed; the first direction that is claimed binds the flow.
 
 use tapwire_parsers::REGISTRY;
-use tapwire_parsers::protocol::{Direction, Pattern, Probe, Protocol, ProtocolId, Transport};
+use tapwire_parsers::protocol::{Direction, Pattern, Probe, Protocol, ProtocolId, Transport, Usual};
 
 /// The protocols that are switched on, with their ports.
 #[derive(Default)]
@@ -43,7 +43,7 @@ impl Recogniser {
     /// Everything that is on by default, on its usual ports.
     pub fn with_defaults() -> Self {
         let mut all = Self::default();
-        for (id, card) in (0..).map(ProtocolId).zip(REGISTRY.iter()).filter(|(_, card)| card.on_by_default) {
+        for (id, card) in (0..).map(ProtocolId).zip(REGISTRY.iter()).filter(|(_, card)| card.parsed == Usual::Always) {
             for &transport in card.transports {
                 all.add(id, transport, card.ports.iter().map(|&p| (p, p)).collect());
             }

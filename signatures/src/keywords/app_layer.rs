@@ -7,6 +7,7 @@ use super::Keyword;
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
 use crate::language::nearest::nearest;
+use crate::language::protocols::canonical_protocol;
 use crate::language::rule::{AppProtocolTest, ProtocolSide};
 
 /// The family.
@@ -25,48 +26,6 @@ pub(super) static KEYWORDS: &[Keyword] = &[
         examples: &["app-layer-event:applayer_mismatch_protocol_both_directions"],
         parse: app_layer_event,
     },
-];
-
-/// Protocols that rules may name before they are parsed.
-const LATER: &[&str] = &[
-    "bittorrent-dht",
-    "dcerpc",
-    "doh2",
-    "enip",
-    "ftp",
-    "ftp-data",
-    "http2",
-    "ike",
-    "ikev2",
-    "imap",
-    "irc",
-    "jabber",
-    "krb5",
-    "ldap",
-    "mqtt",
-    "msn",
-    "nfs",
-    "pgsql",
-    "pop3",
-    "quic",
-    "rdp",
-    "rfb",
-    "smb",
-    "smtp",
-    "snmp",
-    "telnet",
-    "tftp",
-    "websocket",
-];
-
-/// Events that rules of earlier years name and that no parser raises any more.
-const RETIRED_EVENTS: &[&str] = &[
-    "dns.not_a_request",
-    "dns.not_a_response",
-    "dns.unsolicited_response",
-    "dns.flooded",
-    "dns.state_memcap_reached",
-    "modbus.invalid_unit_identifier",
 ];
 
 /// Anomalies of recognition, which belong to no protocol.
@@ -119,7 +78,7 @@ fn app_layer_protocol(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Res
                 any_parsed = true;
                 canonical.push(name);
             }
-            None if LATER.contains(&name.as_str()) => canonical.push(name),
+            None if canonical_protocol(&name).is_some() => canonical.push(name),
             None => return Err(argument.fault(format!("`{name}` is no known protocol"), "")),
         }
     }
@@ -147,7 +106,7 @@ fn app_layer_event(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result
         Some(protocol) => {
             let full = format!("{}.{event}", protocol.name);
             // Older rule sets name events that are not raised any more.
-            if RETIRED_EVENTS.contains(&full.as_str()) {
+            if protocol.retired_anomalies.contains(&full.as_str()) {
                 builder.rule.later.push("app-layer-event");
                 return Ok(());
             }
@@ -157,7 +116,7 @@ fn app_layer_event(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result
             }
             builder.rule.events.push(full);
         }
-        None if LATER.contains(&name) && !event.is_empty() => builder.rule.later.push("app-layer-event"),
+        None if canonical_protocol(name).is_some() && !event.is_empty() => builder.rule.later.push("app-layer-event"),
         None => return Err(argument.fault(format!("`{name}` is no known protocol"), "")),
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! `content` and the keywords that change the content before them.
 
+use std::sync::LazyLock;
+
 use super::Keyword;
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
@@ -105,25 +107,35 @@ pub(super) static KEYWORDS: &[Keyword] = &[
         examples: &[],
         parse: fast_pattern,
     },
-    modifier("http_uri", "http.uri"),
-    modifier("http_raw_uri", "http.uri.raw"),
-    modifier("http_method", "http.method"),
-    modifier("http_client_body", "http.request_body"),
-    modifier("http_server_body", "http.response_body"),
-    modifier("http_header", "http.header"),
-    modifier("http_raw_header", "http.header.raw"),
-    modifier("http_cookie", "http.cookie"),
-    modifier("http_user_agent", "http.user_agent"),
-    modifier("http_host", "http.host"),
-    modifier("http_raw_host", "http.host.raw"),
-    modifier("http_stat_code", "http.stat_code"),
-    modifier("http_stat_msg", "http.stat_msg"),
 ];
 
-/// A modifier of older rules, that puts the content before it into a buffer.
-const fn modifier(name: &'static str, buffer: &'static str) -> Keyword {
-    Keyword { name, aliases: &[], doc: buffer, examples: &[], parse: move_to_buffer }
-}
+/// Modifiers of older rules, which put the content before them into a buffer, with that buffer.
+pub(super) static MODIFIERS: LazyLock<Vec<Keyword>> = LazyLock::new(|| {
+    let modifier = |&(name, _): &(&'static str, &str)| Keyword {
+        name,
+        aliases: &[],
+        doc: "Puts the content before it into a buffer of HTTP; the sticky buffers of rules today say it first.",
+        examples: &[],
+        parse: move_to_buffer,
+    };
+    MOVED.iter().map(modifier).collect()
+});
+
+const MOVED: &[(&str, &str)] = &[
+    ("http_uri", "http.uri"),
+    ("http_raw_uri", "http.uri.raw"),
+    ("http_method", "http.method"),
+    ("http_client_body", "http.request_body"),
+    ("http_server_body", "http.response_body"),
+    ("http_header", "http.header"),
+    ("http_raw_header", "http.header.raw"),
+    ("http_cookie", "http.cookie"),
+    ("http_user_agent", "http.user_agent"),
+    ("http_host", "http.host"),
+    ("http_raw_host", "http.host.raw"),
+    ("http_stat_code", "http.stat_code"),
+    ("http_stat_msg", "http.stat_msg"),
+];
 
 /// What takes the place of a content has its length, for packets keep theirs.
 fn replace(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
@@ -140,10 +152,9 @@ fn replace(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fau
     Ok(())
 }
 
-/// The doc of such a modifier is the buffer's name.
 fn move_to_buffer(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
     argument.none()?;
-    let name = KEYWORDS.iter().find(|k| k.name == argument.keyword).map_or("", |k| k.doc);
+    let name = MOVED.iter().find(|(name, _)| *name == argument.keyword).map_or("", |(_, buffer)| buffer);
     builder.move_last(super::buffers::resolve(name), argument)
 }
 

@@ -1,6 +1,6 @@
-//! `dnp3.func`, `dnp3.ind`, `dnp3.obj`: what a DNP3 message asks for, what an outstation says of itself, and what it is about.
+//! `dnp3.ind`, `dnp3.obj`: what an outstation says of itself, and what a DNP3 message is about.
 
-use tapwire_parsers::dnp3::{FUNCTIONS, INDICATIONS, Message};
+use tapwire_parsers::dnp3::{INDICATIONS, Message};
 use tapwire_parsers::protocol::{Both, Direction, Transaction};
 
 use super::Keyword;
@@ -11,13 +11,6 @@ use crate::verify::number::NumberTest;
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[
-    Keyword {
-        name: "dnp3.func",
-        aliases: &["dnp3_func"],
-        doc: "Tests the function code of a DNP3 message, by number or name.",
-        examples: &["dnp3.func:21", "dnp3_func:unsolicited_response", "dnp3.func:<3"],
-        parse: function,
-    },
     Keyword {
         name: "dnp3.ind",
         aliases: &["dnp3_ind"],
@@ -41,7 +34,6 @@ pub(super) static KEYWORDS: &[Keyword] = &[
 
 #[derive(Debug)]
 enum Dnp3 {
-    Function(NumberTest),
     Indications(NumberTest),
     /// One of these bits is set, and none of those.
     Named {
@@ -64,7 +56,6 @@ impl TransactionCondition for Dnp3 {
         let message = transaction.as_any().downcast_ref::<Message>();
         let Some(message) = message.filter(|message| message.only_direction() == Some(direction)) else { return false };
         match self {
-            Dnp3::Function(test) => test.holds(message.function.into()),
             Dnp3::Indications(test) => message.indications.is_some_and(|bits| test.holds(bits.into())),
             Dnp3::Named { wanted, refused } => {
                 message.indications.is_some_and(|bits| (*wanted == 0 || bits & wanted != 0) && bits & refused == 0)
@@ -74,18 +65,6 @@ impl TransactionCondition for Dnp3 {
             }
         }
     }
-}
-
-fn function(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
-    let text = argument.required()?.trim();
-    let hint = "a number such as `21`, or a name such as `read`, `write`, `operate`, `response`";
-    let code = FUNCTIONS.iter().find(|(_, name)| name.eq_ignore_ascii_case(text)).map(|(code, _)| code.to_string());
-    let test = NumberTest::parse(code.as_deref().unwrap_or(text)).map_err(|m| argument.fault(m, hint))?;
-    if !text.bytes().any(|octet| octet.is_ascii_digit()) && code.is_none() {
-        return Err(argument.fault(format!("`{text}` is no function of DNP3"), hint));
-    }
-    builder.rule.transaction.push(Box::new(Dnp3::Function(test)));
-    Ok(())
 }
 
 fn indications(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {

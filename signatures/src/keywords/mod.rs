@@ -7,6 +7,7 @@ mod asn1;
 mod bit_test;
 mod buffers;
 mod bytes;
+mod card;
 mod content;
 pub(crate) mod dataset;
 mod dnp3;
@@ -23,7 +24,6 @@ mod later;
 mod lua;
 mod meta;
 mod modbus;
-mod number_field;
 mod packet;
 pub mod packet_event;
 mod packet_number;
@@ -62,44 +62,49 @@ pub struct Keyword {
 }
 
 /// Every keyword, by family.
-pub static KEYWORDS: &[&[Keyword]] = &[
-    meta::KEYWORDS,
-    flow::KEYWORDS,
-    content::KEYWORDS,
-    buffers::KEYWORDS,
-    bytes::KEYWORDS,
-    sizes::KEYWORDS,
-    pcre::KEYWORDS,
-    packet::KEYWORDS,
-    rpc::KEYWORDS,
-    asn1::KEYWORDS,
-    ip::KEYWORDS,
-    tcp::KEYWORDS,
-    icmp::KEYWORDS,
-    sctp::KEYWORDS,
-    packet_event::KEYWORDS,
-    flow_counts::KEYWORDS,
-    app_layer::KEYWORDS,
-    app_layer_state::KEYWORDS,
-    flowbits::KEYWORDS,
-    flowint::KEYWORDS,
-    hostbits::KEYWORDS,
-    variables::KEYWORDS,
-    dataset::KEYWORDS,
-    reputation::KEYWORDS,
-    threshold::KEYWORDS,
-    action::KEYWORDS,
-    transform::KEYWORDS,
-    lua::KEYWORDS,
-    file::KEYWORDS,
-    file_hash::KEYWORDS,
-    number_field::KEYWORDS,
-    tls::KEYWORDS,
-    ssh::KEYWORDS,
-    modbus::KEYWORDS,
-    dnp3::KEYWORDS,
-    later::KEYWORDS,
-];
+pub static KEYWORDS: LazyLock<Vec<&'static [Keyword]>> = LazyLock::new(|| {
+    let mut families = vec![
+        meta::KEYWORDS,
+        flow::KEYWORDS,
+        content::KEYWORDS,
+        content::MODIFIERS.as_slice(),
+        buffers::KEYWORDS,
+        bytes::KEYWORDS,
+        sizes::KEYWORDS,
+        pcre::KEYWORDS,
+        packet::KEYWORDS,
+        rpc::KEYWORDS,
+        asn1::KEYWORDS,
+        ip::KEYWORDS,
+        tcp::KEYWORDS,
+        icmp::KEYWORDS,
+        sctp::KEYWORDS,
+        packet_event::KEYWORDS,
+        flow_counts::KEYWORDS,
+        app_layer::KEYWORDS,
+        app_layer_state::KEYWORDS,
+        flowbits::KEYWORDS,
+        flowint::KEYWORDS,
+        hostbits::KEYWORDS,
+        variables::KEYWORDS,
+        dataset::KEYWORDS,
+        reputation::KEYWORDS,
+        threshold::KEYWORDS,
+        action::KEYWORDS,
+        transform::KEYWORDS,
+        lua::KEYWORDS,
+        file::KEYWORDS,
+        file_hash::KEYWORDS,
+        tls::KEYWORDS,
+        ssh::KEYWORDS,
+        modbus::KEYWORDS,
+        dnp3::KEYWORDS,
+    ];
+    // They live as long as the program, as the others do.
+    let cards = Box::leak(card::keywords(&families).into_boxed_slice());
+    families.extend([&*cards, later::KEYWORDS.as_slice()]);
+    families
+});
 
 /// A keyword by its name or one of its aliases.
 pub fn find(name: &str) -> Option<&'static Keyword> {

@@ -3,15 +3,30 @@
 use tapwire_parsers::protocol::{Both, Direction, Transaction};
 use tapwire_parsers::tls::Transaction as Tls;
 
-use super::Keyword;
 use super::packet_number::HINT;
+use super::{Keyword, buffers, content};
 use crate::language::builder::{Argument, Builder};
 use crate::language::fault::Fault;
+use crate::language::rule::Buffer;
 use crate::verify::condition::TransactionCondition;
 use crate::verify::number::NumberTest;
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[
+    Keyword {
+        name: "tls.subject",
+        aliases: &[],
+        doc: "With a value, whether it is in the subject of the certificate; without one, the sticky buffer `tls.cert_subject`.",
+        examples: &["tls.subject:\"CN=x\""],
+        parse: |b, a| in_certificate(b, a, "tls.cert_subject"),
+    },
+    Keyword {
+        name: "tls.issuerdn",
+        aliases: &[],
+        doc: "With a value, whether it is in the issuer of the certificate; without one, the sticky buffer `tls.cert_issuer`.",
+        examples: &["tls.issuerdn:!\"CN=x\""],
+        parse: |b, a| in_certificate(b, a, "tls.cert_issuer"),
+    },
     Keyword {
         name: "tls.version",
         aliases: &[],
@@ -170,6 +185,16 @@ fn push(builder: &mut Builder<'_>, from: Both<Option<u8>>, test: Test) -> Result
 }
 
 /// The time of the packet is not known to conditions on transactions.
+fn in_certificate(builder: &mut Builder<'_>, argument: &Argument<'_>, name: &'static str) -> Result<(), Fault> {
+    if argument.text.is_none() {
+        return buffers::enter(builder, argument, name);
+    }
+    builder.enter(buffers::resolve(name), argument.span.clone());
+    content::push(builder, argument)?;
+    builder.enter(Buffer::Payload, argument.span.clone());
+    Ok(())
+}
+
 fn later(builder: &mut Builder<'_>, argument: &Argument<'_>, name: &'static str) -> Result<(), Fault> {
     argument.none()?;
     builder.rule.later.push(name);
