@@ -1,0 +1,111 @@
+//! The card of a protocol: all that the rooms above know of it before they see its bytes.
+
+use super::{Both, Direction, Field, Parser, Recorder, Settings};
+
+/// What carries an application protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// Ordered bytes.
+    Tcp,
+    /// Datagrams: each is handed over whole, by itself.
+    Udp,
+}
+
+/// Index of a protocol in the registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProtocolId(pub u8);
+
+/// The answer of a probe that looked at the first bytes of one direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// It is this protocol.
+    Yes,
+    /// It is this protocol, but these bytes travel in the other direction than the flow says (midstream only).
+    Reversed,
+    /// Theirs, and as the other direction begins; that says which way it is only where the begin of the flow was not seen.
+    Either,
+    /// It cannot be told from so few bytes.
+    Unsure,
+    /// It is not this protocol.
+    No,
+}
+
+/// A byte pattern near the start of a stream that tells a protocol on any port.
+#[derive(Clone, Copy, Debug)]
+pub struct Pattern {
+    /// The transport on which it counts.
+    pub transport: Transport,
+    /// The direction in which it is looked for.
+    pub direction: Direction,
+    /// The bytes.
+    pub bytes: &'static [u8],
+    /// Whether ASCII case is ignored.
+    pub nocase: bool,
+    /// First position, from the start of the stream.
+    pub offset: usize,
+    /// The pattern ends at this position or before it.
+    pub depth: usize,
+}
+
+/// An anomaly that a protocol can raise.
+#[derive(Clone, Copy, Debug)]
+pub struct AnomalyKind {
+    /// Its name in rules, `protocol.event`.
+    pub name: &'static str,
+    /// Its name in the `anomaly.event` field of a record.
+    pub record_name: &'static str,
+    /// What it means, in a sentence.
+    pub doc: &'static str,
+}
+
+/// Opens a parser for a new flow.
+pub type Opener = Box<dyn Fn(Transport) -> Box<dyn Parser> + Send + Sync>;
+
+/// Where a protocol is parsed if nothing is said of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Usual {
+    /// Everywhere.
+    Always,
+    /// Where there is no configuration; one that was written for other sensors has to name it.
+    WithoutConfiguration,
+}
+
+/// A protocol's card.
+pub struct Protocol {
+    /// Its name in rules, in `app_proto` and in the configuration.
+    pub name: &'static str,
+    /// Other names in rule headers (`http1`, `ssl`).
+    pub aliases: &'static [&'static str],
+    /// What it is, with the standard it follows, in a sentence.
+    pub doc: &'static str,
+    /// Whether it is parsed without a word about it.
+    pub parsed: Usual,
+    /// The carriers it has.
+    pub transports: &'static [Transport],
+    /// Patterns that tell it on any port.
+    pub patterns: &'static [Pattern],
+    /// Ports of servers on which `probe` is asked, for each transport in `transports`.
+    pub ports: &'static [u16],
+    /// Looks at the first bytes of a direction: asked after a pattern matched (to confirm it), and on the ports.
+    pub probe: fn(Transport, Direction, &[u8]) -> Probe,
+    /// Names of the progress of a transaction to server, in order; the last means it is complete.
+    pub states: Both<&'static [&'static str]>,
+    /// What rules can look at.
+    pub fields: &'static [Field],
+    /// What can be wrong.
+    pub anomalies: &'static [AnomalyKind],
+    /// What rules may require of it (`requires:feature`), with the switch of its settings that takes it away.
+    pub features: &'static [(&'static str, &'static str)],
+    /// Anomalies that rules of earlier years name and that are not raised any more.
+    pub retired_anomalies: &'static [&'static str],
+    /// The EVE event type of its records and the name of its object; `None` for a protocol without records.
+    pub event_type: Option<&'static str>,
+    /// Whether its records show the transaction's id (`tx_id`) beside the object.
+    pub shows_transaction_id: bool,
+    /// Whether records are written without a word in the configuration.
+    pub recorded_by_default: bool,
+    /// Reads the parser's settings.
+    pub configure: fn(&Settings) -> Opener,
+    /// Reads the settings of records.
+    pub recorder: fn(&Settings) -> Recorder,
+}

@@ -1,0 +1,41 @@
+//! Files that travel inside a protocol.
+
+use super::Direction;
+
+/// Takes the contents of files that travel inside a protocol. At most one file is open in each direction of a flow at a time.
+pub trait FileSink {
+    /// A file begins. `range` is the byte range it is part of, where the protocol tells (`start`, `end`, `size`).
+    fn open(&mut self, direction: Direction, transaction: u64, name: &[u8], range: Option<FileRange>);
+    /// Bytes of the open file, in order.
+    fn append(&mut self, direction: Direction, data: &[u8]);
+    /// Bytes of the open file are missing.
+    fn gap(&mut self, direction: Direction, missing: u64);
+    /// The open file ends; `complete` tells whether all of it came.
+    fn close(&mut self, direction: Direction, complete: bool);
+    /// Whether the open file is wanted to its end, also past what is inspected of its message.
+    fn is_kept(&self, _direction: Direction) -> bool {
+        false
+    }
+}
+
+/// The part of a file that a transfer carries, in bytes; `end` is the last byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileRange {
+    /// First byte.
+    pub start: u64,
+    /// Last byte.
+    pub end: u64,
+    /// Size of the whole file, 0 where unknown.
+    pub size: u64,
+}
+
+/// A sink for those who want no files.
+#[derive(Debug, Default)]
+pub struct NoFiles;
+
+impl FileSink for NoFiles {
+    fn open(&mut self, _: Direction, _: u64, _: &[u8], _: Option<FileRange>) {}
+    fn append(&mut self, _: Direction, _: &[u8]) {}
+    fn gap(&mut self, _: Direction, _: u64) {}
+    fn close(&mut self, _: Direction, _: bool) {}
+}
