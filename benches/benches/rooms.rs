@@ -11,7 +11,7 @@ use tapwire::flow::{Budget, Key, Settings, Table};
 use tapwire_benches::{tcp_segment, traffic, udp_packet};
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::link::{Layer4, Packet, Timestamp};
-use tapwire_parsers::protocol::{Direction, Effects, NoFiles, Protocol, Settings as ProtocolSettings, Transport};
+use tapwire_parsers::protocol::{Direction, Input, NoFiles, Output, Protocol, Settings as ProtocolSettings, Transport};
 
 fn main() {
     divan::main();
@@ -94,7 +94,7 @@ fn parse(card: &Protocol, transport: Transport, conversation: &[(Direction, Vec<
     for (direction, bytes) in conversation {
         let Some(left) = left.get_mut(direction.index()) else { continue };
         left.extend_from_slice(bytes);
-        let done = parser.advance(*direction, left, &mut Effects::new(&mut files)).consumed;
+        let done = parser.advance(&Input::new(*direction, left), &mut Output::new(&mut files)).consumed;
         left.drain(..done.min(left.len()));
     }
     parser.transactions().range().end

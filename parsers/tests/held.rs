@@ -10,7 +10,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use tapwire_parsers::protocol::{Direction, Effects, NoFiles, Parser, Settings, Transport};
+use tapwire_parsers::protocol::{Direction, Input, NoFiles, Output, Parser, Settings, Transport};
 use tapwire_parsers::{REGISTRY, protocol, protocol_id};
 
 /// What one side sent.
@@ -57,7 +57,7 @@ fn feed(parser: &mut dyn Parser, direction: Direction, data: &[u8]) {
         left.extend_from_slice(piece);
         while left.len() >= std::cmp::max(wanted, 1) {
             let (mut files, mut consumed) = (NoFiles, 0);
-            let advance = parser.advance(direction, &left, &mut Effects::new(&mut files));
+            let advance = parser.advance(&Input::new(direction, &left), &mut Output::new(&mut files));
             (wanted, consumed) = (advance.wanted, consumed + advance.consumed);
             left.drain(..consumed);
             if consumed == 0 {

@@ -15,7 +15,7 @@ use tapwire_parsers::REGISTRY;
 use tapwire_parsers::json::Object;
 use tapwire_parsers::link::{Layer4, Packet, Timestamp, tcp_flags};
 use tapwire_parsers::protocol::{
-    Both, Course, Direction, Effects, NoFiles, Parser, Protocol, Purpose, Settings, Transport, Value,
+    Both, Course, Direction, Input, NoFiles, Output, Parser, Protocol, Purpose, Settings, Transport, Value,
 };
 
 /// What one side sent before the other spoke again; for datagrams, one of them.
@@ -119,9 +119,9 @@ fn run(conversation: &Conversation, cuts: &[usize]) -> Outcome {
             buffer.extend_from_slice(piece);
             while buffer.len() >= (*wanted.of(*direction)).max(1) && course == Course::Parse {
                 let mut files = NoFiles;
-                let mut effects = Effects::new(&mut files);
-                let advance = parser.advance(*direction, buffer, &mut effects);
-                (course, outcome.work) = (effects.course, outcome.work + effects.work);
+                let mut output = Output::new(&mut files);
+                let advance = parser.advance(&Input::new(*direction, buffer), &mut output);
+                (course, outcome.work) = (output.course, outcome.work + output.work);
                 assert!(advance.consumed <= buffer.len(), "{}: consumed more than there was", protocol.name);
                 buffer.drain(..advance.consumed);
                 *wanted.of_mut(*direction) = advance.wanted;
@@ -136,7 +136,7 @@ fn run(conversation: &Conversation, cuts: &[usize]) -> Outcome {
     }
     for direction in Direction::BOTH.into_iter().filter(|_| course == Course::Parse) {
         let mut files = NoFiles;
-        parser.close(direction, &mut Effects::new(&mut files));
+        parser.close(direction, &mut Output::new(&mut files));
     }
     outcome.transactions = shown(protocol, &*parser);
     outcome
@@ -260,12 +260,12 @@ proptest! {
             }
             run(&conversation, &cuts);
             let mut files = NoFiles;
-            let mut effects = Effects::new(&mut files);
+            let mut output = Output::new(&mut files);
             let mut parser = (conversation.protocol.configure)(&Settings::default())(conversation.transport);
             for (direction, data) in &conversation.turns {
                 let half = &data[..data.len() / 2];
-                prop_assert!(parser.advance(*direction, half, &mut effects).consumed <= half.len());
-                parser.gap(*direction, missing, &mut effects);
+                prop_assert!(parser.advance(&Input::new(*direction, half), &mut output).consumed <= half.len());
+                parser.gap(*direction, missing, &mut output);
                 (conversation.protocol.probe)(conversation.transport, *direction, half);
             }
         }

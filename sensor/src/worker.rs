@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tapwire_parsers::link::{self, Header, Layer4, Packet, Timestamp};
-use tapwire_parsers::protocol::{Anomaly, Direction, Transport};
+use tapwire_parsers::protocol::{Anomaly, Direction, Ends, Input, Transport};
 use tapwire_signatures::language::rule::Rule;
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::flow::FlowState as RuleMemory;
@@ -24,7 +24,6 @@ use crate::config::Tunnels;
 use crate::flow::stream::Chunk;
 use crate::flow::{self, EndReason, Flow, Key, Table, pseudo};
 use crate::inspect::alerts::settle;
-use crate::inspect::recognise::Ports;
 use crate::inspect::tenants::Select;
 use crate::inspect::{Application, Certificates, Inspector, view_of};
 use crate::records::batch::RecordBatch;
@@ -508,12 +507,13 @@ impl Place<'_> {
         if let Layer4::Udp(udp) = &packet.layer4 {
             if udp.checksum_ok {
                 datagram = packet.payload;
-                let ports = ports_of(&flow.key);
-                self.inspector.bytes(&mut flow.app, Transport::Udp, direction, ports, datagram);
+                let input = Input { direction, data: datagram, time: packet.time, ends: ends_of(&flow.key) };
+                self.inspector.bytes(&mut flow.app, Transport::Udp, &input);
                 if flow.app.turned {
                     flow.turn();
                     direction = direction.reverse();
-                    self.inspector.bytes(&mut flow.app, Transport::Udp, direction, ports_of(&flow.key), datagram);
+                    let input = Input { direction, ends: ends_of(&flow.key), ..input };
+                    self.inspector.bytes(&mut flow.app, Transport::Udp, &input);
                 }
                 *flow.app.updated.of_mut(direction) = true;
             }
@@ -605,7 +605,7 @@ impl Place<'_> {
 
     /// Hands what is new in a direction's stream to the parser.
     fn read(&mut self, flow: &mut Flow<Application>, direction: Direction) {
-        let ports = ports_of(&flow.key);
+        let (time, ends) = (flow.end, ends_of(&flow.key));
         let Flow { tcp, app, .. } = flow;
         let Some(tcp) = tcp else { return };
         let depths = &self.inspector.engine().depths;
@@ -624,11 +624,12 @@ impl Place<'_> {
             }
             match stream.parser_next() {
                 Chunk::Data(data) => {
-                    let done = self.inspector.bytes(app, Transport::Tcp, direction, ports, data);
+                    let input = Input { direction, data, time, ends };
+                    let done = self.inspector.bytes(app, Transport::Tcp, &input);
                     let rival = if stream.has_rivals() { stream.parser_alternative(done) } else { None };
                     stream.parser_consume(done);
                     if let Some(rival) = rival {
-                        self.inspector.rival_bytes(app, direction, ports, &rival);
+                        self.inspector.rival_bytes(app, &Input { direction, data: &rival, time, ends });
                     }
                     if app.changes() || app.turned {
                         return;
@@ -881,8 +882,8 @@ fn only_new(matches: &[Match], mut further: Vec<Match>) -> Vec<Match> {
     further
 }
 
-fn ports_of(key: &Key) -> Ports {
-    Ports { client: key.source_port, server: key.destination_port }
+fn ends_of(key: &Key) -> Ends {
+    Ends { client: (key.source, key.source_port), server: (key.destination, key.destination_port) }
 }
 
 /// A packet without bytes that stands for a flow in a direction: rules compare its addresses and ports.

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 use tapwire_parsers::link::{Packet, Timestamp};
-use tapwire_parsers::protocol::{Both, Direction, Effects, FileRange, FileSink, Parser, Settings, Transport};
+use tapwire_parsers::protocol::{Both, Direction, FileRange, FileSink, Input, Output, Parser, Settings, Transport};
 use tapwire_parsers::{protocol, protocol_id};
 use tapwire_signatures::language::files::Files;
 use tapwire_signatures::language::load::{Environment, Source};
@@ -167,7 +167,8 @@ impl Request {
         let id = protocol_id("http").unwrap();
         self.waiting.extend_from_slice(bytes.as_bytes());
         loop {
-            let done = self.parser.advance(direction, &self.waiting, &mut Effects::new(&mut Nowhere)).consumed;
+            let done =
+                self.parser.advance(&Input::new(direction, &self.waiting), &mut Output::new(&mut Nowhere)).consumed;
             self.waiting.drain(..done);
             if done == 0 || self.waiting.is_empty() {
                 break;

@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::json::Object;
-use tapwire_parsers::protocol::{Direction, Effects, NoFiles, Purpose, Settings};
+use tapwire_parsers::protocol::{Direction, Input, Output, NoFiles, Purpose, Settings};
 
 fuzz_target!(|input: (u8, Vec<(bool, Vec<u8>)>)| {
     let (which, pieces) = input;
@@ -16,8 +16,8 @@ fuzz_target!(|input: (u8, Vec<(bool, Vec<u8>)>)| {
     let mut files = NoFiles;
     for (to_server, piece) in &pieces {
         let direction = if *to_server { Direction::ToServer } else { Direction::ToClient };
-        let mut effects = Effects::new(&mut files);
-        let advance = parser.advance(direction, piece, &mut effects);
+        let mut output = Output::new(&mut files);
+        let advance = parser.advance(&Input::new(direction, piece), &mut output);
         assert!(advance.consumed <= piece.len());
         for id in parser.transactions().range() {
             let Some(transaction) = parser.transactions().get(id) else { continue };
@@ -30,6 +30,6 @@ fuzz_target!(|input: (u8, Vec<(bool, Vec<u8>)>)| {
         }
     }
     for direction in Direction::BOTH {
-        parser.close(direction, &mut Effects::new(&mut files));
+        parser.close(direction, &mut Output::new(&mut files));
     }
 });

@@ -2,7 +2,7 @@
 
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::link::{Packet, Timestamp};
-use tapwire_parsers::protocol::{Direction, Effects, NoFiles, ProtocolId, Settings as ParserSettings, Transport};
+use tapwire_parsers::protocol::{Direction, Input, Output, NoFiles, ProtocolId, Settings as ParserSettings, Transport};
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::flow::FlowState;
 use tapwire_signatures::verify::condition::PacketView;
@@ -48,8 +48,8 @@ fn transactions(
     let mut known: Vec<TransactionState> = Vec::new();
     for direction in Direction::BOTH {
         let mut files = NoFiles;
-        parser.advance(direction, view.packet.payload, &mut Effects::new(&mut files));
-        parser.close(direction, &mut Effects::new(&mut files));
+        parser.advance(&Input::new(direction, view.packet.payload), &mut Output::new(&mut files));
+        parser.close(direction, &mut Output::new(&mut files));
         for (place, id_in_flow) in parser.transactions().range().enumerate() {
             if known.len() <= place {
                 known.push(TransactionState::default());

@@ -1,7 +1,7 @@
 //! Datagrams to messages.
 
 use crate::dhcp::message::Message;
-use crate::protocol::{Advance, Anomaly, Direction, Effects, Parser, TransactionList, Transactions};
+use crate::protocol::{Advance, Anomaly, Direction, Input, Output, Parser, TransactionList, Transactions};
 
 /// Messages that wait to be inspected.
 const MAX_OPEN: usize = 1024;
@@ -13,21 +13,22 @@ pub(super) struct DhcpParser {
 }
 
 impl Parser for DhcpParser {
-    fn advance(&mut self, direction: Direction, chunk: &[u8], effects: &mut Effects<'_>) -> Advance {
-        effects.work += chunk.len() as u64;
+    fn advance(&mut self, input: &Input<'_>, output: &mut Output<'_>) -> Advance {
+        let Input { direction, data: chunk, .. } = *input;
+        output.work += chunk.len() as u64;
         let anomaly = match Message::read(chunk, direction) {
             None => Some("dhcp.malformed_options"),
             Some(message) => self.messages.open(message).is_none().then_some("dhcp.too_many_messages"),
         };
-        effects.anomalies.extend(anomaly.map(Anomaly));
+        output.anomalies.extend(anomaly.map(Anomaly));
         Advance::consumed(chunk.len())
     }
 
-    fn gap(&mut self, _: Direction, _: u64, _: &mut Effects<'_>) -> bool {
+    fn gap(&mut self, _: Direction, _: u64, _: &mut Output<'_>) -> bool {
         true
     }
 
-    fn close(&mut self, _: Direction, _: &mut Effects<'_>) {}
+    fn close(&mut self, _: Direction, _: &mut Output<'_>) {}
 
     fn held_bytes(&self) -> usize {
         size_of::<Self>() + self.messages.held_bytes()

@@ -3,7 +3,9 @@
 use super::PROTOCOL;
 use super::message::Message;
 use crate::json::Object;
-use crate::protocol::{Anomaly, Direction, Effects, NoFiles, Probe, Purpose, Settings, Transaction, Transport, Value};
+use crate::protocol::{
+    Anomaly, Direction, Input, NoFiles, Output, Probe, Purpose, Settings, Transaction, Transport, Value,
+};
 
 const TO_SERVER: Direction = Direction::ToServer;
 
@@ -90,22 +92,22 @@ fn what_is_wrong_is_an_anomaly_and_the_rest_is_read() {
         assert_eq!(message.octet(53), Some(5));
     }
     let mut files = NoFiles;
-    let mut effects = Effects::new(&mut files);
+    let mut output = Output::new(&mut files);
     let mut parser = (PROTOCOL.configure)(&Settings::default())(Transport::Udp);
-    parser.advance(TO_SERVER, b"no message", &mut effects);
-    assert_eq!(effects.anomalies, [Anomaly("dhcp.malformed_options")]);
+    parser.advance(&Input::new(TO_SERVER, b"no message"), &mut output);
+    assert_eq!(output.anomalies, [Anomaly("dhcp.malformed_options")]);
 }
 
 #[test]
 fn messages_that_nobody_retires_are_bounded() {
     let mut files = NoFiles;
-    let mut effects = Effects::new(&mut files);
+    let mut output = Output::new(&mut files);
     let mut parser = (PROTOCOL.configure)(&Settings::default())(Transport::Udp);
     for _ in 0..2000 {
-        parser.advance(TO_SERVER, &datagram(1, &[53, 1, 1, 255]), &mut effects);
+        parser.advance(&Input::new(TO_SERVER, &datagram(1, &[53, 1, 1, 255])), &mut output);
     }
     assert_eq!(parser.transactions().range(), 0..1024);
-    assert_eq!(effects.anomalies.len(), 2000 - 1024);
+    assert_eq!(output.anomalies.len(), 2000 - 1024);
 }
 
 #[test]

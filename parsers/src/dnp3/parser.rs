@@ -3,7 +3,7 @@
 use super::frame::{self, Begin, HEADER_LEN, Header};
 use super::message::Message;
 use crate::protocol::{
-    Advance, Anomaly, Both, Direction, Effects, Parser, Probe, TransactionList, Transactions, Transport, held,
+    Advance, Anomaly, Both, Direction, Input, Output, Parser, Probe, TransactionList, Transactions, Transport, held,
 };
 
 /// Messages that wait to be inspected, unless the settings say otherwise.
@@ -40,15 +40,15 @@ impl Dnp3Parser {
         Self { transport, messages: Transactions::default(), max_open, max_points, parts: Both::default() }
     }
 
-    fn frame(&mut self, direction: Direction, header: Header, bytes: &[u8], effects: &mut Effects<'_>) {
-        effects.work += bytes.len() as u64;
+    fn frame(&mut self, direction: Direction, header: Header, bytes: &[u8], output: &mut Output<'_>) {
+        output.work += bytes.len() as u64;
         // Frames without data only keep the link.
         if header.data_len == 0 {
             return;
         }
         let mut data = Vec::with_capacity(header.data_len);
         if !frame::data(bytes, &mut data) {
-            effects.anomalies.push(Anomaly("dnp3.bad_transport_crc"));
+            output.anomalies.push(Anomaly("dnp3.bad_transport_crc"));
         }
         let Some((&transport, part)) = data.split_first() else { return };
         let parts = self.parts.of_mut(direction);
@@ -59,7 +59,7 @@ impl Dnp3Parser {
         }
         if parts.data.len() + part.len() > MAX_MESSAGE {
             *parts = Parts::default();
-            effects.anomalies.push(Anomaly("dnp3.malformed"));
+            output.anomalies.push(Anomaly("dnp3.malformed"));
             return;
         }
         parts.data.extend_from_slice(part);
@@ -69,30 +69,31 @@ impl Dnp3Parser {
             if direction == Direction::ToServer && data.get(1) == Some(&CONFIRM) {
                 return;
             }
-            self.message(Message::read(direction, link, data, self.max_points), effects);
+            self.message(Message::read(direction, link, data, self.max_points), output);
         }
     }
 
-    fn message(&mut self, message: Message, effects: &mut Effects<'_>) {
-        effects.flush_raw = true;
+    fn message(&mut self, message: Message, output: &mut Output<'_>) {
+        output.flush_raw = true;
         let range = self.messages.range();
         let flooded = range.end - range.start >= self.max_open;
         if flooded || self.messages.open(message).is_none() {
-            effects.anomalies.push(Anomaly("dnp3.flooded"));
+            output.anomalies.push(Anomaly("dnp3.flooded"));
         }
     }
 }
 
 impl Parser for Dnp3Parser {
-    fn advance(&mut self, direction: Direction, chunk: &[u8], effects: &mut Effects<'_>) -> Advance {
+    fn advance(&mut self, input: &Input<'_>, output: &mut Output<'_>) -> Advance {
+        let Input { direction, data: chunk, .. } = *input;
         let mut at = 0;
         while let Some(rest) = chunk.get(at..).filter(|rest| !rest.is_empty()) {
-            effects.work += 1;
+            output.work += 1;
             if self.parts.of(direction).lost {
                 // The next octets that can begin a frame.
                 let next = memchr::memmem::find(rest, &frame::START);
                 at += next.unwrap_or(rest.len() - usize::from(rest.last() == frame::START.first()));
-                effects.work += rest.len() as u64;
+                output.work += rest.len() as u64;
                 if next.is_none() {
                     break;
                 }
@@ -102,7 +103,7 @@ impl Parser for Dnp3Parser {
             match Header::read(rest) {
                 Begin::Short => break,
                 Begin::Wrong(name) => {
-                    effects.anomalies.push(Anomaly(name));
+                    output.anomalies.push(Anomaly(name));
                     *self.parts.of_mut(direction) = Parts { lost: true, ..Parts::default() };
                     at += 1;
                 }
@@ -111,7 +112,7 @@ impl Parser for Dnp3Parser {
                         return Advance { consumed: at, wanted: header.frame_len() };
                     };
                     at += bytes.len();
-                    self.frame(direction, header, bytes, effects);
+                    self.frame(direction, header, bytes, output);
                 }
             }
         }
@@ -120,12 +121,12 @@ impl Parser for Dnp3Parser {
         Advance { consumed: if datagram { chunk.len() } else { at }, wanted: if left > 0 { HEADER_LEN } else { 0 } }
     }
 
-    fn gap(&mut self, direction: Direction, _: u64, _: &mut Effects<'_>) -> bool {
+    fn gap(&mut self, direction: Direction, _: u64, _: &mut Output<'_>) -> bool {
         *self.parts.of_mut(direction) = Parts { lost: true, ..Parts::default() };
         true
     }
 
-    fn close(&mut self, _: Direction, _: &mut Effects<'_>) {}
+    fn close(&mut self, _: Direction, _: &mut Output<'_>) {}
 
     fn held_bytes(&self) -> usize {
         let Both { to_server, to_client } = &self.parts;
@@ -168,9 +169,9 @@ mod tests {
 
     fn feed(parser: &mut Dnp3Parser, direction: Direction, data: &[u8]) -> Vec<&'static str> {
         let mut files = NoFiles;
-        let mut effects = Effects::new(&mut files);
-        parser.advance(direction, data, &mut effects);
-        effects.anomalies.iter().map(|anomaly| anomaly.0).collect()
+        let mut output = Output::new(&mut files);
+        parser.advance(&Input::new(direction, data), &mut output);
+        output.anomalies.iter().map(|anomaly| anomaly.0).collect()
     }
 
     fn parser() -> Dnp3Parser {

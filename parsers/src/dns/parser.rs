@@ -6,7 +6,9 @@
 
 use crate::dns::message::{HEADER_BYTES, Header, Message, short};
 use crate::dns::{Dialect, name};
-use crate::protocol::{Advance, Both, Direction, Effects, Parser, Probe, TransactionList, Transactions, Transport};
+use crate::protocol::{
+    Advance, Both, Direction, Input, Output, Parser, Probe, TransactionList, Transactions, Transport,
+};
 
 /// Messages that wait to be inspected: more than a full window can hold in one call.
 const MAX_OPEN: usize = 4096;
@@ -40,22 +42,22 @@ impl DnsParser {
         Self { transport, dialect, streams: Both::default(), messages: Transactions::default() }
     }
 
-    fn message(&mut self, direction: Direction, data: &[u8], effects: &mut Effects<'_>) {
+    fn message(&mut self, direction: Direction, data: &[u8], output: &mut Output<'_>) {
         let id = self.messages.next_id();
-        effects.frame("pdu", 0, data.len() as u64, Some(id));
-        match Message::read(data, direction, id, self.dialect, &mut effects.work) {
-            None => effects.anomalies.extend(self.dialect.anomaly("malformed_data")),
-            Some(message) if message.says_nothing() => effects.anomalies.extend(message.anomalies),
+        output.frame("pdu", 0, data.len() as u64, Some(id));
+        match Message::read(data, direction, id, self.dialect, &mut output.work) {
+            None => output.anomalies.extend(self.dialect.anomaly("malformed_data")),
+            Some(message) if message.says_nothing() => output.anomalies.extend(message.anomalies),
             Some(message) => {
                 if self.messages.open(message).is_none() {
-                    effects.anomalies.extend(self.dialect.anomaly("too_many_messages"));
+                    output.anomalies.extend(self.dialect.anomaly("too_many_messages"));
                 }
             }
         }
-        effects.flush_raw = true;
+        output.flush_raw = true;
     }
 
-    fn stream(&mut self, direction: Direction, chunk: &[u8], effects: &mut Effects<'_>) -> Advance {
+    fn stream(&mut self, direction: Direction, chunk: &[u8], output: &mut Output<'_>) -> Advance {
         let mut stream = *self.streams.of(direction);
         let mut at = 0;
         loop {
@@ -74,7 +76,7 @@ impl DnsParser {
                 continue;
             }
             if stream.lost {
-                let (passed, found) = resynchronise(rest, direction, &mut effects.work);
+                let (passed, found) = resynchronise(rest, direction, &mut output.work);
                 at += passed;
                 match found {
                     Ok(()) => stream.lost = false,
@@ -85,7 +87,7 @@ impl DnsParser {
                 }
                 continue;
             }
-            effects.work += 1;
+            output.work += 1;
             let Some(length) = short(rest, 0) else {
                 stream.needed = 2;
                 break;
@@ -95,8 +97,8 @@ impl DnsParser {
                 stream.needed = end;
                 break;
             };
-            effects.place = at + 2;
-            self.message(direction, message, effects);
+            output.place = at + 2;
+            self.message(direction, message, output);
             at += end;
         }
         stream.left = chunk.len().saturating_sub(at);
@@ -106,17 +108,18 @@ impl DnsParser {
 }
 
 impl Parser for DnsParser {
-    fn advance(&mut self, direction: Direction, chunk: &[u8], effects: &mut Effects<'_>) -> Advance {
+    fn advance(&mut self, input: &Input<'_>, output: &mut Output<'_>) -> Advance {
+        let Input { direction, data: chunk, .. } = *input;
         match self.transport {
-            Transport::Tcp => self.stream(direction, chunk, effects),
+            Transport::Tcp => self.stream(direction, chunk, output),
             Transport::Udp => {
-                self.message(direction, chunk, effects);
+                self.message(direction, chunk, output);
                 Advance::consumed(chunk.len())
             }
         }
     }
 
-    fn gap(&mut self, direction: Direction, missing: u64, _: &mut Effects<'_>) -> bool {
+    fn gap(&mut self, direction: Direction, missing: u64, _: &mut Output<'_>) -> bool {
         let stream = self.streams.of_mut(direction);
         let missing = usize::try_from(missing).unwrap_or(usize::MAX);
         let lacking = if stream.skip > 0 {
@@ -133,7 +136,7 @@ impl Parser for DnsParser {
         true
     }
 
-    fn close(&mut self, _: Direction, _: &mut Effects<'_>) {}
+    fn close(&mut self, _: Direction, _: &mut Output<'_>) {}
 
     fn held_bytes(&self) -> usize {
         size_of::<Self>() + self.messages.held_bytes()

@@ -2,7 +2,7 @@
 
 use crate::dns::PROTOCOL;
 use crate::json::Object;
-use crate::protocol::{Anomaly, Direction, Effects, NoFiles, Parser, Probe, Purpose, Settings, Transport, Value};
+use crate::protocol::{Anomaly, Direction, Input, NoFiles, Output, Parser, Probe, Purpose, Settings, Transport, Value};
 use proptest::prelude::*;
 
 use Direction::{ToClient, ToServer};
@@ -31,22 +31,22 @@ fn seen(parser: &dyn Parser, flow: &[Anomaly]) -> Vec<String> {
 /// What is seen of a datagram.
 fn datagram(direction: Direction, data: &[u8]) -> Vec<String> {
     let (mut parser, mut files) = (open(Transport::Udp), NoFiles);
-    let mut effects = Effects::new(&mut files);
-    parser.advance(direction, data, &mut effects);
-    let flow = std::mem::take(&mut effects.anomalies);
+    let mut output = Output::new(&mut files);
+    parser.advance(&Input::new(direction, data), &mut output);
+    let flow = std::mem::take(&mut output.anomalies);
     seen(parser.as_ref(), &flow)
 }
 
 /// What is seen of a stream cut into pieces, and the work that was done.
 fn stream(direction: Direction, data: &[u8], pieces: &[usize]) -> (Vec<String>, u64) {
     let (mut parser, mut files) = (open(Transport::Tcp), NoFiles);
-    let mut effects = Effects::new(&mut files);
+    let mut output = Output::new(&mut files);
     let (mut start, mut end) = (0, 0);
     for piece in pieces.iter().copied().chain([data.len()]) {
         end = (end + piece).min(data.len());
-        start += parser.advance(direction, &data[start..end], &mut effects).consumed;
+        start += parser.advance(&Input::new(direction, &data[start..end]), &mut output).consumed;
     }
-    let (flow, work) = (std::mem::take(&mut effects.anomalies), effects.work);
+    let (flow, work) = (std::mem::take(&mut output.anomalies), output.work);
     (seen(parser.as_ref(), &flow), work)
 }
 
@@ -96,7 +96,7 @@ fn version_2_records_and_filters_follow_the_settings() {
         (&[("enabled", "no")], ToServer, QUERY, "{}"),
     ] {
         let (mut parser, mut files) = (open(Transport::Udp), NoFiles);
-        parser.advance(direction, data, &mut Effects::new(&mut files));
+        parser.advance(&Input::new(direction, data), &mut Output::new(&mut files));
         let mut out = Vec::new();
         let wanted = (PROTOCOL.recorder)(&settings(pairs)).write(
             parser.transactions().get(0).unwrap(),
@@ -149,7 +149,7 @@ fn fields_are_read_in_the_direction_of_the_message() {
     let read = |name: &str, direction, data: &[u8]| {
         let field = PROTOCOL.fields.iter().find(|f| f.name == name).unwrap();
         let (mut parser, mut files) = (open(Transport::Udp), NoFiles);
-        parser.advance(direction, data, &mut Effects::new(&mut files));
+        parser.advance(&Input::new(direction, data), &mut Output::new(&mut files));
         let transaction = parser.transactions().get(0).unwrap();
         let take = if field.multi { 9 } else { 1 };
         let text = |value| match value {
@@ -207,12 +207,12 @@ fn parsing_goes_on_behind_a_gap() {
         [(one, one, 5), (one + 10, 5, 5), (one + 10, one, 4), (one + 1, 7, 5), (one, 3, 5), (0, 3 * one, 3)]
     {
         let (mut parser, mut files) = (open(Transport::Tcp), NoFiles);
-        let mut effects = Effects::new(&mut files);
-        parser.advance(ToServer, &data[..before], &mut effects);
-        assert!(parser.gap(ToServer, missing as u64, &mut effects));
+        let mut output = Output::new(&mut files);
+        parser.advance(&Input::new(ToServer, &data[..before]), &mut output);
+        assert!(parser.gap(ToServer, missing as u64, &mut output));
         let mut start = before + missing;
         for end in before + missing..=data.len() {
-            start += parser.advance(ToServer, &data[start..end], &mut effects).consumed;
+            start += parser.advance(&Input::new(ToServer, &data[start..end]), &mut output).consumed;
         }
         assert_eq!(parser.transactions().range().end, expected, "{before} {missing}");
         assert_eq!(start, data.len());
@@ -253,12 +253,12 @@ proptest! {
         for direction in Direction::BOTH {
             datagram(direction, &data);
             let (mut parser, mut files) = (open(Transport::Tcp), NoFiles);
-            let mut effects = Effects::new(&mut files);
-            parser.advance(direction, &data, &mut effects);
-            parser.gap(direction, missing, &mut effects);
-            let consumed = parser.advance(direction, &data, &mut effects).consumed;
+            let mut output = Output::new(&mut files);
+            parser.advance(&Input::new(direction, &data), &mut output);
+            parser.gap(direction, missing, &mut output);
+            let consumed = parser.advance(&Input::new(direction, &data), &mut output).consumed;
             prop_assert!(consumed <= data.len());
-            parser.close(direction, &mut effects);
+            parser.close(direction, &mut output);
             for transport in [Transport::Tcp, Transport::Udp] {
                 (PROTOCOL.probe)(transport, direction, &data);
             }

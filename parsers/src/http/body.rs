@@ -6,14 +6,14 @@ use super::parser::{FileState, Framing, HttpParser, State, Step, blank};
 use super::record::content_range;
 use super::transaction::Exchange;
 use super::uri::hex;
-use crate::protocol::{Course, Direction, Effects, FileSink};
+use crate::protocol::{Course, Direction, FileSink, Output};
 
 /// Longest name of a file that is not worth an anomaly.
 const NAME_BYTES: usize = 4096;
 
 impl HttpParser {
     /// The headers of a message are whole: decides what delimits its body.
-    pub(super) fn choose_body(&mut self, direction: Direction, id: u64, effects: &mut Effects<'_>) {
+    pub(super) fn choose_body(&mut self, direction: Direction, id: u64, output: &mut Output<'_>) {
         let Some(tx) = self.transactions.find_mut(id) else { return };
         let framing = framing(tx, direction);
         let mut decoder = None;
@@ -39,15 +39,15 @@ impl HttpParser {
         (side.decoder, side.form, side.file) = (decoder, form, FileState::None);
         let state = match direction {
             Direction::ToServer => State::from(framing.unwrap_or(Framing::Length(0))),
-            Direction::ToClient => self.choose_response(id, framing, effects),
+            Direction::ToClient => self.choose_response(id, framing, output),
         };
         self.side(direction).state = state;
         if state == State::Known(0) {
-            self.finish(direction, true, effects);
+            self.finish(direction, true, output);
         }
     }
 
-    fn choose_response(&mut self, id: u64, framing: Option<Framing>, effects: &mut Effects<'_>) -> State {
+    fn choose_response(&mut self, id: u64, framing: Option<Framing>, output: &mut Output<'_>) -> State {
         let Some(tx) = self.transactions.find_mut(id) else { return State::Line };
         let code = tx.code().unwrap_or(0);
         let bare = match framing {
@@ -55,14 +55,14 @@ impl HttpParser {
             Some(framing) => State::Bare(framing),
         };
         if *tx.method == *b"CONNECT" && (200..300).contains(&code) {
-            effects.course = Course::Change(None);
+            output.course = Course::Change(None);
             return State::Known(0);
         }
         match code {
             101 => match tx.response.header(b"upgrade").map(<[u8]>::to_ascii_lowercase).as_deref() {
-                Some(b"websocket") => effects.course = Course::Change(Some("websocket")),
-                Some(b"h2c") => effects.course = Course::Change(Some("http2")),
-                Some(_) => effects.course = Course::Change(None),
+                Some(b"websocket") => output.course = Course::Change(Some("websocket")),
+                Some(b"h2c") => output.course = Course::Change(Some("http2")),
+                Some(_) => output.course = Course::Change(None),
                 // It changes to nothing: clients take what follows for a body.
                 None => {
                     tx.note("http.failed_protocol_change");
@@ -128,25 +128,25 @@ impl HttpParser {
     }
 
     /// Bytes of a body as they came.
-    pub(super) fn body(&mut self, direction: Direction, data: &[u8], effects: &mut Effects<'_>) {
-        effects.work += data.len() as u64;
+    pub(super) fn body(&mut self, direction: Direction, data: &[u8], output: &mut Output<'_>) {
+        output.work += data.len() as u64;
         self.count_framing(direction, data.len());
         let limit = self.limit(direction);
         // What nobody looks at is not decoded.
         let past = limit > 0 && self.current(direction).is_none_or(|tx| tx.message(direction).body().total >= limit);
-        if past && !(self.side(direction).file == FileState::Open && effects.files.is_kept(direction)) {
-            self.cut_file(direction, effects);
+        if past && !(self.side(direction).file == FileState::Open && output.files.is_kept(direction)) {
+            self.cut_file(direction, output);
             // Its window may be the largest thing that the flow holds.
             self.side(direction).decoder = None;
             return;
         }
         let mut faults = Faults::default();
         let decoded = self.side(direction).decoder.as_mut().map(|d| d.push(data, false, &mut faults));
-        effects.work += decoded.as_ref().map_or(0, |d| d.len() as u64);
-        self.keep(direction, decoded.as_deref().unwrap_or(data), faults, false, effects);
+        output.work += decoded.as_ref().map_or(0, |d| d.len() as u64);
+        self.keep(direction, decoded.as_deref().unwrap_or(data), faults, false, output);
     }
 
-    fn keep(&mut self, direction: Direction, data: &[u8], faults: Faults, last: bool, effects: &mut Effects<'_>) {
+    fn keep(&mut self, direction: Direction, data: &[u8], faults: Faults, last: bool, output: &mut Output<'_>) {
         let limit = self.limit(direction);
         let side = self.side(direction);
         let (id, file, form) = (side.transaction, side.file, side.form.take());
@@ -165,10 +165,10 @@ impl HttpParser {
         let mut room = if limit == 0 { u64::MAX } else { limit.saturating_sub(before) };
         let mut state = file;
         if form.is_none() && !data.is_empty() && room > 0 && state == FileState::None {
-            open_file(direction, id, tx, effects.files);
+            open_file(direction, id, tx, output.files);
             state = FileState::Open;
         }
-        if state == FileState::Open && effects.files.is_kept(direction) {
+        if state == FileState::Open && output.files.is_kept(direction) {
             room = u64::MAX;
         }
         let kept = data.get(..usize::try_from(room).unwrap_or(usize::MAX).min(data.len())).unwrap_or(data);
@@ -178,60 +178,60 @@ impl HttpParser {
         let cut = kept.len() < data.len();
         let whole_form = last && !cut && file != FileState::Cut;
         let form = if let Some(mut form) = form {
-            push_form(&mut form, kept, whole_form, id, tx, &mut state, effects.files);
+            push_form(&mut form, kept, whole_form, id, tx, &mut state, output.files);
             Some(form)
         } else {
             if !kept.is_empty() && state == FileState::Open {
-                effects.files.append(direction, kept);
+                output.files.append(direction, kept);
             }
             None
         };
         let side = self.side(direction);
         (side.file, side.form) = (state, form);
         if cut {
-            self.cut_file(direction, effects);
+            self.cut_file(direction, output);
         }
     }
 
     /// Bytes of a file are missing, which may be its first ones.
-    pub(super) fn file_gap(&mut self, direction: Direction, missing: u64, effects: &mut Effects<'_>) {
+    pub(super) fn file_gap(&mut self, direction: Direction, missing: u64, output: &mut Output<'_>) {
         let side = self.side(direction);
         let begins = side.file == FileState::None && side.form.is_none() && side.decoder.is_none();
         let id = side.transaction;
         if begins && let Some(tx) = self.current(direction) {
-            open_file(direction, id, tx, effects.files);
+            open_file(direction, id, tx, output.files);
             self.side(direction).file = FileState::Open;
         }
         if self.side(direction).file == FileState::Open {
-            effects.files.gap(direction, missing);
+            output.files.gap(direction, missing);
         }
     }
 
     /// Ends the open file at the limit of what is inspected.
-    fn cut_file(&mut self, direction: Direction, effects: &mut Effects<'_>) {
+    fn cut_file(&mut self, direction: Direction, output: &mut Output<'_>) {
         let side = self.side(direction);
         if side.file == FileState::Open {
-            effects.files.close(direction, false);
+            output.files.close(direction, false);
         }
         side.file = FileState::Cut;
     }
 
     /// A message is over.
-    pub(super) fn finish(&mut self, direction: Direction, complete: bool, effects: &mut Effects<'_>) {
+    pub(super) fn finish(&mut self, direction: Direction, complete: bool, output: &mut Output<'_>) {
         let mut faults = Faults::default();
         let decoder = self.side(direction).decoder.take();
         let rest = decoder.map(|mut d| d.push(b"", true, &mut faults)).unwrap_or_default();
-        self.keep(direction, &rest, faults, true, effects);
+        self.keep(direction, &rest, faults, true, output);
         if let Some(tx) = self.current(direction) {
             tx.message_mut(direction).end_body();
             *tx.progress.of_mut(direction) = 5;
         }
         let side = self.side(direction);
         if side.file == FileState::Open {
-            effects.files.close(direction, complete);
+            output.files.close(direction, complete);
         }
         (side.file, side.form, side.state) = (FileState::None, None, State::Line);
-        effects.flush_raw = true;
+        output.flush_raw = true;
     }
 }
 

@@ -9,7 +9,7 @@ use super::request;
 use super::transaction::Exchange;
 use super::uri::hex;
 use crate::protocol::{
-    Advance, Anomaly, Course, Direction, Effects, Parser, Settings, TransactionList, Transactions, held,
+    Advance, Anomaly, Course, Direction, Input, Output, Parser, Settings, TransactionList, Transactions, held,
 };
 
 /// Limits and habits, from the configuration.
@@ -174,9 +174,9 @@ impl HttpParser {
         }
     }
 
-    fn step(&mut self, direction: Direction, data: &[u8], effects: &mut Effects<'_>) -> Step {
+    fn step(&mut self, direction: Direction, data: &[u8], output: &mut Output<'_>) -> Step {
         if self.side(direction).skipping {
-            effects.work += data.len() as u64;
+            output.work += data.len() as u64;
             let end = memchr::memchr(b'\n', data);
             self.side(direction).skipping = end.is_none();
             return Some(end.map_or(data.len(), |at| at + 1));
@@ -185,27 +185,27 @@ impl HttpParser {
         match state {
             State::Known(left) => {
                 let now = usize::try_from(left).unwrap_or(usize::MAX).min(data.len());
-                self.body(direction, data.get(..now)?, effects);
+                self.body(direction, data.get(..now)?, output);
                 self.side(direction).state = State::Known(left - now as u64);
                 let mut taken = now;
                 if left == now as u64 {
                     let surplus = data.get(now..).filter(|_| direction == Direction::ToClient).map_or(0, surplus);
                     if let Some(more) = data.get(now..now + surplus).filter(|more| !more.is_empty()) {
                         self.note(direction, "http.request_body_unexpected", "http.response_body_unexpected");
-                        self.body(direction, more, effects);
+                        self.body(direction, more, output);
                         taken += surplus;
                     }
-                    self.finish(direction, true, effects);
+                    self.finish(direction, true, output);
                 }
                 Some(taken)
             }
             State::UntilClose => {
-                self.body(direction, data, effects);
+                self.body(direction, data, output);
                 Some(data.len())
             }
             State::ChunkData(left) => {
                 let now = usize::try_from(left).unwrap_or(usize::MAX).min(data.len());
-                self.body(direction, data.get(..now)?, effects);
+                self.body(direction, data.get(..now)?, output);
                 self.side(direction).state =
                     if left == now as u64 { State::ChunkEnd } else { State::ChunkData(left - now as u64) };
                 Some(now)
@@ -218,7 +218,7 @@ impl HttpParser {
             State::Bare(framing) => match begins_status_line(data) {
                 None => None,
                 Some(true) => {
-                    self.finish(direction, true, effects);
+                    self.finish(direction, true, output);
                     Some(0)
                 }
                 Some(false) => {
@@ -227,17 +227,17 @@ impl HttpParser {
                     Some(0)
                 }
             },
-            State::Junk => self.junk(data, effects),
+            State::Junk => self.junk(data, output),
             State::JunkEnd => match begins_status_line(data) {
                 None => None,
                 Some(true) => {
-                    effects.anomalies.push(Anomaly("http.response_invalid_protocol"));
+                    output.anomalies.push(Anomaly("http.response_invalid_protocol"));
                     self.side(direction).raw.clear();
                     self.side(direction).state = State::Line;
                     Some(0)
                 }
                 Some(false) => {
-                    self.junk_is_body(effects);
+                    self.junk_is_body(output);
                     Some(0)
                 }
             },
@@ -248,18 +248,18 @@ impl HttpParser {
                 self.side(direction).state = State::Junk;
                 Some(0)
             }
-            _ => self.line_step(direction, data, effects),
+            _ => self.line_step(direction, data, output),
         }
     }
 
-    fn line_step(&mut self, direction: Direction, data: &[u8], effects: &mut Effects<'_>) -> Step {
+    fn line_step(&mut self, direction: Direction, data: &[u8], output: &mut Output<'_>) -> Step {
         let limit = self.limits.field;
         let side = self.side(direction);
         let before = side.scanned;
         let bare = direction == Direction::ToClient && matches!(side.state, State::Line | State::Headers);
         let closed = side.closed;
         let found = line(data, &mut side.scanned, bare, closed);
-        effects.work += side.scanned.saturating_sub(before) as u64 + 1;
+        output.work += side.scanned.saturating_sub(before) as u64 + 1;
         let mut too_long = false;
         let (length, total) = match found {
             Some((length, total)) if length <= limit => (length, total),
@@ -273,8 +273,8 @@ impl HttpParser {
         let text = data.get(..length)?;
         let done = match self.side(direction).state {
             State::Line => match direction {
-                Direction::ToServer => self.request_line(text, total, effects),
-                Direction::ToClient => self.response_line(text, total, effects),
+                Direction::ToServer => self.request_line(text, total, output),
+                Direction::ToClient => self.response_line(text, total, output),
             },
             State::Lost => {
                 let begins = match direction {
@@ -286,8 +286,8 @@ impl HttpParser {
                 }
                 Some(if begins { 0 } else { total })
             }
-            State::Protocolless => Some(self.after_protocolless(text, total, effects)),
-            State::Headers => self.header_line(direction, data, text, total, effects),
+            State::Protocolless => Some(self.after_protocolless(text, total, output)),
+            State::Headers => self.header_line(direction, data, text, total, output),
             State::ChunkLine => self.chunk_line(direction, text, total),
             State::ChunkEnd => {
                 self.count_framing(direction, total);
@@ -296,7 +296,7 @@ impl HttpParser {
             }
             _ => {
                 if trim(text).is_empty() {
-                    self.finish(direction, true, effects);
+                    self.finish(direction, true, output);
                 }
                 Some(total)
             }
@@ -315,35 +315,35 @@ impl HttpParser {
         done
     }
 
-    fn request_line(&mut self, text: &[u8], total: usize, effects: &mut Effects<'_>) -> Step {
+    fn request_line(&mut self, text: &[u8], total: usize, output: &mut Output<'_>) -> Step {
         if trim(text).is_empty() {
             return Some(total);
         }
         if let State::Bare(_) = self.side(Direction::ToClient).state {
-            self.finish(Direction::ToClient, true, effects);
+            self.finish(Direction::ToClient, true, output);
         }
         let (twice_path, twice_query) = (self.limits.twice_path, self.limits.twice_query);
         let tx = request::read(text, twice_path, twice_query);
         let alone = tx.request.protocol.is_empty();
-        self.side(Direction::ToServer).transaction = self.open(tx, effects)?;
+        self.side(Direction::ToServer).transaction = self.open(tx, output)?;
         self.side(Direction::ToServer).state = if alone { State::Protocolless } else { State::Headers };
         Some(total)
     }
 
-    fn after_protocolless(&mut self, text: &[u8], total: usize, effects: &mut Effects<'_>) -> usize {
+    fn after_protocolless(&mut self, text: &[u8], total: usize, output: &mut Output<'_>) -> usize {
         if begins_field(text) == Begins::Field {
             self.side(Direction::ToServer).state = State::Headers;
             return 0;
         }
-        self.finish(Direction::ToServer, true, effects);
+        self.finish(Direction::ToServer, true, output);
         if trim(text).is_empty() { total } else { 0 }
     }
 
     /// Opens a transaction. When too many are open the oldest is given up, so that the newest is always looked at.
-    fn open(&mut self, mut tx: Exchange, effects: &mut Effects<'_>) -> Option<u64> {
+    fn open(&mut self, mut tx: Exchange, output: &mut Output<'_>) -> Option<u64> {
         let range = self.transactions.range();
         if range.end - self.given_up.max(range.start) >= self.limits.open {
-            effects.anomalies.push(Anomaly("http.too_many_transactions"));
+            output.anomalies.push(Anomaly("http.too_many_transactions"));
             tx.note("http.too_many_transactions");
             let oldest = self.given_up.max(range.start);
             let answered = self.transactions.find(oldest).is_none_or(|old| old.progress.to_client > 0);
@@ -367,7 +367,7 @@ impl HttpParser {
         self.transactions.open(tx)
     }
 
-    fn response_line(&mut self, text: &[u8], total: usize, effects: &mut Effects<'_>) -> Step {
+    fn response_line(&mut self, text: &[u8], total: usize, output: &mut Output<'_>) -> Step {
         let clean: Vec<u8> = trim(text).iter().copied().filter(|&b| b != 0).collect();
         if clean.is_empty() {
             return Some(total);
@@ -376,7 +376,7 @@ impl HttpParser {
             self.side(Direction::ToClient).state = State::Junk;
             return Some(0);
         }
-        let Some(id) = self.match_response(effects) else {
+        let Some(id) = self.match_response(output) else {
             self.side(Direction::ToClient).state = State::Lost;
             return Some(total);
         };
@@ -401,38 +401,38 @@ impl HttpParser {
         Some(total)
     }
 
-    fn junk(&mut self, data: &[u8], effects: &mut Effects<'_>) -> Step {
+    fn junk(&mut self, data: &[u8], output: &mut Output<'_>) -> Step {
         let side = self.side(Direction::ToClient);
         let room = JUNK_BYTES.saturating_sub(side.raw.len()).min(data.len());
         let area = data.get(..room)?;
         let end = memchr::memchr(b'\n', area).map(|at| at + 1);
         let taken = area.get(..end.unwrap_or(room))?;
         side.raw.extend_from_slice(taken);
-        effects.work += taken.len() as u64;
+        output.work += taken.len() as u64;
         if end.is_some() {
             side.state = State::JunkEnd;
         } else if side.raw.len() >= JUNK_BYTES {
-            self.junk_is_body(effects);
+            self.junk_is_body(output);
         }
         Some(taken.len())
     }
 
     /// What came in place of a status line is the body of an answer without headers.
-    fn junk_is_body(&mut self, effects: &mut Effects<'_>) {
+    fn junk_is_body(&mut self, output: &mut Output<'_>) {
         let junk = std::mem::take(&mut self.side(Direction::ToClient).raw);
         self.side(Direction::ToClient).state = State::Lost;
-        let Some(id) = self.match_response(effects) else { return };
+        let Some(id) = self.match_response(output) else { return };
         self.side(Direction::ToClient).transaction = id;
         if let Some(tx) = self.transactions.find_mut(id) {
             tx.progress.to_client = 3;
             tx.note("http.response_body_unexpected");
         }
         self.side(Direction::ToClient).state = State::UntilClose;
-        self.body(Direction::ToClient, &junk, effects);
+        self.body(Direction::ToClient, &junk, output);
     }
 
     /// The transaction that the next response belongs to.
-    fn match_response(&mut self, effects: &mut Effects<'_>) -> Option<u64> {
+    fn match_response(&mut self, output: &mut Output<'_>) -> Option<u64> {
         let range = self.transactions.range();
         if self.next_response < self.given_up {
             // Its request was given up: the answer stands alone, so that later ones find theirs.
@@ -448,13 +448,13 @@ impl HttpParser {
         if self.next_response < range.end {
             let request = self.side(Direction::ToServer);
             if request.state == State::Protocolless && request.transaction == self.next_response {
-                self.finish(Direction::ToServer, true, effects);
+                self.finish(Direction::ToServer, true, output);
             }
             return Some(self.next_response);
         }
         let mut tx = Exchange::unseen();
         tx.note("http.unable_to_match_response_to_request");
-        self.open(tx, effects)
+        self.open(tx, output)
     }
 
     fn header_line(
@@ -463,7 +463,7 @@ impl HttpParser {
         data: &[u8],
         text: &[u8],
         total: usize,
-        effects: &mut Effects<'_>,
+        output: &mut Output<'_>,
     ) -> Step {
         let limit = self.limits.field.saturating_mul(4);
         let side = self.side(direction);
@@ -478,7 +478,7 @@ impl HttpParser {
                     Some(Begins::Other) => {}
                 }
             }
-            self.head_done(direction, effects);
+            self.head_done(direction, output);
             return Some(total);
         }
         if side.raw.len().saturating_add(total) > limit {
@@ -489,12 +489,12 @@ impl HttpParser {
         Some(total)
     }
 
-    fn head_done(&mut self, direction: Direction, effects: &mut Effects<'_>) {
+    fn head_done(&mut self, direction: Direction, output: &mut Output<'_>) {
         let side = self.side(direction);
         let raw = std::mem::take(&mut side.raw);
         let id = side.transaction;
         let (headers, odd) = fields(&raw, direction == Direction::ToClient);
-        effects.work += raw.len() as u64;
+        output.work += raw.len() as u64;
         for (wrong, to_server, to_client) in [
             (odd.missing_colon, "http.request_field_missing_colon", "http.response_field_missing_colon"),
             (odd.bad_folding, "http.invalid_request_field_folding", "http.invalid_response_field_folding"),
@@ -522,27 +522,28 @@ impl HttpParser {
         if direction == Direction::ToServer {
             request::check_headers(tx);
         }
-        self.choose_body(direction, id, effects);
+        self.choose_body(direction, id, output);
     }
 }
 
 impl Parser for HttpParser {
-    fn advance(&mut self, direction: Direction, chunk: &[u8], effects: &mut Effects<'_>) -> Advance {
+    fn advance(&mut self, input: &Input<'_>, output: &mut Output<'_>) -> Advance {
+        let Input { direction, data: chunk, .. } = *input;
         let mut consumed = 0;
         while let Some(rest) = chunk.get(consumed..).filter(|rest| !rest.is_empty()) {
-            let Some(done) = self.step(direction, rest, effects) else { break };
+            let Some(done) = self.step(direction, rest, output) else { break };
             if done > 0 {
                 self.side(direction).look = Look::default();
             }
             consumed += done;
-            if effects.course != Course::Parse {
+            if output.course != Course::Parse {
                 break;
             }
         }
         Advance::consumed(consumed)
     }
 
-    fn gap(&mut self, direction: Direction, missing: u64, effects: &mut Effects<'_>) -> bool {
+    fn gap(&mut self, direction: Direction, missing: u64, output: &mut Output<'_>) -> bool {
         let side = self.side(direction);
         (side.scanned, side.look) = (0, Look::default());
         let left = match self.side(direction).state {
@@ -552,20 +553,20 @@ impl Parser for HttpParser {
         };
         if missing > left && matches!(self.side(direction).state, State::Known(_)) && left > 0 {
             // All that is left of the body is missing, and what came between it and the next message.
-            self.gap(direction, left, effects);
+            self.gap(direction, left, output);
             self.side(direction).scanned = 0;
             return true;
         }
         if missing > left || left == 0 {
             // A gap behind another one, with no message between them, says nothing new.
             if self.side(direction).state != State::Lost {
-                self.finish(direction, false, effects);
+                self.finish(direction, false, output);
                 self.side(direction).state = State::Lost;
-                effects.anomalies.push(Anomaly("http.invalid_gap"));
+                output.anomalies.push(Anomaly("http.invalid_gap"));
             }
             return true;
         }
-        self.file_gap(direction, missing, effects);
+        self.file_gap(direction, missing, output);
         if let Some(tx) = self.current(direction) {
             let body = tx.message_mut(direction).body_mut();
             body.total = body.total.saturating_add(missing);
@@ -579,15 +580,15 @@ impl Parser for HttpParser {
         };
         self.side(direction).state = after;
         if after == State::Known(0) {
-            self.finish(direction, false, effects);
+            self.finish(direction, false, output);
         }
         true
     }
 
-    fn close(&mut self, direction: Direction, effects: &mut Effects<'_>) {
+    fn close(&mut self, direction: Direction, output: &mut Output<'_>) {
         self.side(direction).closed = true;
         if let State::Junk | State::JunkEnd = self.side(direction).state {
-            self.junk_is_body(effects);
+            self.junk_is_body(output);
         }
         match self.side(direction).state {
             // A peer that hangs up early ends the body as well: clients keep what came.
@@ -598,7 +599,7 @@ impl Parser for HttpParser {
             | State::ChunkLine
             | State::ChunkData(_)
             | State::ChunkEnd
-            | State::Trailer => self.finish(direction, true, effects),
+            | State::Trailer => self.finish(direction, true, output),
             State::Line | State::Headers | State::Lost | State::Junk | State::JunkEnd => {}
         }
     }

@@ -4,7 +4,7 @@ use super::parser::{HttpParser, Limits};
 use super::transaction::Exchange;
 use super::{ANOMALIES, PROTOCOL};
 use crate::protocol::{
-    Anomaly, Course, Direction, Effects, FileRange, FileSink, Parser, Settings, Transaction, TransactionList,
+    Anomaly, Course, Direction, FileRange, FileSink, Input, Output, Parser, Settings, Transaction, TransactionList,
 };
 
 /// What a conversation left behind.
@@ -50,18 +50,18 @@ impl FileSink for Book {
 fn run_with(settings: &Settings, requests: &[u8], responses: &[u8], cut: usize) -> Outcome {
     let mut parser = HttpParser::new(Limits::read(settings));
     let mut book = Book::default();
-    let mut effects = Effects::new(&mut book);
+    let mut output = Output::new(&mut book);
     for (direction, data) in [(Direction::ToServer, requests), (Direction::ToClient, responses)] {
         let (mut from, mut to) = (0, 0);
         while to < data.len() {
             to = (to + cut).min(data.len());
-            from += parser.advance(direction, &data[from..to], &mut effects).consumed;
+            from += parser.advance(&Input::new(direction, &data[from..to]), &mut output).consumed;
         }
     }
     for direction in Direction::BOTH {
-        parser.close(direction, &mut effects);
+        parser.close(direction, &mut output);
     }
-    let Effects { anomalies, work, course, .. } = effects;
+    let Output { anomalies, work, course, .. } = output;
     Outcome { parser, anomalies, files: book.closed, work, course }
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::modbus::message::{HEADER_BYTES, MAX_LENGTH, MIN_LENGTH, Message, short};
 use crate::modbus::transaction::ModbusTransaction;
 use crate::protocol::{
-    Advance, Anomaly, Both, Direction, Effects, Parser, Probe, TransactionList, Transactions, Transport,
+    Advance, Anomaly, Both, Direction, Input, Output, Parser, Probe, TransactionList, Transactions, Transport,
 };
 
 /// Transactions that are kept, answered or not: more than a full window can hold in one call.
@@ -57,24 +57,24 @@ impl ModbusParser {
         }
     }
 
-    fn message(&mut self, direction: Direction, bytes: &[u8], effects: &mut Effects<'_>) {
-        effects.work += bytes.len() as u64;
-        effects.flush_raw = true;
+    fn message(&mut self, direction: Direction, bytes: &[u8], output: &mut Output<'_>) {
+        output.work += bytes.len() as u64;
+        output.flush_raw = true;
         let Some(message) = Message::read(bytes, direction) else {
-            effects.anomalies.push(Anomaly("modbus.invalid_length"));
+            output.anomalies.push(Anomaly("modbus.invalid_length"));
             return;
         };
         match direction {
-            Direction::ToServer => self.request(message, effects),
-            Direction::ToClient => self.response(message, effects),
+            Direction::ToServer => self.request(message, output),
+            Direction::ToClient => self.response(message, output),
         }
     }
 
-    fn request(&mut self, message: Message, effects: &mut Effects<'_>) {
+    fn request(&mut self, message: Message, output: &mut Output<'_>) {
         let key = (message.transaction_id, message.unit);
         let number = self.transactions.next_id() + 1;
         let Some(id) = self.transactions.open(ModbusTransaction::requested(number, message)) else {
-            effects.anomalies.push(Anomaly("modbus.flooded"));
+            output.anomalies.push(Anomaly("modbus.flooded"));
             return;
         };
         if self.by_age.len() >= self.max_waiting {
@@ -87,7 +87,7 @@ impl ModbusParser {
         self.waiting.insert((key.0, key.1, id));
     }
 
-    fn response(&mut self, message: Message, effects: &mut Effects<'_>) {
+    fn response(&mut self, message: Message, output: &mut Output<'_>) {
         let (transaction, unit) = (message.transaction_id, message.unit);
         let oldest = self.waiting.range((transaction, unit, 0)..=(transaction, unit, u64::MAX)).next().copied();
         if let Some(key) = oldest {
@@ -100,7 +100,7 @@ impl ModbusParser {
         }
         let number = self.transactions.next_id() + 1;
         if self.transactions.open(ModbusTransaction::unsolicited(number, message)).is_none() {
-            effects.anomalies.push(Anomaly("modbus.flooded"));
+            output.anomalies.push(Anomaly("modbus.flooded"));
         }
     }
 
@@ -116,7 +116,8 @@ impl ModbusParser {
 }
 
 impl Parser for ModbusParser {
-    fn advance(&mut self, direction: Direction, chunk: &[u8], effects: &mut Effects<'_>) -> Advance {
+    fn advance(&mut self, input: &Input<'_>, output: &mut Output<'_>) -> Advance {
+        let Input { direction, data: chunk, .. } = *input;
         let mut stream = *self.streams.of(direction);
         let mut at = 0;
         loop {
@@ -125,7 +126,7 @@ impl Parser for ModbusParser {
                 break;
             }
             (stream.needed, stream.framed) = (0, false);
-            effects.work += 1;
+            output.work += 1;
             if stream.skip > 0 {
                 let skipped = stream.skip.min(rest.len());
                 stream.skip -= skipped;
@@ -134,7 +135,7 @@ impl Parser for ModbusParser {
                     break;
                 }
             } else if stream.lost {
-                let (passed, needed) = resynchronise(rest, direction, &mut effects.work);
+                let (passed, needed) = resynchronise(rest, direction, &mut output.work);
                 at += passed;
                 stream.needed = needed.unwrap_or(0);
                 stream.lost = needed.is_some();
@@ -143,7 +144,7 @@ impl Parser for ModbusParser {
                 }
             } else if let Some(length) = short(rest, 4) {
                 if !(MIN_LENGTH..=MAX_LENGTH).contains(&length) {
-                    effects.anomalies.push(Anomaly("modbus.invalid_length"));
+                    output.anomalies.push(Anomaly("modbus.invalid_length"));
                     stream.lost = true;
                     at += 1;
                     continue;
@@ -153,7 +154,7 @@ impl Parser for ModbusParser {
                     (stream.needed, stream.framed) = (end, true);
                     break;
                 };
-                self.message(direction, message, effects);
+                self.message(direction, message, output);
                 at += end;
             } else {
                 stream.needed = HEADER_BYTES;
@@ -165,7 +166,7 @@ impl Parser for ModbusParser {
         Advance { consumed: at, wanted: stream.needed }
     }
 
-    fn gap(&mut self, direction: Direction, missing: u64, _: &mut Effects<'_>) -> bool {
+    fn gap(&mut self, direction: Direction, missing: u64, _: &mut Output<'_>) -> bool {
         let stream = self.streams.of_mut(direction);
         let lacking = match *stream {
             Stream { skip: skip @ 1.., .. } => Some(skip),
@@ -180,7 +181,7 @@ impl Parser for ModbusParser {
         true
     }
 
-    fn close(&mut self, direction: Direction, _: &mut Effects<'_>) {
+    fn close(&mut self, direction: Direction, _: &mut Output<'_>) {
         // Nothing answers any more.
         if direction == Direction::ToClient {
             while !self.by_age.is_empty() {

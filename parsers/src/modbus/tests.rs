@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::json::Object;
 use crate::modbus::{ModbusTransaction, PROTOCOL};
-use crate::protocol::{Anomaly, Direction, Effects, NoFiles, Parser, Probe, Purpose, Settings, Transport, Value};
+use crate::protocol::{Anomaly, Direction, Input, NoFiles, Output, Parser, Probe, Purpose, Settings, Transport, Value};
 
 use Direction::{ToClient, ToServer};
 
@@ -35,15 +35,15 @@ fn seen(parser: &dyn Parser, flow: &[Anomaly]) -> Vec<String> {
 /// What is seen of a request stream cut into pieces and a response stream after it, and the work that was done.
 fn exchange(request: &[u8], response: &[u8], pieces: &[usize]) -> (Vec<String>, u64) {
     let (mut parser, mut files) = (open(), NoFiles);
-    let mut effects = Effects::new(&mut files);
+    let mut output = Output::new(&mut files);
     for (direction, data) in [(ToServer, request), (ToClient, response)] {
         let (mut start, mut end) = (0, 0);
         for piece in pieces.iter().copied().chain([data.len()]) {
             end = (end + piece).min(data.len());
-            start += parser.advance(direction, &data[start..end], &mut effects).consumed;
+            start += parser.advance(&Input::new(direction, &data[start..end]), &mut output).consumed;
         }
     }
-    let (flow, work) = (std::mem::take(&mut effects.anomalies), effects.work);
+    let (flow, work) = (std::mem::take(&mut output.anomalies), output.work);
     (seen(parser.as_ref(), &flow), work)
 }
 
@@ -111,12 +111,12 @@ fn what_is_wrong_is_an_anomaly() {
         (READ_COILS.to_vec(), message(1, b"\x02\x02\xff\xff"), &["modbus.value_mismatch"]),
     ] {
         let (mut parser, mut files) = (open(), NoFiles);
-        let mut effects = Effects::new(&mut files);
-        parser.advance(ToServer, &request, &mut effects);
-        parser.advance(ToClient, &response, &mut effects);
+        let mut output = Output::new(&mut files);
+        parser.advance(&Input::new(ToServer, &request), &mut output);
+        parser.advance(&Input::new(ToClient, &response), &mut output);
         let names: Vec<&str> = parser.transactions().get(0).unwrap().anomalies().iter().map(|a| a.0).collect();
         assert_eq!(names, anomalies, "{request:?} {response:?}");
-        assert!(effects.anomalies.is_empty());
+        assert!(output.anomalies.is_empty());
     }
 }
 
@@ -140,16 +140,16 @@ fn pipelined_requests_find_their_responses_in_any_order() {
 fn requests_without_response_are_bounded_and_end_with_the_stream() {
     let settings = Settings([("request-flood".to_owned(), "3".to_owned())].into());
     let (mut parser, mut files) = ((PROTOCOL.configure)(&settings)(Transport::Tcp), NoFiles);
-    let mut effects = Effects::new(&mut files);
+    let mut output = Output::new(&mut files);
     for _ in 0..5 {
-        parser.advance(ToServer, READ_COILS, &mut effects);
+        parser.advance(&Input::new(ToServer, READ_COILS), &mut output);
     }
     let complete = |parser: &dyn Parser| {
         parser.transactions().range().filter(|id| parser.transactions().get(*id).unwrap().is_complete()).count()
     };
     assert_eq!(complete(parser.as_ref()), 2);
     assert_eq!(parser.transactions().get(4).unwrap().anomalies(), [Anomaly("modbus.flooded")]);
-    parser.close(ToClient, &mut effects);
+    parser.close(ToClient, &mut output);
     assert_eq!(complete(parser.as_ref()), 5);
 }
 
@@ -170,7 +170,7 @@ fn rules_can_ask_for_addresses_and_values() {
         (b"\x03\0\0\0\0", None, None, (1, None)),
     ] {
         let (mut parser, mut files) = (open(), NoFiles);
-        parser.advance(ToServer, &message(1, request), &mut Effects::new(&mut files));
+        parser.advance(&Input::new(ToServer, &message(1, request)), &mut Output::new(&mut files));
         let transaction = parser.transactions().get(0).unwrap().as_any().downcast_ref::<ModbusTransaction>().unwrap();
         let request = transaction.request().unwrap();
         assert_eq!((request.read_addresses(), request.written_addresses()), (read, written));
@@ -181,9 +181,9 @@ fn rules_can_ask_for_addresses_and_values() {
 #[test]
 fn fields_are_numbers_of_each_direction() {
     let (mut parser, mut files) = (open(), NoFiles);
-    let mut effects = Effects::new(&mut files);
-    parser.advance(ToServer, &message(1, b"\x08\0\x04\0\0"), &mut effects);
-    parser.advance(ToClient, &message(1, b"\x88\x0b"), &mut effects);
+    let mut output = Output::new(&mut files);
+    parser.advance(&Input::new(ToServer, &message(1, b"\x08\0\x04\0\0")), &mut output);
+    parser.advance(&Input::new(ToClient, &message(1, b"\x88\x0b")), &mut output);
     let transaction = parser.transactions().get(0).unwrap();
     for (name, to_server, to_client) in [
         ("modbus.unit", Some(10), Some(10)),
@@ -224,12 +224,12 @@ fn parsing_goes_on_behind_a_gap_or_a_length_that_cannot_be() {
         [(one, one, 5), (one + 8, 2, 5), (one + 8, one, 4), (one + 3, 5, 5), (0, 3 * one, 3)]
     {
         let (mut parser, mut files) = (open(), NoFiles);
-        let mut effects = Effects::new(&mut files);
-        parser.advance(ToServer, &data[..before], &mut effects);
-        assert!(parser.gap(ToServer, missing as u64, &mut effects));
+        let mut output = Output::new(&mut files);
+        parser.advance(&Input::new(ToServer, &data[..before]), &mut output);
+        assert!(parser.gap(ToServer, missing as u64, &mut output));
         let mut start = before + missing;
         for end in before + missing..=data.len() {
-            start += parser.advance(ToServer, &data[start..end], &mut effects).consumed;
+            start += parser.advance(&Input::new(ToServer, &data[start..end]), &mut output).consumed;
         }
         assert_eq!(parser.transactions().range().end, expected, "{before} {missing}");
     }
@@ -273,11 +273,11 @@ proptest! {
         }
         for direction in Direction::BOTH {
             let (mut parser, mut files) = (open(), NoFiles);
-            let mut effects = Effects::new(&mut files);
-            parser.advance(direction, &data, &mut effects);
-            parser.gap(direction, missing, &mut effects);
-            prop_assert!(parser.advance(direction, &data, &mut effects).consumed <= data.len());
-            parser.close(direction, &mut effects);
+            let mut output = Output::new(&mut files);
+            parser.advance(&Input::new(direction, &data), &mut output);
+            parser.gap(direction, missing, &mut output);
+            prop_assert!(parser.advance(&Input::new(direction, &data), &mut output).consumed <= data.len());
+            parser.close(direction, &mut output);
             (PROTOCOL.probe)(Transport::Tcp, direction, &data);
         }
     }

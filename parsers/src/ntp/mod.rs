@@ -5,8 +5,8 @@
 
 use crate::fields;
 use crate::protocol::{
-    Advance, Anomaly, AnomalyKind, Both, Direction, Effects, Field, OneWay, Opener, Parser, Probe, Protocol, Purpose,
-    Recorder, Settings, Transaction, TransactionList, Transactions, Transport, Usual, Value,
+    Advance, Anomaly, AnomalyKind, Both, Direction, Field, Input, OneWay, Opener, Output, Parser, Probe, Protocol,
+    Purpose, Recorder, Settings, Transaction, TransactionList, Transactions, Transport, Usual, Value,
 };
 
 /// The card of NTP.
@@ -113,21 +113,22 @@ struct NtpParser {
 }
 
 impl Parser for NtpParser {
-    fn advance(&mut self, direction: Direction, chunk: &[u8], effects: &mut Effects<'_>) -> Advance {
-        effects.work += 1;
+    fn advance(&mut self, input: &Input<'_>, output: &mut Output<'_>) -> Advance {
+        let Input { direction, data: chunk, .. } = *input;
+        output.work += 1;
         let anomaly = match Message::read(chunk, direction) {
             None => Some("ntp.malformed_data"),
             Some(message) => self.messages.open(message).is_none().then_some("ntp.too_many_messages"),
         };
-        effects.anomalies.extend(anomaly.map(Anomaly));
+        output.anomalies.extend(anomaly.map(Anomaly));
         Advance::consumed(chunk.len())
     }
 
-    fn gap(&mut self, _: Direction, _: u64, _: &mut Effects<'_>) -> bool {
+    fn gap(&mut self, _: Direction, _: u64, _: &mut Output<'_>) -> bool {
         true
     }
 
-    fn close(&mut self, _: Direction, _: &mut Effects<'_>) {}
+    fn close(&mut self, _: Direction, _: &mut Output<'_>) {}
 
     fn held_bytes(&self) -> usize {
         size_of::<Self>() + self.messages.held_bytes()

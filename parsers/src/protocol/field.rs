@@ -121,7 +121,7 @@ pub struct Field {
 }
 
 impl Field {
-    /// A frame: its name stands behind `frame:` as in rules, its bytes are those that the parser names ([`Effects::frame`]).
+    /// A frame: its name stands behind `frame:` as in rules, its bytes are those that the parser names ([`Output::frame`]).
     pub const fn frame(name: &'static str, doc: &'static str, [to_server, to_client]: [bool; 2]) -> Self {
         let from = Both {
             to_server: if to_server { Some(0) } else { None },

@@ -14,6 +14,7 @@ mod card;
 mod field;
 mod files;
 pub mod held;
+mod input;
 mod output;
 mod record;
 mod settings;
@@ -23,7 +24,8 @@ mod transactions;
 pub use card::{AnomalyKind, Opener, Pattern, Probe, Protocol, ProtocolId, Transport, Usual};
 pub use field::{Field, Kind, Numbers, Value, named};
 pub use files::{FileRange, FileSink, NoFiles};
-pub use output::{Advance, Course, Effects, Frame};
+pub use input::{Ends, Input};
+pub use output::{Advance, Course, Frame, Output};
 pub use record::{Purpose, Recorder};
 pub use settings::{Settings, parse_size};
 pub use transaction::{OneWay, Transaction};
@@ -99,14 +101,14 @@ pub struct Anomaly(pub &'static str);
 /// The parser of one flow.
 pub trait Parser: Send {
     /// Takes a chunk of ordered bytes (TCP) or one datagram (UDP; what it does not consume is dropped).
-    fn advance(&mut self, direction: Direction, chunk: &[u8], effects: &mut Effects<'_>) -> Advance;
+    fn advance(&mut self, input: &Input<'_>, output: &mut Output<'_>) -> Advance;
 
     /// `missing` bytes of a direction never came (what it had left unconsumed is dropped as well). Whether it can go on.
-    fn gap(&mut self, direction: Direction, missing: u64, effects: &mut Effects<'_>) -> bool;
+    fn gap(&mut self, direction: Direction, missing: u64, output: &mut Output<'_>) -> bool;
 
     /// No more bytes will come in a direction (FIN, RST, end of the capture, timeout). Messages that only the end of the stream
     /// delimits are complete now; half a message stays incomplete.
-    fn close(&mut self, direction: Direction, effects: &mut Effects<'_>);
+    fn close(&mut self, direction: Direction, output: &mut Output<'_>);
 
     /// Bytes that it keeps besides its own size: its open transactions, and all that waits to become one. It is asked after each
     /// call, so it is kept up with what changes and never counted anew.

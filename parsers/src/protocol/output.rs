@@ -36,7 +36,7 @@ pub enum Course {
 }
 
 /// What a parser tells the room above it, filled during a call.
-pub struct Effects<'a> {
+pub struct Output<'a> {
     /// Anomalies of the flow that belong to no transaction.
     pub anomalies: Vec<Anomaly>,
     /// What shall become of the flow.
@@ -71,7 +71,7 @@ pub struct Frame {
 /// Frames that one call may name.
 const FRAMES_LIMIT: usize = 4096;
 
-impl<'a> Effects<'a> {
+impl<'a> Output<'a> {
     /// Nothing happened yet.
     pub fn new(files: &'a mut dyn FileSink) -> Self {
         let (anomalies, course, frames) = (Vec::new(), Course::Parse, Vec::new());

@@ -4,7 +4,8 @@
 //! not begin as one, or behind a gap, the parser goes on at the next line that a message can begin with.
 
 use crate::protocol::{
-    Advance, Anomaly, Both, Direction, Effects, OneWay, Parser, Probe, TransactionList, Transactions, Transport, held,
+    Advance, Anomaly, Both, Direction, Input, OneWay, Output, Parser, Probe, TransactionList, Transactions, Transport,
+    held,
 };
 use crate::sip::message::{Message, StartLine, is_token, without_return};
 
@@ -55,15 +56,15 @@ impl SipParser {
         Self { transport, streams: Both::default(), messages: Transactions::default() }
     }
 
-    fn open(&mut self, message: Message, effects: &mut Effects<'_>) {
-        effects.flush_raw = true;
+    fn open(&mut self, message: Message, output: &mut Output<'_>) {
+        output.flush_raw = true;
         if self.messages.open(message).is_none() {
-            effects.anomalies.push(Anomaly("sip.too_many_messages"));
+            output.anomalies.push(Anomaly("sip.too_many_messages"));
         }
     }
 
-    fn datagram(&mut self, direction: Direction, data: &[u8], effects: &mut Effects<'_>) {
-        effects.work += data.len() as u64;
+    fn datagram(&mut self, direction: Direction, data: &[u8], output: &mut Output<'_>) {
+        output.work += data.len() as u64;
         // Blank datagrams keep the way through a NAT open.
         if data.iter().all(|&byte| byte.is_ascii_whitespace() || byte == 0) {
             return;
@@ -72,19 +73,19 @@ impl SipParser {
         let (head, body) =
             data.split_at_checked(head_end(head_limit, 0).unwrap_or(head_limit.len())).unwrap_or_default();
         let Some(mut message) = Message::read(head, direction) else {
-            effects.anomalies.push(Anomaly("sip.invalid_data"));
+            output.anomalies.push(Anomaly("sip.invalid_data"));
             return;
         };
         // The end of the datagram ends the body, whatever the headers say: what lies behind a length that is too short is
         // passed over by some receivers and read by others.
         message.read_body(body);
-        self.name_frames(&message, (head, body.len()), effects);
-        self.open(message, effects);
+        self.name_frames(&message, (head, body.len()), output);
+        self.open(message, output);
     }
 
     /// Names the frames of a message that begins where the parser stands.
-    fn name_frames(&self, message: &Message, (head, body): (&[u8], usize), effects: &mut Effects<'_>) {
-        if !effects.wants_frames {
+    fn name_frames(&self, message: &Message, (head, body): (&[u8], usize), output: &mut Output<'_>) {
+        if !output.wants_frames {
             return;
         }
         let line = memchr::memchr(b'\n', head).map_or(head.len(), |at| at + 1);
@@ -95,13 +96,13 @@ impl SipParser {
         };
         let id = Some(self.messages.next_id());
         let places = [(0, line), (line, lines - line), (head.len(), body)];
-        effects.frame("pdu", 0, (head.len() + body) as u64, id);
+        output.frame("pdu", 0, (head.len() + body) as u64, id);
         for (name, (from, length)) in names.into_iter().zip(places).filter(|(_, (_, length))| *length > 0) {
-            effects.frame(name, i64::try_from(from).unwrap_or(i64::MAX), length as u64, id);
+            output.frame(name, i64::try_from(from).unwrap_or(i64::MAX), length as u64, id);
         }
     }
 
-    fn step(&mut self, direction: Direction, rest: &[u8], effects: &mut Effects<'_>) -> Step {
+    fn step(&mut self, direction: Direction, rest: &[u8], output: &mut Output<'_>) -> Step {
         let stream = self.streams.of_mut(direction);
         if stream.skip > 0 {
             let skipped = stream.skip.min(rest.len());
@@ -111,11 +112,11 @@ impl SipParser {
         if let Some((mut message, head, body)) = stream.pending.take() {
             return match rest.get(head..head + body) {
                 Some(bytes) => {
-                    effects.work += bytes.len() as u64;
+                    output.work += bytes.len() as u64;
                     message.read_body(bytes);
                     let parts = (rest.get(..head).unwrap_or_default(), body);
-                    self.name_frames(&message, parts, effects);
-                    self.open(*message, effects);
+                    self.name_frames(&message, parts, output);
+                    self.open(*message, output);
                     Step::Done(head + body)
                 }
                 None => {
@@ -125,44 +126,44 @@ impl SipParser {
             };
         }
         if stream.lost {
-            return stream.find_message(rest, effects);
+            return stream.find_message(rest, output);
         }
         if stream.searched == 0 && !stream.has_line {
             let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
             if blank > 0 {
-                effects.work += blank as u64;
+                output.work += blank as u64;
                 return Step::Done(blank);
             }
         }
-        self.head(direction, rest, effects)
+        self.head(direction, rest, output)
     }
 
-    fn head(&mut self, direction: Direction, rest: &[u8], effects: &mut Effects<'_>) -> Step {
+    fn head(&mut self, direction: Direction, rest: &[u8], output: &mut Output<'_>) -> Step {
         let stream = self.streams.of_mut(direction);
         if !stream.has_line {
-            match stream.line_end(rest, effects) {
+            match stream.line_end(rest, output) {
                 Some(end) if begins(rest, end) => (stream.has_line, stream.searched) = (true, 0),
-                Some(end) => return stream.lose("sip.invalid_data", Some(end), effects),
-                None if rest.len() >= LINE_LIMIT_BYTES => return stream.lose("sip.invalid_data", None, effects),
+                Some(end) => return stream.lose("sip.invalid_data", Some(end), output),
+                None if rest.len() >= LINE_LIMIT_BYTES => return stream.lose("sip.invalid_data", None, output),
                 None => return Step::Wait(0),
             }
         }
         let area = rest.get(..HEAD_LIMIT_BYTES).unwrap_or(rest);
         let found = head_end(area, stream.searched);
-        effects.work += found.unwrap_or(area.len()).saturating_sub(stream.searched) as u64;
+        output.work += found.unwrap_or(area.len()).saturating_sub(stream.searched) as u64;
         let Some(end) = found else {
             if area.len() >= HEAD_LIMIT_BYTES {
                 // All that was searched is passed over: it may be full of lines that begin messages.
-                stream.lose("sip.headers_too_long", None, effects);
+                stream.lose("sip.headers_too_long", None, output);
                 return Step::Done(area.len());
             }
             stream.searched = area.len();
             return Step::Wait(0);
         };
         *stream = Stream::default();
-        effects.work += end as u64;
+        output.work += end as u64;
         let Some(message) = rest.get(..end).and_then(|head| Message::read(head, direction)) else {
-            return stream.lose("sip.invalid_data", None, effects);
+            return stream.lose("sip.invalid_data", None, output);
         };
         match message.content_length() {
             Ok(body @ 1..=BODY_LIMIT_BYTES) => {
@@ -175,8 +176,8 @@ impl SipParser {
                     Ok(body) => stream.skip = body,
                     Err(()) => stream.lost = true,
                 }
-                self.name_frames(&message, (rest.get(..end).unwrap_or_default(), 0), effects);
-                self.open(message, effects);
+                self.name_frames(&message, (rest.get(..end).unwrap_or_default(), 0), output);
+                self.open(message, output);
                 Step::Done(end)
             }
         }
@@ -185,33 +186,33 @@ impl SipParser {
 
 impl Stream {
     /// Where the first line ends, if that is within the limit; what was searched is not searched again.
-    fn line_end(&mut self, rest: &[u8], effects: &mut Effects<'_>) -> Option<usize> {
+    fn line_end(&mut self, rest: &[u8], output: &mut Output<'_>) -> Option<usize> {
         let area = rest.get(..LINE_LIMIT_BYTES).unwrap_or(rest);
         let new = area.get(self.searched..).unwrap_or_default();
         let end = memchr::memchr(b'\n', new);
-        effects.work += end.unwrap_or(new.len()) as u64;
+        output.work += end.unwrap_or(new.len()) as u64;
         let end = end.map(|at| self.searched + at);
         self.searched = area.len();
         end
     }
 
     /// The first line, which ends at `line_end` or is too long, does not begin a message.
-    fn lose(&mut self, name: &'static str, line_end: Option<usize>, effects: &mut Effects<'_>) -> Step {
-        effects.anomalies.push(Anomaly(name));
+    fn lose(&mut self, name: &'static str, line_end: Option<usize>, output: &mut Output<'_>) -> Step {
+        output.anomalies.push(Anomaly(name));
         *self = Stream { lost: true, in_long_line: line_end.is_none(), ..Stream::default() };
         Step::Done(line_end.map_or(0, |end| end + 1))
     }
 
     /// Passes over lines until one can begin a message.
-    fn find_message(&mut self, rest: &[u8], effects: &mut Effects<'_>) -> Step {
+    fn find_message(&mut self, rest: &[u8], output: &mut Output<'_>) -> Step {
         if self.in_long_line {
             let end = memchr::memchr(b'\n', rest);
             self.in_long_line = end.is_none();
             let passed = end.map_or(rest.len(), |end| end + 1);
-            effects.work += passed as u64;
+            output.work += passed as u64;
             return Step::Done(passed);
         }
-        match self.line_end(rest, effects) {
+        match self.line_end(rest, output) {
             Some(end) if begins(rest, end) => {
                 *self = Stream::default();
                 Step::Done(0)
@@ -230,16 +231,17 @@ impl Stream {
 }
 
 impl Parser for SipParser {
-    fn advance(&mut self, direction: Direction, chunk: &[u8], effects: &mut Effects<'_>) -> Advance {
+    fn advance(&mut self, input: &Input<'_>, output: &mut Output<'_>) -> Advance {
+        let Input { direction, data: chunk, .. } = *input;
         if self.transport == Transport::Udp {
-            self.datagram(direction, chunk, effects);
+            self.datagram(direction, chunk, output);
             return Advance::consumed(chunk.len());
         }
         let mut at = 0;
         while let Some(rest) = chunk.get(at..).filter(|rest| !rest.is_empty()) {
-            effects.work += 1;
-            effects.place = at;
-            match self.step(direction, rest, effects) {
+            output.work += 1;
+            output.place = at;
+            match self.step(direction, rest, output) {
                 Step::Done(done) => at += done,
                 Step::Wait(wanted) => return Advance { consumed: at, wanted },
             }
@@ -247,7 +249,7 @@ impl Parser for SipParser {
         Advance::consumed(at)
     }
 
-    fn gap(&mut self, direction: Direction, missing: u64, effects: &mut Effects<'_>) -> bool {
+    fn gap(&mut self, direction: Direction, missing: u64, output: &mut Output<'_>) -> bool {
         let stream = self.streams.of_mut(direction);
         let skip = usize::try_from(missing).ok().and_then(|missing| stream.skip.checked_sub(missing));
         let pending = stream.pending.take();
@@ -256,15 +258,15 @@ impl Parser for SipParser {
             None => Stream { lost: true, ..Stream::default() },
         };
         if let Some((message, ..)) = pending {
-            self.open(*message, effects);
+            self.open(*message, output);
         }
         true
     }
 
-    fn close(&mut self, direction: Direction, effects: &mut Effects<'_>) {
+    fn close(&mut self, direction: Direction, output: &mut Output<'_>) {
         // The rest of the body does not come, but the headers are there.
         if let Some((message, ..)) = self.streams.of_mut(direction).pending.take() {
-            self.open(*message, effects);
+            self.open(*message, output);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::PROTOCOL;
 use crate::json::Object;
-use crate::protocol::{Advance, Direction, Effects, NoFiles, Parser, Probe, Purpose, Settings, Transport, Value};
+use crate::protocol::{Advance, Direction, Input, NoFiles, Output, Parser, Probe, Purpose, Settings, Transport, Value};
 
 const TO_SERVER: Direction = Direction::ToServer;
 
@@ -26,12 +26,12 @@ fn feed(parser: &mut dyn Parser, bytes: &[u8], piece: usize) -> (Vec<&'static st
             continue;
         }
         let mut files = NoFiles;
-        let mut effects = Effects::new(&mut files);
-        let advance: Advance = parser.advance(TO_SERVER, &left, &mut effects);
+        let mut output = Output::new(&mut files);
+        let advance: Advance = parser.advance(&Input::new(TO_SERVER, &left), &mut output);
         left.drain(..advance.consumed);
         wanted = advance.wanted;
-        anomalies.extend(effects.anomalies.iter().map(|a| a.0));
-        work += effects.work;
+        anomalies.extend(output.anomalies.iter().map(|a| a.0));
+        work += output.work;
     }
     (anomalies, work)
 }
@@ -161,14 +161,14 @@ fn a_stream_goes_on_behind_what_is_no_message() {
 #[test]
 fn behind_a_gap_or_at_the_end_the_headers_are_shown_all_the_same() {
     let mut files = NoFiles;
-    let mut effects = Effects::new(&mut files);
+    let mut output = Output::new(&mut files);
     for ends in [true, false] {
         let mut parser = open(Transport::Tcp);
         feed(&mut *parser, &INVITE.as_bytes()[..INVITE.len() - 10], 5000);
         if ends {
-            parser.close(TO_SERVER, &mut effects);
+            parser.close(TO_SERVER, &mut output);
         } else {
-            parser.gap(TO_SERVER, 10, &mut effects);
+            parser.gap(TO_SERVER, 10, &mut output);
             feed(&mut *parser, [TRYING, TRYING].concat().as_bytes(), 5000);
             assert_eq!(shown(&*parser, 2), TRYING_SHOWN);
         }

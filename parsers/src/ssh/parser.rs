@@ -7,7 +7,7 @@
 use super::hassh::Hassh;
 use super::state;
 use super::transaction::{Identity, Transaction};
-use crate::protocol::{Advance, Both, Course, Direction, Effects, Parser, TransactionList, Transactions, held};
+use crate::protocol::{Advance, Both, Course, Direction, Input, Output, Parser, TransactionList, Transactions, held};
 
 /// Longest line with its end; RFC 4253, section 4.2, allows 255.
 const LINE_LIMIT_BYTES: usize = 256;
@@ -81,7 +81,7 @@ impl SshParser {
         Self { options, sides: Both::default(), transactions, stopped: false }
     }
 
-    fn line(&mut self, direction: Direction, data: &mut &[u8], effects: &mut Effects<'_>) {
+    fn line(&mut self, direction: Direction, data: &mut &[u8], output: &mut Output<'_>) {
         let side = self.sides.of_mut(direction);
         let room = LINE_LIMIT_BYTES.saturating_sub(side.kept.len());
         let area = data.get(..room).unwrap_or(data);
@@ -93,12 +93,12 @@ impl SshParser {
             side.lines += 1;
             side.stage = if end.is_some() { Stage::Line } else { Stage::LineRest };
             let line = std::mem::take(&mut side.kept);
-            self.identify(direction, &line, end.is_some(), effects);
+            self.identify(direction, &line, end.is_some(), output);
         }
     }
 
     /// Reads a line that came, whole or as much as is kept of it.
-    fn identify(&mut self, direction: Direction, line: &[u8], whole: bool, effects: &mut Effects<'_>) {
+    fn identify(&mut self, direction: Direction, line: &[u8], whole: bool, output: &mut Output<'_>) {
         let Some(transaction) = self.transactions.find_mut(0) else { return };
         if !whole {
             transaction.raise("ssh.long_banner");
@@ -111,21 +111,21 @@ impl SshParser {
             None => transaction.raise("ssh.invalid_banner"),
         }
         if whole {
-            self.end_line(direction, effects);
+            self.end_line(direction, output);
         }
     }
 
-    fn line_rest(&mut self, direction: Direction, data: &mut &[u8], effects: &mut Effects<'_>) {
+    fn line_rest(&mut self, direction: Direction, data: &mut &[u8], output: &mut Output<'_>) {
         let end = memchr::memchr(b'\n', data);
         *data = end.and_then(|at| data.get(at + 1..)).unwrap_or_default();
         if end.is_some() {
-            self.end_line(direction, effects);
+            self.end_line(direction, output);
         }
     }
 
-    fn end_line(&mut self, direction: Direction, effects: &mut Effects<'_>) {
+    fn end_line(&mut self, direction: Direction, output: &mut Output<'_>) {
         let Some(transaction) = self.transactions.find_mut(0) else { return };
-        effects.flush_raw = true;
+        output.flush_raw = true;
         let side = self.sides.of_mut(direction);
         if transaction.side(direction).is_some() {
             transaction.reach(direction, state::BANNER_DONE);
@@ -133,15 +133,15 @@ impl SshParser {
         } else if side.lines < LINES_LIMIT {
             side.stage = Stage::Line;
         } else {
-            self.stop(effects);
+            self.stop(output);
         }
     }
 
-    fn header(&mut self, direction: Direction, data: &mut &[u8], total: usize, effects: &mut Effects<'_>) {
+    fn header(&mut self, direction: Direction, data: &mut &[u8], total: usize, output: &mut Output<'_>) {
         let Some(transaction) = self.transactions.find_mut(0) else { return };
         let side = self.sides.of_mut(direction);
         if transaction.is_version_1() {
-            return self.leave(direction, effects);
+            return self.leave(direction, output);
         }
         while side.header_filled < HEADER_BYTES
             && let Some((&octet, rest)) = data.split_first()
@@ -155,9 +155,9 @@ impl SshParser {
         if side.header_filled < HEADER_BYTES {
             return;
         }
-        effects.place = total - data.len();
+        output.place = total - data.len();
         side.header_filled = 0;
-        effects.work += 1;
+        output.work += 1;
         let [a, b, c, d, padding, number] = side.header;
         let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
         if length > PACKET_LIMIT_BYTES || length < 2 + usize::from(padding) {
@@ -165,24 +165,24 @@ impl SshParser {
             if transaction.side(direction.reverse()).is_some() {
                 transaction.raise("ssh.invalid_record");
             }
-            return self.stop(effects);
+            return self.stop(output);
         }
         side.missing = length - 2;
         let header = HEADER_BYTES as u64;
-        effects.frame("record.hdr", -HEADER_PLACE, header, Some(0));
-        effects.frame("record.data", 0, side.missing as u64, Some(0));
-        effects.frame("record.pdu", -HEADER_PLACE, header + side.missing as u64, Some(0));
+        output.frame("record.hdr", -HEADER_PLACE, header, Some(0));
+        output.frame("record.data", 0, side.missing as u64, Some(0));
+        output.frame("record.pdu", -HEADER_PLACE, header + side.missing as u64, Some(0));
         let wanted = number == KEXINIT && self.options.hassh;
         side.stage = if wanted && side.missing <= KEXINIT_LIMIT_BYTES { Stage::KeyExchange } else { Stage::Packet };
         if wanted && side.stage == Stage::Packet {
             transaction.raise("ssh.long_kex_record");
         }
         if side.missing == 0 {
-            self.end_packet(direction, effects);
+            self.end_packet(direction, output);
         }
     }
 
-    fn packet(&mut self, direction: Direction, data: &mut &[u8], effects: &mut Effects<'_>) {
+    fn packet(&mut self, direction: Direction, data: &mut &[u8], output: &mut Output<'_>) {
         let side = self.sides.of_mut(direction);
         let (part, rest) = data.split_at_checked(side.missing).unwrap_or((data, &[]));
         *data = rest;
@@ -191,18 +191,18 @@ impl SshParser {
             side.kept.extend_from_slice(part);
         }
         if side.missing == 0 {
-            self.end_packet(direction, effects);
+            self.end_packet(direction, output);
         }
     }
 
-    fn end_packet(&mut self, direction: Direction, effects: &mut Effects<'_>) {
+    fn end_packet(&mut self, direction: Direction, output: &mut Output<'_>) {
         let Some(transaction) = self.transactions.find_mut(0) else { return };
         let side = self.sides.of_mut(direction);
-        effects.flush_raw = true;
+        output.flush_raw = true;
         let [.., padding, number] = side.header;
         let kept = std::mem::take(&mut side.kept);
         if side.stage == Stage::KeyExchange {
-            effects.work += kept.len() as u64;
+            output.work += kept.len() as u64;
             let message = kept.get(..kept.len().saturating_sub(padding.into())).unwrap_or_default();
             match Hassh::read(message, direction) {
                 Some(hassh) => transaction.fingerprint(direction, hassh),
@@ -214,14 +214,14 @@ impl SshParser {
             KEXINIT => transaction.reach(direction, state::KEXINIT_DONE),
             NEWKEYS => {
                 side.encrypted = true;
-                self.leave(direction, effects);
+                self.leave(direction, output);
             }
             _ => {}
         }
     }
 
     /// A direction cannot be read any more.
-    fn leave(&mut self, direction: Direction, effects: &mut Effects<'_>) {
+    fn leave(&mut self, direction: Direction, output: &mut Output<'_>) {
         let side = self.sides.of_mut(direction);
         *side = Side { stage: Stage::Opaque, encrypted: side.encrypted, ..Side::default() };
         self.finish(direction);
@@ -231,15 +231,15 @@ impl SshParser {
         // A gap may have hidden that of the other side.
         let encrypted = self.sides.to_server.encrypted || self.sides.to_client.encrypted;
         match (encrypted, self.options.reads_encrypted) {
-            (true, false) => effects.course = Course::Encrypted,
+            (true, false) => output.course = Course::Encrypted,
             (true, true) => {}
-            (false, _) => self.stop(effects),
+            (false, _) => self.stop(output),
         }
     }
 
-    fn stop(&mut self, effects: &mut Effects<'_>) {
+    fn stop(&mut self, output: &mut Output<'_>) {
         self.stopped = true;
-        effects.course = Course::Stop;
+        output.course = Course::Stop;
         Direction::BOTH.into_iter().for_each(|direction| self.finish(direction));
     }
 
@@ -251,24 +251,25 @@ impl SshParser {
 }
 
 impl Parser for SshParser {
-    fn advance(&mut self, direction: Direction, chunk: &[u8], effects: &mut Effects<'_>) -> Advance {
-        effects.work += chunk.len() as u64;
+    fn advance(&mut self, input: &Input<'_>, output: &mut Output<'_>) -> Advance {
+        let Input { direction, data: chunk, .. } = *input;
+        output.work += chunk.len() as u64;
         let mut data = chunk;
         // What comes after the transaction was retired belongs to nothing.
         self.stopped |= self.transactions.find(0).is_none();
         while !data.is_empty() && !self.stopped {
             match self.sides.of(direction).stage {
-                Stage::Line => self.line(direction, &mut data, effects),
-                Stage::LineRest => self.line_rest(direction, &mut data, effects),
-                Stage::Header => self.header(direction, &mut data, chunk.len(), effects),
-                Stage::Packet | Stage::KeyExchange => self.packet(direction, &mut data, effects),
+                Stage::Line => self.line(direction, &mut data, output),
+                Stage::LineRest => self.line_rest(direction, &mut data, output),
+                Stage::Header => self.header(direction, &mut data, chunk.len(), output),
+                Stage::Packet | Stage::KeyExchange => self.packet(direction, &mut data, output),
                 Stage::Opaque => break,
             }
         }
         Advance::consumed(chunk.len())
     }
 
-    fn gap(&mut self, direction: Direction, missing: u64, effects: &mut Effects<'_>) -> bool {
+    fn gap(&mut self, direction: Direction, missing: u64, output: &mut Output<'_>) -> bool {
         let side = self.sides.of_mut(direction);
         let within = usize::try_from(missing).ok().and_then(|missing| side.missing.checked_sub(missing));
         match (side.stage, within) {
@@ -276,15 +277,15 @@ impl Parser for SshParser {
             (Stage::Packet, Some(left)) => {
                 side.missing = left;
                 if left == 0 {
-                    self.end_packet(direction, effects);
+                    self.end_packet(direction, output);
                 }
             }
-            _ => self.leave(direction, effects),
+            _ => self.leave(direction, output),
         }
         !self.stopped
     }
 
-    fn close(&mut self, direction: Direction, _: &mut Effects<'_>) {
+    fn close(&mut self, direction: Direction, _: &mut Output<'_>) {
         self.finish(direction);
     }
 

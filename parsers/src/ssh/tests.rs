@@ -3,7 +3,7 @@
 use super::PROTOCOL;
 use crate::json::Object;
 use crate::protocol::{
-    Course, Direction, Effects, NoFiles, Parser, Probe, Purpose, Settings, Transaction, Transport, Value,
+    Course, Direction, Input, NoFiles, Output, Parser, Probe, Purpose, Settings, Transaction, Transport, Value,
 };
 
 const TO_SERVER: Direction = Direction::ToServer;
@@ -16,10 +16,10 @@ fn open(settings: &[(&str, &str)]) -> Box<dyn Parser> {
 
 fn feed(parser: &mut dyn Parser, direction: Direction, bytes: &[u8]) -> Course {
     let mut files = NoFiles;
-    let mut effects = Effects::new(&mut files);
-    assert_eq!(parser.advance(direction, bytes, &mut effects).consumed, bytes.len());
-    assert!(effects.work <= 3 * bytes.len() as u64 + 3);
-    effects.course
+    let mut output = Output::new(&mut files);
+    assert_eq!(parser.advance(&Input::new(direction, bytes), &mut output).consumed, bytes.len());
+    assert!(output.work <= 3 * bytes.len() as u64 + 3);
+    output.course
 }
 
 fn transaction(parser: &dyn Parser) -> &dyn Transaction {
@@ -170,22 +170,22 @@ fn version_1_is_read_no_further_than_its_lines() {
 #[test]
 fn a_gap_in_a_packet_is_stepped_over_and_any_other_ends_the_direction() {
     let mut files = NoFiles;
-    let mut effects = Effects::new(&mut files);
+    let mut output = Output::new(&mut files);
     let mut parser = open(&[]);
     feed(&mut *parser, TO_SERVER, b"SSH-2.0-x\r\n");
     let whole = packet(30, &[1; 100]);
     feed(&mut *parser, TO_SERVER, &whole[..20]);
-    assert!(parser.gap(TO_SERVER, whole.len() as u64 - 20, &mut effects));
+    assert!(parser.gap(TO_SERVER, whole.len() as u64 - 20, &mut output));
     feed(&mut *parser, TO_SERVER, &packet(21, b""));
     assert_eq!(transaction(&*parser).progress(TO_SERVER), 4);
-    assert!(parser.gap(TO_CLIENT, 100, &mut effects));
-    assert_eq!(effects.course, Course::Encrypted);
+    assert!(parser.gap(TO_CLIENT, 100, &mut output));
+    assert_eq!(output.course, Course::Encrypted);
 
     let mut parser = open(&[]);
-    let mut effects = Effects::new(&mut files);
-    assert!(parser.gap(TO_CLIENT, 100, &mut effects));
-    assert!(!parser.gap(TO_SERVER, 100, &mut effects));
-    assert_eq!(effects.course, Course::Stop);
+    let mut output = Output::new(&mut files);
+    assert!(parser.gap(TO_CLIENT, 100, &mut output));
+    assert!(!parser.gap(TO_SERVER, 100, &mut output));
+    assert_eq!(output.course, Course::Stop);
 }
 
 #[test]

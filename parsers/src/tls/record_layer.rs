@@ -8,7 +8,7 @@ use super::handshake::{Assembler, Message};
 use super::sslv2;
 use super::tables::{content, message, server};
 use super::transaction::{Fingerprints, Transaction};
-use crate::protocol::{Advance, Both, Course, Direction, Effects, Parser, TransactionList, Transactions, held};
+use crate::protocol::{Advance, Both, Course, Direction, Input, Output, Parser, TransactionList, Transactions, held};
 
 /// Records in one chunk, before encryption, from which on they are too many.
 const RECORDS_LIMIT: usize = 255;
@@ -111,9 +111,9 @@ impl TlsParser {
         Ok(None)
     }
 
-    fn begin_record(&mut self, direction: Direction, record: Record, effects: &mut Effects<'_>) {
+    fn begin_record(&mut self, direction: Direction, record: Record, output: &mut Output<'_>) {
         if self.frames_only {
-            return self.leave_aside(effects);
+            return self.leave_aside(output);
         }
         let Some(transaction) = self.transactions.find_mut(0) else { return };
         let side = self.sides.of_mut(direction);
@@ -136,12 +136,12 @@ impl TlsParser {
             *outer = u16::from_be_bytes([major, minor]);
         }
         if record.kind == Kind::Tls(content::APPLICATION_DATA) {
-            self.application_data(direction, effects);
+            self.application_data(direction, output);
         }
     }
 
     /// A direction sends application data: its handshake is over, and that of both if both do.
-    fn application_data(&mut self, direction: Direction, effects: &mut Effects<'_>) {
+    fn application_data(&mut self, direction: Direction, output: &mut Output<'_>) {
         let Some(transaction) = self.transactions.find_mut(0) else { return };
         self.sides.of_mut(direction).application_data = true;
         let both = self.sides.to_server.application_data && self.sides.to_client.application_data;
@@ -151,15 +151,15 @@ impl TlsParser {
         if both {
             Direction::BOTH.into_iter().for_each(|direction| transaction.reach_handshake_done(direction));
         }
-        self.leave_aside(effects);
+        self.leave_aside(output);
     }
 
-    fn leave_aside(&mut self, effects: &mut Effects<'_>) {
+    fn leave_aside(&mut self, output: &mut Output<'_>) {
         let done =
             self.transactions.find(0).is_none_or(|t| Direction::BOTH.into_iter().all(|d| t.is_handshake_done(d)));
         if done && self.options.encrypted == Encrypted::LeaveAside {
-            self.frames_only = effects.wants_frames;
-            effects.course = if self.frames_only { Course::FramesOnly } else { Course::Encrypted };
+            self.frames_only = output.wants_frames;
+            output.course = if self.frames_only { Course::FramesOnly } else { Course::Encrypted };
         }
     }
 
@@ -188,7 +188,7 @@ impl TlsParser {
         }
     }
 
-    fn end_record(&mut self, direction: Direction, record: Record, effects: &mut Effects<'_>) {
+    fn end_record(&mut self, direction: Direction, record: Record, output: &mut Output<'_>) {
         let side = self.sides.of_mut(direction);
         side.record = None;
         side.header_filled = 0;
@@ -199,7 +199,7 @@ impl TlsParser {
                 let was_done = transaction.is_handshake_done(direction);
                 self.ssl2 = sslv2::read(transaction, direction, &body);
                 if was_done {
-                    self.leave_aside(effects);
+                    self.leave_aside(output);
                 }
             }
             Kind::Tls(content::CHANGE_CIPHER_SPEC) => {
@@ -224,7 +224,7 @@ impl TlsParser {
             Kind::Tls(content::HEARTBEAT) => self.end_heartbeat(direction, record.length),
             Kind::Tls(_) => {}
         }
-        effects.flush_raw = true;
+        output.flush_raw = true;
     }
 
     fn end_heartbeat(&mut self, direction: Direction, length: usize) {
@@ -253,9 +253,9 @@ impl TlsParser {
     }
 
     /// The rest of the flow cannot be read.
-    fn stop(&mut self, anomaly: &'static str, effects: &mut Effects<'_>) {
+    fn stop(&mut self, anomaly: &'static str, output: &mut Output<'_>) {
         self.stopped = true;
-        effects.course = Course::Stop;
+        output.course = Course::Stop;
         self.sides = Both::default_sides();
         if let Some(transaction) = self.transactions.find_mut(0).filter(|_| !self.frames_only) {
             transaction.raise(anomaly);
@@ -265,26 +265,27 @@ impl TlsParser {
 }
 
 /// Names the frames of a record whose header ends where the parser stands.
-fn name_frames(record: Record, effects: &mut Effects<'_>) {
+fn name_frames(record: Record, output: &mut Output<'_>) {
     let length = record.length as u64;
     let ([head, data, whole], taken, header): (_, i64, i64) = match record.kind {
         Kind::Tls(_) => (["hdr", "data", "pdu"], 5, 5),
         // The third octet of a short header is the first of the body.
         Kind::Ssl2 => (["ssl2.hdr", "ssl2.data", "ssl2.pdu"], 3, if record.missing < record.length { 2 } else { 3 }),
     };
-    effects.frame(head, -taken, header.cast_unsigned(), Some(0));
-    effects.frame(data, header - taken, length, Some(0));
-    effects.frame(whole, -taken, header.cast_unsigned() + length, Some(0));
+    output.frame(head, -taken, header.cast_unsigned(), Some(0));
+    output.frame(data, header - taken, length, Some(0));
+    output.frame(whole, -taken, header.cast_unsigned() + length, Some(0));
     match record.kind {
-        Kind::Tls(content::ALERT) => effects.frame("alert", 0, length, Some(0)),
-        Kind::Tls(content::HEARTBEAT) => effects.frame("heartbeat", 0, length, Some(0)),
+        Kind::Tls(content::ALERT) => output.frame("alert", 0, length, Some(0)),
+        Kind::Tls(content::HEARTBEAT) => output.frame("heartbeat", 0, length, Some(0)),
         _ => {}
     }
 }
 
 impl Parser for TlsParser {
-    fn advance(&mut self, direction: Direction, chunk: &[u8], effects: &mut Effects<'_>) -> Advance {
-        effects.work += chunk.len() as u64;
+    fn advance(&mut self, input: &Input<'_>, output: &mut Output<'_>) -> Advance {
+        let Input { direction, data: chunk, .. } = *input;
+        output.work += chunk.len() as u64;
         let (mut data, mut records) = (chunk, 0);
         // What comes after the transaction was retired belongs to nothing.
         self.stopped |= self.transactions.find(0).is_none() && !self.frames_only;
@@ -294,15 +295,15 @@ impl Parser for TlsParser {
                 None => match self.take_header(direction, &mut data) {
                     Ok(None) => break,
                     Ok(Some(record)) => {
-                        effects.work += 5;
+                        output.work += 5;
                         records += 1;
-                        effects.place = chunk.len() - data.len();
-                        name_frames(record, effects);
-                        self.begin_record(direction, record, effects);
+                        output.place = chunk.len() - data.len();
+                        name_frames(record, output);
+                        self.begin_record(direction, record, output);
                         record
                     }
                     Err(anomaly) => {
-                        self.stop(anomaly, effects);
+                        self.stop(anomaly, output);
                         break;
                     }
                 },
@@ -313,7 +314,7 @@ impl Parser for TlsParser {
             let record = Record { missing: record.missing - part.len(), ..record };
             self.sides.of_mut(direction).record = Some(record);
             if record.missing == 0 {
-                self.end_record(direction, record, effects);
+                self.end_record(direction, record, output);
             }
         }
         if records > RECORDS_LIMIT
@@ -325,7 +326,7 @@ impl Parser for TlsParser {
         Advance::consumed(chunk.len())
     }
 
-    fn gap(&mut self, direction: Direction, missing: u64, effects: &mut Effects<'_>) -> bool {
+    fn gap(&mut self, direction: Direction, missing: u64, output: &mut Output<'_>) -> bool {
         let side = self.sides.of_mut(direction);
         let opaque = |record: &Record| match record.kind {
             Kind::Ssl2 => false,
@@ -338,15 +339,15 @@ impl Parser for TlsParser {
             record.missing -= missing;
             side.record = Some(record);
             if record.missing == 0 {
-                self.end_record(direction, record, effects);
+                self.end_record(direction, record, output);
             }
             return true;
         }
-        self.stop("tls.invalid_ssl_record", effects);
+        self.stop("tls.invalid_ssl_record", output);
         false
     }
 
-    fn close(&mut self, direction: Direction, _: &mut Effects<'_>) {
+    fn close(&mut self, direction: Direction, _: &mut Output<'_>) {
         if let Some(transaction) = self.transactions.find_mut(0) {
             transaction.finish(direction);
         }

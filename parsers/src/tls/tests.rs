@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::PROTOCOL;
 use super::transaction::Transaction;
 use crate::json::Object;
-use crate::protocol::{Both, Course, Direction, Effects, NoFiles, Parser, Probe, Purpose, Settings, Transport};
+use crate::protocol::{Both, Course, Direction, Input, NoFiles, Output, Parser, Probe, Purpose, Settings, Transport};
 
 const TO_SERVER: Direction = Direction::ToServer;
 const TO_CLIENT: Direction = Direction::ToClient;
@@ -20,11 +20,11 @@ fn feed(parser: &mut dyn Parser, direction: Direction, bytes: &[u8], piece: usiz
     let (mut work, mut course) = (0, Course::Parse);
     for chunk in bytes.chunks(piece.max(1)) {
         let mut files = NoFiles;
-        let mut effects = Effects::new(&mut files);
-        assert_eq!(parser.advance(direction, chunk, &mut effects).consumed, chunk.len());
-        work += effects.work;
-        if effects.course != Course::Parse {
-            course = effects.course;
+        let mut output = Output::new(&mut files);
+        assert_eq!(parser.advance(&Input::new(direction, chunk), &mut output).consumed, chunk.len());
+        work += output.work;
+        if output.course != Course::Parse {
+            course = output.course;
         }
     }
     (course, work)
@@ -138,9 +138,9 @@ fn records_behind_encryption_are_frames_where_somebody_wants_them() {
     feed(&mut *parser, TO_SERVER, &flow.to_server[record(22, &client_hello(10)).len()..], 99);
     let name = |parser: &mut dyn Parser, bytes: &[u8]| {
         let mut files = NoFiles;
-        let mut effects = Effects { wants_frames: true, ..Effects::new(&mut files) };
-        parser.advance(TO_SERVER, bytes, &mut effects);
-        (effects.course, effects.frames.len())
+        let mut output = Output { wants_frames: true, ..Output::new(&mut files) };
+        parser.advance(&Input::new(TO_SERVER, bytes), &mut output);
+        (output.course, output.frames.len())
     };
     assert_eq!(name(&mut *parser, &record(23, b"secret")), (Course::FramesOnly, 3));
     let raised = anomalies(&*parser).len();
@@ -314,8 +314,8 @@ fn missing_bytes_are_passed_over_inside_application_data_only() {
         let mut parser = open(&[("encryption-handling", "full")]);
         feed(&mut *parser, TO_SERVER, &[&flow.to_server, &data[..sent]].concat(), 99);
         let mut files = NoFiles;
-        let mut effects = Effects::new(&mut files);
-        assert_eq!(parser.gap(TO_SERVER, missing, &mut effects), goes_on, "{sent} {missing}");
+        let mut output = Output::new(&mut files);
+        assert_eq!(parser.gap(TO_SERVER, missing, &mut output), goes_on, "{sent} {missing}");
     }
 }
 

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use tapwire_parsers::link::Timestamp;
 use tapwire_parsers::protocol::{
-    Anomaly, Both, Course, Direction, Effects, NoFiles, Opener, Parser, ProtocolId, Transaction, Transport, held,
+    Anomaly, Both, Course, Direction, Input, NoFiles, Opener, Output, Parser, ProtocolId, Transaction, Transport, held,
 };
 use tapwire_parsers::{REGISTRY, protocol, protocol_id};
 use tapwire_signatures::plan::{Plan, RuleIndex};
@@ -575,14 +575,9 @@ impl Inspector {
     }
 
     /// Takes ordered bytes of a direction, from the first one that is not done with; returns how many are done with now.
-    pub fn bytes(
-        &mut self,
-        app: &mut Application,
-        transport: Transport,
-        direction: Direction,
-        ports: Ports,
-        chunk: &[u8],
-    ) -> usize {
+    pub fn bytes(&mut self, app: &mut Application, transport: Transport, input: &Input<'_>) -> usize {
+        let Input { direction, data: chunk, ends, .. } = *input;
+        let ports = Ports::of(&ends);
         if transport == Transport::Udp && app.failed && !app.stopped && app.further_looks < FURTHER_LOOKS {
             // A datagram says nothing of the next one.
             app.further_looks += 1;
@@ -610,21 +605,21 @@ impl Inspector {
         if chunk.len() < *app.wanted.of(direction) as usize {
             return 0;
         }
-        self.advance(app, direction, chunk, transport)
+        self.advance(app, transport, input)
     }
 
     /// Takes another version of bytes that were just taken. They are parsed by themselves, as the first ones of a flow with the
     /// same protocol, and leave no records: only rules see what they make.
-    pub fn rival_bytes(&mut self, app: &mut Application, direction: Direction, ports: Ports, chunk: &[u8]) {
+    pub fn rival_bytes(&mut self, app: &mut Application, input: &Input<'_>) {
         let mut rival = Application { is_rival: true, protocol: app.protocol, ..Application::default() };
         rival.recognised = Both { to_server: Recognition::Failed, to_client: Recognition::Failed };
         match app.protocol {
             Some(id) => rival.parsed = self.open(id, Transport::Tcp),
             None => rival.recognised = Both::default(),
         }
-        self.bytes(&mut rival, Transport::Tcp, direction, ports, chunk);
+        self.bytes(&mut rival, Transport::Tcp, input);
         app.unweighed = true;
-        app.rare.get_or_insert_default().rival = Some(Box::new((direction, rival)));
+        app.rare.get_or_insert_default().rival = Some(Box::new((input.direction, rival)));
     }
 
     /// Goes on with a flow that was thought to be over.
@@ -645,9 +640,9 @@ impl Inspector {
             let begin = || {
                 let mut parser = open(transport);
                 let mut files = NoFiles;
-                let mut effects = Effects::new(&mut files);
-                let goes_on = Direction::BOTH.map(|direction| parser.gap(direction, 1, &mut effects));
-                (goes_on == [true; 2] && effects.course == Course::Parse).then_some(parser)
+                let mut output = Output::new(&mut files);
+                let goes_on = Direction::BOTH.map(|direction| parser.gap(direction, 1, &mut output));
+                (goes_on == [true; 2] && output.course == Course::Parse).then_some(parser)
             };
             catch_unwind(AssertUnwindSafe(begin)).ok().flatten()
         });
@@ -735,13 +730,15 @@ impl Inspector {
         }
     }
 
-    fn advance(&mut self, app: &mut Application, direction: Direction, chunk: &[u8], transport: Transport) -> usize {
+    fn advance(&mut self, app: &mut Application, transport: Transport, input: &Input<'_>) -> usize {
+        let Input { direction, data: chunk, .. } = *input;
         let mut done = 0;
         while let Some(rest) = chunk.get(done..).filter(|rest| !rest.is_empty())
             && !app.is_deaf()
             && !app.changes()
         {
-            let advance = self.guard(app, direction, |parser, effects| parser.advance(direction, rest, effects));
+            let left = Input { data: rest, ..*input };
+            let advance = self.guard(app, direction, |parser, output| parser.advance(&left, output));
             let Some(advance) = advance else { return chunk.len() };
             self.frame(app, direction, rest, advance.consumed);
             *app.wanted.of_mut(direction) = u32::try_from(advance.wanted).unwrap_or(u32::MAX);
@@ -802,7 +799,7 @@ impl Inspector {
         if let Some(frames) = app.rare.as_mut().and_then(|rare| rare.frames.as_mut()) {
             frames.gap(direction, missing);
         }
-        let goes_on = self.guard(app, direction, |parser, effects| parser.gap(direction, missing, effects));
+        let goes_on = self.guard(app, direction, |parser, output| parser.gap(direction, missing, output));
         if goes_on == Some(false) {
             app.stopped = true;
         }
@@ -812,7 +809,7 @@ impl Inspector {
     pub fn close(&mut self, app: &mut Application, direction: Direction) {
         if app.parsed.is_some() {
             *app.updated.of_mut(direction) = true;
-            self.guard(app, direction, |parser, effects| parser.close(direction, effects));
+            self.guard(app, direction, |parser, output| parser.close(direction, output));
         }
     }
 
@@ -821,15 +818,15 @@ impl Inspector {
         &mut self,
         app: &mut Application,
         direction: Direction,
-        call: impl FnOnce(&mut dyn Parser, &mut Effects<'_>) -> T,
+        call: impl FnOnce(&mut dyn Parser, &mut Output<'_>) -> T,
     ) -> Option<T> {
         let wants_frames = !app.is_rival && app.protocol.is_some_and(|id| self.wants_frames(id));
         let parser = &mut *app.parsed.as_mut()?.parser;
         let settings = if app.is_rival { &self.rival_files } else { &self.engine.files };
         let mut files = app.files.sink(settings);
-        let mut effects = Effects { wants_frames, ..Effects::new(&mut files) };
-        let result = catch_unwind(AssertUnwindSafe(|| call(parser, &mut effects)));
-        let Effects { anomalies, course, flush_raw, frames, .. } = effects;
+        let mut output = Output { wants_frames, ..Output::new(&mut files) };
+        let result = catch_unwind(AssertUnwindSafe(|| call(parser, &mut output)));
+        let Output { anomalies, course, flush_raw, frames, .. } = output;
         self.named_frames = frames;
         self.file_losses += app.files.take_losses();
         for anomaly in anomalies {

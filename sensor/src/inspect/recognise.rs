@@ -4,7 +4,7 @@
 //! the server's port. A direction that nobody can claim any more has failed; the first direction that is claimed binds the flow.
 
 use tapwire_parsers::REGISTRY;
-use tapwire_parsers::protocol::{Direction, Pattern, Probe, Protocol, ProtocolId, Transport, Usual};
+use tapwire_parsers::protocol::{Direction, Ends, Pattern, Probe, Protocol, ProtocolId, Transport, Usual};
 
 /// The protocols that are switched on, with their ports.
 #[derive(Default)]
@@ -133,6 +133,13 @@ pub struct Ports {
     pub client: u16,
     /// The server's.
     pub server: u16,
+}
+
+impl Ports {
+    /// Those of a flow's ends.
+    pub fn of(ends: &Ends) -> Self {
+        Self { client: ends.client.1, server: ends.server.1 }
+    }
 }
 
 /// Whether a pattern stands in the bytes; `None` when too few came to tell.

@@ -2,9 +2,14 @@
 
 use tapwire_signatures::language::rule::RuleSet;
 
+use tapwire_parsers::protocol::Ends;
+
 use super::*;
 
-const PORTS: Ports = Ports { client: 4000, server: 53 };
+fn input(data: &[u8]) -> Input<'_> {
+    let ends = Ends { client: (Ends::UNKNOWN.client.0, 4000), server: (Ends::UNKNOWN.server.0, 53) };
+    Input { ends, ..Input::new(Direction::ToServer, data) }
+}
 const QUERY: &[u8] = b"\x00\x01\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x03net\x00\x00\x01\x00\x01";
 
 /// An inspector that knows DNS.
@@ -31,12 +36,12 @@ fn a_datagram_that_nobody_claims_hides_no_protocol() {
     for (junk, known) in [(0, true), (1, true), (FURTHER_LOOKS, true), (FURTHER_LOOKS + 1, false)] {
         let (mut inspector, mut app) = (inspector(), Application::default());
         for round in 0..junk {
-            inspector.bytes(&mut app, Transport::Udp, Direction::ToServer, PORTS, b"junk, and more of it");
+            inspector.bytes(&mut app, Transport::Udp, &input(b"junk, and more of it"));
             assert!(app.failed && app.protocol.is_none(), "{round}");
             // Rules on the end of recognition are asked once.
             assert_eq!(std::mem::take(&mut app.recognition_due.to_server), round == 0);
         }
-        inspector.bytes(&mut app, Transport::Udp, Direction::ToServer, PORTS, QUERY);
+        inspector.bytes(&mut app, Transport::Udp, &input(QUERY));
         assert_eq!((app.protocol.is_some(), app.failed), (known, !known), "{junk}");
         let failed = inspector.counters().find(|(name, _)| name == "app_layer.flow.failed_udp").unwrap().1;
         assert_eq!(failed, u64::from(junk > 0));
