@@ -11,7 +11,9 @@ use tapwire::flow::{Budget, Key, Settings, Table};
 use tapwire_benches::{tcp_segment, traffic, udp_packet};
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::link::{Layer4, Packet, Timestamp};
-use tapwire_parsers::protocol::{Direction, Input, NoFiles, Output, Protocol, Settings as ProtocolSettings, Transport};
+use tapwire_parsers::protocol::{
+    Direction, Input, NoFiles, Opening, Output, Protocol, Settings as ProtocolSettings, Transport,
+};
 
 fn main() {
     divan::main();
@@ -88,7 +90,7 @@ fn protocols() -> Vec<&'static str> {
 }
 
 fn parse(card: &Protocol, transport: Transport, conversation: &[(Direction, Vec<u8>)]) -> u64 {
-    let mut parser = (card.configure)(&ProtocolSettings::default())(transport);
+    let mut parser = (card.configure)(&ProtocolSettings::default())(&Opening::by(transport));
     let mut files = NoFiles;
     let mut left = [Vec::new(), Vec::new()];
     for (direction, bytes) in conversation {

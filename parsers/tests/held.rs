@@ -10,7 +10,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use tapwire_parsers::protocol::{Direction, Input, NoFiles, Output, Parser, Settings, Transport};
+use tapwire_parsers::protocol::{Direction, Input, NoFiles, Opening, Output, Parser, Settings, Transport};
 use tapwire_parsers::{REGISTRY, protocol, protocol_id};
 
 /// What one side sent.
@@ -71,7 +71,7 @@ fn feed(parser: &mut dyn Parser, direction: Direction, data: &[u8]) {
 fn weigh(name: &str, transport: Transport, turns: &[Turn]) -> (usize, usize) {
     let open = (protocol(protocol_id(name).unwrap()).configure)(&Settings::default());
     let before = live_bytes();
-    let mut parser = open(transport);
+    let mut parser = open(&Opening::by(transport));
     for (direction, data) in turns {
         feed(&mut *parser, *direction, data);
         parser.transactions_mut().take_touched(&mut |_| ());

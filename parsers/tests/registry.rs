@@ -15,7 +15,7 @@ use tapwire_parsers::REGISTRY;
 use tapwire_parsers::json::Object;
 use tapwire_parsers::link::{Layer4, Packet, Timestamp, tcp_flags};
 use tapwire_parsers::protocol::{
-    Both, Course, Direction, Input, NoFiles, Output, Parser, Protocol, Purpose, Settings, Transport, Value,
+    Both, Course, Direction, Input, NoFiles, Opening, Output, Parser, Protocol, Purpose, Settings, Transport, Value,
 };
 
 /// What one side sent before the other spoke again; for datagrams, one of them.
@@ -100,7 +100,7 @@ fn read(protocol: &'static Protocol, file: &[u8]) -> Vec<Conversation> {
 /// Hands a conversation to a parser, its turns cut into pieces whose sizes `cuts` gives in turn (none: whole).
 fn run(conversation: &Conversation, cuts: &[usize]) -> Outcome {
     let Conversation { protocol, transport, turns } = conversation;
-    let mut parser = (protocol.configure)(&Settings::default())(*transport);
+    let mut parser = (protocol.configure)(&Settings::default())(&Opening::by(*transport));
     let mut outcome = Outcome::default();
     let mut left: Both<Vec<u8>> = Both::default();
     let mut wanted: Both<usize> = Both::default();
@@ -261,7 +261,7 @@ proptest! {
             run(&conversation, &cuts);
             let mut files = NoFiles;
             let mut output = Output::new(&mut files);
-            let mut parser = (conversation.protocol.configure)(&Settings::default())(conversation.transport);
+            let mut parser = (conversation.protocol.configure)(&Settings::default())(&Opening::by(conversation.transport));
             for (direction, data) in &conversation.turns {
                 let half = &data[..data.len() / 2];
                 prop_assert!(parser.advance(&Input::new(*direction, half), &mut output).consumed <= half.len());

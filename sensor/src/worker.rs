@@ -21,6 +21,7 @@ use crate::capture::batch::{Batch, Frame};
 use crate::capture::offload::Treatment;
 use crate::capture::shard::Shards;
 use crate::config::Tunnels;
+use crate::flow::expected::ExpectedFlows;
 use crate::flow::stream::Chunk;
 use crate::flow::{self, EndReason, Flow, Key, Table, pseudo};
 use crate::inspect::alerts::settle;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub bypass_depth: bool,
     /// Alerts that one packet may raise.
     pub alert_limit: usize,
+    /// Announced flows that are waited for.
+    pub expected_flows: usize,
     /// Which tunnels are looked into.
     pub tunnels: Tunnels,
 }
@@ -51,6 +54,7 @@ pub struct Worker {
     shards: Shards,
     settings: Settings,
     table: Table<Application>,
+    expected: ExpectedFlows,
     /// The rules of the inspector's engine.
     plan: Arc<Plan>,
     /// Whose packets are whose.
@@ -82,6 +86,7 @@ impl Worker {
         Self {
             index,
             shards,
+            expected: ExpectedFlows::new(settings.expected_flows),
             settings,
             table,
             plan: Arc::clone(&inspector.engine().plan),
@@ -306,6 +311,11 @@ impl Worker {
         self.counters.add("tapwire.flow.resumed", begun.resumed.0);
         self.counters.add("tapwire.flow.picked_up", begun.resumed.1);
         self.counters.add("tapwire.flow.forgotten", self.table.forgotten());
+        let expected = self.expected.counters();
+        self.counters.add("app_layer.expectations", self.expected.len() as u64);
+        self.counters.add("tapwire.expected.announced", expected.announced);
+        self.counters.add("tapwire.expected.met", expected.met);
+        self.counters.add("tapwire.expected.evicted", expected.evicted);
         self.counters.add("tapwire.stream.given_up_flows", begun.given_up.0);
         self.counters.add("tapwire.stream.given_up_bytes", begun.given_up.1);
         self.counters.add("flow.elephant", begun.elephants);
@@ -342,6 +352,8 @@ impl Worker {
         self.counters.packet(packet);
         let moment = Moment::packet(packet, tunnel);
         self.reporter.decode_anomalies(packet, &moment);
+        // A flow that ends announces none.
+        self.inspector.forget_announced();
         if packet.has(Header::Arp) {
             self.reporter.arp(packet, &moment);
         }
@@ -357,7 +369,15 @@ impl Worker {
         let ended = &mut self.ended;
         let arrival =
             if whole { self.table.packet(packet, depth, &mut |flow, reason| ended.push((flow, reason))) } else { None };
-        let arrival = arrival.map(|a| (a.place, a.direction, a.tcp));
+        let arrival = arrival.map(|a| {
+            if a.new
+                && !self.expected.is_empty()
+                && let Some(announced) = self.expected.meet(&a.flow.key, packet.time)
+            {
+                self.inspector.open_announced(&mut a.flow.app, &announced);
+            }
+            (a.place, a.direction, a.tcp)
+        });
         if !self.ended.is_empty() {
             self.finish_ended(moment);
         }
@@ -373,6 +393,9 @@ impl Worker {
                     counters: &mut self.counters,
                 };
                 at.packet_of_flow(packet, flow, direction, &tcp, &moment);
+                for announced in self.inspector.take_announced() {
+                    self.expected.announce(&flow.key, flow.id, packet.time, announced);
+                }
                 self.reporter.tagged_packet(packet, Some(flow), &moment);
                 self.reporter.shown_packet(packet, || Some(view_of(flow, direction, packet.time)), &moment);
                 let held_bytes = flow.app.weigh();
@@ -931,6 +954,7 @@ mod tests {
             chunk_bytes: [1, 1],
             bypass_depth: false,
             alert_limit: 15,
+            expected_flows: 16,
             tunnels: Tunnels::default(),
         };
         let mut worker = Worker::new(

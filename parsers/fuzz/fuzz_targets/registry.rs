@@ -5,13 +5,13 @@
 use libfuzzer_sys::fuzz_target;
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::json::Object;
-use tapwire_parsers::protocol::{Direction, Input, Output, NoFiles, Purpose, Settings};
+use tapwire_parsers::protocol::{Direction, Input, NoFiles, Opening, Output, Purpose, Settings};
 
 fuzz_target!(|input: (u8, Vec<(bool, Vec<u8>)>)| {
     let (which, pieces) = input;
     let card = REGISTRY[usize::from(which) % REGISTRY.len()];
     let transport = card.transports[usize::from(which) / REGISTRY.len() % card.transports.len()];
-    let mut parser = (card.configure)(&Settings::default())(transport);
+    let mut parser = (card.configure)(&Settings::default())(&Opening::by(transport));
     let recorder = (card.recorder)(&Settings::default());
     let mut files = NoFiles;
     for (to_server, piece) in &pieces {

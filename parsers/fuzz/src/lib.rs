@@ -2,7 +2,9 @@
 
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::link::{Packet, Timestamp};
-use tapwire_parsers::protocol::{Direction, Input, Output, NoFiles, ProtocolId, Settings as ParserSettings, Transport};
+use tapwire_parsers::protocol::{
+    Direction, Input, NoFiles, Opening, Output, ProtocolId, Settings as ParserSettings, Transport,
+};
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::flow::FlowState;
 use tapwire_signatures::verify::condition::PacketView;
@@ -44,7 +46,7 @@ fn transactions(
     if !card.transports.contains(&transport) {
         return;
     }
-    let mut parser = (card.configure)(&ParserSettings::default())(transport);
+    let mut parser = (card.configure)(&ParserSettings::default())(&Opening::by(transport));
     let mut known: Vec<TransactionState> = Vec::new();
     for direction in Direction::BOTH {
         let mut files = NoFiles;

@@ -25,6 +25,7 @@ pub static PROTOCOL: Protocol = Protocol {
     transports: &[Transport::Udp],
     patterns: &[],
     // A client is found at a port of its own.
+    stands_alone: true,
     ports: &[67, 68],
     probe: |_, _, data| if Message::is_one(data) { Probe::Yes } else { Probe::No },
     states: Both {

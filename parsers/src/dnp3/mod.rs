@@ -22,6 +22,7 @@ pub static PROTOCOL: Protocol = Protocol {
     parsed: Usual::WithoutConfiguration,
     transports: &[Transport::Tcp],
     patterns: &[],
+    stands_alone: true,
     ports: &[20000],
     probe: parser::probe,
     states: Both {
@@ -42,7 +43,7 @@ pub static PROTOCOL: Protocol = Protocol {
 fn configure(settings: &Settings) -> Opener {
     let max_open = settings.number("max-tx", parser::DEFAULT_OPEN);
     let max_points = settings.number("max-points", parser::DEFAULT_POINTS);
-    Box::new(move |transport| Box::new(Dnp3Parser::new(transport, max_open, max_points)))
+    Box::new(move |opening| Box::new(Dnp3Parser::new(opening.transport, max_open, max_points)))
 }
 
 const READ: Option<u8> = Some(1);

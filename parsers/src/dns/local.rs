@@ -12,7 +12,7 @@ use crate::protocol::{Direction, Field, Opener, Probe, Recorder, Settings, Trans
 
 /// Opens parsers of a dialect.
 pub(crate) fn opener(dialect: &'static Dialect) -> Opener {
-    Box::new(move |transport| Box::new(DnsParser::new(transport, dialect)))
+    Box::new(move |opening| Box::new(DnsParser::new(opening.transport, dialect)))
 }
 
 /// Looks at the first bytes of a direction.

@@ -27,6 +27,7 @@ pub static PROTOCOL: Protocol = Protocol {
     parsed: Usual::Always,
     transports: &[Transport::Tcp, Transport::Udp],
     patterns: &[],
+    stands_alone: true,
     ports: &[53],
     probe: |transport, direction, data| parser::probe(&DIALECT, transport, direction, data),
     states: Both {
@@ -70,7 +71,7 @@ impl Dialect {
 }
 
 fn configure(_: &Settings) -> Opener {
-    Box::new(|transport| Box::new(DnsParser::new(transport, &DIALECT)))
+    Box::new(|opening| Box::new(DnsParser::new(opening.transport, &DIALECT)))
 }
 
 const READ: Option<u8> = Some(1);

@@ -2,7 +2,9 @@
 
 use crate::dns::PROTOCOL;
 use crate::json::Object;
-use crate::protocol::{Anomaly, Direction, Input, NoFiles, Output, Parser, Probe, Purpose, Settings, Transport, Value};
+use crate::protocol::{
+    Anomaly, Direction, Input, NoFiles, Opening, Output, Parser, Probe, Purpose, Settings, Transport, Value,
+};
 use proptest::prelude::*;
 
 use Direction::{ToClient, ToServer};
@@ -13,7 +15,7 @@ const ANSWER: &[u8] = b"\x10\x32\x81\x80\x00\x01\x00\x02\x00\x00\x00\x00\x06goog
     \xc0\x0c\x00\x10\x00\x01\x00\x00\x00\x03\x00\x07\x03abc\x02\xff\x01";
 
 fn open(transport: Transport) -> Box<dyn Parser> {
-    (PROTOCOL.configure)(&Settings::default())(transport)
+    (PROTOCOL.configure)(&Settings::default())(&Opening::by(transport))
 }
 
 /// The records and anomalies of all transactions, then the anomalies of the flow.

@@ -27,6 +27,7 @@ pub static PROTOCOL: Protocol = Protocol {
     parsed: Usual::Always,
     transports: &[Transport::Tcp],
     patterns: PATTERNS,
+    stands_alone: true,
     ports: &[80],
     probe,
     states: Both {

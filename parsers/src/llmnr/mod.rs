@@ -14,6 +14,7 @@ pub static PROTOCOL: Protocol = Protocol {
     parsed: Usual::Always,
     transports: &[Transport::Udp, Transport::Tcp],
     patterns: &[],
+    stands_alone: true,
     ports: &[5355],
     probe: |transport, direction, data| local::probe(&DIALECT, transport, direction, data),
     states: Both {

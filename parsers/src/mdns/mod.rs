@@ -14,6 +14,7 @@ pub static PROTOCOL: Protocol = Protocol {
     parsed: Usual::Always,
     transports: &[Transport::Udp],
     patterns: &[],
+    stands_alone: true,
     ports: &[5353],
     probe: |transport, direction, data| local::probe(&DIALECT, transport, direction, data),
     states: Both {

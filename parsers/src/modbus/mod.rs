@@ -27,6 +27,7 @@ pub static PROTOCOL: Protocol = Protocol {
     parsed: Usual::WithoutConfiguration,
     transports: &[Transport::Tcp],
     patterns: &[],
+    stands_alone: true,
     ports: &[502],
     probe: parser::probe,
     states: Both {

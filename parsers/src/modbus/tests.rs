@@ -4,7 +4,9 @@ use proptest::prelude::*;
 
 use crate::json::Object;
 use crate::modbus::{ModbusTransaction, PROTOCOL};
-use crate::protocol::{Anomaly, Direction, Input, NoFiles, Output, Parser, Probe, Purpose, Settings, Transport, Value};
+use crate::protocol::{
+    Anomaly, Direction, Input, NoFiles, Opening, Output, Parser, Probe, Purpose, Settings, Transport, Value,
+};
 
 use Direction::{ToClient, ToServer};
 
@@ -12,7 +14,7 @@ const READ_COILS: &[u8] = b"\0\x01\0\0\0\x06\x0a\x01\0\x02\0\x09";
 const COILS: &[u8] = b"\0\x01\0\0\0\x05\x0a\x01\x02\xcd\x01";
 
 fn open() -> Box<dyn Parser> {
-    (PROTOCOL.configure)(&Settings::default())(Transport::Tcp)
+    (PROTOCOL.configure)(&Settings::default())(&Opening::by(Transport::Tcp))
 }
 
 fn message(id: u8, function: &[u8]) -> Vec<u8> {
@@ -139,7 +141,7 @@ fn pipelined_requests_find_their_responses_in_any_order() {
 #[test]
 fn requests_without_response_are_bounded_and_end_with_the_stream() {
     let settings = Settings([("request-flood".to_owned(), "3".to_owned())].into());
-    let (mut parser, mut files) = ((PROTOCOL.configure)(&settings)(Transport::Tcp), NoFiles);
+    let (mut parser, mut files) = ((PROTOCOL.configure)(&settings)(&Opening::by(Transport::Tcp)), NoFiles);
     let mut output = Output::new(&mut files);
     for _ in 0..5 {
         parser.advance(&Input::new(ToServer, READ_COILS), &mut output);

@@ -17,6 +17,7 @@ pub static PROTOCOL: Protocol = Protocol {
     parsed: Usual::Always,
     transports: &[Transport::Udp],
     patterns: &[],
+    stands_alone: true,
     ports: &[123],
     probe: |_, _, data| if Message::read(data, Direction::ToServer).is_some() { Probe::Yes } else { Probe::No },
     states: Both {

@@ -1,6 +1,6 @@
 //! The card of a protocol: all that the rooms above know of it before they see its bytes.
 
-use super::{Both, Direction, Field, Parser, Recorder, Settings};
+use super::{Both, Context, Direction, Field, Parser, Recorder, Settings};
 
 /// What carries an application protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,7 +59,23 @@ pub struct AnomalyKind {
 }
 
 /// Opens a parser for a new flow.
-pub type Opener = Box<dyn Fn(Transport) -> Box<dyn Parser> + Send + Sync>;
+pub type Opener = Box<dyn Fn(&Opening) -> Box<dyn Parser> + Send + Sync>;
+
+/// What is known of a flow for which a parser is opened.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// What carries it.
+    pub transport: Transport,
+    /// What another flow said of it, if it was announced ([`Output::expect`](super::Output::expect)).
+    pub context: Option<Context>,
+}
+
+impl Opening {
+    /// A flow of which nothing but its carrier is known.
+    pub fn by(transport: Transport) -> Self {
+        Self { transport, context: None }
+    }
+}
 
 /// Where a protocol is parsed if nothing is said of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +100,9 @@ pub struct Protocol {
     pub transports: &'static [Transport],
     /// Patterns that tell it on any port.
     pub patterns: &'static [Pattern],
+    /// Whether its flows announce no others. Flows to its ports are spread over workers by their ports; all others between
+    /// two hosts belong to one worker, which therefore knows what was announced.
+    pub stands_alone: bool,
     /// Ports of servers on which `probe` is asked, for each transport in `transports`.
     pub ports: &'static [u16],
     /// Looks at the first bytes of a direction: asked after a pattern matched (to confirm it), and on the ports.

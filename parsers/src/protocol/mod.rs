@@ -21,11 +21,11 @@ mod settings;
 mod transaction;
 mod transactions;
 
-pub use card::{AnomalyKind, Opener, Pattern, Probe, Protocol, ProtocolId, Transport, Usual};
+pub use card::{AnomalyKind, Opener, Opening, Pattern, Probe, Protocol, ProtocolId, Transport, Usual};
 pub use field::{Field, Kind, Numbers, Value, named};
 pub use files::{FileRange, FileSink, NoFiles};
 pub use input::{Ends, Input};
-pub use output::{Advance, Course, Frame, Output};
+pub use output::{Advance, Context, Course, Expected, Frame, Output};
 pub use record::{Purpose, Recorder};
 pub use settings::{Settings, parse_size};
 pub use transaction::{OneWay, Transaction};

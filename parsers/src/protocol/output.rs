@@ -1,6 +1,11 @@
 //! What a parser says while it reads.
 
-use super::{Anomaly, FileSink};
+use std::any::Any;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::{Anomaly, FileSink, Transport};
 
 /// What a call of the parser did with a chunk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +58,47 @@ pub struct Output<'a> {
     pub place: usize,
     /// Frames that were named.
     pub frames: Vec<Frame>,
+    /// Flows that were announced.
+    pub expected: Vec<Expected>,
+}
+
+/// A flow that is about to begin, as another one announced it.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// The host that begins it, and its port where that is known.
+    pub from: (IpAddr, Option<u16>),
+    /// The host that it is begun with, and its port where that is known.
+    pub to: (IpAddr, Option<u16>),
+    /// What carries it.
+    pub transport: Transport,
+    /// The protocol that it speaks.
+    pub protocol: &'static str,
+    /// What its parser is to know.
+    pub context: Context,
+    /// Seconds after which nobody waits for it any more.
+    pub within_s: u32,
+}
+
+/// What the parser of one flow hands to that of another: a value of the protocol's own.
+#[derive(Clone)]
+pub struct Context(Arc<dyn Any + Send + Sync>);
+
+impl Context {
+    /// One of a value.
+    pub fn new<T: Any + Send + Sync>(value: T) -> Self {
+        Self(Arc::new(value))
+    }
+
+    /// The value, if it is of this type.
+    pub fn get<T: Any>(&self) -> Option<&T> {
+        self.0.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Context")
+    }
 }
 
 /// A piece of what travels, that rules can look at by its name (`frame:dns.pdu`).
@@ -68,6 +114,8 @@ pub struct Frame {
     pub transaction: Option<u64>,
 }
 
+/// Flows that one call may announce.
+const EXPECTED_LIMIT: usize = 16;
 /// Frames that one call may name.
 const FRAMES_LIMIT: usize = 4096;
 
@@ -75,7 +123,24 @@ impl<'a> Output<'a> {
     /// Nothing happened yet.
     pub fn new(files: &'a mut dyn FileSink) -> Self {
         let (anomalies, course, frames) = (Vec::new(), Course::Parse, Vec::new());
-        Self { anomalies, course, flush_raw: false, work: 0, files, wants_frames: false, place: 0, frames }
+        Self {
+            anomalies,
+            course,
+            flush_raw: false,
+            work: 0,
+            files,
+            wants_frames: false,
+            place: 0,
+            frames,
+            expected: Vec::new(),
+        }
+    }
+
+    /// Announces a flow. Where it comes, it is opened with this protocol, without being recognised.
+    pub fn expect(&mut self, expected: Expected) {
+        if self.expected.len() < EXPECTED_LIMIT {
+            self.expected.push(expected);
+        }
     }
 
     /// Names a frame that begins so many bytes from the parser's place, or before it.

@@ -26,6 +26,7 @@ pub static PROTOCOL: Protocol = Protocol {
     parsed: Usual::Always,
     transports: &[Transport::Udp, Transport::Tcp],
     patterns: &PATTERNS,
+    stands_alone: false,
     ports: &[5060, 5061],
     probe: |transport, _, data| parser::probe(transport, data),
     states: Both {
@@ -85,7 +86,7 @@ static PATTERNS: [Pattern; 4 * BEGINS.len()] = {
 };
 
 fn configure(_: &Settings) -> Opener {
-    Box::new(|transport| Box::new(SipParser::new(transport)))
+    Box::new(|opening| Box::new(SipParser::new(opening.transport)))
 }
 
 const READ: Option<u8> = Some(1);

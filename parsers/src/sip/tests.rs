@@ -2,7 +2,9 @@
 
 use super::PROTOCOL;
 use crate::json::Object;
-use crate::protocol::{Advance, Direction, Input, NoFiles, Output, Parser, Probe, Purpose, Settings, Transport, Value};
+use crate::protocol::{
+    Advance, Direction, Input, NoFiles, Opening, Output, Parser, Probe, Purpose, Settings, Transport, Value,
+};
 
 const TO_SERVER: Direction = Direction::ToServer;
 
@@ -13,7 +15,7 @@ const INVITE: &str = "INVITE sip:bob@example.test SIP/2.0\r\nv: SIP/2.0/UDP 192.
 const TRYING: &str = "SIP/2.0 100 Trying to\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n";
 
 fn open(transport: Transport) -> Box<dyn Parser> {
-    (PROTOCOL.configure)(&Settings::default())(transport)
+    (PROTOCOL.configure)(&Settings::default())(&Opening::by(transport))
 }
 
 /// Hands bytes over in pieces; returns the anomalies of the flow and the work.

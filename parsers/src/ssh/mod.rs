@@ -25,6 +25,7 @@ pub static PROTOCOL: Protocol = Protocol {
     parsed: Usual::Always,
     transports: &[Transport::Tcp],
     patterns: &[start(Direction::ToServer), start(Direction::ToClient)],
+    stands_alone: true,
     ports: &[],
     probe: |_, _, data| if data.starts_with(b"SSH-") { Probe::Yes } else { Probe::No },
     states: Both {

@@ -3,7 +3,7 @@
 use super::PROTOCOL;
 use crate::json::Object;
 use crate::protocol::{
-    Course, Direction, Input, NoFiles, Output, Parser, Probe, Purpose, Settings, Transaction, Transport, Value,
+    Course, Direction, Input, NoFiles, Opening, Output, Parser, Probe, Purpose, Settings, Transaction, Transport, Value,
 };
 
 const TO_SERVER: Direction = Direction::ToServer;
@@ -11,7 +11,7 @@ const TO_CLIENT: Direction = Direction::ToClient;
 
 fn open(settings: &[(&str, &str)]) -> Box<dyn Parser> {
     let settings = Settings(settings.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect());
-    (PROTOCOL.configure)(&settings)(Transport::Tcp)
+    (PROTOCOL.configure)(&settings)(&Opening::by(Transport::Tcp))
 }
 
 fn feed(parser: &mut dyn Parser, direction: Direction, bytes: &[u8]) -> Course {

@@ -35,6 +35,7 @@ pub static PROTOCOL: Protocol = Protocol {
     parsed: Usual::Always,
     transports: &[Transport::Tcp],
     patterns: PATTERNS,
+    stands_alone: true,
     ports: &[443],
     probe,
     states: Both { to_server: tables::CLIENT_STATES, to_client: tables::SERVER_STATES },

@@ -5,14 +5,16 @@ use proptest::prelude::*;
 use super::PROTOCOL;
 use super::transaction::Transaction;
 use crate::json::Object;
-use crate::protocol::{Both, Course, Direction, Input, NoFiles, Output, Parser, Probe, Purpose, Settings, Transport};
+use crate::protocol::{
+    Both, Course, Direction, Input, NoFiles, Opening, Output, Parser, Probe, Purpose, Settings, Transport,
+};
 
 const TO_SERVER: Direction = Direction::ToServer;
 const TO_CLIENT: Direction = Direction::ToClient;
 
 fn open(settings: &[(&str, &str)]) -> Box<dyn Parser> {
     let settings = Settings(settings.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect());
-    (PROTOCOL.configure)(&settings)(Transport::Tcp)
+    (PROTOCOL.configure)(&settings)(&Opening::by(Transport::Tcp))
 }
 
 /// Hands bytes over in pieces; returns the course and the work.

@@ -1,12 +1,14 @@
 //! Which worker a packet belongs to: a hash that is the same for both directions of a flow.
 //!
 //! A packet within a packet goes by its own flow: the worker that owns the outer one need not be the one that owns the inner one.
-//! Ports count where both directions have them, so that also flows between two hosts are spread. Pieces of datagrams have
-//! none and go by their addresses; an ICMP error goes with the packet that it tells of, as it belongs to that
+//! Flows between two hosts belong to one worker, for one of them may announce another. Those of protocols that announce none are
+//! spread by their ports, as far as the port of a server tells that. Pieces of datagrams have no ports and go by their addresses; an ICMP error goes with the packet that it tells of, as it belongs to that
 //! one's flow. VLANs do not count, as the configuration may say that they do not separate flows.
 
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
+use tapwire_parsers::REGISTRY;
 use tapwire_parsers::link::{Layer4, Packet, icmp};
 
 /// How flows are spread over workers.
@@ -38,12 +40,29 @@ pub fn flow_hash(packet: &Packet<'_>, key: u64) -> u64 {
         Layer4::Icmp(_) | Layer4::Igmp(_) | Layer4::None => None,
     };
     // Broken transport headers and pieces have no ports, and no protocol that could be trusted.
-    let protocol = if ports.is_some() { ip.protocol } else { 0 };
-    let ports = ports.unwrap_or_default();
-    hash(ip.source, ip.destination, protocol, ports, key)
+    match ports {
+        Some(ports) => hash(ip.source, ip.destination, ip.protocol, ports, key),
+        None => hash(ip.source, ip.destination, 0, (0, 0), key),
+    }
+}
+
+/// Whether the flows of a port announce no others.
+fn stands_alone(port: u16) -> bool {
+    static ALONE: LazyLock<Box<[u64; 1024]>> = LazyLock::new(|| {
+        let mut bits = Box::new([0; 1024]);
+        for port in REGISTRY.iter().filter(|card| card.stands_alone).flat_map(|card| card.ports) {
+            if let Some(word) = bits.get_mut(usize::from(port >> 6)) {
+                *word |= 1 << (port & 63);
+            }
+        }
+        bits
+    });
+    ALONE.get(usize::from(port >> 6)).is_some_and(|word| word >> (port & 63) & 1 != 0)
 }
 
 fn hash(source: IpAddr, destination: IpAddr, protocol: u8, ports: (u16, u16), key: u64) -> u64 {
+    let is_apart = protocol == SCTP || stands_alone(ports.0) || stands_alone(ports.1);
+    let (protocol, ports) = if is_apart { (protocol, ports) } else { (0, (0, 0)) };
     match (source, destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
             hash_v4(source.to_bits(), destination.to_bits(), protocol, ports, key)
@@ -91,6 +110,8 @@ fn halves(number: u128) -> (u64, u64) {
     (u64::from_le_bytes([a, b, c, d, e, f, g, h]), u64::from_le_bytes(rest))
 }
 
+/// Protocol number of SCTP, whose associations announce nothing.
+const SCTP: u8 = 132;
 /// Digits of pi.
 const SALT_1: u64 = 0x243f_6a88_85a3_08d3;
 const SALT_2: u64 = 0x1319_8a2e_0370_7344;
@@ -132,16 +153,28 @@ mod tests {
     fn both_directions_have_one_hash() {
         let echo = |kind| [kind, 0, 0, 0, 0, 1, 0, 1];
         for (there, back, other) in [
-            (ipv4(17, A, B, 0, &udp(1, 2)), ipv4(17, B, A, 0, &udp(2, 1)), ipv4(17, A, B, 0, &udp(2, 1))),
-            (ipv4(17, A, A, 0, &udp(1, 2)), ipv4(17, A, A, 0, &udp(2, 1)), ipv4(17, A, A, 0, &udp(1, 1))),
-            (ipv6(17, 1, 2, &udp(1, 2)), ipv6(17, 2, 1, &udp(2, 1)), ipv6(17, 1, 2, &udp(2, 1))),
-            (ipv6(17, 1, 1, &udp(1, 2)), ipv6(17, 1, 1, &udp(2, 1)), ipv6(17, 2, 2, &udp(1, 2))),
+            (ipv4(17, A, B, 0, &udp(9, 53)), ipv4(17, B, A, 0, &udp(53, 9)), ipv4(17, A, B, 0, &udp(53, 9))),
+            (ipv4(17, A, A, 0, &udp(9, 53)), ipv4(17, A, A, 0, &udp(53, 9)), ipv4(17, A, A, 0, &udp(53, 53))),
+            (ipv6(17, 1, 2, &udp(9, 53)), ipv6(17, 2, 1, &udp(53, 9)), ipv6(17, 1, 2, &udp(53, 9))),
+            (ipv6(17, 1, 1, &udp(9, 53)), ipv6(17, 1, 1, &udp(53, 9)), ipv6(17, 2, 2, &udp(9, 53))),
             (ipv4(1, A, B, 0, &echo(8)), ipv4(1, B, A, 0, &echo(0)), ipv4(1, A, A, 0, &echo(8))),
-            (ipv4(132, A, B, 0, &sctp(1, 2)), ipv4(132, B, A, 0, &sctp(2, 1)), ipv4(17, A, B, 0, &udp(1, 2))),
+            (ipv4(132, A, B, 0, &sctp(1, 2)), ipv4(132, B, A, 0, &sctp(2, 1)), ipv4(17, A, B, 0, &udp(9, 53))),
         ] {
             assert_eq!(hash_of(&there), hash_of(&back));
             assert_ne!(hash_of(&there), hash_of(&other));
         }
+    }
+
+    #[test]
+    fn flows_that_may_announce_others_go_by_their_hosts() {
+        let request = hash_of(&ipv4(17, A, B, 0, &udp(4000, 69)));
+        assert_eq!(request, hash_of(&ipv4(17, B, A, 0, &udp(5000, 4000))));
+        let tcp = |from: u16, to: u16| {
+            [&from.to_be_bytes()[..], &to.to_be_bytes(), &[0; 8], &[0x50, 2, 0, 0, 0, 0, 0, 0]].concat()
+        };
+        assert_eq!(request, hash_of(&ipv4(6, A, B, 0, &tcp(4000, 21))));
+        assert_ne!(request, hash_of(&ipv4(6, A, B, 0, &tcp(4000, 80))));
+        assert_ne!(hash_of(&ipv4(6, A, B, 0, &tcp(4001, 80))), hash_of(&ipv4(6, A, B, 0, &tcp(4000, 80))));
     }
 
     #[test]

@@ -113,6 +113,7 @@ const KNOWN_BELOW: &[(&str, &[&str])] = &[
             "rival-bytes",
             "early-segments",
             "remembered-connections",
+            "expected-flows",
             "evidence",
             "evidence-pieces",
             "fuel",

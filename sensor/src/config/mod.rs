@@ -107,6 +107,8 @@ pub struct Stream {
     pub early_segments: u64,
     /// `tapwire.remembered-connections`: that were open when their flow ended, of each kind and worker.
     pub remembered: u64,
+    /// `tapwire.expected-flows`: that others announced, and that did not come yet, of each worker.
+    pub expected: u64,
 }
 
 /// The whole configuration.
@@ -361,6 +363,7 @@ impl Default for Configuration {
                 rival_bytes: 64 << 10,
                 early_segments: 4_096,
                 remembered: 32_768,
+                expected: 4_096,
             },
             vlan_tracking: true,
             interface_tracking: true,

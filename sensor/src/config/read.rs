@@ -132,6 +132,7 @@ impl Reader<'_> {
         self.bytes("tapwire.rival-bytes", &mut c.stream.rival_bytes);
         self.bytes("tapwire.early-segments", &mut c.stream.early_segments);
         self.bytes("tapwire.remembered-connections", &mut c.stream.remembered);
+        self.bytes("tapwire.expected-flows", &mut c.stream.expected);
         self.bytes("flow.memcap", &mut c.flow_memory_bytes);
         let stream = &mut c.stream;
         self.bytes("stream.reassembly.memcap", &mut stream.memory_bytes);

@@ -8,6 +8,7 @@
 mod connection;
 mod crowds;
 mod eviction;
+pub mod expected;
 mod handshake;
 pub mod key;
 mod lists;

@@ -21,7 +21,8 @@ use std::sync::Arc;
 
 use tapwire_parsers::link::Timestamp;
 use tapwire_parsers::protocol::{
-    Anomaly, Both, Course, Direction, Input, NoFiles, Opener, Output, Parser, ProtocolId, Transaction, Transport, held,
+    Anomaly, Both, Course, Direction, Expected, Input, NoFiles, Opener, Opening, Output, Parser, ProtocolId,
+    Transaction, Transport, held,
 };
 use tapwire_parsers::{REGISTRY, protocol, protocol_id};
 use tapwire_signatures::plan::{Plan, RuleIndex};
@@ -30,6 +31,7 @@ use tapwire_signatures::verify::condition::{FileView, FlowView, PacketView, Side
 use tapwire_signatures::verify::fuel::FlowFuel;
 use tapwire_signatures::verify::{Match, Matcher, Settings, TransactionView};
 
+use crate::flow::expected::Announced;
 use crate::flow::{CommunityId, Flow};
 use files::{FileSettings, Files, Losses};
 use frames::{Frame, Frames};
@@ -120,6 +122,8 @@ pub struct Application {
 /// What only some flows have.
 #[derive(Default)]
 struct Rare {
+    /// The flow that announced it.
+    parent: Option<u64>,
     /// The protocol that both sides agreed to change to, by name: it need not be one that is parsed.
     agreed: Option<&'static str>,
     /// The protocol is about to change, to one with this name.
@@ -227,6 +231,8 @@ pub struct Inspector {
     unrecognised: [u64; 2],
     /// What a parser named in the call that has just been.
     named_frames: Vec<protocol::Frame>,
+    /// Flows that the one at hand announced.
+    announced: Vec<Expected>,
     /// Frames that there was no room for, whole or in part.
     pub frames_cut: u64,
     /// What was lost of files.
@@ -265,6 +271,11 @@ impl Application {
         if !fuel.dry.is_empty() {
             self.rare.get_or_insert_default().dry = fuel.dry;
         }
+    }
+
+    /// The flow that announced it.
+    pub fn parent(&self) -> Option<u64> {
+        self.rare.as_ref()?.parent
     }
 
     /// The protocol that both sides agreed to change to, by name: it need not be one that is parsed.
@@ -513,6 +524,7 @@ impl Inspector {
             books,
             unrecognised: [0; 2],
             named_frames: Vec::new(),
+            announced: Vec::new(),
             frames_cut: 0,
             file_losses: Losses::default(),
             rival_files,
@@ -638,7 +650,7 @@ impl Inspector {
         let opener = app.protocol.and_then(|id| self.engine.openers.get(usize::from(id.0)).and_then(Option::as_ref));
         let begun = opener.and_then(|open| {
             let begin = || {
-                let mut parser = open(transport);
+                let mut parser = open(&Opening::by(transport));
                 let mut files = NoFiles;
                 let mut output = Output::new(&mut files);
                 let goes_on = Direction::BOTH.map(|direction| parser.gap(direction, 1, &mut output));
@@ -653,8 +665,50 @@ impl Inspector {
 
     /// A parser of a protocol, if that is not only recognised.
     fn open(&self, id: ProtocolId, transport: Transport) -> Option<Box<Parsed>> {
+        self.open_with(id, &Opening::by(transport))
+    }
+
+    fn open_with(&self, id: ProtocolId, opening: &Opening) -> Option<Box<Parsed>> {
         let opener = self.engine.openers.get(usize::from(id.0)).and_then(Option::as_ref);
-        opener.map(|open| Parsed::new(open(transport)))
+        opener.map(|open| Parsed::new(open(opening)))
+    }
+
+    /// Opens a flow that was announced: nothing of it needs to be recognised.
+    pub fn open_announced(&mut self, app: &mut Application, announced: &Announced) {
+        let Expected { transport, protocol, context, .. } = &announced.expected;
+        let Some(id) = protocol_id(protocol) else { return };
+        let opening = Opening { transport: *transport, context: Some(context.clone()) };
+        if let Some(parsed) = self.open_with(id, &opening) {
+            app.parsed = Some(parsed);
+            let found = Recognition::Found(id, false);
+            app.recognised = Both { to_server: found, to_client: found };
+            self.note_found(app, id, *transport);
+            app.rare.get_or_insert_default().parent = Some(announced.parent);
+        }
+    }
+
+    /// Nothing was announced so far.
+    pub fn forget_announced(&mut self) {
+        self.announced.clear();
+    }
+
+    /// The flows that were announced since this was last asked.
+    pub fn take_announced(&mut self) -> Vec<Expected> {
+        std::mem::take(&mut self.announced)
+    }
+
+    fn note_found(&mut self, app: &mut Application, id: ProtocolId, transport: Transport) {
+        app.is_datagram = transport == Transport::Udp;
+        if !app.is_rival
+            && let Some(books) = self.books.get_mut(usize::from(id.0))
+            && let Some(book) = books.get_mut(usize::from(app.is_datagram))
+        {
+            book.flows += 1;
+        }
+        app.protocol = Some(id);
+        app.unweighed = true;
+        app.recognition_due = Both { to_server: true, to_client: true };
+        app.updated = Both { to_server: true, to_client: true };
     }
 
     /// Recognises a flow by one direction; whether it is known now.
@@ -675,18 +729,9 @@ impl Inspector {
         match answer {
             Recognition::Found(id, turned) => {
                 app.turned = turned;
-                app.is_datagram = transport == Transport::Udp;
-                if !app.is_rival
-                    && let Some(books) = self.books.get_mut(usize::from(id.0))
-                    && let Some(book) = books.get_mut(usize::from(app.is_datagram))
-                {
-                    book.flows += 1;
-                }
-                app.protocol = Some(id);
                 app.parsed = self.open(id, transport);
                 app.stopped = app.parsed.is_none();
-                app.recognition_due = Both { to_server: true, to_client: true };
-                app.updated = Both { to_server: true, to_client: true };
+                self.note_found(app, id, transport);
                 true
             }
             Recognition::Failed => {
@@ -826,8 +871,11 @@ impl Inspector {
         let mut files = app.files.sink(settings);
         let mut output = Output { wants_frames, ..Output::new(&mut files) };
         let result = catch_unwind(AssertUnwindSafe(|| call(parser, &mut output)));
-        let Output { anomalies, course, flush_raw, frames, .. } = output;
+        let Output { anomalies, course, flush_raw, frames, expected, .. } = output;
         self.named_frames = frames;
+        if !app.is_rival {
+            self.announced.extend(expected);
+        }
         self.file_losses += app.files.take_losses();
         for anomaly in anomalies {
             app.raise(direction, anomaly);

@@ -61,6 +61,8 @@ pub struct Header<'a> {
     pub time: Timestamp,
     /// The flow.
     pub flow_id: Option<u64>,
+    /// The flow that announced it.
+    pub parent: Option<u64>,
     /// The packet, by its position in the capture.
     pub packet_number: Option<u64>,
     /// The interface it came from.
@@ -109,6 +111,9 @@ impl Header<'_> {
         object.text("timestamp", clock.timestamp(self.time));
         if let Some(id) = self.flow_id {
             object.number("flow_id", id);
+        }
+        if let Some(id) = self.parent {
+            object.number("parent_id", id);
         }
         if let Some(interface) = self.interface {
             object.text("in_iface", interface);

@@ -688,6 +688,7 @@ fn flow_header<'a>(
     });
     Header {
         flow_id: Some(flow.id),
+        parent: flow.app.parent(),
         metadata: (flow.app.rules.state().filter(|_| output.eve.metadata))
             .map(|state| Metadata { plan: &outputs.engine.plan, state }),
         tenant: flow.key.tenant.into(),

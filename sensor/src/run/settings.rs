@@ -84,6 +84,7 @@ pub(super) fn worker_settings(configuration: &Configuration) -> Settings {
         chunk_bytes: [bytes(stream.to_server_chunk_bytes), bytes(stream.to_client_chunk_bytes)],
         bypass_depth: configuration.stream.bypass,
         alert_limit: configuration.alert_limit,
+        expected_flows: usize::try_from(configuration.stream.expected).unwrap_or(usize::MAX),
         tunnels: configuration.tunnels,
     }
 }
