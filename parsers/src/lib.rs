@@ -17,6 +17,7 @@ pub mod ntp;
 pub mod protocol;
 pub mod sip;
 pub mod ssh;
+pub mod tftp;
 pub mod tls;
 
 use protocol::{Protocol, ProtocolId};
@@ -33,6 +34,7 @@ pub static REGISTRY: &[&Protocol] = &[
     &llmnr::PROTOCOL,
     &dhcp::PROTOCOL,
     &ntp::PROTOCOL,
+    &tftp::PROTOCOL,
     &modbus::PROTOCOL,
     &dnp3::PROTOCOL,
 ];
