@@ -4,6 +4,7 @@
 pub mod capture;
 pub mod cli;
 pub mod config;
+pub mod counters;
 pub mod decode;
 pub mod engine;
 pub mod flow;

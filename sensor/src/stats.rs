@@ -252,7 +252,7 @@ impl Counters {
 }
 
 /// Events of decoding that EVE's `stats` have no member for.
-const NOT_IN_EVE: [&str; 3] = ["gre.unknown_protocol", "ipv6.frag_too_small", "too_many_layers"];
+pub(crate) const NOT_IN_EVE: [&str; 3] = ["gre.unknown_protocol", "ipv6.frag_too_small", "too_many_layers"];
 
 /// Why packets are left aside: they could not be decoded, live they came faster than they were taken, or a worker panicked at
 /// them.
