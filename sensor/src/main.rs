@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Command::Run(options) => live(&options),
         Command::Check(options) => check(&options),
         Command::Rules(options) => options.run(),
+        Command::Manual(options) => options.run(),
     };
     ExitCode::from(status)
 }

@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod manual;
 pub mod rules;
 
 use std::path::PathBuf;
@@ -37,6 +38,9 @@ Exit status: 0 done, 1 rules or configuration refused or input unreadable, 2 usa
     Check(Check),
     /// Look at rules and try them
     Rules(rules::Rules),
+    /// Show what the program knows: protocols, keywords, configuration, anomalies, counters
+    #[command(after_help = manual::HELP)]
+    Manual(manual::Manual),
 }
 
 /// What all commands share.

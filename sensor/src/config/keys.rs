@@ -1,23 +1,93 @@
-//! Which keys are known: those that are read, and those that other sensors read and this one need not.
+//! Every key of a configuration: what is known, for the check of a file, and what each key does, for the manual.
+//!
+//! One table, in the order in which the manual shows it. Paths are dotted; in them `N` is a position in a list, `NAME` and `ID` stand for
+//! what a site calls its things. A key that other sensors obey and this one need not is here as well, with the reason.
 
+mod applications;
+mod inspection;
+mod outputs;
+mod own;
+mod sensor;
+mod traffic;
+
+use super::Configuration;
 use super::node::Node;
 use super::problem::Problem;
 
+/// A key.
+pub(crate) struct Key {
+    /// Where it stands.
+    pub(crate) path: &'static str,
+    /// What it does, in a sentence or two.
+    pub(crate) doc: &'static str,
+    /// What holds without it, as the manual says it; nothing where there is no such thing.
+    pub(crate) default: fn(&Configuration) -> String,
+    /// Whether it does it.
+    pub(crate) effect: Effect,
+}
+
+/// Whether a key changes anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It does what is said of it.
+    Used,
+    /// It is accepted and changes nothing, for this reason.
+    No(&'static str),
+}
+
+/// Every key, by part of the manual: its heading, and what is in it.
+pub(crate) static KEYS: &[(&str, &[Key])] = &[
+    ("The sensor", sensor::KEYS),
+    ("Packets, flows and streams", traffic::KEYS),
+    ("Timeouts of flows", traffic::TIMEOUTS),
+    ("Application protocols", applications::KEYS),
+    ("Rules", inspection::KEYS),
+    ("Outputs", outputs::KEYS),
+    ("Tapwire's own", own::KEYS),
+];
+
+const fn used(path: &'static str, default: fn(&Configuration) -> String, doc: &'static str) -> Key {
+    Key { path, doc, default, effect: Effect::Used }
+}
+
+const fn idle(path: &'static str, doc: &'static str, why: &'static str) -> Key {
+    Key { path, doc, default: |_| String::new(), effect: Effect::No(why) }
+}
+
+/// The names of the keys right below a path; those at the top for an empty one.
+pub(super) fn below(path: &str) -> Vec<&'static str> {
+    let rest = |key: &'static str| match path {
+        "" => Some(key),
+        _ => key.strip_prefix(path)?.strip_prefix('.'),
+    };
+    let names = KEYS.iter().flat_map(|(_, keys)| *keys).filter_map(|key| rest(key.path)?.split('.').next());
+    let mut names: Vec<_> = names.filter(|name| !is_open(name)).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Whether a part of a path stands for any name.
+fn is_open(part: &str) -> bool {
+    part.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
 /// Names what is not known in a configuration.
 pub(super) fn name_unknown(root: &Node, warnings: &mut Vec<Problem>) {
-    for (path, known) in KNOWN_BELOW {
+    for path in CHECKED {
         if let Some(section) = root.at(path) {
-            section.name_unknown(path, known, warnings);
+            section.name_unknown(path, &below(path), warnings);
         }
     }
+    let known = below("");
     for (key, node) in root.entries() {
-        if !KNOWN.contains(&key.as_str()) {
+        if !known.contains(&key.as_str()) {
             warnings.push(node.problem(format!("the key `{key}` is not known and ignored"), "check its spelling"));
         }
     }
+    let protocols = below("app-layer.protocols");
     let known = |name: &str| {
-        tapwire_signatures::language::protocols::canonical_protocol(name).is_some()
-            || matches!(name, "smb2" | "error-policy")
+        tapwire_signatures::language::protocols::canonical_protocol(name).is_some() || protocols.contains(&name)
     };
     for (key, node) in root.at("app-layer.protocols").map(Node::entries).unwrap_or(&[]) {
         if !known(key) {
@@ -26,223 +96,70 @@ pub(super) fn name_unknown(root: &Node, warnings: &mut Vec<Problem>) {
     }
 }
 
-/// Keys of the sections that are read, those included that other sensors read and this one need not.
-const KNOWN_BELOW: &[(&str, &[&str])] = &[
-    (
-        "stream",
-        &[
-            "memcap",
-            "memcap-policy",
-            "checksum-validation",
-            "midstream",
-            "midstream-policy",
-            "async-oneside",
-            "inline",
-            "drop-invalid",
-            "bypass",
-            "max-synack-queued",
-            "max-syn-queued",
-            "prealloc-sessions",
-            "reassembly",
-            "liberal-timestamps",
-        ],
-    ),
-    (
-        "stream.reassembly",
-        &[
-            "memcap",
-            "memcap-policy",
-            "depth",
-            "toserver-chunk-size",
-            "toclient-chunk-size",
-            "randomize-chunk-size",
-            "randomize-chunk-range",
-            "raw",
-            "segment-prealloc",
-            "check-overlap-different-data",
-            "urgent",
-            "max-regions",
-            "zero-copy-size",
-        ],
-    ),
-    ("vars", &["address-groups", "port-groups"]),
-    ("vlan", &["use-for-tracking"]),
-    (
-        "flow",
-        &[
-            "memcap",
-            "memcap-policy",
-            "hash-size",
-            "prealloc",
-            "emergency-recovery",
-            "managers",
-            "recyclers",
-            "end-on-shutdown",
-            "rate-tracking",
-        ],
-    ),
-    ("flow.rate-tracking", &["bytes", "interval"]),
-    ("flow-timeouts", &["default", "tcp", "udp", "icmp"]),
-    ("flow-timeouts.tcp", TIMEOUT_KEYS),
-    ("flow-timeouts.udp", TIMEOUT_KEYS),
-    ("flow-timeouts.icmp", TIMEOUT_KEYS),
-    ("flow-timeouts.default", TIMEOUT_KEYS),
-    (
-        "pcap-file",
-        &[
-            "checksum-checks",
-            "tenant-id",
-            "delete-when-done",
-            "buffer-size",
-            "continuous",
-            "recursive",
-            "poll-interval",
-            "delay",
-        ],
-    ),
-    ("defrag", &["memcap", "hash-size", "trackers", "max-frags", "prealloc", "timeout", "host-config"]),
-    (
-        "tapwire",
-        &[
-            "records",
-            "damage-status",
-            "record-bytes",
-            "record-summary",
-            "memory",
-            "parser-memory",
-            "rival-bytes",
-            "early-segments",
-            "remembered-connections",
-            "expected-flows",
-            "evidence",
-            "evidence-pieces",
-            "fuel",
-            "rules",
-            "file-store",
-            "tls-store",
-            "live",
-            "lua",
-        ],
-    ),
-    ("tapwire.live", &["packet-backlog", "record-backlog"]),
-    ("tapwire.record-summary", &["enabled", "interval", "rate", "allowance", "flow-anomalies", "first-alerts"]),
-    ("tapwire.file-store", &["memory", "files", "bytes"]),
-    ("tapwire.tls-store", &["chains"]),
-    ("tapwire.fuel", &["flow", "byte", "most", "packet", "least"]),
-    ("tapwire.rules", &["watch", "watch-interval", "files-anywhere", "cost"]),
-    ("tapwire.rules.cost", &["share-percent", "window", "suspend"]),
-    ("tapwire.lua", &["max-time-ms"]),
-    ("security.lua", &["allow-rules", "max-bytes", "max-instructions", "allow-restricted-functions"]),
-];
-
-const TIMEOUT_KEYS: &[&str] = &[
-    "new",
-    "established",
-    "closed",
-    "bypassed",
-    "emergency-new",
-    "emergency-established",
-    "emergency-closed",
-    "emergency-bypassed",
-];
-
-/// Top-level keys that are read, or that have no meaning for a passive sensor and are passed over.
-const KNOWN: &[&str] = &[
-    "vars",
-    "default-log-dir",
-    "default-rule-path",
-    "rule-files",
-    "classification-file",
-    "reference-config-file",
-    "threshold-file",
-    "outputs",
-    "stats",
-    "flow-timeouts",
-    "flow",
+/// Sections in which a key that is not in the table is named. Of others, sensors have more keys than anybody listed.
+const CHECKED: &[&str] = &[
     "stream",
+    "stream.reassembly",
+    "vars",
     "vlan",
-    "packet-alert-max",
+    "flow",
+    "flow.rate-tracking",
+    "flow-timeouts",
+    "flow-timeouts.tcp",
+    "flow-timeouts.udp",
+    "flow-timeouts.icmp",
+    "flow-timeouts.default",
     "pcap-file",
-    "app-layer",
-    "tapwire",
-    "include",
-    "suricata-version",
-    "plugins",
-    "heartbeat",
-    "logging",
-    "af-packet",
-    "af-xdp",
-    "dpdk",
-    "pcap",
-    "asn1-max-frames",
-    "datasets",
-    "default-data-dir",
-    "geoip-database",
-    "reputation-categories-file",
-    "default-reputation-path",
-    "reputation-files",
-    "security",
-    "coredump",
-    "host-mode",
-    "unix-command",
-    "legacy",
-    "exception-policy",
-    "engine-analysis",
-    "pcre",
-    "host-os-policy",
     "defrag",
-    "livedev",
-    "host",
-    "ippair",
-    "decoder",
-    "detect",
-    "mpm-algo",
-    "spm-algo",
-    "threading",
-    "profiling",
-    "nfq",
-    "nflog",
-    "capture",
-    "netmap",
-    "pfring",
-    "ipfw",
-    "napatech",
-    "firewall",
-    "runmode",
-    "autofp-scheduler",
-    "max-pending-packets",
-    "run-as",
-    "sensor-name",
-    "pid-file",
-    "daemon-directory",
-    "umask",
-    "default-packet-size",
-    "action-order",
-    "luajit",
-    "multi-detect",
-    "reputation-categories-file",
-    "default-reputation-path",
-    "reputation-files",
-    "geoip-database",
-    "magic-file",
-    "detect-engine",
-    "cuda",
-    "ips",
-    "sip",
-    "rules",
-    "profile",
-    "engine-logging",
-    "iprep",
-    "icmp_log",
-    "sys",
-    "hostbits",
-    "tls",
-    "ja3",
-    "lua",
-    "vlan-tracking",
-    "tenants",
-    "dag",
-    "mpipe",
-    "erf-file",
-    "delayed-detect",
+    "tapwire",
+    "tapwire.live",
+    "tapwire.record-summary",
+    "tapwire.file-store",
+    "tapwire.tls-store",
+    "tapwire.fuel",
+    "tapwire.rules",
+    "tapwire.rules.cost",
+    "tapwire.lua",
+    "security.lua",
 ];
+
+/// A size, in the largest unit that it is a whole number of.
+fn size(bytes: u64) -> String {
+    let unit = [(30, "GiB"), (20, "MiB"), (10, "KiB")]
+        .into_iter()
+        .find(|(bits, _)| bytes > 0 && bytes.is_multiple_of(1 << bits));
+    match unit {
+        Some((bits, unit)) => format!("{} {unit}", number(bytes >> bits)),
+        None => format!("{} bytes", number(bytes)),
+    }
+}
+
+/// A number with its thousands apart.
+fn number(value: u64) -> String {
+    let digits = value.to_string();
+    let mut out = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+fn seconds(value: impl Into<u64>) -> String {
+    format!("{} s", number(value.into()))
+}
+
+fn switch(on: bool) -> String {
+    if on { "yes" } else { "no" }.to_owned()
+}
+
+/// A value as it is written.
+fn value(text: &str) -> String {
+    format!("`{text}`")
+}
+
+#[cfg(test)]
+#[path = "keys/tests.rs"]
+mod tests;

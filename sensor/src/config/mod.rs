@@ -30,6 +30,7 @@ use crate::records::ledger::LedgerSettings;
 pub use exceptions::{ExceptionPolicies, ExceptionPolicy};
 pub(crate) use file::read_plain;
 pub use hosts::{ByNetwork, Defrag, System};
+pub(crate) use keys::{Effect, KEYS, Key};
 pub use lists::{Datasets, ReputationFiles};
 use node::Node;
 pub use outputs::{Alerts, Anomalies, EveOutput, FastOutput, Files};
@@ -402,6 +403,14 @@ const RECORD_BYTES: u64 = 16 << 10;
 
 /// Places of bytes that an alert shows.
 const EVIDENCE_PIECES: usize = 32;
+
+/// What holds under a configuration file that says nothing.
+pub(crate) fn silent() -> Configuration {
+    let mut reader = read::Reader { root: &Node::default(), faults: Vec::new(), warnings: Vec::new() };
+    let mut configuration = Configuration::default();
+    reader.fill(&mut configuration, Some(Path::new("")));
+    configuration
+}
 
 /// Reads a configuration; the defaults where no file is given. `set` holds dotted keys and values, later ones win.
 pub fn load(file: Option<&Path>, set: &[(String, String)]) -> Result<Loaded, Problem> {

@@ -11,7 +11,7 @@ use tapwire_signatures::lua::{self, OutputScript};
 
 use super::node::{Node, Value};
 use super::stores::{CertificateStore, FileStore};
-use super::{Problem, read_plain, stores};
+use super::{Problem, keys, read_plain, stores};
 
 /// Bytes of the largest script.
 const SCRIPT_LIMIT: u64 = 1 << 20;
@@ -117,83 +117,6 @@ pub struct FastOutput {
     pub append: Option<bool>,
 }
 
-/// Outputs that can be configured; those that other sensors write besides are passed over.
-const OUTPUTS: &[&str] = &[
-    "eve-log",
-    "fast",
-    "stats",
-    "file-store",
-    "pcap-log",
-    "alert-debug",
-    "tls-store",
-    "tls-log",
-    "http-log",
-    "tcp-data",
-    "http-body-data",
-    "lua",
-    "syslog",
-    "alert-prelude",
-    "drop",
-    "unified2-alert",
-    "dns-log",
-    "file-log",
-    "alert-syslog",
-];
-
-const EVE_KEYS: &[&str] = &[
-    "enabled",
-    "filetype",
-    "filename",
-    "append",
-    "compression",
-    "metadata",
-    "pcap-file",
-    "community-id",
-    "community-id-seed",
-    "ethernet",
-    "suricata-version",
-    "xff",
-    "types",
-    "prefix",
-    "identity",
-    "facility",
-    "level",
-    "redis",
-    "threaded",
-    "rotate-interval",
-    "filemode",
-    "buffer-size",
-    "json",
-    "sensor-name",
-    "type",
-    "force-magic",
-    "force-hash",
-];
-
-const ALERT_KEYS: &[&str] = &[
-    "enabled",
-    "payload",
-    "payload-buffer-size",
-    "payload-printable",
-    "payload-length",
-    "packet",
-    "metadata",
-    "http-body",
-    "http-body-printable",
-    "websocket-payload",
-    "websocket-payload-printable",
-    "tagged-packets",
-    "verdict",
-    "xff",
-    "http",
-    "tls",
-    "ssh",
-    "smtp",
-    "dnp3",
-    "app-layer",
-    "flow",
-];
-
 /// What is written without a configuration.
 pub(super) fn usual() -> Node {
     let mut text = String::from(USUAL);
@@ -237,8 +160,10 @@ pub(super) fn read(
     warnings: &mut Vec<Problem>,
 ) -> Outputs {
     let mut read = Outputs::default();
+    // Those that other sensors write besides are passed over.
+    let known = keys::below("outputs.N");
     for (name, node) in outputs.map(Node::items).unwrap_or(&[]).iter().flat_map(Node::entries) {
-        if !OUTPUTS.contains(&name.as_str()) {
+        if !known.contains(&name.as_str()) {
             warnings.push(node.problem(format!("the output `{name}` is not known and ignored"), "check its spelling"));
         }
         if !node.switch_at("enabled", false, faults) {
@@ -275,7 +200,7 @@ fn scripts(
     faults: &mut Vec<Problem>,
     warnings: &mut Vec<Problem>,
 ) -> Vec<Arc<OutputScript>> {
-    node.name_unknown("lua", &["enabled", "scripts-dir", "scripts", "path", "cpath"], warnings);
+    node.name_unknown("lua", &keys::below("outputs.N.lua"), warnings);
     let folder = node.get("scripts-dir").and_then(Node::text).map(PathBuf::from).unwrap_or_default();
     let mut scripts = Vec::new();
     for item in node.get("scripts").map(Node::items).unwrap_or(&[]) {
@@ -298,7 +223,7 @@ fn scripts(
 }
 
 fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> EveOutput {
-    node.name_unknown("eve-log", EVE_KEYS, warnings);
+    node.name_unknown("eve-log", &keys::below("outputs.N.eve-log"), warnings);
     let text = |key: &str| node.at(key).and_then(Node::text);
     let seed = text("community-id-seed").and_then(|s| s.parse().ok()).unwrap_or(0);
     let mut out = EveOutput {
@@ -336,7 +261,7 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
             }
             match name {
                 "alert" => {
-                    settings.name_unknown("alert", ALERT_KEYS, warnings);
+                    settings.name_unknown("alert", &keys::below("outputs.N.eve-log.types.N.alert"), warnings);
                     let metadata = node.switch_at("metadata", true, faults);
                     out.alerts = Some(alerts(settings, node.get("xff"), metadata, faults));
                 }
@@ -410,6 +335,6 @@ fn anomalies(node: &Node, faults: &mut Vec<Problem>) -> Anomalies {
 }
 
 fn files(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> Files {
-    node.name_unknown("files", &["enabled", "force-magic", "force-hash"], warnings);
+    node.name_unknown("files", &keys::below("outputs.N.eve-log.types.N.files"), warnings);
     Files { hashes: stores::hashes(node), magic: node.switch_at("force-magic", false, faults), forwarded: None }
 }

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use tapwire_parsers::protocol::parse_size;
 
-use super::Problem;
 use super::node::{Node, Value};
 use super::outputs::forwarded;
+use super::{Problem, keys};
 use crate::records::forwarded::Forwarded;
 
 /// `file-store`
@@ -59,19 +59,6 @@ impl Default for StoreLimits {
 /// Files that stay open where the configuration does not say how many.
 const OPEN_FILES: usize = 256;
 
-const FILE_STORE_KEYS: &[&str] = &[
-    "version",
-    "enabled",
-    "dir",
-    "force-filestore",
-    "write-fileinfo",
-    "stream-depth",
-    "max-open-files",
-    "force-magic",
-    "force-hash",
-    "xff",
-];
-
 /// Reads `file-store`; `None` where it is of the version that is no more.
 pub(super) fn file_store(
     node: &Node,
@@ -86,7 +73,7 @@ pub(super) fn file_store(
         ));
         return None;
     }
-    node.name_unknown("file-store", FILE_STORE_KEYS, warnings);
+    node.name_unknown("file-store", &keys::below("outputs.N.file-store"), warnings);
     let mut open_files = OPEN_FILES;
     if let Some((wanted, text)) = node.get("max-open-files").and_then(|wanted| Some((wanted, wanted.text()?))) {
         match text.parse() {
@@ -132,7 +119,7 @@ pub(super) fn hashes(node: &Node) -> [bool; 3] {
 
 /// Reads `tls-store`.
 pub(super) fn certificate_store(node: &Node, warnings: &mut Vec<Problem>) -> CertificateStore {
-    node.name_unknown("tls-store", &["enabled", "certs-log-dir"], warnings);
+    node.name_unknown("tls-store", &keys::below("outputs.N.tls-store"), warnings);
     CertificateStore { folder: node.get("certs-log-dir").and_then(Node::text).unwrap_or("certs").into() }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::node::{Node, Value};
 use super::read::Reader;
-use super::{Configuration, Problem};
+use super::{Configuration, Problem, keys};
 
 /// What `multi-detect` says.
 #[derive(Clone, Debug)]
@@ -251,7 +251,7 @@ impl TenantReader<'_> {
     }
 
     fn name_unknown(&mut self, tenants: &[Tenant]) {
-        let known = ["enabled", "selector", "loaders", "config-path", "default", "tenants", "mappings"];
+        let known = keys::below("multi-detect");
         let ids: Vec<String> = tenants.iter().map(|tenant| tenant.id.to_string()).collect();
         let known: Vec<&str> = known.into_iter().chain(ids.iter().map(String::as_str)).collect();
         self.section.name_unknown("multi-detect", &known, self.warnings);

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use tapwire_parsers::link::Timestamp;
 use tapwire_parsers::protocol::{
-    Anomaly, Both, Course, Direction, Expected, Input, NoFiles, Opener, Opening, Output, Parser, ProtocolId,
+    Anomaly, AnomalyKind, Both, Course, Direction, Expected, Input, NoFiles, Opener, Opening, Output, Parser, ProtocolId,
     Transaction, Transport, held,
 };
 use tapwire_parsers::{REGISTRY, protocol, protocol_id};
@@ -47,15 +47,43 @@ const WAITING_LIMIT_BYTES: usize = 32 << 10;
 /// Datagrams behind one that no protocol claims that are looked at as the first ones of a flow are.
 const FURTHER_LOOKS: u8 = 2;
 
-/// Anomalies of recognition: name in rules, name in records.
-pub const RECOGNITION_ANOMALIES: &[(&str, &str)] = &[
-    ("applayer_mismatch_protocol_both_directions", "APPLAYER_MISMATCH_PROTOCOL_BOTH_DIRECTIONS"),
-    ("applayer_wrong_direction_first_data", "APPLAYER_WRONG_DIRECTION_FIRST_DATA"),
-    ("applayer_detect_protocol_only_one_direction", "APPLAYER_DETECT_PROTOCOL_ONLY_ONE_DIRECTION"),
-    ("applayer_proto_detection_skipped", "APPLAYER_PROTO_DETECTION_SKIPPED"),
-    ("applayer_unexpected_protocol", "APPLAYER_UNEXPECTED_PROTOCOL"),
-    ("applayer_parser_fault", "APPLAYER_PARSER_FAULT"),
-    ("applayer_memory_limit", "APPLAYER_MEMORY_LIMIT"),
+/// Anomalies of recognition and of parsers as such, which belong to no protocol.
+pub const RECOGNITION_ANOMALIES: &[AnomalyKind] = &[
+    AnomalyKind {
+        name: "applayer_mismatch_protocol_both_directions",
+        record_name: "APPLAYER_MISMATCH_PROTOCOL_BOTH_DIRECTIONS",
+        doc: "The first bytes of the two directions are those of different protocols; the first that was recognised counts.",
+    },
+    AnomalyKind {
+        name: "applayer_wrong_direction_first_data",
+        record_name: "APPLAYER_WRONG_DIRECTION_FIRST_DATA",
+        doc: "The side began that does not in this protocol. It is never raised; rules may name it.",
+    },
+    AnomalyKind {
+        name: "applayer_detect_protocol_only_one_direction",
+        record_name: "APPLAYER_DETECT_PROTOCOL_ONLY_ONE_DIRECTION",
+        doc: "The first bytes of one direction are of a protocol that is known, those of the other of none.",
+    },
+    AnomalyKind {
+        name: "applayer_proto_detection_skipped",
+        record_name: "APPLAYER_PROTO_DETECTION_SKIPPED",
+        doc: "The protocol of a flow was not looked for. It is never raised; rules may name it.",
+    },
+    AnomalyKind {
+        name: "applayer_unexpected_protocol",
+        record_name: "APPLAYER_UNEXPECTED_PROTOCOL",
+        doc: "A flow changed to another protocol than was announced. It is never raised; rules may name it.",
+    },
+    AnomalyKind {
+        name: "applayer_parser_fault",
+        record_name: "APPLAYER_PARSER_FAULT",
+        doc: "A parser panicked: a fault of tapwire. It ended the parsing of this flow and nothing else.",
+    },
+    AnomalyKind {
+        name: "applayer_memory_limit",
+        record_name: "APPLAYER_MEMORY_LIMIT",
+        doc: "What the parser kept of this flow was given up for the memory of others; it begins anew with the next message.",
+    },
 ];
 
 /// What a flow keeps of its application protocol.

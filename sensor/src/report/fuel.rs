@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tapwire_parsers::link::Packet;
-use tapwire_parsers::protocol::Direction;
+use tapwire_parsers::protocol::{AnomalyKind, Direction};
 use tapwire_signatures::plan::RuleIndex;
 
 use super::outputs::{Output, Outputs};
@@ -14,7 +14,13 @@ use crate::records::batch::Class;
 use crate::records::cause::{Charge, Name};
 use crate::records::header::{Header, record};
 
-/// The anomaly's name.
+/// The anomaly, which no rule can ask for.
+pub(crate) const OUT_OF_FUEL: AnomalyKind = AnomalyKind {
+    name: "",
+    record_name: EVENT,
+    doc: "A rule ran out of fuel and was not decided on this flow; the object `tapwire` of the record names it. The first 8 such rules of a flow have a record.",
+};
+
 const EVENT: &str = "RULE_OUT_OF_FUEL";
 
 impl Reporter {

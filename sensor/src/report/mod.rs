@@ -33,6 +33,7 @@ mod fuel;
 mod outputs;
 
 pub use alerts::{is_open, is_recorded, shares};
+pub(crate) use fuel::OUT_OF_FUEL;
 pub use outputs::{Origin, Outputs};
 use outputs::{Output, TagKinds};
 
@@ -49,7 +50,7 @@ fn place(number: u64, joined: u8, depth: u8) -> u64 {
 
 /// Anomalies of packets and streams that name a way to hide from a sensor: what was done so that the sensor sees something
 /// else than the host, or a limit of what the sensor looks at.
-const EVASION: [&str; 12] = [
+pub(crate) const EVASION: [&str; 12] = [
     "decoder.ipv4.frag_overlap",
     "decoder.ipv6.frag_overlap",
     "decoder.ipv6.frag_too_small",
@@ -500,7 +501,7 @@ impl Reporter {
         let of_protocol = card.and_then(|c| c.anomalies.iter().find(|a| a.name == anomaly.0));
         let event = of_protocol
             .map(|a| a.record_name)
-            .or_else(|| RECOGNITION_ANOMALIES.iter().find(|a| a.0 == anomaly.0).map(|a| a.1));
+            .or_else(|| RECOGNITION_ANOMALIES.iter().find(|a| a.name == anomaly.0).map(|a| a.record_name));
         let layer = if of_protocol.is_some() { "proto_parser" } else { "proto_detect" };
         let charge = self.charge_flow(flow);
         for (index, output) in (0..).zip(&*outputs.list).filter(|(_, o)| o.eve.anomalies.is_some_and(|a| a.application))

@@ -1,0 +1,66 @@
+//! The page of anomalies: what headers, streams, recognition and each protocol can raise.
+
+use std::collections::BTreeMap;
+
+use tapwire_parsers::REGISTRY;
+use tapwire_parsers::link::events::EVENTS;
+use tapwire_parsers::protocol::AnomalyKind;
+use tapwire_signatures::keywords::packet_event::STREAM_EVENTS;
+
+use super::keywords::can_match;
+use super::text::{Text, code};
+use crate::inspect::RECOGNITION_ANOMALIES;
+use crate::report::{EVASION, OUT_OF_FUEL};
+
+pub(super) fn page() -> String {
+    let about = "What traffic does wrong, or what is worth a rule. It is never an error: inspection goes on, rules can match it, and records of the type `anomaly` tell it, as far as \
+                 `types` of the output's `anomaly` wants them ([configuration](configuration.md#outputs)).";
+    let mut text = Text::new("Anomalies", about);
+    text.heading("Headers");
+    text.paragraph(
+        "Rules: `decode-event`. Records: `anomaly.type` is `decode`, `anomaly.event` the name with `decoder.` before it; each has a [counter](counters.md). Some are there because rules name them, \
+         and are never raised. Those in bold name a way to hide from a sensor: with `evasion` they have records where others do not.",
+    );
+    text.table(["of", "events"], groups(&EVENTS, "decoder."));
+    text.heading("Streams");
+    text.paragraph("Rules: `stream-event`. Records: `anomaly.type` is `stream`, `anomaly.event` the name with `stream.` before it. The same holds of those that are never raised, and of those in bold.");
+    text.paragraph(&STREAM_EVENTS.map(|event| shown(event, "stream.")).join(", "));
+    text.heading("Recognition of protocols");
+    text.paragraph("Rules: `app-layer-event`, where a name stands for rules. Records: `anomaly.type` is `applayer`, `anomaly.layer` is `proto_detect`.");
+    kinds(&mut text, RECOGNITION_ANOMALIES);
+    text.heading("Rules");
+    text.paragraph("What the sensor says of itself, in records alone: `anomaly.type` is `detect`.");
+    kinds(&mut text, std::slice::from_ref(&OUT_OF_FUEL));
+    for card in REGISTRY.iter().filter(|card| !card.anomalies.is_empty()) {
+        text.heading(card.name);
+        kinds(&mut text, card.anomalies);
+    }
+    text.finish()
+}
+
+fn kinds(text: &mut Text, kinds: &[AnomalyKind]) {
+    text.table(
+        ["in rules", "in records", "what"],
+        kinds.iter().map(|kind| {
+            let option = format!("app-layer-event:{}", kind.name);
+            let in_rules = if can_match("ip", &option) == Some(true) { code(kind.name) } else { "none".to_owned() };
+            [in_rules, code(kind.record_name), kind.doc.to_owned()]
+        }),
+    );
+}
+
+/// Events by what stands before the first dot of their names.
+fn groups(events: &'static [&'static str], prefix: &str) -> Vec<[String; 2]> {
+    let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for event in events {
+        let of = event.split_once('.').map_or("all", |(of, _)| of);
+        groups.entry(of).or_default().push(shown(event, prefix));
+    }
+    groups.into_iter().map(|(of, names)| [of.to_owned(), names.join(", ")]).collect()
+}
+
+/// An event, in bold where it names a way to hide.
+fn shown(event: &str, prefix: &str) -> String {
+    let hides = EVASION.iter().any(|hiding| hiding.strip_prefix(prefix) == Some(event));
+    if hides { format!("**{}**", code(event)) } else { code(event) }
+}

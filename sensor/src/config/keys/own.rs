@@ -1,0 +1,129 @@
+//! Keys that only this sensor has.
+
+use super::{Key, number, seconds, size, switch, used};
+
+pub(super) static KEYS: &[Key] = &[
+    used(
+        "tapwire.records",
+        |_| "yes; with `--config` where there is a section `tapwire`".into(),
+        "Records have what only tapwire says: the object `tapwire`, its counters, its summaries.",
+    ),
+    used(
+        "tapwire.damage-status",
+        |_| "yes; with `--config` where there is a section `tapwire`".into(),
+        "A capture that is cut off or damaged gives the run an exit status of its own.",
+    ),
+    used(
+        "tapwire.memory",
+        |c| format!("{}; with `--config` no limit", size(c.memory_bytes)),
+        "Memory for flows, streams and parsers together ([limits](limits.md)); 0 means that only their own limits count.",
+    ),
+    used(
+        "tapwire.parser-memory",
+        |c| format!("{}; with `--config` 256 MiB", size(c.parser_memory_bytes)),
+        "Memory for what parsers keep, with files, frames and what rules remember of flows; 0 for no limit.",
+    ),
+    used(
+        "tapwire.rival-bytes",
+        |c| size(c.stream.rival_bytes),
+        "Bytes kept of each direction of copies that differ from those that count.",
+    ),
+    used(
+        "tapwire.early-segments",
+        |c| number(c.stream.early_segments),
+        "Segments of each direction that may wait for a hole to be filled.",
+    ),
+    used(
+        "tapwire.remembered-connections",
+        |c| number(c.stream.remembered),
+        "Connections that are remembered when their flow ended before they did, of each kind and worker.",
+    ),
+    used(
+        "tapwire.expected-flows",
+        |c| number(c.stream.expected),
+        "Flows that others announced and that did not come yet, of each worker; the oldest goes. 0 waits for none.",
+    ),
+    used(
+        "tapwire.evidence",
+        |_| "yes, where `tapwire.records` is".into(),
+        "Alerts show where the bytes are that fulfilled their rule.",
+    ),
+    used(
+        "tapwire.evidence-pieces",
+        |c| number(c.evidence_pieces as u64),
+        "Places of bytes that an alert shows at most.",
+    ),
+    used(
+        "tapwire.record-bytes",
+        |c| size(c.record_bytes),
+        "Bytes of a record beyond which it is cut ([records](records.md)); 0 for any number.",
+    ),
+    used(
+        "tapwire.record-summary.enabled",
+        |c| switch(c.summaries.enabled),
+        "In a flood, records are summed up ([records](records.md)), where `tapwire.records` is on.",
+    ),
+    used("tapwire.record-summary.interval", |c| seconds(c.summaries.interval_s), "Time that a summary stands for."),
+    used(
+        "tapwire.record-summary.rate",
+        |c| number(c.summaries.rate),
+        "Records of an event type a second that a network may cause in any case; 0 for any number.",
+    ),
+    used(
+        "tapwire.record-summary.allowance",
+        |c| size(c.summaries.allowance),
+        "Bytes of records a second that an output has in any case.",
+    ),
+    used(
+        "tapwire.record-summary.flow-anomalies",
+        |c| number(c.summaries.flow_anomalies),
+        "Anomalies of a flow in an interval that have records; 0 for any number.",
+    ),
+    used(
+        "tapwire.record-summary.first-alerts",
+        |c| number(c.summaries.first_alerts),
+        "Alerts of a rule between two hosts in an interval that are written in any case.",
+    ),
+    used("tapwire.live.packet-backlog", |c| size(c.live.packet_bytes), "Live, packets that may wait for one worker."),
+    used("tapwire.live.record-backlog", |c| size(c.live.record_bytes), "Live, records that may wait for one output."),
+    used(
+        "tapwire.file-store.memory",
+        |c| size(c.store_limits.waiting_bytes),
+        "Bytes of files that wait for the word of a rule; 0 for no limit.",
+    ),
+    used("tapwire.file-store.files", |c| number(c.store_limits.begun_files), "Files that may be in the making."),
+    used("tapwire.file-store.bytes", |c| size(c.store_limits.begun_bytes), "Bytes that those may have."),
+    used("tapwire.tls-store.chains", |c| number(c.store_limits.chains), "Certificate chains that a run stores."),
+    used(
+        "tapwire.fuel.flow",
+        |c| number(c.fuel.flow),
+        "Work of matching, in bytes times states, that a flow has at its begin.",
+    ),
+    used("tapwire.fuel.byte", |c| number(c.fuel.byte), "Work that each byte of its packets adds."),
+    used("tapwire.fuel.most", |c| number(c.fuel.most), "The most work that a flow can save up, at most 16,776,960."),
+    used("tapwire.fuel.packet", |c| number(c.fuel.packet), "What all rules together may spend on one packet."),
+    used("tapwire.fuel.least", |c| number(c.fuel.least), "What one look at a rule gets in any case."),
+    used(
+        "tapwire.rules.watch",
+        |c| switch(c.rule_watch.enabled),
+        "Live, changed rule files are noticed and read again ([reload](reload.md)).",
+    ),
+    used("tapwire.rules.watch-interval", |c| seconds(c.rule_watch.interval_s), "Time between two looks at them."),
+    used(
+        "tapwire.rules.files-anywhere",
+        |c| switch(c.rule_files_anywhere),
+        "Rules may name files outside of the folders of rules and data ([trust](trust.md)).",
+    ),
+    used(
+        "tapwire.rules.cost.share-percent",
+        |c| format!("{} %", c.costs.share_percent),
+        "Share of the work of a window above which a rule is named on standard error; 0 for none.",
+    ),
+    used("tapwire.rules.cost.window", |c| number(c.costs.window_work), "Work of a window."),
+    used("tapwire.rules.cost.suspend", |c| switch(c.costs.suspend), "Such a rule is suspended as well."),
+    used(
+        "tapwire.lua.max-time-ms",
+        |c| format!("{} ms", c.scripts.max_time_ms),
+        "Time of the processor in one call of a script; 0 for any.",
+    ),
+];
