@@ -74,8 +74,8 @@ impl Default for Settings {
 /// What a table has counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Flows begun, by protocol: TCP, UDP, ICMP, others.
-    pub begun: [u64; 4],
+    /// Flows begun, by protocol: TCP, UDP, ICMP, ICMPv6, others.
+    pub begun: [u64; 5],
     /// Flows ended by timeout.
     pub timed_out: u64,
     /// Flows ended for their memory.
@@ -495,8 +495,9 @@ impl<A: Default> Table<A> {
         let kind = match key.protocol {
             key::TCP => 0,
             key::UDP => 1,
-            key::ICMP | key::ICMP_V6 => 2,
-            _ => 3,
+            key::ICMP => 2,
+            key::ICMP_V6 => 3,
+            _ => 4,
         };
         if let Some(count) = self.counters.begun.get_mut(kind) {
             *count += 1;

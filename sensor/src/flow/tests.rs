@@ -362,6 +362,17 @@ fn flows_expire_in_the_order_of_their_last_packets() {
 }
 
 #[test]
+fn flows_that_began_are_counted_by_their_protocol() {
+    let mut play = Play::new(Settings::default());
+    play.tcp(true, SYN, 100, 0, b"");
+    play.icmp("10.0.0.1", "10.0.0.2", 8, b"");
+    let echo = Icmp { kind: 128, code: 0, id: None, sequence: None, header: &[0; 8], checksum_ok: true };
+    play.packet("fe80::1", "fe80::2", key::ICMP_V6, Layer4::Icmp(echo), b"");
+    play.packet("fe80::3", "fe80::2", key::ICMP_V6, Layer4::Icmp(echo), b"");
+    assert_eq!(play.table.counters().begun, [1, 0, 1, 2, 0]);
+}
+
+#[test]
 fn an_icmp_error_belongs_to_the_flow_that_caused_it() {
     let mut play = Play::new(Settings::default());
     play.udp("10.0.0.1", 5000, "10.0.0.2", 53);
