@@ -60,10 +60,7 @@ pub static COUNTERS: &[Counter] = &[
     ),
     count("detect.lua.memory_limit_errors", "Calls of scripts that took more memory than `security.lua.max-bytes`."),
     count("file_store.fs_errors", "With `file-store`: files that could not be written."),
-    count(
-        "file_store.open_files",
-        "With `file-store`: always 0, for `stats` are written when all are closed or as good as closed.",
-    ),
+    count("file_store.open_files", "With `file-store`: always 0; EVE has it."),
     count(
         "file_store.open_files_max_hit",
         "With `file-store`: files that were closed because `max-open-files` were open.",
@@ -222,7 +219,7 @@ pub static COUNTERS: &[Counter] = &[
     count("tapwire.rules.skipped", "Times that rules were not asked while they were suspended."),
     count(
         "tapwire.rules.stores_left_out",
-        "Files and certificates that a rule wanted stored and that were not, because a threshold is left to decide.",
+        "Files and certificates that a rule wanted stored and that were not: whether the rule holds depends on what flows share, which is decided later.",
     ),
     count("tapwire.rules.suspended", "Rules that are suspended for their cost."),
     count("tapwire.rules.tags_lost", "Tags of flows and hosts that were forgotten for others."),

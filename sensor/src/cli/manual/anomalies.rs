@@ -1,12 +1,11 @@
 //! The page of anomalies: what headers, streams, recognition and each protocol can raise.
 
-use std::collections::BTreeMap;
-
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::link::events::EVENTS;
 use tapwire_parsers::protocol::AnomalyKind;
 use tapwire_signatures::keywords::packet_event::STREAM_EVENTS;
 
+use super::events;
 use super::keywords::can_match;
 use super::text::{Text, code};
 use crate::inspect::RECOGNITION_ANOMALIES;
@@ -18,13 +17,13 @@ pub(super) fn page() -> String {
     let mut text = Text::new("Anomalies", about);
     text.heading("Headers");
     text.paragraph(
-        "Rules: `decode-event`. Records: `anomaly.type` is `decode`, `anomaly.event` the name with `decoder.` before it; each has a [counter](counters.md). Some are there because rules name them, \
-         and are never raised. Those in bold name a way to hide from a sensor: with `evasion` they have records where others do not.",
+        "Rules: `decode-event`. Records: `anomaly.type` is `decode`, `anomaly.event` the name with `decoder.` before it; each has a [counter](counters.md). Those in bold name a way to hide from a \
+         sensor: with `evasion` they have records where others do not.",
     );
-    text.table(["of", "events"], groups(&EVENTS, "decoder."));
+    text.table(["event", "what"], EVENTS.map(|event| [shown(event, "decoder."), events::of_headers(event)]));
     text.heading("Streams");
-    text.paragraph("Rules: `stream-event`. Records: `anomaly.type` is `stream`, `anomaly.event` the name with `stream.` before it. The same holds of those that are never raised, and of those in bold.");
-    text.paragraph(&STREAM_EVENTS.map(|event| shown(event, "stream.")).join(", "));
+    text.paragraph("Rules: `stream-event`. Records: `anomaly.type` is `stream`, `anomaly.event` the name with `stream.` before it. The same holds of those in bold.");
+    text.table(["event", "what"], STREAM_EVENTS.map(|event| [shown(event, "stream."), events::of_streams(event)]));
     text.heading("Recognition of protocols");
     text.paragraph("Rules: `app-layer-event`, where a name stands for rules. Records: `anomaly.type` is `applayer`, `anomaly.layer` is `proto_detect`.");
     kinds(&mut text, RECOGNITION_ANOMALIES);
@@ -47,16 +46,6 @@ fn kinds(text: &mut Text, kinds: &[AnomalyKind]) {
             [in_rules, code(kind.record_name), kind.doc.to_owned()]
         }),
     );
-}
-
-/// Events by what stands before the first dot of their names.
-fn groups(events: &'static [&'static str], prefix: &str) -> Vec<[String; 2]> {
-    let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for event in events {
-        let of = event.split_once('.').map_or("all", |(of, _)| of);
-        groups.entry(of).or_default().push(shown(event, prefix));
-    }
-    groups.into_iter().map(|(of, names)| [of.to_owned(), names.join(", ")]).collect()
 }
 
 /// An event, in bold where it names a way to hide.

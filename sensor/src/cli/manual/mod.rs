@@ -6,6 +6,7 @@
 mod anomalies;
 mod configuration;
 mod counters;
+mod events;
 mod keywords;
 mod protocols;
 mod text;

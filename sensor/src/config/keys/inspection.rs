@@ -7,7 +7,9 @@ const BUILT_IN: &str = "the sensor chooses that";
 pub(super) static KEYS: &[Key] = &[
     used(
         "vars.address-groups.NAME",
-        |_| "`HOME_NET` is the private networks of IPv4, `EXTERNAL_NET` all others, `…_SERVERS` are `$HOME_NET`".into(),
+        |_| {
+            "`HOME_NET` is the private networks of IPv4, `EXTERNAL_NET` all others; servers and clients are `$HOME_NET`, `AIM_SERVERS` `$EXTERNAL_NET`".into()
+        },
         "Addresses that rules call `$NAME`.",
     ),
     used("vars.port-groups.NAME", |_| "`HTTP_PORTS` is 80, and so on".into(), "Ports that rules call `$NAME`."),

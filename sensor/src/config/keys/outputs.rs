@@ -27,7 +27,7 @@ pub(super) static KEYS: &[Key] = &[
     used(
         "outputs.N.eve-log.metadata",
         |_| switch(true),
-        "Records show what rules remember of their flow: flowbits, flowints, variables; and alerts what their rules say of themselves.",
+        "Records show what rules remember of their flow: flowbits, flowints, variables; `no` also keeps `metadata.rule.metadata` out of alerts.",
     ),
     used("outputs.N.eve-log.pcap-file", |_| switch(false), "Records name their capture."),
     used(

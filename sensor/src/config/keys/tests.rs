@@ -83,6 +83,29 @@ fn a_key_that_is_said_to_be_used_is_read_somewhere() {
 }
 
 #[test]
+fn every_key_of_the_table_is_known_and_others_are_named() {
+    let unknown = |path: &str| {
+        let loaded = crate::config::load(None, &[(path.to_owned(), "7".to_owned())]).unwrap();
+        loaded.warnings.iter().filter(|problem| problem.message.contains("is not known")).count()
+    };
+    for key in all() {
+        let part = |part: &'static str| match part {
+            "N" => "0",
+            "NAME" if key.path.starts_with("app-layer") => "http",
+            "NAME" | "ID" => "1",
+            _ => part,
+        };
+        let path = key.path.split('.').map(part).collect::<Vec<_>>().join(".");
+        assert_eq!(unknown(&path), 0, "{path}");
+    }
+    for section in CHECKED.iter().copied().chain(["outputs.0", "outputs.0.eve-log", "outputs.0.eve-log.types.0.alert"])
+    {
+        assert_eq!(unknown(&format!("{section}.waldo")), 1, "{section}");
+    }
+    assert_eq!((unknown("waldo"), unknown("app-layer.protocols.waldo.enabled")), (1, 1));
+}
+
+#[test]
 fn numbers_are_written_for_people() {
     let sizes = [0, 100, 18_432, 65_536, 144 << 20, 3 << 30].map(size);
     assert_eq!(sizes, ["0 bytes", "100 bytes", "18 KiB", "64 KiB", "144 MiB", "3 GiB"]);
