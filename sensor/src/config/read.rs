@@ -196,6 +196,10 @@ impl Reader<'_> {
                 _ => Checksums::Auto,
             };
         }
+        // What was written for Suricata names the protocols that it parses beside the usual ones.
+        if file.is_some() && self.root.at("tapwire").is_none() {
+            c.protocols.clear();
+        }
         for (name, node) in self.root.at("app-layer.protocols").map(Node::entries).unwrap_or(&[]) {
             let mut said = protocol(node);
             if node.get("stream-depth").is_some() {

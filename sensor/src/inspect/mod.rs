@@ -21,8 +21,8 @@ use std::sync::Arc;
 
 use tapwire_parsers::link::Timestamp;
 use tapwire_parsers::protocol::{
-    Anomaly, AnomalyKind, Both, Course, Direction, Expected, Input, NoFiles, Opener, Opening, Output, Parser, ProtocolId,
-    Transaction, Transport, held,
+    Anomaly, AnomalyKind, Both, Course, Direction, Expected, Input, NoFiles, Opener, Opening, Output, Parser,
+    ProtocolId, Transaction, Transport, held,
 };
 use tapwire_parsers::{REGISTRY, protocol, protocol_id};
 use tapwire_signatures::plan::{Plan, RuleIndex};
