@@ -175,11 +175,15 @@ fn each_protocol_has_a_folder_and_cases_and_each_folder_is_registered() {
     let shared = ["link", "protocol"];
     for folder in folders(&source) {
         let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
-        let known = shared.contains(&&*name) || REGISTRY.iter().any(|p| p.name == name);
+        let known = shared.contains(&&*name) || REGISTRY.iter().any(|p| p.name.replace('-', "_") == name);
         assert!(known, "parsers/src/{name} is in no registry entry");
     }
     for protocol in REGISTRY {
-        assert!(source.join(protocol.name).join("mod.rs").exists(), "{} has no folder", protocol.name);
+        assert!(
+            source.join(protocol.name.replace('-', "_")).join("mod.rs").exists(),
+            "{} has no folder",
+            protocol.name
+        );
         assert!(!conversations(protocol).is_empty(), "pcaps/{} has no conversation", protocol.name);
     }
 }

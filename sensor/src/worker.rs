@@ -370,8 +370,9 @@ impl Worker {
         let arrival =
             if whole { self.table.packet(packet, depth, &mut |flow, reason| ended.push((flow, reason))) } else { None };
         let arrival = arrival.map(|a| {
-            if a.new
-                && !self.expected.is_empty()
+            // A connection may be there before its announcement was acknowledged, and so read: its first bytes are not.
+            if !self.expected.is_empty()
+                && (a.new || a.flow.app.protocol.is_none() && is_early(packet, a.flow))
                 && let Some(announced) = self.expected.meet(&a.flow.key, packet.time)
             {
                 self.inspector.open_announced(&mut a.flow.app, &announced);
@@ -905,6 +906,13 @@ fn only_new(matches: &[Match], mut further: Vec<Match>) -> Vec<Match> {
     further
 }
 
+/// Whether a packet brings the first bytes of a connection.
+fn is_early(packet: &Packet<'_>, flow: &Flow<Application>) -> bool {
+    packet.tcp().is_some()
+        && !packet.payload.is_empty()
+        && flow.packets.to_server + flow.packets.to_client <= EARLY_PACKETS
+}
+
 fn ends_of(key: &Key) -> Ends {
     Ends { client: (key.source, key.source_port), server: (key.destination, key.destination_port) }
 }
@@ -917,6 +925,9 @@ fn pseudo_packet(flow: &Flow<Application>, direction: Direction, time: Timestamp
     };
     pseudo::packet(&key, time)
 }
+
+/// Packets of a connection in which it may still turn out to have been announced.
+const EARLY_PACKETS: u64 = 16;
 
 #[cfg(test)]
 mod tests {

@@ -46,7 +46,7 @@ pub static PROTOCOL: Protocol = Protocol {
     ],
     event_type: Some("dns"),
     shows_transaction_id: false,
-    recorded_by_default: true,
+    listed_as: None,
     configure,
     recorder: record::recorder,
 };

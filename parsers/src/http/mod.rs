@@ -54,7 +54,7 @@ pub static PROTOCOL: Protocol = Protocol {
     retired_anomalies: &[],
     event_type: Some("http"),
     shows_transaction_id: true,
-    recorded_by_default: true,
+    listed_as: None,
     configure,
     recorder: record::recorder,
 };

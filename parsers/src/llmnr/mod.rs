@@ -27,7 +27,7 @@ pub static PROTOCOL: Protocol = Protocol {
     retired_anomalies: &[],
     event_type: Some("llmnr"),
     shows_transaction_id: false,
-    recorded_by_default: true,
+    listed_as: None,
     configure: |_| local::opener(&DIALECT),
     recorder: |settings| local::recorder(FORM, settings),
 };

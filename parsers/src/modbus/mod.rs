@@ -40,7 +40,7 @@ pub static PROTOCOL: Protocol = Protocol {
     retired_anomalies: &["modbus.invalid_unit_identifier"],
     event_type: Some("modbus"),
     shows_transaction_id: false,
-    recorded_by_default: false,
+    listed_as: None,
     configure,
     recorder: record::recorder,
 };

@@ -30,7 +30,7 @@ pub static PROTOCOL: Protocol = Protocol {
     retired_anomalies: &[],
     event_type: Some("ntp"),
     shows_transaction_id: false,
-    recorded_by_default: false,
+    listed_as: None,
     configure,
     recorder,
 };

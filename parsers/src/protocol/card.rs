@@ -121,10 +121,18 @@ pub struct Protocol {
     pub event_type: Option<&'static str>,
     /// Whether its records show the transaction's id (`tx_id`) beside the object.
     pub shows_transaction_id: bool,
-    /// Whether records are written without a word in the configuration.
-    pub recorded_by_default: bool,
+    /// The entry in an output's `types` that its records go by, where that is not the event type: those of a connection for data
+    /// go with those of its control connection.
+    pub listed_as: Option<&'static str>,
     /// Reads the parser's settings.
     pub configure: fn(&Settings) -> Opener,
     /// Reads the settings of records.
     pub recorder: fn(&Settings) -> Recorder,
+}
+
+impl Protocol {
+    /// The entry in an output's `types` that its records go by; `None` for a protocol without records.
+    pub fn listed_as(&self) -> Option<&'static str> {
+        self.listed_as.or(self.event_type)
+    }
 }

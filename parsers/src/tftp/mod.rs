@@ -41,7 +41,7 @@ pub static PROTOCOL: Protocol = Protocol {
     retired_anomalies: &[],
     event_type: Some("tftp"),
     shows_transaction_id: false,
-    recorded_by_default: true,
+    listed_as: None,
     configure,
     recorder: record::recorder,
 };

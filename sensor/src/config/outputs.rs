@@ -120,7 +120,7 @@ pub struct FastOutput {
 /// What is written without a configuration.
 pub(super) fn usual() -> Node {
     let mut text = String::from(USUAL);
-    for name in REGISTRY.iter().filter_map(|p| p.event_type) {
+    for name in REGISTRY.iter().filter(|p| p.listed_as.is_none()).filter_map(|p| p.event_type) {
         text.push_str(&format!("    - {name}: {{extended: yes}}\n"));
     }
     Node::parse(&format!("{text}- fast:\n    enabled: no\n"))

@@ -79,7 +79,7 @@ impl Outputs {
     pub fn new(configuration: &Configuration, engine: Arc<Engine>, origin: Origin) -> Self {
         let list = configuration.eve.iter().map(|eve| {
             let recorder = |p: &&'static protocol::Protocol| {
-                let name = p.event_type?;
+                let name = p.listed_as()?;
                 eve.protocols.get(name).map(|settings| (p.recorder)(settings))
             };
             Output { eve: eve.clone(), recorders: REGISTRY.iter().map(recorder).collect() }

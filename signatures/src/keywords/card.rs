@@ -1,6 +1,6 @@
 //! Keywords that the cards of protocols bring: a sticky buffer for each field, and for each number a test of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use tapwire_parsers::REGISTRY;
@@ -16,7 +16,10 @@ use crate::verify::numbers::NumbersTest;
 /// The family, without what keywords of their own test: those read more than a number. Frames have the keyword `frame`.
 pub(super) fn keywords(own: &[&'static [Keyword]]) -> Vec<Keyword> {
     let is_own = |field: &&Field| own.iter().flat_map(|family| family.iter()).any(|keyword| keyword.name == field.name);
+    // What several protocols have, as the contents of files, is one keyword.
+    let mut known = HashSet::new();
     let fields = REGISTRY.iter().flat_map(|protocol| protocol.fields).filter(|field| !is_own(field));
+    let fields = fields.filter(|field| known.insert(field.name));
     let keyword = |field: &'static Field| {
         let parse = match field.kind {
             Kind::Frame => return None,

@@ -74,9 +74,12 @@ fn one(text: &mut Text, card: &Protocol, usual: &Configuration) {
 
 fn records(card: &Protocol, usual: &Configuration) -> String {
     let Some(event_type) = card.event_type else { return "It has no records of its own.".to_owned() };
-    let without = usual.eve.iter().any(|eve| eve.protocols.contains_key(event_type));
+    let listed_as = card.listed_as().unwrap_or(event_type);
+    let without = usual.eve.iter().any(|eve| eve.protocols.contains_key(listed_as));
     let when = if without { "without a configuration, and where" } else { "where" };
-    format!("Records have the event type `{event_type}`; they are written {when} `types` of an output names it.")
+    format!(
+        "Records have the event type `{event_type}`; they are written {when} `types` of an output names `{listed_as}`."
+    )
 }
 
 /// Whether it is parsed without a word about it: without a configuration, and with one.
