@@ -7,6 +7,8 @@
 pub mod dhcp;
 pub mod dnp3;
 pub mod dns;
+pub mod ftp;
+pub mod ftp_data;
 pub mod http;
 pub mod json;
 pub mod link;
@@ -35,6 +37,8 @@ pub static REGISTRY: &[&Protocol] = &[
     &dhcp::PROTOCOL,
     &ntp::PROTOCOL,
     &tftp::PROTOCOL,
+    &ftp::PROTOCOL,
+    &ftp_data::PROTOCOL,
     &modbus::PROTOCOL,
     &dnp3::PROTOCOL,
 ];
