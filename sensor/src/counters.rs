@@ -52,10 +52,12 @@ pub fn names(word: &str) -> Vec<String> {
     let owned = |name: &&str| (*name).to_owned();
     match word {
         "PROTOCOL" => {
-            let forms = |name: &str| [name.to_owned(), format!("{name}_tcp"), format!("{name}_udp")];
+            let forms = |name: String| [name.clone(), format!("{name}_tcp"), format!("{name}_udp")];
             REGISTRY
                 .iter()
-                .flat_map(|card| forms(card.name).into_iter().take(if card.transports.len() > 1 { 3 } else { 1 }))
+                .flat_map(|card| {
+                    forms(card.counted_as()).into_iter().take(if card.transports.len() > 1 { 3 } else { 1 })
+                })
                 .collect()
         }
         "HEADER" => Header::ALL.iter().map(|(_, name)| (*name).to_owned()).collect(),

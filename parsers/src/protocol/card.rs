@@ -135,4 +135,9 @@ impl Protocol {
     pub fn listed_as(&self) -> Option<&'static str> {
         self.listed_as.or(self.event_type)
     }
+
+    /// Its name in counters.
+    pub fn counted_as(&self) -> String {
+        self.name.replace('-', "_")
+    }
 }

@@ -577,9 +577,9 @@ impl Inspector {
                     continue;
                 }
                 let name = match (card.transports.len(), transport) {
-                    (1, _) => card.name.to_owned(),
-                    (_, Transport::Tcp) => format!("{}_tcp", card.name),
-                    (_, Transport::Udp) => format!("{}_udp", card.name),
+                    (1, _) => card.counted_as(),
+                    (_, Transport::Tcp) => format!("{}_tcp", card.counted_as()),
+                    (_, Transport::Udp) => format!("{}_udp", card.counted_as()),
                 };
                 for (group, count) in [("flow", book.flows), ("tx", book.transactions)] {
                     all.push((format!("app_layer.{group}.{name}"), count));
