@@ -30,6 +30,7 @@ ROWS = {
     "regex-gap": ('pcre:"/a.{40}a.{40}b/";', b"aab"),
     "regex-relative": ('content:"a"; pcre:"/a+b/R";', b"a"),
     "regex-relative-held": ('content:"a"; pcre:"/^[^b]*bc/R";', b"a"),
+    "regex-relative-begin": ('content:"/goform/"; pcre:"/^form(RebootCheck|Wsc)$/R";', b"/goform/"),
     "regex-relative-not": ('content:"a"; pcre:!"/(a+)+$/R";', b"a"),
     "regex-retried": ('content:"a"; pcre:"/[a-z]+/R"; content:"!"; distance:0; within:1;', b"a"),
     "regex-ahead": ('pcre:"/(?=[a-z]*1)[a-z0-9]{8}\\.x/";', b"abcdefgh1"),

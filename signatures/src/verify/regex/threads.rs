@@ -49,7 +49,8 @@ impl Set {
 
 impl Threads {
     pub(super) fn new(nfa: NFA, is_held: bool, prefilter: Option<Prefilter>) -> Self {
-        Self { nfa, is_held, prefilter }
+        // What is held to the begin is looked for in one place: to search the rest for how it begins would cost all of it each time.
+        Self { nfa, is_held, prefilter: prefilter.filter(|_| !is_held) }
     }
 
     /// The first match from `start` on.
