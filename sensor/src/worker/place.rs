@@ -1,0 +1,430 @@
+//! One packet of a flow, or a flow's end: its bytes are read, rules are asked, and what was found is recorded.
+
+use tapwire_parsers::link::{Layer4, Packet, Timestamp};
+use tapwire_parsers::protocol::{Anomaly, Direction, Ends, Input, Transport};
+use tapwire_signatures::plan::Plan;
+use tapwire_signatures::verify::condition::PacketView;
+use tapwire_signatures::verify::packet::Occasion;
+use tapwire_signatures::verify::{Ground, Match};
+
+use super::Settings;
+use crate::flow::stream::Chunk;
+use crate::flow::{self, Flow, Key, pseudo};
+use crate::inspect::alerts::settle;
+use crate::inspect::{Application, Certificates, Inspector, view_of};
+use crate::report::{Moment, Reporter, is_open};
+use crate::stats::Counters;
+
+/// What is at hand while one packet, or the end of one flow, is worked on.
+pub(super) struct Place<'w> {
+    pub(super) settings: &'w Settings,
+    pub(super) plan: &'w Plan,
+    pub(super) inspector: &'w mut Inspector,
+    pub(super) reporter: &'w mut Reporter,
+    pub(super) matches: &'w mut Vec<Match>,
+    pub(super) counters: &'w mut Counters,
+}
+
+impl Place<'_> {
+    pub(super) fn packet_of_flow(
+        &mut self,
+        packet: &Packet<'_>,
+        flow: &mut Flow<Application>,
+        mut direction: Direction,
+        tcp: &flow::TcpUpdate,
+        moment: &Moment,
+    ) {
+        if flow.is_bypassed() {
+            self.leave_out();
+            return;
+        }
+        flow.app.passed |= flow.is_passed();
+        let encrypted = flow.app.encrypted;
+        let first = *flow.packets.of(direction) == 1;
+        flow.app.turnable = flow.is_turnable() && flow.app.protocol.is_none();
+        self.reporter.stream_anomalies(&tcp.anomalies, flow, packet, moment);
+        for anomaly in &tcp.anomalies {
+            *self.counters.events.entry(anomaly.0).or_default() += 1;
+        }
+        let mut datagram: &[u8] = &[];
+        if let Layer4::Udp(udp) = &packet.layer4 {
+            if udp.checksum_ok {
+                datagram = packet.payload;
+                let input = Input { direction, data: datagram, time: packet.time, ends: ends_of(&flow.key) };
+                self.inspector.bytes(&mut flow.app, Transport::Udp, &input);
+                if flow.app.turned {
+                    flow.turn();
+                    direction = direction.reverse();
+                    let input = Input { direction, ends: ends_of(&flow.key), ..input };
+                    self.inspector.bytes(&mut flow.app, Transport::Udp, &input);
+                }
+                *flow.app.updated.of_mut(direction) = true;
+            }
+        } else if tcp.valid {
+            if tcp.closed {
+                for side in Direction::BOTH {
+                    if let Some(stream) = flow.stream_mut(side) {
+                        stream.expose();
+                    }
+                }
+            }
+            if tcp.revived {
+                self.inspector.revive(&mut flow.app, Transport::Tcp);
+            }
+            for side in [direction.reverse(), direction] {
+                self.read(flow, side);
+                if flow.app.turned {
+                    flow.turn();
+                    direction = direction.reverse();
+                    for side in Direction::BOTH {
+                        self.read(flow, side);
+                    }
+                    break;
+                }
+            }
+        }
+        if flow.app.passed {
+            self.reporter.pieces(flow, moment);
+            self.leave_out();
+            return;
+        }
+        let occasion = Occasion {
+            first,
+            streamed: tcp.accepted,
+            establishes: tcp.established,
+            recognised: std::mem::take(flow.app.recognition_due.of_mut(direction)),
+            encrypted,
+        };
+        self.inspect(packet, flow, direction, &tcp.anomalies, Some(occasion), datagram, tcp.closed, moment);
+        flow.bypassed |= self.is_bypass_due(flow);
+        if flow.tcp.as_ref().is_some_and(|tcp| tcp.state.is_over()) {
+            flow.app.release();
+        }
+    }
+
+    /// Whether the configuration says that a flow as it is now is not followed any more.
+    fn is_bypass_due(&self, flow: &Flow<Application>) -> bool {
+        let depth_reached = |tcp: &flow::tcp::TcpFlow| Direction::BOTH.iter().all(|d| tcp.stream(*d).depth_reached());
+        let encrypted = || flow.app.protocol.filter(|_| flow.app.encrypted);
+        self.settings.bypass_depth && flow.tcp.as_ref().is_some_and(|tcp| depth_reached(tcp))
+            || encrypted().is_some_and(|id| self.inspector.engine().bypassed.contains(&id))
+    }
+
+    /// Does what rules that matched do beside raising alerts.
+    fn act(&mut self, plan: &Plan, flow: &mut Flow<Application>) {
+        for found in self.matches.iter() {
+            let Some(rule) = plan.rule(found.rule) else { continue };
+            flow.app.tag_asked |= !rule.tags.is_empty();
+            let open = is_open(rule, found);
+            match rule.silence {
+                // Whether it holds is the writer's to say, and then to follow it.
+                Some(_) if open => flow.app.ask_silence(),
+                Some(silence) => flow.app.silence(silence, flow.app.silenced(found)),
+                None => {}
+            }
+            if open {
+                if rule.filestore.is_some() || rule.keeps_certificates {
+                    self.counters.add("tapwire.rules.stores_left_out", 1);
+                }
+                continue;
+            }
+            let stores = self.inspector.engine().files.storing.is_some();
+            if let (true, Some(store), Ground::Transaction(id)) = (stores, rule.filestore, found.ground) {
+                flow.app.files.keep(store, rule.sid, (id, found.direction), found.file);
+            }
+            if rule.keeps_certificates && flow.app.certificates == Certificates::Unwanted {
+                flow.app.certificates = Certificates::Wanted;
+            }
+            flow.bypassed |= rule.bypass;
+        }
+    }
+
+    /// Tells a rule that is explained of a packet that no rule is asked about.
+    fn leave_out(&mut self) {
+        if let Some(watch) = &mut self.inspector.matcher.watch {
+            watch.uninspected += 1;
+        }
+    }
+
+    /// Hands what is new in a direction's stream to the parser.
+    fn read(&mut self, flow: &mut Flow<Application>, direction: Direction) {
+        let (time, ends) = (flow.end, ends_of(&flow.key));
+        let Flow { tcp, app, .. } = flow;
+        let Some(tcp) = tcp else { return };
+        let depths = &self.inspector.engine().depths;
+        let has_depth = depths.iter().any(|(id, _)| Some(*id) == app.protocol);
+        if tcp.touched_stream_mut(direction).is_none() && !app.is_deaf() && !has_depth {
+            return;
+        }
+        loop {
+            let stream = tcp.stream_mut(direction);
+            if app.encrypted {
+                stream.raw_off();
+            }
+            if app.is_deaf() {
+                stream.parser_off();
+                return;
+            }
+            match stream.parser_next() {
+                Chunk::Data(data) => {
+                    let input = Input { direction, data, time, ends };
+                    let done = self.inspector.bytes(app, Transport::Tcp, &input);
+                    let rival = if stream.has_rivals() { stream.parser_alternative(done) } else { None };
+                    stream.parser_consume(done);
+                    if let Some(rival) = rival {
+                        self.inspector.rival_bytes(app, &Input { direction, data: &rival, time, ends });
+                    }
+                    if app.changes() || app.turned {
+                        return;
+                    }
+                    if done == 0 && !(app.protocol.is_some() && stream.parser_drop_before_gap()) {
+                        break;
+                    }
+                }
+                Chunk::Gap(missing) => {
+                    stream.parser_skip_gap();
+                    self.inspector.gap(app, direction, missing);
+                }
+                Chunk::Nothing => break,
+            }
+        }
+        let stream = tcp.stream_mut(direction);
+        let engine = self.inspector.engine();
+        if let Some((_, bytes)) = engine.depths.iter().find(|(id, _)| Some(*id) == app.protocol) {
+            stream.set_depth(*bytes);
+        }
+        if let Some(bytes) = engine.files.depth_bytes.filter(|_| app.files.is_storing(direction)) {
+            stream.set_depth(bytes);
+        }
+        if stream.closed() && stream.fin_seen() && !app.is_closed(direction) {
+            app.note_closed(direction);
+            self.inspector.close(app, direction);
+        }
+    }
+
+    /// Asks the rules about a packet and about what is new in its direction, and records what was found.
+    #[expect(clippy::too_many_arguments, reason = "everything that surrounds one look at a flow")]
+    fn inspect(
+        &mut self,
+        packet: &Packet<'_>,
+        flow: &mut Flow<Application>,
+        direction: Direction,
+        anomalies: &[Anomaly],
+        occasion: Option<Occasion>,
+        datagram: &[u8],
+        closing: bool,
+        moment: &Moment,
+    ) {
+        let mut view = view_of(flow, direction, packet.time);
+        view.established &= !occasion.is_some_and(|occasion| occasion.establishes);
+        let view = PacketView { packet, flow: Some(&view), stream_anomalies: anomalies };
+        let plan = self.plan;
+        self.matches.clear();
+        if !plan.is_empty() {
+            self.inspector.matcher.begin_packet(flow.app.take_fuel(), packet.payload.len());
+        }
+        if let Some(occasion) = occasion {
+            flow.app.rules.lend(|rules| self.inspector.matcher.packet(plan, &view, occasion, rules, self.matches));
+        }
+        // There is no stream to look at without a connection, and none any more behind its depth.
+        let is_apart = match &flow.tcp {
+            None => packet.tcp().is_some(),
+            Some(tcp) => {
+                occasion.is_some_and(|occasion| !occasion.streamed && !occasion.encrypted)
+                    && tcp.stream(direction).depth_reached()
+            }
+        };
+        if is_apart && !packet.payload.is_empty() {
+            let (matcher, payload) = (&mut self.inspector.matcher, packet.payload);
+            flow.app.rules.lend(|rules| {
+                matcher.chunk(plan, &view, payload, rules, self.matches);
+                matcher.again(plan, &view, payload, rules, self.matches);
+            });
+        }
+        if *flow.app.updated.of(direction) || closing {
+            self.inspector.frames(&mut flow.app, &view, closing, self.matches);
+        }
+        let due = self.settings.chunk_bytes.get(direction.index()).copied().unwrap_or(0);
+        let Flow { tcp, app, .. } = flow;
+        let mut raw_seen = false;
+        if let Some(tcp) = tcp {
+            let ending = std::mem::take(app.flush_raw.of_mut(direction)) || closing || tcp.state.is_ending();
+            while let Some(stream) = tcp.touched_stream_mut(direction) {
+                let flush = ending || stream.closed() || stream.depth_reached();
+                match stream.raw_next() {
+                    Chunk::Data(chunk) if flush || chunk.len() >= due => {
+                        raw_seen = true;
+                        let length = chunk.len();
+                        let rival = if stream.has_rivals() { stream.raw_alternative() } else { None };
+                        let matcher = &mut self.inspector.matcher;
+                        app.rules.lend(|rules| {
+                            matcher.chunk(plan, &view, chunk, rules, self.matches);
+                            matcher.again(plan, &view, chunk, rules, self.matches);
+                        });
+                        self.inspector.transactions(app, &view, chunk, self.matches);
+                        stream.raw_consume(length);
+                        if let Some(rival) = rival {
+                            let mut further = Vec::new();
+                            let matcher = &mut self.inspector.matcher;
+                            app.rules.lend(|rules| matcher.chunk(plan, &view, &rival, rules, &mut further));
+                            self.matches.extend(only_new(self.matches, further));
+                        }
+                    }
+                    Chunk::Gap(_) => stream.raw_skip_gap(),
+                    _ => break,
+                }
+            }
+        }
+        let updated = std::mem::take(app.updated.of_mut(direction));
+        if !raw_seen && (updated || closing) {
+            self.inspector.transactions(app, &view, datagram, self.matches);
+        }
+        if let Some(mut rival) = app.take_rival(direction) {
+            let mut further = Vec::new();
+            self.inspector.transactions(&mut rival, &view, &[], &mut further);
+            self.matches.extend(only_new(self.matches, further));
+        }
+        self.act(plan, flow);
+        let watch = self.inspector.matcher.watch.as_deref_mut();
+        let settled = settle(plan, self.matches, self.settings.alert_limit, watch);
+        flow.app.passed |= settled.pass_flow;
+        let alerts = &mut self.counters.alerts;
+        alerts.asked = true;
+        alerts.raised += settled.alerts as u64;
+        alerts.overflow += settled.overflow;
+        alerts.suppressed += settled.silent;
+        self.reporter.additions(self.inspector.matcher.lua.take_additions(), moment);
+        for found in self.matches.iter() {
+            let certain = self.reporter.alert(plan, found, packet, flow, (direction, settled.verdict()), moment);
+            flow.note_alert(certain);
+        }
+        self.reporter.frames(flow, direction, moment);
+        flow.app.retire_frames(direction);
+        self.reporter.transactions(flow, moment, false);
+        if flow.app.changes() {
+            self.change_protocol(packet, flow, moment);
+        }
+        if !plan.is_empty() {
+            let (fuel, dry) = self.inspector.matcher.end_packet();
+            if !dry.is_empty() {
+                self.reporter.dry_rules(dry, flow, direction, moment);
+            }
+            flow.app.return_fuel(fuel);
+        }
+    }
+
+    /// Everything of the old protocol is inspected and recorded before the new one begins.
+    fn change_protocol(&mut self, packet: &Packet<'_>, flow: &mut Flow<Application>, moment: &Moment) {
+        self.inspect_last(packet, flow, moment);
+        flow.app.change_protocol();
+        for direction in Direction::BOTH {
+            self.read(flow, direction);
+        }
+    }
+
+    /// What an application keeps is inspected and recorded as it is, and let go.
+    pub(super) fn let_go(&mut self, flow: &mut Flow<Application>, moment: &Moment) {
+        flow.app.note_memory_limit();
+        Direction::BOTH.into_iter().for_each(|direction| flow.app.end_files(direction));
+        if flow.app.passed || flow.is_bypassed() {
+            self.reporter.transactions(flow, moment, true);
+        } else {
+            let pseudo = pseudo_packet(flow, Direction::ToServer, moment.time);
+            self.inspect_last(&pseudo, flow, moment);
+        }
+        flow.app.let_go();
+    }
+
+    /// Inspects and records everything that an application keeps, in both directions.
+    fn inspect_last(&mut self, packet: &Packet<'_>, flow: &mut Flow<Application>, moment: &Moment) {
+        let plan = self.plan;
+        for direction in Direction::BOTH {
+            let flow_view = view_of(flow, direction, moment.time);
+            let pseudo = pseudo_packet(flow, direction, moment.time);
+            let view = PacketView { packet: &pseudo, flow: Some(&flow_view), stream_anomalies: &[] };
+            self.matches.clear();
+            self.inspector.transactions(&mut flow.app, &view, &[], self.matches);
+            self.act(plan, flow);
+            let watch = self.inspector.matcher.watch.as_deref_mut();
+            let settled = settle(plan, self.matches, self.settings.alert_limit, watch);
+            self.reporter.additions(self.inspector.matcher.lua.take_additions(), moment);
+            for found in self.matches.iter() {
+                let certain = self.reporter.alert(plan, found, packet, flow, (direction, settled.verdict()), moment);
+                flow.note_alert(certain);
+            }
+        }
+        self.reporter.transactions(flow, moment, true);
+    }
+
+    /// What is left in both directions is read, inspected and recorded, without a packet.
+    pub(super) fn flow_end(&mut self, flow: &mut Flow<Application>, moment: &Moment) {
+        if flow.is_bypassed() {
+            Direction::BOTH.into_iter().for_each(|direction| flow.app.end_files(direction));
+            self.reporter.transactions(flow, moment, true);
+            return;
+        }
+        // What the server's last bytes bring is not there yet when the client's are inspected, as with any other packets.
+        for direction in Direction::BOTH {
+            if let Some(stream) = flow.stream_mut(direction) {
+                stream.flush();
+            }
+            self.read(flow, direction);
+            self.reporter.anomalies(flow, direction, moment);
+            if !flow.app.is_closed(direction) {
+                flow.app.note_closed(direction);
+                self.inspector.close(&mut flow.app, direction);
+                self.reporter.anomalies(flow, direction, moment);
+            }
+            flow.app.end_files(direction);
+            if !flow.app.passed {
+                let pseudo = pseudo_packet(flow, direction, moment.time);
+                self.inspect(&pseudo, flow, direction, &[], None, &[], true, moment);
+            }
+        }
+        self.reporter.transactions(flow, moment, true);
+    }
+}
+
+impl Flow<Application> {
+    /// Whether its first packet need not be the client's.
+    fn is_turnable(&self) -> bool {
+        self.tcp
+            .as_ref()
+            .map_or(self.key.protocol == flow::key::UDP && self.packets.to_client == 0, |tcp| tcp.midstream)
+    }
+
+    /// An alert was raised in it, or will be if the writer says so.
+    fn note_alert(&mut self, certain: bool) {
+        self.alerted |= certain;
+        self.alerts_asked |= !certain;
+    }
+
+    /// The client and the server change places.
+    fn turn(&mut self) {
+        self.swap();
+        self.app.turn();
+    }
+}
+
+/// Of matches on another version of what was inspected those of rules that did not match on that one. They are on no
+/// transaction that would be recorded.
+fn only_new(matches: &[Match], mut further: Vec<Match>) -> Vec<Match> {
+    further.retain(|new| matches.iter().all(|known| known.rule != new.rule));
+    for new in &mut further {
+        new.ground = Ground::Stream;
+    }
+    further
+}
+
+fn ends_of(key: &Key) -> Ends {
+    Ends { client: (key.source, key.source_port), server: (key.destination, key.destination_port) }
+}
+
+/// A packet without bytes that stands for a flow in a direction: rules compare its addresses and ports.
+fn pseudo_packet(flow: &Flow<Application>, direction: Direction, time: Timestamp) -> Packet<'static> {
+    let key = match direction {
+        Direction::ToServer => flow.key,
+        Direction::ToClient => flow.key.reverse(),
+    };
+    pseudo::packet(&key, time)
+}
