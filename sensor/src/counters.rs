@@ -61,7 +61,7 @@ pub fn names(word: &str) -> Vec<String> {
                 .collect()
         }
         "HEADER" => Header::ALL.iter().map(|(_, name)| (*name).to_owned()).collect(),
-        "EVENT" => EVENTS.iter().filter(|name| !NOT_IN_EVE.contains(name)).map(owned).collect(),
+        "EVENT" => EVENTS.iter().map(|(name, _)| name).filter(|name| !NOT_IN_EVE.contains(name)).map(owned).collect(),
         "OTHER" => NOT_IN_EVE.iter().map(owned).collect(),
         "CLASS" => Class::BOOKED.iter().map(|(_, name)| (*name).to_owned()).collect(),
         "TYPE" => {

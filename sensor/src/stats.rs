@@ -230,7 +230,7 @@ impl Counters {
             let group = if NOT_IN_EVE.contains(&name) { "tapwire.decoder" } else { "decoder" };
             format!("{group}.event.{name}")
         };
-        for name in EVENTS.iter().filter(|name| own || !NOT_IN_EVE.contains(name)) {
+        for name in EVENTS.iter().map(|(name, _)| name).filter(|name| own || !NOT_IN_EVE.contains(name)) {
             all.insert(place(name), 0);
         }
         for (name, count) in &self.events {

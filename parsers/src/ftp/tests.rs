@@ -4,7 +4,7 @@ use super::transaction::Exchange;
 use super::*;
 use crate::ftp_data::{self, Transfer};
 use crate::protocol::{
-    Anomaly, Course, Ends, Expected, FileRange, FileSink, Input, NoFiles, Opening, Output, Parser, Probe, Transaction,
+    Anomaly, Course, Ends, Expected, FileText, Input, NoFiles, Opening, Output, Parser, Probe, Transaction,
 };
 
 const TO_SERVER: Direction = Direction::ToServer;
@@ -107,25 +107,6 @@ fn connections_for_data_are_announced() {
     }
 }
 
-/// A file as a text: its name, what came, `?` for each missing byte, `.` at its end.
-#[derive(Default)]
-struct Text(String);
-
-impl FileSink for Text {
-    fn open(&mut self, _: Direction, _: u64, name: &[u8], _: Option<FileRange>) {
-        self.0 += &format!("{}:", String::from_utf8_lossy(name));
-    }
-    fn append(&mut self, _: Direction, data: &[u8]) {
-        self.0 += &String::from_utf8_lossy(data);
-    }
-    fn gap(&mut self, _: Direction, missing: u64) {
-        self.0 += &"?".repeat(usize::try_from(missing).unwrap());
-    }
-    fn close(&mut self, _: Direction, _: bool) {
-        self.0.push('.');
-    }
-}
-
 #[test]
 fn data_belongs_to_the_command_that_follows() {
     for (command, file, name) in
@@ -136,7 +117,7 @@ fn data_belongs_to_the_command_that_follows() {
         let opening = Opening { context: Some(control.expected[0].context.clone()), ..Opening::by(Transport::Tcp) };
         let settings = Settings([("body-limit".into(), "4".into())].into());
         let mut parser = (ftp_data::PROTOCOL.configure)(&settings)(&opening);
-        let mut text = Text::default();
+        let mut text = FileText::default();
         let mut output = Output::new(&mut text);
         for part in [&b"01"[..], b"", b"234"] {
             match part {

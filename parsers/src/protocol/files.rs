@@ -39,3 +39,24 @@ impl FileSink for NoFiles {
     fn gap(&mut self, _: Direction, _: u64) {}
     fn close(&mut self, _: Direction, _: bool) {}
 }
+
+/// A file as a text, for tests: what came, `?` for each missing byte, `.` where it ended whole, `!` where it did not.
+#[cfg(test)]
+#[derive(Default)]
+pub(crate) struct FileText(pub(crate) String);
+
+#[cfg(test)]
+impl FileSink for FileText {
+    fn open(&mut self, _: Direction, _: u64, name: &[u8], _: Option<FileRange>) {
+        self.0 += &format!("{}:", String::from_utf8_lossy(name));
+    }
+    fn append(&mut self, _: Direction, data: &[u8]) {
+        self.0 += &String::from_utf8_lossy(data);
+    }
+    fn gap(&mut self, _: Direction, missing: u64) {
+        self.0 += &"?".repeat(usize::try_from(missing).unwrap());
+    }
+    fn close(&mut self, _: Direction, complete: bool) {
+        self.0.push(if complete { '.' } else { '!' });
+    }
+}

@@ -23,6 +23,8 @@ mod transactions;
 
 pub use card::{AnomalyKind, Opener, Opening, Pattern, Probe, Protocol, ProtocolId, Transport, Usual};
 pub use field::{Field, Kind, Numbers, Value, named};
+#[cfg(test)]
+pub(crate) use files::FileText;
 pub use files::{FileRange, FileSink, NoFiles};
 pub use input::{Ends, Input};
 pub use output::{Advance, Context, Course, Expected, Frame, Output};

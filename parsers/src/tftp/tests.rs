@@ -2,31 +2,12 @@ use std::net::IpAddr;
 
 use super::transaction::Transaction;
 use super::*;
-use crate::protocol::{Anomaly, Ends, Expected, FileRange, FileSink, Input, NoFiles, Opening, Output, Parser};
+use crate::protocol::{Anomaly, Ends, Expected, FileSink, FileText, Input, NoFiles, Opening, Output, Parser};
 
 const TO_SERVER: Direction = Direction::ToServer;
 const TO_CLIENT: Direction = Direction::ToClient;
 
 type Datagrams<'a> = [(Direction, &'a [u8])];
-
-/// A file as a text: what came, `?` for each missing byte, `.` where it ended whole, `!` where it did not.
-#[derive(Default)]
-struct Text(String);
-
-impl FileSink for Text {
-    fn open(&mut self, _: Direction, _: u64, name: &[u8], _: Option<FileRange>) {
-        self.0 += &format!("{}:", String::from_utf8_lossy(name));
-    }
-    fn append(&mut self, _: Direction, data: &[u8]) {
-        self.0 += &String::from_utf8_lossy(data);
-    }
-    fn gap(&mut self, _: Direction, missing: u64) {
-        self.0 += &"?".repeat(usize::try_from(missing).unwrap());
-    }
-    fn close(&mut self, _: Direction, complete: bool) {
-        self.0.push(if complete { '.' } else { '!' });
-    }
-}
 
 fn open(opening: &Opening) -> Box<dyn Parser> {
     (PROTOCOL.configure)(&Settings::default())(opening)
@@ -54,7 +35,7 @@ fn play(
 fn transfer(request: &[u8], datagrams: &Datagrams) -> (Box<dyn Parser>, String, Vec<Anomaly>) {
     let (expected, _) = play(&mut *open(&Opening::by(Transport::Udp)), &[(TO_SERVER, request)], &mut NoFiles);
     let mut parser = open(&Opening { context: Some(expected[0].context.clone()), ..Opening::by(Transport::Udp) });
-    let mut text = Text::default();
+    let mut text = FileText::default();
     let (announced, anomalies) = play(&mut *parser, datagrams, &mut text);
     assert!(announced.is_empty());
     (parser, text.0, anomalies)

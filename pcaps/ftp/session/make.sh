@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes capture.pcap: curl lists a folder, gets a file, puts one and asks for one that is not there, in passive mode, from vsftpd,
 # across a virtual cable between two network namespaces. Needs root, curl, vsftpd, tcpdump, ethtool, iproute2 and util-linux.
+# With ACTIVE and CAPTURE it gets and puts in active mode, where the server begins the connections for data, and writes there.
 set -eu
 cd "$(dirname "$0")"
 [ -n "${INSIDE:-}" ] || exec unshare --net --mount env INSIDE=1 sh ./make.sh
@@ -37,13 +38,18 @@ END
 chown root "$work/vsftpd.conf"
 ip netns exec server vsftpd "$work/vsftpd.conf" &
 server=$!
-tcpdump -i client -U -w capture.pcap tcp 2>/dev/null &
+tcpdump -i client -U -w "${CAPTURE:-capture.pcap}" tcp 2>/dev/null &
 tcpdump=$!
 sleep 2
-curl -sS ftp://192.0.2.21/ >/dev/null
-curl -sS ftp://192.0.2.21/running.cfg >/dev/null
-curl -sS --disable-epsv -T "$work/firmware.bin" ftp://192.0.2.21/incoming/
-curl -sS ftp://192.0.2.21/missing.cfg >/dev/null || true
+if [ -n "${ACTIVE:-}" ]; then
+    curl -sS --ftp-port 192.0.2.10 ftp://192.0.2.21/running.cfg >/dev/null
+    curl -sS --ftp-port 192.0.2.10 --disable-eprt -T "$work/firmware.bin" ftp://192.0.2.21/incoming/
+else
+    curl -sS ftp://192.0.2.21/ >/dev/null
+    curl -sS ftp://192.0.2.21/running.cfg >/dev/null
+    curl -sS --disable-epsv -T "$work/firmware.bin" ftp://192.0.2.21/incoming/
+    curl -sS ftp://192.0.2.21/missing.cfg >/dev/null || true
+fi
 sleep 1
 kill "$tcpdump" "$server"
 wait "$tcpdump" "$server" || true

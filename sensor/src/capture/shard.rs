@@ -2,8 +2,8 @@
 //!
 //! A packet within a packet goes by its own flow: the worker that owns the outer one need not be the one that owns the inner one.
 //! Flows between two hosts belong to one worker, for one of them may announce another. Those of protocols that announce none are
-//! spread by their ports, as far as the port of a server tells that. Pieces of datagrams have no ports and go by their addresses; an ICMP error goes with the packet that it tells of, as it belongs to that
-//! one's flow. VLANs do not count, as the configuration may say that they do not separate flows.
+//! spread by their ports, as far as the port of a server tells that. Pieces of datagrams have no ports and go by their
+//! addresses; an ICMP error goes with the packet that it tells of, as it belongs to that one's flow. VLANs do not count, as the configuration may say that they do not separate flows.
 
 use std::net::IpAddr;
 use std::sync::LazyLock;

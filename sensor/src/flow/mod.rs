@@ -100,7 +100,7 @@ impl Marks {
     const HOLDS: u8 = 2;
     /// Client and server are the other way round than its first packet had it.
     const SWAPPED: u8 = 4;
-    /// It is in the lists of those that speak a known protocol.
+    /// Its lists were looked at since its protocol is known.
     const LISTED: u8 = 8;
 
     fn has(self, mark: u8) -> bool {

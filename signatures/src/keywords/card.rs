@@ -14,8 +14,9 @@ use crate::verify::condition::TransactionCondition;
 use crate::verify::numbers::NumbersTest;
 
 /// The family, without what keywords of their own test: those read more than a number. Frames have the keyword `frame`.
-pub(super) fn keywords(own: &[&'static [Keyword]]) -> Vec<Keyword> {
-    let is_own = |field: &&Field| own.iter().flat_map(|family| family.iter()).any(|keyword| keyword.name == field.name);
+pub(super) static KEYWORDS: LazyLock<Vec<Keyword>> = LazyLock::new(|| {
+    let is_own =
+        |field: &&Field| super::OWN.iter().flat_map(|family| family.iter()).any(|keyword| keyword.name == field.name);
     // What several protocols have, as the contents of files, is one keyword.
     let mut known = HashSet::new();
     let fields = REGISTRY.iter().flat_map(|protocol| protocol.fields).filter(|field| !is_own(field));
@@ -29,7 +30,7 @@ pub(super) fn keywords(own: &[&'static [Keyword]]) -> Vec<Keyword> {
         Some(Keyword { name: field.name, aliases: field.aliases, doc: field.doc, examples: &[], parse })
     };
     fields.filter_map(keyword).collect()
-}
+});
 
 /// A field of a card by its name or one of its other names, and whose it is.
 pub(super) fn field(name: &str) -> Option<(&'static Protocol, &'static Field)> {

@@ -62,8 +62,12 @@ pub struct Keyword {
 }
 
 /// Every keyword, by family.
-pub static KEYWORDS: LazyLock<Vec<&'static [Keyword]>> = LazyLock::new(|| {
-    let mut families = vec![
+pub static KEYWORDS: LazyLock<Vec<&'static [Keyword]>> =
+    LazyLock::new(|| OWN.iter().copied().chain([card::KEYWORDS.as_slice(), later::KEYWORDS.as_slice()]).collect());
+
+/// Those that no card brings.
+static OWN: LazyLock<Vec<&'static [Keyword]>> = LazyLock::new(|| {
+    vec![
         meta::KEYWORDS,
         flow::KEYWORDS,
         content::KEYWORDS,
@@ -99,11 +103,7 @@ pub static KEYWORDS: LazyLock<Vec<&'static [Keyword]>> = LazyLock::new(|| {
         ssh::KEYWORDS,
         modbus::KEYWORDS,
         dnp3::KEYWORDS,
-    ];
-    // They live as long as the program, as the others do.
-    let cards = Box::leak(card::keywords(&families).into_boxed_slice());
-    families.extend([&*cards, later::KEYWORDS.as_slice()]);
-    families
+    ]
 });
 
 /// A keyword by its name or one of its aliases.

@@ -6,7 +6,6 @@
 mod anomalies;
 mod configuration;
 mod counters;
-mod events;
 mod keywords;
 mod protocols;
 mod text;
