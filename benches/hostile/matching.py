@@ -81,7 +81,13 @@ def matching(opts, folder, name, row):
         copies *= 4
         small = cpu(hostile, copies)
     ns, normal_ns = (seconds * 1e9 / (copies * LENGTH) for seconds in (small, cpu(harmless, copies)))
-    figure, ok = "%.0f ns a byte, harmless %.0f" % (ns, normal_ns), ns <= TIMES_NORMAL * max(normal_ns, LEAST_NS)
+    limit_ns = TIMES_NORMAL * max(normal_ns, LEAST_NS)
+    for _ in range(3):
+        if ns > limit_ns:
+            # Other work on the machine looks like this too.
+            small = min(small, cpu(hostile, copies))
+            ns = small * 1e9 / (copies * LENGTH)
+    figure, ok = "%.0f ns a byte, harmless %.0f" % (ns, normal_ns), ns <= limit_ns
     if small >= TELLING_S:
         small, large = state.doubling(lambda times: cpu((filler * times * LENGTH)[:times * LENGTH], copies), small)
         figure, ok = figure + "; x%.2f for twice the bytes" % (large / small), ok and large / small <= state.DOUBLING

@@ -16,13 +16,15 @@ use crate::verify::fuel::Tank;
 /// Depth of going back within one attempt.
 const DEPTH_LIMIT: u32 = 1_500;
 /// Levels of division: places in a block, steps that it may take, and units that are spent where it takes fewer: the interpreter needs
-/// some 50 ns to begin at a place. Steps beyond that cost as many units.
+/// some 50 ns to begin at a place, and two for a step.
 const LEVELS: [Level; 4] = [
     Level { places: 256, steps: 4_096, units: 16_384 },
-    Level { places: 16, steps: 4_096, units: 4_096 },
+    Level { places: 16, steps: 4_096, units: 8_192 },
     Level { places: 1, steps: 128, units: 384 },
-    Level { places: 1, steps: 3_500, units: 1_024 },
+    Level { places: 1, steps: 3_500, units: 2_048 },
 ];
+/// What a step costs where all that a block may take were taken.
+const STEP_UNITS: u64 = 2;
 /// The first level of a single place.
 const SINGLE: usize = 2;
 
@@ -105,7 +107,9 @@ impl Search<'_> {
             match regex.find_at(self.haystack, at) {
                 Ok(Some(found)) => return Some(Found::At(Some(found.start()), found.end())),
                 Ok(None) => {}
-                Err(_) if !tank.spend(u64::from(*steps).saturating_sub(*units)) => return Some(Found::LimitHit),
+                Err(_) if !tank.spend((STEP_UNITS * u64::from(*steps)).saturating_sub(*units)) => {
+                    return Some(Found::LimitHit);
+                }
                 Err(_) if level + 1 < LEVELS.len() => {
                     let end = places.end.min(at + width);
                     if let Some(found) = self.places(level + 1, at..end, tank) {
@@ -155,8 +159,8 @@ fn compile(pattern: &str, options: Options, level: &Level) -> Result<Pcre2, Stri
     let mut text = format!("(*LIMIT_MATCH={})(*LIMIT_DEPTH={DEPTH_LIMIT})", level.steps);
     text.push_str(r"\G");
     if level.places > 1 {
-        // The places in order, each as the begin of a match.
-        text.push_str(&format!(r"(?s:.){{0,{}}}?\K", level.places - 1));
+        // The places in order, each as the begin of a match; a repeated group would be a group in a group for each of them.
+        text.push_str(&format!(r"(?s:.{{0,{}}}?)\K", level.places - 1));
     }
     text.push_str(if options.ungreedy { "(?U:" } else { "(?:" });
     if options.dollar_end_only {

@@ -121,7 +121,7 @@ impl Walk<'_> {
                 }
                 [b'?', b'P', b'=', ..] => {
                     self.pass_group()?;
-                    self.out.push_str("(?s:.)*");
+                    self.anything();
                     return Some(());
                 }
                 [b'?', b'>', rest @ ..] => {
@@ -138,6 +138,11 @@ impl Walk<'_> {
             [b'?', rest @ ..] => self.special_group(rest),
             _ => Some(()),
         }
+    }
+
+    /// As few bytes as will do, whatever they are: only where a match begins is asked.
+    fn anything(&mut self) {
+        self.out.push_str(if self.options.ungreedy { "(?s:.*)" } else { "(?s:.*?)" });
     }
 
     /// Passes over the rest of a group.
@@ -197,7 +202,7 @@ impl Walk<'_> {
                 self.out.extend([char::from(first), char::from(second)]);
             }
             b'1'..=b'9' if self.is_relaxed && !in_class && !self.rest.first().is_some_and(u8::is_ascii_digit) => {
-                self.out.push_str("(?s:.)*");
+                self.anything();
             }
             b'K' if self.is_relaxed && !in_class => self.out.push_str("(?:)"),
             other if other.is_ascii_alphanumeric() => return None,
@@ -253,9 +258,9 @@ mod tests {
             (r"a(?=b)c(?!d(e)[)]])f", Some("a(?:)c(?:)f")),
             (r"(?<=[]\]])a(?<!b)", Some("(?:)a(?:)")),
             (r"(?>a|b)++c", Some("(?:a|b)+c")),
-            (r"(\w)\1{2}", Some(r"(\w)(?s:.)*{2}")),
+            (r"(\w)\1{2}", Some(r"(\w)(?s:.*?){2}")),
             (r"a\Kb", Some("a(?:)b")),
-            (r"(?P<x>a)b(?P=x)c", Some("(?P<x>a)b(?s:.)*c")),
+            (r"(?P<x>a)b(?P=x)c", Some("(?P<x>a)b(?s:.*?)c")),
             (r"(?!a", None),
             (r"(?R)", None),
         ];
