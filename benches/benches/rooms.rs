@@ -12,7 +12,7 @@ use tapwire_benches::{tcp_segment, traffic, udp_packet};
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::link::{Layer4, Packet, Timestamp};
 use tapwire_parsers::protocol::{
-    Direction, Input, NoFiles, Opening, Output, Protocol, Settings as ProtocolSettings, Transport,
+    Carrier, Direction, Input, NoFiles, Opening, Output, Protocol, Settings as ProtocolSettings,
 };
 
 fn main() {
@@ -68,14 +68,14 @@ fn flow_lookup(bencher: divan::Bencher<'_, '_>, flows: u32) {
 }
 
 /// A case's payloads of its first flow, in order.
-fn conversation(path: &Path) -> (Transport, Vec<(Direction, Vec<u8>)>) {
+fn conversation(path: &Path) -> (Carrier, Vec<(Direction, Vec<u8>)>) {
     let batch = packets(path);
-    let (mut first, mut out, mut transport) = (None, Vec::new(), Transport::Tcp);
+    let (mut first, mut out, mut transport) = (None, Vec::new(), Carrier::Tcp);
     for packet in decode_all(&batch) {
         let Some(key) = Key::of(&packet, true, false, 0) else { continue };
         let opening = *first.get_or_insert(key);
         if matches!(packet.layer4, Layer4::Udp(_)) {
-            transport = Transport::Udp;
+            transport = Carrier::Udp;
         }
         if key.canonical() == opening.canonical() && !packet.payload.is_empty() {
             let direction = if key == opening { Direction::ToServer } else { Direction::ToClient };
@@ -89,7 +89,7 @@ fn protocols() -> Vec<&'static str> {
     REGISTRY.iter().map(|p| p.name).filter(|name| !cases(name).is_empty()).collect()
 }
 
-fn parse(card: &Protocol, transport: Transport, conversation: &[(Direction, Vec<u8>)]) -> u64 {
+fn parse(card: &Protocol, transport: Carrier, conversation: &[(Direction, Vec<u8>)]) -> u64 {
     let mut parser = (card.configure)(&ProtocolSettings::default())(&Opening::by(transport));
     let mut files = NoFiles;
     let mut left = [Vec::new(), Vec::new()];

@@ -10,7 +10,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use tapwire_parsers::protocol::{Direction, Input, NoFiles, Opening, Output, Parser, Settings, Transport};
+use tapwire_parsers::protocol::{Carrier, Direction, Input, NoFiles, Opening, Output, Parser, Settings};
 use tapwire_parsers::{REGISTRY, protocol, protocol_id};
 
 /// What one side sent.
@@ -68,10 +68,10 @@ fn feed(parser: &mut dyn Parser, direction: Direction, data: &[u8]) {
 }
 
 /// What a parser says that it holds, and what it does.
-fn weigh(name: &str, transport: Transport, turns: &[Turn]) -> (usize, usize) {
+fn weigh(name: &str, carrier: Carrier, turns: &[Turn]) -> (usize, usize) {
     let open = (protocol(protocol_id(name).unwrap()).configure)(&Settings::default());
     let before = live_bytes();
-    let mut parser = open(&Opening::by(transport));
+    let mut parser = open(&Opening::by(carrier));
     for (direction, data) in turns {
         feed(&mut *parser, *direction, data);
         parser.transactions_mut().take_touched(&mut |_| ());
@@ -157,14 +157,14 @@ fn each_parser_says_what_it_holds() {
     ];
     let mut wrong = Vec::new();
     for (name, turns) in &tcp {
-        let (said, held) = weigh(name, Transport::Tcp, turns);
+        let (said, held) = weigh(name, Carrier::Tcp, turns);
         let what: String =
             turns.last().unwrap().1.iter().take(40).flat_map(|b| b.escape_ascii()).map(char::from).collect();
         if said * 3 < held || said > held * 3 {
             wrong.push(format!("{name}: says {said}, holds {held}: {what}"));
         }
     }
-    for card in REGISTRY.iter().filter(|card| card.transports.contains(&Transport::Udp)) {
+    for card in REGISTRY.iter().filter(|card| card.carriers.contains(&Carrier::Udp)) {
         let mut dhcp = vec![1, 1, 6, 0];
         dhcp.resize(236, 0);
         dhcp.extend([99, 130, 83, 99, 60, 200]);
@@ -176,7 +176,7 @@ fn each_parser_says_what_it_holds() {
             _ => dns(60)[2..].to_vec(),
         };
         let turns = vec![(ToServer, datagram); 30];
-        let (said, held) = weigh(card.name, Transport::Udp, &turns);
+        let (said, held) = weigh(card.name, Carrier::Udp, &turns);
         if said * 3 < held || said > held * 3 {
             wrong.push(format!("{}: says {said}, holds {held}", card.name));
         }

@@ -15,7 +15,7 @@ use tapwire_parsers::REGISTRY;
 use tapwire_parsers::json::Object;
 use tapwire_parsers::link::{Layer4, Packet, Timestamp, tcp_flags};
 use tapwire_parsers::protocol::{
-    Both, Course, Direction, Input, NoFiles, Opening, Output, Parser, Protocol, Purpose, Settings, Transport, Value,
+    Both, Carrier, Course, Direction, Input, NoFiles, Opening, Output, Parser, Protocol, Purpose, Settings, Value,
 };
 
 /// What one side sent before the other spoke again; for datagrams, one of them.
@@ -24,7 +24,7 @@ type Turn = (Direction, Vec<u8>);
 /// A conversation of a capture.
 struct Conversation {
     protocol: &'static Protocol,
-    transport: Transport,
+    carrier: Carrier,
     turns: Vec<Turn>,
 }
 
@@ -65,9 +65,9 @@ fn read(protocol: &'static Protocol, file: &[u8]) -> Vec<Conversation> {
         let length = number(at + 8) as usize;
         let packet = Packet::decode(0, Timestamp(0), link_type, &file[at + 16..at + 16 + length], 0, false);
         at += 16 + length;
-        let transport = match &packet.layer4 {
-            Layer4::Tcp(_) => Transport::Tcp,
-            Layer4::Udp(_) => Transport::Udp,
+        let carrier = match &packet.layer4 {
+            Layer4::Tcp(_) => Carrier::Tcp,
+            Layer4::Udp(_) => Carrier::Udp,
             _ => continue,
         };
         let ip = packet.ip.unwrap();
@@ -88,19 +88,19 @@ fn read(protocol: &'static Protocol, file: &[u8]) -> Vec<Conversation> {
         }
         let direction = if flows.contains_key(&(other, own)) { Direction::ToClient } else { Direction::ToServer };
         let key = if direction == Direction::ToServer { (own, other) } else { (other, own) };
-        let flow = flows.entry(key).or_insert_with(|| Conversation { protocol, transport, turns: Vec::new() });
-        match flow.turns.last_mut().filter(|last| transport == Transport::Tcp && last.0 == direction) {
+        let flow = flows.entry(key).or_insert_with(|| Conversation { protocol, carrier, turns: Vec::new() });
+        match flow.turns.last_mut().filter(|last| carrier == Carrier::Tcp && last.0 == direction) {
             Some(last) => last.1.extend_from_slice(packet.payload),
             None => flow.turns.push((direction, packet.payload.to_vec())),
         }
     }
-    flows.into_values().filter(|c| protocol.transports.contains(&c.transport)).collect()
+    flows.into_values().filter(|c| protocol.carriers.contains(&c.carrier)).collect()
 }
 
 /// Hands a conversation to a parser, its turns cut into pieces whose sizes `cuts` gives in turn (none: whole).
 fn run(conversation: &Conversation, cuts: &[usize]) -> Outcome {
-    let Conversation { protocol, transport, turns } = conversation;
-    let mut parser = (protocol.configure)(&Settings::default())(&Opening::by(*transport));
+    let Conversation { protocol, carrier, turns } = conversation;
+    let mut parser = (protocol.configure)(&Settings::default())(&Opening::by(*carrier));
     let mut outcome = Outcome::default();
     let mut left: Both<Vec<u8>> = Both::default();
     let mut wanted: Both<usize> = Both::default();
@@ -109,9 +109,9 @@ fn run(conversation: &Conversation, cuts: &[usize]) -> Outcome {
     for (direction, data) in turns {
         let mut rest = &data[..];
         while !rest.is_empty() && course == Course::Parse {
-            let size = match transport {
-                Transport::Tcp => cuts.next().unwrap_or(rest.len()).clamp(1, rest.len()),
-                Transport::Udp => rest.len(),
+            let size = match carrier {
+                Carrier::Tcp => cuts.next().unwrap_or(rest.len()).clamp(1, rest.len()),
+                _ => rest.len(),
             };
             let (piece, later) = rest.split_at(size);
             rest = later;
@@ -125,7 +125,7 @@ fn run(conversation: &Conversation, cuts: &[usize]) -> Outcome {
                 assert!(advance.consumed <= buffer.len(), "{}: consumed more than there was", protocol.name);
                 buffer.drain(..advance.consumed);
                 *wanted.of_mut(*direction) = advance.wanted;
-                if *transport == Transport::Udp {
+                if *carrier == Carrier::Udp {
                     buffer.clear();
                 }
                 if advance.consumed == 0 {
@@ -203,15 +203,15 @@ fn cards_say_what_holds() {
             }
             assert!(!field.doc.is_empty(), "{}", field.name);
         }
-        assert!(protocol.doc.ends_with('.') && !protocol.transports.is_empty(), "{}", protocol.name);
+        assert!(protocol.doc.ends_with('.') && !protocol.carriers.is_empty(), "{}", protocol.name);
     }
 }
 
 #[test]
 fn twice_the_input_costs_twice_the_work() {
     for conversation in REGISTRY.iter().flat_map(|p| conversations(p)) {
-        let Conversation { protocol, transport, ref turns } = conversation;
-        let doubled = Conversation { protocol, transport, turns: [&turns[..], &turns[..]].concat() };
+        let Conversation { protocol, carrier, ref turns } = conversation;
+        let doubled = Conversation { protocol, carrier, turns: [&turns[..], &turns[..]].concat() };
         for cuts in [&[][..], &[1], &[7, 1, 300]] {
             let (once, twice) = (run(&conversation, cuts).work, run(&doubled, cuts).work);
             assert!(twice * 10 <= once * 23 + 1_000, "{}: {once} and {twice} in {cuts:?}", protocol.name);
@@ -265,12 +265,12 @@ proptest! {
             run(&conversation, &cuts);
             let mut files = NoFiles;
             let mut output = Output::new(&mut files);
-            let mut parser = (conversation.protocol.configure)(&Settings::default())(&Opening::by(conversation.transport));
+            let mut parser = (conversation.protocol.configure)(&Settings::default())(&Opening::by(conversation.carrier));
             for (direction, data) in &conversation.turns {
                 let half = &data[..data.len() / 2];
                 prop_assert!(parser.advance(&Input::new(*direction, half), &mut output).consumed <= half.len());
                 parser.gap(*direction, missing, &mut output);
-                (conversation.protocol.probe)(conversation.transport, *direction, half);
+                (conversation.protocol.probe)(conversation.carrier, *direction, half);
             }
         }
     }

@@ -8,6 +8,7 @@ mod table;
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::link::Header;
 use tapwire_parsers::link::events::EVENTS;
+use tapwire_parsers::protocol::Protocol;
 
 use crate::records::batch::Class;
 use crate::stats::NOT_IN_EVE;
@@ -52,13 +53,9 @@ pub fn names(word: &str) -> Vec<String> {
     let owned = |name: &&str| (*name).to_owned();
     match word {
         "PROTOCOL" => {
-            let forms = |name: String| [name.clone(), format!("{name}_tcp"), format!("{name}_udp")];
-            REGISTRY
-                .iter()
-                .flat_map(|card| {
-                    forms(card.counted_as()).into_iter().take(if card.transports.len() > 1 { 3 } else { 1 })
-                })
-                .collect()
+            let forms =
+                |card: &Protocol| card.carriers.iter().map(|&carrier| card.counted_on(carrier)).collect::<Vec<_>>();
+            REGISTRY.iter().flat_map(|card| std::iter::once(card.counted_as()).chain(forms(card))).collect()
         }
         "HEADER" => Header::ALL.iter().map(|(_, name)| (*name).to_owned()).collect(),
         "EVENT" => EVENTS.iter().map(|(name, _)| name).filter(|name| !NOT_IN_EVE.contains(name)).map(owned).collect(),

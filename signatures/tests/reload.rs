@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 use tapwire_parsers::link::{Packet, Timestamp};
 use tapwire_parsers::protocol::{
-    Both, Direction, FileRange, FileSink, Input, Opening, Output, Parser, Settings, Transport,
+    Both, Carrier, Direction, FileRange, FileSink, Input, Opening, Output, Parser, Settings,
 };
 use tapwire_parsers::{protocol, protocol_id};
 use tapwire_signatures::language::files::Files;
@@ -146,7 +146,7 @@ impl Request {
     fn new() -> Self {
         let card = protocol(protocol_id("http").unwrap());
         Self {
-            parser: (card.configure)(&Settings::default())(&Opening::by(Transport::Tcp)),
+            parser: (card.configure)(&Settings::default())(&Opening::by(Carrier::Tcp)),
             waiting: Vec::new(),
             known: TransactionState::default(),
             state: FlowState::default(),

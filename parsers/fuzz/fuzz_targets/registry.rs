@@ -10,8 +10,8 @@ use tapwire_parsers::protocol::{Direction, Input, NoFiles, Opening, Output, Purp
 fuzz_target!(|input: (u8, Vec<(bool, Vec<u8>)>)| {
     let (which, pieces) = input;
     let card = REGISTRY[usize::from(which) % REGISTRY.len()];
-    let transport = card.transports[usize::from(which) / REGISTRY.len() % card.transports.len()];
-    let mut parser = (card.configure)(&Settings::default())(&Opening::by(transport));
+    let carrier = card.carriers[usize::from(which) / REGISTRY.len() % card.carriers.len()];
+    let mut parser = (card.configure)(&Settings::default())(&Opening::by(carrier));
     let recorder = (card.recorder)(&Settings::default());
     let mut files = NoFiles;
     for (to_server, piece) in &pieces {

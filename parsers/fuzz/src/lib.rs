@@ -3,7 +3,7 @@
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::link::{Packet, Timestamp};
 use tapwire_parsers::protocol::{
-    Direction, Input, NoFiles, Opening, Output, ProtocolId, Settings as ParserSettings, Transport,
+    Direction, Input, NoFiles, Opening, Output, ProtocolId, Settings as ParserSettings, Carrier,
 };
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::state::flow::FlowState;
@@ -42,11 +42,11 @@ fn transactions(
 ) {
     let number = usize::from(which) % REGISTRY.len();
     let (id, card) = (ProtocolId(number as u8), REGISTRY[number]);
-    let transport = if view.packet.tcp().is_some() { Transport::Tcp } else { Transport::Udp };
-    if !card.transports.contains(&transport) {
+    let carrier = if view.packet.tcp().is_some() { Carrier::Tcp } else { Carrier::Udp };
+    if !card.carriers.contains(&carrier) {
         return;
     }
-    let mut parser = (card.configure)(&ParserSettings::default())(&Opening::by(transport));
+    let mut parser = (card.configure)(&ParserSettings::default())(&Opening::by(carrier));
     let mut known: Vec<TransactionState> = Vec::new();
     for direction in Direction::BOTH {
         let mut files = NoFiles;

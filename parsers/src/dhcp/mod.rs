@@ -14,7 +14,7 @@ mod tests;
 use crate::dhcp::message::{Message, option};
 use crate::dhcp::parser::DhcpParser;
 use crate::fields;
-use crate::protocol::{AnomalyKind, Both, Field, Opener, Probe, Protocol, Settings, Transport, Usual, Value};
+use crate::protocol::{AnomalyKind, Both, Carrier, Field, Opener, Probe, Protocol, Settings, Usual, Value};
 
 /// The card of DHCP.
 pub static PROTOCOL: Protocol = Protocol {
@@ -22,7 +22,7 @@ pub static PROTOCOL: Protocol = Protocol {
     aliases: &[],
     doc: "Dynamic Host Configuration Protocol (RFC 2131).",
     parsed: Usual::Always,
-    transports: &[Transport::Udp],
+    carriers: &[Carrier::Udp],
     patterns: &[],
     // A client is found at a port of its own.
     stands_alone: true,

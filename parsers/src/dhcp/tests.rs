@@ -4,7 +4,7 @@ use super::PROTOCOL;
 use super::message::Message;
 use crate::json::Object;
 use crate::protocol::{
-    Anomaly, Direction, Input, NoFiles, Opening, Output, Probe, Purpose, Settings, Transaction, Transport, Value,
+    Anomaly, Carrier, Direction, Input, NoFiles, Opening, Output, Probe, Purpose, Settings, Transaction, Value,
 };
 
 const TO_SERVER: Direction = Direction::ToServer;
@@ -93,7 +93,7 @@ fn what_is_wrong_is_an_anomaly_and_the_rest_is_read() {
     }
     let mut files = NoFiles;
     let mut output = Output::new(&mut files);
-    let mut parser = (PROTOCOL.configure)(&Settings::default())(&Opening::by(Transport::Udp));
+    let mut parser = (PROTOCOL.configure)(&Settings::default())(&Opening::by(Carrier::Udp));
     parser.advance(&Input::new(TO_SERVER, b"no message"), &mut output);
     assert_eq!(output.anomalies, [Anomaly("dhcp.malformed_options")]);
 }
@@ -102,7 +102,7 @@ fn what_is_wrong_is_an_anomaly_and_the_rest_is_read() {
 fn messages_that_nobody_retires_are_bounded() {
     let mut files = NoFiles;
     let mut output = Output::new(&mut files);
-    let mut parser = (PROTOCOL.configure)(&Settings::default())(&Opening::by(Transport::Udp));
+    let mut parser = (PROTOCOL.configure)(&Settings::default())(&Opening::by(Carrier::Udp));
     for _ in 0..2000 {
         parser.advance(&Input::new(TO_SERVER, &datagram(1, &[53, 1, 1, 255])), &mut output);
     }
@@ -124,7 +124,7 @@ fn it_is_recognised_by_its_cookie() {
         (&shifted, Probe::Yes),
         (&other_hardware, Probe::No),
     ] {
-        assert_eq!((PROTOCOL.probe)(Transport::Udp, TO_SERVER, data), answer);
+        assert_eq!((PROTOCOL.probe)(Carrier::Udp, TO_SERVER, data), answer);
     }
     let anomalies = [Anomaly("dhcp.truncated_options"), Anomaly("dhcp.malformed_options")];
     assert_eq!(Message::read(&shifted, TO_SERVER).unwrap().anomalies(), anomalies);

@@ -12,7 +12,7 @@ pub use message::{FUNCTIONS, INDICATIONS, Message, ObjectHeader};
 
 use crate::dnp3::parser::Dnp3Parser;
 use crate::fields;
-use crate::protocol::{AnomalyKind, Both, Field, Opener, Protocol, Settings, Transport, Usual, Value};
+use crate::protocol::{AnomalyKind, Both, Carrier, Field, Opener, Protocol, Settings, Usual, Value};
 
 /// The card of DNP3.
 pub static PROTOCOL: Protocol = Protocol {
@@ -20,7 +20,7 @@ pub static PROTOCOL: Protocol = Protocol {
     aliases: &[],
     doc: "Distributed Network Protocol (IEEE 1815).",
     parsed: Usual::WithoutConfiguration,
-    transports: &[Transport::Tcp],
+    carriers: &[Carrier::Tcp],
     patterns: &[],
     stands_alone: true,
     ports: &[20000],
@@ -43,7 +43,7 @@ pub static PROTOCOL: Protocol = Protocol {
 fn configure(settings: &Settings) -> Opener {
     let max_open = settings.number("max-tx", parser::DEFAULT_OPEN);
     let max_points = settings.number("max-points", parser::DEFAULT_POINTS);
-    Box::new(move |opening| Box::new(Dnp3Parser::new(opening.transport, max_open, max_points)))
+    Box::new(move |opening| Box::new(Dnp3Parser::new(opening.carrier, max_open, max_points)))
 }
 
 const READ: Option<u8> = Some(1);

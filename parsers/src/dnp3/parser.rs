@@ -3,7 +3,7 @@
 use super::frame::{self, Begin, HEADER_LEN, Header};
 use super::message::Message;
 use crate::protocol::{
-    Advance, Anomaly, Both, Direction, Input, Output, Parser, Probe, TransactionList, Transactions, Transport, held,
+    Advance, Anomaly, Both, Carrier, Direction, Input, Output, Parser, Probe, TransactionList, Transactions, held,
 };
 
 /// Messages that wait to be inspected, unless the settings say otherwise.
@@ -17,7 +17,7 @@ const MAX_MESSAGE: usize = 64 << 10;
 
 /// The parser of one flow.
 pub(super) struct Dnp3Parser {
-    transport: Transport,
+    carrier: Carrier,
     messages: Transactions<Message, MAX_OPEN>,
     max_open: u64,
     max_points: u64,
@@ -35,9 +35,9 @@ struct Parts {
 }
 
 impl Dnp3Parser {
-    pub(super) fn new(transport: Transport, max_open: u64, max_points: u64) -> Self {
+    pub(super) fn new(carrier: Carrier, max_open: u64, max_points: u64) -> Self {
         let max_open = max_open.clamp(1, MAX_OPEN as u64);
-        Self { transport, messages: Transactions::default(), max_open, max_points, parts: Both::default() }
+        Self { carrier, messages: Transactions::default(), max_open, max_points, parts: Both::default() }
     }
 
     fn frame(&mut self, direction: Direction, header: Header, bytes: &[u8], output: &mut Output<'_>) {
@@ -117,7 +117,7 @@ impl Parser for Dnp3Parser {
             }
         }
         let left = chunk.len() - at;
-        let datagram = self.transport == Transport::Udp;
+        let datagram = self.carrier == Carrier::Udp;
         Advance { consumed: if datagram { chunk.len() } else { at }, wanted: if left > 0 { HEADER_LEN } else { 0 } }
     }
 
@@ -143,7 +143,7 @@ impl Parser for Dnp3Parser {
 }
 
 /// Whether a stream begins with a frame.
-pub(super) fn probe(_: Transport, direction: Direction, data: &[u8]) -> Probe {
+pub(super) fn probe(_: Carrier, direction: Direction, data: &[u8]) -> Probe {
     match Header::read(data) {
         Begin::Short => Probe::Unsure,
         Begin::Wrong(_) => Probe::No,
@@ -175,7 +175,7 @@ mod tests {
     }
 
     fn parser() -> Dnp3Parser {
-        Dnp3Parser::new(Transport::Tcp, DEFAULT_OPEN, DEFAULT_POINTS)
+        Dnp3Parser::new(Carrier::Tcp, DEFAULT_OPEN, DEFAULT_POINTS)
     }
 
     #[test]
@@ -208,7 +208,7 @@ mod tests {
         // Two headers with a packed bit for each of 9 and 8 points; a request to read carries none.
         let objects = [1, 1, 0, 0, 8, 0, 0, 1, 1, 0, 0, 7, 0];
         for (function, most, expected) in [(2, 17, &[][..]), (2, 16, &["dnp3.too_many_points"]), (1, 1, &[])] {
-            let mut parser = Dnp3Parser::new(Transport::Tcp, DEFAULT_OPEN, most);
+            let mut parser = Dnp3Parser::new(Carrier::Tcp, DEFAULT_OPEN, most);
             let carried = if function == 1 { &[1, 1, 0, 0, 8, 1, 1, 0, 0, 7][..] } else { &objects };
             let data = [&[0xc0, 0xc1, function][..], carried].concat();
             feed(&mut parser, Direction::ToServer, &build(0xc4, 1, 2, &data));
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn limits_and_what_is_unknown_have_names() {
-        let mut parser = Dnp3Parser::new(Transport::Tcp, 1, DEFAULT_POINTS);
+        let mut parser = Dnp3Parser::new(Carrier::Tcp, 1, DEFAULT_POINTS);
         let odd = build(0xc4, 1, 2, &[0xc0, 0xc1, 2, 77, 1, 7, 1]);
         feed(&mut parser, Direction::ToServer, &odd);
         assert_eq!(parser.messages.find(0).unwrap().anomalies[0].0, "dnp3.unknown_object");

@@ -8,16 +8,16 @@ use crate::dns::tables::record_type;
 use crate::dns::{Dialect, READ};
 use crate::fields;
 use crate::json::Object;
-use crate::protocol::{Direction, Field, Opener, Probe, Recorder, Settings, Transport};
+use crate::protocol::{Carrier, Direction, Field, Opener, Probe, Recorder, Settings};
 
 /// Opens parsers of a dialect.
 pub(crate) fn opener(dialect: &'static Dialect) -> Opener {
-    Box::new(move |opening| Box::new(DnsParser::new(opening.transport, dialect)))
+    Box::new(move |opening| Box::new(DnsParser::new(opening.carrier, dialect)))
 }
 
 /// Looks at the first bytes of a direction.
-pub(crate) fn probe(dialect: &Dialect, transport: Transport, direction: Direction, data: &[u8]) -> Probe {
-    parser::probe(dialect, transport, direction, data)
+pub(crate) fn probe(dialect: &Dialect, carrier: Carrier, direction: Direction, data: &[u8]) -> Probe {
+    parser::probe(dialect, carrier, direction, data)
 }
 
 /// How the records of a dialect differ.

@@ -16,7 +16,7 @@ mod transaction;
 use crate::dns::message::Message;
 use crate::dns::parser::DnsParser;
 use crate::fields;
-use crate::protocol::{Anomaly, AnomalyKind, Both, Field, Opener, Protocol, Settings, Transport, Usual};
+use crate::protocol::{Anomaly, AnomalyKind, Both, Carrier, Field, Opener, Protocol, Settings, Usual};
 pub use tables::{RECORD_TYPES, RETURN_CODES};
 
 /// The card of DNS.
@@ -25,11 +25,11 @@ pub static PROTOCOL: Protocol = Protocol {
     aliases: &[],
     doc: "Domain Name System (RFC 1035).",
     parsed: Usual::Always,
-    transports: &[Transport::Tcp, Transport::Udp],
+    carriers: &[Carrier::Tcp, Carrier::Udp],
     patterns: &[],
     stands_alone: true,
     ports: &[53],
-    probe: |transport, direction, data| parser::probe(&DIALECT, transport, direction, data),
+    probe: |carrier, direction, data| parser::probe(&DIALECT, carrier, direction, data),
     states: Both {
         to_server: &["request_started", "request_complete"],
         to_client: &["response_started", "response_complete"],
@@ -71,7 +71,7 @@ impl Dialect {
 }
 
 fn configure(_: &Settings) -> Opener {
-    Box::new(|opening| Box::new(DnsParser::new(opening.transport, &DIALECT)))
+    Box::new(|opening| Box::new(DnsParser::new(opening.carrier, &DIALECT)))
 }
 
 const READ: Option<u8> = Some(1);

@@ -6,9 +6,7 @@
 
 use crate::dns::message::{HEADER_BYTES, Header, Message, short};
 use crate::dns::{Dialect, name};
-use crate::protocol::{
-    Advance, Both, Direction, Input, Output, Parser, Probe, TransactionList, Transactions, Transport,
-};
+use crate::protocol::{Advance, Both, Carrier, Direction, Input, Output, Parser, Probe, TransactionList, Transactions};
 
 /// Messages that wait to be inspected: more than a full window can hold in one call.
 const MAX_OPEN: usize = 4096;
@@ -17,7 +15,7 @@ const LOOK_BYTES: usize = HEADER_BYTES + 256 + 4;
 
 /// The parser of one flow.
 pub(super) struct DnsParser {
-    transport: Transport,
+    carrier: Carrier,
     dialect: &'static Dialect,
     streams: Both<Stream>,
     messages: Transactions<Message, MAX_OPEN>,
@@ -38,8 +36,8 @@ struct Stream {
 
 impl DnsParser {
     /// A parser for a new flow.
-    pub(super) fn new(transport: Transport, dialect: &'static Dialect) -> Self {
-        Self { transport, dialect, streams: Both::default(), messages: Transactions::default() }
+    pub(super) fn new(carrier: Carrier, dialect: &'static Dialect) -> Self {
+        Self { carrier, dialect, streams: Both::default(), messages: Transactions::default() }
     }
 
     fn message(&mut self, direction: Direction, data: &[u8], output: &mut Output<'_>) {
@@ -110,9 +108,9 @@ impl DnsParser {
 impl Parser for DnsParser {
     fn advance(&mut self, input: &Input<'_>, output: &mut Output<'_>) -> Advance {
         let Input { direction, data: chunk, .. } = *input;
-        match self.transport {
-            Transport::Tcp => self.stream(direction, chunk, output),
-            Transport::Udp => {
+        match self.carrier {
+            Carrier::Tcp => self.stream(direction, chunk, output),
+            _ => {
                 self.message(direction, chunk, output);
                 Advance::consumed(chunk.len())
             }
@@ -189,15 +187,15 @@ fn begins(data: &[u8], direction: Direction, work: &mut u64) -> Begin {
 }
 
 /// Looks at the first bytes of a direction.
-pub(super) fn probe(dialect: &Dialect, transport: Transport, direction: Direction, data: &[u8]) -> Probe {
-    let (message, length) = match (transport, short(data, 0)) {
-        (Transport::Udp, _) => (data, data.len()),
-        (Transport::Tcp, Some(length)) => {
+pub(super) fn probe(dialect: &Dialect, carrier: Carrier, direction: Direction, data: &[u8]) -> Probe {
+    let (message, length) = match (carrier, short(data, 0)) {
+        (Carrier::Tcp, Some(length)) => {
             let length = usize::from(length);
             let message = data.get(2..).unwrap_or_default();
             (message.get(..length).unwrap_or(message), length)
         }
-        (Transport::Tcp, None) => return Probe::Unsure,
+        (Carrier::Tcp, None) => return Probe::Unsure,
+        _ => (data, data.len()),
     };
     if length < HEADER_BYTES {
         return Probe::No;

@@ -3,7 +3,7 @@
 use crate::dns::PROTOCOL;
 use crate::json::Object;
 use crate::protocol::{
-    Anomaly, Direction, Input, NoFiles, Opening, Output, Parser, Probe, Purpose, Settings, Transport, Value,
+    Anomaly, Carrier, Direction, Input, NoFiles, Opening, Output, Parser, Probe, Purpose, Settings, Value,
 };
 use proptest::prelude::*;
 
@@ -14,8 +14,8 @@ const ANSWER: &[u8] = b"\x10\x32\x81\x80\x00\x01\x00\x02\x00\x00\x00\x00\x06goog
     \xc0\x0c\x00\x01\x00\x01\x00\x01\x40\xef\x00\x04\x01\x02\x03\x04\
     \xc0\x0c\x00\x10\x00\x01\x00\x00\x00\x03\x00\x07\x03abc\x02\xff\x01";
 
-fn open(transport: Transport) -> Box<dyn Parser> {
-    (PROTOCOL.configure)(&Settings::default())(&Opening::by(transport))
+fn open(carrier: Carrier) -> Box<dyn Parser> {
+    (PROTOCOL.configure)(&Settings::default())(&Opening::by(carrier))
 }
 
 /// The records and anomalies of all transactions, then the anomalies of the flow.
@@ -32,7 +32,7 @@ fn seen(parser: &dyn Parser, flow: &[Anomaly]) -> Vec<String> {
 
 /// What is seen of a datagram.
 fn datagram(direction: Direction, data: &[u8]) -> Vec<String> {
-    let (mut parser, mut files) = (open(Transport::Udp), NoFiles);
+    let (mut parser, mut files) = (open(Carrier::Udp), NoFiles);
     let mut output = Output::new(&mut files);
     parser.advance(&Input::new(direction, data), &mut output);
     let flow = std::mem::take(&mut output.anomalies);
@@ -41,7 +41,7 @@ fn datagram(direction: Direction, data: &[u8]) -> Vec<String> {
 
 /// What is seen of a stream cut into pieces, and the work that was done.
 fn stream(direction: Direction, data: &[u8], pieces: &[usize]) -> (Vec<String>, u64) {
-    let (mut parser, mut files) = (open(Transport::Tcp), NoFiles);
+    let (mut parser, mut files) = (open(Carrier::Tcp), NoFiles);
     let mut output = Output::new(&mut files);
     let (mut start, mut end) = (0, 0);
     for piece in pieces.iter().copied().chain([data.len()]) {
@@ -97,7 +97,7 @@ fn version_2_records_and_filters_follow_the_settings() {
         (&[("types.0", "aaaa")], ToServer, QUERY, "{}"),
         (&[("enabled", "no")], ToServer, QUERY, "{}"),
     ] {
-        let (mut parser, mut files) = (open(Transport::Udp), NoFiles);
+        let (mut parser, mut files) = (open(Carrier::Udp), NoFiles);
         parser.advance(&Input::new(direction, data), &mut Output::new(&mut files));
         let mut out = Vec::new();
         let wanted = (PROTOCOL.recorder)(&settings(pairs)).write(
@@ -150,7 +150,7 @@ fn a_section_keeps_a_bounded_number_of_entries() {
 fn fields_are_read_in_the_direction_of_the_message() {
     let read = |name: &str, direction, data: &[u8]| {
         let field = PROTOCOL.fields.iter().find(|f| f.name == name).unwrap();
-        let (mut parser, mut files) = (open(Transport::Udp), NoFiles);
+        let (mut parser, mut files) = (open(Carrier::Udp), NoFiles);
         parser.advance(&Input::new(direction, data), &mut Output::new(&mut files));
         let transaction = parser.transactions().get(0).unwrap();
         let take = if field.multi { 9 } else { 1 };
@@ -185,18 +185,18 @@ fn fields_are_read_in_the_direction_of_the_message() {
 
 #[test]
 fn probes_tell_messages_and_their_direction() {
-    for (transport, direction, data, expected) in [
-        (Transport::Udp, ToServer, QUERY.to_vec(), Probe::Yes),
-        (Transport::Udp, ToServer, ANSWER.to_vec(), Probe::Reversed),
-        (Transport::Udp, ToClient, ANSWER.to_vec(), Probe::Yes),
-        (Transport::Udp, ToServer, b"0@\x02\x01\x03\x30\x0f\x02\x03\x00\x91\xc8\x02\x02".to_vec(), Probe::No),
-        (Transport::Tcp, ToServer, framed(&[QUERY]), Probe::Yes),
-        (Transport::Tcp, ToServer, framed(&[QUERY])[..20].to_vec(), Probe::Yes),
-        (Transport::Tcp, ToServer, framed(&[QUERY])[..9].to_vec(), Probe::Unsure),
-        (Transport::Tcp, ToServer, b"GET / HTTP/1.1\r\n".to_vec(), Probe::No),
-        (Transport::Tcp, ToServer, vec![0], Probe::Unsure),
+    for (carrier, direction, data, expected) in [
+        (Carrier::Udp, ToServer, QUERY.to_vec(), Probe::Yes),
+        (Carrier::Udp, ToServer, ANSWER.to_vec(), Probe::Reversed),
+        (Carrier::Udp, ToClient, ANSWER.to_vec(), Probe::Yes),
+        (Carrier::Udp, ToServer, b"0@\x02\x01\x03\x30\x0f\x02\x03\x00\x91\xc8\x02\x02".to_vec(), Probe::No),
+        (Carrier::Tcp, ToServer, framed(&[QUERY]), Probe::Yes),
+        (Carrier::Tcp, ToServer, framed(&[QUERY])[..20].to_vec(), Probe::Yes),
+        (Carrier::Tcp, ToServer, framed(&[QUERY])[..9].to_vec(), Probe::Unsure),
+        (Carrier::Tcp, ToServer, b"GET / HTTP/1.1\r\n".to_vec(), Probe::No),
+        (Carrier::Tcp, ToServer, vec![0], Probe::Unsure),
     ] {
-        assert_eq!((PROTOCOL.probe)(transport, direction, &data), expected, "{data:?}");
+        assert_eq!((PROTOCOL.probe)(carrier, direction, &data), expected, "{data:?}");
     }
 }
 
@@ -208,7 +208,7 @@ fn parsing_goes_on_behind_a_gap() {
     for (before, missing, expected) in
         [(one, one, 5), (one + 10, 5, 5), (one + 10, one, 4), (one + 1, 7, 5), (one, 3, 5), (0, 3 * one, 3)]
     {
-        let (mut parser, mut files) = (open(Transport::Tcp), NoFiles);
+        let (mut parser, mut files) = (open(Carrier::Tcp), NoFiles);
         let mut output = Output::new(&mut files);
         parser.advance(&Input::new(ToServer, &data[..before]), &mut output);
         assert!(parser.gap(ToServer, missing as u64, &mut output));
@@ -254,15 +254,15 @@ proptest! {
     fn noise_never_panics(data in prop::collection::vec(any::<u8>(), 0..600), missing in any::<u64>()) {
         for direction in Direction::BOTH {
             datagram(direction, &data);
-            let (mut parser, mut files) = (open(Transport::Tcp), NoFiles);
+            let (mut parser, mut files) = (open(Carrier::Tcp), NoFiles);
             let mut output = Output::new(&mut files);
             parser.advance(&Input::new(direction, &data), &mut output);
             parser.gap(direction, missing, &mut output);
             let consumed = parser.advance(&Input::new(direction, &data), &mut output).consumed;
             prop_assert!(consumed <= data.len());
             parser.close(direction, &mut output);
-            for transport in [Transport::Tcp, Transport::Udp] {
-                (PROTOCOL.probe)(transport, direction, &data);
+            for carrier in [Carrier::Tcp, Carrier::Udp] {
+                (PROTOCOL.probe)(carrier, direction, &data);
             }
         }
     }

@@ -7,8 +7,8 @@ use super::line::{Line, Lines};
 use super::transaction::Exchange;
 use crate::ftp_data::Order;
 use crate::protocol::{
-    Advance, Anomaly, Both, Context, Course, Direction, Ends, Expected, Input, Output, Parser, Probe, TransactionList,
-    Transactions, Transport,
+    Advance, Anomaly, Both, Carrier, Context, Course, Direction, Ends, Expected, Input, Output, Parser, Probe,
+    TransactionList, Transactions,
 };
 
 /// The parser of a control connection.
@@ -87,14 +87,7 @@ impl FtpParser {
         let order = Order::default();
         self.order = Some(Arc::clone(&order));
         let context = Context::new(order);
-        output.expect(Expected {
-            from,
-            to,
-            transport: Transport::Tcp,
-            protocol: "ftp-data",
-            context,
-            within_s: WITHIN_S,
-        });
+        output.expect(Expected { from, to, carrier: Carrier::Tcp, protocol: "ftp-data", context, within_s: WITHIN_S });
     }
 
     fn reply(&mut self, line: &Line<'_>, ends: &Ends, output: &mut Output<'_>) {

@@ -12,7 +12,7 @@ mod transaction;
 
 use crate::fields;
 use crate::protocol::{
-    AnomalyKind, Both, Direction, Field, Opener, Pattern, Protocol, Settings, Transport, Usual, Value,
+    AnomalyKind, Both, Carrier, Direction, Field, Opener, Pattern, Protocol, Settings, Usual, Value,
 };
 use transaction::Exchange;
 
@@ -22,9 +22,9 @@ pub static PROTOCOL: Protocol = Protocol {
     aliases: &[],
     doc: "File Transfer Protocol (RFC 959), with RFC 2228, 2389 and 2428.",
     parsed: Usual::Always,
-    transports: &[Transport::Tcp],
+    carriers: &[Carrier::Tcp],
     patterns: &[Pattern {
-        transport: Transport::Tcp,
+        carrier: Carrier::Tcp,
         direction: Direction::ToClient,
         bytes: b"ftp",
         nocase: true,

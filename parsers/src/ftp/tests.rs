@@ -20,7 +20,7 @@ struct Run {
 
 /// Gives bytes to a parser in pieces of a size.
 fn run(turns: &[(Direction, &[u8])], size: usize) -> Run {
-    let mut parser = (PROTOCOL.configure)(&Settings::default())(&Opening::by(Transport::Tcp));
+    let mut parser = (PROTOCOL.configure)(&Settings::default())(&Opening::by(Carrier::Tcp));
     let mut files = NoFiles;
     let mut output = Output::new(&mut files);
     let ends = Ends { client: (IpAddr::from([10, 0, 0, 1]), 4000), server: (IpAddr::from([10, 0, 0, 2]), 21) };
@@ -114,7 +114,7 @@ fn data_belongs_to_the_command_that_follows() {
     {
         let control =
             run(&[(TO_CLIENT, b"227 (10,0,0,2,1,2)\r\n"), (TO_SERVER, format!("{command}\r\n").as_bytes())], 1_000);
-        let opening = Opening { context: Some(control.expected[0].context.clone()), ..Opening::by(Transport::Tcp) };
+        let opening = Opening { context: Some(control.expected[0].context.clone()), ..Opening::by(Carrier::Tcp) };
         let settings = Settings([("body-limit".into(), "4".into())].into());
         let mut parser = (ftp_data::PROTOCOL.configure)(&settings)(&opening);
         let mut text = FileText::default();

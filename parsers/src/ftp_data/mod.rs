@@ -8,8 +8,8 @@ use std::sync::{Arc, OnceLock};
 
 use crate::fields;
 use crate::protocol::{
-    Advance, Anomaly, Both, Context, Direction, Field, Input, Opener, Opening, Output, Parser, Probe, Protocol,
-    Recorder, Settings, Transaction, TransactionList, Transactions, Transport, Usual, Value, held,
+    Advance, Anomaly, Both, Carrier, Context, Direction, Field, Input, Opener, Opening, Output, Parser, Probe,
+    Protocol, Recorder, Settings, Transaction, TransactionList, Transactions, Usual, Value, held,
 };
 
 /// The card of a connection that carries what a command of another one transfers.
@@ -18,7 +18,7 @@ pub static PROTOCOL: Protocol = Protocol {
     aliases: &[],
     doc: "A connection of the File Transfer Protocol that carries a file or a list (RFC 959, section 5.2). A control connection announces it.",
     parsed: Usual::Always,
-    transports: &[Transport::Tcp],
+    carriers: &[Carrier::Tcp],
     patterns: &[],
     stands_alone: false,
     ports: &[],

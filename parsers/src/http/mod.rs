@@ -17,7 +17,7 @@ mod tests;
 mod transaction;
 mod uri;
 
-use crate::protocol::{AnomalyKind, Both, Direction, Opener, Pattern, Probe, Protocol, Settings, Transport, Usual};
+use crate::protocol::{AnomalyKind, Both, Carrier, Direction, Opener, Pattern, Probe, Protocol, Settings, Usual};
 
 /// The card of http.
 pub static PROTOCOL: Protocol = Protocol {
@@ -25,7 +25,7 @@ pub static PROTOCOL: Protocol = Protocol {
     aliases: &["http1"],
     doc: "Hypertext Transfer Protocol 1 (RFC 9112).",
     parsed: Usual::Always,
-    transports: &[Transport::Tcp],
+    carriers: &[Carrier::Tcp],
     patterns: PATTERNS,
     stands_alone: true,
     ports: &[80],
@@ -67,7 +67,7 @@ fn configure(settings: &Settings) -> Opener {
 /// White space that may stand before the first message: servers skip less.
 const BLANK_BYTES: usize = 4096;
 
-fn probe(_: Transport, direction: Direction, data: &[u8]) -> Probe {
+fn probe(_: Carrier, direction: Direction, data: &[u8]) -> Probe {
     // What waits is looked at again with each packet.
     let blank = data.iter().take(BLANK_BYTES).take_while(|byte| byte.is_ascii_whitespace()).count();
     if blank == BLANK_BYTES {
@@ -92,7 +92,7 @@ fn probe(_: Transport, direction: Direction, data: &[u8]) -> Probe {
 }
 
 const fn pattern(direction: Direction, bytes: &'static [u8]) -> Pattern {
-    Pattern { transport: Transport::Tcp, direction, bytes, nocase: false, offset: 0, depth: bytes.len() }
+    Pattern { carrier: Carrier::Tcp, direction, bytes, nocase: false, offset: 0, depth: bytes.len() }
 }
 
 static PATTERNS: &[Pattern] = &[

@@ -4,7 +4,7 @@
 
 use crate::dns::{Dialect, local};
 use crate::local_fields;
-use crate::protocol::{AnomalyKind, Both, Field, Protocol, Transport, Usual};
+use crate::protocol::{AnomalyKind, Both, Carrier, Field, Protocol, Usual};
 
 /// The card of llmnr.
 pub static PROTOCOL: Protocol = Protocol {
@@ -12,11 +12,11 @@ pub static PROTOCOL: Protocol = Protocol {
     aliases: &[],
     doc: "Link-Local Multicast Name Resolution (RFC 4795).",
     parsed: Usual::Always,
-    transports: &[Transport::Udp, Transport::Tcp],
+    carriers: &[Carrier::Udp, Carrier::Tcp],
     patterns: &[],
     stands_alone: true,
     ports: &[5355],
-    probe: |transport, direction, data| local::probe(&DIALECT, transport, direction, data),
+    probe: |carrier, direction, data| local::probe(&DIALECT, carrier, direction, data),
     states: Both {
         to_server: &["request_started", "request_complete"],
         to_client: &["response_started", "response_complete"],

@@ -17,7 +17,7 @@ pub use transaction::ModbusTransaction;
 
 use crate::fields;
 use crate::modbus::parser::ModbusParser;
-use crate::protocol::{AnomalyKind, Both, Field, Opener, Protocol, Settings, Transport, Usual};
+use crate::protocol::{AnomalyKind, Both, Carrier, Field, Opener, Protocol, Settings, Usual};
 
 /// The card of Modbus.
 pub static PROTOCOL: Protocol = Protocol {
@@ -25,7 +25,7 @@ pub static PROTOCOL: Protocol = Protocol {
     aliases: &[],
     doc: "Modbus/TCP (Modbus application protocol 1.1b3).",
     parsed: Usual::WithoutConfiguration,
-    transports: &[Transport::Tcp],
+    carriers: &[Carrier::Tcp],
     patterns: &[],
     stands_alone: true,
     ports: &[502],

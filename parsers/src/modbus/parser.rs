@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::modbus::message::{HEADER_BYTES, MAX_LENGTH, MIN_LENGTH, Message, short};
 use crate::modbus::transaction::ModbusTransaction;
 use crate::protocol::{
-    Advance, Anomaly, Both, Direction, Input, Output, Parser, Probe, TransactionList, Transactions, Transport,
+    Advance, Anomaly, Both, Carrier, Direction, Input, Output, Parser, Probe, TransactionList, Transactions,
 };
 
 /// Transactions that are kept, answered or not: more than a full window can hold in one call.
@@ -229,7 +229,7 @@ fn looks_like_message(data: &[u8], direction: Direction) -> Option<bool> {
 }
 
 /// Looks at the first bytes of a direction.
-pub(super) fn probe(_: Transport, direction: Direction, data: &[u8]) -> Probe {
+pub(super) fn probe(_: Carrier, direction: Direction, data: &[u8]) -> Probe {
     match looks_like_message(data, direction) {
         Some(true) => Probe::Yes,
         Some(false) => Probe::No,

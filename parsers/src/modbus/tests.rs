@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use crate::json::Object;
 use crate::modbus::{ModbusTransaction, PROTOCOL};
 use crate::protocol::{
-    Anomaly, Direction, Input, NoFiles, Opening, Output, Parser, Probe, Purpose, Settings, Transport, Value,
+    Anomaly, Carrier, Direction, Input, NoFiles, Opening, Output, Parser, Probe, Purpose, Settings, Value,
 };
 
 use Direction::{ToClient, ToServer};
@@ -14,7 +14,7 @@ const READ_COILS: &[u8] = b"\0\x01\0\0\0\x06\x0a\x01\0\x02\0\x09";
 const COILS: &[u8] = b"\0\x01\0\0\0\x05\x0a\x01\x02\xcd\x01";
 
 fn open() -> Box<dyn Parser> {
-    (PROTOCOL.configure)(&Settings::default())(&Opening::by(Transport::Tcp))
+    (PROTOCOL.configure)(&Settings::default())(&Opening::by(Carrier::Tcp))
 }
 
 fn message(id: u8, function: &[u8]) -> Vec<u8> {
@@ -141,7 +141,7 @@ fn pipelined_requests_find_their_responses_in_any_order() {
 #[test]
 fn requests_without_response_are_bounded_and_end_with_the_stream() {
     let settings = Settings([("request-flood".to_owned(), "3".to_owned())].into());
-    let (mut parser, mut files) = ((PROTOCOL.configure)(&settings)(&Opening::by(Transport::Tcp)), NoFiles);
+    let (mut parser, mut files) = ((PROTOCOL.configure)(&settings)(&Opening::by(Carrier::Tcp)), NoFiles);
     let mut output = Output::new(&mut files);
     for _ in 0..5 {
         parser.advance(&Input::new(ToServer, READ_COILS), &mut output);
@@ -213,7 +213,7 @@ fn probes_ask_for_a_header_and_a_function() {
         (ToServer, b"\0\x01\0\0\0\x03\x0a\x81", Probe::No),
         (ToServer, b"\0\x01\0\0\0\x03\x0a\0", Probe::No),
     ] {
-        assert_eq!((PROTOCOL.probe)(Transport::Tcp, direction, data), expected, "{data:?}");
+        assert_eq!((PROTOCOL.probe)(Carrier::Tcp, direction, data), expected, "{data:?}");
     }
 }
 
@@ -280,7 +280,7 @@ proptest! {
             parser.gap(direction, missing, &mut output);
             prop_assert!(parser.advance(&Input::new(direction, &data), &mut output).consumed <= data.len());
             parser.close(direction, &mut output);
-            (PROTOCOL.probe)(Transport::Tcp, direction, &data);
+            (PROTOCOL.probe)(Carrier::Tcp, direction, &data);
         }
     }
 }

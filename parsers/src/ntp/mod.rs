@@ -5,8 +5,8 @@
 
 use crate::fields;
 use crate::protocol::{
-    Advance, Anomaly, AnomalyKind, Both, Direction, Field, Input, OneWay, Opener, Output, Parser, Probe, Protocol,
-    Purpose, Recorder, Settings, Transaction, TransactionList, Transactions, Transport, Usual, Value,
+    Advance, Anomaly, AnomalyKind, Both, Carrier, Direction, Field, Input, OneWay, Opener, Output, Parser, Probe,
+    Protocol, Purpose, Recorder, Settings, Transaction, TransactionList, Transactions, Usual, Value,
 };
 
 /// The card of NTP.
@@ -15,7 +15,7 @@ pub static PROTOCOL: Protocol = Protocol {
     aliases: &[],
     doc: "Network Time Protocol (RFC 5905).",
     parsed: Usual::Always,
-    transports: &[Transport::Udp],
+    carriers: &[Carrier::Udp],
     patterns: &[],
     stands_alone: true,
     ports: &[123],

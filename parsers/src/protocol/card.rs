@@ -4,11 +4,25 @@ use super::{Both, Context, Direction, Field, Parser, Recorder, Settings};
 
 /// What carries an application protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Transport {
+pub enum Carrier {
     /// Ordered bytes.
     Tcp,
     /// Datagrams: each is handed over whole, by itself.
     Udp,
+    /// Frames of an Ethernet type, without IP: each is handed over whole, by itself.
+    Link(u16),
+    /// Messages inside those of the protocol with this name: each is handed over whole, by itself.
+    Within(&'static str),
+}
+
+impl Carrier {
+    /// What IP carries.
+    pub const OVER_IP: [Carrier; 2] = [Carrier::Tcp, Carrier::Udp];
+
+    /// Whether it brings whole messages, each by itself, and no ordered bytes.
+    pub fn has_messages(self) -> bool {
+        self != Carrier::Tcp
+    }
 }
 
 /// Index of a protocol in the registry.
@@ -33,8 +47,8 @@ pub enum Probe {
 /// A byte pattern near the start of a stream that tells a protocol on any port.
 #[derive(Clone, Copy, Debug)]
 pub struct Pattern {
-    /// The transport on which it counts.
-    pub transport: Transport,
+    /// The carrier on which it counts.
+    pub carrier: Carrier,
     /// The direction in which it is looked for.
     pub direction: Direction,
     /// The bytes.
@@ -65,15 +79,15 @@ pub type Opener = Box<dyn Fn(&Opening) -> Box<dyn Parser> + Send + Sync>;
 #[derive(Clone, Debug)]
 pub struct Opening {
     /// What carries it.
-    pub transport: Transport,
+    pub carrier: Carrier,
     /// What another flow said of it, if it was announced ([`Output::expect`](super::Output::expect)).
     pub context: Option<Context>,
 }
 
 impl Opening {
     /// A flow of which nothing but its carrier is known.
-    pub fn by(transport: Transport) -> Self {
-        Self { transport, context: None }
+    pub fn by(carrier: Carrier) -> Self {
+        Self { carrier, context: None }
     }
 }
 
@@ -97,16 +111,16 @@ pub struct Protocol {
     /// Whether it is parsed without a word about it.
     pub parsed: Usual,
     /// The carriers it has.
-    pub transports: &'static [Transport],
+    pub carriers: &'static [Carrier],
     /// Patterns that tell it on any port.
     pub patterns: &'static [Pattern],
     /// Whether its flows announce no others. Flows to its ports are spread over workers by their ports; all others between
     /// two hosts belong to one worker, which therefore knows what was announced.
     pub stands_alone: bool,
-    /// Ports of servers on which `probe` is asked, for each transport in `transports`.
+    /// Ports of servers on which `probe` is asked, for each carrier in `carriers`.
     pub ports: &'static [u16],
     /// Looks at the first bytes of a direction: asked after a pattern matched (to confirm it), and on the ports.
-    pub probe: fn(Transport, Direction, &[u8]) -> Probe,
+    pub probe: fn(Carrier, Direction, &[u8]) -> Probe,
     /// Names of the progress of a transaction to server, in order; the last means it is complete.
     pub states: Both<&'static [&'static str]>,
     /// What rules can look at.
@@ -139,5 +153,15 @@ impl Protocol {
     /// Its name in counters.
     pub fn counted_as(&self) -> String {
         self.name.replace('-', "_")
+    }
+
+    /// Its name in counters of what a carrier brought: with that of the carrier, where IP carries it in both ways.
+    pub fn counted_on(&self, carrier: Carrier) -> String {
+        match carrier {
+            _ if !Carrier::OVER_IP.iter().all(|both| self.carriers.contains(both)) => self.counted_as(),
+            Carrier::Tcp => format!("{}_tcp", self.counted_as()),
+            Carrier::Udp => format!("{}_udp", self.counted_as()),
+            Carrier::Link(_) | Carrier::Within(_) => self.counted_as(),
+        }
     }
 }

@@ -21,7 +21,7 @@ mod settings;
 mod transaction;
 mod transactions;
 
-pub use card::{AnomalyKind, Opener, Opening, Pattern, Probe, Protocol, ProtocolId, Transport, Usual};
+pub use card::{AnomalyKind, Carrier, Opener, Opening, Pattern, Probe, Protocol, ProtocolId, Usual};
 pub use field::{Field, Kind, Numbers, Value, named};
 #[cfg(test)]
 pub(crate) use files::FileText;

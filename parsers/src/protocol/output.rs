@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{Anomaly, FileSink, Transport};
+use super::{Anomaly, Carrier, FileSink};
 
 /// What a call of the parser did with a chunk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,7 +70,7 @@ pub struct Expected {
     /// The host that it is begun with, and its port where that is known.
     pub to: (IpAddr, Option<u16>),
     /// What carries it.
-    pub transport: Transport,
+    pub carrier: Carrier,
     /// The protocol that it speaks.
     pub protocol: &'static str,
     /// What its parser is to know.

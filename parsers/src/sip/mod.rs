@@ -12,7 +12,7 @@ mod tests;
 
 use crate::fields;
 use crate::protocol::{
-    AnomalyKind, Both, Direction, Field, Opener, Pattern, Protocol, Settings, Transport, Usual, Value,
+    AnomalyKind, Both, Carrier, Direction, Field, Opener, Pattern, Protocol, Settings, Usual, Value,
 };
 use crate::sip::message::{Header, Message};
 use crate::sip::parser::SipParser;
@@ -24,11 +24,11 @@ pub static PROTOCOL: Protocol = Protocol {
     aliases: &[],
     doc: "Session Initiation Protocol (RFC 3261).",
     parsed: Usual::Always,
-    transports: &[Transport::Udp, Transport::Tcp],
+    carriers: &[Carrier::Udp, Carrier::Tcp],
     patterns: &PATTERNS,
     stands_alone: false,
     ports: &[5060, 5061],
-    probe: |transport, _, data| parser::probe(transport, data),
+    probe: |carrier, _, data| parser::probe(carrier, data),
     states: Both {
         to_server: &["request_started", "request_complete"],
         to_client: &["response_started", "response_complete"],
@@ -65,7 +65,7 @@ const BEGINS: [&[u8]; 15] = [
 
 static PATTERNS: [Pattern; 4 * BEGINS.len()] = {
     let first = Pattern {
-        transport: Transport::Udp,
+        carrier: Carrier::Udp,
         direction: Direction::ToServer,
         bytes: b"SIP/",
         nocase: false,
@@ -78,15 +78,15 @@ static PATTERNS: [Pattern; 4 * BEGINS.len()] = {
     while let ([bytes, later @ ..], [a, b, c, d, after @ ..]) = (begins, rest) {
         *a = Pattern { bytes, depth: bytes.len(), ..first };
         *b = Pattern { direction: Direction::ToClient, ..*a };
-        *c = Pattern { transport: Transport::Tcp, ..*a };
-        *d = Pattern { transport: Transport::Tcp, ..*b };
+        *c = Pattern { carrier: Carrier::Tcp, ..*a };
+        *d = Pattern { carrier: Carrier::Tcp, ..*b };
         (begins, rest) = (later, after);
     }
     all
 };
 
 fn configure(_: &Settings) -> Opener {
-    Box::new(|opening| Box::new(SipParser::new(opening.transport)))
+    Box::new(|opening| Box::new(SipParser::new(opening.carrier)))
 }
 
 const READ: Option<u8> = Some(1);

@@ -4,7 +4,7 @@
 //! not begin as one, or behind a gap, the parser goes on at the next line that a message can begin with.
 
 use crate::protocol::{
-    Advance, Anomaly, Both, Direction, Input, OneWay, Output, Parser, Probe, TransactionList, Transactions, Transport,
+    Advance, Anomaly, Both, Carrier, Direction, Input, OneWay, Output, Parser, Probe, TransactionList, Transactions,
     held,
 };
 use crate::sip::message::{Message, StartLine, is_token, without_return};
@@ -20,7 +20,7 @@ const BODY_LIMIT_BYTES: usize = 64 << 10;
 
 /// The parser of one flow.
 pub(super) struct SipParser {
-    transport: Transport,
+    carrier: Carrier,
     streams: Both<Stream>,
     messages: Transactions<Message, MAX_OPEN>,
 }
@@ -52,8 +52,8 @@ enum Step {
 
 impl SipParser {
     /// A parser for a new flow.
-    pub(super) fn new(transport: Transport) -> Self {
-        Self { transport, streams: Both::default(), messages: Transactions::default() }
+    pub(super) fn new(carrier: Carrier) -> Self {
+        Self { carrier, streams: Both::default(), messages: Transactions::default() }
     }
 
     fn open(&mut self, message: Message, output: &mut Output<'_>) {
@@ -233,7 +233,7 @@ impl Stream {
 impl Parser for SipParser {
     fn advance(&mut self, input: &Input<'_>, output: &mut Output<'_>) -> Advance {
         let Input { direction, data: chunk, .. } = *input;
-        if self.transport == Transport::Udp {
+        if self.carrier == Carrier::Udp {
             self.datagram(direction, chunk, output);
             return Advance::consumed(chunk.len());
         }
@@ -301,15 +301,15 @@ fn begins(data: &[u8], end: usize) -> bool {
 }
 
 /// Looks at the first bytes of a direction: whether they begin with a line of the protocol, method or version and all.
-pub(super) fn probe(transport: Transport, data: &[u8]) -> Probe {
+pub(super) fn probe(carrier: Carrier, data: &[u8]) -> Probe {
     let area = data.get(..LINE_LIMIT_BYTES).unwrap_or(data);
     if let Some(end) = memchr::memchr(b'\n', area) {
         return if begins(area, end) { Probe::Yes } else { Probe::No };
     }
     let method = area.iter().take_while(|&&byte| is_token(byte)).count();
     let could_be = method > 0 && matches!(area.get(method), None | Some(b' ' | b'/'));
-    match transport {
-        Transport::Tcp if could_be && area.len() < LINE_LIMIT_BYTES => Probe::Unsure,
+    match carrier {
+        Carrier::Tcp if could_be && area.len() < LINE_LIMIT_BYTES => Probe::Unsure,
         _ => Probe::No,
     }
 }

@@ -3,7 +3,7 @@
 use super::PROTOCOL;
 use crate::json::Object;
 use crate::protocol::{
-    Advance, Direction, Input, NoFiles, Opening, Output, Parser, Probe, Purpose, Settings, Transport, Value,
+    Advance, Carrier, Direction, Input, NoFiles, Opening, Output, Parser, Probe, Purpose, Settings, Value,
 };
 
 const TO_SERVER: Direction = Direction::ToServer;
@@ -14,8 +14,8 @@ const INVITE: &str = "INVITE sip:bob@example.test SIP/2.0\r\nv: SIP/2.0/UDP 192.
     a=ptime:20\r\nm=video 0 RTP/AVP 31\r\n";
 const TRYING: &str = "SIP/2.0 100 Trying to\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n";
 
-fn open(transport: Transport) -> Box<dyn Parser> {
-    (PROTOCOL.configure)(&Settings::default())(&Opening::by(transport))
+fn open(carrier: Carrier) -> Box<dyn Parser> {
+    (PROTOCOL.configure)(&Settings::default())(&Opening::by(carrier))
 }
 
 /// Hands bytes over in pieces; returns the anomalies of the flow and the work.
@@ -69,12 +69,12 @@ const TRYING_SHOWN: &str =
 fn datagrams_and_streams_in_any_pieces_give_the_same() {
     let both = [INVITE, "\r\n\r\n", TRYING].concat();
     for piece in [1, 2, 3, 7, 100, both.len()] {
-        let mut parser = open(Transport::Tcp);
+        let mut parser = open(Carrier::Tcp);
         let (anomalies, work) = feed(&mut *parser, both.as_bytes(), piece);
         assert!(anomalies.is_empty() && work <= 5 * both.len() as u64, "{anomalies:?} {work}");
         assert_eq!([shown(&*parser, 0), shown(&*parser, 1)], [INVITE_SHOWN, TRYING_SHOWN], "{piece}");
     }
-    let mut parser = open(Transport::Udp);
+    let mut parser = open(Carrier::Udp);
     for datagram in [INVITE, "\r\n\r\n", "     ", "\0\0\0\0", TRYING] {
         assert_eq!(feed(&mut *parser, datagram.as_bytes(), datagram.len()).0, [""; 0]);
     }
@@ -83,7 +83,7 @@ fn datagrams_and_streams_in_any_pieces_give_the_same() {
 
 #[test]
 fn rules_see_headers_in_either_form_and_lines_joined() {
-    let mut parser = open(Transport::Udp);
+    let mut parser = open(Carrier::Udp);
     feed(&mut *parser, INVITE.as_bytes(), INVITE.len());
     for (name, expected) in [
         ("sip.via", &["SIP/2.0/UDP 192.0.2.1", "SIP/2.0/UDP 192.0.2.2"][..]),
@@ -115,7 +115,7 @@ fn what_is_wrong_is_an_anomaly_of_the_message() {
         ("c: application/sdp", &format!("v=0\r\n{}", "a=x\n".repeat(2000)), "sip.too_many_sdp_lines"),
         (&["v: x"; 100].join("\r\n"), "", "sip.too_many_headers"),
     ] {
-        let mut parser = open(Transport::Udp);
+        let mut parser = open(Carrier::Udp);
         let datagram = format!("BYE sip:x SIP/2.0\r\n{headers}\r\n\r\n{body}");
         feed(&mut *parser, datagram.as_bytes(), datagram.len());
         assert_eq!(own_anomalies(&*parser, 0), [expected], "{headers}");
@@ -125,7 +125,7 @@ fn what_is_wrong_is_an_anomaly_of_the_message() {
 #[test]
 fn a_datagram_is_read_to_its_end() {
     let datagram = INVITE.replace("l: 151", "l: 30");
-    let mut parser = open(Transport::Udp);
+    let mut parser = open(Carrier::Udp);
     feed(&mut *parser, datagram.as_bytes(), datagram.len());
     assert_eq!(shown(&*parser, 0), INVITE_SHOWN);
 }
@@ -146,7 +146,7 @@ fn a_stream_goes_on_behind_what_is_no_message() {
     ] {
         let bytes = [before, TRYING].concat();
         for piece in [1, 1000, bytes.len()] {
-            let mut parser = open(Transport::Tcp);
+            let mut parser = open(Carrier::Tcp);
             let (anomalies, work) = feed(&mut *parser, bytes.as_bytes(), piece);
             assert_eq!(
                 (&anomalies[..], parser.transactions().range()),
@@ -165,7 +165,7 @@ fn behind_a_gap_or_at_the_end_the_headers_are_shown_all_the_same() {
     let mut files = NoFiles;
     let mut output = Output::new(&mut files);
     for ends in [true, false] {
-        let mut parser = open(Transport::Tcp);
+        let mut parser = open(Carrier::Tcp);
         feed(&mut *parser, &INVITE.as_bytes()[..INVITE.len() - 10], 5000);
         if ends {
             parser.close(TO_SERVER, &mut output);
@@ -190,7 +190,7 @@ fn it_is_recognised_by_its_first_line() {
         (b"REGISTER sip:x", Probe::Unsure, Probe::No),
         (b"\0\0hello", Probe::No, Probe::No),
     ] {
-        let probed = [Transport::Tcp, Transport::Udp].map(|transport| (PROTOCOL.probe)(transport, TO_SERVER, data));
+        let probed = [Carrier::Tcp, Carrier::Udp].map(|carrier| (PROTOCOL.probe)(carrier, TO_SERVER, data));
         assert_eq!(probed, [tcp, udp], "{}", data.escape_ascii());
     }
 }

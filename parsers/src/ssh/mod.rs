@@ -12,7 +12,7 @@ mod transaction;
 
 use crate::fields;
 use crate::protocol::{
-    AnomalyKind, Both, Direction, Field, Opener, Pattern, Probe, Protocol, Settings, Transport, Usual, Value,
+    AnomalyKind, Both, Carrier, Direction, Field, Opener, Pattern, Probe, Protocol, Settings, Usual, Value,
 };
 use crate::ssh::parser::{Options, SshParser};
 use crate::ssh::transaction::{Identity, Transaction};
@@ -23,7 +23,7 @@ pub static PROTOCOL: Protocol = Protocol {
     aliases: &[],
     doc: "Secure Shell (RFC 4253).",
     parsed: Usual::Always,
-    transports: &[Transport::Tcp],
+    carriers: &[Carrier::Tcp],
     patterns: &[start(Direction::ToServer), start(Direction::ToClient)],
     stands_alone: true,
     ports: &[],
@@ -64,7 +64,7 @@ mod state {
 }
 
 const fn start(direction: Direction) -> Pattern {
-    Pattern { transport: Transport::Tcp, direction, bytes: b"SSH-", nocase: false, offset: 0, depth: 4 }
+    Pattern { carrier: Carrier::Tcp, direction, bytes: b"SSH-", nocase: false, offset: 0, depth: 4 }
 }
 
 /// Fingerprints are made if the setting `hassh` says so; where it says nothing, if a rule looks at one or if everything shall be

@@ -3,7 +3,7 @@
 use super::PROTOCOL;
 use crate::json::Object;
 use crate::protocol::{
-    Course, Direction, Input, NoFiles, Opening, Output, Parser, Probe, Purpose, Settings, Transaction, Transport, Value,
+    Carrier, Course, Direction, Input, NoFiles, Opening, Output, Parser, Probe, Purpose, Settings, Transaction, Value,
 };
 
 const TO_SERVER: Direction = Direction::ToServer;
@@ -11,7 +11,7 @@ const TO_CLIENT: Direction = Direction::ToClient;
 
 fn open(settings: &[(&str, &str)]) -> Box<dyn Parser> {
     let settings = Settings(settings.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect());
-    (PROTOCOL.configure)(&settings)(&Opening::by(Transport::Tcp))
+    (PROTOCOL.configure)(&settings)(&Opening::by(Carrier::Tcp))
 }
 
 fn feed(parser: &mut dyn Parser, direction: Direction, bytes: &[u8]) -> Course {
@@ -191,6 +191,6 @@ fn a_gap_in_a_packet_is_stepped_over_and_any_other_ends_the_direction() {
 #[test]
 fn it_is_recognised_by_its_first_bytes() {
     for (bytes, answer) in [(&b"SSH-2.0-"[..], Probe::Yes), (b"SSH2", Probe::No), (b"GET ", Probe::No)] {
-        assert_eq!((PROTOCOL.probe)(Transport::Tcp, TO_SERVER, bytes), answer);
+        assert_eq!((PROTOCOL.probe)(Carrier::Tcp, TO_SERVER, bytes), answer);
     }
 }

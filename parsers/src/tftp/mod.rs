@@ -11,9 +11,7 @@ mod tests;
 mod transaction;
 
 use crate::fields;
-use crate::protocol::{
-    AnomalyKind, Both, Direction, Field, Opener, Probe, Protocol, Settings, Transport, Usual, Value,
-};
+use crate::protocol::{AnomalyKind, Both, Carrier, Direction, Field, Opener, Probe, Protocol, Settings, Usual, Value};
 use message::{ERRORS, Message, OPERATIONS};
 use transaction::Transaction;
 
@@ -23,7 +21,7 @@ pub static PROTOCOL: Protocol = Protocol {
     aliases: &[],
     doc: "Trivial File Transfer Protocol (RFC 1350, 2347, 2348, 2349, 7440).",
     parsed: Usual::Always,
-    transports: &[Transport::Udp],
+    carriers: &[Carrier::Udp],
     patterns: &[],
     stands_alone: false,
     ports: &[69],

@@ -7,8 +7,8 @@
 use super::message::{Message, Request, options};
 use super::transaction::{Asked, Transaction};
 use crate::protocol::{
-    Advance, Anomaly, Context, Direction, Expected, Input, Opening, Output, Parser, TransactionList, Transactions,
-    Transport,
+    Advance, Anomaly, Carrier, Context, Direction, Expected, Input, Opening, Output, Parser, TransactionList,
+    Transactions,
 };
 
 /// The parser of a flow: of a request, of a transfer, or of both.
@@ -47,7 +47,7 @@ impl TftpParser {
         output.expect(Expected {
             from: (from.0, None),
             to: (to.0, Some(to.1)),
-            transport: Transport::Udp,
+            carrier: Carrier::Udp,
             protocol: "tftp",
             context: Context::new(asked.clone()),
             within_s: WITHIN_S,

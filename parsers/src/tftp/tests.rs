@@ -33,8 +33,8 @@ fn play(
 
 /// The transfer that a request announces.
 fn transfer(request: &[u8], datagrams: &Datagrams) -> (Box<dyn Parser>, String, Vec<Anomaly>) {
-    let (expected, _) = play(&mut *open(&Opening::by(Transport::Udp)), &[(TO_SERVER, request)], &mut NoFiles);
-    let mut parser = open(&Opening { context: Some(expected[0].context.clone()), ..Opening::by(Transport::Udp) });
+    let (expected, _) = play(&mut *open(&Opening::by(Carrier::Udp)), &[(TO_SERVER, request)], &mut NoFiles);
+    let mut parser = open(&Opening { context: Some(expected[0].context.clone()), ..Opening::by(Carrier::Udp) });
     let mut text = FileText::default();
     let (announced, anomalies) = play(&mut *parser, datagrams, &mut text);
     assert!(announced.is_empty());
@@ -50,7 +50,7 @@ const REQUEST: &[u8] = b"\0\x01a.txt\0octet\0blksize\x008\0tsize\x000\0";
 
 #[test]
 fn a_request_announces_the_transfer() {
-    let mut parser = open(&Opening::by(Transport::Udp));
+    let mut parser = open(&Opening::by(Carrier::Udp));
     let (expected, anomalies) = play(&mut *parser, &[(TO_SERVER, REQUEST)], &mut NoFiles);
     assert!(anomalies.is_empty());
     let Expected { from, to, protocol, .. } = &expected[0];
@@ -113,10 +113,10 @@ fn what_is_no_tftp_is_noticed() {
         (b"\0\x05\0\x01", "tftp.unexpected_message"),
         (b"\0\x06", "tftp.unexpected_message"),
     ] {
-        let mut parser = open(&Opening::by(Transport::Udp));
+        let mut parser = open(&Opening::by(Carrier::Udp));
         assert_eq!(play(&mut *parser, &[(TO_SERVER, datagram)], &mut NoFiles).1, [Anomaly(anomaly)], "{datagram:?}");
     }
-    let mut parser = open(&Opening::by(Transport::Udp));
+    let mut parser = open(&Opening::by(Carrier::Udp));
     play(&mut *parser, &[(TO_SERVER, b"\0\x02a\0binary\0")], &mut NoFiles);
     let list = parser.transactions();
     assert_eq!(list.get(0).unwrap().anomalies(), [Anomaly("tftp.unknown_mode")]);
@@ -127,7 +127,7 @@ fn what_is_no_tftp_is_noticed() {
 #[test]
 fn what_is_kept_is_bounded() {
     let long = [b"\0\x01", &[b'a'; 5_000][..], b"\0octet\0", &b"x\0y\0".repeat(1_000)].concat();
-    let mut parser = open(&Opening::by(Transport::Udp));
+    let mut parser = open(&Opening::by(Carrier::Udp));
     let (expected, anomalies) = play(&mut *parser, &vec![(TO_SERVER, &long[..]); 100], &mut NoFiles);
     assert!(expected.len() <= 16);
     assert!(anomalies.contains(&Anomaly("tftp.too_many_messages")));

@@ -10,6 +10,7 @@ use sha2::Sha256;
 
 use super::hello::Hello;
 use super::tables::{SSL2, SSL3, TLS12, TLS13, extension, is_grease};
+use crate::protocol::Carrier;
 
 /// A fingerprint as text, and its hash.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,13 +19,6 @@ pub struct Ja3 {
     pub string: String,
     /// MD5 of the text, in lower-case hex.
     pub hash: String,
-}
-
-/// What carries the hello, the first letter of a JA4.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Carrier {
-    /// TLS over TCP.
-    Tcp,
 }
 
 pub(super) fn ja3(hello: &Hello) -> Ja3 {
@@ -46,7 +40,9 @@ pub(super) fn ja3s(hello: &Hello) -> Ja3 {
 /// The JA4 of a client hello.
 pub(super) fn ja4(hello: &Hello, carrier: Carrier) -> String {
     let letter = match carrier {
-        Carrier::Tcp => 't',
+        Carrier::Within("quic") => 'q',
+        Carrier::Udp => 'd',
+        _ => 't',
     };
     let mut ciphers = without_grease(&hello.ciphers);
     let mut extensions = without_grease(&hello.extensions);

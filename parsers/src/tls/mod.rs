@@ -16,7 +16,7 @@ mod tests;
 mod transaction;
 
 pub use certificates::{Certificates, Leaf};
-pub use fingerprint::{Carrier, Ja3};
+pub use fingerprint::Ja3;
 pub use tables::{is_tls13, version_name};
 pub use transaction::{Seen, Transaction};
 
@@ -25,7 +25,7 @@ use tables::{client, content, message, server};
 use transaction::Fingerprints;
 
 use crate::fields;
-use crate::protocol::{Both, Direction, Field, Opener, Pattern, Probe, Protocol, Settings, Transport, Usual, Value};
+use crate::protocol::{Both, Carrier, Direction, Field, Opener, Pattern, Probe, Protocol, Settings, Usual, Value};
 
 /// The card of TLS.
 pub static PROTOCOL: Protocol = Protocol {
@@ -33,7 +33,7 @@ pub static PROTOCOL: Protocol = Protocol {
     aliases: &["ssl"],
     doc: "Transport Layer Security 1.0 to 1.3 (RFC 8446) and Secure Sockets Layer 2 and 3.",
     parsed: Usual::Always,
-    transports: &[Transport::Tcp],
+    carriers: &[Carrier::Tcp],
     patterns: PATTERNS,
     stands_alone: true,
     ports: &[443],
@@ -69,7 +69,7 @@ const PATTERNS: &[Pattern] = &[
 ];
 
 const fn start(direction: Direction, bytes: &'static [u8], offset: usize) -> Pattern {
-    Pattern { transport: Transport::Tcp, direction, bytes, nocase: false, offset, depth: offset + bytes.len() }
+    Pattern { carrier: Carrier::Tcp, direction, bytes, nocase: false, offset, depth: offset + bytes.len() }
 }
 
 const CLIENT_HELLO: Option<u8> = Some(client::HELLO_DONE);
@@ -134,7 +134,7 @@ fn random(transaction: &Transaction, direction: Direction) -> Option<&[u8]> {
     transaction.hello.of(direction).as_ref().map(|hello| hello.random.as_slice())
 }
 
-fn probe(_: Transport, direction: Direction, data: &[u8]) -> Probe {
+fn probe(_: Carrier, direction: Direction, data: &[u8]) -> Probe {
     if direction == Direction::ToServer {
         match sslv2::is_client_hello(data) {
             Some(true) => return Probe::Yes,

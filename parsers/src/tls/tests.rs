@@ -6,7 +6,7 @@ use super::PROTOCOL;
 use super::transaction::Transaction;
 use crate::json::Object;
 use crate::protocol::{
-    Both, Course, Direction, Input, NoFiles, Opening, Output, Parser, Probe, Purpose, Settings, Transport,
+    Both, Carrier, Course, Direction, Input, NoFiles, Opening, Output, Parser, Probe, Purpose, Settings,
 };
 
 const TO_SERVER: Direction = Direction::ToServer;
@@ -14,7 +14,7 @@ const TO_CLIENT: Direction = Direction::ToClient;
 
 fn open(settings: &[(&str, &str)]) -> Box<dyn Parser> {
     let settings = Settings(settings.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect());
-    (PROTOCOL.configure)(&settings)(&Opening::by(Transport::Tcp))
+    (PROTOCOL.configure)(&settings)(&Opening::by(Carrier::Tcp))
 }
 
 /// Hands bytes over in pieces; returns the course and the work.
@@ -335,7 +335,7 @@ fn recognition_waits_for_the_type_of_the_first_message() {
         (TO_SERVER, &[22, 3, 9], Probe::No),
         (TO_SERVER, &[0x80, 28], Probe::Unsure),
     ] {
-        assert_eq!((PROTOCOL.probe)(Transport::Tcp, direction, data), expected, "{data:?}");
+        assert_eq!((PROTOCOL.probe)(Carrier::Tcp, direction, data), expected, "{data:?}");
     }
 }
 

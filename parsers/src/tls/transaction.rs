@@ -3,10 +3,10 @@
 use std::any::Any;
 
 use super::certificates::Certificates;
-use super::fingerprint::{Carrier, Ja3, ja3, ja3s, ja4};
+use super::fingerprint::{Ja3, ja3, ja3s, ja4};
 use super::hello::Hello;
 use super::tables::{client, is_tls13, server};
-use crate::protocol::{self, Anomaly, Both, Direction, held};
+use crate::protocol::{self, Anomaly, Both, Carrier, Direction, held};
 
 /// The random value that makes a server hello a request for another client hello (RFC 8446, section 4.1.3).
 const RETRY_RANDOM: [u8; 32] = [

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use tapwire_parsers::protocol::{ProtocolId, Transport, Usual};
+use tapwire_parsers::protocol::{Carrier, ProtocolId, Usual};
 use tapwire_parsers::{REGISTRY, protocol};
 use tapwire_signatures::language::load::{Environment, Loaded, Located};
 use tapwire_signatures::language::loading::{Counts, Loader};
@@ -254,13 +254,14 @@ fn engine(configuration: &Configuration, plan: Plan, tenants: Tenants, faults: &
                 }
             },
         };
-        for &transport in card.transports {
-            let on = match transport {
-                Transport::Tcp => said.tcp,
-                Transport::Udp => said.udp,
+        for &carrier in card.carriers {
+            let on = match carrier {
+                Carrier::Tcp => said.tcp,
+                Carrier::Udp => said.udp,
+                Carrier::Link(_) | Carrier::Within(_) => None,
             };
             if on != Some(false) {
-                recogniser.add(id, transport, ports.clone());
+                recogniser.add(id, carrier, ports.clone());
             }
         }
     }

@@ -11,7 +11,7 @@ use foldhash::quality::RandomState;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 use tapwire_parsers::link::Timestamp;
-use tapwire_parsers::protocol::{Expected, Transport};
+use tapwire_parsers::protocol::{Carrier, Expected};
 
 use super::key::{self, Key, TenantNumber};
 
@@ -52,7 +52,7 @@ pub struct Announced {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Hosts {
     tenant: TenantNumber,
-    transport: Transport,
+    carrier: Carrier,
     from: IpAddr,
     to: IpAddr,
 }
@@ -90,8 +90,7 @@ impl ExpectedFlows {
             return;
         }
         self.counters.announced += 1;
-        let hosts =
-            Hosts { tenant: by.tenant, transport: expected.transport, from: expected.from.0, to: expected.to.0 };
+        let hosts = Hosts { tenant: by.tenant, carrier: expected.carrier, from: expected.from.0, to: expected.to.0 };
         let until = Timestamp(now.0.saturating_add(u64::from(expected.within_s) * 1_000_000));
         let number = self.next;
         self.next += 1;
@@ -116,12 +115,12 @@ impl ExpectedFlows {
 
     /// What was announced of a flow that begins now.
     pub fn meet(&mut self, key: &Key, now: Timestamp) -> Option<Announced> {
-        let transport = match key.protocol {
-            key::TCP => Transport::Tcp,
-            key::UDP => Transport::Udp,
+        let carrier = match key.protocol {
+            key::TCP => Carrier::Tcp,
+            key::UDP => Carrier::Udp,
             _ => return None,
         };
-        let hosts = Hosts { tenant: key.tenant, transport, from: key.source, to: key.destination };
+        let hosts = Hosts { tenant: key.tenant, carrier, from: key.source, to: key.destination };
         let between = self.by_hosts.get_mut(&hosts)?;
         let fits = |known: Option<u16>, port: u16| known.is_none_or(|known| known == port);
         let at = between.iter().position(|announced| {
@@ -180,7 +179,7 @@ mod tests {
         Expected {
             from: (address(2), None),
             to: (address(to), Some(port)),
-            transport: Transport::Udp,
+            carrier: Carrier::Udp,
             protocol: "tftp",
             context: Context::new(port),
             within_s: 10,

@@ -21,8 +21,8 @@ use std::sync::Arc;
 
 use tapwire_parsers::link::Timestamp;
 use tapwire_parsers::protocol::{
-    Anomaly, AnomalyKind, Both, Course, Direction, Expected, Input, NoFiles, Opener, Opening, Output, Parser,
-    ProtocolId, Transport,
+    Anomaly, AnomalyKind, Both, Carrier, Course, Direction, Expected, Input, NoFiles, Opener, Opening, Output, Parser,
+    ProtocolId,
 };
 use tapwire_parsers::{REGISTRY, protocol, protocol_id};
 use tapwire_signatures::plan::Plan;
@@ -135,7 +135,7 @@ pub struct Inspector {
     rival_files: FileSettings,
 }
 
-/// What was counted of a protocol on one transport.
+/// What was counted of a protocol on one carrier.
 #[derive(Clone, Copy, Debug, Default)]
 struct Book {
     flows: u64,
@@ -180,15 +180,10 @@ impl Inspector {
             all.push((format!("app_layer.flow.failed_{suffix}"), count));
         }
         for (card, books) in REGISTRY.iter().zip(&self.books) {
-            for (transport, book) in [Transport::Tcp, Transport::Udp].into_iter().zip(books) {
-                if !card.transports.contains(&transport) {
-                    continue;
-                }
-                let name = match (card.transports.len(), transport) {
-                    (1, _) => card.counted_as(),
-                    (_, Transport::Tcp) => format!("{}_tcp", card.counted_as()),
-                    (_, Transport::Udp) => format!("{}_udp", card.counted_as()),
-                };
+            for &carrier in card.carriers {
+                let [streams, messages] = books;
+                let book = if carrier.has_messages() { messages } else { streams };
+                let name = card.counted_on(carrier);
                 for (group, count) in [("flow", book.flows), ("tx", book.transactions)] {
                     all.push((format!("app_layer.{group}.{name}"), count));
                 }
@@ -223,10 +218,10 @@ impl Inspector {
     }
 
     /// Takes ordered bytes of a direction, from the first one that is not done with; returns how many are done with now.
-    pub fn bytes(&mut self, app: &mut Application, transport: Transport, input: &Input<'_>) -> usize {
+    pub fn bytes(&mut self, app: &mut Application, carrier: Carrier, input: &Input<'_>) -> usize {
         let Input { direction, data: chunk, ends, .. } = *input;
         let ports = Ports::of(&ends);
-        if transport == Transport::Udp && app.failed && !app.stopped && app.further_looks < FURTHER_LOOKS {
+        if carrier.has_messages() && app.failed && !app.stopped && app.further_looks < FURTHER_LOOKS {
             // A datagram says nothing of the next one.
             app.further_looks += 1;
             (app.failed, *app.recognised.of_mut(direction)) = (false, Recognition::Open);
@@ -237,23 +232,23 @@ impl Inspector {
         if app.changes() {
             return 0;
         }
-        if app.protocol.is_none() && !self.recognise(app, transport, direction, ports, chunk) {
+        if app.protocol.is_none() && !self.recognise(app, carrier, direction, ports, chunk) {
             // Failed here, open there: the bytes wait within a bound, for the other direction may tell what they are.
-            let hopeless = app.is_deaf() || chunk.len() >= WAITING_LIMIT_BYTES || transport == Transport::Udp;
+            let hopeless = app.is_deaf() || chunk.len() >= WAITING_LIMIT_BYTES || carrier.has_messages();
             return if hopeless { chunk.len() } else { 0 };
         }
         if app.turned {
             // The caller gives the same bytes again as those of the other direction.
             return 0;
         }
-        self.compare(app, transport, direction, ports, chunk);
+        self.compare(app, carrier, direction, ports, chunk);
         if app.rare.as_mut().is_some_and(|rare| std::mem::take(&mut rare.lapsed)) {
-            self.resume(app, transport);
+            self.resume(app, carrier);
         }
         if chunk.len() < *app.wanted.of(direction) as usize {
             return 0;
         }
-        self.advance(app, transport, input)
+        self.advance(app, carrier, input)
     }
 
     /// Takes another version of bytes that were just taken. They are parsed by themselves, as the first ones of a flow with the
@@ -262,19 +257,19 @@ impl Inspector {
         let mut rival = Application { is_rival: true, protocol: app.protocol, ..Application::default() };
         rival.recognised = Both { to_server: Recognition::Failed, to_client: Recognition::Failed };
         match app.protocol {
-            Some(id) => rival.parsed = self.open(id, Transport::Tcp),
+            Some(id) => rival.parsed = self.open(id, Carrier::Tcp),
             None => rival.recognised = Both::default(),
         }
-        self.bytes(&mut rival, Transport::Tcp, input);
+        self.bytes(&mut rival, Carrier::Tcp, input);
         app.unweighed = true;
         app.rare.get_or_insert_default().rival = Some(Box::new((input.direction, rival)));
     }
 
     /// Goes on with a flow that was thought to be over.
-    pub fn revive(&mut self, app: &mut Application, transport: Transport) {
+    pub fn revive(&mut self, app: &mut Application, carrier: Carrier) {
         let released = app.parsed.is_none() && app.released;
         if let Some(id) = app.protocol.filter(|_| released) {
-            app.parsed = self.open(id, transport);
+            app.parsed = self.open(id, carrier);
             app.unweighed = true;
             app.stopped = app.parsed.is_none();
             app.released = false;
@@ -282,11 +277,11 @@ impl Inspector {
     }
 
     /// Goes on with a flow whose parser was let go, where the protocol allows to begin in the middle.
-    fn resume(&mut self, app: &mut Application, transport: Transport) {
+    fn resume(&mut self, app: &mut Application, carrier: Carrier) {
         let opener = app.protocol.and_then(|id| self.engine.openers.get(usize::from(id.0)).and_then(Option::as_ref));
         let begun = opener.and_then(|open| {
             let begin = || {
-                let mut parser = open(&Opening::by(transport));
+                let mut parser = open(&Opening::by(carrier));
                 let mut files = NoFiles;
                 let mut output = Output::new(&mut files);
                 let goes_on = Direction::BOTH.map(|direction| parser.gap(direction, 1, &mut output));
@@ -300,8 +295,8 @@ impl Inspector {
     }
 
     /// A parser of a protocol, if that is not only recognised.
-    fn open(&self, id: ProtocolId, transport: Transport) -> Option<Box<Parsed>> {
-        self.open_with(id, &Opening::by(transport))
+    fn open(&self, id: ProtocolId, carrier: Carrier) -> Option<Box<Parsed>> {
+        self.open_with(id, &Opening::by(carrier))
     }
 
     fn open_with(&self, id: ProtocolId, opening: &Opening) -> Option<Box<Parsed>> {
@@ -311,14 +306,14 @@ impl Inspector {
 
     /// Opens a flow that was announced: nothing of it needs to be recognised.
     pub fn open_announced(&mut self, app: &mut Application, announced: &Announced) {
-        let Expected { transport, protocol, context, .. } = &announced.expected;
+        let Expected { carrier, protocol, context, .. } = &announced.expected;
         let Some(id) = protocol_id(protocol) else { return };
-        let opening = Opening { transport: *transport, context: Some(context.clone()) };
+        let opening = Opening { carrier: *carrier, context: Some(context.clone()) };
         if let Some(parsed) = self.open_with(id, &opening) {
             app.parsed = Some(parsed);
             let found = Recognition::Found(id, false);
             app.recognised = Both { to_server: found, to_client: found };
-            self.note_found(app, id, *transport);
+            self.note_found(app, id, *carrier);
             app.rare.get_or_insert_default().parent = Some(announced.parent);
         }
     }
@@ -333,8 +328,8 @@ impl Inspector {
         std::mem::take(&mut self.announced)
     }
 
-    fn note_found(&mut self, app: &mut Application, id: ProtocolId, transport: Transport) {
-        app.is_datagram = transport == Transport::Udp;
+    fn note_found(&mut self, app: &mut Application, id: ProtocolId, carrier: Carrier) {
+        app.is_datagram = carrier.has_messages();
         if !app.is_rival
             && let Some(books) = self.books.get_mut(usize::from(id.0))
             && let Some(book) = books.get_mut(usize::from(app.is_datagram))
@@ -351,7 +346,7 @@ impl Inspector {
     fn recognise(
         &mut self,
         app: &mut Application,
-        transport: Transport,
+        carrier: Carrier,
         direction: Direction,
         ports: Ports,
         chunk: &[u8],
@@ -359,23 +354,23 @@ impl Inspector {
         if *app.recognised.of(direction) == Recognition::Failed {
             return false;
         }
-        let whole = transport == Transport::Udp;
-        let answer = self.engine.recogniser.recognise(transport, direction, ports, chunk, whole, app.turnable);
+        let whole = carrier.has_messages();
+        let answer = self.engine.recogniser.recognise(carrier, direction, ports, chunk, whole, app.turnable);
         *app.recognised.of_mut(direction) = answer;
         match answer {
             Recognition::Found(id, turned) => {
                 app.turned = turned;
-                app.parsed = self.open(id, transport);
+                app.parsed = self.open(id, carrier);
                 app.stopped = app.parsed.is_none();
-                self.note_found(app, id, transport);
+                self.note_found(app, id, carrier);
                 true
             }
             Recognition::Failed => {
                 let other = *app.recognised.of(direction.reverse());
-                app.failed = transport == Transport::Udp || other == Recognition::Failed;
+                app.failed = carrier.has_messages() || other == Recognition::Failed;
                 if app.failed && app.further_looks == 0 {
                     if !app.is_rival
-                        && let Some(count) = self.unrecognised.get_mut(usize::from(transport == Transport::Udp))
+                        && let Some(count) = self.unrecognised.get_mut(usize::from(carrier.has_messages()))
                     {
                         *count += 1;
                     }
@@ -388,18 +383,11 @@ impl Inspector {
     }
 
     /// Looks at the second direction of a flow that the first one has bound.
-    fn compare(
-        &mut self,
-        app: &mut Application,
-        transport: Transport,
-        direction: Direction,
-        ports: Ports,
-        chunk: &[u8],
-    ) {
-        if *app.recognised.of(direction) != Recognition::Open || transport == Transport::Udp {
+    fn compare(&mut self, app: &mut Application, carrier: Carrier, direction: Direction, ports: Ports, chunk: &[u8]) {
+        if *app.recognised.of(direction) != Recognition::Open || carrier.has_messages() {
             return;
         }
-        let answer = self.engine.recogniser.recognise(transport, direction, ports, chunk, false, false);
+        let answer = self.engine.recogniser.recognise(carrier, direction, ports, chunk, false, false);
         *app.recognised.of_mut(direction) = answer;
         *app.recognition_due.of_mut(direction) |= answer != Recognition::Open;
         match answer {
@@ -411,7 +399,7 @@ impl Inspector {
         }
     }
 
-    fn advance(&mut self, app: &mut Application, transport: Transport, input: &Input<'_>) -> usize {
+    fn advance(&mut self, app: &mut Application, carrier: Carrier, input: &Input<'_>) -> usize {
         let Input { direction, data: chunk, .. } = *input;
         let mut done = 0;
         while let Some(rest) = chunk.get(done..).filter(|rest| !rest.is_empty())
@@ -425,12 +413,12 @@ impl Inspector {
             *app.wanted.of_mut(direction) = u32::try_from(advance.wanted).unwrap_or(u32::MAX);
             *app.updated.of_mut(direction) = true;
             done += advance.consumed.min(rest.len());
-            if advance.consumed == 0 || transport == Transport::Udp {
+            if advance.consumed == 0 || carrier.has_messages() {
                 break;
             }
         }
         // A datagram is never continued.
-        if transport == Transport::Udp || app.is_deaf() { chunk.len() } else { done }
+        if carrier.has_messages() || app.is_deaf() { chunk.len() } else { done }
     }
 
     /// Takes the frames that the parser has just named, and their bytes.

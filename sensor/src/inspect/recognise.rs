@@ -4,7 +4,7 @@
 //! the server's port. A direction that nobody can claim any more has failed; the first direction that is claimed binds the flow.
 
 use tapwire_parsers::REGISTRY;
-use tapwire_parsers::protocol::{Direction, Ends, Pattern, Probe, Protocol, ProtocolId, Transport, Usual};
+use tapwire_parsers::protocol::{Carrier, Direction, Ends, Pattern, Probe, Protocol, ProtocolId, Usual};
 
 /// The protocols that are switched on, with their ports.
 #[derive(Default)]
@@ -15,7 +15,7 @@ pub struct Recogniser {
 struct Known {
     id: ProtocolId,
     card: &'static Protocol,
-    transport: Transport,
+    carrier: Carrier,
     ports: Vec<(u16, u16)>,
 }
 
@@ -35,17 +35,17 @@ pub enum Recognition {
 const UNSURE_LIMIT_BYTES: usize = 32 << 10;
 
 impl Recogniser {
-    /// Adds a protocol on a transport, with the server ports on which it is probed for.
-    pub fn add(&mut self, id: ProtocolId, transport: Transport, ports: Vec<(u16, u16)>) {
-        self.protocols.push(Known { id, card: tapwire_parsers::protocol(id), transport, ports });
+    /// Adds a protocol on a carrier, with the server ports on which it is probed for.
+    pub fn add(&mut self, id: ProtocolId, carrier: Carrier, ports: Vec<(u16, u16)>) {
+        self.protocols.push(Known { id, card: tapwire_parsers::protocol(id), carrier, ports });
     }
 
     /// Everything that is on by default, on its usual ports.
     pub fn with_defaults() -> Self {
         let mut all = Self::default();
         for (id, card) in (0..).map(ProtocolId).zip(REGISTRY.iter()).filter(|(_, card)| card.parsed == Usual::Always) {
-            for &transport in card.transports {
-                all.add(id, transport, card.ports.iter().map(|&p| (p, p)).collect());
+            for &carrier in card.carriers {
+                all.add(id, carrier, card.ports.iter().map(|&p| (p, p)).collect());
             }
         }
         all
@@ -55,7 +55,7 @@ impl Recogniser {
     /// `turnable` that the flow's begin was not seen, so that its client may be its server.
     pub fn recognise(
         &self,
-        transport: Transport,
+        carrier: Carrier,
         direction: Direction,
         ports: Ports,
         bytes: &[u8],
@@ -66,7 +66,7 @@ impl Recogniser {
             return Recognition::Open;
         }
         let mut unsure = false;
-        let mut ask = |known: &Known, direction: Direction| match (known.card.probe)(transport, direction, bytes) {
+        let mut ask = |known: &Known, direction: Direction| match (known.card.probe)(carrier, direction, bytes) {
             Probe::Yes => Some(Recognition::Found(known.id, false)),
             Probe::Either => Some(Recognition::Found(known.id, turnable)),
             Probe::Reversed if turnable => Some(Recognition::Found(known.id, true)),
@@ -78,8 +78,8 @@ impl Recogniser {
             Probe::No => None,
         };
         let mut short = false;
-        for known in self.on(transport) {
-            let own = known.card.patterns.iter().filter(|p| p.transport == transport && p.direction == direction);
+        for known in self.on(carrier) {
+            let own = known.card.patterns.iter().filter(|p| p.carrier == carrier && p.direction == direction);
             for answer in own.map(|pattern| stands(pattern, bytes)) {
                 match answer {
                     Some(true) => {
@@ -92,12 +92,12 @@ impl Recogniser {
                 }
             }
         }
-        for known in self.on(transport).filter(|k| k.at_home(ports.server)) {
+        for known in self.on(carrier).filter(|k| k.at_home(ports.server)) {
             if let Some(found) = ask(known, direction) {
                 return found;
             }
         }
-        if turnable && let Some(id) = self.turned(transport, direction.reverse(), ports.client, bytes) {
+        if turnable && let Some(id) = self.turned(carrier, direction.reverse(), ports.client, bytes) {
             return Recognition::Found(id, true);
         }
         let open = (short || unsure) && !whole && bytes.len() < UNSURE_LIMIT_BYTES;
@@ -105,18 +105,18 @@ impl Recogniser {
     }
 
     /// The protocol that these bytes are of if they travel the other way.
-    fn turned(&self, transport: Transport, direction: Direction, server: u16, bytes: &[u8]) -> Option<ProtocolId> {
-        let known = self.on(transport).find(|known| {
-            let own = known.card.patterns.iter().filter(|p| p.transport == transport && p.direction == direction);
+    fn turned(&self, carrier: Carrier, direction: Direction, server: u16, bytes: &[u8]) -> Option<ProtocolId> {
+        let known = self.on(carrier).find(|known| {
+            let own = known.card.patterns.iter().filter(|p| p.carrier == carrier && p.direction == direction);
             let asked =
                 own.map(|pattern| stands(pattern, bytes)).any(|answer| answer == Some(true)) || known.at_home(server);
-            asked && (known.card.probe)(transport, direction, bytes) == Probe::Yes
+            asked && (known.card.probe)(carrier, direction, bytes) == Probe::Yes
         })?;
         Some(known.id)
     }
 
-    fn on(&self, transport: Transport) -> impl Iterator<Item = &Known> {
-        self.protocols.iter().filter(move |k| k.transport == transport)
+    fn on(&self, carrier: Carrier) -> impl Iterator<Item = &Known> {
+        self.protocols.iter().filter(move |k| k.carrier == carrier)
     }
 }
 
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     const GET: Pattern = Pattern {
-        transport: Transport::Tcp,
+        carrier: Carrier::Tcp,
         direction: Direction::ToServer,
         bytes: b"GET ",
         nocase: false,

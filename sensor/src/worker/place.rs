@@ -1,7 +1,7 @@
 //! One packet of a flow, or a flow's end: its bytes are read, rules are asked, and what was found is recorded.
 
 use tapwire_parsers::link::{Layer4, Packet, Timestamp};
-use tapwire_parsers::protocol::{Anomaly, Direction, Ends, Input, Transport};
+use tapwire_parsers::protocol::{Anomaly, Carrier, Direction, Ends, Input};
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::verify::condition::PacketView;
 use tapwire_signatures::verify::packet::Occasion;
@@ -51,12 +51,12 @@ impl Place<'_> {
             if udp.checksum_ok {
                 datagram = packet.payload;
                 let input = Input { direction, data: datagram, time: packet.time, ends: ends_of(&flow.key) };
-                self.inspector.bytes(&mut flow.app, Transport::Udp, &input);
+                self.inspector.bytes(&mut flow.app, Carrier::Udp, &input);
                 if flow.app.turned {
                     flow.turn();
                     direction = direction.reverse();
                     let input = Input { direction, ends: ends_of(&flow.key), ..input };
-                    self.inspector.bytes(&mut flow.app, Transport::Udp, &input);
+                    self.inspector.bytes(&mut flow.app, Carrier::Udp, &input);
                 }
                 *flow.app.updated.of_mut(direction) = true;
             }
@@ -69,7 +69,7 @@ impl Place<'_> {
                 }
             }
             if tcp.revived {
-                self.inspector.revive(&mut flow.app, Transport::Tcp);
+                self.inspector.revive(&mut flow.app, Carrier::Tcp);
             }
             for side in [direction.reverse(), direction] {
                 self.read(flow, side);
@@ -168,7 +168,7 @@ impl Place<'_> {
             match stream.parser_next() {
                 Chunk::Data(data) => {
                     let input = Input { direction, data, time, ends };
-                    let done = self.inspector.bytes(app, Transport::Tcp, &input);
+                    let done = self.inspector.bytes(app, Carrier::Tcp, &input);
                     let rival = if stream.has_rivals() { stream.parser_alternative(done) } else { None };
                     stream.parser_consume(done);
                     if let Some(rival) = rival {

@@ -1,6 +1,6 @@
 //! Conditions on the TCP header and on the connection (RFC 9293).
 
-use tapwire_parsers::protocol::Transport;
+use tapwire_parsers::protocol::Carrier;
 use tapwire_parsers::{protocol, protocol_id};
 
 use super::Keyword;
@@ -127,7 +127,7 @@ fn may_be_tcp(header: RuleProtocol) -> bool {
         RuleProtocol::Ip | RuleProtocol::Ipv4 | RuleProtocol::Ipv6 => true,
         RuleProtocol::Tcp | RuleProtocol::TcpPacket | RuleProtocol::TcpStream => true,
         RuleProtocol::Application(name) => {
-            protocol_id(name).is_none_or(|id| protocol(id).transports.contains(&Transport::Tcp))
+            protocol_id(name).is_none_or(|id| protocol(id).carriers.contains(&Carrier::Tcp))
         }
         _ => false,
     }

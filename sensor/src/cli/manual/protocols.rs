@@ -1,7 +1,7 @@
 //! The page of application protocols, from their cards.
 
 use tapwire_parsers::REGISTRY;
-use tapwire_parsers::protocol::{Both, Field, Kind, Protocol, Transport, Usual};
+use tapwire_parsers::protocol::{Both, Carrier, Field, Kind, Protocol, Usual};
 
 use super::text::{Text, code, codes};
 use crate::config::{Configuration, Effect, Enabled, KEYS, silent};
@@ -97,11 +97,13 @@ fn parsed(card: &Protocol) -> (&'static str, String) {
 }
 
 fn carriers(card: &Protocol) -> String {
-    let name = |transport: &Transport| match transport {
-        Transport::Tcp => "TCP",
-        Transport::Udp => "UDP",
+    let name = |carrier: &Carrier| match carrier {
+        Carrier::Tcp => "TCP".to_owned(),
+        Carrier::Udp => "UDP".to_owned(),
+        Carrier::Link(ether_type) => format!("Ethernet type {ether_type:#06x}"),
+        Carrier::Within(name) => format!("inside {name}"),
     };
-    card.transports.iter().map(name).collect::<Vec<_>>().join(", ")
+    card.carriers.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 fn ports(card: &Protocol) -> String {
