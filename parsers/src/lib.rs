@@ -21,6 +21,7 @@ pub mod sip;
 pub mod ssh;
 pub mod tftp;
 pub mod tls;
+pub mod websocket;
 
 use protocol::{Protocol, ProtocolId};
 
@@ -39,6 +40,7 @@ pub static REGISTRY: &[&Protocol] = &[
     &tftp::PROTOCOL,
     &ftp::PROTOCOL,
     &ftp_data::PROTOCOL,
+    &websocket::PROTOCOL,
     &modbus::PROTOCOL,
     &dnp3::PROTOCOL,
 ];

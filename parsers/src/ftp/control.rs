@@ -123,7 +123,7 @@ impl FtpParser {
                 .and_then(|at| extended(text.get(at + 1..)?))
                 .map(|(_, port)| port),
             Some(b"234") if exchange.command() == b"AUTH" => {
-                output.course = Course::Change(Some("tls"));
+                output.turn_into(Some("tls"), None);
                 None
             }
             _ => None,

@@ -5,8 +5,9 @@ use super::multipart::{Multipart, Part, parameter};
 use super::parser::{FileState, Framing, HttpParser, State, Step, blank};
 use super::record::content_range;
 use super::transaction::Exchange;
+use super::upgrade::upgrade;
 use super::uri::hex;
-use crate::protocol::{Course, Direction, FileSink, Output};
+use crate::protocol::{Direction, FileSink, Output};
 
 /// Longest name of a file that is not worth an anomaly.
 const NAME_BYTES: usize = 4096;
@@ -55,20 +56,16 @@ impl HttpParser {
             Some(framing) => State::Bare(framing),
         };
         if *tx.method == *b"CONNECT" && (200..300).contains(&code) {
-            output.course = Course::Change(None);
+            output.turn_into(None, None);
             return State::Known(0);
         }
         match code {
-            101 => match tx.response.header(b"upgrade").map(<[u8]>::to_ascii_lowercase).as_deref() {
-                Some(b"websocket") => output.course = Course::Change(Some("websocket")),
-                Some(b"h2c") => output.course = Course::Change(Some("http2")),
-                Some(_) => output.course = Course::Change(None),
-                // It changes to nothing: clients take what follows for a body.
-                None => {
-                    tx.note("http.failed_protocol_change");
-                    return bare;
-                }
-            },
+            101 if upgrade(&tx.response, output) => {}
+            // It changes to nothing: clients take what follows for a body.
+            101 => {
+                tx.note("http.failed_protocol_change");
+                return bare;
+            }
             100 | 102..=199 => {
                 if code == 100 {
                     if tx.continued {

@@ -15,7 +15,10 @@ mod request;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod upgrade;
 mod uri;
+
+pub use upgrade::Upgraded;
 
 use crate::protocol::{AnomalyKind, Both, Carrier, Direction, Opener, Pattern, Probe, Protocol, Settings, Usual};
 

@@ -80,7 +80,8 @@ pub type Opener = Box<dyn Fn(&Opening) -> Box<dyn Parser> + Send + Sync>;
 pub struct Opening {
     /// What carries it.
     pub carrier: Carrier,
-    /// What another flow said of it, if it was announced ([`Output::expect`](super::Output::expect)).
+    /// What was said of it where it was announced by another flow ([`Output::expect`](super::Output::expect)) or by the protocol
+    /// that this flow spoke before ([`Output::turn_into`](super::Output::turn_into)).
     pub context: Option<Context>,
 }
 

@@ -81,17 +81,24 @@ pub struct Numbers {
     pub most: u64,
     /// Names that rules can use for some of them.
     pub names: fn() -> Vec<(&'static str, u64)>,
+    /// The names are those of bits.
+    pub are_flags: bool,
 }
 
 impl Numbers {
     /// Those up to the largest one, without names.
     pub const fn up_to(most: u64) -> Self {
-        Self { most, names: Vec::new }
+        Self { most, names: Vec::new, are_flags: false }
     }
 
     /// Those up to the largest one, some of them with names.
     pub const fn named(most: u64, names: fn() -> Vec<(&'static str, u64)>) -> Self {
-        Self { most, names }
+        Self { most, names, are_flags: false }
+    }
+
+    /// Those up to the largest one, of which bits have names.
+    pub const fn flags(most: u64, names: fn() -> Vec<(&'static str, u64)>) -> Self {
+        Self { most, names, are_flags: true }
     }
 }
 

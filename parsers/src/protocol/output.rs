@@ -35,8 +35,8 @@ pub enum Course {
     FramesOnly,
     /// What follows is of no use to the parser in either direction (its protocol was left, or its faults are beyond repair).
     Stop,
-    /// The flow changes its protocol with the next byte of each direction (CONNECT, STARTTLS, upgrade): recognise again,
-    /// and expect the named protocol.
+    /// The flow changes its protocol with the next byte of each direction (CONNECT, STARTTLS, upgrade): to the named one, of which
+    /// nothing needs to be recognised, or to one that is. [`Output::turn_into`] says so.
     Change(Option<&'static str>),
 }
 
@@ -46,6 +46,8 @@ pub struct Output<'a> {
     pub anomalies: Vec<Anomaly>,
     /// What shall become of the flow.
     pub course: Course,
+    /// What the parser of the next protocol is to know.
+    pub context: Option<Context>,
     /// A message ended: raw bytes of this direction should be inspected now, without waiting for a full chunk.
     pub flush_raw: bool,
     /// Work that was done, in bytes looked at or steps of about that cost (the linearity tests and budgets count it).
@@ -126,6 +128,7 @@ impl<'a> Output<'a> {
         Self {
             anomalies,
             course,
+            context: None,
             flush_raw: false,
             work: 0,
             files,
@@ -134,6 +137,11 @@ impl<'a> Output<'a> {
             frames,
             expected: Vec::new(),
         }
+    }
+
+    /// The flow changes its protocol, to a named one or to one that is to be recognised. What was agreed goes to its parser.
+    pub fn turn_into(&mut self, protocol: Option<&'static str>, context: Option<Context>) {
+        (self.course, self.context) = (Course::Change(protocol), context);
     }
 
     /// Announces a flow. Where it comes, it is opened with this protocol, without being recognised.

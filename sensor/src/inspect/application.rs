@@ -2,8 +2,7 @@
 
 use std::num::NonZeroU16;
 
-use tapwire_parsers::protocol::{Anomaly, Both, Direction, ProtocolId, Transaction, held};
-use tapwire_parsers::protocol_id;
+use tapwire_parsers::protocol::{Anomaly, Both, Context, Direction, ProtocolId, Transaction, held};
 use tapwire_signatures::plan::RuleIndex;
 use tapwire_signatures::state::flow::FlowState;
 use tapwire_signatures::verify::condition::SideProtocol;
@@ -84,8 +83,8 @@ pub(super) struct Rare {
     pub(super) parent: Option<u64>,
     /// The protocol that both sides agreed to change to, by name: it need not be one that is parsed.
     pub(super) agreed: Option<&'static str>,
-    /// The protocol is about to change, to one with this name.
-    pub(super) change: Option<Option<&'static str>>,
+    /// The protocol is about to change.
+    pub(super) change: Option<Next>,
     /// New anomalies outside transactions: direction, anomaly.
     pub(super) anomalies: Vec<(Direction, Anomaly)>,
     /// What another version of one direction's bytes makes, until rules were asked about it.
@@ -98,6 +97,14 @@ pub(super) struct Rare {
     pub(super) frames: Option<Box<Frames>>,
     /// Rules that ran out of fuel.
     pub(super) dry: Vec<RuleIndex>,
+}
+
+/// What a flow is about to change to.
+pub(super) struct Next {
+    /// The protocol, where that was agreed.
+    pub(super) protocol: Option<&'static str>,
+    /// What its parser is to know.
+    pub(super) context: Option<Context>,
 }
 
 impl Rare {
@@ -371,21 +378,21 @@ impl Application {
         self.rare.as_ref().is_some_and(|rare| rare.change.is_some())
     }
 
-    /// Lets go of the old protocol; recognition starts again.
-    pub fn change_protocol(&mut self) {
-        let Some(rare) = &mut self.rare else { return };
-        if let Some(next) = rare.change.take() {
-            rare.agreed = next;
-            self.original = self.original.or(self.protocol);
-            self.parsed = None;
-            rare.lapsed = false;
-            self.unweighed = true;
-            self.recognised = Both::default();
-            self.wanted = Both::default();
-            self.protocol = None;
-            // A protocol that is expected by name but not parsed here leaves nothing to look for.
-            self.failed = next.is_some_and(|name| protocol_id(name).is_none());
-        }
+    /// Lets go of the old protocol. What was agreed on is to be opened; else recognition starts again.
+    pub(super) fn leave_protocol(&mut self) -> Option<Next> {
+        let rare = self.rare.as_mut()?;
+        let next = rare.change.take()?;
+        rare.agreed = next.protocol;
+        rare.lapsed = false;
+        self.original = self.original.or(self.protocol);
+        self.parsed = None;
+        self.unweighed = true;
+        self.recognised = Both::default();
+        self.wanted = Both::default();
+        self.protocol = None;
+        // What was agreed on and is not parsed here leaves nothing to look for.
+        self.failed = next.protocol.is_some();
+        Some(next)
     }
 
     /// Brings what is known into step with the parser's transactions.

@@ -31,6 +31,7 @@ use tapwire_signatures::verify::{Match, Matcher, Settings, TransactionView};
 
 use crate::flow::Flow;
 use crate::flow::expected::Announced;
+use application::Next;
 pub use application::{Application, Certificates, Remembered};
 use files::{FileSettings, Losses};
 use recognise::{Ports, Recogniser, Recognition};
@@ -318,6 +319,18 @@ impl Inspector {
         }
     }
 
+    /// Goes over to the protocol that a flow changes to, if it does.
+    pub fn change_protocol(&mut self, app: &mut Application, carrier: Carrier) {
+        let Some(Next { protocol: Some(name), context }) = app.leave_protocol() else { return };
+        let Some(id) = protocol_id(name).filter(|id| self.engine.recogniser.knows(*id)) else { return };
+        app.failed = false;
+        app.parsed = self.open_with(id, &Opening { carrier, context });
+        app.stopped = app.parsed.is_none();
+        let found = Recognition::Found(id, false);
+        app.recognised = Both { to_server: found, to_client: found };
+        self.note_found(app, id, carrier);
+    }
+
     /// Nothing was announced so far.
     pub fn forget_announced(&mut self) {
         self.announced.clear();
@@ -495,7 +508,7 @@ impl Inspector {
         let mut files = app.files.sink(settings);
         let mut output = Output { wants_frames, ..Output::new(&mut files) };
         let result = catch_unwind(AssertUnwindSafe(|| call(parser, &mut output)));
-        let Output { anomalies, course, flush_raw, frames, expected, .. } = output;
+        let Output { anomalies, course, context, flush_raw, frames, expected, .. } = output;
         self.named_frames = frames;
         if !app.is_rival {
             self.announced.extend(expected);
@@ -519,7 +532,7 @@ impl Inspector {
                 (app.encrypted, app.frames_only) = (true, course == Course::FramesOnly);
             }
             Course::Stop => app.stopped = true,
-            Course::Change(next) => app.rare.get_or_insert_default().change = Some(next),
+            Course::Change(protocol) => app.rare.get_or_insert_default().change = Some(Next { protocol, context }),
         }
         if result.is_err() {
             self.parser_faults += 1;

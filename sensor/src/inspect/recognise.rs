@@ -40,6 +40,11 @@ impl Recogniser {
         self.protocols.push(Known { id, card: tapwire_parsers::protocol(id), carrier, ports });
     }
 
+    /// Whether a protocol is switched on.
+    pub fn knows(&self, id: ProtocolId) -> bool {
+        self.protocols.iter().any(|known| known.id == id)
+    }
+
     /// Everything that is on by default, on its usual ports.
     pub fn with_defaults() -> Self {
         let mut all = Self::default();

@@ -316,7 +316,7 @@ impl Place<'_> {
     /// Everything of the old protocol is inspected and recorded before the new one begins.
     fn change_protocol(&mut self, packet: &Packet<'_>, flow: &mut Flow<Application>, moment: &Moment) {
         self.inspect_last(packet, flow, moment);
-        flow.app.change_protocol();
+        self.inspector.change_protocol(&mut flow.app, Carrier::Tcp);
         for direction in Direction::BOTH {
             self.read(flow, direction);
         }

@@ -53,7 +53,40 @@ const LIMIT: usize = 4096;
 struct NumberField {
     protocol: &'static Protocol,
     field: &'static Field,
-    test: NumbersTest,
+    test: Test,
+}
+
+/// What a number is tested for.
+#[derive(Clone, Copy, Debug)]
+enum Test {
+    Number(NumbersTest),
+    /// Bits that are set and bits that are not.
+    Flags {
+        set: u64,
+        clear: u64,
+    },
+}
+
+impl Test {
+    /// Names of bits with commas between them, each with `!` before it where the bit is not set; `None` where it is none of that.
+    fn flags(text: &str, names: &[(&str, u64)]) -> Option<Self> {
+        let (mut set, mut clear) = (0, 0);
+        for word in text.split(',').map(str::trim) {
+            let (bits, name) = match word.strip_prefix('!') {
+                Some(name) => (&mut clear, name.trim()),
+                None => (&mut set, word),
+            };
+            *bits |= names.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?.1;
+        }
+        Some(Self::Flags { set, clear })
+    }
+
+    fn holds(&self, mut numbers: impl Iterator<Item = u64>) -> bool {
+        match self {
+            Self::Number(test) => test.holds(numbers),
+            Self::Flags { set, clear } => numbers.any(|number| number & set == *set && number & clear == 0),
+        }
+    }
 }
 
 impl std::fmt::Debug for NumberField {
@@ -86,8 +119,10 @@ fn number(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Faul
     if let Some((protocol, field)) = field(argument.keyword)
         && let Kind::Number(numbers) = field.kind
     {
-        let parsed = NumbersTest::parse(argument.required()?, &(numbers.names)(), numbers.most);
-        let test = parsed.map_err(|message| argument.fault(message, HINT))?;
+        let (text, names) = (argument.required()?, (numbers.names)());
+        let flags = if numbers.are_flags { Test::flags(text, &names) } else { None };
+        let parsed = || NumbersTest::parse(text, &names, numbers.most).map(Test::Number);
+        let test = flags.map_or_else(parsed, Ok).map_err(|message| argument.fault(message, HINT))?;
         builder.rule.transaction.push(Box::new(NumberField { protocol, field, test }));
     }
     Ok(())

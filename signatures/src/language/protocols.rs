@@ -34,11 +34,7 @@ pub static LATER: &[Later] = &[
         ],
     },
     named(&["doh2"]),
-    Later {
-        names: &["websocket"],
-        buffers: &[&["websocket.payload"]],
-        conditions: &["websocket.opcode", "websocket.mask", "websocket.flags"],
-    },
+    named(&["websocket"]),
     Later {
         names: &["quic"],
         buffers: &[&["quic.version"], &["quic.sni"], &["quic.ua"], &["quic.cyu.hash"], &["quic.cyu.string"]],
