@@ -477,6 +477,7 @@ mod tests {
             files: Default::default(),
             tenants: Default::default(),
             matching: Default::default(),
+            layers_limit: 4,
         });
         let configuration = Configuration::default();
         let fresh = || Table::new(flow::Settings::default(), Budget::new(0), Budget::new(0));

@@ -27,7 +27,7 @@ use tapwire_signatures::state::dataset::{Kind, Operation};
 use tapwire_signatures::state::flow::FlowState;
 use tapwire_signatures::state::hostbits::Parties;
 use tapwire_signatures::state::shared::{Shared, Step};
-use tapwire_signatures::verify::condition::{FileView, FlowView, PacketView, SideProtocol};
+use tapwire_signatures::verify::condition::{FileView, FlowView, Layers, PacketView, SideProtocol};
 use tapwire_signatures::verify::{Match, Matcher, TransactionState, TransactionView};
 
 /// Loads one text after the other, each of a file of its own.
@@ -179,6 +179,7 @@ impl Request {
         let packet = Packet::new(1, Timestamp(0), 0, &[], 0);
         let both = |value| Both { to_server: value, to_client: value };
         let flow = FlowView {
+            layers: Layers::default(),
             id: 1,
             alerted: false,
             direction,

@@ -27,7 +27,7 @@ pub use field::{Field, Kind, Numbers, Value, named};
 pub(crate) use files::FileText;
 pub use files::{FileRange, FileSink, NoFiles};
 pub use input::{Ends, Input};
-pub use output::{Advance, Context, Course, Expected, Frame, Output};
+pub use output::{Advance, Carried, CarriedMessage, Context, Course, Expected, Frame, Output};
 pub use record::{Purpose, Recorder};
 pub use settings::{Settings, parse_size};
 pub use transaction::{OneWay, Transaction};

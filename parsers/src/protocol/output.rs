@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{Anomaly, Carrier, FileSink};
+use super::{Anomaly, Carrier, Direction, FileSink};
 
 /// What a call of the parser did with a chunk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,6 +62,60 @@ pub struct Output<'a> {
     pub frames: Vec<Frame>,
     /// Flows that were announced.
     pub expected: Vec<Expected>,
+    /// Messages of protocols inside this one.
+    pub carried: Carried,
+}
+
+/// Messages of protocols inside the one that is parsed.
+#[derive(Clone, Debug, Default)]
+pub struct Carried {
+    messages: Vec<CarriedMessage>,
+    bytes: Vec<u8>,
+}
+
+/// A message of a protocol inside the one that is parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CarriedMessage {
+    /// What it belongs to: a connection, stream or session within the flow, by a number of the carrying protocol. Each has a parser of
+    /// its own.
+    pub channel: u64,
+    /// Its protocol, where that is known; else it is recognised by its first message.
+    pub protocol: Option<&'static str>,
+    /// The transaction of the carrying protocol that it belongs to.
+    pub transaction: Option<u64>,
+    /// Where it goes.
+    pub direction: Direction,
+    length: usize,
+}
+
+impl CarriedMessage {
+    /// One of a channel in a direction, of which nothing else is known.
+    pub fn new(channel: u64, direction: Direction) -> Self {
+        Self { channel, protocol: None, transaction: None, direction, length: 0 }
+    }
+}
+
+impl Carried {
+    /// The messages with their bytes, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&CarriedMessage, &[u8])> {
+        self.messages.iter().scan(&*self.bytes, |rest, message| {
+            let (own, behind) = rest.split_at_checked(message.length)?;
+            *rest = behind;
+            Some((message, own))
+        })
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// Forgets them, and keeps the room.
+    pub fn clear(&mut self) {
+        self.messages.clear();
+        self.bytes.clear();
+        self.bytes.shrink_to(CARRIED_SPARE_BYTES);
+    }
 }
 
 /// A flow that is about to begin, as another one announced it.
@@ -118,6 +172,11 @@ pub struct Frame {
 
 /// Flows that one call may announce.
 const EXPECTED_LIMIT: usize = 16;
+/// Messages that one call may hand on, and bytes of them.
+const CARRIED_LIMIT: usize = 4096;
+const CARRIED_LIMIT_BYTES: usize = 1 << 20;
+/// Bytes of room for them that is kept.
+const CARRIED_SPARE_BYTES: usize = 64 << 10;
 /// Frames that one call may name.
 const FRAMES_LIMIT: usize = 4096;
 
@@ -136,7 +195,19 @@ impl<'a> Output<'a> {
             place: 0,
             frames,
             expected: Vec::new(),
+            carried: Carried::default(),
         }
+    }
+
+    /// Hands on a message of a protocol inside this one.
+    pub fn carry(&mut self, message: CarriedMessage, bytes: &[u8]) {
+        let Carried { messages, bytes: all } = &mut self.carried;
+        if messages.len() >= CARRIED_LIMIT || all.len().saturating_add(bytes.len()) > CARRIED_LIMIT_BYTES {
+            self.anomalies.push(Anomaly("applayer_carried_limit"));
+            return;
+        }
+        messages.push(CarriedMessage { length: bytes.len(), ..message });
+        all.extend_from_slice(bytes);
     }
 
     /// The flow changes its protocol, to a named one or to one that is to be recognised. What was agreed goes to its parser.

@@ -19,7 +19,7 @@ fn parser(extensions: &[u8], limit: &str) -> Box<dyn Parser> {
 fn frame(direction: Direction, first: u8, payload: &[u8]) -> Vec<u8> {
     let (mask, bit) = if direction == TO_SERVER { ([1, 2, 3, 4], 0x80) } else { ([0; 4], 0) };
     let mut out = match u16::try_from(payload.len()).unwrap() {
-        short @ 0..126 => vec![first, short as u8 | bit],
+        short @ 0..126 => vec![first, u8::try_from(short).unwrap() | bit],
         long => [&[first, 126 | bit][..], &long.to_be_bytes()].concat(),
     };
     if direction == TO_SERVER {

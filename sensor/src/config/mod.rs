@@ -189,6 +189,8 @@ pub struct Configuration {
     pub damage_status: bool,
     /// `tapwire.evidence` and `tapwire.evidence-pieces`: places of bytes that fulfilled its rule that an alert shows at most; 0 for none.
     pub evidence_pieces: usize,
+    /// `tapwire.carried-protocols`: protocols inside that of a flow which are followed at once.
+    pub layers: usize,
     /// `tapwire.rules.cost`
     pub costs: CostSettings,
     /// `tapwire.fuel`: how much work matching may do.
@@ -380,6 +382,7 @@ impl Default for Configuration {
             own_records: true,
             damage_status: true,
             evidence_pieces: EVIDENCE_PIECES,
+            layers: LAYERS,
             costs: CostSettings::default(),
             fuel: FuelSettings::default(),
             scripts: lua::Settings::default(),
@@ -403,6 +406,8 @@ const RECORD_BYTES: u64 = 16 << 10;
 
 /// Places of bytes that an alert shows.
 const EVIDENCE_PIECES: usize = 32;
+/// Protocols inside that of a flow which are followed at once.
+const LAYERS: usize = 16;
 
 /// What holds under a configuration file that says nothing.
 pub(crate) fn silent() -> Configuration {

@@ -94,6 +94,10 @@ pub static COUNTERS: &[Counter] = &[
         "Memory of what parsers keep, with files, frames and what rules remember of flows.",
     ),
     count(
+        "tapwire.carried.refused",
+        "Messages of protocols inside others that were not read, for more of these were there than are followed.",
+    ),
+    count(
         "tapwire.checksums.refused",
         "Packets of TCP and UDP whose checksum was wrong and that were left out for it.",
     ),

@@ -275,7 +275,8 @@ fn engine(configuration: &Configuration, plan: Plan, tenants: Tenants, faults: &
     let recorded = configuration.eve.iter().any(|eve| eve.frames);
     let framed = (0..).map(ProtocolId).take(REGISTRY.len()).map(|id| recorded || plan.wants_frames(id)).collect();
     let plan = Arc::new(plan);
-    Engine { plan, recogniser, openers, depths, bypassed, files, tenants, framed, matching }
+    let layers_limit = configuration.layers;
+    Engine { plan, recogniser, openers, depths, bypassed, files, tenants, framed, matching, layers_limit }
 }
 
 /// Reads the threshold file, where one is named.

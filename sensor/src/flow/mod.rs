@@ -27,7 +27,7 @@ mod worth;
 
 use tapwire_parsers::link::{Packet, Timestamp, Vlans};
 use tapwire_parsers::protocol::{Both, Direction, ProtocolId};
-use tapwire_signatures::verify::condition::FlowView;
+use tapwire_signatures::verify::condition::{FlowView, Layers};
 
 use crate::config::ExceptionPolicy;
 
@@ -277,6 +277,7 @@ impl<A> Flow<A> {
             self.tcp.as_ref().map_or(0, |tcp| u32::try_from(tcp.stream(direction).length()).unwrap_or(u32::MAX))
         };
         FlowView {
+            layers: Layers::default(),
             id: self.id,
             alerted: self.alerted,
             direction,

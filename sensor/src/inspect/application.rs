@@ -10,6 +10,7 @@ use tapwire_signatures::verify::fuel::FlowFuel;
 
 use super::files::Files;
 use super::frames::{Frame, Frames};
+use super::layers::{Layer, apart, mark};
 use super::recognise::Recognition;
 use super::silence;
 use super::transactions::{Known, Parsed};
@@ -97,6 +98,8 @@ pub(super) struct Rare {
     pub(super) frames: Option<Box<Frames>>,
     /// Rules that ran out of fuel.
     pub(super) dry: Vec<RuleIndex>,
+    /// Protocols inside the one of the flow.
+    pub(super) layers: Vec<Layer>,
 }
 
 /// What a flow is about to change to.
@@ -155,8 +158,8 @@ impl Remembered {
 
 impl Application {
     /// The open transactions with what is known of them, oldest first.
-    pub fn transaction(&self, id: u64) -> Option<&dyn Transaction> {
-        self.parsed.as_ref()?.parser.transactions().get(id)
+    pub fn transaction(&self, transaction: u64) -> Option<&dyn Transaction> {
+        self.find(transaction).map(|(open, _)| open)
     }
 
     /// What rules may still spend on the flow, to be given back.
@@ -188,8 +191,9 @@ impl Application {
     /// Whether there is nothing that could be recorded: no transaction that changed, or at the `last` chance none that is open, no
     /// file that has ended, no anomaly.
     pub fn has_nothing_new(&self, last: bool) -> bool {
-        let unchanged = self.parsed.as_ref().is_none_or(|parsed| !parsed.has_unreported());
-        (if last { self.open().is_empty() } else { unchanged && self.certificates != Certificates::Wanted })
+        let carried = self.layers().iter().flat_map(|layer| &layer.parsed);
+        let unchanged = !self.parsed.iter().chain(carried).any(|parsed| parsed.has_unreported());
+        (if last { !self.has_open() } else { unchanged && self.certificates != Certificates::Wanted })
             && !self.files.has_closed()
             && self.rare.as_ref().is_none_or(|rare| rare.anomalies.is_empty())
     }
@@ -216,7 +220,8 @@ impl Application {
 
     /// What is known of an open transaction.
     pub fn known_mut(&mut self, id: u64) -> Option<&mut Known> {
-        self.parsed.as_mut()?.known_mut(id)
+        let (layer, id) = apart(id);
+        self.level_mut(layer)?.known_mut(id)
     }
 
     /// Puts the ids of the open transactions that may have something new for records into a list, oldest first.
@@ -225,24 +230,39 @@ impl Application {
         if let Some(parsed) = &self.parsed {
             parsed.unreported(ids);
         }
+        for (index, layer) in self.layers().iter().enumerate() {
+            let begin = ids.len();
+            layer.parsed.iter().for_each(|parsed| parsed.unreported(ids));
+            put_mark(ids, begin, index);
+        }
     }
 
     /// The same, and forgets them; at the `last` chance all that are open.
     pub fn take_unreported(&mut self, ids: &mut Vec<u64>, last: bool) {
         self.unweighed = true;
         ids.clear();
-        if let Some(parsed) = &mut self.parsed {
+        let take = |parsed: &mut Parsed, ids: &mut Vec<u64>| {
+            let begin = ids.len();
             parsed.take_unreported(ids);
             if last {
-                ids.clear();
+                ids.truncate(begin);
                 ids.extend(parsed.range());
             }
+        };
+        if let Some(parsed) = &mut self.parsed {
+            take(parsed, ids);
+        }
+        for (index, layer) in self.layers_mut().iter_mut().enumerate() {
+            let begin = ids.len();
+            layer.parsed.iter_mut().for_each(|parsed| take(parsed, ids));
+            put_mark(ids, begin, index);
         }
     }
 
     /// Something of a transaction waits to be recorded.
-    pub fn report_again(&mut self, id: u64) {
-        if let Some(parsed) = &mut self.parsed {
+    pub fn report_again(&mut self, transaction: u64) {
+        let (layer, id) = apart(transaction);
+        if let Some(parsed) = self.level_mut(layer) {
             parsed.report_again(id);
         }
     }
@@ -250,7 +270,9 @@ impl Application {
     /// Ends the files of a direction: the flow is over.
     pub fn end_files(&mut self, direction: Direction) {
         let transaction = self.files.truncate(direction);
-        if let (Some(id), Some(parsed)) = (transaction, &mut self.parsed) {
+        if let Some((layer, id)) = transaction.map(apart)
+            && let Some(parsed) = self.level_mut(layer)
+        {
             parsed.touch(id);
         }
     }
@@ -266,8 +288,9 @@ impl Application {
     }
 
     /// Forgets a transaction, which goes to whoever wants it.
-    pub fn retire(&mut self, id: u64) -> Option<Box<dyn Transaction>> {
-        self.parsed.as_mut()?.retire(id)
+    pub fn retire(&mut self, transaction: u64) -> Option<Box<dyn Transaction>> {
+        let (layer, id) = apart(transaction);
+        self.level_mut(layer)?.retire(id)
     }
 
     /// Bytes that it holds besides its own size: its parser with what is open in it, files, frames, what rules remember. It is
@@ -276,7 +299,7 @@ impl Application {
         let parsed = self.parsed.as_ref().map_or(0, |parsed| parsed.held_bytes());
         let rules = self.rules.0.as_ref().map_or(0, |state| held::boxed::<FlowState>(state.held_bytes()));
         let rare = self.rare.as_ref().map_or(0, |rare| rare.held_bytes());
-        parsed + self.files.held_bytes() + rules + rare
+        parsed + self.layers_bytes() + self.files.held_bytes() + rules + rare
     }
 
     /// Bytes that it holds besides its own size, where that may have changed since this was last asked.
@@ -298,15 +321,16 @@ impl Application {
         self.wanted = Both::default();
         self.files.let_go();
         if let Some(rare) = &mut self.rare {
-            (rare.frames, rare.rival) = (None, None);
+            (rare.frames, rare.rival, rare.layers) = (None, None, Vec::new());
             rare.lapsed |= lapsed;
         }
     }
 
     /// Gives the parser's memory back once its flow is closed and nothing is left to record.
     pub fn release(&mut self) {
-        if self.parsed.as_ref().is_some_and(|parsed| parsed.range().is_empty()) {
+        if self.parsed.is_some() && !self.has_open() {
             self.parsed = None;
+            self.rare.iter_mut().for_each(|rare| rare.layers = Vec::new());
             self.unweighed = true;
             self.released = !self.stopped;
             self.stopped = true;
@@ -384,6 +408,7 @@ impl Application {
         let next = rare.change.take()?;
         rare.agreed = next.protocol;
         rare.lapsed = false;
+        rare.layers = Vec::new();
         self.original = self.original.or(self.protocol);
         self.parsed = None;
         self.unweighed = true;
@@ -395,12 +420,11 @@ impl Application {
         Some(next)
     }
 
-    /// Brings what is known into step with the parser's transactions.
-    pub(super) fn follow(&mut self) {
+    /// Brings what is known of a layer into step with its parser's transactions.
+    pub(super) fn follow(&mut self, layer: Option<usize>) {
         self.unweighed = true;
-        if let Some(parsed) = &mut self.parsed {
-            self.opened = self.opened.saturating_add(u32::try_from(parsed.follow()).unwrap_or(u32::MAX));
-        }
+        let new = self.level_mut(layer).map_or(0, Parsed::follow);
+        self.opened = self.opened.saturating_add(u32::try_from(new).unwrap_or(u32::MAX));
     }
 
     pub(super) fn raise(&mut self, direction: Direction, anomaly: Anomaly) {
@@ -409,6 +433,11 @@ impl Application {
             anomalies.push((direction, anomaly));
         }
     }
+}
+
+/// Makes ids of a layer, from a place in a list on, those of the flow.
+fn put_mark(ids: &mut [u64], begin: usize, layer: usize) {
+    ids.iter_mut().skip(begin).for_each(|id| *id |= mark(Some(layer)));
 }
 
 /// Anomalies of a flow outside transactions that wait for their record.

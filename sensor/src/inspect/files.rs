@@ -106,9 +106,9 @@ impl Kept {
 }
 
 impl Files {
-    /// Where a parser puts files, of which is done what the settings say.
-    pub fn sink<'a>(&'a mut self, settings: &'a FileSettings) -> Sink<'a> {
-        Sink { files: self, settings }
+    /// Where a parser puts files, of which is done what the settings say. `mark` is what its transactions have in common.
+    pub fn sink<'a>(&'a mut self, settings: &'a FileSettings, mark: u64) -> Sink<'a> {
+        Sink { files: self, settings, mark }
     }
 
     /// The files of a transaction in a direction, oldest first.
@@ -253,11 +253,12 @@ impl Files {
 pub struct Sink<'a> {
     files: &'a mut Files,
     settings: &'a FileSettings,
+    mark: u64,
 }
 
 impl FileSink for Sink<'_> {
     fn open(&mut self, direction: Direction, transaction: u64, name: &[u8], range: Option<FileRange>) {
-        self.files.open(Box::new(File::new((direction, transaction), name, range, self.settings)));
+        self.files.open(Box::new(File::new((direction, self.mark | transaction), name, range, self.settings)));
     }
 
     fn append(&mut self, direction: Direction, data: &[u8]) {
@@ -293,7 +294,7 @@ mod tests {
         let hashes = Hashes { md5: true, ..Hashes::default() };
         let settings = FileSettings { hashes, ..FileSettings::default() };
         for complete in [true, false] {
-            let mut sink = files.sink(&settings);
+            let mut sink = files.sink(&settings, 0);
             sink.open(Direction::ToClient, 3, b"a.txt", None);
             sink.append(Direction::ToClient, b"abc");
             sink.close(Direction::ToClient, complete);
@@ -309,7 +310,7 @@ mod tests {
     fn files_that_nobody_takes_are_counted_and_let_go() {
         let mut files = Files::default();
         for _ in 0..CLOSED_LIMIT + 3 {
-            files.sink(&FileSettings::default()).open(Direction::ToClient, 3, b"a.txt", None);
+            files.sink(&FileSettings::default(), 0).open(Direction::ToClient, 3, b"a.txt", None);
             files.close(Direction::ToClient, true);
         }
         assert_eq!((files.take_losses().dropped, files.take_losses().dropped), (3, 0));
@@ -321,7 +322,7 @@ mod tests {
         let mut files = Files::default();
         let seen = |files: &Files| files.of(3, Direction::ToClient).count();
         for _ in 0..2 * CLOSED_LIMIT {
-            files.sink(&FileSettings::default()).open(Direction::ToClient, 3, b"a.txt", None);
+            files.sink(&FileSettings::default(), 0).open(Direction::ToClient, 3, b"a.txt", None);
             files.close(Direction::ToClient, true);
             let file = files.take_closed(false).unwrap();
             files.return_recorded(file);
@@ -335,7 +336,7 @@ mod tests {
         files.retire(0);
         assert_eq!(seen(&files), 0);
         // What rules were asked about before its record is forgotten with it.
-        files.sink(&FileSettings::default()).open(Direction::ToClient, 3, b"a.txt", None);
+        files.sink(&FileSettings::default(), 0).open(Direction::ToClient, 3, b"a.txt", None);
         files.close(Direction::ToClient, true);
         files.note_inspected(3, Direction::ToClient);
         let file = files.take_closed(false).unwrap();

@@ -8,6 +8,7 @@ pub mod alerts;
 mod application;
 pub mod files;
 pub mod frames;
+mod layers;
 pub mod recognise;
 pub mod silence;
 pub mod tenants;
@@ -21,12 +22,12 @@ use std::sync::Arc;
 
 use tapwire_parsers::link::Timestamp;
 use tapwire_parsers::protocol::{
-    Anomaly, AnomalyKind, Both, Carrier, Course, Direction, Expected, Input, NoFiles, Opener, Opening, Output, Parser,
-    ProtocolId,
+    Anomaly, AnomalyKind, Both, Carried, Carrier, Course, Direction, Expected, Input, NoFiles, Opener, Opening, Output,
+    Parser, ProtocolId,
 };
 use tapwire_parsers::{REGISTRY, protocol, protocol_id};
 use tapwire_signatures::plan::Plan;
-use tapwire_signatures::verify::condition::{FileView, FlowView, PacketView};
+use tapwire_signatures::verify::condition::{FileView, FlowView, PacketView, SideProtocol};
 use tapwire_signatures::verify::{Match, Matcher, Settings, TransactionView};
 
 use crate::flow::Flow;
@@ -34,6 +35,8 @@ use crate::flow::expected::Announced;
 use application::Next;
 pub use application::{Application, Certificates, Remembered};
 use files::{FileSettings, Losses};
+use layers::Layer;
+pub use layers::id_within;
 use recognise::{Ports, Recogniser, Recognition};
 use tenants::Tenants;
 pub use transactions::Known;
@@ -103,6 +106,8 @@ pub struct Engine {
     pub framed: Vec<bool>,
     /// What is noted beside matches.
     pub matching: Settings,
+    /// Protocols inside the one of a flow that are followed at once.
+    pub layers_limit: usize,
 }
 
 impl fmt::Debug for Engine {
@@ -128,6 +133,10 @@ pub struct Inspector {
     named_frames: Vec<protocol::Frame>,
     /// Flows that the one at hand announced.
     announced: Vec<Expected>,
+    /// Messages that were carried in the call that has just been.
+    carried: Carried,
+    /// Messages of protocols inside others that were not read, for there were too many of them.
+    pub layers_refused: u64,
     /// Frames that there was no room for, whole or in part.
     pub frames_cut: u64,
     /// What was lost of files.
@@ -162,6 +171,8 @@ impl Inspector {
             unrecognised: [0; 2],
             named_frames: Vec::new(),
             announced: Vec::new(),
+            carried: Carried::default(),
+            layers_refused: 0,
             frames_cut: 0,
             file_losses: Losses::default(),
             rival_files,
@@ -204,6 +215,17 @@ impl Inspector {
         }
         let books = self.books.get_mut(usize::from(app.protocol?.0))?;
         books.get_mut(usize::from(app.is_datagram))
+    }
+
+    fn book_of(&mut self, app: &Application, layer: Option<usize>) -> Option<&mut Book> {
+        match layer {
+            None => self.book(app),
+            Some(_) if app.is_rival => None,
+            Some(layer) => {
+                let [_, messages] = self.books.get_mut(usize::from(app.layers().get(layer)?.protocol.0))?;
+                Some(messages)
+            }
+        }
     }
 
     /// The shared rules and protocols.
@@ -420,8 +442,14 @@ impl Inspector {
             && !app.changes()
         {
             let left = Input { data: rest, ..*input };
-            let advance = self.guard(app, direction, |parser, output| parser.advance(&left, output));
+            let advance = self.guard(app, None, direction, |parser, output| parser.advance(&left, output));
             let Some(advance) = advance else { return chunk.len() };
+            if !self.carried.is_empty() {
+                let mut carried = std::mem::take(&mut self.carried);
+                self.deliver(app, &carried, input);
+                carried.clear();
+                self.carried = carried;
+            }
             self.frame(app, direction, rest, advance.consumed);
             *app.wanted.of_mut(direction) = u32::try_from(advance.wanted).unwrap_or(u32::MAX);
             *app.updated.of_mut(direction) = true;
@@ -481,7 +509,8 @@ impl Inspector {
         if let Some(frames) = app.rare.as_mut().and_then(|rare| rare.frames.as_mut()) {
             frames.gap(direction, missing);
         }
-        let goes_on = self.guard(app, direction, |parser, output| parser.gap(direction, missing, output));
+        self.end_carried(app, direction, Some(missing));
+        let goes_on = self.guard(app, None, direction, |parser, output| parser.gap(direction, missing, output));
         if goes_on == Some(false) {
             app.stopped = true;
         }
@@ -491,7 +520,8 @@ impl Inspector {
     pub fn close(&mut self, app: &mut Application, direction: Direction) {
         if app.parsed.is_some() {
             *app.updated.of_mut(direction) = true;
-            self.guard(app, direction, |parser, output| parser.close(direction, output));
+            self.guard(app, None, direction, |parser, output| parser.close(direction, output));
+            self.end_carried(app, direction, None);
         }
     }
 
@@ -499,17 +529,28 @@ impl Inspector {
     fn guard<T>(
         &mut self,
         app: &mut Application,
+        layer: Option<usize>,
         direction: Direction,
         call: impl FnOnce(&mut dyn Parser, &mut Output<'_>) -> T,
     ) -> Option<T> {
-        let wants_frames = !app.is_rival && app.protocol.is_some_and(|id| self.wants_frames(id));
-        let parser = &mut *app.parsed.as_mut()?.parser;
-        let settings = if app.is_rival { &self.rival_files } else { &self.engine.files };
-        let mut files = app.files.sink(settings);
-        let mut output = Output { wants_frames, ..Output::new(&mut files) };
+        // Frames have their place in the bytes of the flow, which messages inside others have not.
+        let wants_frames = !app.is_rival && layer.is_none() && app.protocol.is_some_and(|id| self.wants_frames(id));
+        let Application { parsed, rare, files, is_rival, .. } = app;
+        let level = match layer {
+            None => parsed,
+            Some(layer) => &mut rare.as_mut()?.layers.get_mut(layer)?.parsed,
+        };
+        let parser = &mut *level.as_mut()?.parser;
+        let settings = if *is_rival { &self.rival_files } else { &self.engine.files };
+        let mut files = files.sink(settings, layers::mark(layer));
+        let carried = std::mem::take(&mut self.carried);
+        let mut output = Output { wants_frames, carried, ..Output::new(&mut files) };
         let result = catch_unwind(AssertUnwindSafe(|| call(parser, &mut output)));
-        let Output { anomalies, course, context, flush_raw, frames, expected, .. } = output;
-        self.named_frames = frames;
+        let Output { anomalies, course, context, flush_raw, frames, expected, carried, .. } = output;
+        self.carried = carried;
+        if layer.is_none() {
+            self.named_frames = frames;
+        }
         if !app.is_rival {
             self.announced.extend(expected);
         }
@@ -519,15 +560,17 @@ impl Inspector {
         }
         *app.flush_raw.of_mut(direction) |= flush_raw;
         let before = app.opened;
-        app.follow();
+        app.follow(layer);
         let opened = app.opened - before;
-        if let Some(book) = self.book(app) {
+        if let Some(book) = self.book_of(app, layer) {
             book.transactions += u64::from(opened);
             book.given_up += u64::from(course == Course::Stop);
             book.faults += u64::from(result.is_err());
         }
         match course {
             Course::Parse => {}
+            // What is inside another protocol ends by itself: that one goes on.
+            _ if let Some(layer) = layer => app.layers_mut().get_mut(layer).into_iter().for_each(Layer::end),
             Course::Encrypted | Course::FramesOnly => {
                 (app.encrypted, app.frames_only) = (true, course == Course::FramesOnly);
             }
@@ -535,10 +578,7 @@ impl Inspector {
             Course::Change(protocol) => app.rare.get_or_insert_default().change = Some(Next { protocol, context }),
         }
         if result.is_err() {
-            self.parser_faults += 1;
-            app.parsed = None;
-            app.stopped = true;
-            app.raise(direction, Anomaly("applayer_parser_fault"));
+            self.let_go_of_parser(app, layer, direction);
         }
         result.ok()
     }
@@ -546,13 +586,44 @@ impl Inspector {
     /// Asks the rules about the open transactions that changed, or that they wait for, in the direction of the view's flow. `raw`
     /// are raw bytes of that direction.
     pub fn transactions(&mut self, app: &mut Application, view: &PacketView<'_>, raw: &[u8], matches: &mut Vec<Match>) {
-        let (Some(id), Some(flow)) = (app.protocol, view.flow) else { return };
+        self.transactions_of(app, None, view, raw, matches);
+        for layer in 0..app.layers().len() {
+            let (Some(flow), Some(protocol)) = (view.flow, app.layers().get(layer).map(|layer| layer.protocol)) else {
+                return;
+            };
+            let side = SideProtocol::Known(protocol);
+            let sides = Both { to_server: side, to_client: side };
+            let flow = FlowView { protocol: Some(protocol), sides, ..*flow };
+            self.transactions_of(app, Some(layer), &PacketView { flow: Some(&flow), ..*view }, raw, matches);
+        }
+    }
+
+    fn transactions_of(
+        &mut self,
+        app: &mut Application,
+        layer: Option<usize>,
+        view: &PacketView<'_>,
+        raw: &[u8],
+        matches: &mut Vec<Match>,
+    ) {
+        let Some(flow) = view.flow else { return };
         let direction = flow.direction;
-        app.follow();
+        app.follow(layer);
+        let Some((id, _)) = app.level(layer) else { return };
         let Application { parsed, rules, files, rare, .. } = app;
-        let Some(parsed) = parsed.as_deref_mut() else { return };
-        let anomalies = rare.iter().flat_map(|rare| &rare.anomalies);
-        let flow_anomalies: Vec<Anomaly> = anomalies.filter(|a| a.0 == direction).map(|a| a.1).collect();
+        let (mut anomalies, mut layers): (&[_], &mut [_]) = (&[], &mut []);
+        if let Some(rare) = rare {
+            (anomalies, layers) = (&rare.anomalies, &mut rare.layers);
+        }
+        let level = match layer {
+            None => parsed,
+            Some(layer) => {
+                let Some(layer) = layers.get_mut(layer) else { return };
+                &mut layer.parsed
+            }
+        };
+        let Some(parsed) = level.as_deref_mut() else { return };
+        let flow_anomalies: Vec<Anomaly> = anomalies.iter().filter(|a| a.0 == direction).map(|a| a.1).collect();
         let last = u8::try_from(protocol(id).states.of(direction).len().saturating_sub(1)).unwrap_or(u8::MAX);
         let newest = parsed.range().end.saturating_sub(1);
         if !flow_anomalies.is_empty() {
@@ -565,13 +636,13 @@ impl Inspector {
             if transaction.only_direction().is_some_and(|only| only != direction) {
                 continue;
             }
-            let of_transaction = |direction| -> Vec<FileView<'_>> {
-                files.of(transaction_id, direction).map(files::File::view).collect()
-            };
+            let of_flow = layers::mark(layer) | transaction_id;
+            let of_transaction =
+                |direction| -> Vec<FileView<'_>> { files.of(of_flow, direction).map(files::File::view).collect() };
             let (own_files, other_files) = (of_transaction(direction), of_transaction(direction.reverse()));
             let subject = TransactionView {
                 protocol: id,
-                id: transaction_id,
+                id: of_flow,
                 transaction,
                 direction,
                 files: &own_files,
@@ -583,7 +654,7 @@ impl Inspector {
                 self.matcher.transaction(&self.engine.plan, view, &subject, &mut known.rules, rules, matches);
             });
             drop((own_files, other_files));
-            files.note_inspected(transaction_id, direction);
+            files.note_inspected(of_flow, direction);
             if transaction.progress(direction) >= last || transaction.is_complete() {
                 *known.inspected.of_mut(direction) = true;
             }
@@ -603,6 +674,7 @@ pub fn view_of(flow: &Flow<Application>, direction: Direction, now: Timestamp) -
         sides: Both { to_server: app.side(Direction::ToServer), to_client: app.side(Direction::ToClient) },
         original: app.original,
         agreed: app.agreed(),
+        layers: app.carried_for_rules(),
         ..flow.view(direction, now)
     }
 }

@@ -28,6 +28,7 @@ fn inspector() -> Inspector {
         tenants: Default::default(),
         framed: Vec::new(),
         matching: Default::default(),
+        layers_limit: 4,
     }))
 }
 

@@ -133,6 +133,7 @@ impl Parsed {
             self.generation = generation;
             self.range().for_each(|id| self.touch(id));
         }
+        ids.clear();
         take(self.due.of_mut(direction), ids);
         for &id in &*ids {
             if let Some(known) = self.known_mut(id) {
@@ -177,14 +178,16 @@ impl Parsed {
 
     /// Puts the ids of the transactions that may have something to record into a list, oldest first.
     pub(super) fn unreported(&self, ids: &mut Vec<u64>) {
+        let begin = ids.len();
         ids.extend_from_slice(&self.unreported);
-        ids.sort_unstable();
+        ids.get_mut(begin..).unwrap_or_default().sort_unstable();
     }
 
     /// The same, and forgets them.
     pub(super) fn take_unreported(&mut self, ids: &mut Vec<u64>) {
+        let begin = ids.len();
         take(&mut self.unreported, ids);
-        for &id in &*ids {
+        for &id in ids.get(begin..).unwrap_or_default() {
             if let Some(known) = self.known_mut(id) {
                 known.is_unreported = false;
             }
@@ -240,11 +243,10 @@ impl Known {
     }
 }
 
-/// Moves ids into a list, in order.
+/// Moves ids behind those of a list, in order.
 fn take(from: &mut List, ids: &mut Vec<u64>) {
-    ids.clear();
+    from.sort_unstable();
     ids.extend_from_slice(from);
-    ids.sort_unstable();
     from.clear();
     if from.capacity() > SPARE {
         *from = List::new();

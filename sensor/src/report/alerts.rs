@@ -17,7 +17,7 @@ use super::{Ends, Moment, Reporter, flow_header, headers, packet_header, protoco
 use crate::config::Alerts;
 use crate::engine::RECORDS_VERSION;
 use crate::flow::Flow;
-use crate::inspect::Application;
+use crate::inspect::{Application, id_within};
 use crate::records::alert::{self, Alert, FlowBrief};
 use crate::records::batch::{AlertGate, Class, Gate, PacketGate};
 use crate::records::cause::{Charge, Name};
@@ -130,7 +130,8 @@ impl Reporter {
             let gate = gate.clone().map(Gate::Alert);
             // What was found in a stream is shown in the stream: the packet may have none of it.
             let payload = if found.chunk.is_empty() { packet.payload } else { &found.chunk };
-            let app_protocol = protocol_text(&flow.app);
+            let of_transaction = transaction.and_then(|id| flow.app.protocol_of(id)).map(|id| protocol(id).name);
+            let app_protocol = of_transaction.or_else(|| protocol_text(&flow.app));
             let brief = FlowBrief {
                 packets: (flow.packets.to_server, flow.packets.to_client),
                 bytes: (flow.bytes.to_server, flow.bytes.to_client),
@@ -140,9 +141,9 @@ impl Reporter {
                 ports: flow.key.has_ports().then_some((flow.key.source_port, flow.key.destination_port)),
             };
             let base = flow_header(ends.header("alert", moment), flow, output, &outputs, moment);
-            let mut header = Header { transaction, guessed, ..base };
+            let mut header = Header { transaction: transaction.map(id_within), guessed, ..base };
             let app = &flow.app;
-            let subject = transaction.and_then(|id| app.transaction(id)).zip(app.protocol);
+            let subject = transaction.and_then(|id| app.find(id));
             let forwarded = settings.forwarded.as_ref().zip(subject);
             let mut client = forwarded.and_then(|(how, (tx, id))| how.address(protocol(id), tx));
             if settings.forwarded.as_ref().is_some_and(|how| how.overwrite) && client.is_some() {

@@ -16,7 +16,7 @@ use crate::engine::RECORDS_VERSION;
 use crate::flow::{EndReason, Flow, Key, community_id};
 use crate::inspect::recognise::Recognition;
 use crate::inspect::tenants::Select;
-use crate::inspect::{Application, Engine, RECOGNITION_ANOMALIES, view_of};
+use crate::inspect::{Application, Engine, RECOGNITION_ANOMALIES, id_within, view_of};
 use crate::records::batch::{Class, Gate, RecordBatch};
 use crate::records::cause::{Charge, Name};
 use crate::records::flow::{FlowRecord, TcpRecord};
@@ -410,20 +410,19 @@ impl Reporter {
         };
         self.anomalies(flow, Direction::ToServer, moment);
         let outputs = Arc::clone(&self.outputs);
-        let range = flow.app.open();
-        flow.app.files.retire(range.start);
-        if range.is_empty() && !flow.app.files.has_closed() {
+        flow.app.files.retire(flow.app.open().start);
+        if !flow.app.has_open() && !flow.app.files.has_closed() {
             return;
         }
-        let card = protocol(id);
         while let Some(mut file) = flow.app.files.take_closed(last) {
-            self.file(flow, &mut file, card, moment);
+            let carrier = flow.app.protocol_of(file.transaction).unwrap_or(id);
+            self.file(flow, &mut file, protocol(carrier), moment);
             flow.app.files.return_recorded(file);
         }
         let mut ids = std::mem::take(&mut self.ids);
         flow.app.take_unreported(&mut ids, last);
         for &transaction in &ids {
-            let Some(open) = flow.app.transaction(transaction) else { continue };
+            let Some((open, id)) = flow.app.find(transaction) else { continue };
             let direction = open.only_direction().unwrap_or(Direction::ToServer);
             // Where rules say what has no record, they come first.
             let held = outputs.engine.plan.is_of_records && flow.app.awaits_rules(transaction);
@@ -471,7 +470,7 @@ impl Reporter {
             let direction = if recorder.shows_flow_ends { Direction::ToServer } else { direction };
             let ends = Ends::of(&flow.key, direction);
             let base = flow_header(ends.header(event_type, moment), flow, output, outputs, moment);
-            let header = Header { transaction: card.shows_transaction_id.then_some(transaction), ..base };
+            let header = Header { transaction: card.shows_transaction_id.then(|| id_within(transaction)), ..base };
             let Some(open) = flow.app.transaction(transaction) else { continue };
             let cause = self.cause(&header, event_type, charge, moment);
             let clock = &mut self.clock;
@@ -497,8 +496,10 @@ impl Reporter {
         moment: &Moment,
         outputs: &Outputs,
     ) {
-        let card = flow.app.protocol.map(protocol);
-        let of_protocol = card.and_then(|c| c.anomalies.iter().find(|a| a.name == anomaly.0));
+        let mut cards = flow.app.protocol.into_iter().chain(flow.app.carried()).map(protocol);
+        let raised = cards.find_map(|card| Some((card, card.anomalies.iter().find(|kind| kind.name == anomaly.0)?)));
+        let of_protocol = raised.map(|(_, kind)| kind);
+        let card = raised.map(|(card, _)| card).or_else(|| flow.app.protocol.map(protocol));
         let event = of_protocol
             .map(|a| a.record_name)
             .or_else(|| RECOGNITION_ANOMALIES.iter().find(|a| a.name == anomaly.0).map(|a| a.record_name));
@@ -508,7 +509,7 @@ impl Reporter {
         {
             let ends = Ends::of(&flow.key, direction);
             let base = flow_header(ends.header("anomaly", moment), flow, output, outputs, moment);
-            let header = Header { transaction, ..base };
+            let header = Header { transaction: transaction.map(id_within), ..base };
             let name = Name::Anomaly(event.unwrap_or(anomaly.0));
             let cause = self.cause(&header, "anomaly", charge, moment).map(|cause| cause.named(name));
             let clock = &mut self.clock;
@@ -705,10 +706,13 @@ fn flow_header<'a>(
 
 /// Adds the objects of a transaction to a record that refers to it.
 fn refer(outputs: &Outputs, app: &Application, transaction: Option<u64>, object: &mut Object<'_>) {
-    if let (Some(open), Some(id)) = (transaction.and_then(|t| app.transaction(t)), app.protocol)
-        && let Some(recorder) = outputs.references.get(usize::from(id.0))
-    {
-        recorder.write(open, Purpose::Reference, object);
+    // What it is inside of is shown as well, as long as it is there.
+    for transaction in std::iter::successors(transaction, |transaction| app.parent_of(*transaction)) {
+        if let Some((open, id)) = app.find(transaction)
+            && let Some(recorder) = outputs.references.get(usize::from(id.0))
+        {
+            recorder.write(open, Purpose::Reference, object);
+        }
     }
 }
 

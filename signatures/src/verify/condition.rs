@@ -39,6 +39,8 @@ pub struct FlowView {
     pub original: Option<ProtocolId>,
     /// The protocol that both sides agreed to change to, by name: it need not be one that is parsed.
     pub agreed: Option<&'static str>,
+    /// The protocols inside the recognised one.
+    pub layers: Layers,
     /// Time of its first packet.
     pub start: Timestamp,
     /// Time of the packet.
@@ -51,6 +53,32 @@ pub struct FlowView {
     pub bytes: Both<u64>,
     /// Bytes of each direction's stream so far (for `stream_size`), from the sequence numbers.
     pub stream_bytes: Both<u32>,
+}
+
+/// Protocols inside that of a flow, the first few of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Layers([Option<ProtocolId>; 4]);
+
+impl Layers {
+    /// Those of a list, each once.
+    pub fn of(protocols: impl Iterator<Item = ProtocolId>) -> Self {
+        let mut all = Self::default();
+        for id in protocols {
+            if all.iter().any(|known| known == id) {
+                continue;
+            }
+            match all.0.iter_mut().find(|place| place.is_none()) {
+                Some(place) => *place = Some(id),
+                None => break,
+            }
+        }
+        all
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = ProtocolId> {
+        self.0.iter().flatten().copied()
+    }
 }
 
 /// How far a TCP connection has come.

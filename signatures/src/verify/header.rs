@@ -43,11 +43,10 @@ pub(super) fn protocol_holds(wanted: RuleProtocol, view: &PacketView<'_>) -> boo
         RuleProtocol::Sctp => is(&[132]),
         RuleProtocol::PacketHeader | RuleProtocol::Ether => true,
         RuleProtocol::Arp => view.packet.has(link::Header::Arp),
-        RuleProtocol::Application(name) => view
-            .flow
-            .and_then(|f| f.protocol)
-            .map(protocol)
-            .is_some_and(|p| p.name == name || p.aliases.contains(&name)),
+        RuleProtocol::Application(name) => view.flow.is_some_and(|flow| {
+            let mut spoken = flow.protocol.into_iter().chain(flow.layers.iter()).map(protocol);
+            spoken.any(|card| card.name == name || card.aliases.contains(&name))
+        }),
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use tapwire_parsers::link::{Layer4, Packet};
-use tapwire_parsers::protocol::Direction;
+use tapwire_parsers::protocol::{Direction, Protocol};
 
 use super::condition::{PacketView, SideProtocol, Verdict};
 use super::evidence::{place_in_chunk, place_in_packet};
@@ -318,6 +318,13 @@ pub(super) fn app_protocol_holds(test: &AppProtocolTest, view: &PacketView<'_>) 
         None if flow.protocol_failed => SideProtocol::Failed,
         None => SideProtocol::Open,
     };
+    // What is inside counts as what is outside; to speak none of some is to speak none of them in any layer.
+    let is_named = |card: &Protocol| {
+        test.names.iter().any(|name| name == card.name || card.aliases.iter().any(|alias| name == alias))
+    };
+    if test.side != ProtocolSide::Original && flow.layers.iter().any(|id| is_named(tapwire_parsers::protocol(id))) {
+        return !test.negated;
+    }
     match test.side {
         ProtocolSide::Own => is_protocol(test, *flow.sides.of(flow.direction)),
         ProtocolSide::Of(direction) => is_protocol(test, *flow.sides.of(direction)),

@@ -44,6 +44,11 @@ pub(super) static KEYS: &[Key] = &[
         "Flows that others announced and that did not come yet, of each worker; the oldest goes. 0 waits for none.",
     ),
     used(
+        "tapwire.carried-protocols",
+        |c| number(c.layers as u64),
+        "Protocols inside the one of a flow that are followed at once, each connection of them by itself; what more there is is not read.",
+    ),
+    used(
         "tapwire.evidence",
         |_| "yes, where `tapwire.records` is".into(),
         "Alerts show where the bytes are that fulfilled their rule.",

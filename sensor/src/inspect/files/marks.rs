@@ -107,7 +107,7 @@ mod tests {
         let mut files = Files::default();
         let settings = FileSettings { storing: Some(Budget::new(0)), ..FileSettings::default() };
         let carry = |files: &mut Files, direction, transaction| {
-            let mut sink = files.sink(&settings);
+            let mut sink = files.sink(&settings, 0);
             sink.open(direction, transaction, b"a", None);
             sink.append(direction, b"abc");
             sink.close(direction, true);
