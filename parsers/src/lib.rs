@@ -4,6 +4,7 @@
 //! thread, file or clock. What every protocol is written in is in [`protocol`]; the list of them is [`REGISTRY`].
 #![forbid(unsafe_code)]
 
+pub mod cotp;
 pub mod dhcp;
 pub mod dnp3;
 pub mod dns;
@@ -17,6 +18,7 @@ pub mod mdns;
 pub mod modbus;
 pub mod ntp;
 pub mod protocol;
+pub mod s7comm;
 pub mod sip;
 pub mod ssh;
 pub mod tftp;
@@ -43,6 +45,8 @@ pub static REGISTRY: &[&Protocol] = &[
     &websocket::PROTOCOL,
     &modbus::PROTOCOL,
     &dnp3::PROTOCOL,
+    &cotp::PROTOCOL,
+    &s7comm::PROTOCOL,
 ];
 
 /// The protocol of an id that [`REGISTRY`] gave out.

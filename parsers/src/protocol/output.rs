@@ -93,6 +93,16 @@ impl CarriedMessage {
     pub fn new(channel: u64, direction: Direction) -> Self {
         Self { channel, protocol: None, transaction: None, direction, length: 0 }
     }
+
+    /// The same, as one that belongs to a transaction.
+    pub fn of(self, transaction: Option<u64>) -> Self {
+        Self { transaction, ..self }
+    }
+
+    /// The same, as one of a protocol that is known.
+    pub fn speaking(self, protocol: &'static str) -> Self {
+        Self { protocol: Some(protocol), ..self }
+    }
 }
 
 impl Carried {

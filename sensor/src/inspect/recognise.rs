@@ -97,7 +97,9 @@ impl Recogniser {
                 }
             }
         }
-        for known in self.on(carrier).filter(|k| k.at_home(ports.server)) {
+        // Within another protocol there are no ports, and few that it may be.
+        let inside = matches!(carrier, Carrier::Within(_));
+        for known in self.on(carrier).filter(|known| inside || known.at_home(ports.server)) {
             if let Some(found) = ask(known, direction) {
                 return found;
             }
