@@ -63,6 +63,14 @@ class Flow:
         yield self.segment(0, ACK)
 
 
+UPGRADE = (b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", b"HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+COTP_REQUEST = b"\3\0\0\x16\x11\xe0\0\0\0\1\0\xc0\1\x0a\xc1\2\1\0\xc2\2\1\2"
+
+
+def s7_job(number):
+    return b"\3\0\0\x13\2\xf0\x80\x32\1\0\0" + struct.pack("!H", number & 0xFFFF) + b"\0\2\0\0\4\0"
+
+
 def stream(service, *parts):
     """One connection with data to the server and to the client in turns."""
     def build(count, rng):
@@ -232,6 +240,9 @@ FLOODS = {
     "ftp-commands": (stream(21, (0, b"NOOP\r\n"), (1, b"200 ok\r\n")), 20_000, "ftp"),
     "ftp-unasked": (stream(21, (0, b"USER a\r\n"), (1, lambda count: b"200\r\n" * count)), 60_000, "ftp"),
     "tftp-spoofed": (datagrams(b"\0\1a\0octet\0", (None, 69)), 20_000, "tftp"),
+    "websocket-frames": (stream(80, (0, lambda count: UPGRADE[0]), (1, lambda count: UPGRADE[1] + b"\x81\0" * count)), 40_000, "websocket"),
+    "s7comm-jobs": (stream(102, (0, lambda count: COTP_REQUEST + b"".join(s7_job(i) for i in range(count)))), 30_000, "s7comm"),
+    "cotp-requests": (stream(102, (0, COTP_REQUEST)), 30_000, "cotp"),
     "modbus-requests": (stream(502, (0, modbus)), 43_000, "modbus"),
     "modbus-exceptions": (stream(502, (0, modbus), (1, exceptions)), 30_000, "modbus"),
     "dnp3-requests": (stream(20000, (0, dnp3(b"\xc0\xc0\x01\x3c\x02\x06"))), 29_000, "dnp3"),

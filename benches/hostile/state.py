@@ -212,6 +212,31 @@ def form(parts, disposition=b"form-data; name=f; filename=a", last=b""):
     return http_post(b"Content-Type: multipart/form-data; boundary=xx\r\nContent-Length: 9999999\r\n", body)
 
 
+UPGRADE = (b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", b"HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+           b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n")
+
+
+def websocket(*turns):
+    """A connection that goes over to WebSocket, and what is said then."""
+    return [(0, UPGRADE[0]), (1, UPGRADE[1]), *turns]
+
+
+def web_frame(first, payload):
+    """A frame to the client, which has no mask."""
+    return bytes([first]) + (bytes([len(payload)]) if len(payload) < 126 else b"\x7e" + struct.pack("!H", len(payload))) + payload
+
+
+def cotp(unit):
+    return b"\3\0" + struct.pack("!H", len(unit) + 4) + unit
+
+
+COTP_REQUEST = cotp(b"\x11\xe0\0\0\0\1\0\xc0\1\x0a\xc1\2\1\0\xc2\2\1\2")
+
+
+def s7_job(number):
+    return cotp(b"\2\xf0\x80\x32\1\0\0" + struct.pack("!H", number & 0xFFFF) + b"\0\2\0\0\4\0")
+
+
 # --- memory: what is sent in each connection, how many there are, and rules beside that of the canaries
 
 def many(service, count, *turns):
@@ -282,6 +307,12 @@ def memory_rows():
         "ftp-line-open": many(21, 5_000, (0, b"USER a\r\nRETR " + b"a" * 4_000)),
         "ftp-announced": many(21, 3_000, (0, b"PORT 10,0,0,1,4,1\r\n" * 500)),
         "tftp-announced": datagrams(69, lambda n: b"\0\1" + b"%0500d" % n + b"\0octet\0" + b"blksize\0" + b"1" * 400 + b"\0", 2, 60_000),
+        "websocket-messages-open": many(80, 900, *websocket((1, web_frame(0x01, bytes(60_000))))),
+        "websocket-inflate-open": many(80, 4_000, *websocket((1, web_frame(0x41, gzip_open(b"x" * 99)[10:])))),
+        "websocket-frames": many(80, 900, *websocket((1, web_frame(0x81, b"a" * 100) * 600))),
+        "cotp-message-open": many(102, 900, (0, COTP_REQUEST + cotp(b"\2\xf0\0" + bytes(30_000)) * 2)),
+        "cotp-connections": many(102, 900, (0, COTP_REQUEST * 3_000)),
+        "s7comm-jobs": many(102, 900, (0, COTP_REQUEST + b"".join(s7_job(i) for i in range(3_000)))),
         "frames-sip": (*many(5060, 600, (0, b"".join(sip(i) for i in range(350))))[:2], frames % ("sip", "sip.pdu")),
         "frames-tls": (*many(443, 700, (0, tls_record(22, client_hello()) + b"\x17\3\3\x40\0" + bytes(16_000)))[:2], frames % ("tls", "tls.pdu")),
         "unknown": many(9999, 3_000, (0, b"\xff" * 30_000)),
@@ -352,6 +383,12 @@ def growth_rows():
         "tls-records": (one(443, lambda n: [(0, tls_record(22, client_hello()) + tls_record(21, b"\1\0") * n)]), 50_000),
         "tls-by-octet": (one(443, lambda n: [(0, tls_record(22, handshake(11, bytes(n), 120 * K)))], size=1), 14_000),
         "ssh-lines": (one(22, lambda n: [(0, b"SSH-2.0-a\r\n"), (1, b"hello\r\n" * n)]), 100_000),
+        "websocket-frames": (one(80, lambda n: websocket((1, web_frame(0x81, b"a") * n))), 40_000),
+        "websocket-fragments": (one(80, lambda n: websocket((1, web_frame(0x01, b"a") + web_frame(0x00, b"a") * n))), 40_000),
+        "websocket-by-octet": (one(80, lambda n: websocket((1, web_frame(0x82, bytes(60_000)) * (n // 60_000 + 1))), size=1), 14_000),
+        "s7comm-jobs": (one(102, lambda n: [(0, COTP_REQUEST + pieces(n, s7_job))]), 20_000),
+        "cotp-parts": (one(102, lambda n: [(0, COTP_REQUEST + cotp(b"\2\xf0\0a") * n)]), 40_000),
+        "cotp-by-octet": (one(102, lambda n: [(0, COTP_REQUEST + pieces(n // 20, s7_job))], size=1), 14_000),
         "ssh-packets": (one(22, lambda n: [(0, b"SSH-2.0-a\r\n" + b"\0\0\0\x04\x02\x02\0\0" * n)]), 100_000),
     }
 
