@@ -9,5 +9,6 @@ pub mod language;
 pub mod lua;
 pub mod plan;
 pub mod prefilter;
+pub mod regex;
 pub mod state;
 pub mod verify;

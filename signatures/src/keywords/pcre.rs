@@ -6,7 +6,7 @@ use crate::language::fault::Fault;
 use crate::language::item::{Capture, Item, Pcre};
 use crate::language::lexer::unquote;
 use crate::language::rule::Buffer;
-use crate::verify::regex::{Options, Regex};
+use crate::regex::{Options, Regex};
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[Keyword {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::lua::ScriptTest;
 use crate::prefilter::rarest_byte;
+use crate::regex::Regex;
 use crate::state::dataset::{Dataset, Operation};
 use crate::verify::asn1::Asn1Test;
 use crate::verify::number::NumberTest;
-use crate::verify::regex::Regex;
 
 /// A number in a rule: given, or a variable that an earlier item extracted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

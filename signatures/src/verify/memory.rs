@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::evidence::Trail;
-use super::fuel::Tank;
 use crate::language::item::{Capture, DatasetTest};
 use crate::language::rule::{BitOperation, Rule};
+use crate::regex::tank::Tank;
 use crate::state::dataset::Key;
 use crate::state::flow::FlowState;
 use crate::state::shared::Step;

@@ -17,7 +17,6 @@ pub mod number;
 pub mod numbers;
 pub mod packet;
 pub mod payload;
-pub mod regex;
 pub mod stress;
 mod transaction;
 pub mod transform;

@@ -17,11 +17,12 @@ use smallvec::SmallVec;
 use super::asn1::Asn1Start;
 use super::condition::Verdict;
 use super::evidence::Evidence;
-use super::fuel::{CONDITION, SCRIPT, SEARCHED_BYTES, Tank};
+use super::fuel::{CONDITION, SCRIPT};
 use super::memory::Notes;
-use super::regex::Found;
 use crate::language::item::{Content, DatasetTest, Item, Operand, Pcre};
 use crate::lua::{Context, Runtime};
+use crate::regex::Found;
+use crate::regex::tank::{SEARCHED_BYTES, Tank};
 use crate::state::dataset::{Note, Operation};
 pub use entropy::shannon_entropy;
 

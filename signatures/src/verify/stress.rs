@@ -6,12 +6,12 @@
 
 use std::collections::BTreeSet;
 
-use super::fuel::Tank;
 use super::memory::Notes;
 use super::payload::{Limits, View, is_relative, section_holds};
 use crate::language::item::{Item, Pcre};
 use crate::language::rule::{Rule, Section};
 use crate::lua::{Context, Runtime};
+use crate::regex::tank::Tank;
 
 /// Units a byte at which a test is ended: what costs so much cannot be afforded anyway.
 const ENDED_AT: u64 = 1_000;

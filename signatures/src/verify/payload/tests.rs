@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::language::item::{ByteJump, ByteTest, Comparison, Endian, IsDataAt, NumberFormat, TextBase};
-use crate::verify::regex::{Options, Regex};
+use crate::regex::{Options, Regex};
 
 fn content(bytes: &str) -> Content {
     Content::new(bytes.into(), false)

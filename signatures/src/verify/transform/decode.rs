@@ -155,7 +155,7 @@ impl Subslice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify::fuel::Tank;
+    use crate::regex::tank::Tank;
     use crate::verify::transform::Transform;
     use std::io::Write;
 

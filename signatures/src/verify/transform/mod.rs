@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use md5::Digest;
 
-use super::fuel::Tank;
-use super::regex::{Found, Options, Regex};
 use crate::lua::ScriptTransform;
+use crate::regex::tank::Tank;
+use crate::regex::{Found, Options, Regex};
 pub use decode::{Base64, Base64Mode, Subslice, Xor, XorKey};
 
 /// A transform.
