@@ -26,8 +26,8 @@ use tapwire_parsers::protocol::{
 };
 use tapwire_parsers::{REGISTRY, protocol, protocol_id};
 use tapwire_signatures::plan::Plan;
-use tapwire_signatures::verify::condition::{FileView, FlowView, PacketView};
-use tapwire_signatures::verify::{Match, Matcher, Settings, TransactionView};
+use tapwire_signatures::rule::condition::{FileView, FlowView, PacketView, TransactionView};
+use tapwire_signatures::verify::{Match, Matcher, Settings};
 
 use crate::flow::Flow;
 use crate::flow::expected::Announced;

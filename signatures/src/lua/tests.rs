@@ -1,9 +1,11 @@
 //! Scripts by their text: what they may do, what stops them, where rules put them, and what they make.
 
 use super::*;
-use crate::language::item::Item;
-use crate::language::load::{Environment, Loaded, Source as RuleFile, load};
-use crate::language::rule::Buffer;
+use crate::builder::Environment;
+use crate::language::load::{Loaded, Source as RuleFile, load};
+use crate::rule::Buffer;
+use crate::rule::item::Item;
+use crate::rule::script::{ScriptTest, ScriptTransform};
 
 fn script(text: &str, settings: Settings, purpose: Purpose) -> Result<Arc<Script>, String> {
     let text = text.as_bytes().to_vec();

@@ -14,16 +14,15 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::asn1::Asn1Start;
-use super::condition::Verdict;
 use super::evidence::Evidence;
 use super::fuel::{CONDITION, SCRIPT};
 use super::memory::Notes;
-use crate::language::item::{Content, DatasetTest, Item, Operand, Pcre};
 use crate::lua::{Context, Runtime};
 use crate::regex::Found;
 use crate::regex::tank::{SEARCHED_BYTES, Tank};
-use crate::state::dataset::{Note, Operation};
+use crate::rule::condition::Verdict;
+use crate::rule::dataset::{Note, Operation};
+use crate::rule::item::{Content, DatasetTest, Item, Operand, Pcre};
 pub use entropy::shannon_entropy;
 
 /// Characters that a number in text may have.
@@ -326,7 +325,7 @@ impl Run<'_, '_, '_> {
             self.notes.trail.truncate(noted);
             self.hold(rest, item.keyword(), data, start..end);
             match self.items(rest, data, end) {
-                Outcome::Fail if rest.first().is_some_and(is_relative) => {
+                Outcome::Fail if rest.first().is_some_and(Item::is_relative) => {
                     low = start + 1;
                     if is_again {
                         self.note_tried(position, low);
@@ -404,7 +403,7 @@ impl Run<'_, '_, '_> {
                 return failed;
             }
             let part = data.get(base..).unwrap_or_default();
-            let is_again = rest.first().is_some_and(is_relative);
+            let is_again = rest.first().is_some_and(Item::is_relative);
             let mut known = begin;
             if known.is_none() && (self.notes.trail.is_on() || !pcre.captures.is_empty()) {
                 known = pcre.regex.begin_of(part, start, end, &mut self.notes.tank);
@@ -504,23 +503,6 @@ fn find(window: &[u8], content: &Content, tank: &mut Tank) -> Option<usize> {
 
 /// Where a content may start at so many places, the search for it is not worth preparing.
 const SHORT_SEARCH_BYTES: usize = 1 << 10;
-
-/// Whether an item's position depends on the one before it.
-pub(crate) fn is_relative(item: &Item) -> bool {
-    match item {
-        Item::Content(content) => content.is_relative(),
-        Item::Pcre(pcre) => pcre.relative,
-        Item::ByteTest(test) => test.number.relative,
-        Item::ByteJump(jump) => jump.number.relative,
-        Item::ByteExtract(extract) => extract.number.relative,
-        Item::ByteMath(math) => math.number.relative,
-        Item::IsDataAt(at) => at.relative,
-        Item::Base64Decode(decode) => decode.relative,
-        Item::Size(_) | Item::Base64Data(_) | Item::Absent { .. } | Item::Entropy(_) => false,
-        Item::Asn1(test) => matches!(test.start, Asn1Start::Relative(_)),
-        Item::Script(_) | Item::Dataset(_) | Item::DatasetScore(_) => false,
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -10,40 +10,19 @@ mod resume;
 use smallvec::SmallVec;
 
 use tapwire_parsers::protocol;
-use tapwire_parsers::protocol::{Anomaly, Direction, Protocol, ProtocolId, Transaction, Value, held};
+use tapwire_parsers::protocol::{Direction, Protocol, Value, held};
 
-use super::condition::{FileKind, FileView, PacketView, Verdict};
 use super::evidence::place_in_packet;
 use super::explain::Subject;
 use super::payload::View;
 use super::{Ground, Inspection, Match, Matcher, header, memory};
-use crate::language::item::Item;
-use crate::language::rule::{Arrow, BitOperation, BitTrack, Buffer, HostBits, Rule, Section};
 use crate::lua::Context;
 use crate::plan::{Chance, Engine, Glance, Plan, RuleIndex, find_field, hook_progress};
+use crate::rule::condition::{FileKind, FileView, PacketView, TransactionView, Verdict};
+use crate::rule::item::Item;
+use crate::rule::{Arrow, BitOperation, BitTrack, Buffer, HostBits, Rule, Section};
 use crate::state::flow::FlowState;
 use files::{files_hold, is_of_files, newer_files, newest};
-
-/// A transaction and what surrounds it.
-#[derive(Clone, Copy)]
-pub struct TransactionView<'a> {
-    /// Its protocol.
-    pub protocol: ProtocolId,
-    /// Its id in the flow.
-    pub id: u64,
-    /// The transaction.
-    pub transaction: &'a dyn Transaction,
-    /// The direction that is inspected.
-    pub direction: Direction,
-    /// Files that travel in it in this direction.
-    pub files: &'a [FileView<'a>],
-    /// Files that travel in it in the other direction.
-    pub other_files: &'a [FileView<'a>],
-    /// Raw bytes of this direction that are inspected with it: a chunk of the stream, or the datagram.
-    pub raw: &'a [u8],
-    /// Anomalies of the flow that are new.
-    pub flow_anomalies: &'a [Anomaly],
-}
 
 /// What inspection remembers of a transaction.
 #[derive(Debug, Default)]

@@ -156,7 +156,7 @@ impl Subslice {
 mod tests {
     use super::*;
     use crate::regex::tank::Tank;
-    use crate::verify::transform::Transform;
+    use crate::rule::transform::Transform;
     use std::io::Write;
 
     #[test]
