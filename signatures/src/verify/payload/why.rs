@@ -1,7 +1,8 @@
 //! Why an item does not hold: what is there instead. Asked only where a rule is explained.
 
-use super::Tank;
-use super::{Run, find, to_i64};
+use super::content::find;
+use super::{Run, to_i64};
+use crate::regex::tank::Tank;
 use crate::rule::arithmetic::{Comparison, NumberFormat};
 use crate::rule::item::{Content, Item};
 use crate::verify::evidence::Failure;
