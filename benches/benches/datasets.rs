@@ -2,7 +2,7 @@
 
 use divan::counter::ItemsCount;
 use tapwire_benches::Dice;
-use tapwire_signatures::state::dataset::{Entries, Kind, Layout};
+use tapwire_signatures::rule::dataset::{Entries, Kind, Layout};
 
 const VALUES: u64 = 1_000_000;
 

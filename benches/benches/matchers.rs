@@ -17,9 +17,9 @@ use tapwire::capture::Source;
 use tapwire::capture::batch::Batch;
 use tapwire::capture::files::Files;
 use tapwire_parsers::link::{Layer4, Packet};
-use tapwire_signatures::language::item::Item;
-use tapwire_signatures::language::rule::Buffer;
 use tapwire_signatures::prefilter::{Folded, PatternSet, Scratch};
+use tapwire_signatures::rule::Buffer;
+use tapwire_signatures::rule::item::Item;
 
 const PAYLOAD_BYTES: usize = 64 << 20;
 

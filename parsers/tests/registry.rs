@@ -15,7 +15,8 @@ use tapwire_parsers::REGISTRY;
 use tapwire_parsers::json::Object;
 use tapwire_parsers::link::{Layer4, Packet, Timestamp, tcp_flags};
 use tapwire_parsers::protocol::{
-    Both, Carrier, Course, Direction, Input, NoFiles, Opening, Output, Parser, Protocol, Purpose, Settings, Value,
+    Both, Carrier, Course, Direction, Input, NoFiles, Opening, Output, Parser, Probe, Protocol, Purpose, Settings,
+    Value,
 };
 
 /// What one side sent before the other spoke again; for datagrams, one of them.
@@ -94,7 +95,43 @@ fn read(protocol: &'static Protocol, file: &[u8]) -> Vec<Conversation> {
             None => flow.turns.push((direction, packet.payload.to_vec())),
         }
     }
-    flows.into_values().filter(|c| protocol.carriers.contains(&c.carrier)).collect()
+    flows.into_values().map(inside).filter(|c| protocol.carriers.contains(&c.carrier)).collect()
+}
+
+/// The part of a conversation that is in its protocol, where another one begins it: what that one carries, or what follows it.
+fn inside(whole: Conversation) -> Conversation {
+    let Conversation { protocol, carrier, ref turns } = whole;
+    let outer = REGISTRY.iter().copied().find(|card| match protocol.carriers {
+        [Carrier::Within(name)] => card.name == *name,
+        _ => {
+            let is_begun = !std::ptr::eq(*card, protocol) && protocol.ports.is_empty() && protocol.patterns.is_empty();
+            let probe = || turns.first().map(|(direction, data)| (card.probe)(carrier, *direction, data));
+            is_begun && card.carriers.contains(&carrier) && probe() == Some(Probe::Yes)
+        }
+    });
+    let Some(outer) = outer else { return whole };
+    let mut parser = (outer.configure)(&Settings::default())(&Opening::by(carrier));
+    let (mut left, mut inner, mut is_over): (Both<Vec<u8>>, Vec<Turn>, bool) = (Both::default(), Vec::new(), false);
+    for (direction, data) in turns {
+        let buffer = left.of_mut(*direction);
+        buffer.extend_from_slice(data);
+        while !buffer.is_empty() && !is_over {
+            let mut files = NoFiles;
+            let mut output = Output::new(&mut files);
+            let done = parser.advance(&Input::new(*direction, buffer), &mut output).consumed;
+            buffer.drain(..done);
+            inner.extend(output.carried.iter().map(|(message, bytes)| (message.direction, bytes.to_vec())));
+            is_over = matches!(output.course, Course::Change(_));
+            if done == 0 {
+                break;
+            }
+        }
+        if is_over {
+            inner.push((*direction, std::mem::take(left.of_mut(*direction))));
+        }
+    }
+    let carrier = if is_over { carrier } else { Carrier::Within(outer.name) };
+    Conversation { protocol, carrier, turns: inner }
 }
 
 /// Hands a conversation to a parser, its turns cut into pieces whose sizes `cuts` gives in turn (none: whole).

@@ -18,7 +18,7 @@ use tapwire::inspect::Engine;
 use tapwire::run::{self, Plan, Summary};
 use tapwire::terminal::{lines, say, show, tell, usage};
 use tapwire::writer::in_words;
-use tapwire_signatures::language::rule::Rule;
+use tapwire_signatures::rule::Rule;
 use tapwire_signatures::verify::cost::{CostReport, Excess};
 
 fn main() -> ExitCode {

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use tapwire_signatures::language::rule::Rule;
 use tapwire_signatures::plan::RuleIndex;
+use tapwire_signatures::rule::Rule;
 use tapwire_signatures::verify::cost::{CostBooks, CostReport, Excess};
 use tapwire_signatures::verify::explain::Watch;
 

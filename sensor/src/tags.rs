@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use hashlink::LinkedHashMap;
 use tapwire_parsers::link::Timestamp;
-use tapwire_signatures::language::rule::{Tag, TagUnit};
+use tapwire_signatures::rule::{Tag, TagUnit};
 
 use crate::records::batch::PacketGate;
 

@@ -11,11 +11,11 @@ use std::sync::Arc;
 
 use tapwire_parsers::link::{self, Header, Layer4, Packet, Timestamp};
 use tapwire_parsers::protocol::{Anomaly, Direction};
-use tapwire_signatures::language::rule::Rule;
 use tapwire_signatures::plan::Plan;
+use tapwire_signatures::rule::Rule;
+use tapwire_signatures::rule::condition::PacketView;
 use tapwire_signatures::state::flow::FlowState as RuleMemory;
 use tapwire_signatures::verify::Match;
-use tapwire_signatures::verify::condition::PacketView;
 use tapwire_signatures::verify::cost::CostReport;
 use tapwire_signatures::verify::fuel::FlowFuel;
 use tapwire_signatures::verify::packet::Occasion;
@@ -452,8 +452,8 @@ const EARLY_PACKETS: u64 = 16;
 
 #[cfg(test)]
 mod tests {
-    use tapwire_signatures::language::rule::RuleSet;
     use tapwire_signatures::plan::Plan;
+    use tapwire_signatures::rule::RuleSet;
 
     use super::*;
     use crate::capture::batch::Arrival;

@@ -9,12 +9,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tapwire_signatures::language::rule::Action;
+use tapwire_signatures::language::threshold_file::{Entry as FileEntry, Side, Suppression};
 use tapwire_signatures::plan::RuleIndex;
+use tapwire_signatures::rule::Action;
 use tapwire_signatures::state::hostbits::Parties;
 use tapwire_signatures::state::shared::Shared;
 use tapwire_signatures::state::threshold::{RuleId, Subject, Thresholds};
-use tapwire_signatures::state::threshold_file::{Entry as FileEntry, Side, Suppression};
 
 use crate::config::Configuration;
 use crate::inspect::Engine;

@@ -8,12 +8,13 @@
 
 use std::fmt::Write;
 
+use tapwire_signatures::builder::Environment;
 use tapwire_signatures::language::cache::write;
-use tapwire_signatures::language::files::Files;
-use tapwire_signatures::language::load::{Environment, Loaded, Source};
+use tapwire_signatures::language::load::{Loaded, Source};
 use tapwire_signatures::language::loading::Loader;
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::plan::order::ActionOrder;
+use tapwire_signatures::rule::files::Files;
 
 const PROGRAM: &str = "tapwire 1";
 const KEY: [u8; 32] = [7; 32];

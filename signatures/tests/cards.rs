@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::protocol::Kind;
+use tapwire_signatures::builder::Environment;
 use tapwire_signatures::keywords::{KEYWORDS, find};
-use tapwire_signatures::language::entry::Entry;
-use tapwire_signatures::language::load::{Environment, Loaded, Source, load};
-use tapwire_signatures::language::rule::Buffer;
+use tapwire_signatures::language::load::{Loaded, Source, load};
+use tapwire_signatures::rule::Buffer;
+use tapwire_signatures::rule::entry::Entry;
 
 fn loaded(rule: &str) -> Loaded {
     load(

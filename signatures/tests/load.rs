@@ -10,8 +10,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use tapwire_signatures::builder::Environment;
 use tapwire_signatures::keywords::KEYWORDS;
-use tapwire_signatures::language::load::{Environment, Loaded, Source, load};
+use tapwire_signatures::language::load::{Loaded, Source, load};
 
 fn environment() -> Environment {
     let addresses = [

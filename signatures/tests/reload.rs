@@ -18,17 +18,18 @@ use tapwire_parsers::protocol::{
     Both, Carrier, Direction, FileRange, FileSink, Input, Opening, Output, Parser, Settings,
 };
 use tapwire_parsers::{protocol, protocol_id};
-use tapwire_signatures::language::files::Files;
-use tapwire_signatures::language::load::{Environment, Source};
+use tapwire_signatures::builder::Environment;
+use tapwire_signatures::language::load::Source;
 use tapwire_signatures::language::loading::Loader;
 use tapwire_signatures::plan::order::ActionOrder;
 use tapwire_signatures::plan::{Changes, Plan};
-use tapwire_signatures::state::dataset::{Kind, Operation};
+use tapwire_signatures::rule::condition::{FileView, FlowView, Layers, PacketView, SideProtocol, TransactionView};
+use tapwire_signatures::rule::dataset::{Kind, Operation};
+use tapwire_signatures::rule::files::Files;
 use tapwire_signatures::state::flow::FlowState;
 use tapwire_signatures::state::hostbits::Parties;
 use tapwire_signatures::state::shared::{Shared, Step};
-use tapwire_signatures::verify::condition::{FileView, FlowView, Layers, PacketView, SideProtocol};
-use tapwire_signatures::verify::{Match, Matcher, TransactionState, TransactionView};
+use tapwire_signatures::verify::{Match, Matcher, TransactionState};
 
 /// Loads one text after the other, each of a file of its own.
 struct Loads {

@@ -2,12 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test says what is wrong by failing")]
 
 use tapwire_parsers::link::{Packet, Timestamp};
+use tapwire_signatures::builder::Environment;
 use tapwire_signatures::language::cache::write;
-use tapwire_signatures::language::load::{Environment, Loaded, Source};
+use tapwire_signatures::language::load::{Loaded, Source};
 use tapwire_signatures::language::loading::{Counts, Loader};
 use tapwire_signatures::plan::{Changes, Plan};
+use tapwire_signatures::rule::condition::PacketView;
 use tapwire_signatures::state::flow::FlowState;
-use tapwire_signatures::verify::condition::PacketView;
 use tapwire_signatures::verify::packet::Occasion;
 use tapwire_signatures::verify::{Matcher, Settings};
 

@@ -5,7 +5,8 @@
 use libfuzzer_sys::fuzz_target;
 use tapwire_fuzz::ask;
 use tapwire_parsers::REGISTRY;
-use tapwire_signatures::language::load::{Environment, Source, load};
+use tapwire_signatures::builder::Environment;
+use tapwire_signatures::language::load::{Source, load};
 use tapwire_signatures::plan::Plan;
 
 fuzz_target!(|input: (u8, &str, &[u8])| {

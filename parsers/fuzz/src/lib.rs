@@ -3,13 +3,13 @@
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::link::{Packet, Timestamp};
 use tapwire_parsers::protocol::{
-    Direction, Input, NoFiles, Opening, Output, ProtocolId, Settings as ParserSettings, Carrier,
+    Carrier, Direction, Input, NoFiles, Opening, Output, ProtocolId, Settings as ParserSettings,
 };
 use tapwire_signatures::plan::Plan;
+use tapwire_signatures::rule::condition::{PacketView, TransactionView};
 use tapwire_signatures::state::flow::FlowState;
-use tapwire_signatures::verify::condition::PacketView;
 use tapwire_signatures::verify::packet::Occasion;
-use tapwire_signatures::verify::{Match, Matcher, Settings, TransactionState, TransactionView};
+use tapwire_signatures::verify::{Match, Matcher, Settings, TransactionState};
 
 /// Asks a plan about bytes as the payload of a packet, as a chunk of a stream, and as what one protocol's parser makes of them.
 /// Evidence never leaves the bytes that it is about.

@@ -87,7 +87,7 @@ pub(super) fn name_unknown(root: &Node, warnings: &mut Vec<Problem>) {
     }
     let protocols = below("app-layer.protocols");
     let known = |name: &str| {
-        tapwire_signatures::language::protocols::canonical_protocol(name).is_some() || protocols.contains(&name)
+        tapwire_signatures::rule::protocols::canonical_protocol(name).is_some() || protocols.contains(&name)
     };
     for (key, node) in root.at("app-layer.protocols").map(Node::entries).unwrap_or(&[]) {
         if !known(key) {

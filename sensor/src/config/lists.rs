@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use tapwire_parsers::protocol::parse_size;
-use tapwire_signatures::state::dataset::DEFAULT_LIMIT_BYTES;
+use tapwire_signatures::rule::dataset::DEFAULT_LIMIT_BYTES;
 
 use super::Problem;
 use super::node::Node;

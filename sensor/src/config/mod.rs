@@ -20,8 +20,8 @@ use std::sync::Arc;
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::protocol::{Settings, Usual};
 
-use tapwire_signatures::lua;
 use tapwire_signatures::plan::order::ActionOrder;
+use tapwire_signatures::rule::script;
 use tapwire_signatures::verify::cost::CostSettings;
 use tapwire_signatures::verify::fuel::FuelSettings;
 
@@ -136,7 +136,7 @@ pub struct Configuration {
     /// `outputs`: fast
     pub fast: Option<FastOutput>,
     /// `outputs`: lua
-    pub output_scripts: Vec<Arc<lua::OutputScript>>,
+    pub output_scripts: Vec<Arc<tapwire_signatures::lua::OutputScript>>,
     /// `outputs`: file-store
     pub file_store: Option<FileStore>,
     /// `outputs`: tls-store
@@ -196,7 +196,7 @@ pub struct Configuration {
     /// `tapwire.fuel`: how much work matching may do.
     pub fuel: FuelSettings,
     /// `security.lua`
-    pub scripts: lua::Settings,
+    pub scripts: script::Settings,
     /// `tapwire.record-summary`
     pub summaries: LedgerSettings,
     /// `tapwire.record-bytes`: bytes of a record beyond which it is cut, 0 for any number.
@@ -334,7 +334,7 @@ impl Default for Configuration {
             threshold_file: None,
             eve: outputs::read(
                 Some(&outputs::usual()),
-                (lua::Settings::default(), 0),
+                (script::Settings::default(), 0),
                 &mut Vec::new(),
                 &mut Vec::new(),
             )
@@ -385,7 +385,7 @@ impl Default for Configuration {
             layers: LAYERS,
             costs: CostSettings::default(),
             fuel: FuelSettings::default(),
-            scripts: lua::Settings::default(),
+            scripts: script::Settings::default(),
             summaries: LedgerSettings::default(),
             record_bytes: RECORD_BYTES,
             datasets: Datasets::default(),

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::protocol::{Settings, parse_size};
-use tapwire_signatures::lua::{self, OutputScript};
+use tapwire_signatures::lua::OutputScript;
+use tapwire_signatures::rule::script;
 
 use super::node::{Node, Value};
 use super::stores::{CertificateStore, FileStore};
@@ -155,7 +156,7 @@ pub(super) struct Outputs {
 /// Reads the list of outputs.
 pub(super) fn read(
     outputs: Option<&Node>,
-    (limits, stream_depth_bytes): (lua::Settings, u64),
+    (limits, stream_depth_bytes): (script::Settings, u64),
     faults: &mut Vec<Problem>,
     warnings: &mut Vec<Problem>,
 ) -> Outputs {
@@ -196,7 +197,7 @@ fn append(node: &Node, faults: &mut Vec<Problem>) -> Option<bool> {
 /// Reads the scripts of an output. What one wants that is not offered leaves that one out.
 fn scripts(
     node: &Node,
-    limits: lua::Settings,
+    limits: script::Settings,
     faults: &mut Vec<Problem>,
     warnings: &mut Vec<Problem>,
 ) -> Vec<Arc<OutputScript>> {

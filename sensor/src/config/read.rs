@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use tapwire_parsers::protocol::parse_size;
-use tapwire_signatures::lua;
 use tapwire_signatures::plan::order::ActionOrder;
+use tapwire_signatures::rule::script;
 
 use super::node::{Node, Value};
 use super::{
@@ -60,7 +60,7 @@ impl Reader<'_> {
         }
     }
 
-    fn scripts(&mut self, scripts: &mut lua::Settings) {
+    fn scripts(&mut self, scripts: &mut script::Settings) {
         let (mut bytes, mut instructions) = (scripts.max_bytes as u64, u64::from(scripts.max_instructions));
         self.switch("security.lua.allow-rules", &mut scripts.allow_rules);
         self.bytes("security.lua.max-bytes", &mut bytes);

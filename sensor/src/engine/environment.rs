@@ -7,11 +7,9 @@ use std::sync::Arc;
 use maxminddb::{PathElement, Reader};
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::protocol::Protocol;
-use tapwire_signatures::language::classification::Classification;
-use tapwire_signatures::language::fault::Fault;
-use tapwire_signatures::language::files::{Countries, Files, Place};
-use tapwire_signatures::language::load::Environment;
-use tapwire_signatures::language::references::References;
+use tapwire_signatures::builder::{Classification, Environment, References};
+use tapwire_signatures::rule::fault::Fault;
+use tapwire_signatures::rule::files::{Countries, Files, Place};
 use tapwire_signatures::state::reputation::Reputation;
 
 use super::watch::{Named, stamps};

@@ -7,11 +7,12 @@ use std::time::Instant;
 
 use tapwire_parsers::protocol::{Carrier, ProtocolId, Usual};
 use tapwire_parsers::{REGISTRY, protocol};
-use tapwire_signatures::language::load::{Environment, Loaded, Located};
+use tapwire_signatures::builder::Environment;
+use tapwire_signatures::language::load::{Loaded, Located};
 use tapwire_signatures::language::loading::{Counts, Loader};
+use tapwire_signatures::language::threshold_file::{Entry, Rules, ThresholdFile};
 use tapwire_signatures::language::variables::Sets;
 use tapwire_signatures::plan::Plan;
-use tapwire_signatures::state::threshold_file::{Entry, Rules, ThresholdFile};
 use tapwire_signatures::verify::Settings;
 use tapwire_signatures::verify::cost::CostSettings;
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::iter;
 use std::path::{Path, PathBuf};
 
-use tapwire_signatures::language::load::Environment;
+use tapwire_signatures::builder::Environment;
 
 use super::environment::{beside_rules, data_dir, files, words};
 use super::watch::Named;

@@ -27,7 +27,7 @@ mod worth;
 
 use tapwire_parsers::link::{Packet, Timestamp, Vlans};
 use tapwire_parsers::protocol::{Both, Direction, ProtocolId};
-use tapwire_signatures::verify::condition::{FlowView, Layers};
+use tapwire_signatures::rule::condition::{FlowView, Layers};
 
 use crate::config::ExceptionPolicy;
 

@@ -7,7 +7,7 @@
 use smallvec::SmallVec;
 use tapwire_parsers::link::{Tcp, tcp_flags};
 use tapwire_parsers::protocol::{Anomaly, Both, Direction};
-use tapwire_signatures::verify::condition::TcpPhase;
+use tapwire_signatures::rule::condition::TcpPhase;
 
 use super::overlap::Overlap;
 use super::store::Store;

@@ -2,8 +2,8 @@
 
 use std::cmp::Reverse;
 
-use tapwire_signatures::language::rule::Action;
 use tapwire_signatures::plan::{Kind, Plan};
+use tapwire_signatures::rule::Action;
 use tapwire_signatures::verify::explain::{Fate, Watch};
 use tapwire_signatures::verify::{Ground, Match};
 

@@ -4,8 +4,8 @@ use std::num::NonZeroU16;
 
 use tapwire_parsers::protocol::{Anomaly, Both, Context, Direction, ProtocolId, Transaction, held};
 use tapwire_signatures::plan::RuleIndex;
+use tapwire_signatures::rule::condition::SideProtocol;
 use tapwire_signatures::state::flow::FlowState;
-use tapwire_signatures::verify::condition::SideProtocol;
 use tapwire_signatures::verify::fuel::FlowFuel;
 
 use super::files::Files;

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tapwire_parsers::protocol::{Both, Direction, FileRange, FileSink, held};
-use tapwire_signatures::language::rule::Filestore;
+use tapwire_signatures::rule::Filestore;
 
 use crate::flow::Budget;
 pub use file::File;

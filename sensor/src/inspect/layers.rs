@@ -7,7 +7,7 @@
 
 use tapwire_parsers::protocol;
 use tapwire_parsers::protocol::{Anomaly, Carried, Carrier, Direction, Input, Opening, ProtocolId, Transaction, held};
-use tapwire_signatures::verify::condition::Layers;
+use tapwire_signatures::rule::condition::Layers;
 
 use super::Inspector;
 use super::application::Application;

@@ -27,8 +27,8 @@ use tapwire_parsers::protocol::{
 };
 use tapwire_parsers::{REGISTRY, protocol, protocol_id};
 use tapwire_signatures::plan::Plan;
-use tapwire_signatures::verify::condition::{FileView, FlowView, PacketView, SideProtocol};
-use tapwire_signatures::verify::{Match, Matcher, Settings, TransactionView};
+use tapwire_signatures::rule::condition::{FileView, FlowView, PacketView, SideProtocol, TransactionView};
+use tapwire_signatures::verify::{Match, Matcher, Settings};
 
 use crate::flow::Flow;
 use crate::flow::expected::Announced;

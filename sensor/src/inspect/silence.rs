@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use tapwire_parsers::protocol::held;
-use tapwire_signatures::language::rule::Silence;
+use tapwire_signatures::rule::Silence;
 use tapwire_signatures::verify::{Ground, Match};
 
 use super::Application;

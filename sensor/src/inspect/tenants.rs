@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tapwire_parsers::link::{Timestamp, Vlans};
-use tapwire_signatures::state::threshold_file::{Entry, Rules};
+use tapwire_signatures::language::threshold_file::{Entry, Rules};
 
 use super::Engine;
 use crate::config::{Selector, Tenancy};

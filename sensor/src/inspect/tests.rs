@@ -1,6 +1,6 @@
 //! Flows whose first datagrams say nothing of their protocol.
 
-use tapwire_signatures::language::rule::RuleSet;
+use tapwire_signatures::rule::RuleSet;
 
 use tapwire_parsers::protocol::Ends;
 

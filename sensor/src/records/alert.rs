@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use data_encoding::BASE64;
 use tapwire_parsers::json::Object;
 use tapwire_parsers::link::Timestamp;
-use tapwire_signatures::language::rule::{Action, Rule, Target};
+use tapwire_signatures::rule::{Action, Rule, Target};
 use tapwire_signatures::verify::{Context, Evidence, Shown};
 
 use super::header::{Clock, Header, protocol_name, record};

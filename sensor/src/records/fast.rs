@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use tapwire_parsers::json::needs_escape;
 use tapwire_parsers::link::Timestamp;
-use tapwire_signatures::language::rule::Rule;
+use tapwire_signatures::rule::Rule;
 
 use super::header::{Clock, protocol_name};
 

@@ -6,8 +6,7 @@ use std::ops::Range;
 use tapwire_parsers::link::{Icmp, Layer4, Packet, Timestamp};
 use tapwire_parsers::protocol::{Direction, ProtocolId, Transaction};
 use tapwire_signatures::lua::Shown;
-use tapwire_signatures::verify::TransactionView;
-use tapwire_signatures::verify::condition::FlowView;
+use tapwire_signatures::rule::condition::{FlowView, TransactionView};
 
 use crate::flow::key::Key;
 use crate::flow::pseudo;

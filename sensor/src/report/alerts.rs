@@ -6,8 +6,8 @@ use tapwire_parsers::json::Object;
 use tapwire_parsers::link::Packet;
 use tapwire_parsers::protocol;
 use tapwire_parsers::protocol::Direction;
-use tapwire_signatures::language::rule::{Action, Rule};
 use tapwire_signatures::plan::Plan;
+use tapwire_signatures::rule::{Action, Rule};
 use tapwire_signatures::state::shared::{Addition, asks_host_bits, uses_host_bits};
 use tapwire_signatures::verify::{Ground, Match};
 

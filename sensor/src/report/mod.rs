@@ -10,7 +10,7 @@ use tapwire_parsers::link::{self, Anomalies, Layer4, Packet, Timestamp};
 use tapwire_parsers::protocol;
 use tapwire_parsers::protocol::{Anomaly, Direction, ProtocolId, Purpose};
 use tapwire_signatures::lua::Shown;
-use tapwire_signatures::verify::condition::FlowView;
+use tapwire_signatures::rule::condition::FlowView;
 
 use crate::engine::RECORDS_VERSION;
 use crate::flow::{EndReason, Flow, Key, community_id};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tapwire_signatures::language::rule::Rule;
+use tapwire_signatures::rule::Rule;
 use tapwire_signatures::verify::cost::CostReport;
 
 use super::books::Books;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tapwire_signatures::lua::{Open, OutputScript, RunningOutput};
-use tapwire_signatures::verify::condition::{FlowView, PacketView};
+use tapwire_signatures::rule::condition::{FlowView, PacketView};
 
 use super::open::Folder;
 use crate::records::subject::Subject;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use tapwire_signatures::state::dataset::{Kind, is_set};
+use tapwire_signatures::rule::dataset::{Kind, is_set};
 
 use super::open::Folder;
 use crate::config::{Configuration, read_plain};

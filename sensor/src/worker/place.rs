@@ -3,7 +3,7 @@
 use tapwire_parsers::link::{Layer4, Packet, Timestamp};
 use tapwire_parsers::protocol::{Anomaly, Carrier, Direction, Ends, Input};
 use tapwire_signatures::plan::Plan;
-use tapwire_signatures::verify::condition::PacketView;
+use tapwire_signatures::rule::condition::PacketView;
 use tapwire_signatures::verify::packet::Occasion;
 use tapwire_signatures::verify::{Ground, Match};
 

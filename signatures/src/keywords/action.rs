@@ -1,9 +1,9 @@
 //! What else is done when a rule matches: `bypass`, `config`, `nfq_set_mark`.
 
 use super::Keyword;
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::language::rule::Silence;
+use crate::builder::{Argument, Builder};
+use crate::rule::Silence;
+use crate::rule::fault::Fault;
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[

@@ -4,11 +4,11 @@ use tapwire_parsers::protocol::Direction;
 use tapwire_parsers::{protocol, protocol_id};
 
 use super::Keyword;
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::language::nearest::nearest;
-use crate::language::protocols::canonical_protocol;
-use crate::language::rule::{AppProtocolTest, ProtocolSide};
+use crate::builder::nearest::nearest;
+use crate::builder::{Argument, Builder};
+use crate::rule::fault::Fault;
+use crate::rule::protocols::canonical_protocol;
+use crate::rule::{AppProtocolTest, ProtocolSide};
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[

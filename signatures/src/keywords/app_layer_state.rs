@@ -4,11 +4,11 @@ use tapwire_parsers::protocol::{Both, Direction, Protocol, Transaction};
 use tapwire_parsers::{protocol, protocol_id};
 
 use super::Keyword;
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::language::rule::RuleProtocol;
+use crate::builder::{Argument, Builder};
 use crate::plan::hook_progress;
-use crate::verify::condition::TransactionCondition;
+use crate::rule::RuleProtocol;
+use crate::rule::condition::TransactionCondition;
+use crate::rule::fault::Fault;
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[Keyword {

@@ -1,10 +1,9 @@
 //! `asn1`: elements of ASN.1 that break the programs that read them.
 
 use super::Keyword;
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::language::item::Item;
-use crate::verify::asn1::{Asn1Start, Asn1Test};
+use crate::builder::{Argument, Builder};
+use crate::rule::fault::Fault;
+use crate::rule::item::{Asn1Start, Asn1Test, Item};
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[Keyword {

@@ -4,9 +4,9 @@ use tapwire_parsers::protocol::Direction;
 use tapwire_parsers::{REGISTRY, protocol_id};
 
 use super::Keyword;
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::language::rule::{Buffer, RuleProtocol};
+use crate::builder::{Argument, Builder};
+use crate::rule::fault::Fault;
+use crate::rule::{Buffer, RuleProtocol};
 
 macro_rules! buffers {
     ($($name:literal $doc:literal;)*) => {

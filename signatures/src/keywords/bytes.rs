@@ -1,12 +1,12 @@
 //! Numbers within a buffer: `byte_test`, `byte_jump`, `byte_extract`, `byte_math`, and `isdataat`.
 
 use super::Keyword;
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::language::item::{
-    ByteExtract, ByteJump, ByteMath, ByteTest, Comparison, Endian, IsDataAt, Item, MathOperator, NumberFormat, Operand,
-    TextBase,
+use crate::builder::{Argument, Builder};
+use crate::rule::arithmetic::{
+    ByteExtract, ByteJump, ByteMath, ByteTest, Comparison, Endian, MathOperator, NumberFormat, TextBase,
 };
+use crate::rule::fault::Fault;
+use crate::rule::item::{IsDataAt, Item, Operand};
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[

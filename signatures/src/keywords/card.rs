@@ -8,10 +8,10 @@ use tapwire_parsers::protocol::{Both, Direction, Field, Kind, Protocol, Transact
 
 use super::packet_number::HINT;
 use super::{Keyword, buffers};
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::verify::condition::TransactionCondition;
-use crate::verify::numbers::NumbersTest;
+use crate::builder::{Argument, Builder};
+use crate::rule::condition::TransactionCondition;
+use crate::rule::fault::Fault;
+use crate::rule::numbers::NumbersTest;
 
 /// The family, without what keywords of their own test: those read more than a number. Frames have the keyword `frame`.
 pub(super) static KEYWORDS: LazyLock<Vec<Keyword>> = LazyLock::new(|| {

@@ -3,9 +3,9 @@
 use std::sync::LazyLock;
 
 use super::Keyword;
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::language::item::{Content, FastPattern, Item, Operand};
+use crate::builder::{Argument, Builder};
+use crate::rule::fault::Fault;
+use crate::rule::item::{Content, FastPattern, Item, Operand};
 
 /// Bytes of the longest content.
 const LENGTH_LIMIT: usize = 8_192;

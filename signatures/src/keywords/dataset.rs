@@ -4,15 +4,14 @@ use std::path::{Component, Path};
 use std::sync::Arc;
 
 use super::Keyword;
-use crate::language::builder::{Argument, Builder, SharedNames};
-use crate::language::fault::Fault;
-use crate::language::item::{DatasetScore, DatasetTest, Item};
-use crate::language::known_sets::Known;
-use crate::language::load::Environment;
-use crate::language::outside::{NamedFile, Outside};
-use crate::language::rule::Buffer;
-use crate::state::dataset::{Dataset, Entries, Format, Kind, Layout, Operation, is_set};
-use crate::verify::number::NumberTest;
+use crate::builder::known_sets::Known;
+use crate::builder::{Argument, Builder, Environment, SharedNames};
+use crate::rule::Buffer;
+use crate::rule::dataset::{Dataset, Entries, Format, Kind, Layout, Operation, is_set};
+use crate::rule::fault::Fault;
+use crate::rule::item::{DatasetScore, DatasetTest, Item};
+use crate::rule::number::NumberTest;
+use crate::rule::outside::{NamedFile, Outside};
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[
@@ -231,7 +230,7 @@ fn find(
     // What the configuration allows to be anywhere is looked for as if it stood there.
     let rule_file = if load.as_ref().is_some_and(|load| leaves(&load)) { "" } else { rule_file };
     let beside = said.state.is_none().then_some(rule_file);
-    let file = load.as_ref().map(|load| NamedFile::now(environment, beside, load));
+    let file = load.as_ref().map(|load| NamedFile::now(&environment.files, beside, load));
     let entries = match &load {
         Some(file) => read(environment, rule_file, file, kind, &said, argument)?,
         None => Entries::default(),

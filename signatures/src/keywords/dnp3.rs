@@ -4,10 +4,10 @@ use tapwire_parsers::dnp3::{INDICATIONS, Message};
 use tapwire_parsers::protocol::{Both, Direction, Transaction};
 
 use super::Keyword;
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::verify::condition::TransactionCondition;
-use crate::verify::number::NumberTest;
+use crate::builder::{Argument, Builder};
+use crate::rule::condition::TransactionCondition;
+use crate::rule::fault::Fault;
+use crate::rule::number::NumberTest;
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[

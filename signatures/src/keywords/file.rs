@@ -4,12 +4,12 @@ use tapwire_parsers::protocol::{Both, Direction};
 
 use super::Keyword;
 use super::packet_number::HINT;
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::language::item::{Content, Item};
-use crate::language::rule::{Arrow, Buffer, FileScope, Filestore};
-use crate::verify::condition::{FileCondition, FileView, Verdict};
-use crate::verify::number::NumberTest;
+use crate::builder::{Argument, Builder};
+use crate::rule::condition::{FileCondition, FileView, Verdict};
+use crate::rule::fault::Fault;
+use crate::rule::item::{Content, Item};
+use crate::rule::number::NumberTest;
+use crate::rule::{Arrow, Buffer, FileScope, Filestore};
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[
@@ -191,7 +191,8 @@ fn store(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::language::load::{Environment, Source, load};
+    use crate::builder::Environment;
+    use crate::language::load::{Source, load};
 
     #[test]
     fn a_size_is_answered_early_only_where_growing_cannot_change_it() {

@@ -7,10 +7,10 @@ use std::collections::HashSet;
 use data_encoding::HEXLOWER_PERMISSIVE;
 
 use super::Keyword;
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::state::dataset::Key;
-use crate::verify::condition::{FileCondition, FileView, Verdict};
+use crate::builder::{Argument, Builder};
+use crate::rule::condition::{FileCondition, FileView, Verdict};
+use crate::rule::dataset::Key;
+use crate::rule::fault::Fault;
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[
@@ -105,8 +105,9 @@ fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>, digest: Digest) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::language::files::Files;
-    use crate::language::load::{Environment, Source, load};
+    use crate::builder::Environment;
+    use crate::language::load::{Source, load};
+    use crate::rule::files::Files;
 
     #[test]
     fn a_file_is_known_by_its_digest() {

@@ -3,8 +3,8 @@
 use tapwire_parsers::protocol::Direction;
 
 use super::Keyword;
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
+use crate::builder::{Argument, Builder};
+use crate::rule::fault::Fault;
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[Keyword {

@@ -4,10 +4,10 @@ use tapwire_parsers::protocol::Both;
 
 use super::Keyword;
 use super::packet_number::{HINT, number};
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::verify::condition::{FlowView, PacketCondition, PacketView};
-use crate::verify::number::NumberTest;
+use crate::builder::{Argument, Builder};
+use crate::rule::condition::{FlowView, PacketCondition, PacketView};
+use crate::rule::fault::Fault;
+use crate::rule::number::NumberTest;
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[

@@ -1,9 +1,9 @@
 //! `flowbits`: named bits that rules keep in a flow.
 
 use super::Keyword;
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::language::rule::{BitOperation, Flowbits};
+use crate::builder::{Argument, Builder};
+use crate::rule::fault::Fault;
+use crate::rule::{BitOperation, Flowbits};
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[Keyword {

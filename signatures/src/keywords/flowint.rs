@@ -2,9 +2,9 @@
 
 use super::Keyword;
 use super::flowbits::checked_name;
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::language::rule::{Flowint, IntComparison, IntOperation, IntValue};
+use crate::builder::{Argument, Builder};
+use crate::rule::fault::Fault;
+use crate::rule::{Flowint, IntComparison, IntOperation, IntValue};
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[Keyword {

@@ -2,9 +2,9 @@
 
 use super::Keyword;
 use super::flowbits::{checked_name, operation};
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::language::rule::{BitTrack, HostBits};
+use crate::builder::{Argument, Builder};
+use crate::rule::fault::Fault;
+use crate::rule::{BitTrack, HostBits};
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[

@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use super::packet_number::{number, push, push_with};
 use super::{Keyword, bit_test::BitTest};
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::verify::condition::{PacketCondition, PacketView};
-use crate::verify::number::NumberTest;
+use crate::builder::{Argument, Builder};
+use crate::rule::condition::{PacketCondition, PacketView};
+use crate::rule::fault::Fault;
+use crate::rule::number::NumberTest;
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[

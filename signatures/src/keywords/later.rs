@@ -3,9 +3,9 @@
 use std::sync::LazyLock;
 
 use super::{Keyword, buffers};
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::language::protocols::LATER;
+use crate::builder::{Argument, Builder};
+use crate::rule::fault::Fault;
+use crate::rule::protocols::LATER;
 
 const DOC: &str = "Not active yet: rules that use it are counted and do not match.";
 

@@ -6,14 +6,13 @@ use tapwire_parsers::protocol::{Both, Direction, Transaction};
 use tapwire_parsers::{REGISTRY, protocol, protocol_id};
 
 use super::Keyword;
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::language::item::Item;
-use crate::language::lexer::unquote;
-use crate::language::protocols::canonical_protocol;
-use crate::language::rule::{Buffer, Section};
-use crate::lua::{Need, Purpose, Script, ScriptTest};
-use crate::verify::condition::TransactionCondition;
+use crate::builder::{Argument, Builder, unquote};
+use crate::rule::condition::TransactionCondition;
+use crate::rule::fault::Fault;
+use crate::rule::item::Item;
+use crate::rule::protocols::canonical_protocol;
+use crate::rule::script::{Need, Purpose, Script, ScriptTest};
+use crate::rule::{Buffer, Section};
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[Keyword {

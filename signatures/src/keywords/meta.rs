@@ -1,11 +1,9 @@
 //! Keywords that say what a rule is about and what its alerts show.
 
 use super::Keyword;
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::language::lexer::unquote;
-use crate::language::load::Environment;
-use crate::language::rule::Target;
+use crate::builder::{Argument, Builder, Environment, unquote};
+use crate::rule::Target;
+use crate::rule::fault::Fault;
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[

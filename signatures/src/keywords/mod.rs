@@ -44,8 +44,8 @@ use std::sync::LazyLock;
 
 pub(crate) use meta::unmet;
 
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
+use crate::builder::{Argument, Builder};
+use crate::rule::fault::Fault;
 
 /// A keyword: all there is to know of it. The manual prints it, a test loads its examples.
 pub struct Keyword {

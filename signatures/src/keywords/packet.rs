@@ -5,11 +5,11 @@ use tapwire_parsers::link::{Ip, Layer4, Packet};
 
 use super::Keyword;
 use super::packet_number::{HINT, number, push};
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::verify::condition::{PacketCondition, PacketView};
-use crate::verify::number::NumberTest;
-use crate::verify::numbers::NumbersTest;
+use crate::builder::{Argument, Builder};
+use crate::rule::condition::{PacketCondition, PacketView};
+use crate::rule::fault::Fault;
+use crate::rule::number::NumberTest;
+use crate::rule::numbers::NumbersTest;
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[

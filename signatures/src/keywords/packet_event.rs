@@ -3,10 +3,10 @@
 use tapwire_parsers::link::events::EVENTS;
 
 use super::Keyword;
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::language::nearest::nearest;
-use crate::verify::condition::{PacketCondition, PacketView};
+use crate::builder::nearest::nearest;
+use crate::builder::{Argument, Builder};
+use crate::rule::condition::{PacketCondition, PacketView};
+use crate::rule::fault::Fault;
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[

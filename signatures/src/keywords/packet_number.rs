@@ -1,9 +1,9 @@
 //! Tests of a number of a packet: what `ttl`, `dsize`, `tcp.seq` and their like have in common.
 
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::verify::condition::{PacketCondition, PacketView};
-use crate::verify::number::{NumberNames, NumberTest};
+use crate::builder::{Argument, Builder};
+use crate::rule::condition::{PacketCondition, PacketView};
+use crate::rule::fault::Fault;
+use crate::rule::number::{NumberNames, NumberTest};
 
 /// Reads the number from a packet; `None` where the packet has none.
 pub(super) type Read = fn(&PacketView<'_>) -> Option<u64>;

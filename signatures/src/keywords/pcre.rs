@@ -1,12 +1,11 @@
 //! `pcre`: regular expressions.
 
 use super::Keyword;
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::language::item::{Capture, Item, Pcre};
-use crate::language::lexer::unquote;
-use crate::language::rule::Buffer;
-use crate::verify::regex::{Options, Regex};
+use crate::builder::{Argument, Builder, unquote};
+use crate::regex::{Options, Regex};
+use crate::rule::Buffer;
+use crate::rule::fault::Fault;
+use crate::rule::item::{Capture, Item, Pcre};
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[Keyword {

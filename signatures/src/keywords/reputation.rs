@@ -4,13 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Keyword;
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::language::files::Countries;
-use crate::language::outside::Outside;
+use crate::builder::{Argument, Builder};
+use crate::rule::condition::{PacketCondition, PacketView};
+use crate::rule::fault::Fault;
+use crate::rule::files::Countries;
+use crate::rule::number::NumberTest;
+use crate::rule::outside::Outside;
 use crate::state::reputation::Reputation;
-use crate::verify::condition::{PacketCondition, PacketView};
-use crate::verify::number::NumberTest;
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[

@@ -4,10 +4,10 @@ use tapwire_parsers::link::sctp::CHUNK_NAMES;
 
 use super::Keyword;
 use super::packet_number::{HINT, push};
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::verify::condition::{PacketCondition, PacketView};
-use crate::verify::numbers::NumbersTest;
+use crate::builder::{Argument, Builder};
+use crate::rule::condition::{PacketCondition, PacketView};
+use crate::rule::fault::Fault;
+use crate::rule::numbers::NumbersTest;
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[
@@ -56,11 +56,12 @@ mod tests {
 
     use tapwire_parsers::link::{Packet, Timestamp};
 
-    use crate::language::load::{Environment, Source, load};
+    use crate::builder::Environment;
+    use crate::language::load::{Source, load};
     use crate::plan::Plan;
+    use crate::rule::condition::PacketView;
     use crate::state::flow::FlowState;
     use crate::verify::Matcher;
-    use crate::verify::condition::PacketView;
     use crate::verify::packet::Occasion;
 
     /// IPv4 with a cookie echo and data in one packet of SCTP.

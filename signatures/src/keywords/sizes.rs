@@ -1,11 +1,11 @@
 //! What a buffer is as a whole: its size, its absence, its entropy, and base64 within it.
 
 use super::Keyword;
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::language::item::{Base64Decode, Entropy, Item};
-use crate::language::rule::Buffer;
-use crate::verify::number::NumberTest;
+use crate::builder::{Argument, Builder};
+use crate::rule::Buffer;
+use crate::rule::fault::Fault;
+use crate::rule::item::{Base64Decode, Entropy, Item};
+use crate::rule::number::NumberTest;
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[

@@ -4,9 +4,9 @@ use tapwire_parsers::protocol::{Both, Direction, Field, Transaction, Value};
 use tapwire_parsers::ssh::PROTOCOL;
 
 use super::Keyword;
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::verify::condition::TransactionCondition;
+use crate::builder::{Argument, Builder};
+use crate::rule::condition::TransactionCondition;
+use crate::rule::fault::Fault;
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[

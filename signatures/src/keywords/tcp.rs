@@ -6,10 +6,10 @@ use tapwire_parsers::{protocol, protocol_id};
 use super::Keyword;
 use super::bit_test::BitTest;
 use super::packet_number::push;
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::language::rule::RuleProtocol;
-use crate::verify::condition::{PacketCondition, PacketView, TcpPhase};
+use crate::builder::{Argument, Builder};
+use crate::rule::RuleProtocol;
+use crate::rule::condition::{PacketCondition, PacketView, TcpPhase};
+use crate::rule::fault::Fault;
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[

@@ -1,9 +1,9 @@
 //! `threshold` and `detection_filter`: how many matches make an alert. `tag`: what is recorded after one.
 
 use super::Keyword;
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::language::rule::{Tag, TagUnit, Threshold, ThresholdKind, Track, UniquePort};
+use crate::builder::{Argument, Builder};
+use crate::rule::fault::Fault;
+use crate::rule::{Tag, TagUnit, Threshold, ThresholdKind, Track, UniquePort};
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[

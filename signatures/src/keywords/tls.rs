@@ -5,11 +5,11 @@ use tapwire_parsers::tls::Transaction as Tls;
 
 use super::packet_number::HINT;
 use super::{Keyword, buffers, content};
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::language::rule::Buffer;
-use crate::verify::condition::TransactionCondition;
-use crate::verify::number::NumberTest;
+use crate::builder::{Argument, Builder};
+use crate::rule::Buffer;
+use crate::rule::condition::TransactionCondition;
+use crate::rule::fault::Fault;
+use crate::rule::number::NumberTest;
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[

@@ -1,11 +1,11 @@
 //! The transforms: keywords that change what the conditions after them look at.
 
 use super::Keyword;
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::language::rule::Buffer;
-use crate::lua::{Purpose, ScriptTransform};
-use crate::verify::transform::{Base64, Base64Mode, PcreCapture, Subslice, Transform, Xor, XorKey};
+use crate::builder::{Argument, Builder};
+use crate::rule::Buffer;
+use crate::rule::fault::Fault;
+use crate::rule::script::{Purpose, ScriptTransform};
+use crate::rule::transform::{Base64, Base64Mode, PcreCapture, Subslice, Transform, Xor, XorKey};
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[

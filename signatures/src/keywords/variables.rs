@@ -2,9 +2,9 @@
 
 use super::Keyword;
 use super::content::{bytes, quoted};
-use crate::language::builder::{Argument, Builder};
-use crate::language::fault::Fault;
-use crate::language::rule::{VariableScope, VariableTest};
+use crate::builder::{Argument, Builder};
+use crate::rule::fault::Fault;
+use crate::rule::{VariableScope, VariableTest};
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[

@@ -10,8 +10,9 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::digest::Digest;
 use crate::plan::Plan;
+use crate::rule::digest::Digest;
+use crate::rule::entry::Remembered;
 
 /// What a cache is known again by: drawn at random, and nobody else's.
 pub type Key = [u8; 32];
@@ -31,15 +32,6 @@ pub(super) struct Cache {
 
 /// Rules by the digest of their text.
 pub(super) type Part = HashMap<Digest, Remembered, foldhash::fast::RandomState>;
-
-/// A rule as it is remembered.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Remembered {
-    /// `gid`, `sid`, `rev`
-    pub(super) id: (u32, u32, u32),
-    pub(super) later: Option<Box<str>>,
-    pub(super) outline: Box<[u8]>,
-}
 
 /// More names than this are not carried over: those that no rule has any more would go on for ever.
 const NAME_LIMIT: usize = 32 << 10;

@@ -3,12 +3,12 @@
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::protocol::Direction;
 
-use super::builder::Builder;
-use super::fault::Fault;
-use super::item::{Content, FastPattern, Item, Operand};
-use super::rule::{Arrow, Buffer, Rule, RuleProtocol, Section};
+use crate::builder::Builder;
 use crate::plan::contents;
-use crate::state::dataset::Operation;
+use crate::rule::dataset::Operation;
+use crate::rule::fault::Fault;
+use crate::rule::item::{Content, FastPattern, Item, Operand};
+use crate::rule::{Arrow, Buffer, Rule, RuleProtocol, Section};
 use crate::state::shared::asks_host_bits;
 
 /// Severity of a rule that says nothing of it.

@@ -1,23 +1,8 @@
 //! Classes of rules, as `classification.config` lists them: `config classification: name,description,priority`.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use super::fault::Fault;
 use super::lexer::statements;
-
-/// A class.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Class {
-    /// What alerts show as category.
-    pub description: Arc<str>,
-    /// 1 is the most severe.
-    pub priority: u8,
-}
-
-/// The classes by name.
-#[derive(Clone, Debug, Default)]
-pub struct Classification(pub BTreeMap<String, Class>);
+use crate::builder::{Class, Classification};
+use crate::rule::fault::Fault;
 
 impl Classification {
     /// Reads the file's text; faults carry their line.
@@ -39,11 +24,6 @@ impl Classification {
             }
         }
         (classes, faults)
-    }
-
-    /// A class by name, in any case.
-    pub fn get(&self, name: &str) -> Option<&Class> {
-        self.0.get(name).or_else(|| self.0.get(&name.to_ascii_lowercase()))
     }
 }
 

@@ -1,10 +1,10 @@
 //! A rule's header: action, protocol, two endpoints, and the arrow between them.
 
-use super::fault::Fault;
-use super::load::Environment;
-use super::protocols::canonical_protocol;
-use super::rule::{Action, Arrow, Endpoint, RuleProtocol};
 use super::variables::Sets;
+use crate::builder::Environment;
+use crate::rule::fault::Fault;
+use crate::rule::protocols::canonical_protocol;
+use crate::rule::{Action, Arrow, Endpoint, RuleProtocol};
 
 /// What a header says.
 #[derive(Debug)]

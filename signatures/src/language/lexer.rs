@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::fault::Fault;
+use crate::rule::fault::Fault;
 
 /// A rule's text and where it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,15 +121,6 @@ fn push<'a>(inner: &'a str, range: Range<usize>, base: usize, options: &mut Vec<
 
 fn join(text: &str) -> String {
     text.replace("\\\r\n", "   ").replace("\\\n", "  ")
-}
-
-/// The text between quotes; text without quotes as it is. `None` where only one quote stands.
-pub fn unquote(text: &str) -> Option<&str> {
-    match text.strip_prefix('"') {
-        Some(rest) => rest.strip_suffix('"'),
-        None if text.ends_with('"') => None,
-        None => Some(text),
-    }
 }
 
 #[cfg(test)]

@@ -4,16 +4,17 @@ use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::builder::{Names, SharedNames};
-use super::cache::{Cache, Key, Part, Remembered};
-use super::digest::Digest;
-use super::entry::{Entry, Reader};
-use super::fault::Fault;
-use super::load::{Environment, Loaded, Located, Outcome, Source, read};
+use super::again::TextReader;
+use super::cache::{Cache, Key, Part};
+use super::load::{Loaded, Located, Outcome, Source, read};
 use super::variables::Sets;
 use super::{lexer, outside};
+use crate::builder::{Environment, Names, SharedNames};
 use crate::keywords;
-use crate::plan::Plan;
+use crate::plan::{Outline, Plan};
+use crate::rule::digest::Digest;
+use crate::rule::entry::{Entry, Reader, Remembered};
+use crate::rule::fault::Fault;
 
 /// Reads rule files, again and again: names keep their numbers and sets their places, so that what flows and hosts keep goes on
 /// to mean the same.
@@ -21,7 +22,7 @@ use crate::plan::Plan;
 pub struct Loader {
     names: SharedNames,
     /// What reads rules of the last load again.
-    readers: Vec<Arc<Reader>>,
+    readers: Vec<Arc<TextReader>>,
     /// What a run before knew, for the first load.
     cache: Option<Cache>,
 }
@@ -62,7 +63,7 @@ impl Loader {
         let before = std::mem::take(&mut self.readers);
         let reader = |(environment, digest): &(&Environment, Digest)| {
             let known = before.iter().find(|reader| reader.digest == *digest);
-            known.cloned().unwrap_or_else(|| Arc::new(Reader::new(environment, *digest)))
+            known.cloned().unwrap_or_else(|| Arc::new(TextReader::new(environment, *digest)))
         };
         self.readers = parts.iter().map(reader).collect();
         Loading {
@@ -163,7 +164,7 @@ impl Loading<'_> {
         &mut self,
         text: &str,
         (file, place, digest): (&str, (u32, u32), Digest),
-        (environment, reader, sets): (&Environment, &Arc<Reader>, &mut Sets),
+        (environment, reader, sets): (&Environment, &Arc<TextReader>, &mut Sets),
         remembered: Option<Remembered>,
     ) -> Result<Result<Arc<Entry>, Fault>, Fault> {
         let names = &mut self.loader.names;
@@ -172,12 +173,15 @@ impl Loading<'_> {
             return Ok(Ok(Arc::clone(entry)));
         }
         let mut entry = match remembered {
-            Some(known) => Entry::known(known, (digest, place), text, reader),
+            Some(known) => Entry::known(known, (digest, place), text, Arc::clone(reader) as Arc<dyn Reader>),
             None => match read(text, (file, place, digest), environment, names, sets)? {
                 Outcome::Skipped(lacking) => return Ok(Err(lacking)),
                 Outcome::Rule(rule) => {
                     self.loaded.unknown += usize::from(rule.outside.is_empty());
-                    Entry::of(rule, text, reader)
+                    {
+                        let outline = Outline::of(&rule).encode();
+                        Entry::of(rule, outline, text, Arc::clone(reader) as Arc<dyn Reader>)
+                    }
                 }
             },
         };

@@ -1,13 +1,8 @@
 //! Kinds of references, as `reference.config` lists them: `config reference: name address`.
 
-use std::collections::BTreeMap;
-
-use super::fault::Fault;
 use super::lexer::statements;
-
-/// The start of the address of each kind.
-#[derive(Clone, Debug, Default)]
-pub struct References(pub BTreeMap<String, String>);
+use crate::builder::References;
+use crate::rule::fault::Fault;
 
 impl References {
     /// Reads the file's text; faults carry their line.
@@ -29,11 +24,6 @@ impl References {
             }
         }
         (references, faults)
-    }
-
-    /// The start of the address of a kind, in any case.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).or_else(|| self.0.get(&name.to_ascii_lowercase())).map(String::as_str)
     }
 }
 

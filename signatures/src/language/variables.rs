@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::rule::{Addresses, Ports};
+use crate::rule::{Addresses, Ports};
 
 /// Variables that refer to each other deeper than this are refused.
 const MAX_DEPTH: usize = 16;

@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::Script;
 use super::output::LogFiles;
-use crate::language::rule::Rule;
 use crate::plan::Plan;
-use crate::state::dataset::Dataset;
+use crate::rule::Rule;
+use crate::rule::condition::{PacketView, TransactionView};
+use crate::rule::dataset::Dataset;
+use crate::rule::script::Script;
 use crate::state::flow::FlowState;
 use crate::state::shared::Addition;
-use crate::verify::TransactionView;
-use crate::verify::condition::PacketView;
 
 /// A rule, and what it is asked about. All of it is absent while a rule is loaded.
 #[derive(Default)]

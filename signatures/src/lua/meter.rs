@@ -13,7 +13,7 @@ use std::time::Instant;
 use mlua::{Error, Lua, Value};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::Settings;
+use crate::rule::script::Settings;
 
 /// Bytes that cost as much as an instruction.
 const BYTES_FOR_ONE: u64 = 16;

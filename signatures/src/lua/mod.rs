@@ -22,41 +22,13 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::language::digest::Digest;
-use crate::language::files::Files;
+use crate::rule::digest::Digest;
+use crate::rule::files::Files;
 
+use crate::rule::script::{Purpose, Script, Settings};
 pub(crate) use context::Context;
 pub use output::{Open, OutputScript, RunningOutput, Shown};
 pub use runtime::{Failures, Runtime};
-pub(crate) use script::Need;
-pub use script::{Purpose, Script, ScriptTest, ScriptTransform};
-
-/// What scripts are allowed: `security.lua`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// `allow-rules`: whether rules may have scripts.
-    pub allow_rules: bool,
-    /// `max-bytes`: memory that one script may hold, in bytes; 0 for no limit.
-    pub max_bytes: usize,
-    /// `max-instructions`: instructions that one call may take; 0 for no limit.
-    pub max_instructions: u32,
-    /// `tapwire.lua.max-time-ms`: time of the processor that one call may take, in milliseconds; 0 for no limit.
-    pub max_time_ms: u64,
-    /// `allow-restricted-functions`: whether scripts may catch errors, change metatables and repeat strings.
-    pub allow_restricted: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            allow_rules: true,
-            max_bytes: 500_000,
-            max_instructions: 500_000,
-            max_time_ms: 50,
-            allow_restricted: false,
-        }
-    }
-}
 
 /// Bytes of the longest script.
 const LENGTH_LIMIT: usize = 1 << 20;

@@ -12,10 +12,10 @@ use tapwire_parsers::protocol_id;
 
 use super::context::Context;
 use super::sandbox::{Failure, Sandbox};
-use super::{Failures, LENGTH_LIMIT, Settings};
-use crate::language::protocols::canonical_protocol;
-use crate::verify::TransactionView;
-use crate::verify::condition::PacketView;
+use super::{Failures, LENGTH_LIMIT};
+use crate::rule::condition::{PacketView, TransactionView};
+use crate::rule::protocols::canonical_protocol;
+use crate::rule::script::Settings;
 
 /// Messages of one script that are kept.
 const MESSAGE_LIMIT: usize = 16;

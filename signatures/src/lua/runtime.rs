@@ -7,9 +7,9 @@ use mlua::{Function, Lua, Value};
 
 use super::context::Context;
 use super::sandbox::{Failure, Kind, Sandbox};
-use super::{Need, Script, ScriptTest, ScriptTransform};
 use crate::plan::Plan;
-use crate::state::dataset::Dataset;
+use crate::rule::dataset::Dataset;
+use crate::rule::script::{Need, Script, ScriptTest, ScriptTransform};
 use crate::state::shared::Addition;
 
 /// Messages of failed scripts that are kept.

@@ -13,7 +13,8 @@ use mlua::{Error, Function, Lua, LuaOptions, MultiValue, StdLib, Table, Value};
 
 use super::context::Context;
 use super::meter::{Meter, Stop, bytes_of};
-use super::{Settings, hook, library, meter, strings};
+use super::{hook, library, meter, strings};
+use crate::rule::script::Settings;
 
 /// Functions that scripts have: neither `load` and its neighbours, nor anything that is not named here.
 const GLOBALS: &[&str] = &[

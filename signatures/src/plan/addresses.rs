@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use super::RuleIndex;
-use crate::language::rule::{Addresses, Arrow, Rule};
+use crate::rule::{Addresses, Arrow, Rule};
 
 /// A compiled index.
 #[derive(Debug, Default)]

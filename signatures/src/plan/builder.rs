@@ -10,8 +10,8 @@ use super::addresses::AddressIndexBuilder;
 use super::group::{GroupBuilder, ListedPorts, Pattern, Prefilters};
 use super::outline::{ByTransaction, Outline, Payloads, Site};
 use super::{Engine, Plan, Planned, RuleIndex};
-use crate::language::entry::Entry;
-use crate::verify::transform::Transform;
+use crate::rule::entry::Entry;
+use crate::rule::transform::Transform;
 
 /// Groups while they are filled.
 #[derive(Default)]

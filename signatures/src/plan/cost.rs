@@ -15,9 +15,9 @@ use super::group::Pattern;
 use super::kind::applies_to;
 use super::outline::listed_ports;
 use super::{Kind, Plan, RuleIndex, addresses, fast_pattern, find_field};
-use crate::language::item::Item;
-use crate::language::rule::{Buffer, Rule, RuleProtocol, Section};
 use crate::prefilter::{Place, rarity};
+use crate::rule::item::Item;
+use crate::rule::{Buffer, Rule, RuleProtocol, Section};
 
 /// How the plan finds a rule, from seldom to always.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -220,7 +220,8 @@ fn item_work(item: &Item) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::language::load::{Environment, Source, load};
+    use crate::builder::Environment;
+    use crate::language::load::{Source, load};
     use crate::plan::order::ActionOrder;
 
     #[test]

@@ -5,9 +5,9 @@
 
 use super::contents;
 use super::group::Pattern;
-use crate::language::item::{Content, FastPattern, Item, Operand};
-use crate::language::rule::{Buffer, Rule, Section};
 use crate::prefilter::{Place, rarity};
+use crate::rule::item::{Content, FastPattern, Item, Operand};
+use crate::rule::{Buffer, Rule, Section};
 
 /// The fast pattern among the sections that qualify, with its section.
 pub(super) fn choose(rule: &Rule, qualifies: impl Fn(&Section) -> bool) -> Option<(&Section, &Content)> {

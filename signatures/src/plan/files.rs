@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::language::rule::{Buffer, Rule};
+use crate::rule::{Buffer, Rule};
 
 /// What rules ask for of files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

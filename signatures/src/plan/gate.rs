@@ -6,9 +6,9 @@
 use serde::{Deserialize, Serialize};
 use tapwire_parsers::protocol::Direction;
 
-use crate::language::rule::{Arrow, BitOperation, Ports, Rule};
+use crate::rule::condition::PacketView;
+use crate::rule::{Arrow, BitOperation, Ports, Rule};
 use crate::state::flow::FlowState;
-use crate::verify::condition::PacketView;
 
 /// The gate of one rule.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::RuleIndex;
 use super::fast_pattern::COMMON_RARITY;
-use crate::language::digest::Digest;
 use crate::prefilter::{Folded, PatternSet, Place, Prefilter, Scratch, rarity};
+use crate::rule::digest::Digest;
 
 /// A compiled group.
 #[derive(Debug, Default)]

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use tapwire_parsers::protocol::{Direction, Field, Protocol};
 use tapwire_parsers::{protocol, protocol_id};
 
-use crate::language::item::Item;
-use crate::language::rule::{Arrow, BitOperation, Buffer, Rule, RuleProtocol, Section};
+use crate::rule::item::Item;
+use crate::rule::{Arrow, BitOperation, Buffer, Rule, RuleProtocol, Section};
 
 /// What a rule is asked about: it decides when it is evaluated and how often it can match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

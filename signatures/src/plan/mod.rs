@@ -34,13 +34,13 @@ pub(crate) use scopes::Scope;
 use scopes::Scopes;
 pub(crate) use succession::Succession;
 
-use crate::language::digest::Digest;
-use crate::language::entry::Entry;
-use crate::language::item::{Content, Item};
-use crate::language::rule::{Rule, RuleSet, Section};
-use crate::state::dataset::Dataset;
+use crate::rule::dataset::Dataset;
+use crate::rule::digest::Digest;
+use crate::rule::entry::Entry;
+use crate::rule::item::{Content, Item};
+use crate::rule::transform::Transform;
+use crate::rule::{Rule, RuleSet, Section};
 use crate::state::flow::FlowState;
-use crate::verify::transform::Transform;
 use builder::PlanBuilder;
 use group::Prefilters;
 use order::ActionOrder;
@@ -148,7 +148,7 @@ impl Plan {
         rules.sort_by_key(|entry| entry.tenant());
         let mut builder = PlanBuilder::default();
         for own in rules.chunk_by(|a, b| a.tenant() == b.tenant()) {
-            let outlined = own.iter().filter_map(|entry| Some((entry.outline()?, Arc::clone(entry))));
+            let outlined = own.iter().filter_map(|entry| Some((Outline::of_entry(entry)?, Arc::clone(entry))));
             let mut outlined: Vec<(Outline, Arc<Entry>)> = outlined.collect();
             outlined.sort_by_cached_key(|(outline, entry)| {
                 (actions.place(outline.action), outline.memory, outline.severity, entry.sid, entry.gid)

@@ -1,7 +1,7 @@
 //! The order in which rules are evaluated, and in which their alerts appear.
 
-use crate::language::item::{Capture, Item};
-use crate::language::rule::{Action, BitOperation, Rule, VariableScope};
+use crate::rule::item::{Capture, Item};
+use crate::rule::{Action, BitOperation, Rule, VariableScope};
 
 /// Which action's rules come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +53,8 @@ pub(super) fn of_memory(rule: &Rule) -> [u8; 5] {
         bits(rule.flowbits.iter().any(|b| writes(b.operation)), rule.flowbits.iter().any(|b| reads(b.operation)));
     let hostbits =
         bits(rule.hostbits.iter().any(|b| writes(b.operation)), rule.hostbits.iter().any(|b| reads(b.operation)));
-    let tests = |operation: &crate::language::rule::IntOperation| {
-        use crate::language::rule::IntOperation::{IsNotSet, IsSet, Test};
+    let tests = |operation: &crate::rule::IntOperation| {
+        use crate::rule::IntOperation::{IsNotSet, IsSet, Test};
         matches!(operation, Test(..) | IsSet | IsNotSet)
     };
     let flowints =

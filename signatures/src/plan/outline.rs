@@ -10,8 +10,9 @@ use super::gate::Gate;
 use super::group::{ListedPorts, Pattern};
 use super::kind::{self, Kind, applies_to, find_field};
 use super::{addresses, fast_pattern, order};
-use crate::language::rule::{Action, Addresses, Arrow, Buffer, Ports, Rule, RuleProtocol};
 use crate::prefilter::Place;
+use crate::rule::entry::Entry;
+use crate::rule::{Action, Addresses, Arrow, Buffer, Ports, Rule, RuleProtocol};
 
 /// What the plan needs to know of a rule.
 #[derive(Debug, Serialize, Deserialize)]
@@ -103,13 +104,18 @@ impl Outline {
         }
     }
 
+    /// That of a rule of a set.
+    pub(super) fn of_entry(entry: &Entry) -> Option<Self> {
+        Self::decode(entry.outline()).or_else(|| entry.rule().map(Self::of))
+    }
+
     /// The form in which it is kept.
     pub(crate) fn encode(&self) -> Box<[u8]> {
         postcard::to_stdvec(self).unwrap_or_default().into()
     }
 
     /// The outline that was kept so; `None` where it is none.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+    fn decode(bytes: &[u8]) -> Option<Self> {
         postcard::from_bytes(bytes).ok()
     }
 }

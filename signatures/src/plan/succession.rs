@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Planned, RuleIndex};
-use crate::language::digest::Digest;
+use crate::rule::digest::Digest;
 
 /// Plans before the current one whose rules are still known.
 const REMEMBERED: usize = 32;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use tapwire_parsers::protocol::held;
 
-use crate::language::rule::{
+use crate::rule::{
     BitOperation, Flowbits, Flowint, IntComparison, IntOperation, IntValue, VariableScope, VariableTest,
 };
 

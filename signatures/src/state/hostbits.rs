@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use hashbrown::HashMap;
 use tapwire_parsers::link::Timestamp;
 
-use crate::language::rule::{BitOperation, BitTrack, HostBits as Keyword};
+use crate::rule::{BitOperation, BitTrack, HostBits as Keyword};
 
 /// Whose bit it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,9 +1,8 @@
 //! What rules remember: of a flow, of hosts, sets of values, and what thresholds count. It is bounded, and time is that of packets.
 
-pub mod dataset;
+mod changes;
 pub mod flow;
 pub mod hostbits;
 pub mod reputation;
 pub mod shared;
 pub mod threshold;
-pub mod threshold_file;

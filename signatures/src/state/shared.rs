@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use tapwire_parsers::link::Timestamp;
 
-use super::dataset::{Changes, Dataset, Key, Kind, Operation};
+use super::changes::Changes;
 use super::hostbits::{HostBits, Parties};
-use crate::language::rule::{BitOperation, BitTrack, Rule};
+use crate::rule::dataset::{Dataset, Key, Kind, Operation};
+use crate::rule::{BitOperation, BitTrack, Rule};
 
 /// Bits of hosts that are kept at once.
 const BIT_LIMIT: usize = 1 << 20;

@@ -10,7 +10,7 @@ use hashbrown::HashMap;
 use smallvec::SmallVec;
 use tapwire_parsers::link::Timestamp;
 
-use crate::language::rule::{Threshold, ThresholdKind, Track, UniquePort};
+use crate::rule::{Threshold, ThresholdKind, Track, UniquePort};
 
 /// A rule, over all loads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

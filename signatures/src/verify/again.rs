@@ -4,13 +4,13 @@
 //! a chunk sets is seen by the rules on the packet that come after it in order all the same. Transactions come after both. What is
 //! kept lives as long as the look at one packet, and each look adds no more to it than it had candidates.
 
-use super::condition::PacketView;
 use super::fuel::FlowFuel;
 use super::packet::About;
 use super::payload::View;
 use super::{Context, Ground, Inspection, Match, Matcher, memory};
-use crate::language::rule::Rule;
 use crate::plan::{Plan, RuleIndex};
+use crate::rule::Rule;
+use crate::rule::condition::PacketView;
 use crate::state::flow::FlowState;
 
 /// Candidates of the look at one packet that wait for a flowbit.

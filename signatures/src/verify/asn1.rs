@@ -4,29 +4,7 @@
 //! contents of primitive elements and into those of constructed ones. It ends with the bytes, at what is no header, or at the
 //! limit of elements.
 
-/// What `asn1` looks for; it holds where any of it is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asn1Test {
-    /// A bit string that leaves more bits unused than it has.
-    pub bitstring_overflow: bool,
-    /// A real number in decimal form that is longer than any reader has room for.
-    pub double_overflow: bool,
-    /// Contents of more bytes than this.
-    pub oversize_length: Option<u64>,
-    /// Where the first element begins.
-    pub start: Asn1Start,
-    /// Elements that are looked at.
-    pub element_limit: u16,
-}
-
-/// Where the first element begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asn1Start {
-    /// So many bytes from the start of the buffer.
-    Absolute(u32),
-    /// So many bytes behind the cursor.
-    Relative(i32),
-}
+use crate::rule::item::{Asn1Start, Asn1Test};
 
 /// Whether what is looked for was found; `None` where the limit of elements ended the walk before.
 pub(super) fn holds(test: &Asn1Test, data: &[u8], cursor: usize) -> Option<bool> {

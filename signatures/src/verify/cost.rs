@@ -340,7 +340,8 @@ fn scaled(sampled: u64, all: u64, sample: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::language::load::{Environment, Source, load};
+    use crate::builder::Environment;
+    use crate::language::load::{Source, load};
     use crate::plan::order::ActionOrder;
 
     fn costs(settings: CostSettings) -> Costs {

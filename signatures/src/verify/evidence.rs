@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::condition::Verdict;
+use crate::rule::condition::Verdict;
 
 /// Bytes around a place that are kept to show it.
 pub const EXCERPT_BYTES: usize = 64;

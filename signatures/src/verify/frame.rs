@@ -2,11 +2,11 @@
 
 use tapwire_parsers::protocol::{Direction, ProtocolId};
 
-use super::condition::PacketView;
 use super::packet::About;
 use super::payload::View;
 use super::{Ground, Inspection, Match, Matcher};
 use crate::plan::{Plan, frame_field};
+use crate::rule::condition::PacketView;
 use crate::state::flow::FlowState;
 
 /// A frame that rules are asked about.

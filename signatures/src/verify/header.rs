@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use tapwire_parsers::link::{self, Packet};
 use tapwire_parsers::protocol;
 
-use super::condition::PacketView;
-use crate::language::rule::{Arrow, Endpoint, FlowCondition, Rule, RuleProtocol};
+use crate::rule::condition::PacketView;
+use crate::rule::{Arrow, Endpoint, FlowCondition, Rule, RuleProtocol};
 
 /// Whether a packet is what the rule's header means.
 pub(super) fn holds(rule: &Rule, view: &PacketView<'_>) -> bool {

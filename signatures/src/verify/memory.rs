@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::evidence::Trail;
-use super::fuel::Tank;
-use crate::language::item::{Capture, DatasetTest};
-use crate::language::rule::{BitOperation, Rule};
-use crate::state::dataset::Key;
+use crate::regex::tank::Tank;
+use crate::rule::dataset::Key;
+use crate::rule::item::{Capture, DatasetTest};
+use crate::rule::{BitOperation, Rule};
 use crate::state::flow::FlowState;
 use crate::state::shared::Step;
 

@@ -4,8 +4,7 @@
 //! one. [`header`] has what a rule's first line and `flow` ask for, [`payload`] what its sections do.
 
 mod again;
-pub mod asn1;
-pub mod condition;
+mod asn1;
 pub mod cost;
 pub mod evidence;
 pub mod explain;
@@ -13,24 +12,20 @@ mod frame;
 pub mod fuel;
 mod header;
 mod memory;
-pub mod number;
-pub mod numbers;
 pub mod packet;
 pub mod payload;
-pub mod regex;
 pub mod stress;
 mod transaction;
-pub mod transform;
 
 use tapwire_parsers::protocol::{Both, Direction};
 
 use crate::lua::Runtime;
 use crate::plan::{Chance, Glance, Plan, RuleIndex};
 use crate::prefilter::{Folded, Scratch};
+use crate::rule::condition::{PacketView, Verdict};
 use crate::state::flow::FlowState;
 use crate::state::shared::Step;
 use again::HeldBack;
-use condition::Verdict;
 use cost::{CostBooks, CostReport, CostSettings, Costs, Excess};
 pub use evidence::Evidence;
 use explain::{Look, Watch};
@@ -39,7 +34,7 @@ use fuel::{Fuel, FuelSettings, UNITS_A_STEP};
 use memory::Notes;
 pub use memory::{Context, Shown};
 use payload::Limits;
-pub use transaction::{Flowside, TransactionState, TransactionView};
+pub use transaction::{Flowside, TransactionState};
 
 /// What a rule matched on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -280,5 +275,5 @@ impl Matcher {
 /// What every decision needs beside the candidate.
 pub(crate) struct Inspection<'a> {
     pub(crate) plan: &'a Plan,
-    pub(crate) view: &'a condition::PacketView<'a>,
+    pub(crate) view: &'a PacketView<'a>,
 }

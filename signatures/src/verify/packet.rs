@@ -6,16 +6,16 @@ use std::net::IpAddr;
 use tapwire_parsers::link::{Layer4, Packet};
 use tapwire_parsers::protocol::{Direction, Protocol};
 
-use super::condition::{PacketView, SideProtocol, Verdict};
 use super::evidence::{place_in_chunk, place_in_packet};
 use super::explain::Subject;
 use super::fuel::{CONDITION, SCRIPT};
 use super::payload::{View, section_holds};
-use super::transform::Transform;
 use super::{Ground, Inspection, Match, Matcher, header, memory};
-use crate::language::rule::{Action, AppProtocolTest, Buffer, ProtocolSide, Rule, Section};
 use crate::lua::Context;
 use crate::plan::{Chance, Glance, Kind, Plan, RuleIndex};
+use crate::rule::condition::{PacketView, SideProtocol, Verdict};
+use crate::rule::transform::Transform;
+use crate::rule::{Action, AppProtocolTest, Buffer, ProtocolSide, Rule, Section};
 use crate::state::flow::FlowState;
 
 /// What is special about a packet.

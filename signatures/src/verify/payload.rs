@@ -7,22 +7,23 @@
 
 mod arithmetic;
 mod base64;
+mod content;
 mod entropy;
+mod pcre;
 mod why;
 
 use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::asn1::Asn1Start;
-use super::condition::Verdict;
 use super::evidence::Evidence;
-use super::fuel::{CONDITION, SCRIPT, SEARCHED_BYTES, Tank};
+use super::fuel::{CONDITION, SCRIPT};
 use super::memory::Notes;
-use super::regex::Found;
-use crate::language::item::{Content, DatasetTest, Item, Operand, Pcre};
 use crate::lua::{Context, Runtime};
-use crate::state::dataset::{Note, Operation};
+use crate::regex::tank::SEARCHED_BYTES;
+use crate::rule::condition::Verdict;
+use crate::rule::dataset::{Note, Operation};
+use crate::rule::item::{DatasetTest, Item};
 pub use entropy::shannon_entropy;
 
 /// Characters that a number in text may have.
@@ -293,147 +294,6 @@ impl Run<'_, '_, '_> {
         }
     }
 
-    fn content(&mut self, (item, content): (&Item, &Content), rest: &[Item], data: &[u8], cursor: usize) -> Outcome {
-        let failed = if content.is_relative() { Outcome::Fail } else { Outcome::Stop };
-        let Some((low, high)) = self.window(content, data.len(), cursor) else {
-            if content.negated {
-                return self.items(rest, data, cursor);
-            }
-            self.fail(rest, item, data, cursor);
-            return failed;
-        };
-        let (noted, position) = (self.notes.trail.len(), usize::from(self.position(rest)));
-        // What stands for itself is not come back to.
-        let is_again = content.is_relative();
-        let mut low = if is_again { self.untried(position, low) } else { low };
-        loop {
-            let found = data.get(low..high).and_then(|window| find(window, content, &mut self.notes.tank));
-            if self.notes.tank.is_dry() {
-                return Outcome::Stop;
-            }
-            if is_again {
-                self.note_tried(position, found.map_or((high + 1).saturating_sub(content.bytes.len()), |at| low + at));
-            }
-            if content.negated && found.is_none() {
-                return self.items(rest, data, cursor);
-            }
-            let Some(at) = found.filter(|_| !content.negated) else {
-                self.fail(rest, item, data, cursor);
-                return failed;
-            };
-            let (start, end) = (low + at, low + at + content.bytes.len());
-            self.notes.trail.truncate(noted);
-            self.hold(rest, item.keyword(), data, start..end);
-            match self.items(rest, data, end) {
-                Outcome::Fail if rest.first().is_some_and(is_relative) => {
-                    low = start + 1;
-                    if is_again {
-                        self.note_tried(position, low);
-                    }
-                }
-                // What follows stands for itself: no other occurrence of this content can help it.
-                Outcome::Fail => return Outcome::Stop,
-                outcome => return outcome,
-            }
-        }
-    }
-
-    /// The part of the buffer in which a content must lie; `None` where there is no room for it.
-    #[inline]
-    fn window(&self, content: &Content, len: usize, cursor: usize) -> Option<(usize, usize)> {
-        let value = |operand: Option<Operand>| operand.map(|o| self.value(o));
-        let (len, cursor, size) = (to_i64(len), to_i64(cursor), to_i64(content.bytes.len()));
-        let (mut low, mut high) = (0, len);
-        if content.startswith {
-            high = high.min(size);
-        }
-        let offset = value(content.offset).unwrap_or(0);
-        low = low.max(offset);
-        if let Some(depth) = value(content.depth) {
-            high = high.min(offset.saturating_add(depth));
-        }
-        if content.is_relative() {
-            let distance = value(content.distance).unwrap_or(0);
-            low = low.max(cursor.saturating_add(distance));
-            if let Some(within) = value(content.within) {
-                high = high.min(cursor.saturating_add(distance).saturating_add(within));
-            }
-        }
-        if content.endswith {
-            if high < len {
-                return None;
-            }
-            low = low.max(len - size);
-        }
-        let low = low.max(0);
-        (low + size <= high).then_some((usize::try_from(low).ok()?, usize::try_from(high).ok()?))
-    }
-
-    fn pcre(&mut self, (item, pcre): (&Item, &Pcre), rest: &[Item], data: &[u8], cursor: usize) -> Outcome {
-        let failed = if pcre.relative { Outcome::Fail } else { Outcome::Stop };
-        let from = if pcre.relative { cursor } else { 0 };
-        // One that looks at what is before a match sees the text from the cursor on; what is anchored to its begin has no second chance.
-        let is_blind = pcre.relative && pcre.regex.is_blind_behind();
-        let position = usize::from(self.position(rest));
-        let (base, mut start) = if is_blind { (0, self.untried(position, from)) } else { (from, 0) };
-        loop {
-            let found = match data.get(base..).filter(|part| start <= part.len()) {
-                Some(part) => pcre.regex.find(part, start, &mut self.notes.tank),
-                None => Found::No,
-            };
-            let (begin, end) = match found {
-                Found::At(begin, end) => (begin, end),
-                Found::No => {
-                    if is_blind {
-                        self.note_tried(position, data.len() + 1);
-                    }
-                    if pcre.negated {
-                        return self.items(rest, data, cursor);
-                    }
-                    self.fail(rest, item, data, cursor);
-                    return failed;
-                }
-                Found::LimitHit => {
-                    self.limits.regex_hit += u64::from(!self.notes.tank.is_dry());
-                    return Outcome::Stop;
-                }
-            };
-            if pcre.negated {
-                self.fail(rest, item, data, cursor);
-                return failed;
-            }
-            let part = data.get(base..).unwrap_or_default();
-            let is_again = rest.first().is_some_and(is_relative);
-            let mut known = begin;
-            if known.is_none() && (self.notes.trail.is_on() || !pcre.captures.is_empty()) {
-                known = pcre.regex.begin_of(part, start, end, &mut self.notes.tank);
-            }
-            let mark = self.notes.mark();
-            self.hold(rest, item.keyword(), data, base + known.unwrap_or(end)..base + end);
-            for (group, capture) in &pcre.captures {
-                if let Some(value) = known.and_then(|begin| pcre.regex.group(part, begin, *group)) {
-                    self.notes.capture(capture, value);
-                }
-            }
-            let outcome = self.items(rest, data, base + end);
-            if outcome != Outcome::Match {
-                self.notes.return_to(mark);
-            }
-            match outcome {
-                Outcome::Fail if is_again => {
-                    let known = known.or_else(|| pcre.regex.begin_of(part, start, end, &mut self.notes.tank));
-                    let Some(begin) = known else { return Outcome::Stop };
-                    start = begin + 1;
-                    if is_blind {
-                        self.note_tried(position, start);
-                    }
-                }
-                Outcome::Fail => return Outcome::Stop,
-                outcome => return outcome,
-            }
-        }
-    }
-
     /// Asks a set, or leaves that for where the order of all matches is known.
     fn dataset(&mut self, (item, test): (&Item, &DatasetTest), rest: &[Item], data: &[u8], cursor: usize) -> Outcome {
         self.spend(data.len() as u64 / SEARCHED_BYTES);
@@ -465,60 +325,6 @@ impl Run<'_, '_, '_> {
 
 fn to_i64(value: usize) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-/// Position of a content within a window; the content itself is in lower case when case is ignored. `None` as well where the tank runs
-/// dry.
-#[inline]
-fn find(window: &[u8], content: &Content, tank: &mut Tank) -> Option<usize> {
-    let needle = content.bytes.as_slice();
-    let equals = |part: &[u8]| if content.nocase { part.eq_ignore_ascii_case(needle) } else { part == needle };
-    let room = window.len().checked_sub(needle.len())?;
-    if room == 0 {
-        return equals(window).then_some(0);
-    }
-    if !content.nocase && room > SHORT_SEARCH_BYTES {
-        let found = memchr::memmem::find(window, needle);
-        tank.spend(found.unwrap_or(window.len()) as u64 / SEARCHED_BYTES);
-        return found;
-    }
-    // To prepare a search costs more than a short one does.
-    let at = usize::from(content.rarest);
-    let byte = *needle.get(at)?;
-    let starts = window.get(at..=room + at)?;
-    let compared = 2 + needle.len() as u64 / SEARCHED_BYTES;
-    let mut candidates = 0;
-    let mut stands = |start: &usize| {
-        candidates += compared;
-        candidates > tank.left() || window.get(*start..*start + needle.len()).is_some_and(equals)
-    };
-    let found = if content.nocase && byte.is_ascii_alphabetic() {
-        memchr::memchr2_iter(byte, byte.to_ascii_uppercase(), starts).find(&mut stands)
-    } else {
-        memchr::memchr_iter(byte, starts).find(&mut stands)
-    };
-    let searched = found.unwrap_or(starts.len()) as u64 / SEARCHED_BYTES;
-    tank.spend(candidates + searched).then_some(found).flatten()
-}
-
-/// Where a content may start at so many places, the search for it is not worth preparing.
-const SHORT_SEARCH_BYTES: usize = 1 << 10;
-
-/// Whether an item's position depends on the one before it.
-pub(crate) fn is_relative(item: &Item) -> bool {
-    match item {
-        Item::Content(content) => content.is_relative(),
-        Item::Pcre(pcre) => pcre.relative,
-        Item::ByteTest(test) => test.number.relative,
-        Item::ByteJump(jump) => jump.number.relative,
-        Item::ByteExtract(extract) => extract.number.relative,
-        Item::ByteMath(math) => math.number.relative,
-        Item::IsDataAt(at) => at.relative,
-        Item::Base64Decode(decode) => decode.relative,
-        Item::Size(_) | Item::Base64Data(_) | Item::Absent { .. } | Item::Entropy(_) => false,
-        Item::Asn1(test) => matches!(test.start, Asn1Start::Relative(_)),
-        Item::Script(_) | Item::Dataset(_) | Item::DatasetScore(_) => false,
-    }
 }
 
 #[cfg(test)]

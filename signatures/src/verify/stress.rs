@@ -6,12 +6,12 @@
 
 use std::collections::BTreeSet;
 
-use super::fuel::Tank;
 use super::memory::Notes;
-use super::payload::{Limits, View, is_relative, section_holds};
-use crate::language::item::{Item, Pcre};
-use crate::language::rule::{Rule, Section};
+use super::payload::{Limits, View, section_holds};
 use crate::lua::{Context, Runtime};
+use crate::regex::tank::Tank;
+use crate::rule::item::{Item, Pcre};
+use crate::rule::{Rule, Section};
 
 /// Units a byte at which a test is ended: what costs so much cannot be afforded anyway.
 const ENDED_AT: u64 = 1_000;
@@ -99,7 +99,7 @@ impl Pieces {
         self.fillers.extend(PLAIN.iter().map(|byte| vec![*byte]));
         let mut last = Vec::new();
         for item in items {
-            self.goes_back |= is_relative(item) || matches!(item, Item::Pcre(_));
+            self.goes_back |= item.is_relative() || matches!(item, Item::Pcre(_));
             let samples = match item {
                 Item::Content(content) if !content.negated => vec![content.bytes.clone()],
                 Item::Pcre(Pcre { regex, .. }) => regex.samples(),
@@ -129,7 +129,8 @@ impl Pieces {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::language::load::{Environment, Source, load};
+    use crate::builder::Environment;
+    use crate::language::load::{Source, load};
 
     fn stressed(conditions: &str) -> Option<Stress> {
         let text = format!("alert tcp any any -> any any ({conditions} sid:1;)");

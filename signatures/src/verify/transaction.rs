@@ -5,97 +5,26 @@
 //! for a transaction and direction.
 
 mod files;
+mod holds;
+mod known;
 mod resume;
 
 use smallvec::SmallVec;
 
 use tapwire_parsers::protocol;
-use tapwire_parsers::protocol::{Anomaly, Direction, Protocol, ProtocolId, Transaction, Value, held};
+use tapwire_parsers::protocol::{Direction, Protocol, Value};
 
-use super::condition::{FileKind, FileView, PacketView, Verdict};
 use super::evidence::place_in_packet;
 use super::explain::Subject;
-use super::payload::View;
 use super::{Ground, Inspection, Match, Matcher, header, memory};
-use crate::language::item::Item;
-use crate::language::rule::{Arrow, BitOperation, BitTrack, Buffer, HostBits, Rule, Section};
 use crate::lua::Context;
 use crate::plan::{Chance, Engine, Glance, Plan, RuleIndex, find_field, hook_progress};
+use crate::rule::condition::{PacketView, TransactionView, Verdict};
+use crate::rule::{Arrow, Buffer, Rule};
 use crate::state::flow::FlowState;
-use files::{files_hold, is_of_files, newer_files, newest};
-
-/// A transaction and what surrounds it.
-#[derive(Clone, Copy)]
-pub struct TransactionView<'a> {
-    /// Its protocol.
-    pub protocol: ProtocolId,
-    /// Its id in the flow.
-    pub id: u64,
-    /// The transaction.
-    pub transaction: &'a dyn Transaction,
-    /// The direction that is inspected.
-    pub direction: Direction,
-    /// Files that travel in it in this direction.
-    pub files: &'a [FileView<'a>],
-    /// Files that travel in it in the other direction.
-    pub other_files: &'a [FileView<'a>],
-    /// Raw bytes of this direction that are inspected with it: a chunk of the stream, or the datagram.
-    pub raw: &'a [u8],
-    /// Anomalies of the flow that are new.
-    pub flow_anomalies: &'a [Anomaly],
-}
-
-/// What inspection remembers of a transaction.
-#[derive(Debug, Default)]
-pub struct TransactionState {
-    sides: [Flowside; 2],
-    /// Its own bits (`xbits` with `track tx`).
-    bits: SmallVec<[u16; 2]>,
-}
-
-/// What inspection remembers of one direction of a transaction.
-#[derive(Debug, Default)]
-pub struct Flowside {
-    /// The plan whose places the rules below have.
-    generation: u32,
-    started: bool,
-    progress: u8,
-    next_engine: usize,
-    anomalies: usize,
-    /// Buffers that still grow: engine, and the size when they were last scanned.
-    growing: SmallVec<[(usize, u64); 2]>,
-    waiting: Vec<RuleIndex>,
-    /// Size of the longest buffer that grows when what waits was last looked at.
-    looked: u64,
-    /// Rules on nothing but a hook that is where the direction stands: they match at each look.
-    lasting: SmallVec<[RuleIndex; 2]>,
-    matched: SmallVec<[RuleIndex; 4]>,
-    /// Rules on names of files were asked, and those on types.
-    met: [bool; 2],
-    /// Rules on files that matched, and the newest file then: they are asked again about newer ones.
-    rearmed: SmallVec<[(RuleIndex, u64); 1]>,
-}
-
-impl TransactionState {
-    /// Whether rules are to be asked again at the next look, though nothing of the transaction itself changes until then.
-    pub fn is_waited_for(&self) -> bool {
-        self.sides.iter().any(|side| !side.waiting.is_empty() || !side.lasting.is_empty())
-    }
-
-    /// Bytes that it keeps besides its own size.
-    pub fn held_bytes(&self) -> usize {
-        let list = |spilled: bool, bytes: usize| if spilled { held::block(bytes) } else { 0 };
-        let side = |side: &Flowside| {
-            let Flowside { growing, waiting, lasting, matched, rearmed, .. } = side;
-            held::list(waiting)
-                + list(growing.spilled(), growing.capacity() * size_of::<(usize, u64)>())
-                + list(lasting.spilled(), lasting.capacity() * size_of::<RuleIndex>())
-                + list(matched.spilled(), matched.capacity() * size_of::<RuleIndex>())
-                + list(rearmed.spilled(), rearmed.capacity() * size_of::<(RuleIndex, u64)>())
-        };
-        self.sides.iter().map(side).sum::<usize>() + list(self.bits.spilled(), self.bits.capacity() * 2)
-    }
-}
+use files::{is_of_files, newer_files, newest};
+pub use known::{Flowside, TransactionState};
+use known::{bits_allow, change_bits};
 
 /// The rules that are asked about a transaction at once.
 #[derive(Clone, Copy)]
@@ -360,135 +289,6 @@ impl Matcher {
         self.transformed = made;
         self.costs.end_scan(began);
     }
-
-    /// Whether everything that a rule says of a transaction holds.
-    pub(super) fn transaction_rule(
-        &mut self,
-        rule: &Rule,
-        subject: &TransactionView<'_>,
-        context: &mut Context<'_>,
-    ) -> Verdict {
-        let known = protocol(subject.protocol);
-        let mut verdict = Verdict::Yes;
-        if let Some(hook) = &rule.hook {
-            match hook_progress(known, subject.direction, hook) {
-                Some(from) if subject.transaction.progress(subject.direction) >= from => {}
-                Some(_) => verdict = Verdict::NotYet,
-                None => return Verdict::No,
-            }
-        }
-        for condition in &rule.transaction {
-            let from = condition.from();
-            let direction = match rule.arrow {
-                Arrow::Transactional => Direction::BOTH.into_iter().find(|&d| from.of(d).is_some()),
-                _ => None,
-            };
-            let direction = direction.unwrap_or(subject.direction);
-            match *from.of(direction) {
-                Some(from) if subject.transaction.progress(direction) < from => verdict = Verdict::NotYet,
-                Some(_) if condition.holds(subject.transaction, direction) => {}
-                _ => return Verdict::No,
-            }
-        }
-        let anomalies = subject.transaction.anomalies();
-        let raised = |event: &String| anomalies.iter().chain(subject.flow_anomalies).any(|a| a.0 == event);
-        if !rule.events.iter().all(raised) {
-            return Verdict::No;
-        }
-        for (position, section) in (0..).zip(&rule.sections) {
-            self.notes.place = (position, 0);
-            let held = self.transaction_section(rule, section, subject, context);
-            self.notes.trail.decide(position, held);
-            match held {
-                Verdict::Yes => {}
-                Verdict::NotYet => verdict = Verdict::NotYet,
-                Verdict::No => return Verdict::No,
-            }
-        }
-        if !rule.file.is_empty() || rule.filestore.is_some() {
-            verdict = weaker(verdict, files_hold(rule, subject));
-        }
-        if verdict != Verdict::Yes || self.scripts_hold(rule, context) {
-            return verdict;
-        }
-        // What a script looks for may come with the rest.
-        let done = subject.transaction.progress(subject.direction) >= last_state(subject, subject.direction);
-        if done { Verdict::No } else { Verdict::NotYet }
-    }
-
-    fn transaction_section<'a>(
-        &mut self,
-        rule: &Rule,
-        section: &Section,
-        subject: &TransactionView<'a>,
-        context: &mut Context<'_>,
-    ) -> Verdict {
-        let variables = usize::from(rule.variables);
-        match section.buffer {
-            Buffer::Field(name) => {
-                let Some(field) = find_field(protocol(subject.protocol), name) else { return Verdict::No };
-                let direction = if rule.arrow == Arrow::Transactional {
-                    let own = section.direction.or(Direction::BOTH.into_iter().find(|&d| field.from.of(d).is_some()));
-                    own.unwrap_or(subject.direction)
-                } else {
-                    subject.direction
-                };
-                match *field.from.of(direction) {
-                    Some(from) if subject.transaction.progress(direction) < from => return Verdict::NotYet,
-                    Some(_) => {}
-                    None => return Verdict::No,
-                }
-                let may_be_absent = section.items.iter().any(|i| matches!(i, Item::Absent { .. }));
-                // A body may begin after its headers: what is not there may still come while the direction goes on.
-                let mut verdict = if may_be_absent { Verdict::Yes } else { Verdict::NotYet };
-                let mut deferred = false;
-                for index in 0.. {
-                    let Some(value) = (field.read)(subject.transaction.as_any(), direction, index) else { break };
-                    self.notes.place.1 = u16::try_from(index).unwrap_or(u16::MAX);
-                    let view = match value {
-                        Value::Bytes(data) => View::whole(data),
-                        Value::Stream { data, offset, complete } => {
-                            View { data, size: offset + data.len() as u64, complete }
-                        }
-                        Value::Number(_) => return Verdict::No,
-                    };
-                    match self.section(section, view, variables, context) {
-                        // What was left for later may turn out not to hold: each instance is a chance.
-                        Verdict::Yes if field.multi && self.notes.defers() => deferred = true,
-                        Verdict::Yes => return Verdict::Yes,
-                        other if index == 0 => verdict = other,
-                        Verdict::NotYet => verdict = Verdict::NotYet,
-                        Verdict::No => {}
-                    }
-                    if !field.multi {
-                        break;
-                    }
-                }
-                if deferred {
-                    return Verdict::Yes;
-                }
-                let done = subject.transaction.progress(direction) >= last_state(subject, direction);
-                if verdict == Verdict::NotYet && done { Verdict::No } else { verdict }
-            }
-            Buffer::Payload => match self.section(section, View::whole(subject.raw), variables, context) {
-                Verdict::Yes if !subject.raw.is_empty() => Verdict::Yes,
-                _ => Verdict::NotYet,
-            },
-            Buffer::File(name) => {
-                let text = |file: &FileView<'a>| match name {
-                    "file.magic" => file.kind.and_then(FileKind::describe).map(str::as_bytes),
-                    _ => Some(file.name),
-                };
-                let mut texts = subject.files.iter().filter_map(text);
-                let held =
-                    texts.any(|text| self.section(section, View::whole(text), variables, context) == Verdict::Yes);
-                if held { Verdict::Yes } else { Verdict::NotYet }
-            }
-            Buffer::Header(name) if self.header_holds(section, name, variables, context) => Verdict::Yes,
-            Buffer::Header(_) => Verdict::No,
-            Buffer::Frame(_) | Buffer::Later(_) => Verdict::No,
-        }
-    }
 }
 
 /// Whether there are raw bytes or files for a rule that asks for such, or a script, which may ask for anything.
@@ -515,35 +315,6 @@ fn streamed(rule: &Rule, subject: &TransactionView<'_>) -> u64 {
 fn lasts(rule: &Rule, known: &'static Protocol, direction: Direction, progress: u8) -> bool {
     let hook = rule.hook.as_ref().filter(|_| rule.sections.is_empty() && rule.transaction.is_empty());
     hook.is_some_and(|hook| hook_progress(known, direction, hook) == Some(progress))
-}
-
-/// The keywords of a rule about bits of a transaction.
-fn own_bits(rule: &Rule) -> impl Iterator<Item = &HostBits> {
-    rule.hostbits.iter().filter(|keyword| keyword.track == BitTrack::Transaction)
-}
-
-fn bits_allow(rule: &Rule, bits: &[u16]) -> bool {
-    own_bits(rule).all(|keyword| match keyword.operation {
-        BitOperation::IsSet => bits.contains(&keyword.bit),
-        BitOperation::IsNotSet => !bits.contains(&keyword.bit),
-        BitOperation::Set | BitOperation::Unset | BitOperation::Toggle => true,
-    })
-}
-
-fn change_bits(rule: &Rule, bits: &mut SmallVec<[u16; 2]>) {
-    for keyword in own_bits(rule) {
-        let at = bits.iter().position(|bit| *bit == keyword.bit);
-        match (keyword.operation, at) {
-            (BitOperation::Set | BitOperation::Toggle, None) => bits.push(keyword.bit),
-            (BitOperation::Unset | BitOperation::Toggle, Some(at)) => drop(bits.swap_remove(at)),
-            _ => {}
-        }
-    }
-}
-
-fn last_state(subject: &TransactionView<'_>, direction: Direction) -> u8 {
-    let states = protocol(subject.protocol).states.of(direction).len();
-    u8::try_from(states.saturating_sub(1)).unwrap_or(u8::MAX)
 }
 
 pub(super) fn weaker(a: Verdict, b: Verdict) -> Verdict {

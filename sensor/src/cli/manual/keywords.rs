@@ -2,8 +2,9 @@
 
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::protocol::{Field, Kind, Protocol};
+use tapwire_signatures::builder::Environment;
 use tapwire_signatures::keywords::{KEYWORDS, Keyword};
-use tapwire_signatures::language::load::{Environment, Source, load};
+use tapwire_signatures::language::load::{Source, load};
 
 use super::text::{Text, code, codes};
 

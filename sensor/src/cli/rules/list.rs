@@ -2,8 +2,8 @@
 
 use clap::{Args, ValueEnum};
 use tapwire_parsers::json::Object;
-use tapwire_signatures::language::rule::{Buffer, Rule};
 use tapwire_signatures::plan::{Estimate, Plan};
+use tapwire_signatures::rule::{Buffer, Rule};
 
 use super::id::RuleId;
 use super::{Settings, plural, prepared, say, show, stress};
@@ -296,7 +296,8 @@ fn table(rows: &[Row<'_>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tapwire_signatures::language::load::{Environment, Source, load};
+    use tapwire_signatures::builder::Environment;
+    use tapwire_signatures::language::load::{Source, load};
     use tapwire_signatures::plan::order::ActionOrder;
 
     const RULES: &str = r#"

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use tapwire_parsers::json::{Object, needs_escape};
-use tapwire_signatures::language::rule::Rule;
 use tapwire_signatures::plan::Plan;
+use tapwire_signatures::rule::Rule;
 use tapwire_signatures::verify::cost::{CostBooks, RuleCost};
 
 use super::alerts::raised;

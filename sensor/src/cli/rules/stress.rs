@@ -5,8 +5,8 @@ use std::thread;
 
 use clap::Args;
 use tapwire_parsers::json::Object;
-use tapwire_signatures::language::rule::Rule;
 use tapwire_signatures::plan::{Plan, RuleIndex};
+use tapwire_signatures::rule::Rule;
 use tapwire_signatures::verify::stress::{Stress, stress};
 
 use super::id::RuleId;
@@ -146,7 +146,8 @@ fn table(rows: &[Row]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tapwire_signatures::language::load::{Environment, Source, load};
+    use tapwire_signatures::builder::Environment;
+    use tapwire_signatures::language::load::{Source, load};
     use tapwire_signatures::plan::order::ActionOrder;
 
     #[test]

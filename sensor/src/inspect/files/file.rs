@@ -6,7 +6,7 @@ use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use tapwire_parsers::protocol::{Direction, FileRange, held};
-use tapwire_signatures::verify::condition::{FileKind, FileView};
+use tapwire_signatures::rule::condition::{FileKind, FileView};
 
 use super::keeping::Keeping;
 use super::kind::Kind;

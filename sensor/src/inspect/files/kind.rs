@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use pure_magic::MagicDb;
 use tapwire_parsers::protocol::held;
-use tapwire_signatures::verify::condition::FileKind;
+use tapwire_signatures::rule::condition::FileKind;
 
 /// First bytes of a file that are looked at.
 const HEAD_LIMIT_BYTES: usize = 4 << 10;

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 use tapwire_parsers::protocol::{Both, Direction, held};
-use tapwire_signatures::language::rule::{FileScope, Filestore};
+use tapwire_signatures::rule::{FileScope, Filestore};
 
 use super::File;
 

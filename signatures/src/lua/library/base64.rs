@@ -4,7 +4,7 @@ use data_encoding::{BASE64, BASE64_NOPAD, Encoding};
 use mlua::{IntoLuaMulti, Lua, MultiValue, Result};
 
 use super::{Library, nothing, text};
-use crate::verify::transform::{Base64, Base64Mode};
+use crate::rule::transform::{Base64, Base64Mode};
 
 pub(super) const LIBRARY: Library = Library {
     names: &["base64"],

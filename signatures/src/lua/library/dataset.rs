@@ -9,7 +9,7 @@ use mlua::{Error, IntoLuaMulti, Lua, LuaString, MultiValue, Result, Value};
 
 use super::{Library, nothing, number, object, text, this};
 use crate::lua::context::Context;
-use crate::state::dataset::Dataset;
+use crate::rule::dataset::Dataset;
 use crate::state::shared::Addition;
 
 /// Values that scripts add while one packet is looked at.

@@ -4,7 +4,7 @@ use mlua::{IntoLuaMulti, Lua, MultiValue, Result};
 
 use super::{Library, nothing, object};
 use crate::lua::context::Context;
-use crate::verify::condition::FileView;
+use crate::rule::condition::FileView;
 
 pub(super) const LIBRARY: Library = Library {
     names: &["file"],

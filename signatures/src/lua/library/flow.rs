@@ -6,7 +6,7 @@ use tapwire_parsers::protocol::Direction;
 
 use super::{Library, nothing, object, packet, time};
 use crate::lua::context::Context;
-use crate::verify::condition::FlowView;
+use crate::rule::condition::FlowView;
 
 pub(super) const LIBRARY: Library = Library {
     names: &["flow"],

@@ -29,7 +29,7 @@ use tapwire_parsers::protocol::Field;
 use tapwire_parsers::{protocol, protocol_id};
 
 use super::context::Context;
-use crate::language::protocols::canonical_protocol;
+use crate::rule::protocols::canonical_protocol;
 
 /// A function of a library.
 type Call = fn(&Lua, &mut Context<'_>, &MultiValue) -> Result<MultiValue>;

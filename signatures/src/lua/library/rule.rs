@@ -3,8 +3,8 @@
 use mlua::{IntoLuaMulti, Lua, MultiValue, Result};
 
 use super::{Library, nothing, object};
-use crate::language::rule::{Action, Rule};
 use crate::lua::context::Context;
+use crate::rule::{Action, Rule};
 
 pub(super) const LIBRARY: Library = Library {
     names: &["rule"],

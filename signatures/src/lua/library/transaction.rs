@@ -9,7 +9,7 @@ use super::{bytes, nothing, object};
 use crate::lua::context::Context;
 use crate::lua::meter;
 use crate::plan::find_field;
-use crate::verify::TransactionView;
+use crate::rule::condition::TransactionView;
 
 /// `get_tx`: the object, if the open transaction is one of the protocol.
 pub(super) fn open(lua: &Lua, context: &mut Context<'_>, name: &str) -> Result<MultiValue> {

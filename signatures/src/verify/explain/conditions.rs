@@ -8,15 +8,15 @@ use tapwire_parsers::link::Packet;
 use tapwire_parsers::protocol;
 
 use super::{Condition, Mark};
-use crate::language::rule::{Arrow, BitOperation, Endpoint, FlowCondition, Flowbits, IntOperation, Rule, RuleProtocol};
 use crate::plan::{Plan, hook_progress};
+use crate::rule::condition::{PacketView, TransactionView, Verdict};
+use crate::rule::{Arrow, BitOperation, Endpoint, FlowCondition, Flowbits, IntOperation, Rule, RuleProtocol};
 use crate::state::flow::FlowState;
-use crate::verify::condition::{PacketView, Verdict};
 use crate::verify::header;
 #[cfg(test)]
 use crate::verify::memory;
 use crate::verify::packet::app_protocol_holds;
-use crate::verify::transaction::{TransactionView, weaker};
+use crate::verify::transaction::weaker;
 
 /// What a header and `flow` ask of a packet.
 pub(super) fn of_header(rule: &Rule, view: &PacketView<'_>) -> Vec<Condition> {
@@ -125,11 +125,7 @@ pub(super) fn of_files(rule: &Rule, subject: &TransactionView<'_>) -> Vec<Condit
 }
 
 /// The text of a condition, where the rule was read with labels.
-pub(super) fn label(
-    rule: &Rule,
-    of: impl Fn(&crate::language::labels::Labels) -> &Vec<String>,
-    position: usize,
-) -> String {
+pub(super) fn label(rule: &Rule, of: impl Fn(&crate::rule::labels::Labels) -> &Vec<String>, position: usize) -> String {
     let labels = rule.labels.as_deref();
     labels.and_then(|labels| of(labels).get(position).cloned()).unwrap_or_else(|| format!("condition {}", position + 1))
 }

@@ -16,12 +16,11 @@ use std::net::IpAddr;
 use tapwire_parsers::link::Timestamp;
 use tapwire_parsers::protocol::Direction;
 
-use super::condition::Verdict;
 use super::evidence::Evidence;
-use super::transaction::TransactionView;
 use super::{Ground, Inspection};
-use crate::language::rule::Rule;
 use crate::plan::{Found, Plan, RuleIndex};
+use crate::rule::Rule;
+use crate::rule::condition::{TransactionView, Verdict};
 use crate::state::flow::FlowState;
 pub use funnel::{Funnel, Stage};
 

@@ -1,9 +1,9 @@
 //! What the verifier's trail says of a rule's buffers, item by item.
 
 use super::{Bytes, Condition, Look, Mark, Outcome};
-use crate::language::item::Item;
-use crate::language::rule::{BitTrack, Rule, Section};
-use crate::verify::condition::Verdict;
+use crate::rule::condition::Verdict;
+use crate::rule::item::Item;
+use crate::rule::{BitTrack, Rule, Section};
 use crate::verify::evidence::{Attempt, Held, Record};
 use crate::verify::explain::conditions::label;
 

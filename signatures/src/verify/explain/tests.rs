@@ -2,11 +2,12 @@ use tapwire_parsers::link::{Packet, Timestamp};
 
 use super::conditions::agree;
 use super::{Look, Mark, Outcome};
-use crate::language::load::{Environment, Source, load};
+use crate::builder::Environment;
+use crate::language::load::{Source, load};
 use crate::plan::Plan;
 use crate::plan::order::ActionOrder;
+use crate::rule::condition::PacketView;
 use crate::state::flow::FlowState;
-use crate::verify::condition::PacketView;
 use crate::verify::packet::Occasion;
 use crate::verify::{Evidence, Match, Matcher, Settings};
 

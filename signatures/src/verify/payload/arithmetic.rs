@@ -1,10 +1,10 @@
 //! Numbers in a buffer: read, compared, computed with, jumped by.
 
 use super::{Run, TEXT_LIMIT, to_i64};
-use crate::language::item::{
-    ByteExtract, ByteJump, ByteMath, ByteTest, Comparison, Endian, IsDataAt, MathOperator, NumberFormat, Operand,
-    TextBase,
+use crate::rule::arithmetic::{
+    ByteExtract, ByteJump, ByteMath, ByteTest, Comparison, Endian, MathOperator, NumberFormat, TextBase,
 };
+use crate::rule::item::{IsDataAt, Operand};
 
 impl Run<'_, '_, '_> {
     pub(super) fn value(&self, operand: Operand) -> i64 {

@@ -1,7 +1,7 @@
 //! `base64_decode`: what is decoded into the buffer that `base64_data` looks at.
 
 use super::Run;
-use crate::language::item::Base64Decode;
+use crate::rule::item::Base64Decode;
 
 impl Run<'_, '_, '_> {
     pub(super) fn base64_decode(&mut self, decode: Base64Decode, data: &[u8], cursor: usize) {

@@ -1,6 +1,6 @@
 //! How evenly bytes are spread (`entropy`).
 
-use crate::language::item::Entropy;
+use crate::rule::item::Entropy;
 
 pub(super) fn part<'a>(entropy: &Entropy, data: &'a [u8]) -> &'a [u8] {
     let part = data.get(entropy.offset as usize..).unwrap_or(&[]);

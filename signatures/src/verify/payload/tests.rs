@@ -3,8 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::language::item::{ByteJump, ByteTest, Comparison, Endian, IsDataAt, NumberFormat, TextBase};
-use crate::verify::regex::{Options, Regex};
+use crate::regex::tank::Tank;
+use crate::regex::{Options, Regex};
+use crate::rule::arithmetic::{ByteJump, ByteTest, Comparison, Endian, NumberFormat, TextBase};
+use crate::rule::item::{Content, IsDataAt, Operand, Pcre};
 
 fn content(bytes: &str) -> Content {
     Content::new(bytes.into(), false)

@@ -1,8 +1,10 @@
 //! Why an item does not hold: what is there instead. Asked only where a rule is explained.
 
-use super::Tank;
-use super::{Run, find, to_i64};
-use crate::language::item::{Comparison, Content, Item, NumberFormat};
+use super::content::find;
+use super::{Run, to_i64};
+use crate::regex::tank::Tank;
+use crate::rule::arithmetic::{Comparison, NumberFormat};
+use crate::rule::item::{Content, Item};
 use crate::verify::evidence::Failure;
 use crate::verify::payload::entropy::{self, shannon_entropy};
 
@@ -60,7 +62,7 @@ impl Run<'_, '_, '_> {
             }
             Item::Dataset(test) => plain(match test.set.kind.key(data) {
                 None => "the value is none of the set's type".into(),
-                Some(_) if test.operation == crate::state::dataset::Operation::IsSet => {
+                Some(_) if test.operation == crate::rule::dataset::Operation::IsSet => {
                     "the value is not in the set".into()
                 }
                 Some(_) => "the value is in the set".into(),

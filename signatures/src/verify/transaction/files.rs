@@ -6,11 +6,11 @@
 use tapwire_parsers::protocol::Direction;
 
 use super::{Flowside, TransactionView, weaker};
-use crate::language::rule::{Arrow, Buffer, Rule};
 use crate::lua::Context;
 use crate::plan::{RuleIndex, TransactionPlan};
+use crate::rule::condition::{FileCondition, FileView, Verdict};
+use crate::rule::{Arrow, Buffer, Rule};
 use crate::verify::Matcher;
-use crate::verify::condition::{FileCondition, FileView, Verdict};
 
 impl Flowside {
     /// Notes that a rule on files is done with all up to the newest there is.

@@ -5,8 +5,9 @@
 
 use smallvec::SmallVec;
 
-use super::{Flowside, TransactionView};
+use super::Flowside;
 use crate::plan::{Plan, RuleIndex, Succession, TransactionPlan};
+use crate::rule::condition::TransactionView;
 use crate::verify::Matcher;
 
 impl Flowside {

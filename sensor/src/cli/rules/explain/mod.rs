@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use tapwire_signatures::language::rule::Rule;
 use tapwire_signatures::plan::{Estimate, Kind, Plan, RuleIndex};
+use tapwire_signatures::rule::Rule;
 use tapwire_signatures::verify::explain::{Fate, Look, Outcome, Watch};
 
 use super::alerts::raised;

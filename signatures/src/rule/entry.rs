@@ -4,16 +4,13 @@
 //! was read with something beside its text is kept as it was read. Tenants that have the same rule share its text.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
-use super::builder::SharedNames;
-use super::cache::Remembered;
+use serde::{Deserialize, Serialize};
+
+use super::Rule;
 use super::digest::Digest;
-use super::load::{self, Environment};
 use super::outside::Outside;
-use super::rule::Rule;
-use super::variables::Sets;
-use crate::plan::Outline;
 
 /// A rule of a set.
 pub struct Entry {
@@ -28,48 +25,39 @@ pub struct Entry {
     /// The first keyword whose protocol or state is not active yet: the rule cannot match.
     pub later: Option<Box<str>>,
     place: (u32, u32),
-    /// Its text, behind it its [`Outline`] in the form in which the cache has it.
+    /// Its text, behind it its outline, which is what the plan needs to know of it, in the form in which the cache has it.
     said: Arc<[u8]>,
     text_bytes: u32,
-    reader: Arc<Reader>,
+    reader: Arc<dyn Reader>,
     rule: OnceLock<Option<Box<Rule>>>,
 }
 
 /// Reads rules again that were read before.
-#[derive(Debug)]
-pub(crate) struct Reader {
-    environment: Environment,
-    /// That of the environment.
-    pub(super) digest: Digest,
-    known: Mutex<(SharedNames, Sets)>,
+pub(crate) trait Reader: fmt::Debug + Send + Sync {
+    /// Whose rules they are: the number of a tenant, 0 where they are nobody's.
+    fn tenant(&self) -> u32;
+    /// That of what they are read with.
+    fn environment(&self) -> Digest;
+    /// The rule of a text that stands at a place and has this digest; `None` where it cannot be read now.
+    fn read(&self, text: &str, place: (u32, u32), digest: Digest) -> Option<Box<Rule>>;
 }
 
-impl Reader {
-    pub(super) fn new(environment: &Environment, digest: Digest) -> Self {
-        Self { environment: environment.clone(), digest, known: Mutex::default() }
-    }
-
-    /// Learns the names that rules of a load have; those of loads before keep their numbers.
-    pub(super) fn learn(&self, names: &SharedNames) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).0.learn(names);
-    }
-
-    fn read(&self, entry: &Entry) -> Option<Box<Rule>> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let (names, sets) = &mut *known;
-        let place = ("", entry.place, entry.digest);
-        match load::read(entry.text(), place, &self.environment, names, sets) {
-            Ok(load::Outcome::Rule(rule)) => Some(rule),
-            Ok(load::Outcome::Skipped(_)) | Err(_) => None,
-        }
-    }
+/// A rule as a later run remembers it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Remembered {
+    /// `gid`, `sid`, `rev`
+    pub(crate) id: (u32, u32, u32),
+    /// See [`Entry::later`].
+    pub(crate) later: Option<Box<str>>,
+    /// See [`Entry::outline`].
+    pub(crate) outline: Box<[u8]>,
 }
 
 impl Entry {
-    /// A rule that has just been read.
-    pub(super) fn of(rule: Box<Rule>, text: &str, reader: &Arc<Reader>) -> Self {
+    /// A rule that has just been read, with its outline.
+    pub(crate) fn of(rule: Box<Rule>, outline: Box<[u8]>, text: &str, reader: Arc<dyn Reader>) -> Self {
         let later = rule.later.first().map(|name| (*name).into());
-        let known = Remembered { id: (rule.gid, rule.sid, rule.rev), later, outline: Outline::of(&rule).encode() };
+        let known = Remembered { id: (rule.gid, rule.sid, rule.rev), later, outline };
         let entry = Self::known(known, (rule.digest, rule.place), text, reader);
         if !rule.outside.is_empty() {
             let _ = entry.rule.set(Some(rule));
@@ -78,22 +66,21 @@ impl Entry {
     }
 
     /// A rule of which only this is known.
-    pub(super) fn known(
+    pub(crate) fn known(
         known: Remembered,
         (digest, place): (Digest, (u32, u32)),
         text: &str,
-        reader: &Arc<Reader>,
+        reader: Arc<dyn Reader>,
     ) -> Self {
         let Remembered { id: (gid, sid, rev), later, outline } = known;
         // A file has fewer bytes than 4 GiB.
         let text_bytes = u32::try_from(text.len()).unwrap_or(0);
         let said = [text.as_bytes(), &outline].concat().into();
-        let reader = Arc::clone(reader);
         Self { gid, sid, rev, digest, later, place, said, text_bytes, reader, rule: OnceLock::new() }
     }
 
     /// Shares memory with the same rule of another tenant.
-    pub(super) fn share(&mut self, other: &Self) {
+    pub(crate) fn share(&mut self, other: &Self) {
         if self.said == other.said {
             self.said = Arc::clone(&other.said);
         }
@@ -104,39 +91,35 @@ impl Entry {
         text.and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
     }
 
-    fn encoded_outline(&self) -> &[u8] {
+    /// Its outline, as it was given.
+    pub(crate) fn outline(&self) -> &[u8] {
         self.said.get(self.text_bytes as usize..).unwrap_or_default()
     }
 
     /// Whose rule it is: the number of a tenant, 0 where it is nobody's.
     pub fn tenant(&self) -> u32 {
-        self.reader.environment.tenant
+        self.reader.tenant()
     }
 
     /// That of what it was read with.
     pub(crate) fn environment(&self) -> Digest {
-        self.reader.digest
+        self.reader.environment()
     }
 
     /// What a later run needs to know of it.
-    pub(super) fn remember(&self) -> Remembered {
+    pub(crate) fn remember(&self) -> Remembered {
         let Self { gid, sid, rev, later, .. } = self;
-        Remembered { id: (*gid, *sid, *rev), later: later.clone(), outline: self.encoded_outline().into() }
+        Remembered { id: (*gid, *sid, *rev), later: later.clone(), outline: self.outline().into() }
     }
 
     /// The rule; `None` where its text, which was read before, cannot be read now.
     pub fn rule(&self) -> Option<&Rule> {
-        self.rule.get_or_init(|| self.reader.read(self)).as_deref()
+        self.rule.get_or_init(|| self.reader.read(self.text(), self.place, self.digest)).as_deref()
     }
 
     /// What it was read with beside its text.
-    pub(super) fn outside(&self) -> &[Outside] {
+    pub(crate) fn outside(&self) -> &[Outside] {
         self.rule.get().and_then(Option::as_deref).map_or(&[], |rule| &rule.outside)
-    }
-
-    /// What the plan needs to know of it.
-    pub(crate) fn outline(&self) -> Option<Outline> {
-        Outline::decode(self.encoded_outline()).or_else(|| self.rule().map(Outline::of))
     }
 }
 

@@ -8,13 +8,14 @@ mod automaton;
 mod backtracking;
 mod linear;
 mod samples;
+pub(crate) mod tank;
 mod threads;
 
 use std::sync::OnceLock;
 
-use super::fuel::Tank;
 use automaton::Automaton;
 use backtracking::Backtracking;
+use tank::Tank;
 
 /// How an expression is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use regex_automata::nfa::thompson::{NFA, State};
 use regex_automata::util::{prefilter::Prefilter, primitives::StateID};
 
 use super::Found;
-use crate::verify::fuel::Tank;
+use super::tank::Tank;
 
 /// Units for a byte, and for each state at it.
 const BYTE: u64 = 4;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::lua::ScriptTest;
+use super::arithmetic::{ByteExtract, ByteJump, ByteMath, ByteTest};
+use super::dataset::{Dataset, Operation};
+use super::number::NumberTest;
+use super::script::ScriptTest;
 use crate::prefilter::rarest_byte;
-use crate::state::dataset::{Dataset, Operation};
-use crate::verify::asn1::Asn1Test;
-use crate::verify::number::NumberTest;
-use crate::verify::regex::Regex;
+use crate::regex::Regex;
 
 /// A number in a rule: given, or a variable that an earlier item extracted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +78,23 @@ impl Item {
             Item::DatasetScore(_) => "datarep",
             Item::Script(_) => "lua",
             Item::Asn1(_) => "asn1",
+        }
+    }
+
+    /// Whether its position depends on the item before it.
+    pub fn is_relative(&self) -> bool {
+        match self {
+            Item::Content(content) => content.is_relative(),
+            Item::Pcre(pcre) => pcre.relative,
+            Item::ByteTest(test) => test.number.relative,
+            Item::ByteJump(jump) => jump.number.relative,
+            Item::ByteExtract(extract) => extract.number.relative,
+            Item::ByteMath(math) => math.number.relative,
+            Item::IsDataAt(at) => at.relative,
+            Item::Base64Decode(decode) => decode.relative,
+            Item::Size(_) | Item::Base64Data(_) | Item::Absent { .. } | Item::Entropy(_) => false,
+            Item::Asn1(test) => matches!(test.start, Asn1Start::Relative(_)),
+            Item::Script(_) | Item::Dataset(_) | Item::DatasetScore(_) => false,
         }
     }
 }
@@ -195,137 +212,6 @@ pub enum Capture {
     Alert(Arc<str>),
 }
 
-/// How bytes become a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NumberFormat {
-    /// Number of bytes (1 to 8; up to 23 for text), or a variable.
-    pub bytes: Operand,
-    /// Byte order.
-    pub endian: Endian,
-    /// Text form, where the bytes are text.
-    pub text: Option<TextBase>,
-    /// Bits that count; the result is shifted right by the mask's trailing zeros.
-    pub bitmask: Option<u32>,
-    /// Position counts from the cursor.
-    pub relative: bool,
-    /// Position, from the start of the buffer or the cursor.
-    pub offset: Operand,
-}
-
-/// Byte order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Endian {
-    /// Most significant byte first.
-    Big,
-    /// Least significant byte first.
-    Little,
-    /// As the DCERPC header of the message says.
-    Dce,
-}
-
-/// Base of a number in text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TextBase {
-    /// `oct`
-    Octal,
-    /// `dec`
-    Decimal,
-    /// `hex`
-    Hexadecimal,
-}
-
-/// `byte_test`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ByteTest {
-    /// Where and how the number stands.
-    pub number: NumberFormat,
-    /// `!` before the operator.
-    pub negated: bool,
-    /// The operator.
-    pub operator: Comparison,
-    /// What it is compared with.
-    pub value: Operand,
-}
-
-/// An operator of `byte_test`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Comparison {
-    /// `=`
-    Equal,
-    /// `<`
-    Less,
-    /// `>`
-    Greater,
-    /// `<=`
-    LessOrEqual,
-    /// `>=`
-    GreaterOrEqual,
-    /// `&`: any common bit.
-    And,
-    /// `^`: exclusive or is not zero.
-    Xor,
-}
-
-/// `byte_jump`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ByteJump {
-    /// Where and how the number stands.
-    pub number: NumberFormat,
-    /// Factor, 1 where none is given.
-    pub multiplier: u32,
-    /// Round up to four.
-    pub align: bool,
-    /// Jump from the start of the buffer.
-    pub from_beginning: bool,
-    /// Jump from its end.
-    pub from_end: bool,
-    /// Added after the jump.
-    pub post_offset: Operand,
-}
-
-/// `byte_extract`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ByteExtract {
-    /// Where and how the number stands.
-    pub number: NumberFormat,
-    /// Factor, 1 where none is given.
-    pub multiplier: u32,
-    /// Round up to 2 or 4; 0 for none.
-    pub align: u8,
-    /// Index of the variable it sets.
-    pub variable: u8,
-}
-
-/// `byte_math`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ByteMath {
-    /// Where and how the number stands.
-    pub number: NumberFormat,
-    /// The operator.
-    pub operator: MathOperator,
-    /// Its right side.
-    pub value: Operand,
-    /// Index of the variable it sets.
-    pub variable: u8,
-}
-
-/// An operator of `byte_math`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MathOperator {
-    /// `+`
-    Add,
-    /// `-`
-    Subtract,
-    /// `*`
-    Multiply,
-    /// `/`
-    Divide,
-    /// `<<`
-    ShiftLeft,
-    /// `>>`
-    ShiftRight,
-}
-
 /// `isdataat`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IsDataAt {
@@ -363,4 +249,28 @@ pub struct Entropy {
     pub inclusive: bool,
     /// The outcome is inverted.
     pub negated: bool,
+}
+
+/// What `asn1` looks for; it holds where any of it is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asn1Test {
+    /// A bit string that leaves more bits unused than it has.
+    pub bitstring_overflow: bool,
+    /// A real number in decimal form that is longer than any reader has room for.
+    pub double_overflow: bool,
+    /// Contents of more bytes than this.
+    pub oversize_length: Option<u64>,
+    /// Where the first element begins.
+    pub start: Asn1Start,
+    /// Elements that are looked at.
+    pub element_limit: u16,
+}
+
+/// Where the first element begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asn1Start {
+    /// So many bytes from the start of the buffer.
+    Absolute(u32),
+    /// So many bytes behind the cursor.
+    Relative(i32),
 }

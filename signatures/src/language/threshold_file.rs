@@ -3,8 +3,8 @@
 //! One entry a line (a backslash at its end continues it), `#` begins a comment. A fault skips its line and no other.
 
 use crate::keywords::threshold::{ThresholdParts, positive};
-use crate::language::fault::Fault;
-use crate::language::rule::{Action, Addresses, Threshold, Track};
+use crate::rule::fault::Fault;
+use crate::rule::{Action, Addresses, Threshold, Track};
 
 /// The rules that an entry is about; 0 stands for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,7 +186,7 @@ impl<'a> Values<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::language::rule::ThresholdKind;
+    use crate::rule::ThresholdKind;
 
     fn read(text: &str) -> ThresholdFile {
         ThresholdFile::read(text, &|list| match list {

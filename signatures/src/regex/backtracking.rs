@@ -10,8 +10,8 @@ use std::sync::OnceLock;
 
 use pcre2::bytes::{Regex as Pcre2, RegexBuilder};
 
+use super::tank::Tank;
 use super::{Found, Options};
-use crate::verify::fuel::Tank;
 
 /// Depth of going back within one attempt.
 const DEPTH_LIMIT: u32 = 1_500;

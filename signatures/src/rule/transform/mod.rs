@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use md5::Digest;
 
-use super::fuel::Tank;
-use super::regex::{Found, Options, Regex};
-use crate::lua::ScriptTransform;
+use crate::regex::tank::Tank;
+use crate::regex::{Found, Options, Regex};
+use crate::rule::script::ScriptTransform;
 pub use decode::{Base64, Base64Mode, Subslice, Xor, XorKey};
 
 /// A transform.
@@ -56,13 +56,13 @@ pub enum Transform {
     ToSha256,
     /// The first capture group of an expression.
     PcreCapture(PcreCapture),
-    /// What a script makes, which needs the worker's [`crate::lua::Runtime`].
+    /// What a script makes, which needs the worker's runtime of scripts.
     Script(ScriptTransform),
 }
 
 impl Transform {
     /// Puts what it makes of `input` in place of what is in `output`.
-    pub(super) fn apply(&self, input: &[u8], output: &mut Vec<u8>, tank: &mut Tank) {
+    pub(crate) fn apply(&self, input: &[u8], output: &mut Vec<u8>, tank: &mut Tank) {
         output.clear();
         match self {
             Self::DotPrefix => {

@@ -16,9 +16,9 @@ use regex_automata::util::{prefilter::Prefilter, syntax};
 use regex_automata::{Anchored, Input, MatchKind};
 use regex_syntax::hir::{Class, Hir, HirKind, Look, LookSet};
 
+use super::tank::{SEARCHED_BYTES, Tank};
 use super::threads::Threads;
 use super::{Found, Options};
-use crate::verify::fuel::{SEARCHED_BYTES, Tank};
 
 /// Bytes of the program of an expression; what needs more is left to PCRE2.
 const PROGRAM_LIMIT_BYTES: usize = 1 << 20;

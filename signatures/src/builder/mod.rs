@@ -1,124 +1,27 @@
-//! A rule while it is read: what keywords fill.
+//! A rule while it is read: what keywords fill, and what they are given for it.
 
-use std::collections::{HashMap, HashSet};
+mod argument;
+mod environment;
+mod kinds;
+pub(crate) mod known_sets;
+mod names;
+pub(crate) mod nearest;
+
 use std::ops::Range;
-use std::sync::Arc;
 
 use tapwire_parsers::REGISTRY;
 
-use super::fault::Fault;
-use super::item::{Content, Item, Operand};
-use super::known_sets::KnownSets;
-use super::load::Environment;
-use super::outside::{NamedFile, Outside};
-use super::rule::{Buffer, Rule, Section};
-use crate::lua::Scripts;
-use crate::verify::number::NumberTest;
+pub use argument::Argument;
+pub(crate) use argument::unquote;
+pub use environment::Environment;
+pub use kinds::{Class, Classification, References};
+pub use names::{Names, SharedNames};
 
-/// The argument of a keyword.
-#[derive(Clone, Debug)]
-pub struct Argument<'a> {
-    /// The keyword as written, for messages.
-    pub keyword: &'a str,
-    /// The text after the colon, trimmed, as written (quotes and escapes included); `None` without a colon.
-    pub text: Option<&'a str>,
-    /// The bytes of the argument (or of the keyword, where there is none) in the rule's text.
-    pub span: Range<usize>,
-}
-
-impl<'a> Argument<'a> {
-    /// The text, or a fault where there must be one.
-    pub fn required(&self) -> Result<&'a str, Fault> {
-        self.text.filter(|t| !t.is_empty()).ok_or_else(|| self.fault(format!("`{}` needs a value", self.keyword), ""))
-    }
-
-    /// Fails where there is an argument to a keyword that takes none.
-    pub fn none(&self) -> Result<(), Fault> {
-        match self.text {
-            Some(_) => {
-                Err(self.fault(format!("`{}` takes no value", self.keyword), "remove the colon and what follows"))
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// A fault about this argument.
-    pub fn fault(&self, message: impl Into<String>, hint: impl Into<String>) -> Fault {
-        Fault::new(self.span.clone(), message, hint)
-    }
-}
-
-/// Names that rules share, by index in order of first use.
-#[derive(Clone, Debug, Default)]
-pub struct Names {
-    /// By index.
-    pub list: Vec<String>,
-    index: HashMap<String, u16>,
-}
-
-impl Names {
-    /// Names that have these numbers already.
-    pub(super) fn of(list: Vec<String>) -> Self {
-        let index = (0..).zip(&list).map(|(number, name)| (name.clone(), number)).collect();
-        Self { list, index }
-    }
-
-    /// The index of a name; `None` when there are too many.
-    pub fn intern(&mut self, name: &str) -> Option<u16> {
-        if let Some(&index) = self.index.get(name) {
-            return Some(index);
-        }
-        let index = u16::try_from(self.list.len()).ok()?;
-        self.list.push(name.into());
-        self.index.insert(name.into(), index);
-        Some(index)
-    }
-}
-
-/// Names of everything that rules keep in flows and hosts.
-#[derive(Debug, Default)]
-pub struct SharedNames {
-    /// Of flowbits.
-    pub flowbits: Names,
-    /// Of flowints.
-    pub flowints: Names,
-    /// Of xbits and hostbits.
-    pub hostbits: Names,
-    /// Scripts.
-    pub scripts: Scripts,
-    /// Sets of values, with what is in them.
-    pub datasets: KnownSets,
-    texts: HashSet<Arc<str>, foldhash::fast::RandomState>,
-}
-
-impl SharedNames {
-    /// A new load begins with the names of the one before.
-    pub(crate) fn begin(&mut self) {
-        self.datasets.begin();
-        self.scripts.begin();
-    }
-
-    /// A load is done: what only helps while rules are read is given back.
-    pub(crate) fn end(&mut self) {
-        self.texts = HashSet::default();
-    }
-
-    /// Takes the names over that flows and hosts know bits and numbers by.
-    pub(super) fn learn(&mut self, other: &Self) {
-        let Self { flowbits, flowints, hostbits, .. } = other;
-        (self.flowbits, self.flowints, self.hostbits) = (flowbits.clone(), flowints.clone(), hostbits.clone());
-    }
-
-    /// A text that many rules have, kept once.
-    pub fn text(&mut self, text: &str) -> Arc<str> {
-        if let Some(known) = self.texts.get(text) {
-            return Arc::clone(known);
-        }
-        let text: Arc<str> = text.into();
-        self.texts.insert(Arc::clone(&text));
-        text
-    }
-}
+use crate::rule::fault::Fault;
+use crate::rule::item::{Content, Item, Operand};
+use crate::rule::number::NumberTest;
+use crate::rule::outside::{NamedFile, Outside};
+use crate::rule::{Buffer, Rule, Section};
 
 /// Variables that one rule may extract.
 const VARIABLE_LIMIT: usize = 64;
@@ -182,7 +85,7 @@ impl<'a> Builder<'a> {
 
     /// Notes that the rule was read with a file that lies beside the rule file.
     pub fn note_file(&mut self, name: &str) {
-        let file = NamedFile::now(self.environment, Some(self.file), name);
+        let file = NamedFile::now(&self.environment.files, Some(self.file), name);
         self.rule.outside.push(Outside::File(Box::new(file)));
     }
 
@@ -241,7 +144,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Whether the option there made an item of a section.
-    pub(super) fn starts_item(&self, option: &Range<usize>) -> bool {
+    pub(crate) fn starts_item(&self, option: &Range<usize>) -> bool {
         self.spans.iter().flatten().any(|span| span == option)
     }
 
@@ -250,8 +153,7 @@ impl<'a> Builder<'a> {
         let starts_base64 = matches!(item, Item::Base64Data(_));
         let is_content = matches!(item, Item::Content(_));
         // Without a sticky buffer, what depends on the last content looks where that content was put by its modifiers.
-        let follows = self.buffer == Buffer::Payload
-            && (starts_base64 || !is_content && crate::verify::payload::is_relative(&item));
+        let follows = self.buffer == Buffer::Payload && (starts_base64 || !is_content && item.is_relative());
         if let Some((section, _)) = self.last.filter(|_| follows && !self.in_base64) {
             self.current = Some(section);
         } else if self.buffer == Buffer::Payload && !self.in_base64 {

@@ -11,7 +11,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use data_encoding::{BASE64, HEXLOWER, HEXLOWER_PERMISSIVE};
-use hashlink::LinkedHashMap;
 use smallvec::SmallVec;
 
 pub use entries::{Entries, Note};
@@ -180,64 +179,13 @@ impl fmt::Debug for Dataset {
 
 /// Bytes of values that rules may add to a set where nothing else is said.
 pub const DEFAULT_LIMIT_BYTES: usize = 64 << 20;
-/// What a value costs beside its bytes.
-const VALUE_BYTES: usize = 96;
 /// Labels of a name that are looked for.
 const LABELS: usize = 64;
 
 /// A name itself, then what begins with each of its dots.
-fn suffixes(key: &[u8], subdomains: bool) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn suffixes(key: &[u8], subdomains: bool) -> impl Iterator<Item = &[u8]> {
     let dots = memchr::memchr_iter(b'.', key).filter(|&at| at > 0).take(if subdomains { LABELS } else { 0 });
     std::iter::once(key).chain(dots.filter_map(|at| key.get(at..)))
-}
-
-/// What rules added to a set and removed from it.
-#[derive(Debug, Default)]
-pub struct Changes {
-    /// Whether a value is there now, where that is not as it was in the beginning; in order of the first change.
-    values: LinkedHashMap<Key, bool>,
-    bytes: usize,
-    /// Values that were refused for lack of room.
-    pub refused: u64,
-}
-
-impl Changes {
-    /// Whether what a rule asks for holds; changes what it changes.
-    pub fn decide(&mut self, set: &Dataset, operation: Operation, key: &Key, subdomains: bool) -> bool {
-        let contains = suffixes(key, subdomains)
-            .any(|name| self.values.get(name).copied().unwrap_or_else(|| set.entries.get(name).is_some()));
-        match operation {
-            Operation::IsSet => contains,
-            Operation::IsNotSet => !contains,
-            Operation::Set => !contains && self.put(set, key, true),
-            Operation::Unset => contains && self.put(set, key, false),
-        }
-    }
-
-    fn put(&mut self, set: &Dataset, key: &Key, is_there: bool) -> bool {
-        if let Some(known) = self.values.get_mut(key) {
-            *known = is_there;
-            return true;
-        }
-        let cost = key.len() + VALUE_BYTES;
-        if self.bytes + cost > set.limit_bytes {
-            self.refused += 1;
-            return false;
-        }
-        self.bytes += cost;
-        self.values.insert(key.clone(), is_there);
-        true
-    }
-
-    /// The values that are there, as a file has them: those of the beginning first.
-    pub fn write(&self, set: &Dataset, out: &mut String) {
-        let first = set.entries.iter().filter(|key| self.values.get(*key).copied().unwrap_or(true));
-        let added = self.values.iter().filter(|(key, is_there)| **is_there && set.entries.get(key).is_none());
-        for key in first.chain(added.map(|(key, _)| key.as_slice())) {
-            out.push_str(&set.kind.to_file(key));
-            out.push('\n');
-        }
-    }
 }
 
 #[cfg(test)]
@@ -272,27 +220,5 @@ mod tests {
             assert_eq!(set.find(name.as_bytes(), true).is_some(), found, "{name}");
             assert_eq!(set.find(name.as_bytes(), false).is_some(), name == ".evil.com", "{name}");
         }
-    }
-
-    #[test]
-    fn rules_add_and_remove_within_the_limit() {
-        let mut set = set(Kind::String, "YQ==");
-        set.limit_bytes = 2 * (1 + VALUE_BYTES);
-        let (mut changes, key) = (Changes::default(), |text: &str| Key::from_slice(text.as_bytes()));
-        for (operation, name, holds) in [
-            (Operation::IsSet, "a", true),
-            (Operation::Set, "a", false),
-            (Operation::Set, "b", true),
-            (Operation::IsSet, "b", true),
-            (Operation::Unset, "a", true),
-            (Operation::IsNotSet, "a", true),
-            (Operation::Unset, "c", false),
-            (Operation::Set, "c", false),
-        ] {
-            assert_eq!(changes.decide(&set, operation, &key(name), false), holds, "{operation:?} {name}");
-        }
-        let mut text = String::new();
-        changes.write(&set, &mut text);
-        assert_eq!((text.as_str(), changes.refused), ("Yg==\n", 1));
     }
 }

@@ -155,8 +155,8 @@ impl Subslice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify::fuel::Tank;
-    use crate::verify::transform::Transform;
+    use crate::regex::tank::Tank;
+    use crate::rule::transform::Transform;
     use std::io::Write;
 
     #[test]

@@ -184,6 +184,27 @@ pub trait FileKind: Debug {
     fn describe(&self) -> Option<&str>;
 }
 
+/// A transaction and what surrounds it.
+#[derive(Clone, Copy)]
+pub struct TransactionView<'a> {
+    /// Its protocol.
+    pub protocol: ProtocolId,
+    /// Its id in the flow.
+    pub id: u64,
+    /// The transaction.
+    pub transaction: &'a dyn Transaction,
+    /// The direction that is inspected.
+    pub direction: Direction,
+    /// Files that travel in it in this direction.
+    pub files: &'a [FileView<'a>],
+    /// Files that travel in it in the other direction.
+    pub other_files: &'a [FileView<'a>],
+    /// Raw bytes of this direction that are inspected with it: a chunk of the stream, or the datagram.
+    pub raw: &'a [u8],
+    /// Anomalies of the flow that are new.
+    pub flow_anomalies: &'a [Anomaly],
+}
+
 /// The answer of a condition on something that still grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use super::load::Environment;
-use super::outside::NamedFile;
-use crate::state::dataset::{Dataset, Layout};
+use super::Environment;
+use crate::rule::dataset::{Dataset, Layout};
+use crate::rule::outside::NamedFile;
 
 /// All sets, by their place.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ impl Known {
     }
 
     fn is_unchanged(&self, environment: &Environment) -> bool {
-        self.file.as_ref().is_none_or(|file| file.is_unchanged(environment))
+        self.file.as_ref().is_none_or(|file| file.is_unchanged(&environment.files))
     }
 }
 
