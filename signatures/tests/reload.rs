@@ -14,9 +14,7 @@ use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 use tapwire_parsers::link::{Packet, Timestamp};
-use tapwire_parsers::protocol::{
-    Both, Carrier, Direction, FileRange, FileSink, Input, Opening, Output, Parser, Settings,
-};
+use tapwire_parsers::protocol::{Both, Carrier, Direction, Input, NoFiles, Opening, Output, Parser, Settings};
 use tapwire_parsers::{protocol, protocol_id};
 use tapwire_signatures::builder::Environment;
 use tapwire_signatures::language::load::Source;
@@ -122,16 +120,6 @@ fn a_set_is_read_again_when_its_file_changes() {
     assert_eq!((shared, first_values(&loads), loads.plan().datasets.len()), (vec![3], 0, 1));
 }
 
-/// Keeps no files.
-struct Nowhere;
-
-impl FileSink for Nowhere {
-    fn open(&mut self, _: Direction, _: u64, _: &[u8], _: Option<FileRange>) {}
-    fn append(&mut self, _: Direction, _: &[u8]) {}
-    fn gap(&mut self, _: Direction, _: u64) {}
-    fn close(&mut self, _: Direction, _: bool) {}
-}
-
 /// One request of HTTP, looked at as it grows.
 struct Request {
     parser: Box<dyn Parser>,
@@ -171,7 +159,7 @@ impl Request {
         self.waiting.extend_from_slice(bytes.as_bytes());
         loop {
             let done =
-                self.parser.advance(&Input::new(direction, &self.waiting), &mut Output::new(&mut Nowhere)).consumed;
+                self.parser.advance(&Input::new(direction, &self.waiting), &mut Output::new(&mut NoFiles)).consumed;
             self.waiting.drain(..done);
             if done == 0 || self.waiting.is_empty() {
                 break;

@@ -144,7 +144,7 @@ impl DataParser {
             let opened = (!transfer.is_list()).then(|| transfer.name.clone());
             self.id = self.transactions.open(transfer);
             if let (Some(id), Some(name)) = (self.id, opened) {
-                output.files.open(direction, id, &name, None);
+                output.files.open(direction.into(), id, &name, None);
             }
         }
         self.id
@@ -163,7 +163,7 @@ impl Parser for DataParser {
             transfer.body.extend_from_slice(data.get(..room).unwrap_or_default());
             transfer.bytes = transfer.bytes.saturating_add(data.len() as u64);
             if !transfer.is_list() {
-                output.files.append(direction, data);
+                output.files.append(direction.into(), data);
             }
         }
         Advance::consumed(data.len())
@@ -176,7 +176,7 @@ impl Parser for DataParser {
         {
             transfer.bytes = transfer.bytes.saturating_add(missing);
             if !transfer.is_list() {
-                output.files.gap(direction, missing);
+                output.files.gap(direction.into(), missing);
             }
         }
         true
@@ -186,7 +186,7 @@ impl Parser for DataParser {
         let Some(transfer) = self.id.and_then(|id| self.transactions.find_mut(id)) else { return };
         *transfer.closed.of_mut(direction) = true;
         if transfer.way == Some(direction) && !transfer.is_list() {
-            output.files.close(direction, true);
+            output.files.close(direction.into(), true);
         }
     }
 

@@ -131,7 +131,7 @@ impl HttpParser {
         let limit = self.limit(direction);
         // What nobody looks at is not decoded.
         let past = limit > 0 && self.current(direction).is_none_or(|tx| tx.message(direction).body().total >= limit);
-        if past && !(self.side(direction).file == FileState::Open && output.files.is_kept(direction)) {
+        if past && !(self.side(direction).file == FileState::Open && output.files.is_kept(direction.into())) {
             self.cut_file(direction, output);
             // Its window may be the largest thing that the flow holds.
             self.side(direction).decoder = None;
@@ -165,7 +165,7 @@ impl HttpParser {
             open_file(direction, id, tx, output.files);
             state = FileState::Open;
         }
-        if state == FileState::Open && output.files.is_kept(direction) {
+        if state == FileState::Open && output.files.is_kept(direction.into()) {
             room = u64::MAX;
         }
         let kept = data.get(..usize::try_from(room).unwrap_or(usize::MAX).min(data.len())).unwrap_or(data);
@@ -179,7 +179,7 @@ impl HttpParser {
             Some(form)
         } else {
             if !kept.is_empty() && state == FileState::Open {
-                output.files.append(direction, kept);
+                output.files.append(direction.into(), kept);
             }
             None
         };
@@ -200,7 +200,7 @@ impl HttpParser {
             self.side(direction).file = FileState::Open;
         }
         if self.side(direction).file == FileState::Open {
-            output.files.gap(direction, missing);
+            output.files.gap(direction.into(), missing);
         }
     }
 
@@ -208,7 +208,7 @@ impl HttpParser {
     fn cut_file(&mut self, direction: Direction, output: &mut Output<'_>) {
         let side = self.side(direction);
         if side.file == FileState::Open {
-            output.files.close(direction, false);
+            output.files.close(direction.into(), false);
         }
         side.file = FileState::Cut;
     }
@@ -225,7 +225,7 @@ impl HttpParser {
         }
         let side = self.side(direction);
         if side.file == FileState::Open {
-            output.files.close(direction, complete);
+            output.files.close(direction.into(), complete);
         }
         (side.file, side.form, side.state) = (FileState::None, None, State::Line);
         output.flush_raw = true;
@@ -298,7 +298,7 @@ fn open_file(direction: Direction, id: u64, tx: &mut Exchange, files: &mut dyn F
     if range == Some(None) {
         tx.note("http.range_invalid");
     }
-    files.open(direction, id, name.get(..NAME_BYTES).unwrap_or(&name), range.flatten());
+    files.open(direction.into(), id, name.get(..NAME_BYTES).unwrap_or(&name), range.flatten());
 }
 
 fn push_form(
@@ -312,12 +312,12 @@ fn push_form(
 ) {
     form.push(data, last, &mut |part| match part {
         Part::Open(text) => {
-            files.open(Direction::ToServer, id, text, None);
+            files.open(Direction::ToServer.into(), id, text, None);
             *state = FileState::Open;
         }
-        Part::Content(bytes) => files.append(Direction::ToServer, bytes),
+        Part::Content(bytes) => files.append(Direction::ToServer.into(), bytes),
         Part::Close => {
-            files.close(Direction::ToServer, true);
+            files.close(Direction::ToServer.into(), true);
             *state = FileState::None;
         }
         Part::Odd(anomaly) => tx.note(anomaly),

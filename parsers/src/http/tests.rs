@@ -4,7 +4,8 @@ use super::parser::{HttpParser, Limits};
 use super::transaction::Exchange;
 use super::{ANOMALIES, PROTOCOL};
 use crate::protocol::{
-    Anomaly, Course, Direction, FileRange, FileSink, Input, Output, Parser, Settings, Transaction, TransactionList,
+    Anomaly, Course, Direction, FileHandle, FileRange, FileSink, Input, Output, Parser, Settings, Transaction,
+    TransactionList,
 };
 
 /// What a conversation left behind.
@@ -34,14 +35,14 @@ struct Book {
 }
 
 impl FileSink for Book {
-    fn open(&mut self, direction: Direction, transaction: u64, name: &[u8], _: Option<FileRange>) {
+    fn open(&mut self, FileHandle { direction, .. }: FileHandle, transaction: u64, name: &[u8], _: Option<FileRange>) {
         self.open[direction.index()] = format!("{transaction} {} ", name.escape_ascii());
     }
-    fn append(&mut self, direction: Direction, data: &[u8]) {
+    fn append(&mut self, FileHandle { direction, .. }: FileHandle, data: &[u8]) {
         self.open[direction.index()] += &data.escape_ascii().to_string();
     }
-    fn gap(&mut self, _: Direction, _: u64) {}
-    fn close(&mut self, direction: Direction, complete: bool) {
+    fn gap(&mut self, _: FileHandle, _: u64) {}
+    fn close(&mut self, FileHandle { direction, .. }: FileHandle, complete: bool) {
         let end = if complete { "" } else { " cut" };
         self.closed.push(std::mem::take(&mut self.open[direction.index()]) + end);
     }

@@ -25,7 +25,7 @@ pub use card::{AnomalyKind, Carrier, Opener, Opening, Pattern, Probe, Protocol, 
 pub use field::{Field, Kind, Numbers, Value, named};
 #[cfg(test)]
 pub(crate) use files::FileText;
-pub use files::{FileRange, FileSink, NoFiles};
+pub use files::{FileHandle, FileRange, FileSink, NoFiles};
 pub use input::{Ends, Input};
 pub use output::{Advance, Carried, CarriedMessage, Context, Course, Expected, Frame, Output};
 pub use record::{Purpose, Recorder};

@@ -84,14 +84,14 @@ impl TftpParser {
         transfer.next = block.wrapping_add(1);
         if is_first {
             let name = self.transactions.find(id).map(|transaction| transaction.name().to_vec());
-            output.files.open(direction, id, &name.unwrap_or_default(), None);
+            output.files.open(direction.into(), id, &name.unwrap_or_default(), None);
         }
         if ahead > 0 {
-            output.files.gap(direction, u64::from(ahead) * block_bytes as u64);
+            output.files.gap(direction.into(), u64::from(ahead) * block_bytes as u64);
         }
-        output.files.append(direction, data);
+        output.files.append(direction.into(), data);
         if data.len() < block_bytes {
-            output.files.close(direction, true);
+            output.files.close(direction.into(), true);
             self.over(None);
         }
         true
@@ -117,7 +117,7 @@ impl TftpParser {
             return false;
         }
         if let Some(way) = self.transfer.as_ref().and_then(|transfer| transfer.way) {
-            output.files.close(way, false);
+            output.files.close(way.into(), false);
         }
         self.over(error);
         true

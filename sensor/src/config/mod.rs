@@ -26,6 +26,7 @@ use tapwire_signatures::verify::cost::CostSettings;
 use tapwire_signatures::verify::fuel::FuelSettings;
 
 use crate::flow::{Elephant, Timeouts, UrgentPolicy};
+use crate::inspect::files::OPEN_LIMIT;
 use crate::records::ledger::LedgerSettings;
 pub use exceptions::{ExceptionPolicies, ExceptionPolicy};
 pub(crate) use file::read_plain;
@@ -191,6 +192,8 @@ pub struct Configuration {
     pub evidence_pieces: usize,
     /// `tapwire.carried-protocols`: protocols inside that of a flow which are followed at once.
     pub layers: usize,
+    /// `tapwire.open-files`: files of one flow that are open at once.
+    pub open_files: usize,
     /// `tapwire.rules.cost`
     pub costs: CostSettings,
     /// `tapwire.fuel`: how much work matching may do.
@@ -383,6 +386,7 @@ impl Default for Configuration {
             damage_status: true,
             evidence_pieces: EVIDENCE_PIECES,
             layers: LAYERS,
+            open_files: OPEN_LIMIT,
             costs: CostSettings::default(),
             fuel: FuelSettings::default(),
             scripts: script::Settings::default(),

@@ -234,9 +234,11 @@ impl Reader<'_> {
             pieces = 0;
         }
         c.evidence_pieces = usize::try_from(pieces).unwrap_or(usize::MAX);
-        let mut layers = c.layers as u64;
+        let (mut layers, mut open_files) = (c.layers as u64, c.open_files as u64);
         self.bytes("tapwire.carried-protocols", &mut layers);
+        self.bytes("tapwire.open-files", &mut open_files);
         c.layers = usize::try_from(layers).unwrap_or(usize::MAX);
+        c.open_files = usize::try_from(open_files).unwrap_or(usize::MAX);
         let limits = &mut c.store_limits;
         self.bytes("tapwire.file-store.memory", &mut limits.waiting_bytes);
         self.bytes("tapwire.file-store.files", &mut limits.begun_files);

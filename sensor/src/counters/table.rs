@@ -118,6 +118,7 @@ pub static COUNTERS: &[Counter] = &[
     count("tapwire.file_store.given_up", "Files that were not stored to their end, for others."),
     count("tapwire.file_store.known", "Files that were in the store already."),
     count("tapwire.file_store.stored", "Files that were stored."),
+    count("tapwire.files_displaced", "Files that were cut off, for too many of their flow were open at once."),
     count("tapwire.files_dropped", "Files without a record: too many of their flow waited for one."),
     count(
         "tapwire.files_unkept",

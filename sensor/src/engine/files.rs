@@ -24,6 +24,7 @@ pub(super) fn settings(configuration: &Configuration, rules: FileNeeds) -> FileS
         magic: rules.magic || shown().any(|files| files.magic) || store.is_some_and(|store| store.magic),
         storing: (named && (all_stored || rules.stored)).then(|| Budget::new(waiting_bytes)),
         all_stored,
+        open_limit: configuration.open_files,
         depth_bytes: store.and_then(|store| store.depth_bytes),
     }
 }

@@ -269,11 +269,9 @@ impl Application {
 
     /// Ends the files of a direction: the flow is over.
     pub fn end_files(&mut self, direction: Direction) {
-        let transaction = self.files.truncate(direction);
-        if let Some((layer, id)) = transaction.map(apart)
-            && let Some(parsed) = self.level_mut(layer)
-        {
-            parsed.touch(id);
+        for transaction in self.files.truncate(direction) {
+            let (layer, id) = apart(transaction);
+            self.level_mut(layer).into_iter().for_each(|parsed| parsed.touch(id));
         }
     }
 

@@ -9,13 +9,16 @@ mod marks;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tapwire_parsers::protocol::{Both, Direction, FileRange, FileSink, held};
+use smallvec::SmallVec;
+use tapwire_parsers::protocol::{Direction, FileHandle, FileRange, FileSink, held};
 use tapwire_signatures::rule::Filestore;
 
 use crate::flow::Budget;
 pub use file::File;
 use marks::{Mark, Marks};
 
+/// Files of a flow that are open at once, where the configuration does not say.
+pub const OPEN_LIMIT: usize = 64;
 /// Closed files of a flow that wait for their record.
 const CLOSED_LIMIT: usize = 64;
 
@@ -33,7 +36,7 @@ pub struct Hashes {
 }
 
 /// What is done with files.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct FileSettings {
     /// Which hashes are computed.
     pub hashes: Hashes,
@@ -45,6 +48,21 @@ pub struct FileSettings {
     pub all_stored: bool,
     /// Bytes of a stream that are inspected while it carries a file to be stored, where that is not as for all.
     pub depth_bytes: Option<u64>,
+    /// Files of one flow that are open at once.
+    pub open_limit: usize,
+}
+
+impl Default for FileSettings {
+    fn default() -> Self {
+        Self {
+            hashes: Hashes::default(),
+            magic: false,
+            storing: None,
+            all_stored: false,
+            depth_bytes: None,
+            open_limit: OPEN_LIMIT,
+        }
+    }
 }
 
 impl FileSettings {
@@ -65,7 +83,7 @@ pub struct Files {
 /// Files that are there.
 #[derive(Debug, Default)]
 struct Kept {
-    open: Both<Option<Box<File>>>,
+    open: SmallVec<[Open; 1]>,
     closed: VecDeque<Box<File>>,
     /// Files that have their record and that rules were not asked about since they ended.
     past: VecDeque<Box<File>>,
@@ -76,9 +94,20 @@ struct Kept {
     losses: Losses,
 }
 
+/// A file that goes on.
+#[derive(Debug)]
+struct Open {
+    handle: FileHandle,
+    /// What the transactions of its layer have in common.
+    mark: u64,
+    file: Box<File>,
+}
+
 /// What was lost of files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
+    /// Files that were cut off, for there were too many open at once.
+    pub displaced: u64,
     /// Files that ended while too many waited for their record.
     pub dropped: u64,
     /// Files that could not be stored, for there was no room for their bytes.
@@ -87,6 +116,7 @@ pub struct Losses {
 
 impl std::ops::AddAssign for Losses {
     fn add_assign(&mut self, other: Self) {
+        self.displaced += other.displaced;
         self.dropped += other.dropped;
         self.unkept += other.unkept;
     }
@@ -94,9 +124,14 @@ impl std::ops::AddAssign for Losses {
 
 impl Kept {
     fn is_empty(&self) -> bool {
-        let Both { to_server, to_client } = &self.open;
         let quiet = self.abandoned.is_empty() && self.marks.is_empty() && self.losses == Losses::default();
-        quiet && self.closed.is_empty() && self.past.is_empty() && to_server.is_none() && to_client.is_none()
+        quiet && self.closed.is_empty() && self.past.is_empty() && self.open.is_empty()
+    }
+
+    /// A file that goes on.
+    fn open_mut(&mut self, handle: FileHandle, mark: u64) -> Option<&mut File> {
+        let mut open = self.open.iter_mut();
+        open.find(|open| (open.handle, open.mark) == (handle, mark)).map(|open| &mut *open.file)
     }
 
     /// Files that have ended, oldest first.
@@ -114,7 +149,7 @@ impl Files {
     /// The files of a transaction in a direction, oldest first.
     pub fn of(&self, transaction: u64, direction: Direction) -> impl Iterator<Item = &File> {
         let ended = self.kept.iter().flat_map(|kept| kept.past.iter().chain(&kept.closed)).map(|file| &**file);
-        let open = self.kept.iter().filter_map(move |kept| kept.open.of(direction).as_deref());
+        let open = self.kept.iter().flat_map(|kept| &kept.open).map(|open| &*open.file);
         ended.chain(open).filter(move |f| f.transaction == transaction && f.direction == direction)
     }
 
@@ -136,22 +171,20 @@ impl Files {
     pub fn keep(&mut self, store: Filestore, sid: u32, (transaction, direction): (u64, Direction), file: Option<u64>) {
         let mark = Mark::new(store, sid, (transaction, direction), file);
         let kept = self.kept.get_or_insert_default();
-        let Both { to_server, to_client } = &mut kept.open;
-        let open = to_server.iter_mut().chain(to_client);
+        let open = kept.open.iter_mut().map(|open| &mut open.file);
         open.chain(&mut kept.closed).for_each(|file| mark.put_on(file));
         kept.marks.remember(mark);
     }
 
     /// Whether a file that travels in a direction is stored.
     pub fn is_storing(&self, direction: Direction) -> bool {
-        let open = self.kept.as_ref().and_then(|kept| kept.open.of(direction).as_ref());
-        open.is_some_and(|file| file.is_storing())
+        let mut open = self.kept.iter().flat_map(|kept| &kept.open);
+        open.any(|open| open.handle.direction == direction && open.file.is_storing())
     }
 
     /// Hands on what is due of files that go on: their numbers, where the bytes belong, and the bytes.
     pub fn hand_on(&mut self, mut hand: impl FnMut(u32, u64, Vec<u8>)) {
-        let open = self.kept.iter_mut().flat_map(|kept| [&mut kept.open.to_server, &mut kept.open.to_client]);
-        for file in open.flatten() {
+        for Open { file, .. } in self.kept.iter_mut().flat_map(|kept| &mut kept.open) {
             if let Some((at, bytes)) = file.take_piece() {
                 hand(file.number, at, bytes);
             }
@@ -194,10 +227,11 @@ impl Files {
     /// Bytes that they hold besides their own size; those that wait to be stored have a budget of their own.
     pub(super) fn held_bytes(&self) -> usize {
         let Some(kept) = &self.kept else { return 0 };
-        let Kept { open: Both { to_server, to_client }, closed, past, marks, abandoned, .. } = &**kept;
-        let files = to_server.iter().chain(to_client).chain(closed).chain(past);
+        let Kept { open, closed, past, marks, abandoned, .. } = &**kept;
+        let files = open.iter().map(|open| &open.file).chain(closed).chain(past);
         let files: usize = files.map(|file| held::boxed::<File>(file.held_bytes())).sum();
-        let places = held::block(closed.capacity() * 8) + held::block(past.capacity() * 8);
+        let spilled = if open.spilled() { open.capacity() * size_of::<Open>() } else { 0 };
+        let places = held::block(closed.capacity() * 8) + held::block(past.capacity() * 8) + held::block(spilled);
         held::boxed::<Kept>(files + places + marks.held_bytes() + held::list(abandoned))
     }
 
@@ -214,28 +248,37 @@ impl Files {
         self.kept.as_ref().is_some_and(|kept| !kept.closed.is_empty())
     }
 
-    /// Ends what is open: the flow is over. The transaction that it travelled in, if anything was.
-    pub fn truncate(&mut self, direction: Direction) -> Option<u64> {
-        let transaction = self.kept.as_ref()?.open.of(direction).as_ref()?.transaction;
-        self.close(direction, false);
-        Some(transaction)
+    /// Ends what is open in a direction: the flow is over. The transactions that it travelled in.
+    pub fn truncate(&mut self, direction: Direction) -> Vec<u64> {
+        let open = self.kept.iter().flat_map(|kept| &kept.open).filter(|open| open.handle.direction == direction);
+        let ends: Vec<_> = open.map(|open| (open.handle, open.mark, open.file.transaction)).collect();
+        for (handle, mark, _) in &ends {
+            self.close(*handle, *mark, false);
+        }
+        ends.into_iter().map(|(.., transaction)| transaction).collect()
     }
 }
 
 impl Files {
-    fn open(&mut self, mut file: Box<File>) {
-        self.close(file.direction, false);
+    fn open(&mut self, (handle, mark): (FileHandle, u64), mut file: Box<File>, limit: usize) {
+        self.close(handle, mark, false);
         self.begun = self.begun.wrapping_add(1);
         file.number = self.begun;
+        let oldest =
+            self.kept.as_ref().filter(|kept| kept.open.len() >= limit.max(1)).and_then(|kept| kept.open.first());
+        if let Some((handle, mark)) = oldest.map(|oldest| (oldest.handle, oldest.mark)) {
+            self.close(handle, mark, false);
+            self.kept.get_or_insert_default().losses.displaced += 1;
+        }
         let kept = self.kept.get_or_insert_default();
         kept.marks.put_on(&mut file);
-        let place = kept.open.of_mut(file.direction);
-        *place = Some(file);
+        kept.open.push(Open { handle, mark, file });
     }
 
-    fn close(&mut self, direction: Direction, complete: bool) {
+    fn close(&mut self, handle: FileHandle, mark: u64, complete: bool) {
         let Some(kept) = &mut self.kept else { return };
-        let Some(mut file) = kept.open.of_mut(direction).take() else { return };
+        let Some(place) = kept.open.iter().position(|open| (open.handle, open.mark) == (handle, mark)) else { return };
+        let mut file = kept.open.remove(place).file;
         file.close(complete);
         if kept.closed.len() < CLOSED_LIMIT {
             kept.closed.push_back(file);
@@ -256,31 +299,38 @@ pub struct Sink<'a> {
     mark: u64,
 }
 
+impl Sink<'_> {
+    fn find(&mut self, handle: FileHandle) -> Option<&mut File> {
+        self.files.kept.as_mut()?.open_mut(handle, self.mark)
+    }
+}
+
 impl FileSink for Sink<'_> {
-    fn open(&mut self, direction: Direction, transaction: u64, name: &[u8], range: Option<FileRange>) {
-        self.files.open(Box::new(File::new((direction, self.mark | transaction), name, range, self.settings)));
+    fn open(&mut self, handle: FileHandle, transaction: u64, name: &[u8], range: Option<FileRange>) {
+        let file = File::new((handle.direction, self.mark | transaction), name, range, self.settings);
+        self.files.open((handle, self.mark), Box::new(file), self.settings.open_limit);
     }
 
-    fn append(&mut self, direction: Direction, data: &[u8]) {
-        let Some(kept) = &mut self.files.kept else { return };
-        if let Some(file) = kept.open.of_mut(direction) {
-            kept.losses.unkept += u64::from(!file.append(data));
+    fn append(&mut self, handle: FileHandle, data: &[u8]) {
+        let unkept = self.find(handle).is_some_and(|file| !file.append(data));
+        if let Some(kept) = self.files.kept.as_mut().filter(|_| unkept) {
+            kept.losses.unkept += 1;
         }
     }
 
-    fn gap(&mut self, direction: Direction, missing: u64) {
-        let kept = self.files.kept.as_mut();
-        if let Some(file) = kept.and_then(|kept| kept.open.of_mut(direction).as_mut()) {
+    fn gap(&mut self, handle: FileHandle, missing: u64) {
+        if let Some(file) = self.find(handle) {
             file.gap(missing);
         }
     }
 
-    fn is_kept(&self, direction: Direction) -> bool {
-        self.files.is_storing(direction)
+    fn is_kept(&self, handle: FileHandle) -> bool {
+        let mut open = self.files.kept.iter().flat_map(|kept| &kept.open);
+        open.any(|open| (open.handle, open.mark) == (handle, self.mark) && open.file.is_storing())
     }
 
-    fn close(&mut self, direction: Direction, complete: bool) {
-        self.files.close(direction, complete);
+    fn close(&mut self, handle: FileHandle, complete: bool) {
+        self.files.close(handle, self.mark, complete);
     }
 }
 
@@ -295,9 +345,9 @@ mod tests {
         let settings = FileSettings { hashes, ..FileSettings::default() };
         for complete in [true, false] {
             let mut sink = files.sink(&settings, 0);
-            sink.open(Direction::ToClient, 3, b"a.txt", None);
-            sink.append(Direction::ToClient, b"abc");
-            sink.close(Direction::ToClient, complete);
+            sink.open(Direction::ToClient.into(), 3, b"a.txt", None);
+            sink.append(Direction::ToClient.into(), b"abc");
+            sink.close(Direction::ToClient.into(), complete);
         }
         let whole = files.take_closed(false).unwrap();
         assert_eq!((whole.state(), whole.size), ("CLOSED", 3));
@@ -307,11 +357,38 @@ mod tests {
     }
 
     #[test]
+    fn any_number_of_files_is_open_at_once_up_to_a_limit() {
+        let mut files = Files::default();
+        let handle = |number| FileHandle { direction: Direction::ToClient, number };
+        let settings = FileSettings { open_limit: 3, ..FileSettings::default() };
+        for number in 0..3 {
+            files.sink(&settings, 0).open(handle(number), number, b"a", None);
+        }
+        // What is inside another protocol has handles of its own.
+        let mut inner = files.sink(&settings, 1 << 48);
+        inner.open(handle(1), 7, b"b", None);
+        inner.append(handle(1), b"of the layer");
+        inner.close(handle(1), true);
+        let mut sink = files.sink(&settings, 0);
+        for number in [2, 0, 1, 2] {
+            sink.append(handle(number), b"abc");
+        }
+        sink.close(handle(2), true);
+        sink.close(handle(1), true);
+        let sizes =
+            std::iter::from_fn(|| files.take_closed(false)).map(|file| (file.transaction, file.size, file.state()));
+        let sizes: Vec<_> = sizes.collect();
+        let first = [(0, 0, "TRUNCATED"), (1 << 48 | 7, 12, "CLOSED")];
+        assert_eq!(sizes, [first[0], first[1], (2, 6, "CLOSED"), (1, 3, "CLOSED")]);
+        assert_eq!(files.take_losses().displaced, 1);
+    }
+
+    #[test]
     fn files_that_nobody_takes_are_counted_and_let_go() {
         let mut files = Files::default();
         for _ in 0..CLOSED_LIMIT + 3 {
-            files.sink(&FileSettings::default(), 0).open(Direction::ToClient, 3, b"a.txt", None);
-            files.close(Direction::ToClient, true);
+            files.sink(&FileSettings::default(), 0).open(Direction::ToClient.into(), 3, b"a.txt", None);
+            files.close(Direction::ToClient.into(), 0, true);
         }
         assert_eq!((files.take_losses().dropped, files.take_losses().dropped), (3, 0));
         assert_eq!(std::iter::from_fn(|| files.take_closed(false)).count(), CLOSED_LIMIT);
@@ -322,8 +399,8 @@ mod tests {
         let mut files = Files::default();
         let seen = |files: &Files| files.of(3, Direction::ToClient).count();
         for _ in 0..2 * CLOSED_LIMIT {
-            files.sink(&FileSettings::default(), 0).open(Direction::ToClient, 3, b"a.txt", None);
-            files.close(Direction::ToClient, true);
+            files.sink(&FileSettings::default(), 0).open(Direction::ToClient.into(), 3, b"a.txt", None);
+            files.close(Direction::ToClient.into(), 0, true);
             let file = files.take_closed(false).unwrap();
             files.return_recorded(file);
         }
@@ -336,8 +413,8 @@ mod tests {
         files.retire(0);
         assert_eq!(seen(&files), 0);
         // What rules were asked about before its record is forgotten with it.
-        files.sink(&FileSettings::default(), 0).open(Direction::ToClient, 3, b"a.txt", None);
-        files.close(Direction::ToClient, true);
+        files.sink(&FileSettings::default(), 0).open(Direction::ToClient.into(), 3, b"a.txt", None);
+        files.close(Direction::ToClient.into(), 0, true);
         files.note_inspected(3, Direction::ToClient);
         let file = files.take_closed(false).unwrap();
         files.return_recorded(file);

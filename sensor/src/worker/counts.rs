@@ -60,6 +60,7 @@ impl Worker {
         self.counters.add("tapwire.app_layer.evicted_bytes", 0);
         self.counters.add("tapwire.frames_cut", self.inspector.frames_cut);
         self.counters.add("tapwire.carried.refused", self.inspector.layers_refused);
+        self.counters.add("tapwire.files_displaced", self.inspector.file_losses.displaced);
         self.counters.add("tapwire.files_dropped", self.inspector.file_losses.dropped);
         self.counters.add("tapwire.files_unkept", self.inspector.file_losses.unkept);
         self.counters.add("tapwire.rules.asn1_limit", self.inspector.matcher.limits.asn1_hit);

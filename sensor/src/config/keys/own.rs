@@ -49,6 +49,11 @@ pub(super) static KEYS: &[Key] = &[
         "Protocols inside the one of a flow that are followed at once, each connection of them by itself; what more there is is not read.",
     ),
     used(
+        "tapwire.open-files",
+        |c| number(c.open_files as u64),
+        "Files of one flow that are open at once; the oldest is cut off for one more.",
+    ),
+    used(
         "tapwire.evidence",
         |_| "yes, where `tapwire.records` is".into(),
         "Alerts show where the bytes are that fulfilled their rule.",

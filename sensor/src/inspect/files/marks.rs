@@ -106,11 +106,11 @@ mod tests {
     fn stored(directions: Option<Both<bool>>, scope: FileScope, (transaction, file): (u64, u64)) -> Vec<u32> {
         let mut files = Files::default();
         let settings = FileSettings { storing: Some(Budget::new(0)), ..FileSettings::default() };
-        let carry = |files: &mut Files, direction, transaction| {
+        let carry = |files: &mut Files, direction: Direction, transaction| {
             let mut sink = files.sink(&settings, 0);
-            sink.open(direction, transaction, b"a", None);
-            sink.append(direction, b"abc");
-            sink.close(direction, true);
+            sink.open(direction.into(), transaction, b"a", None);
+            sink.append(direction.into(), b"abc");
+            sink.close(direction.into(), true);
         };
         carry(&mut files, Direction::ToServer, 0);
         carry(&mut files, Direction::ToClient, 0);
