@@ -158,7 +158,7 @@ fn run(conversation: &Conversation, cuts: &[usize]) -> Outcome {
                 let mut files = NoFiles;
                 let mut output = Output::new(&mut files);
                 let advance = parser.advance(&Input::new(*direction, buffer), &mut output);
-                (course, outcome.work) = (output.course, outcome.work + output.work);
+                (course, outcome.work) = (output.course, outcome.work + output.fuel.spent());
                 assert!(advance.consumed <= buffer.len(), "{}: consumed more than there was", protocol.name);
                 buffer.drain(..advance.consumed);
                 *wanted.of_mut(*direction) = advance.wanted;

@@ -459,8 +459,8 @@ mod tests {
     use crate::capture::batch::Arrival;
     use crate::config::Configuration;
     use crate::flow::{self, Budget};
-    use crate::inspect::Engine;
     use crate::inspect::recognise::Recogniser;
+    use crate::inspect::{Engine, ParserFuel};
     use crate::records::batch::merged;
     use crate::report::Outputs;
 
@@ -478,6 +478,7 @@ mod tests {
             tenants: Default::default(),
             matching: Default::default(),
             layers_limit: 4,
+            parser_fuel: ParserFuel::default(),
         });
         let configuration = Configuration::default();
         let fresh = || Table::new(flow::Settings::default(), Budget::new(0), Budget::new(0));

@@ -119,7 +119,9 @@ impl Parser for CotpParser {
                 return Advance::consumed(data.len());
             }
             let Some(packet) = rest.get(TPKT_BYTES..length) else { return Advance { consumed: at, wanted: length } };
-            output.work += length as u64;
+            if !output.spend(length as u64) {
+                return Advance::consumed(at);
+            }
             output.place = at;
             output.frame("tpkt", 0, length as u64, None);
             self.unit(direction, packet, output);

@@ -15,7 +15,7 @@ pub(super) struct DhcpParser {
 impl Parser for DhcpParser {
     fn advance(&mut self, input: &Input<'_>, output: &mut Output<'_>) -> Advance {
         let Input { direction, data: chunk, .. } = *input;
-        output.work += chunk.len() as u64;
+        output.spend(chunk.len() as u64);
         let anomaly = match Message::read(chunk, direction) {
             None => Some("dhcp.malformed_options"),
             Some(message) => self.messages.open(message).is_none().then_some("dhcp.too_many_messages"),

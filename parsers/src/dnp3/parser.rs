@@ -41,7 +41,7 @@ impl Dnp3Parser {
     }
 
     fn frame(&mut self, direction: Direction, header: Header, bytes: &[u8], output: &mut Output<'_>) {
-        output.work += bytes.len() as u64;
+        output.spend(bytes.len() as u64);
         // Frames without data only keep the link.
         if header.data_len == 0 {
             return;
@@ -88,12 +88,14 @@ impl Parser for Dnp3Parser {
         let Input { direction, data: chunk, .. } = *input;
         let mut at = 0;
         while let Some(rest) = chunk.get(at..).filter(|rest| !rest.is_empty()) {
-            output.work += 1;
+            if !output.spend(1) {
+                return Advance::consumed(if self.carrier == Carrier::Udp { chunk.len() } else { at });
+            }
             if self.parts.of(direction).lost {
                 // The next octets that can begin a frame.
                 let next = memchr::memmem::find(rest, &frame::START);
                 at += next.unwrap_or(rest.len() - usize::from(rest.last() == frame::START.first()));
-                output.work += rest.len() as u64;
+                output.spend(rest.len() as u64);
                 if next.is_none() {
                     break;
                 }

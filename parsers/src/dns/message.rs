@@ -5,7 +5,7 @@
 
 use crate::dns::Dialect;
 use crate::dns::name::{self, Arena, NameFaults, Text};
-use crate::protocol::{Anomaly, Direction};
+use crate::protocol::{Anomaly, Direction, Fuel};
 
 /// Entries that are kept of each section.
 pub(super) const MAX_ENTRIES: usize = 256;
@@ -131,7 +131,7 @@ impl Message {
         direction: Direction,
         id: u64,
         dialect: &Dialect,
-        work: &mut u64,
+        fuel: &mut Fuel,
     ) -> Option<Message> {
         let header = Header::read(data)?;
         let mut reader = Reader {
@@ -144,7 +144,7 @@ impl Message {
             malformed: false,
             too_many: false,
             keep_unknown: dialect.shows_unknown_data,
-            work,
+            fuel,
         };
         let [queries, answers, authorities, additionals] = header.counts;
         let mut message = Message {
@@ -245,7 +245,7 @@ struct Reader<'a> {
     malformed: bool,
     too_many: bool,
     keep_unknown: bool,
-    work: &'a mut u64,
+    fuel: &'a mut Fuel,
 }
 
 impl Reader<'_> {
@@ -269,7 +269,7 @@ impl Reader<'_> {
             let start = self.at + 10;
             let end = start + usize::from(short(self.data, self.at + 8)?);
             let content = self.data.get(start..end)?;
-            *self.work += content.len() as u64;
+            self.fuel.spend(content.len() as u64);
             self.at = end;
             if let Some(name) = name {
                 let template = Answer { name, kind, ttl, data: Data::None, record };
@@ -294,7 +294,7 @@ impl Reader<'_> {
             return Some(Some(name));
         }
         self.too_many = true;
-        self.at = name::skip(self.data, self.at, self.work)?;
+        self.at = name::skip(self.data, self.at, self.fuel)?;
         Some(None)
     }
 
@@ -303,10 +303,10 @@ impl Reader<'_> {
         let target = short(self.data, at).filter(|_| at + 2 <= end).and_then(name::pointer);
         let known = target.and_then(|target| self.names.iter().find(|(place, _)| *place == target));
         if let Some((_, text)) = known {
-            *self.work += 1;
+            self.fuel.spend(1);
             return Some((*text, at + 2));
         }
-        let (text, after) = name::read(self.data, at, end, &mut self.texts, &mut self.faults, self.work)?;
+        let (text, after) = name::read(self.data, at, end, &mut self.texts, &mut self.faults, self.fuel)?;
         if self.names.len() < MAX_KNOWN_NAMES {
             self.names.push((target.unwrap_or(at), text));
         }

@@ -4,7 +4,7 @@
 //! well as back. Three limits hold it: steps, characters of one name, characters of all names of a message. A name over
 //! a limit is cut, never dropped, and its end in the message is still found.
 
-use crate::protocol::held;
+use crate::protocol::{Fuel, held};
 
 /// Labels and pointers that are followed in one name.
 const MAX_STEPS: usize = 255;
@@ -90,10 +90,10 @@ pub(super) fn read(
     end: usize,
     arena: &mut Arena,
     faults: &mut NameFaults,
-    work: &mut u64,
+    fuel: &mut Fuel,
 ) -> Option<(Text, usize)> {
     let begin = arena.0.len();
-    let name = follow(message, start, end, arena, faults, work);
+    let name = follow(message, start, end, arena, faults, fuel);
     if name.is_none() {
         arena.0.truncate(begin);
     }
@@ -106,7 +106,7 @@ fn follow(
     end: usize,
     arena: &mut Arena,
     faults: &mut NameFaults,
-    work: &mut u64,
+    fuel: &mut Fuel,
 ) -> Option<(Text, usize)> {
     let begin = arena.0.len();
     let (mut at, mut limit) = (start, end.min(message.len()));
@@ -114,7 +114,7 @@ fn follow(
     let (mut keep, mut truncated) = (true, false);
     loop {
         steps += 1;
-        *work += 1;
+        fuel.spend(1);
         if steps > MAX_STEPS {
             // A chain of nothing but pointers can only be that long by going in a circle.
             if jumps > MAX_STEPS / 2 {
@@ -137,7 +137,7 @@ fn follow(
                 let next = at + 1 + usize::from(length);
                 let label = own.get(at + 1..next)?;
                 jumps = 0;
-                *work += u64::from(length);
+                fuel.spend(u64::from(length));
                 if keep && !arena.label(begin, label) {
                     (keep, truncated, faults.too_long) = (false, true, true);
                 }
@@ -169,10 +169,10 @@ pub(super) fn pointer(octets: u16) -> Option<usize> {
 }
 
 /// The position behind the name at `start`, without following pointers.
-pub(super) fn skip(message: &[u8], start: usize, work: &mut u64) -> Option<usize> {
+pub(super) fn skip(message: &[u8], start: usize, fuel: &mut Fuel) -> Option<usize> {
     let mut at = start;
     loop {
-        *work += 1;
+        fuel.spend(1);
         match *message.get(at)? {
             0 => return Some(at + 1),
             length @ 1..=63 => at += 1 + usize::from(length),
@@ -188,7 +188,7 @@ mod tests {
 
     fn name(message: &[u8], start: usize) -> (Option<(String, usize)>, NameFaults) {
         let (mut arena, mut faults) = (Arena::default(), NameFaults::default());
-        let name = read(message, start, message.len(), &mut arena, &mut faults, &mut 0);
+        let name = read(message, start, message.len(), &mut arena, &mut faults, &mut Fuel::ENDLESS.clone());
         (name.map(|(text, after)| (String::from_utf8_lossy(arena.get(text)).into_owned(), after)), faults)
     }
 

@@ -6,7 +6,9 @@
 
 use crate::dns::message::{HEADER_BYTES, Header, Message, short};
 use crate::dns::{Dialect, name};
-use crate::protocol::{Advance, Both, Carrier, Direction, Input, Output, Parser, Probe, TransactionList, Transactions};
+use crate::protocol::{
+    Advance, Both, Carrier, Direction, Fuel, Input, Output, Parser, Probe, TransactionList, Transactions,
+};
 
 /// Messages that wait to be inspected: more than a full window can hold in one call.
 const MAX_OPEN: usize = 4096;
@@ -43,7 +45,7 @@ impl DnsParser {
     fn message(&mut self, direction: Direction, data: &[u8], output: &mut Output<'_>) {
         let id = self.messages.next_id();
         output.frame("pdu", 0, data.len() as u64, Some(id));
-        match Message::read(data, direction, id, self.dialect, &mut output.work) {
+        match Message::read(data, direction, id, self.dialect, &mut output.fuel) {
             None => output.anomalies.extend(self.dialect.anomaly("malformed_data")),
             Some(message) if message.says_nothing() => output.anomalies.extend(message.anomalies),
             Some(message) => {
@@ -74,7 +76,7 @@ impl DnsParser {
                 continue;
             }
             if stream.lost {
-                let (passed, found) = resynchronise(rest, direction, &mut output.work);
+                let (passed, found) = resynchronise(rest, direction, &mut output.fuel);
                 at += passed;
                 match found {
                     Ok(()) => stream.lost = false,
@@ -85,7 +87,9 @@ impl DnsParser {
                 }
                 continue;
             }
-            output.work += 1;
+            if !output.spend(1) {
+                break;
+            }
             let Some(length) = short(rest, 0) else {
                 stream.needed = 2;
                 break;
@@ -150,11 +154,11 @@ impl Parser for DnsParser {
 }
 
 /// Passes over bytes until a message can begin: how many, and the bytes that are needed to tell where it is not known yet.
-fn resynchronise(data: &[u8], direction: Direction, work: &mut u64) -> (usize, Result<(), usize>) {
+fn resynchronise(data: &[u8], direction: Direction, fuel: &mut Fuel) -> (usize, Result<(), usize>) {
     for at in 0..data.len() {
-        *work += 1;
+        fuel.spend(1);
         let rest = data.get(at..).unwrap_or_default();
-        match begins(rest, direction, work) {
+        match begins(rest, direction, fuel) {
             Begin::Yes => return (at, Ok(())),
             Begin::No => {}
             Begin::Needs(bytes) => return (at, Err(bytes)),
@@ -170,7 +174,7 @@ enum Begin {
 }
 
 /// Whether a message with its length can begin here: a strict look, because any place is asked.
-fn begins(data: &[u8], direction: Direction, work: &mut u64) -> Begin {
+fn begins(data: &[u8], direction: Direction, fuel: &mut Fuel) -> Begin {
     let (Some(length), Some(header)) = (short(data, 0), data.get(2..).and_then(Header::read)) else {
         return Begin::Needs(2 + HEADER_BYTES);
     };
@@ -182,7 +186,7 @@ fn begins(data: &[u8], direction: Direction, work: &mut u64) -> Begin {
     }
     let look = length.min(LOOK_BYTES);
     let Some(message) = data.get(2..2 + look) else { return Begin::Needs(2 + look) };
-    let class = name::skip(message, HEADER_BYTES, work).and_then(|after| short(message, after + 2));
+    let class = name::skip(message, HEADER_BYTES, fuel).and_then(|after| short(message, after + 2));
     if matches!(class, Some(1 | 3 | 4 | 254 | 255)) { Begin::Yes } else { Begin::No }
 }
 
@@ -205,7 +209,8 @@ pub(super) fn probe(dialect: &Dialect, carrier: Carrier, direction: Direction, d
     if 2 * header.counts.iter().map(|&n| usize::from(n)).sum::<usize>() + HEADER_BYTES > length {
         return Probe::No;
     }
-    let question = header.counts.first().is_none_or(|&n| n == 0) || name::skip(message, HEADER_BYTES, &mut 0).is_some();
+    let question = header.counts.first().is_none_or(|&n| n == 0)
+        || name::skip(message, HEADER_BYTES, &mut Fuel::ENDLESS.clone()).is_some();
     if !question && (message.len() == length || message.len() > LOOK_BYTES) {
         return Probe::No;
     }

@@ -48,7 +48,7 @@ fn stream(direction: Direction, data: &[u8], pieces: &[usize]) -> (Vec<String>, 
         end = (end + piece).min(data.len());
         start += parser.advance(&Input::new(direction, &data[start..end]), &mut output).consumed;
     }
-    let (flow, work) = (std::mem::take(&mut output.anomalies), output.work);
+    let (flow, work) = (std::mem::take(&mut output.anomalies), output.fuel.spent());
     (seen(parser.as_ref(), &flow), work)
 }
 

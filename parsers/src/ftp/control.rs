@@ -141,7 +141,8 @@ impl Parser for FtpParser {
         let mut done = 0;
         while let Some(rest) = data.get(done..).filter(|rest| !rest.is_empty())
             && output.course == Course::Parse
-            && let Some((line, taken)) = self.lines.of_mut(direction).next(rest, &mut output.work)
+            && !output.fuel.is_empty()
+            && let Some((line, taken)) = self.lines.of_mut(direction).next(rest, &mut output.fuel)
         {
             done += taken;
             match (line, direction) {

@@ -1,5 +1,6 @@
 //! Lines of a control connection, which end with a line feed, before it a carriage return where the sender keeps to RFC 959.
 
+use crate::protocol::Fuel;
 use memchr::memchr;
 
 /// The lines of one direction.
@@ -20,10 +21,10 @@ pub(super) struct Line<'a> {
 
 impl Lines {
     /// The next line of a chunk, which begins behind what the one before took, and how many bytes it takes. `None` asks for more bytes.
-    pub(super) fn next<'a>(&mut self, chunk: &'a [u8], work: &mut u64) -> Option<(Option<Line<'a>>, usize)> {
+    pub(super) fn next<'a>(&mut self, chunk: &'a [u8], fuel: &mut Fuel) -> Option<(Option<Line<'a>>, usize)> {
         let new = chunk.get(self.searched..).unwrap_or_default();
         let found = memchr(b'\n', new);
-        *work += found.unwrap_or(new.len()) as u64 + 1;
+        fuel.spend(found.unwrap_or(new.len()) as u64 + 1);
         let Some(end) = found.map(|at| self.searched + at) else {
             self.searched = chunk.len();
             if chunk.len() < LINE_LIMIT && !self.skipping {

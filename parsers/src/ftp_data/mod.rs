@@ -154,7 +154,7 @@ impl DataParser {
 impl Parser for DataParser {
     fn advance(&mut self, input: &Input<'_>, output: &mut Output<'_>) -> Advance {
         let Input { direction, data, .. } = *input;
-        output.work += data.len() as u64;
+        output.spend(data.len() as u64);
         if let Some(id) = self.begin(direction, output)
             && let Some(transfer) = self.transactions.find_mut(id)
             && transfer.way == Some(direction)

@@ -126,7 +126,7 @@ impl HttpParser {
 
     /// Bytes of a body as they came.
     pub(super) fn body(&mut self, direction: Direction, data: &[u8], output: &mut Output<'_>) {
-        output.work += data.len() as u64;
+        output.spend(data.len() as u64);
         self.count_framing(direction, data.len());
         let limit = self.limit(direction);
         // What nobody looks at is not decoded.
@@ -139,7 +139,7 @@ impl HttpParser {
         }
         let mut faults = Faults::default();
         let decoded = self.side(direction).decoder.as_mut().map(|d| d.push(data, false, &mut faults));
-        output.work += decoded.as_ref().map_or(0, |d| d.len() as u64);
+        output.spend(decoded.as_ref().map_or(0, |d| d.len() as u64));
         self.keep(direction, decoded.as_deref().unwrap_or(data), faults, false, output);
     }
 

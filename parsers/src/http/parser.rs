@@ -176,7 +176,7 @@ impl HttpParser {
 
     fn step(&mut self, direction: Direction, data: &[u8], output: &mut Output<'_>) -> Step {
         if self.side(direction).skipping {
-            output.work += data.len() as u64;
+            output.spend(data.len() as u64);
             let end = memchr::memchr(b'\n', data);
             self.side(direction).skipping = end.is_none();
             return Some(end.map_or(data.len(), |at| at + 1));
@@ -259,7 +259,7 @@ impl HttpParser {
         let bare = direction == Direction::ToClient && matches!(side.state, State::Line | State::Headers);
         let closed = side.closed;
         let found = line(data, &mut side.scanned, bare, closed);
-        output.work += side.scanned.saturating_sub(before) as u64 + 1;
+        output.spend(side.scanned.saturating_sub(before) as u64 + 1);
         let mut too_long = false;
         let (length, total) = match found {
             Some((length, total)) if length <= limit => (length, total),
@@ -408,7 +408,7 @@ impl HttpParser {
         let end = memchr::memchr(b'\n', area).map(|at| at + 1);
         let taken = area.get(..end.unwrap_or(room))?;
         side.raw.extend_from_slice(taken);
-        output.work += taken.len() as u64;
+        output.spend(taken.len() as u64);
         if end.is_some() {
             side.state = State::JunkEnd;
         } else if side.raw.len() >= JUNK_BYTES {
@@ -494,7 +494,7 @@ impl HttpParser {
         let raw = std::mem::take(&mut side.raw);
         let id = side.transaction;
         let (headers, odd) = fields(&raw, direction == Direction::ToClient);
-        output.work += raw.len() as u64;
+        output.spend(raw.len() as u64);
         for (wrong, to_server, to_client) in [
             (odd.missing_colon, "http.request_field_missing_colon", "http.response_field_missing_colon"),
             (odd.bad_folding, "http.invalid_request_field_folding", "http.invalid_response_field_folding"),
@@ -536,7 +536,7 @@ impl Parser for HttpParser {
                 self.side(direction).look = Look::default();
             }
             consumed += done;
-            if output.course != Course::Parse {
+            if output.course != Course::Parse || output.fuel.is_empty() {
                 break;
             }
         }

@@ -62,8 +62,8 @@ fn run_with(settings: &Settings, requests: &[u8], responses: &[u8], cut: usize) 
     for direction in Direction::BOTH {
         parser.close(direction, &mut output);
     }
-    let Output { anomalies, work, course, .. } = output;
-    Outcome { parser, anomalies, files: book.closed, work, course }
+    let Output { anomalies, fuel, course, .. } = output;
+    Outcome { parser, anomalies, files: book.closed, work: fuel.spent(), course }
 }
 
 fn run(requests: &[u8], responses: &[u8], cut: usize) -> Outcome {

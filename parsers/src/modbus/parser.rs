@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::modbus::message::{HEADER_BYTES, MAX_LENGTH, MIN_LENGTH, Message, short};
 use crate::modbus::transaction::ModbusTransaction;
 use crate::protocol::{
-    Advance, Anomaly, Both, Carrier, Direction, Input, Output, Parser, Probe, TransactionList, Transactions,
+    Advance, Anomaly, Both, Carrier, Direction, Fuel, Input, Output, Parser, Probe, TransactionList, Transactions,
 };
 
 /// Transactions that are kept, answered or not: more than a full window can hold in one call.
@@ -58,7 +58,7 @@ impl ModbusParser {
     }
 
     fn message(&mut self, direction: Direction, bytes: &[u8], output: &mut Output<'_>) {
-        output.work += bytes.len() as u64;
+        output.spend(bytes.len() as u64);
         output.flush_raw = true;
         let Some(message) = Message::read(bytes, direction) else {
             output.anomalies.push(Anomaly("modbus.invalid_length"));
@@ -126,7 +126,9 @@ impl Parser for ModbusParser {
                 break;
             }
             (stream.needed, stream.framed) = (0, false);
-            output.work += 1;
+            if !output.spend(1) {
+                break;
+            }
             if stream.skip > 0 {
                 let skipped = stream.skip.min(rest.len());
                 stream.skip -= skipped;
@@ -135,7 +137,7 @@ impl Parser for ModbusParser {
                     break;
                 }
             } else if stream.lost {
-                let (passed, needed) = resynchronise(rest, direction, &mut output.work);
+                let (passed, needed) = resynchronise(rest, direction, &mut output.fuel);
                 at += passed;
                 stream.needed = needed.unwrap_or(0);
                 stream.lost = needed.is_some();
@@ -204,9 +206,9 @@ impl Parser for ModbusParser {
 }
 
 /// Passes over bytes until a message can begin: how many, and where it is not found yet, the bytes that are needed to go on.
-fn resynchronise(data: &[u8], direction: Direction, work: &mut u64) -> (usize, Option<usize>) {
+fn resynchronise(data: &[u8], direction: Direction, fuel: &mut Fuel) -> (usize, Option<usize>) {
     for at in 0..data.len() {
-        *work += 1;
+        fuel.spend(1);
         let rest = data.get(at..).unwrap_or_default();
         match looks_like_message(rest, direction) {
             Some(true) => return (at, None),

@@ -45,7 +45,7 @@ fn exchange(request: &[u8], response: &[u8], pieces: &[usize]) -> (Vec<String>, 
             start += parser.advance(&Input::new(direction, &data[start..end]), &mut output).consumed;
         }
     }
-    let (flow, work) = (std::mem::take(&mut output.anomalies), output.work);
+    let (flow, work) = (std::mem::take(&mut output.anomalies), output.fuel.spent());
     (seen(parser.as_ref(), &flow), work)
 }
 

@@ -116,7 +116,7 @@ struct NtpParser {
 impl Parser for NtpParser {
     fn advance(&mut self, input: &Input<'_>, output: &mut Output<'_>) -> Advance {
         let Input { direction, data: chunk, .. } = *input;
-        output.work += 1;
+        output.spend(1);
         let anomaly = match Message::read(chunk, direction) {
             None => Some("ntp.malformed_data"),
             Some(message) => self.messages.open(message).is_none().then_some("ntp.too_many_messages"),

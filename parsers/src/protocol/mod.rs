@@ -13,6 +13,7 @@
 mod card;
 mod field;
 mod files;
+mod fuel;
 pub mod held;
 mod input;
 mod output;
@@ -26,6 +27,7 @@ pub use field::{Field, Kind, Numbers, Value, named};
 #[cfg(test)]
 pub(crate) use files::FileText;
 pub use files::{FileHandle, FileRange, FileSink, NoFiles};
+pub use fuel::Fuel;
 pub use input::{Ends, Input};
 pub use output::{Advance, Carried, CarriedMessage, Context, Course, Expected, Frame, Output};
 pub use record::{Purpose, Recorder};

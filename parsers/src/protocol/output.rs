@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{Anomaly, Carrier, Direction, FileSink};
+use super::{Anomaly, Carrier, Direction, FileSink, Fuel};
 
 /// What a call of the parser did with a chunk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,8 +50,8 @@ pub struct Output<'a> {
     pub context: Option<Context>,
     /// A message ended: raw bytes of this direction should be inspected now, without waiting for a full chunk.
     pub flush_raw: bool,
-    /// Work that was done, in bytes looked at or steps of about that cost (the linearity tests and budgets count it).
-    pub work: u64,
+    /// What reading costs, and may.
+    pub fuel: Fuel,
     /// Where file contents go.
     pub files: &'a mut dyn FileSink,
     /// Whether somebody wants to know of frames.
@@ -199,7 +199,7 @@ impl<'a> Output<'a> {
             course,
             context: None,
             flush_raw: false,
-            work: 0,
+            fuel: Fuel::ENDLESS,
             files,
             wants_frames: false,
             place: 0,
@@ -207,6 +207,12 @@ impl<'a> Output<'a> {
             expected: Vec::new(),
             carried: Carried::default(),
         }
+    }
+
+    /// Takes fuel for work that is done, in bytes looked at or steps of about that cost; whether there is any left.
+    #[inline]
+    pub fn spend(&mut self, units: u64) -> bool {
+        self.fuel.spend(units)
     }
 
     /// Hands on a message of a protocol inside this one.

@@ -57,7 +57,7 @@ impl S7Parser {
 impl Parser for S7Parser {
     fn advance(&mut self, input: &Input<'_>, output: &mut Output<'_>) -> Advance {
         let Input { direction, data, .. } = *input;
-        output.work += data.len() as u64;
+        output.spend(data.len() as u64);
         output.flush_raw = true;
         match Message::read(data) {
             Some(message) => self.message(direction, message, output),

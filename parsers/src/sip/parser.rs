@@ -64,7 +64,7 @@ impl SipParser {
     }
 
     fn datagram(&mut self, direction: Direction, data: &[u8], output: &mut Output<'_>) {
-        output.work += data.len() as u64;
+        output.spend(data.len() as u64);
         // Blank datagrams keep the way through a NAT open.
         if data.iter().all(|&byte| byte.is_ascii_whitespace() || byte == 0) {
             return;
@@ -112,7 +112,7 @@ impl SipParser {
         if let Some((mut message, head, body)) = stream.pending.take() {
             return match rest.get(head..head + body) {
                 Some(bytes) => {
-                    output.work += bytes.len() as u64;
+                    output.spend(bytes.len() as u64);
                     message.read_body(bytes);
                     let parts = (rest.get(..head).unwrap_or_default(), body);
                     self.name_frames(&message, parts, output);
@@ -131,7 +131,7 @@ impl SipParser {
         if stream.searched == 0 && !stream.has_line {
             let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
             if blank > 0 {
-                output.work += blank as u64;
+                output.spend(blank as u64);
                 return Step::Done(blank);
             }
         }
@@ -150,7 +150,7 @@ impl SipParser {
         }
         let area = rest.get(..HEAD_LIMIT_BYTES).unwrap_or(rest);
         let found = head_end(area, stream.searched);
-        output.work += found.unwrap_or(area.len()).saturating_sub(stream.searched) as u64;
+        output.spend(found.unwrap_or(area.len()).saturating_sub(stream.searched) as u64);
         let Some(end) = found else {
             if area.len() >= HEAD_LIMIT_BYTES {
                 // All that was searched is passed over: it may be full of lines that begin messages.
@@ -161,7 +161,7 @@ impl SipParser {
             return Step::Wait(0);
         };
         *stream = Stream::default();
-        output.work += end as u64;
+        output.spend(end as u64);
         let Some(message) = rest.get(..end).and_then(|head| Message::read(head, direction)) else {
             return stream.lose("sip.invalid_data", None, output);
         };
@@ -190,7 +190,7 @@ impl Stream {
         let area = rest.get(..LINE_LIMIT_BYTES).unwrap_or(rest);
         let new = area.get(self.searched..).unwrap_or_default();
         let end = memchr::memchr(b'\n', new);
-        output.work += end.unwrap_or(new.len()) as u64;
+        output.spend(end.unwrap_or(new.len()) as u64);
         let end = end.map(|at| self.searched + at);
         self.searched = area.len();
         end
@@ -209,7 +209,7 @@ impl Stream {
             let end = memchr::memchr(b'\n', rest);
             self.in_long_line = end.is_none();
             let passed = end.map_or(rest.len(), |end| end + 1);
-            output.work += passed as u64;
+            output.spend(passed as u64);
             return Step::Done(passed);
         }
         match self.line_end(rest, output) {
@@ -239,7 +239,9 @@ impl Parser for SipParser {
         }
         let mut at = 0;
         while let Some(rest) = chunk.get(at..).filter(|rest| !rest.is_empty()) {
-            output.work += 1;
+            if !output.spend(1) {
+                break;
+            }
             output.place = at;
             match self.step(direction, rest, output) {
                 Step::Done(done) => at += done,

@@ -33,7 +33,7 @@ fn feed(parser: &mut dyn Parser, bytes: &[u8], piece: usize) -> (Vec<&'static st
         left.drain(..advance.consumed);
         wanted = advance.wanted;
         anomalies.extend(output.anomalies.iter().map(|a| a.0));
-        work += output.work;
+        work += output.fuel.spent();
     }
     (anomalies, work)
 }

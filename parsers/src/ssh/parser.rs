@@ -157,7 +157,7 @@ impl SshParser {
         }
         output.place = total - data.len();
         side.header_filled = 0;
-        output.work += 1;
+        output.spend(1);
         let [a, b, c, d, padding, number] = side.header;
         let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
         if length > PACKET_LIMIT_BYTES || length < 2 + usize::from(padding) {
@@ -202,7 +202,7 @@ impl SshParser {
         let [.., padding, number] = side.header;
         let kept = std::mem::take(&mut side.kept);
         if side.stage == Stage::KeyExchange {
-            output.work += kept.len() as u64;
+            output.spend(kept.len() as u64);
             let message = kept.get(..kept.len().saturating_sub(padding.into())).unwrap_or_default();
             match Hassh::read(message, direction) {
                 Some(hassh) => transaction.fingerprint(direction, hassh),
@@ -253,7 +253,7 @@ impl SshParser {
 impl Parser for SshParser {
     fn advance(&mut self, input: &Input<'_>, output: &mut Output<'_>) -> Advance {
         let Input { direction, data: chunk, .. } = *input;
-        output.work += chunk.len() as u64;
+        output.spend(chunk.len() as u64);
         let mut data = chunk;
         // What comes after the transaction was retired belongs to nothing.
         self.stopped |= self.transactions.find(0).is_none();

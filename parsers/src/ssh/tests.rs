@@ -18,7 +18,7 @@ fn feed(parser: &mut dyn Parser, direction: Direction, bytes: &[u8]) -> Course {
     let mut files = NoFiles;
     let mut output = Output::new(&mut files);
     assert_eq!(parser.advance(&Input::new(direction, bytes), &mut output).consumed, bytes.len());
-    assert!(output.work <= 3 * bytes.len() as u64 + 3);
+    assert!(output.fuel.spent() <= 3 * bytes.len() as u64 + 3);
     output.course
 }
 

@@ -135,7 +135,7 @@ impl TftpParser {
 impl Parser for TftpParser {
     fn advance(&mut self, input: &Input<'_>, output: &mut Output<'_>) -> Advance {
         let Input { direction, data, .. } = *input;
-        output.work += data.len() as u64;
+        output.spend(data.len() as u64);
         let fits = match Message::read(data) {
             None => {
                 output.anomalies.push(Anomaly("tftp.malformed_message"));

@@ -285,7 +285,7 @@ fn name_frames(record: Record, output: &mut Output<'_>) {
 impl Parser for TlsParser {
     fn advance(&mut self, input: &Input<'_>, output: &mut Output<'_>) -> Advance {
         let Input { direction, data: chunk, .. } = *input;
-        output.work += chunk.len() as u64;
+        output.spend(chunk.len() as u64);
         let (mut data, mut records) = (chunk, 0);
         // What comes after the transaction was retired belongs to nothing.
         self.stopped |= self.transactions.find(0).is_none() && !self.frames_only;
@@ -295,7 +295,7 @@ impl Parser for TlsParser {
                 None => match self.take_header(direction, &mut data) {
                     Ok(None) => break,
                     Ok(Some(record)) => {
-                        output.work += 5;
+                        output.spend(5);
                         records += 1;
                         output.place = chunk.len() - data.len();
                         name_frames(record, output);

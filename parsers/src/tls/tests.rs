@@ -24,7 +24,7 @@ fn feed(parser: &mut dyn Parser, direction: Direction, bytes: &[u8], piece: usiz
         let mut files = NoFiles;
         let mut output = Output::new(&mut files);
         assert_eq!(parser.advance(&Input::new(direction, chunk), &mut output).consumed, chunk.len());
-        work += output.work;
+        work += output.fuel.spent();
         if output.course != Course::Parse {
             course = output.course;
         }

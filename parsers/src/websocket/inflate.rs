@@ -2,7 +2,7 @@
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use crate::protocol::{Both, Direction};
+use crate::protocol::{Both, Direction, Fuel};
 
 /// What the sides agreed on for the messages of each direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Inflater {
         piece: &[u8],
         out: &mut Vec<u8>,
         limit: usize,
-        work: &mut u64,
+        fuel: &mut Fuel,
     ) -> Result<(), Failure> {
         let inflate = self.inflate.get_or_insert_with(|| Box::new(Decompress::new(false)));
         let (mut at, mut buffer) = (0, [0; 4096]);
@@ -72,7 +72,7 @@ impl Inflater {
             let taken = usize::try_from(inflate.total_in() - taken).unwrap_or(usize::MAX);
             let given = usize::try_from(inflate.total_out() - given).unwrap_or(usize::MAX);
             at = at.saturating_add(taken);
-            *work += (taken + given) as u64;
+            fuel.spend((taken + given) as u64);
             self.made += given as u64;
             let room = limit.saturating_sub(out.len()).min(given);
             out.extend_from_slice(buffer.get(..room).unwrap_or_default());
@@ -92,8 +92,8 @@ impl Inflater {
     }
 
     /// The message ends: what its sender left out of its end is put in.
-    pub(super) fn end(&mut self, out: &mut Vec<u8>, limit: usize, work: &mut u64) -> Result<(), Failure> {
-        let ended = self.piece(&[0, 0, 0xff, 0xff], out, limit, work);
+    pub(super) fn end(&mut self, out: &mut Vec<u8>, limit: usize, fuel: &mut Fuel) -> Result<(), Failure> {
+        let ended = self.piece(&[0, 0, 0xff, 0xff], out, limit, fuel);
         self.made = 0;
         if self.begins_anew {
             self.inflate = None;

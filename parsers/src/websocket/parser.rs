@@ -127,14 +127,12 @@ impl WebSocketParser {
         };
         let before = message.data.len();
         if let Some(inflater) = side.inflater.as_mut().filter(|_| message.is_compressed) {
-            let mut work = 0;
-            let mut made = inflater.piece(&kept, &mut message.data, limit, &mut work);
+            let mut made = inflater.piece(&kept, &mut message.data, limit, &mut output.fuel);
             if header.is_final() && made.is_ok() {
-                made = inflater.end(&mut message.data, limit, &mut work);
+                made = inflater.end(&mut message.data, limit, &mut output.fuel);
             }
             // What was not kept is missing in the window of all that follows.
             let made = if is_cut { made.and(Err(Failure::TooLong)) } else { made };
-            output.work += work;
             if let Err(failure) = made {
                 side.inflater = None;
                 transaction.note(match failure {
@@ -179,10 +177,13 @@ impl Parser for WebSocketParser {
         let mut at = 0;
         loop {
             let rest = data.get(at..).unwrap_or_default();
+            if output.fuel.is_empty() {
+                return Advance::consumed(at);
+            }
             output.place = at;
             if self.sides.of(direction).frame.is_some() {
                 let taken = self.payload(direction, rest, output);
-                output.work += taken as u64;
+                output.spend(taken as u64);
                 at += taken;
                 if self.sides.of(direction).frame.is_some() {
                     return Advance::consumed(at);
@@ -192,7 +193,7 @@ impl Parser for WebSocketParser {
             match Header::read(rest) {
                 Err(wanted) => return Advance { consumed: at, wanted },
                 Ok(header) => {
-                    output.work += u64::from(header.size);
+                    output.spend(u64::from(header.size));
                     self.begin(direction, header, output);
                     let id = self.sides.of(direction).frame.as_ref().and_then(|frame| frame.id);
                     let size = u64::from(header.size);

@@ -26,6 +26,7 @@ use tapwire_signatures::verify::cost::CostSettings;
 use tapwire_signatures::verify::fuel::FuelSettings;
 
 use crate::flow::{Elephant, Timeouts, UrgentPolicy};
+use crate::inspect::ParserFuel;
 use crate::inspect::files::OPEN_LIMIT;
 use crate::records::ledger::LedgerSettings;
 pub use exceptions::{ExceptionPolicies, ExceptionPolicy};
@@ -192,6 +193,8 @@ pub struct Configuration {
     pub evidence_pieces: usize,
     /// `tapwire.carried-protocols`: protocols inside that of a flow which are followed at once.
     pub layers: usize,
+    /// `tapwire.parser-fuel`: how much work parsers may do.
+    pub parser_fuel: ParserFuel,
     /// `tapwire.open-files`: files of one flow that are open at once.
     pub open_files: usize,
     /// `tapwire.rules.cost`
@@ -386,6 +389,7 @@ impl Default for Configuration {
             damage_status: true,
             evidence_pieces: EVIDENCE_PIECES,
             layers: LAYERS,
+            parser_fuel: ParserFuel::default(),
             open_files: OPEN_LIMIT,
             costs: CostSettings::default(),
             fuel: FuelSettings::default(),

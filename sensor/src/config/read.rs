@@ -234,6 +234,15 @@ impl Reader<'_> {
             pieces = 0;
         }
         c.evidence_pieces = usize::try_from(pieces).unwrap_or(usize::MAX);
+        for (key, limit) in [
+            ("tapwire.parser-fuel.byte", &mut c.parser_fuel.byte),
+            ("tapwire.parser-fuel.packet", &mut c.parser_fuel.packet),
+            ("tapwire.parser-fuel.most", &mut c.parser_fuel.most),
+        ] {
+            let mut units = u64::from(*limit);
+            self.bytes(key, &mut units);
+            *limit = u32::try_from(units).unwrap_or(u32::MAX);
+        }
         let (mut layers, mut open_files) = (c.layers as u64, c.open_files as u64);
         self.bytes("tapwire.carried-protocols", &mut layers);
         self.bytes("tapwire.open-files", &mut open_files);

@@ -176,6 +176,10 @@ pub static COUNTERS: &[Counter] = &[
         "Live: packets in tunnels that their worker did not get, because it was too far behind.",
     ),
     count("tapwire.parser_faults", "Parsers that panicked; each ended the parsing of its flow."),
+    count(
+        "tapwire.parsers_dry",
+        "Parsers that took more work than the bytes of their flow are worth, and had to wait.",
+    ),
     count("tapwire.records.cut", "Records that were cut at their limit."),
     count("tapwire.records.delivered", "Records that were written."),
     count(

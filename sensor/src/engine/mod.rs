@@ -276,8 +276,8 @@ fn engine(configuration: &Configuration, plan: Plan, tenants: Tenants, faults: &
     let recorded = configuration.eve.iter().any(|eve| eve.frames);
     let framed = (0..).map(ProtocolId).take(REGISTRY.len()).map(|id| recorded || plan.wants_frames(id)).collect();
     let plan = Arc::new(plan);
-    let layers_limit = configuration.layers;
-    Engine { plan, recogniser, openers, depths, bypassed, files, tenants, framed, matching, layers_limit }
+    let (layers_limit, parser_fuel) = (configuration.layers, configuration.parser_fuel);
+    Engine { plan, recogniser, openers, depths, bypassed, files, tenants, framed, matching, layers_limit, parser_fuel }
 }
 
 /// Reads the threshold file, where one is named.

@@ -305,6 +305,13 @@ impl Application {
         std::mem::take(&mut self.unweighed).then(|| self.held_bytes())
     }
 
+    /// Bytes of a direction wait for more.
+    pub(super) fn note_left(&mut self, direction: Direction, bytes: usize) {
+        if let Some(parsed) = &mut self.parsed {
+            parsed.note_left(direction, bytes);
+        }
+    }
+
     /// Something is to be said of it because what it keeps is let go. Where nothing more would be parsed, nothing is lost.
     pub fn note_memory_limit(&mut self) {
         if self.parsed.is_some() && !self.is_deaf() {

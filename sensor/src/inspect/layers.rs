@@ -200,6 +200,11 @@ impl Inspector {
     /// Hands a message to the parser of its layer, and on what that one carries.
     fn read_carried(&mut self, app: &mut Application, layer: usize, carriage: &Carriage<'_>) {
         let input = &carriage.input;
+        let (fuel, length) = (self.engine.parser_fuel, input.data.len());
+        if app.level_mut(Some(layer)).is_some_and(|parsed| !parsed.refuel(input.direction, length, fuel)) {
+            self.layers_refused += 1;
+            return;
+        }
         let result = self.guard(app, Some(layer), input.direction, |parser, output| {
             // A message is never continued: what is behind it within the same one is read as well.
             let mut rest = *input;

@@ -39,8 +39,8 @@ use layers::Layer;
 pub use layers::id_within;
 use recognise::{Ports, Recogniser, Recognition};
 use tenants::Tenants;
-pub use transactions::Known;
 use transactions::Parsed;
+pub use transactions::{Known, ParserFuel};
 
 /// Bytes of an unrecognised direction that wait for the other direction to be recognised.
 const WAITING_LIMIT_BYTES: usize = 32 << 10;
@@ -80,6 +80,16 @@ pub const RECOGNITION_ANOMALIES: &[AnomalyKind] = &[
         doc: "A parser panicked: a fault of tapwire. It ended the parsing of this flow and nothing else.",
     },
     AnomalyKind {
+        name: "applayer_parser_out_of_fuel",
+        record_name: "APPLAYER_PARSER_OUT_OF_FUEL",
+        doc: "Reading these bytes takes more work than they are worth; the parser goes on with the next packet, as far as there is fuel.",
+    },
+    AnomalyKind {
+        name: "applayer_carried_limit",
+        record_name: "APPLAYER_CARRIED_LIMIT",
+        doc: "One piece of a protocol carries more messages of another than are read; the rest was passed over.",
+    },
+    AnomalyKind {
         name: "applayer_memory_limit",
         record_name: "APPLAYER_MEMORY_LIMIT",
         doc: "What the parser kept of this flow was given up for the memory of others; it begins anew with the next message.",
@@ -108,6 +118,8 @@ pub struct Engine {
     pub matching: Settings,
     /// Protocols inside the one of a flow that are followed at once.
     pub layers_limit: usize,
+    /// How much work parsers may do.
+    pub parser_fuel: ParserFuel,
 }
 
 impl fmt::Debug for Engine {
@@ -133,6 +145,8 @@ pub struct Inspector {
     named_frames: Vec<protocol::Frame>,
     /// Flows that the one at hand announced.
     announced: Vec<Expected>,
+    /// Parsers that took more work than their flow's bytes are worth.
+    pub parsers_dry: u64,
     /// Messages that were carried in the call that has just been.
     carried: Carried,
     /// Messages of protocols inside others that were not read, for there were too many of them.
@@ -171,6 +185,7 @@ impl Inspector {
             unrecognised: [0; 2],
             named_frames: Vec::new(),
             announced: Vec::new(),
+            parsers_dry: 0,
             carried: Carried::default(),
             layers_refused: 0,
             frames_cut: 0,
@@ -271,7 +286,14 @@ impl Inspector {
         if chunk.len() < *app.wanted.of(direction) as usize {
             return 0;
         }
-        self.advance(app, carrier, input)
+        let fuel = self.engine.parser_fuel;
+        if app.parsed.as_mut().is_some_and(|parsed| !parsed.refuel(direction, chunk.len(), fuel)) {
+            app.note_left(direction, chunk.len());
+            return if carrier.has_messages() { chunk.len() } else { 0 };
+        }
+        let done = self.advance(app, carrier, input);
+        app.note_left(direction, chunk.len() - done);
+        done
     }
 
     /// Takes another version of bytes that were just taken. They are parsed by themselves, as the first ones of a flow with the
@@ -312,7 +334,7 @@ impl Inspector {
             };
             catch_unwind(AssertUnwindSafe(begin)).ok().flatten()
         });
-        app.parsed = begun.map(Parsed::new);
+        app.parsed = begun.map(|parser| Parsed::new(parser, self.engine.parser_fuel));
         app.stopped = app.parsed.is_none();
         app.unweighed = true;
     }
@@ -324,7 +346,7 @@ impl Inspector {
 
     fn open_with(&self, id: ProtocolId, opening: &Opening) -> Option<Box<Parsed>> {
         let opener = self.engine.openers.get(usize::from(id.0)).and_then(Option::as_ref);
-        opener.map(|open| Parsed::new(open(opening)))
+        opener.map(|open| Parsed::new(open(opening), self.engine.parser_fuel))
     }
 
     /// Opens a flow that was announced: nothing of it needs to be recognised.
@@ -440,6 +462,7 @@ impl Inspector {
         while let Some(rest) = chunk.get(done..).filter(|rest| !rest.is_empty())
             && !app.is_deaf()
             && !app.changes()
+            && !app.parsed.as_ref().is_some_and(|parsed| parsed.is_dry())
         {
             let left = Input { data: rest, ..*input };
             let advance = self.guard(app, None, direction, |parser, output| parser.advance(&left, output));
@@ -540,13 +563,15 @@ impl Inspector {
             None => parsed,
             Some(layer) => &mut rare.as_mut()?.layers.get_mut(layer)?.parsed,
         };
-        let parser = &mut *level.as_mut()?.parser;
+        let level = level.as_deref_mut()?;
         let settings = if *is_rival { &self.rival_files } else { &self.engine.files };
         let mut files = files.sink(settings, layers::mark(layer));
         let carried = std::mem::take(&mut self.carried);
-        let mut output = Output { wants_frames, carried, ..Output::new(&mut files) };
-        let result = catch_unwind(AssertUnwindSafe(|| call(parser, &mut output)));
-        let Output { anomalies, course, context, flush_raw, frames, expected, carried, .. } = output;
+        let fuel = level.fuel();
+        let mut output = Output { wants_frames, carried, fuel, ..Output::new(&mut files) };
+        let result = catch_unwind(AssertUnwindSafe(|| call(&mut *level.parser, &mut output)));
+        let Output { anomalies, course, context, flush_raw, frames, expected, carried, fuel, .. } = output;
+        let ran_dry = level.spend(fuel.spent());
         self.carried = carried;
         if layer.is_none() {
             self.named_frames = frames;
@@ -557,6 +582,10 @@ impl Inspector {
         self.file_losses += app.files.take_losses();
         for anomaly in anomalies {
             app.raise(direction, anomaly);
+        }
+        if ran_dry {
+            self.parsers_dry += 1;
+            app.raise(direction, Anomaly("applayer_parser_out_of_fuel"));
         }
         *app.flush_raw.of_mut(direction) |= flush_raw;
         let before = app.opened;

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use smallvec::SmallVec;
-use tapwire_parsers::protocol::{Both, Direction, Parser, Transaction, held};
+use tapwire_parsers::protocol::{Both, Direction, Fuel, Parser, Transaction, held};
 use tapwire_signatures::verify::TransactionState;
 
 /// Transactions of a flow that rules wait for and that are looked at with each packet: the newest ones.
@@ -30,7 +30,34 @@ pub(super) struct Parsed {
     /// What is held by what is known.
     known_bytes: usize,
     waiting_cut: u64,
+    /// What the parser may spend, below 0 where it took more than there was.
+    tank: i64,
+    /// Bytes of each direction that it left when it was asked last.
+    left: Both<u32>,
+    /// It was said that it ran dry.
+    ran_dry: bool,
 }
+
+/// How much work parsers may do, in bytes looked at or steps of about that cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParserFuel {
+    /// What each new byte adds.
+    pub byte: u32,
+    /// What each packet adds.
+    pub packet: u32,
+    /// What a flow begins with, and the most that it saves up.
+    pub most: u32,
+}
+
+impl Default for ParserFuel {
+    fn default() -> Self {
+        // Parsers take one to three units a byte, decompressors as many as bytes come out.
+        Self { byte: 64, packet: 4_096, most: 4 << 20 }
+    }
+}
+
+/// The most that a parser is in debt.
+const DEBT_LIMIT: i64 = 256 << 10;
 
 /// Ids of transactions, each once, in no order.
 type List = SmallVec<[u64; 2]>;
@@ -52,7 +79,7 @@ pub struct Known {
 }
 
 impl Parsed {
-    pub(super) fn new(parser: Box<dyn Parser>) -> Box<Self> {
+    pub(super) fn new(parser: Box<dyn Parser>, fuel: ParserFuel) -> Box<Self> {
         Box::new(Self {
             parser,
             known: VecDeque::new(),
@@ -62,7 +89,41 @@ impl Parsed {
             generation: 0,
             known_bytes: 0,
             waiting_cut: 0,
+            tank: fuel.most.into(),
+            left: Both::default(),
+            ran_dry: false,
         })
+    }
+
+    /// Adds what the bytes of a direction are worth that were not there when it was asked last; whether there is any fuel.
+    pub(super) fn refuel(&mut self, direction: Direction, bytes: usize, fuel: ParserFuel) -> bool {
+        let left = std::mem::take(self.left.of_mut(direction));
+        let new = i64::try_from(bytes).unwrap_or(i64::MAX).saturating_sub(i64::from(left)).max(0);
+        let more = new.saturating_mul(fuel.byte.into()).saturating_add(fuel.packet.into());
+        self.tank = self.tank.saturating_add(more).min(fuel.most.into());
+        self.tank > 0
+    }
+
+    /// What it may spend on a call.
+    pub(super) fn fuel(&self) -> Fuel {
+        Fuel::of(u64::try_from(self.tank).unwrap_or(0))
+    }
+
+    /// It spent some on a call; whether that was all, for the first time.
+    pub(super) fn spend(&mut self, units: u64) -> bool {
+        let units = i64::try_from(units).unwrap_or(i64::MAX);
+        self.tank = self.tank.saturating_sub(units).max(-DEBT_LIMIT);
+        self.tank <= 0 && !std::mem::replace(&mut self.ran_dry, true)
+    }
+
+    /// Whether it has nothing left to spend.
+    pub(super) fn is_dry(&self) -> bool {
+        self.tank <= 0
+    }
+
+    /// Bytes of a direction wait for more.
+    pub(super) fn note_left(&mut self, direction: Direction, bytes: usize) {
+        *self.left.of_mut(direction) = u32::try_from(bytes).unwrap_or(u32::MAX);
     }
 
     /// From the oldest open transaction to one past the newest.

@@ -59,6 +59,7 @@ impl Worker {
         self.counters.add("tapwire.app_layer.evicted", 0);
         self.counters.add("tapwire.app_layer.evicted_bytes", 0);
         self.counters.add("tapwire.frames_cut", self.inspector.frames_cut);
+        self.counters.add("tapwire.parsers_dry", self.inspector.parsers_dry);
         self.counters.add("tapwire.carried.refused", self.inspector.layers_refused);
         self.counters.add("tapwire.files_displaced", self.inspector.file_losses.displaced);
         self.counters.add("tapwire.files_dropped", self.inspector.file_losses.dropped);

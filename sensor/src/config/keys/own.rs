@@ -49,6 +49,17 @@ pub(super) static KEYS: &[Key] = &[
         "Protocols inside the one of a flow that are followed at once, each connection of them by itself; what more there is is not read.",
     ),
     used(
+        "tapwire.parser-fuel.byte",
+        |c| number(c.parser_fuel.byte.into()),
+        "Work that a parser may do for each new byte, in bytes looked at or steps of about that cost.",
+    ),
+    used("tapwire.parser-fuel.packet", |c| number(c.parser_fuel.packet.into()), "Work that it may do for each packet."),
+    used(
+        "tapwire.parser-fuel.most",
+        |c| number(c.parser_fuel.most.into()),
+        "Work that it may do before its flow had that many bytes, and the most that it saves up.",
+    ),
+    used(
         "tapwire.open-files",
         |c| number(c.open_files as u64),
         "Files of one flow that are open at once; the oldest is cut off for one more.",
