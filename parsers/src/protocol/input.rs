@@ -12,6 +12,8 @@ pub struct Input<'a> {
     pub direction: Direction,
     /// The bytes, from the first one that the parser has not said it is done with.
     pub data: &'a [u8],
+    /// How many bytes of their direction came before the first of them; 0 for messages.
+    pub offset: u64,
     /// When the packet came that brought them.
     pub time: Timestamp,
     /// The ends of the flow.
@@ -36,6 +38,6 @@ impl Ends {
 impl<'a> Input<'a> {
     /// Bytes that come from nowhere, at no time.
     pub fn new(direction: Direction, data: &'a [u8]) -> Self {
-        Self { direction, data, time: Timestamp(0), ends: Ends::UNKNOWN }
+        Self { direction, data, offset: 0, time: Timestamp(0), ends: Ends::UNKNOWN }
     }
 }

@@ -141,7 +141,7 @@ impl Inspector {
             if data.is_empty() {
                 continue;
             }
-            let input = Input { direction: message.direction, data, ..from.input };
+            let input = Input { direction: message.direction, data, offset: 0, ..from.input };
             let carrier = Carrier::Within(above);
             let parent = message.transaction.map(|id| mark(from.within) | id);
             let Some(layer) =

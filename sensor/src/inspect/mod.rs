@@ -464,7 +464,7 @@ impl Inspector {
             && !app.changes()
             && !app.parsed.as_ref().is_some_and(|parsed| parsed.is_dry())
         {
-            let left = Input { data: rest, ..*input };
+            let left = Input { data: rest, offset: input.offset + done as u64, ..*input };
             let advance = self.guard(app, None, direction, |parser, output| parser.advance(&left, output));
             let Some(advance) = advance else { return chunk.len() };
             if !self.carried.is_empty() {

@@ -50,7 +50,7 @@ impl Place<'_> {
         if let Layer4::Udp(udp) = &packet.layer4 {
             if udp.checksum_ok {
                 datagram = packet.payload;
-                let input = Input { direction, data: datagram, time: packet.time, ends: ends_of(&flow.key) };
+                let input = Input { direction, data: datagram, offset: 0, time: packet.time, ends: ends_of(&flow.key) };
                 self.inspector.bytes(&mut flow.app, Carrier::Udp, &input);
                 if flow.app.turned {
                     flow.turn();
@@ -167,12 +167,13 @@ impl Place<'_> {
             }
             match stream.parser_next() {
                 Chunk::Data(data) => {
-                    let input = Input { direction, data, time, ends };
+                    let offset = stream.parser_offset();
+                    let input = Input { direction, data, offset, time, ends };
                     let done = self.inspector.bytes(app, Carrier::Tcp, &input);
                     let rival = if stream.has_rivals() { stream.parser_alternative(done) } else { None };
                     stream.parser_consume(done);
                     if let Some(rival) = rival {
-                        self.inspector.rival_bytes(app, &Input { direction, data: &rival, time, ends });
+                        self.inspector.rival_bytes(app, &Input { direction, data: &rival, offset, time, ends });
                     }
                     if app.changes() || app.turned {
                         return;
