@@ -8,11 +8,12 @@ use tapwire::capture::batch::Batch;
 use tapwire::capture::files::Files;
 use tapwire::flow::stream::Chunk;
 use tapwire::flow::{Budget, Key, Settings, Table};
+use tapwire::inspect::recognise::{Ports, Recogniser};
 use tapwire_benches::{tcp_segment, traffic, udp_packet};
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::link::{Layer4, Packet, Timestamp};
 use tapwire_parsers::protocol::{
-    Carrier, Direction, Input, NoFiles, Opening, Output, Protocol, Settings as ProtocolSettings,
+    Carrier, Direction, Input, NoFiles, Opening, Output, Protocol, ProtocolId, Settings as ProtocolSettings,
 };
 
 fn main() {
@@ -68,6 +69,22 @@ fn flow_lookup(bencher: divan::Bencher<'_, '_>, flows: u32) {
 }
 
 /// A case's payloads of its first flow, in order.
+/// The first bytes of a flow that nobody knows, with so many protocols to choose from: those of the registry again and again.
+#[divan::bench(args = [11, 20, 60])]
+fn recognise_nobody(bencher: divan::Bencher<'_, '_>, protocols: usize) {
+    let mut recogniser = Recogniser::default();
+    for (round, (id, card)) in (0..).map(ProtocolId).zip(REGISTRY).cycle().take(protocols).enumerate() {
+        let shift = u16::try_from(round / REGISTRY.len()).unwrap_or(0) * 100;
+        for carrier in card.carriers {
+            recogniser.add(id, *carrier, card.ports.iter().map(|port| (port + shift, port + shift)).collect());
+        }
+    }
+    let (bytes, ports) = ([b'z'; 200], Ports { client: 40_000, server: 9_999 });
+    bencher.counter(ItemsCount::new(1_u32)).bench_local(|| {
+        recogniser.recognise(Carrier::Tcp, Direction::ToServer, ports, divan::black_box(&bytes), false, false)
+    });
+}
+
 fn conversation(path: &Path) -> (Carrier, Vec<(Direction, Vec<u8>)>) {
     let batch = packets(path);
     let (mut first, mut out, mut transport) = (None, Vec::new(), Carrier::Tcp);

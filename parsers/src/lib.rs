@@ -27,11 +27,10 @@ pub mod websocket;
 
 use protocol::{Protocol, ProtocolId};
 
-/// Every application protocol, in the order in which a tie of recognition is settled.
+/// Every application protocol. Of two that are equally sure that bytes are theirs the first one has them.
 pub static REGISTRY: &[&Protocol] = &[
-    // Its first lines look like those of HTTP up to their last word.
-    &sip::PROTOCOL,
     &http::PROTOCOL,
+    &sip::PROTOCOL,
     &tls::PROTOCOL,
     &ssh::PROTOCOL,
     &dns::PROTOCOL,

@@ -81,7 +81,7 @@ fn probe(_: Carrier, direction: Direction, data: &[u8]) -> Probe {
         let mut unsure = data.is_empty();
         for word in words {
             if data.starts_with(word) {
-                return Probe::Yes;
+                return if is_doubtful(data) { Probe::Likely } else { Probe::Yes };
             }
             unsure |= word.starts_with(data);
         }
@@ -93,6 +93,17 @@ fn probe(_: Carrier, direction: Direction, data: &[u8]) -> Probe {
         answer => answer,
     }
 }
+
+/// Whether a first line is whole and states another protocol's version: others have methods of the same names.
+fn is_doubtful(data: &[u8]) -> bool {
+    let Some(end) = memchr::memchr(b'\n', data.get(..LINE_BYTES).unwrap_or(data)) else { return false };
+    let line = data.get(..end).unwrap_or_default().trim_ascii_end();
+    let last = line.rsplit(|octet| *octet == b' ').next().unwrap_or_default();
+    last.contains(&b'/') && !last.starts_with(b"HTTP/") && last.last().is_some_and(u8::is_ascii_digit)
+}
+
+/// Bytes in which a first line that is doubtful ends.
+const LINE_BYTES: usize = 512;
 
 const fn pattern(direction: Direction, bytes: &'static [u8]) -> Pattern {
     Pattern { carrier: Carrier::Tcp, direction, bytes, nocase: false, offset: 0, depth: bytes.len() }

@@ -34,6 +34,8 @@ pub struct ProtocolId(pub u8);
 pub enum Probe {
     /// It is this protocol.
     Yes,
+    /// It looks like this protocol so far, unless another one is sure.
+    Likely,
     /// It is this protocol, but these bytes travel in the other direction than the flow says (midstream only).
     Reversed,
     /// Theirs, and as the other direction begins; that says which way it is only where the begin of the flow was not seen.

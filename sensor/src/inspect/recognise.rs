@@ -1,15 +1,19 @@
 //! Which protocol a flow speaks, from the first bytes of each direction.
 //!
 //! Patterns are tried on any port and confirmed by the protocol's probe; then the probes of the protocols that are at home on
-//! the server's port. A direction that nobody can claim any more has failed; the first direction that is claimed binds the flow.
+//! the server's port. Who is sure counts before who finds it likely. A direction that nobody can claim any more has failed; the first direction that is claimed binds the flow.
 
+use std::collections::HashMap;
+
+use smallvec::SmallVec;
 use tapwire_parsers::REGISTRY;
-use tapwire_parsers::protocol::{Carrier, Direction, Ends, Pattern, Probe, Protocol, ProtocolId, Usual};
+use tapwire_parsers::protocol::{Both, Carrier, Direction, Ends, Pattern, Probe, Protocol, ProtocolId, Usual};
 
 /// The protocols that are switched on, with their ports.
 #[derive(Default)]
 pub struct Recogniser {
     protocols: Vec<Known>,
+    tables: Vec<(Carrier, Table)>,
 }
 
 struct Known {
@@ -18,6 +22,64 @@ struct Known {
     carrier: Carrier,
     ports: Vec<(u16, u16)>,
 }
+
+/// Where to look for what travels on a carrier: a flow that nobody knows is told by a few looks, however many protocols there are.
+struct Table {
+    /// Patterns that stand at the very begin, in each direction, by their first byte; with places in the list of protocols.
+    by_first: Both<HashMap<u8, Vec<(usize, &'static Pattern)>>>,
+    /// Other patterns.
+    elsewhere: Both<Vec<(usize, &'static Pattern)>>,
+    /// Ports on which anybody is at home, one bit for each.
+    ports: Box<[u64; 1 << 10]>,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self { by_first: Both::default(), elsewhere: Both::default(), ports: Box::new([0; 1 << 10]) }
+    }
+}
+
+impl Table {
+    fn add(&mut self, place: usize, known: &Known) {
+        for pattern in known.card.patterns.iter().filter(|pattern| pattern.carrier == known.carrier) {
+            let stands_first = pattern.offset == 0 && pattern.depth == pattern.bytes.len();
+            match pattern.bytes.first().filter(|_| stands_first) {
+                Some(first) => {
+                    let mut firsts = vec![*first];
+                    if pattern.nocase {
+                        firsts.extend([first.to_ascii_lowercase(), first.to_ascii_uppercase()]);
+                        firsts.sort_unstable();
+                        firsts.dedup();
+                    }
+                    for first in firsts {
+                        self.by_first.of_mut(pattern.direction).entry(first).or_default().push((place, pattern));
+                    }
+                }
+                None => self.elsewhere.of_mut(pattern.direction).push((place, pattern)),
+            }
+        }
+        for port in known.ports.iter().flat_map(|(first, last)| *first..=*last) {
+            if let Some(word) = self.ports.get_mut(usize::from(port >> 6)) {
+                *word |= 1 << (port & 63);
+            }
+        }
+    }
+
+    /// Patterns that may stand at the begin of the bytes, in the order of their protocols.
+    fn patterns(&self, direction: Direction, bytes: &[u8]) -> Candidates {
+        let first = bytes.first().and_then(|first| self.by_first.of(direction).get(first));
+        let mut all: Candidates = first.into_iter().flatten().chain(self.elsewhere.of(direction)).copied().collect();
+        all.sort_by_key(|(place, _)| *place);
+        all
+    }
+
+    fn is_home(&self, port: u16) -> bool {
+        self.ports.get(usize::from(port >> 6)).is_some_and(|word| word >> (port & 63) & 1 != 0)
+    }
+}
+
+/// Patterns with the places of their protocols.
+type Candidates = SmallVec<[(usize, &'static Pattern); 16]>;
 
 /// What is known of one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,7 +99,17 @@ const UNSURE_LIMIT_BYTES: usize = 32 << 10;
 impl Recogniser {
     /// Adds a protocol on a carrier, with the server ports on which it is probed for.
     pub fn add(&mut self, id: ProtocolId, carrier: Carrier, ports: Vec<(u16, u16)>) {
-        self.protocols.push(Known { id, card: tapwire_parsers::protocol(id), carrier, ports });
+        let known = Known { id, card: tapwire_parsers::protocol(id), carrier, ports };
+        let place = self.protocols.len();
+        match self.tables.iter_mut().find(|(of, _)| *of == carrier) {
+            Some((_, table)) => table.add(place, &known),
+            None => {
+                let mut table = Table::default();
+                table.add(place, &known);
+                self.tables.push((carrier, table));
+            }
+        }
+        self.protocols.push(known);
     }
 
     /// Whether a protocol is switched on.
@@ -70,9 +142,14 @@ impl Recogniser {
         if bytes.is_empty() {
             return Recognition::Open;
         }
-        let mut unsure = false;
+        let Some((_, table)) = self.tables.iter().find(|(of, _)| *of == carrier) else { return Recognition::Failed };
+        let (mut unsure, mut likely) = (false, None);
         let mut ask = |known: &Known, direction: Direction| match (known.card.probe)(carrier, direction, bytes) {
             Probe::Yes => Some(Recognition::Found(known.id, false)),
+            Probe::Likely => {
+                likely = likely.or(Some(known.id));
+                None
+            }
             Probe::Either => Some(Recognition::Found(known.id, turnable)),
             Probe::Reversed if turnable => Some(Recognition::Found(known.id, true)),
             Probe::Reversed => None,
@@ -83,28 +160,31 @@ impl Recogniser {
             Probe::No => None,
         };
         let mut short = false;
-        for known in self.on(carrier) {
-            let own = known.card.patterns.iter().filter(|p| p.carrier == carrier && p.direction == direction);
-            for answer in own.map(|pattern| stands(pattern, bytes)) {
-                match answer {
-                    Some(true) => {
-                        if let Some(found) = ask(known, direction) {
-                            return found;
-                        }
+        for (place, pattern) in table.patterns(direction, bytes) {
+            let Some(known) = self.protocols.get(place) else { continue };
+            match stands(pattern, bytes) {
+                Some(true) => {
+                    if let Some(found) = ask(known, direction) {
+                        return found;
                     }
-                    Some(false) => {}
-                    None => short = true,
                 }
+                Some(false) => {}
+                None => short = true,
             }
         }
         // Within another protocol there are no ports, and few that it may be.
         let inside = matches!(carrier, Carrier::Within(_));
-        for known in self.on(carrier).filter(|known| inside || known.at_home(ports.server)) {
-            if let Some(found) = ask(known, direction) {
-                return found;
+        if inside || table.is_home(ports.server) {
+            for known in self.on(carrier).filter(|known| inside || known.at_home(ports.server)) {
+                if let Some(found) = ask(known, direction) {
+                    return found;
+                }
             }
         }
-        if turnable && let Some(id) = self.turned(carrier, direction.reverse(), ports.client, bytes) {
+        if let Some(id) = likely {
+            return Recognition::Found(id, false);
+        }
+        if turnable && let Some(id) = self.turned(carrier, table, direction.reverse(), ports.client, bytes) {
             return Recognition::Found(id, true);
         }
         let open = (short || unsure) && !whole && bytes.len() < UNSURE_LIMIT_BYTES;
@@ -112,14 +192,29 @@ impl Recogniser {
     }
 
     /// The protocol that these bytes are of if they travel the other way.
-    fn turned(&self, carrier: Carrier, direction: Direction, server: u16, bytes: &[u8]) -> Option<ProtocolId> {
-        let known = self.on(carrier).find(|known| {
-            let own = known.card.patterns.iter().filter(|p| p.carrier == carrier && p.direction == direction);
-            let asked =
-                own.map(|pattern| stands(pattern, bytes)).any(|answer| answer == Some(true)) || known.at_home(server);
-            asked && (known.card.probe)(carrier, direction, bytes) == Probe::Yes
-        })?;
-        Some(known.id)
+    fn turned(
+        &self,
+        carrier: Carrier,
+        table: &Table,
+        direction: Direction,
+        server: u16,
+        bytes: &[u8],
+    ) -> Option<ProtocolId> {
+        let candidates = table.patterns(direction, bytes);
+        let by_pattern = candidates.iter().filter(|(_, pattern)| stands(pattern, bytes) == Some(true));
+        let by_pattern = by_pattern.map(|(place, _)| *place);
+        let at_home = table.is_home(server);
+        let homes = self.protocols.iter().enumerate().filter(|(_, known)| at_home && known.carrier == carrier);
+        let homes = homes.filter(|(_, known)| known.at_home(server)).map(|(place, _)| place);
+        let mut places: SmallVec<[usize; 16]> = by_pattern.chain(homes).collect();
+        places.sort_unstable();
+        places.dedup();
+        let known = places.into_iter().filter_map(|place| self.protocols.get(place));
+        let said = known.map(|known| (known.id, (known.card.probe)(carrier, direction, bytes)));
+        let mut said: SmallVec<[_; 16]> = said.collect();
+        said.retain(|(_, answer)| matches!(answer, Probe::Yes | Probe::Likely));
+        let sure = said.iter().find(|(_, answer)| *answer == Probe::Yes);
+        sure.or(said.first()).map(|(id, _)| *id)
     }
 
     fn on(&self, carrier: Carrier) -> impl Iterator<Item = &Known> {
