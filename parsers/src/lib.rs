@@ -22,7 +22,10 @@ pub mod ssh;
 pub mod tftp;
 pub mod tls;
 
-use protocol::{Protocol, ProtocolId};
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use protocol::{Carrier, Protocol, ProtocolId};
 
 /// Every application protocol, in the order in which a tie of recognition is settled.
 pub static REGISTRY: &[&Protocol] = &[
@@ -46,6 +49,20 @@ pub static REGISTRY: &[&Protocol] = &[
 /// The protocol of an id that [`REGISTRY`] gave out.
 pub fn protocol(id: ProtocolId) -> &'static Protocol {
     REGISTRY.get(usize::from(id.0)).copied().unwrap_or(&http::PROTOCOL)
+}
+
+/// The protocol that frames of an Ethernet type carry without IP.
+pub fn carried_by(ether_type: u16) -> Option<ProtocolId> {
+    static CARRIED: LazyLock<BTreeMap<u16, ProtocolId>> = LazyLock::new(|| {
+        let carriers =
+            (0..).zip(REGISTRY).flat_map(|(id, card)| card.carriers.iter().map(move |carrier| (carrier, id)));
+        let of_frames = carriers.filter_map(|(carrier, id)| match carrier {
+            Carrier::Link(ether_type) => Some((*ether_type, ProtocolId(id))),
+            _ => None,
+        });
+        of_frames.collect()
+    });
+    CARRIED.get(&ether_type).copied()
 }
 
 /// The id of a protocol by its name in rules and records (`http`, `dns`) or one of its aliases.

@@ -299,7 +299,7 @@ impl Worker {
             _ => {}
         }
         let whole =
-            !packet.invalid && !packet.is_dropped() && packet.ip.as_ref().is_some_and(|ip| ip.fragment.is_none());
+            !packet.invalid && !packet.is_dropped() && packet.ip.as_ref().is_none_or(|ip| ip.fragment.is_none());
         let depth = if self.settings.tunnels.separate_flows { packet.depth } else { 0 };
         let ended = &mut self.ended;
         let arrival =

@@ -1,6 +1,6 @@
 //! Which protocol a flow speaks, from the first bytes of each direction.
 //!
-//! Patterns are tried on any port and confirmed by the protocol's probe; then the probes of the protocols that are at home on
+//! Without IP the Ethernet type says it, and the probe confirms it. Patterns are tried on any port and confirmed by the protocol's probe; then the probes of the protocols that are at home on
 //! the server's port. A direction that nobody can claim any more has failed; the first direction that is claimed binds the flow.
 
 use tapwire_parsers::REGISTRY;
@@ -122,7 +122,8 @@ impl Recogniser {
 
 impl Known {
     fn at_home(&self, port: u16) -> bool {
-        self.ports.iter().any(|r| r.0 <= port && port <= r.1)
+        // Without IP it is the Ethernet type that says what it is.
+        matches!(self.carrier, Carrier::Link(_)) || self.ports.iter().any(|r| r.0 <= port && port <= r.1)
     }
 }
 
@@ -136,9 +137,9 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Those of a flow's ends.
+    /// Those of a flow's ends: zeros without IP.
     pub fn of(ends: &Ends) -> Self {
-        Self { client: ends.client.1, server: ends.server.1 }
+        ends.ip().map_or(Self { client: 0, server: 0 }, |ends| Self { client: ends.client.1, server: ends.server.1 })
     }
 }
 
