@@ -4,6 +4,7 @@
 //! thread, file or clock. What every protocol is written in is in [`protocol`]; the list of them is [`REGISTRY`].
 #![forbid(unsafe_code)]
 
+pub mod arp;
 pub mod dhcp;
 pub mod dnp3;
 pub mod dns;
@@ -44,6 +45,7 @@ pub static REGISTRY: &[&Protocol] = &[
     &ftp_data::PROTOCOL,
     &modbus::PROTOCOL,
     &dnp3::PROTOCOL,
+    &arp::PROTOCOL,
 ];
 
 /// The protocol of an id that [`REGISTRY`] gave out.

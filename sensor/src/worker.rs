@@ -9,7 +9,7 @@ mod place;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tapwire_parsers::link::{self, Header, Layer4, Packet, Timestamp};
+use tapwire_parsers::link::{self, Layer4, Packet, Timestamp};
 use tapwire_parsers::protocol::{Anomaly, Direction};
 use tapwire_signatures::language::rule::Rule;
 use tapwire_signatures::plan::Plan;
@@ -289,9 +289,6 @@ impl Worker {
         self.reporter.decode_anomalies(packet, &moment);
         // A flow that ends announces none.
         self.inspector.forget_announced();
-        if packet.has(Header::Arp) {
-            self.reporter.arp(packet, &moment);
-        }
         // What a packet carries is a part of it in the books.
         match (packet.depth + packet.joined, packet.invalid) {
             (0, true) => self.counters.drop_packets("invalid", 1),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tapwire_parsers::json::Object;
 use tapwire_parsers::link::igmp::Igmp;
 use tapwire_parsers::link::tunnel::Carrier;
-use tapwire_parsers::link::{self, Anomalies, Layer4, Packet, Timestamp};
+use tapwire_parsers::link::{Layer4, Packet, Timestamp};
 use tapwire_parsers::protocol;
 use tapwire_parsers::protocol::{Anomaly, Direction, Mac, ProtocolId, Purpose};
 use tapwire_signatures::lua::Shown;
@@ -20,11 +20,11 @@ use crate::inspect::tenants::Select;
 use crate::inspect::{Application, Engine, RECOGNITION_ANOMALIES, view_of};
 use crate::records::batch::{Class, Gate, RecordBatch};
 use crate::records::cause::{Charge, Name};
+use crate::records::flow;
 use crate::records::flow::{FlowRecord, TcpRecord};
 use crate::records::header::{Clock, Header, record};
 use crate::records::metadata::Metadata;
 use crate::records::subject::Subject;
-use crate::records::{arp, flow};
 
 mod alerts;
 mod causes;
@@ -272,30 +272,6 @@ impl Reporter {
         batch.sequence = sequence;
         batch.engine = Some(Arc::clone(&self.outputs.engine));
         batch
-    }
-
-    /// The record of address resolution.
-    pub fn arp(&mut self, packet: &Packet<'_>, moment: &Moment) {
-        let Ok(message) = link::arp::read(packet.payload, &mut Anomalies::new()) else { return };
-        let outputs = Arc::clone(&self.outputs);
-        let charge = self.charge_packet(packet, moment);
-        for (index, output) in (0..).zip(&*outputs.list).filter(|(_, o)| o.eve.arp) {
-            let header = Header {
-                time: moment.time,
-                packet_number: moment.packet_number,
-                event_type: "arp",
-                tenant: packet.tenant,
-                vlans: packet.vlans.as_slice(),
-                packet_source: Some(moment.source()),
-                version: output.eve.version.then_some(RECORDS_VERSION),
-                ..Header::default()
-            };
-            let cause = self.cause(&header, "arp", charge, moment);
-            let clock = &mut self.clock;
-            self.batch.push(moment.order, index, Class::Transaction, (None, cause), |out| {
-                arp::write(out, &header, &message, clock);
-            });
-        }
     }
 
     /// Frames of a direction that rules were just asked about.

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tapwire_parsers::protocol::{Both, Direction};
+use tapwire_parsers::protocol::{Both, Carrier, Direction};
+use tapwire_parsers::{protocol, protocol_id};
 
 use super::digest::Digest;
 use super::entry::Entry;
@@ -75,13 +76,18 @@ pub enum RuleProtocol {
     PacketHeader,
     /// `ether`.
     Ether,
-    /// `arp`.
-    Arp,
     /// An application protocol, by its canonical name (`http`, `dns`).
     Application(&'static str),
 }
 
 impl RuleProtocol {
+    /// Whether it is an application protocol that frames carry without IP: each of them says so, with a flow or without one.
+    pub fn is_on_frames(self) -> bool {
+        let RuleProtocol::Application(name) = self else { return false };
+        let carriers = protocol_id(name).map_or(&[][..], |id| protocol(id).carriers);
+        carriers.iter().any(|carrier| matches!(carrier, Carrier::Link(_)))
+    }
+
     /// The word for it in a rule.
     pub fn name(self) -> &'static str {
         match self {
@@ -99,7 +105,6 @@ impl RuleProtocol {
             RuleProtocol::Sctp => "sctp",
             RuleProtocol::PacketHeader => "pkthdr",
             RuleProtocol::Ether => "ether",
-            RuleProtocol::Arp => "arp",
             RuleProtocol::Application(name) => name,
         }
     }

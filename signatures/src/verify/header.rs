@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use tapwire_parsers::link::{self, Packet};
-use tapwire_parsers::protocol;
+use tapwire_parsers::link::Packet;
+use tapwire_parsers::{carried_by, protocol};
 
 use super::condition::PacketView;
 use crate::language::rule::{Arrow, Endpoint, FlowCondition, Rule, RuleProtocol};
@@ -42,12 +42,12 @@ pub(super) fn protocol_holds(wanted: RuleProtocol, view: &PacketView<'_>) -> boo
         RuleProtocol::Igmp => is(&[2]),
         RuleProtocol::Sctp => is(&[132]),
         RuleProtocol::PacketHeader | RuleProtocol::Ether => true,
-        RuleProtocol::Arp => view.packet.has(link::Header::Arp),
-        RuleProtocol::Application(name) => view
-            .flow
-            .and_then(|f| f.protocol)
-            .map(protocol)
-            .is_some_and(|p| p.name == name || p.aliases.contains(&name)),
+        RuleProtocol::Application(name) => {
+            // Without IP each frame says what it is, be it broken or without a flow.
+            let of_frame = || if carried.is_none() { carried_by(view.packet.ether_type) } else { None };
+            let id = view.flow.and_then(|f| f.protocol).or_else(of_frame);
+            id.map(protocol).is_some_and(|p| p.name == name || p.aliases.contains(&name))
+        }
     }
 }
 
