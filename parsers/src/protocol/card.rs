@@ -31,8 +31,8 @@ pub struct Link {
     /// Reads, from what follows the Ethernet type, the number that tells flows between the same two stations apart: an
     /// application, a kind of frame, a device behind the receiver. 0 where there is none.
     pub id: fn(&[u8]) -> u16,
-    /// Whether it is the murmur of any network: its flows have no records, and its messages have some only where an output
-    /// names them.
+    /// Whether it is the murmur of any network: its flows have no records, and its messages and their anomalies have some
+    /// only where an output names it.
     pub is_background: bool,
 }
 

@@ -502,8 +502,13 @@ impl Reporter {
             .or_else(|| RECOGNITION_ANOMALIES.iter().find(|a| a.name == anomaly.0).map(|a| a.record_name));
         let layer = if of_protocol.is_some() { "proto_parser" } else { "proto_detect" };
         let charge = self.charge_flow(flow);
-        for (index, output) in (0..).zip(&*outputs.list).filter(|(_, o)| o.eve.anomalies.is_some_and(|a| a.application))
-        {
+        // What murmurs is odd to those who look at it.
+        let is_looked_at = |output: &Output| {
+            let recorders = || flow.app.protocol.and_then(|id| output.recorders.get(usize::from(id.0))?.as_ref());
+            !flow.key.is_background() || recorders().is_some()
+        };
+        let wants = |output: &Output| output.eve.anomalies.is_some_and(|a| a.application) && is_looked_at(output);
+        for (index, output) in (0..).zip(&*outputs.list).filter(|(_, output)| wants(output)) {
             let ends = Ends::of(&flow.key, direction);
             let base = flow_header(ends.header("anomaly", moment), flow, output, outputs, moment);
             let header = Header { transaction, ..base };
@@ -525,7 +530,9 @@ impl Reporter {
 
     /// The record of a flow that has ended.
     pub fn flow(&mut self, flow: &Flow<Application>, reason: EndReason, moment: &Moment) {
-        if flow.app.is_silent_flow() || flow.key.is_background() {
+        // Frames of a protocol that is switched off are nobody's flow.
+        let is_nobodys = flow.key.link().is_some() && flow.app.protocol.is_none();
+        if flow.app.is_silent_flow() || flow.key.is_background() || is_nobodys {
             self.end_asked(flow, moment);
             return;
         }
