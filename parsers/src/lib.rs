@@ -10,6 +10,7 @@ pub mod dnp3;
 pub mod dns;
 pub mod ftp;
 pub mod ftp_data;
+pub mod goose;
 pub mod http;
 pub mod json;
 pub mod link;
@@ -46,6 +47,7 @@ pub static REGISTRY: &[&Protocol] = &[
     &modbus::PROTOCOL,
     &dnp3::PROTOCOL,
     &arp::PROTOCOL,
+    &goose::PROTOCOL,
 ];
 
 /// The protocol of an id that [`REGISTRY`] gave out.
