@@ -191,6 +191,19 @@ mod tests {
     }
 
     #[test]
+    fn frames_without_ip_go_by_their_stations() {
+        let frame = |from: u8, to: u8, kind: [u8; 2], id: u8| {
+            let data = [&[2, 0, 0, 0, 0, to, 2, 0, 0, 0, 0, from][..], &kind, &[0, id, 0, 8, 0, 0, 0, 0]].concat();
+            flow_hash(&Packet::decode(1, Timestamp(0), 1, &data, 0, false), KEY)
+        };
+        let (goose, unknown) = ([0x88, 0xb8], [0x12, 0x34]);
+        let one = frame(1, 2, goose, 7);
+        assert_eq!(one, frame(2, 1, goose, 7));
+        assert!(one != frame(1, 3, goose, 7) && one != frame(1, 2, goose, 8) && one != 0);
+        assert_eq!(frame(1, 2, unknown, 7), 0);
+    }
+
+    #[test]
     fn all_pieces_of_a_datagram_have_one_hash() {
         let first = ipv4(17, A, B, 0x20, &udp(1, 2));
         let last = ipv4(17, A, B, 0x01, &[9; 8]);
