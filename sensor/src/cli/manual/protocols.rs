@@ -78,7 +78,13 @@ fn records(card: &Protocol, usual: &Configuration) -> String {
     let listed_as = card.listed_as().unwrap_or(event_type);
     let without = usual.eve.iter().any(|eve| eve.protocols.contains_key(listed_as));
     let when = if without { "without a configuration, and where" } else { "where" };
-    let flows = if card.link.is_some_and(|link| link.is_background) { " Its flows have none." } else { "" };
+    let flows = match card.link {
+        Some(link) if link.is_background => " Its flows have none.",
+        Some(_) => {
+            " Its flows are between two stations, which stand in `ether` in place of addresses; `proto` is `Ethernet`."
+        }
+        None => "",
+    };
     format!(
         "Records have the event type `{event_type}`; they are written {when} `types` of an output names `{listed_as}`.{flows}"
     )
