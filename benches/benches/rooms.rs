@@ -94,6 +94,9 @@ fn conversation(path: &Path) -> (Carrier, Vec<(Direction, Vec<u8>)>) {
         if matches!(packet.layer4, Layer4::Udp(_)) {
             transport = Carrier::Udp;
         }
+        if let Some(ends) = key.link() {
+            transport = Carrier::Link(ends.ether_type);
+        }
         if key.canonical() == opening.canonical() && !packet.payload.is_empty() {
             let direction = if key == opening { Direction::ToServer } else { Direction::ToClient };
             out.push((direction, packet.payload.to_vec()));

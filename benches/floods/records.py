@@ -154,8 +154,22 @@ def dnp3(user, wrong=0):
     return head + dnp3_sum(head) + body[:-1] + bytes([body[-1] ^ wrong])
 
 
-def arp(n, rng):
-    return b"\xff" * 6 + traffic.wire.CLIENT_MAC + b"\x08\6" + struct.pack("!HHBBH6sI6sI", 1, 0x800, 6, 4, 1, traffic.wire.CLIENT_MAC, CLIENT, bytes(6), n)
+def arp(n, source=traffic.wire.CLIENT_MAC):
+    return b"\xff" * 6 + source + b"\x08\6" + struct.pack("!HHBBH6sI6sI", 1, 0x800, 6, 4, 1, traffic.wire.CLIENT_MAC, CLIENT, bytes(6), n)
+
+
+def tlv(tag, value):
+    return bytes([tag]) + (bytes([len(value)]) if len(value) < 128 else b"\x81" + bytes([len(value)])) + value
+
+
+def goose(state, count=0, block=b"a", source=traffic.wire.CLIENT_MAC):
+    pdu = tlv(0x61, b"".join((tlv(0x80, b"IED1/LLN0$GO$" + block), b"\x81\2\x03\xe8", tlv(0x82, b"IED1/LLN0$a"), b"\x84\x08" + bytes(8), tlv(0x85, struct.pack("!I", state)),
+        tlv(0x86, struct.pack("!I", count)), b"\x88\1\1\x89\1\0\x8a\1\1\xab\3\x83\1\1")))
+    return b"\1\x0c\xcd\1\0\1" + source + b"\x88\xb8\x10\1" + struct.pack("!HI", 8 + len(pdu), 0) + pdu
+
+
+def station(rng):
+    return b"\2" + rng.randbytes(5)
 
 
 def keep_alives(count, rng):
@@ -259,7 +273,13 @@ FLOODS = {
     "alerts": (datagrams(b"x", (40000, 9999), spoofed=False), 20_000, "alert", EACH),
     "alerts-spoofed": (datagrams(b"x", (None, 9999)), 20_000, "alert", EACH),
     "alerts-many": (datagrams(b"x", (40000, 9999), spoofed=False), 20_000, "alert", MANY),
-    "arp": (packets(arp), 20_000, "arp", None, eve("arp: {enabled: yes}")),
+    "arp": (packets(lambda n, rng: arp(n)), 20_000, "arp", None, eve("arp: {enabled: yes}")),
+    "arp-spoofed": (packets(lambda n, rng: arp(n, station(rng))), 20_000, "arp", None, eve("arp: {enabled: yes}", "anomaly", "flow")),
+    "goose-states": (packets(lambda n, rng: goose(n)), 20_000, "goose"),
+    "goose-jumps": (packets(lambda n, rng: goose(1, 2 * n)), 20_000, "anomaly"),
+    "goose-blocks": (packets(lambda n, rng: goose(1, 0, b"%d" % n)), 20_000, "goose"),
+    "goose-spoofed": (packets(lambda n, rng: goose(1, n, source=station(rng))), 20_000, "goose"),
+    "goose-noise": (packets(lambda n, rng: goose(1)[:20] + rng.randbytes(40)), 20_000, "anomaly"),
     "frames": (datagrams(dns, (40000, 53), spoofed=False), 20_000, "frame", None, eve("frame: {enabled: yes}", "dns")),
     "netflow": (datagrams(b"x", (None, 161), answer=lambda n: b"y"), 20_000, "netflow", None, eve("netflow", "flow")),
     "tags": (datagrams(dns, (40000, 53), spoofed=False), 20_000, "packet", TAG, eve("alert: {tagged-packets: yes}", "dns")),

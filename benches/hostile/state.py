@@ -48,6 +48,15 @@ class Capture:
         self.payload += len(data)
         self.frame(source, target, 17, struct.pack("!HHHH", source_port, target_port, 8 + len(data), 0) + data)
 
+    def link(self, source, ether_type, data):
+        """A frame without IP from a station to a group."""
+        self.payload += len(data)
+        packet = b"\x01\x0c\xcd\1\0\1\2" + source.to_bytes(5, "big") + struct.pack("!H", ether_type) + data
+        self.at += self.step_s
+        micros = int(self.at * 1_000_000)
+        self.file.write(PCAP_HEAD.pack(START + micros // 1_000_000, micros % 1_000_000, len(packet), len(packet)) + packet)
+        self.octets += len(packet)
+
     def canary(self, number):
         flow = Flow(self, CANARY_NET + number, 0xC6336407, 20000 + number, 80)
         flow.send(0, b"GET /EVIL-CANARY-%05d HTTP/1.1\r\nHost: victim.example\r\n\r\n" % number)
@@ -255,6 +264,27 @@ def datagrams(port, message, each, count):
     return fill, count, ""
 
 
+def on_link(ether_type, message, each, count):
+    def fill(capture, number):
+        for position in range(each):
+            capture.link(number, ether_type, message(number * each + position))
+    return fill, count, ""
+
+
+def arp(number):
+    return struct.pack("!HHBBH6sI6sI", 1, 0x800, 6, 4, 1, b"\2" + number.to_bytes(5, "big"), number, bytes(6), 1)
+
+
+def tlv(tag, value):
+    return bytes([tag]) + (bytes([len(value)]) if len(value) < 128 else struct.pack("!BH", 0x82, len(value))) + value
+
+
+def goose(number, state=1, values=8):
+    texts = tlv(0x80, b"%0128d" % number) + b"\x81\1\x09" + tlv(0x82, b"d" * 128) + tlv(0x83, b"i" * 128) + b"\x84\x08" + bytes(8)
+    pdu = tlv(0x61, texts + tlv(0x85, struct.pack("!I", state)) + b"\x86\1\0\x88\1\1\x89\1\0" + tlv(0x8A, struct.pack("!H", values)) + tlv(0xAB, b"\x83\1\1" * values))
+    return struct.pack("!HHI", 1, 8 + len(pdu), 0) + pdu
+
+
 def memory_rows():
     zeros = bytes(90 * K)
     headers = b"".join(b"h%05x:%s\r\n" % (i, b"v" * 20) for i in range(1000))
@@ -313,6 +343,9 @@ def memory_rows():
         "cotp-message-open": many(102, 900, (0, COTP_REQUEST + cotp(b"\2\xf0\0" + bytes(30_000)) * 2)),
         "cotp-connections": many(102, 900, (0, COTP_REQUEST * 3_000)),
         "s7comm-jobs": many(102, 900, (0, COTP_REQUEST + b"".join(s7_job(i) for i in range(3_000)))),
+        "arp-stations": on_link(0x0806, arp, 1, 150_000),
+        "goose-blocks": on_link(0x88B8, goose, 8, 20_000),
+        "goose-one-station": (lambda capture, number: capture.link(1, 0x88B8, goose(number)), 150_000, ""),
         "frames-sip": (*many(5060, 600, (0, b"".join(sip(i) for i in range(350))))[:2], frames % ("sip", "sip.pdu")),
         "frames-tls": (*many(443, 700, (0, tls_record(22, client_hello()) + b"\x17\3\3\x40\0" + bytes(16_000)))[:2], frames % ("tls", "tls.pdu")),
         "unknown": many(9999, 3_000, (0, b"\xff" * 30_000)),
@@ -328,6 +361,14 @@ def one(service, turns, size=SIZE, gaps=0):
             for way, data in turns(n):
                 flow.send(way, data, size, gaps)
             flow.end()
+    return build
+
+
+def one_station(message):
+    def build(capture, n, copies):
+        for copy in range(copies):
+            for number in range(n):
+                capture.link(copy, 0x88B8, message(number))
     return build
 
 
@@ -362,6 +403,8 @@ def growth_rows():
         "http-form-line-by-octet": (one(80, lambda n: [(0, form(0, last=b"--xx\r\nX: " + b"y" * n))], size=1), 4_000),
         "http-gzip-by-octet": (one(80, lambda n: [(0, GET), (1, encoded(b"gzip", gzip_open(os.urandom(n))))], size=1), 9_000),
         "http-junk": (one(80, lambda n: [(0, GET), (1, b"HTTP/" + b"x\n" * n)]), 100_000),
+        "goose-states": (one_station(lambda i: goose(1, i, 200)), 6_000),
+        "goose-blocks": (one_station(lambda i: goose(i, 1, 200)), 6_000),
         "modbus": (one(502, lambda n: [(0, pieces(n, modbus))]), 20_000),
         "modbus-answered": (one(502, lambda n: [(0, pieces(n, modbus)), (1, pieces(n, lambda i: modbus(i, MODBUS_ANSWER)))]), 14_000),
         "modbus-same-id": (one(502, lambda n: [(0, modbus(7) * n), (1, modbus(7, MODBUS_ANSWER) * n)]), 14_000),

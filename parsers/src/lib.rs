@@ -4,12 +4,14 @@
 //! thread, file or clock. What every protocol is written in is in [`protocol`]; the list of them is [`REGISTRY`].
 #![forbid(unsafe_code)]
 
+pub mod arp;
 pub mod cotp;
 pub mod dhcp;
 pub mod dnp3;
 pub mod dns;
 pub mod ftp;
 pub mod ftp_data;
+pub mod goose;
 pub mod http;
 pub mod json;
 pub mod link;
@@ -25,7 +27,10 @@ pub mod tftp;
 pub mod tls;
 pub mod websocket;
 
-use protocol::{Protocol, ProtocolId};
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use protocol::{Carrier, Protocol, ProtocolId};
 
 /// Every application protocol. Of two that are equally sure that bytes are theirs the first one has them.
 pub static REGISTRY: &[&Protocol] = &[
@@ -46,11 +51,27 @@ pub static REGISTRY: &[&Protocol] = &[
     &dnp3::PROTOCOL,
     &cotp::PROTOCOL,
     &s7comm::PROTOCOL,
+    &arp::PROTOCOL,
+    &goose::PROTOCOL,
 ];
 
 /// The protocol of an id that [`REGISTRY`] gave out.
 pub fn protocol(id: ProtocolId) -> &'static Protocol {
     REGISTRY.get(usize::from(id.0)).copied().unwrap_or(&http::PROTOCOL)
+}
+
+/// The protocol that frames of an Ethernet type carry without IP.
+pub fn carried_by(ether_type: u16) -> Option<ProtocolId> {
+    static CARRIED: LazyLock<BTreeMap<u16, ProtocolId>> = LazyLock::new(|| {
+        let carriers =
+            (0..).zip(REGISTRY).flat_map(|(id, card)| card.carriers.iter().map(move |carrier| (carrier, id)));
+        let of_frames = carriers.filter_map(|(carrier, id)| match carrier {
+            Carrier::Link(ether_type) => Some((*ether_type, ProtocolId(id))),
+            _ => None,
+        });
+        of_frames.collect()
+    });
+    CARRIED.get(&ether_type).copied()
 }
 
 /// The id of a protocol by its name in rules and records (`http`, `dns`) or one of its aliases.

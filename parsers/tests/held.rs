@@ -9,8 +9,10 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::path::Path;
 
-use tapwire_parsers::protocol::{Carrier, Direction, Input, NoFiles, Opening, Output, Parser, Settings};
+use tapwire_parsers::link::{Packet, Timestamp};
+use tapwire_parsers::protocol::{Carrier, Direction, Input, NoFiles, Opening, Output, Parser, Protocol, Settings};
 use tapwire_parsers::{REGISTRY, protocol, protocol_id};
 
 /// What one side sent.
@@ -99,6 +101,26 @@ fn dnp3(user: &[u8]) -> Vec<u8> {
     [&head[..], &sum(&head), user, &sum(user)].concat()
 }
 
+/// What frames without IP carry in the captures of a protocol.
+fn frames(card: &Protocol) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pcaps").join(card.name);
+    let cases = std::fs::read_dir(folder).unwrap().map(|case| case.unwrap().path().join("capture.pcap"));
+    let mut frames = Vec::new();
+    for file in cases.map(|case| std::fs::read(case).unwrap()) {
+        let mut rest = &file[24..];
+        while let Some((head, behind)) = rest.split_first_chunk::<16>() {
+            let length = u32::from_le_bytes(head[8..12].try_into().unwrap()) as usize;
+            let packet = Packet::decode(0, Timestamp(0), 1, &behind[..length], 0, false);
+            if card.carriers.contains(&Carrier::Link(packet.ether_type)) {
+                frames.push(packet.payload.to_vec());
+            }
+            rest = &behind[length..];
+        }
+    }
+    assert!(!frames.is_empty(), "{}", card.name);
+    frames
+}
+
 fn encoded(name: &str, body: &[u8]) -> Vec<u8> {
     let mut answer =
         format!("HTTP/1.1 200 OK\r\nContent-Encoding: {name}\r\nContent-Length: 9999999\r\n\r\n").into_bytes();
@@ -162,6 +184,13 @@ fn each_parser_says_what_it_holds() {
             turns.last().unwrap().1.iter().take(40).flat_map(|b| b.escape_ascii()).map(char::from).collect();
         if said * 3 < held || said > held * 3 {
             wrong.push(format!("{name}: says {said}, holds {held}: {what}"));
+        }
+    }
+    for card in REGISTRY.iter().filter(|card| card.link.is_some()) {
+        let turns: Vec<Turn> = frames(card).into_iter().map(|frame| (ToServer, frame)).collect();
+        let (said, held) = weigh(card.name, card.carriers[0], &turns);
+        if said * 3 < held || said > held * 3 {
+            wrong.push(format!("{}: says {said}, holds {held}", card.name));
         }
     }
     for card in REGISTRY.iter().filter(|card| card.carriers.contains(&Carrier::Udp)) {

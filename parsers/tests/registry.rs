@@ -11,13 +11,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use tapwire_parsers::REGISTRY;
 use tapwire_parsers::json::Object;
 use tapwire_parsers::link::{Layer4, Packet, Timestamp, tcp_flags};
 use tapwire_parsers::protocol::{
-    Both, Carrier, Course, Direction, Input, NoFiles, Opening, Output, Parser, Probe, Protocol, Purpose, Settings,
-    Value,
+    Both, Carrier, Course, Direction, Ends, Input, NoFiles, Opening, Output, Parser, Probe, Protocol, Purpose,
+    Settings, Sides, Value,
 };
+use tapwire_parsers::{REGISTRY, carried_by};
 
 /// What one side sent before the other spoke again; for datagrams, one of them.
 type Turn = (Direction, Vec<u8>);
@@ -26,6 +26,7 @@ type Turn = (Direction, Vec<u8>);
 struct Conversation {
     protocol: &'static Protocol,
     carrier: Carrier,
+    ends: Ends,
     turns: Vec<Turn>,
 }
 
@@ -69,14 +70,27 @@ fn read(protocol: &'static Protocol, file: &[u8]) -> Vec<Conversation> {
         let carrier = match &packet.layer4 {
             Layer4::Tcp(_) => Carrier::Tcp,
             Layer4::Udp(_) => Carrier::Udp,
+            _ if !packet.invalid && carried_by(packet.ether_type).is_some() => Carrier::Link(packet.ether_type),
             _ => continue,
         };
-        let ip = packet.ip.unwrap();
-        let (from, to) = packet.ports();
-        let (own, other) = ((ip.source, from), (ip.destination, to));
+        let ends = match packet.ip {
+            Some(ip) => {
+                let (from, to) = packet.ports();
+                Ends::Ip(Sides { client: (ip.source, from), server: (ip.destination, to) })
+            }
+            None => {
+                let header = packet.ethernet.unwrap();
+                Ends::Link(Sides { client: header.source, server: header.destination })
+            }
+        };
+        let id = protocol.link.map_or(0, |link| (link.id)(packet.payload));
+        let (own, other) = match ends {
+            Ends::Ip(ends) => (format!("{:?}", ends.client), format!("{:?}", ends.server)),
+            Ends::Link(ends) => (format!("{:?} {id}", ends.client), format!("{:?} {id}", ends.server)),
+        };
         if let Layer4::Tcp(tcp) = &packet.layer4 {
             let end = tcp.sequence.wrapping_add(u32::try_from(packet.payload.len()).unwrap());
-            let next = sent.entry((own, other)).or_insert(tcp.sequence);
+            let next = sent.entry((own.clone(), other.clone())).or_insert(tcp.sequence);
             if tcp.flags & tcp_flags::SYN != 0 {
                 *next = end.wrapping_add(1);
                 continue;
@@ -87,9 +101,10 @@ fn read(protocol: &'static Protocol, file: &[u8]) -> Vec<Conversation> {
             }
             *next = end;
         }
-        let direction = if flows.contains_key(&(other, own)) { Direction::ToClient } else { Direction::ToServer };
+        let is_answer = flows.contains_key(&(other.clone(), own.clone()));
+        let direction = if is_answer { Direction::ToClient } else { Direction::ToServer };
         let key = if direction == Direction::ToServer { (own, other) } else { (other, own) };
-        let flow = flows.entry(key).or_insert_with(|| Conversation { protocol, carrier, turns: Vec::new() });
+        let flow = flows.entry(key).or_insert_with(|| Conversation { protocol, carrier, ends, turns: Vec::new() });
         match flow.turns.last_mut().filter(|last| carrier == Carrier::Tcp && last.0 == direction) {
             Some(last) => last.1.extend_from_slice(packet.payload),
             None => flow.turns.push((direction, packet.payload.to_vec())),
@@ -100,7 +115,7 @@ fn read(protocol: &'static Protocol, file: &[u8]) -> Vec<Conversation> {
 
 /// The part of a conversation that is in its protocol, where another one begins it: what that one carries, or what follows it.
 fn inside(whole: Conversation) -> Conversation {
-    let Conversation { protocol, carrier, ref turns } = whole;
+    let Conversation { protocol, carrier, ref turns, ends } = whole;
     let outer = REGISTRY.iter().copied().find(|card| match protocol.carriers {
         [Carrier::Within(name)] => card.name == *name,
         _ => {
@@ -131,12 +146,12 @@ fn inside(whole: Conversation) -> Conversation {
         }
     }
     let carrier = if is_over { carrier } else { Carrier::Within(outer.name) };
-    Conversation { protocol, carrier, turns: inner }
+    Conversation { protocol, carrier, turns: inner, ends }
 }
 
 /// Hands a conversation to a parser, its turns cut into pieces whose sizes `cuts` gives in turn (none: whole).
 fn run(conversation: &Conversation, cuts: &[usize]) -> Outcome {
-    let Conversation { protocol, carrier, turns } = conversation;
+    let Conversation { protocol, carrier, ends, turns } = conversation;
     let mut parser = (protocol.configure)(&Settings::default())(&Opening::by(*carrier));
     let mut outcome = Outcome::default();
     let mut left: Both<Vec<u8>> = Both::default();
@@ -157,12 +172,12 @@ fn run(conversation: &Conversation, cuts: &[usize]) -> Outcome {
             while buffer.len() >= (*wanted.of(*direction)).max(1) && course == Course::Parse {
                 let mut files = NoFiles;
                 let mut output = Output::new(&mut files);
-                let advance = parser.advance(&Input::new(*direction, buffer), &mut output);
+                let advance = parser.advance(&Input { ends: *ends, ..Input::new(*direction, buffer) }, &mut output);
                 (course, outcome.work) = (output.course, outcome.work + output.fuel.spent());
                 assert!(advance.consumed <= buffer.len(), "{}: consumed more than there was", protocol.name);
                 buffer.drain(..advance.consumed);
                 *wanted.of_mut(*direction) = advance.wanted;
-                if *carrier == Carrier::Udp {
+                if carrier.has_messages() {
                     buffer.clear();
                 }
                 if advance.consumed == 0 {
@@ -247,8 +262,8 @@ fn cards_say_what_holds() {
 #[test]
 fn twice_the_input_costs_twice_the_work() {
     for conversation in REGISTRY.iter().flat_map(|p| conversations(p)) {
-        let Conversation { protocol, carrier, ref turns } = conversation;
-        let doubled = Conversation { protocol, carrier, turns: [&turns[..], &turns[..]].concat() };
+        let Conversation { protocol, carrier, ends, ref turns } = conversation;
+        let doubled = Conversation { protocol, carrier, ends, turns: [&turns[..], &turns[..]].concat() };
         for cuts in [&[][..], &[1], &[7, 1, 300]] {
             let (once, twice) = (run(&conversation, cuts).work, run(&doubled, cuts).work);
             assert!(twice * 10 <= once * 23 + 1_000, "{}: {once} and {twice} in {cuts:?}", protocol.name);

@@ -62,7 +62,7 @@ pub fn names(word: &str) -> Vec<String> {
         "OTHER" => NOT_IN_EVE.iter().map(owned).collect(),
         "CLASS" => Class::BOOKED.iter().map(|(_, name)| (*name).to_owned()).collect(),
         "TYPE" => {
-            let own = ["alert", "anomaly", "flow", "netflow", "fileinfo", "frame", "arp", "packet"];
+            let own = ["alert", "anomaly", "flow", "netflow", "fileinfo", "frame", "packet"];
             own.iter().copied().chain(REGISTRY.iter().filter_map(|card| card.event_type)).map(str::to_owned).collect()
         }
         _ => Vec::new(),

@@ -9,7 +9,7 @@ mod place;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tapwire_parsers::link::{self, Header, Layer4, Packet, Timestamp};
+use tapwire_parsers::link::{self, Layer4, Packet, Timestamp};
 use tapwire_parsers::protocol::{Anomaly, Direction};
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::rule::Rule;
@@ -289,9 +289,6 @@ impl Worker {
         self.reporter.decode_anomalies(packet, &moment);
         // A flow that ends announces none.
         self.inspector.forget_announced();
-        if packet.has(Header::Arp) {
-            self.reporter.arp(packet, &moment);
-        }
         // What a packet carries is a part of it in the books.
         match (packet.depth + packet.joined, packet.invalid) {
             (0, true) => self.counters.drop_packets("invalid", 1),
@@ -299,7 +296,7 @@ impl Worker {
             _ => {}
         }
         let whole =
-            !packet.invalid && !packet.is_dropped() && packet.ip.as_ref().is_some_and(|ip| ip.fragment.is_none());
+            !packet.invalid && !packet.is_dropped() && packet.ip.as_ref().is_none_or(|ip| ip.fragment.is_none());
         let depth = if self.settings.tunnels.separate_flows { packet.depth } else { 0 };
         let ended = &mut self.ended;
         let arrival =

@@ -22,6 +22,7 @@ pub static PROTOCOL: Protocol = Protocol {
     doc: "Connection-Oriented Transport Protocol class 0 (ISO 8073) over TCP (RFC 1006).",
     parsed: Usual::WithoutConfiguration,
     carriers: &[Carrier::Tcp],
+    link: None,
     patterns: &[],
     stands_alone: true,
     ports: &[102],

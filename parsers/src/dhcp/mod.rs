@@ -23,6 +23,7 @@ pub static PROTOCOL: Protocol = Protocol {
     doc: "Dynamic Host Configuration Protocol (RFC 2131).",
     parsed: Usual::Always,
     carriers: &[Carrier::Udp],
+    link: None,
     patterns: &[],
     // A client is found at a port of its own.
     stands_alone: true,

@@ -21,6 +21,7 @@ pub static PROTOCOL: Protocol = Protocol {
     doc: "Distributed Network Protocol (IEEE 1815).",
     parsed: Usual::WithoutConfiguration,
     carriers: &[Carrier::Tcp],
+    link: None,
     patterns: &[],
     stands_alone: true,
     ports: &[20000],

@@ -26,6 +26,7 @@ pub static PROTOCOL: Protocol = Protocol {
     doc: "Domain Name System (RFC 1035).",
     parsed: Usual::Always,
     carriers: &[Carrier::Tcp, Carrier::Udp],
+    link: None,
     patterns: &[],
     stands_alone: true,
     ports: &[53],

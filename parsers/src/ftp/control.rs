@@ -7,7 +7,7 @@ use super::line::{Line, Lines};
 use super::transaction::Exchange;
 use crate::ftp_data::Order;
 use crate::protocol::{
-    Advance, Anomaly, Both, Carrier, Context, Course, Direction, Ends, Expected, Input, Output, Parser, Probe,
+    Advance, Anomaly, Both, Carrier, Context, Course, Direction, Expected, Input, Output, Parser, Probe, Sides,
     TransactionList, Transactions,
 };
 
@@ -46,7 +46,7 @@ pub(super) fn begins_with_reply(data: &[u8]) -> Probe {
 }
 
 impl FtpParser {
-    fn command(&mut self, line: &Line<'_>, ends: &Ends, output: &mut Output<'_>) {
+    fn command(&mut self, line: &Line<'_>, ends: &Sides<(IpAddr, u16)>, output: &mut Output<'_>) {
         if line.text.trim_ascii().is_empty() {
             return;
         }
@@ -77,7 +77,7 @@ impl FtpParser {
     }
 
     /// Where the server is to connect to a third host, nobody here sees whether it does.
-    fn expect_from_server(&mut self, address: IpAddr, port: u16, ends: &Ends, output: &mut Output<'_>) {
+    fn expect_from_server(&mut self, address: IpAddr, port: u16, ends: &Sides<(IpAddr, u16)>, output: &mut Output<'_>) {
         if address == ends.client.0 || !is_reachable(address) {
             self.expect((ends.server.0, None), (ends.client.0, Some(port)), output);
         }
@@ -90,7 +90,7 @@ impl FtpParser {
         output.expect(Expected { from, to, carrier: Carrier::Tcp, protocol: "ftp-data", context, within_s: WITHIN_S });
     }
 
-    fn reply(&mut self, line: &Line<'_>, ends: &Ends, output: &mut Output<'_>) {
+    fn reply(&mut self, line: &Line<'_>, ends: &Sides<(IpAddr, u16)>, output: &mut Output<'_>) {
         let head = line.text.split_first_chunk::<3>().filter(|(code, _)| code.iter().all(u8::is_ascii_digit));
         let (code, text) = match (head, self.multi) {
             (Some((code, text @ [])), multi) if multi.is_none_or(|begun| begun == *code) => (Some(*code), text),
@@ -137,7 +137,8 @@ impl FtpParser {
 
 impl Parser for FtpParser {
     fn advance(&mut self, input: &Input<'_>, output: &mut Output<'_>) -> Advance {
-        let Input { direction, data, ends, .. } = *input;
+        let Input { direction, data, .. } = *input;
+        let Some(ends) = input.ends.ip() else { return Advance::consumed(data.len()) };
         let mut done = 0;
         while let Some(rest) = data.get(done..).filter(|rest| !rest.is_empty())
             && output.course == Course::Parse

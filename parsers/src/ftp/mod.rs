@@ -23,6 +23,7 @@ pub static PROTOCOL: Protocol = Protocol {
     doc: "File Transfer Protocol (RFC 959), with RFC 2228, 2389 and 2428.",
     parsed: Usual::Always,
     carriers: &[Carrier::Tcp],
+    link: None,
     patterns: &[Pattern {
         carrier: Carrier::Tcp,
         direction: Direction::ToClient,

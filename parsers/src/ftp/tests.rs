@@ -4,7 +4,7 @@ use super::transaction::Exchange;
 use super::*;
 use crate::ftp_data::{self, Transfer};
 use crate::protocol::{
-    Anomaly, Course, Ends, Expected, FileText, Input, NoFiles, Opening, Output, Parser, Probe, Transaction,
+    Anomaly, Course, Ends, Expected, FileText, Input, NoFiles, Opening, Output, Parser, Probe, Sides, Transaction,
 };
 
 const TO_SERVER: Direction = Direction::ToServer;
@@ -23,7 +23,8 @@ fn run(turns: &[(Direction, &[u8])], size: usize) -> Run {
     let mut parser = (PROTOCOL.configure)(&Settings::default())(&Opening::by(Carrier::Tcp));
     let mut files = NoFiles;
     let mut output = Output::new(&mut files);
-    let ends = Ends { client: (IpAddr::from([10, 0, 0, 1]), 4000), server: (IpAddr::from([10, 0, 0, 2]), 21) };
+    let ends =
+        Ends::Ip(Sides { client: (IpAddr::from([10, 0, 0, 1]), 4000), server: (IpAddr::from([10, 0, 0, 2]), 21) });
     for (direction, data) in turns {
         let (mut done, mut end) = (0, 0);
         while end < data.len() {

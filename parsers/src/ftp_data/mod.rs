@@ -19,6 +19,7 @@ pub static PROTOCOL: Protocol = Protocol {
     doc: "A connection of the File Transfer Protocol that carries a file or a list (RFC 959, section 5.2). A control connection announces it.",
     parsed: Usual::Always,
     carriers: &[Carrier::Tcp],
+    link: None,
     patterns: &[],
     stands_alone: false,
     ports: &[],

@@ -29,6 +29,7 @@ pub static PROTOCOL: Protocol = Protocol {
     doc: "Hypertext Transfer Protocol 1 (RFC 9112).",
     parsed: Usual::Always,
     carriers: &[Carrier::Tcp],
+    link: None,
     patterns: PATTERNS,
     stands_alone: true,
     ports: &[80],

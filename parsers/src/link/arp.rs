@@ -1,4 +1,4 @@
-//! Address resolution (RFC 826) for IPv4 over Ethernet.
+//! The header of address resolution (RFC 826) for IPv4 over Ethernet, which is all that there is of a message.
 
 use std::net::Ipv4Addr;
 
@@ -15,22 +15,6 @@ pub struct Arp {
     pub sender: ([u8; 6], Ipv4Addr),
     /// Whom it is about.
     pub target: ([u8; 6], Ipv4Addr),
-}
-
-impl Arp {
-    /// The name of the operation in records.
-    pub fn operation_name(&self) -> &'static str {
-        match self.operation {
-            1 => "request",
-            2 => "reply",
-            3 => "request_reverse",
-            4 => "reply_reverse",
-            8 => "request_inverse",
-            9 => "reply_inverse",
-            10 => "arp_nak",
-            _ => "unknown",
-        }
-    }
 }
 
 /// Reads a message; one for other networks, or a broken one, is an anomaly.
@@ -84,7 +68,7 @@ mod tests {
     fn a_question_is_read() {
         let mut anomalies = Anomalies::new();
         let arp = read(&message(|_| ()), &mut anomalies).unwrap();
-        assert_eq!((arp.operation_name(), arp.sender.0), ("request", [2, 0, 0, 0, 0, 1]));
+        assert_eq!((arp.operation, arp.sender.0), (1, [2, 0, 0, 0, 0, 1]));
         assert_eq!((arp.sender.1.to_string(), arp.target.1.to_string()), ("10.0.0.1".into(), "10.0.0.2".into()));
         assert!(anomalies.is_empty());
         read(&message(|data| data[7] = 77), &mut anomalies).unwrap();

@@ -255,6 +255,9 @@ fn read_network<'a>(packet: &mut Packet<'a>, data: &'a [u8], checksums: bool) ->
                 packet.note(Header::Arp);
                 return arp::read(data, &mut packet.anomalies).map(|_| ());
             }
+            if crate::carried_by(other).is_some() {
+                return Ok(());
+            }
             if packet.vlans.count > 0 && !KNOWN_ETHER_TYPES.contains(&other) {
                 return Err(Anomaly("decoder.vlan.unknown_type"));
             }

@@ -13,6 +13,7 @@ pub static PROTOCOL: Protocol = Protocol {
     doc: "Link-Local Multicast Name Resolution (RFC 4795).",
     parsed: Usual::Always,
     carriers: &[Carrier::Udp, Carrier::Tcp],
+    link: None,
     patterns: &[],
     stands_alone: true,
     ports: &[5355],

@@ -13,6 +13,7 @@ pub static PROTOCOL: Protocol = Protocol {
     doc: "Multicast DNS (RFC 6762).",
     parsed: Usual::Always,
     carriers: &[Carrier::Udp],
+    link: None,
     patterns: &[],
     stands_alone: true,
     ports: &[5353],

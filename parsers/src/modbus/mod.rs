@@ -26,6 +26,7 @@ pub static PROTOCOL: Protocol = Protocol {
     doc: "Modbus/TCP (Modbus application protocol 1.1b3).",
     parsed: Usual::WithoutConfiguration,
     carriers: &[Carrier::Tcp],
+    link: None,
     patterns: &[],
     stands_alone: true,
     ports: &[502],

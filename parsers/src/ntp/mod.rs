@@ -16,6 +16,7 @@ pub static PROTOCOL: Protocol = Protocol {
     doc: "Network Time Protocol (RFC 5905).",
     parsed: Usual::Always,
     carriers: &[Carrier::Udp],
+    link: None,
     patterns: &[],
     stands_alone: true,
     ports: &[123],

@@ -25,6 +25,17 @@ impl Carrier {
     }
 }
 
+/// What is said of frames that carry a protocol without IP ([`Carrier::Link`]).
+#[derive(Clone, Copy, Debug)]
+pub struct Link {
+    /// Reads, from what follows the Ethernet type, the number that tells flows between the same two stations apart: an
+    /// application, a kind of frame, a device behind the receiver. 0 where there is none.
+    pub id: fn(&[u8]) -> u16,
+    /// Whether it is the murmur of any network: its flows have no records, and its messages and their anomalies have some
+    /// only where an output names it.
+    pub is_background: bool,
+}
+
 /// Index of a protocol in the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProtocolId(pub u8);
@@ -115,6 +126,8 @@ pub struct Protocol {
     pub parsed: Usual,
     /// The carriers it has.
     pub carriers: &'static [Carrier],
+    /// What is said of its frames, where a [`Carrier::Link`] is among its carriers.
+    pub link: Option<Link>,
     /// Patterns that tell it on any port.
     pub patterns: &'static [Pattern],
     /// Whether its flows announce no others. Flows to its ports are spread over workers by their ports; all others between

@@ -20,20 +20,53 @@ pub struct Input<'a> {
     pub ends: Ends,
 }
 
-/// The ends of a flow: addresses and ports.
+/// The ends of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Ends {
+pub enum Ends {
+    /// Addresses and ports.
+    Ip(Sides<(IpAddr, u16)>),
+    /// Ethernet addresses, of a flow without IP. Zeros where the capture has none.
+    Link(Sides<Mac>),
+}
+
+/// An Ethernet address.
+pub type Mac = [u8; 6];
+
+/// The client and the server of a flow. Without IP the client is who sent the first frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Sides<T> {
     /// The client.
-    pub client: (IpAddr, u16),
+    pub client: T,
     /// The server.
-    pub server: (IpAddr, u16),
+    pub server: T,
 }
 
 impl Ends {
     /// Those of a flow of which nothing is known.
-    pub const UNKNOWN: Ends =
-        Ends { client: (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), server: (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0) };
+    pub const UNKNOWN: Ends = Ends::Ip(Sides { client: NOWHERE, server: NOWHERE });
+
+    /// Addresses and ports, where it has some.
+    pub fn ip(self) -> Option<Sides<(IpAddr, u16)>> {
+        if let Ends::Ip(sides) = self { Some(sides) } else { None }
+    }
+
+    /// Ethernet addresses, where it has nothing else.
+    pub fn link(self) -> Option<Sides<Mac>> {
+        if let Ends::Link(sides) = self { Some(sides) } else { None }
+    }
 }
+
+impl<T> Sides<T> {
+    /// Who sends in a direction, and who receives.
+    pub fn in_direction(self, direction: Direction) -> (T, T) {
+        match direction {
+            Direction::ToServer => (self.client, self.server),
+            Direction::ToClient => (self.server, self.client),
+        }
+    }
+}
+
+const NOWHERE: (IpAddr, u16) = (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 impl<'a> Input<'a> {
     /// Bytes that come from nowhere, at no time.

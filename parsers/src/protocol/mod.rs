@@ -22,13 +22,13 @@ mod settings;
 mod transaction;
 mod transactions;
 
-pub use card::{AnomalyKind, Carrier, Opener, Opening, Pattern, Probe, Protocol, ProtocolId, Usual};
+pub use card::{AnomalyKind, Carrier, Link, Opener, Opening, Pattern, Probe, Protocol, ProtocolId, Usual};
 pub use field::{Field, Kind, Numbers, Value, named};
 #[cfg(test)]
 pub(crate) use files::FileText;
 pub use files::{FileHandle, FileRange, FileSink, NoFiles};
 pub use fuel::Fuel;
-pub use input::{Ends, Input};
+pub use input::{Ends, Input, Mac, Sides};
 pub use output::{Advance, Carried, CarriedMessage, Context, Course, Expected, Frame, Output};
 pub use record::{Purpose, Recorder};
 pub use settings::{Settings, parse_size};

@@ -21,6 +21,7 @@ pub static PROTOCOL: Protocol = Protocol {
     doc: "S7comm, the protocol of SIMATIC S7 controllers, inside COTP: header, function and PDU reference.",
     parsed: Usual::WithoutConfiguration,
     carriers: &[Carrier::Within("cotp")],
+    link: None,
     patterns: &[],
     stands_alone: true,
     ports: &[],

@@ -25,6 +25,7 @@ pub static PROTOCOL: Protocol = Protocol {
     doc: "Session Initiation Protocol (RFC 3261).",
     parsed: Usual::Always,
     carriers: &[Carrier::Udp, Carrier::Tcp],
+    link: None,
     patterns: &PATTERNS,
     stands_alone: false,
     ports: &[5060, 5061],

@@ -24,6 +24,7 @@ pub static PROTOCOL: Protocol = Protocol {
     doc: "Secure Shell (RFC 4253).",
     parsed: Usual::Always,
     carriers: &[Carrier::Tcp],
+    link: None,
     patterns: &[start(Direction::ToServer), start(Direction::ToClient)],
     stands_alone: true,
     ports: &[],

@@ -22,6 +22,7 @@ pub static PROTOCOL: Protocol = Protocol {
     doc: "Trivial File Transfer Protocol (RFC 1350, 2347, 2348, 2349, 7440).",
     parsed: Usual::Always,
     carriers: &[Carrier::Udp],
+    link: None,
     patterns: &[],
     stands_alone: false,
     ports: &[69],

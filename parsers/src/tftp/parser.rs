@@ -40,18 +40,16 @@ impl TftpParser {
     fn request(&mut self, request: &Request<'_>, input: &Input<'_>, output: &mut Output<'_>) {
         let asked = Asked::of(request);
         let anomalies = if request.has_known_mode() { Vec::new() } else { vec![Anomaly("tftp.unknown_mode")] };
-        let (from, to) = match input.direction {
-            Direction::ToServer => (input.ends.server, input.ends.client),
-            Direction::ToClient => (input.ends.client, input.ends.server),
-        };
-        output.expect(Expected {
-            from: (from.0, None),
-            to: (to.0, Some(to.1)),
-            carrier: Carrier::Udp,
-            protocol: "tftp",
-            context: Context::new(asked.clone()),
-            within_s: WITHIN_S,
-        });
+        if let Some((to, from)) = input.ends.ip().map(|ends| ends.in_direction(input.direction)) {
+            output.expect(Expected {
+                from: (from.0, None),
+                to: (to.0, Some(to.1)),
+                carrier: Carrier::Udp,
+                protocol: "tftp",
+                context: Context::new(asked.clone()),
+                within_s: WITHIN_S,
+            });
+        }
         self.end(None, output);
         self.asked = Some(asked.clone());
         if self.transactions.open(Transaction::request(asked, input.direction, anomalies)).is_none() {

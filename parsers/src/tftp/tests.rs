@@ -2,7 +2,7 @@ use std::net::IpAddr;
 
 use super::transaction::Transaction;
 use super::*;
-use crate::protocol::{Anomaly, Ends, Expected, FileSink, FileText, Input, NoFiles, Opening, Output, Parser};
+use crate::protocol::{Anomaly, Ends, Expected, FileSink, FileText, Input, NoFiles, Opening, Output, Parser, Sides};
 
 const TO_SERVER: Direction = Direction::ToServer;
 const TO_CLIENT: Direction = Direction::ToClient;
@@ -13,8 +13,8 @@ fn open(opening: &Opening) -> Box<dyn Parser> {
     (PROTOCOL.configure)(&Settings::default())(opening)
 }
 
-fn ends() -> Ends {
-    Ends { client: (IpAddr::from([10, 0, 0, 1]), 4000), server: (IpAddr::from([10, 0, 0, 2]), 69) }
+fn ends() -> Sides<(IpAddr, u16)> {
+    Sides { client: (IpAddr::from([10, 0, 0, 1]), 4000), server: (IpAddr::from([10, 0, 0, 2]), 69) }
 }
 
 /// Gives datagrams to a parser: what it announced, and what was odd.
@@ -25,7 +25,7 @@ fn play(
 ) -> (Vec<Expected>, Vec<Anomaly>) {
     let mut output = Output::new(files);
     for (direction, data) in datagrams {
-        let input = Input { ends: ends(), ..Input::new(*direction, data) };
+        let input = Input { ends: Ends::Ip(ends()), ..Input::new(*direction, data) };
         assert_eq!(parser.advance(&input, &mut output).consumed, data.len());
     }
     (output.expected, output.anomalies)

@@ -34,6 +34,7 @@ pub static PROTOCOL: Protocol = Protocol {
     doc: "Transport Layer Security 1.0 to 1.3 (RFC 8446) and Secure Sockets Layer 2 and 3.",
     parsed: Usual::Always,
     carriers: &[Carrier::Tcp],
+    link: None,
     patterns: PATTERNS,
     stands_alone: true,
     ports: &[443],

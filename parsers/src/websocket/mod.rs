@@ -23,6 +23,7 @@ pub static PROTOCOL: Protocol = Protocol {
     doc: "WebSocket (RFC 6455) with compression of messages (RFC 7692), on connections for which HTTP agreed to it.",
     parsed: Usual::Always,
     carriers: &[Carrier::Tcp],
+    link: None,
     patterns: &[],
     stands_alone: false,
     ports: &[],

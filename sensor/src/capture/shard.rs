@@ -3,13 +3,14 @@
 //! A packet within a packet goes by its own flow: the worker that owns the outer one need not be the one that owns the inner one.
 //! Flows between two hosts belong to one worker, for one of them may announce another. Those of protocols that announce none are
 //! spread by their ports, as far as the port of a server tells that. Pieces of datagrams have no ports and go by their
-//! addresses; an ICMP error goes with the packet that it tells of, as it belongs to that one's flow. VLANs do not count, as the configuration may say that they do not separate flows.
+//! addresses; an ICMP error goes with the packet that it tells of, as it belongs to that one's flow. Frames without IP go by their
+//! stations, and by what tells flows between them apart where their protocol announces none. VLANs do not count, as the configuration may say that they do not separate flows.
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
-use tapwire_parsers::REGISTRY;
 use tapwire_parsers::link::{Layer4, Packet, icmp};
+use tapwire_parsers::{REGISTRY, carried_by, protocol};
 
 /// How flows are spread over workers.
 #[derive(Clone, Copy, Debug)]
@@ -27,9 +28,9 @@ impl Shards {
     }
 }
 
-/// The hash of the flow that a packet belongs to, under a secret key; 0 without an IP header.
+/// The hash of the flow that a packet belongs to, under a secret key; 0 where it has none.
 pub fn flow_hash(packet: &Packet<'_>, key: u64) -> u64 {
-    let Some(ip) = &packet.ip else { return 0 };
+    let Some(ip) = &packet.ip else { return link_hash(packet, key) };
     if let Some(cause) = icmp::cause(packet) {
         return hash(cause.source, cause.destination, cause.protocol, cause.ports, key);
     }
@@ -44,6 +45,18 @@ pub fn flow_hash(packet: &Packet<'_>, key: u64) -> u64 {
         Some(ports) => hash(ip.source, ip.destination, ip.protocol, ports, key),
         None => hash(ip.source, ip.destination, 0, (0, 0), key),
     }
+}
+
+/// The hash of a frame whose Ethernet type a card names, the same for both directions.
+#[cold]
+fn link_hash(packet: &Packet<'_>, key: u64) -> u64 {
+    let Some(card) = carried_by(packet.ether_type).map(protocol) else { return 0 };
+    let (source, destination) = packet.ethernet.map(|header| (header.source, header.destination)).unwrap_or_default();
+    let [source, destination] =
+        [source, destination].map(|[a, b, c, d, e, f]| u64::from_be_bytes([0, 0, a, b, c, d, e, f]));
+    let both = fold(source.min(destination) ^ key, source.max(destination) ^ key.rotate_left(32) ^ SALT_1);
+    let apart = card.link.filter(|_| card.stands_alone).map_or(0, |link| (link.id)(packet.payload));
+    fold(both ^ u64::from(packet.ether_type) << 16 ^ u64::from(apart), key ^ SALT_2)
 }
 
 /// Whether the flows of a port announce no others.
@@ -175,6 +188,19 @@ mod tests {
         assert_eq!(request, hash_of(&ipv4(6, A, B, 0, &tcp(4000, 21))));
         assert_ne!(request, hash_of(&ipv4(6, A, B, 0, &tcp(4000, 80))));
         assert_ne!(hash_of(&ipv4(6, A, B, 0, &tcp(4001, 80))), hash_of(&ipv4(6, A, B, 0, &tcp(4000, 80))));
+    }
+
+    #[test]
+    fn frames_without_ip_go_by_their_stations() {
+        let frame = |from: u8, to: u8, kind: [u8; 2], id: u8| {
+            let data = [&[2, 0, 0, 0, 0, to, 2, 0, 0, 0, 0, from][..], &kind, &[0, id, 0, 8, 0, 0, 0, 0]].concat();
+            flow_hash(&Packet::decode(1, Timestamp(0), 1, &data, 0, false), KEY)
+        };
+        let (goose, unknown) = ([0x88, 0xb8], [0x12, 0x34]);
+        let one = frame(1, 2, goose, 7);
+        assert_eq!(one, frame(2, 1, goose, 7));
+        assert!(one != frame(1, 3, goose, 7) && one != frame(1, 2, goose, 8) && one != 0);
+        assert_eq!(frame(1, 2, unknown, 7), 0);
     }
 
     #[test]

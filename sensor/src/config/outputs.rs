@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tapwire_parsers::REGISTRY;
-use tapwire_parsers::protocol::{Settings, parse_size};
+use tapwire_parsers::protocol::{Protocol, Settings, parse_size};
 use tapwire_signatures::lua::OutputScript;
 use tapwire_signatures::rule::script;
 
@@ -44,8 +44,6 @@ pub struct EveOutput {
     pub flows: bool,
     /// The same, one record for each direction.
     pub netflows: bool,
-    /// Address resolution.
-    pub arp: bool,
     /// Frames of protocols.
     pub frames: bool,
     /// Counters.
@@ -121,7 +119,8 @@ pub struct FastOutput {
 /// What is written without a configuration.
 pub(super) fn usual() -> Node {
     let mut text = String::from(USUAL);
-    for name in REGISTRY.iter().filter(|p| p.listed_as.is_none()).filter_map(|p| p.event_type) {
+    let is_usual = |p: &&&Protocol| p.listed_as.is_none() && !p.link.is_some_and(|link| link.is_background);
+    for name in REGISTRY.iter().filter(is_usual).filter_map(|p| p.event_type) {
         text.push_str(&format!("    - {name}: {{extended: yes}}\n"));
     }
     Node::parse(&format!("{text}- fast:\n    enabled: no\n"))
@@ -240,7 +239,6 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
         anomalies: None,
         flows: false,
         netflows: false,
-        arp: false,
         frames: false,
         stats: false,
         files: None,
@@ -268,7 +266,6 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
                 }
                 "anomaly" => out.anomalies = Some(anomalies(settings, faults)),
                 "flow" => out.flows = true,
-                "arp" => out.arp = true,
                 "frame" => out.frames = true,
                 "netflow" => out.netflows = true,
                 "stats" => out.stats = true,

@@ -156,6 +156,10 @@ pub static COUNTERS: &[Counter] = &[
     count("tapwire.flow.picked_up", "Connections without a flow that went on and were not remembered."),
     count("tapwire.flow.refused_packets", "Packets without a flow, because there was no memory for one."),
     count("tapwire.flow.resumed", "Connections that went on after their flow was given up or its time was over."),
+    count(
+        "tapwire.flow.without_ip",
+        "Flows without IP, of frames whose Ethernet type is that of a protocol that is known.",
+    ),
     count("tapwire.frames_cut", "Frames that rules did not see, or not to their end, for too many waited."),
     count("tapwire.lua.time_limit_errors", "Calls of scripts that took longer than `tapwire.lua.max-time-ms`."),
     count("tapwire.packets.dropped.interface", "Live: packets that the interface or its driver lost."),

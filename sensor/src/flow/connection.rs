@@ -59,10 +59,8 @@ impl<A> Flow<A> {
     /// What counts of overlapping data is what its receiver does.
     fn set_overlaps(&mut self, settings: &Settings) {
         let overlap = |address| Overlap::of(settings.systems.of(address).unwrap_or_default());
-        let Some(tcp) = &mut self.tcp else { return };
-        for (direction, address) in
-            [(Direction::ToServer, self.key.destination), (Direction::ToClient, self.key.source)]
-        {
+        let (Some(tcp), Some(ends)) = (&mut self.tcp, self.key.ip()) else { return };
+        for (direction, address) in [(Direction::ToServer, ends.destination), (Direction::ToClient, ends.source)] {
             tcp.set_overlap(direction, overlap(address));
         }
     }

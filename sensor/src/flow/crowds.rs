@@ -3,15 +3,14 @@
 //! A share is a sixteenth of them for one source (IPv6: a /64), an eighth for a /24 (/48), a quarter for a /16 (/32), and a quarter
 //! for one service, which is a port of an address. Flows are counted from wide networks to narrow ones, and only as far as a
 //! network holds a part that is worth looking into: sources at random cost a few hundred counters, whatever their number.
-//! They are counted only while memory is short.
-
-use std::net::IpAddr;
+//! They are counted only while memory is short. Without IP a source is a station, a network what its address begins with, and a
+//! service the Ethernet type and number of a receiver.
 
 use foldhash::quality::RandomState;
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
-use super::key::Key;
+use super::key::{self, Address, Key};
 use super::worth::Worth;
 
 /// How many flows each group has.
@@ -54,7 +53,7 @@ impl Crowds {
         let looked_into = all / LOOKED_INTO;
         let mut member = Membership { swapped, ..Membership::default() };
         let crowd = |share: u32, count: u32| share > 0 && count > (all / share).max(SMALLEST);
-        for (group, share) in sources(worth, &key.source) {
+        for (group, share) in sources(worth, key) {
             let count = self.counts.entry(group).or_default();
             *count += 1;
             member.source += 1;
@@ -78,7 +77,7 @@ impl Crowds {
     /// Takes a flow out again.
     pub(super) fn leave(&mut self, worth: Worth, key: &Key, swapped: bool, member: Membership) {
         let key = if swapped == member.swapped { *key } else { key.reverse() };
-        let sources = sources(worth, &key.source).take(member.source.into());
+        let sources = sources(worth, &key).take(member.source.into());
         for (group, _) in sources.chain(services(worth, &key).take(member.service.into())) {
             if let Entry::Occupied(mut count) = self.counts.entry(group) {
                 *count.get_mut() -= 1;
@@ -91,9 +90,8 @@ impl Crowds {
 }
 
 /// The networks of a source, from wide to narrow, each with its share: one in so many, or none.
-fn sources(worth: Worth, source: &IpAddr) -> impl Iterator<Item = (Group, u32)> + use<> {
-    let (bits, family) = bits_of(source);
-    let whole = if family == 0 { 32 } else { 64 };
+fn sources(worth: Worth, key: &Key) -> impl Iterator<Item = (Group, u32)> + use<> {
+    let (bits, family, whole) = bits_of(key.source);
     (0..).zip([0, 4, 8, 16]).map(move |(level, share)| {
         let kept = whole / 4 * (u32::from(level) + 1);
         let prefix = bits >> (128 - kept);
@@ -102,16 +100,18 @@ fn sources(worth: Worth, source: &IpAddr) -> impl Iterator<Item = (Group, u32)> 
 }
 
 fn services(worth: Worth, key: &Key) -> impl Iterator<Item = (Group, u32)> + use<> {
-    let (bits, family) = bits_of(&key.destination);
+    let (bits, family, _) = bits_of(key.destination);
+    let protocol = if key.protocol == key::LINK { key.source_port } else { key.protocol.into() };
     let group = |bits: u128, kind: u8| Group { bits: halves(bits), port: key.destination_port, kind, worth };
-    [(group(key.protocol.into(), PORT), 0), (group(bits, SERVICE | family), 4)].into_iter()
+    [(group(protocol.into(), PORT), 0), (group(bits, SERVICE | family), 4)].into_iter()
 }
 
-/// An address from the first bit on, and whether it is one of IPv6.
-fn bits_of(address: &IpAddr) -> (u128, u8) {
+/// An address from the first bit on, what kind it is of, and how many bits of it tell sources apart.
+fn bits_of(address: Address) -> (u128, u8, u32) {
     match address {
-        IpAddr::V4(address) => (u128::from(address.to_bits()) << 96, 0),
-        IpAddr::V6(address) => (address.to_bits(), 1),
+        Address::V4(_) => (address.bits() << 96, 0, 32),
+        Address::V6(_) => (address.bits(), 1, 64),
+        Address::Station(_) => (address.bits() << 80, STATION, 48),
     }
 }
 
@@ -120,6 +120,7 @@ fn halves(bits: u128) -> [u64; 2] {
     [(bits >> 64) as u64, bits as u64]
 }
 
+const STATION: u8 = 8;
 const PORT: u8 = 16;
 const SERVICE: u8 = 32;
 /// A network is looked into once it holds more than one in so many.
@@ -129,13 +130,14 @@ const SMALLEST: u32 = 64;
 
 #[cfg(test)]
 mod tests {
-    use super::super::key;
+    use std::net::IpAddr;
+
     use super::*;
 
     fn key(source: &str, from: u16, destination: &str, to: u16) -> Key {
         Key {
-            source: source.parse().unwrap(),
-            destination: destination.parse().unwrap(),
+            source: source.parse::<IpAddr>().unwrap().into(),
+            destination: destination.parse::<IpAddr>().unwrap().into(),
             source_port: from,
             destination_port: to,
             protocol: key::TCP,

@@ -115,17 +115,18 @@ impl ExpectedFlows {
 
     /// What was announced of a flow that begins now.
     pub fn meet(&mut self, key: &Key, now: Timestamp) -> Option<Announced> {
-        let carrier = match key.protocol {
+        let ends = key.ip()?;
+        let carrier = match ends.protocol {
             key::TCP => Carrier::Tcp,
             key::UDP => Carrier::Udp,
             _ => return None,
         };
-        let hosts = Hosts { tenant: key.tenant, carrier, from: key.source, to: key.destination };
+        let hosts = Hosts { tenant: key.tenant, carrier, from: ends.source, to: ends.destination };
         let between = self.by_hosts.get_mut(&hosts)?;
         let fits = |known: Option<u16>, port: u16| known.is_none_or(|known| known == port);
         let at = between.iter().position(|announced| {
             let Expected { from, to, .. } = &announced.expected;
-            now <= announced.until && fits(from.1, key.source_port) && fits(to.1, key.destination_port)
+            now <= announced.until && fits(from.1, ends.source_port) && fits(to.1, ends.destination_port)
         })?;
         let met = between.remove(at);
         if between.is_empty() {
@@ -163,8 +164,8 @@ mod tests {
 
     fn key(from: (u32, u16), to: (u32, u16)) -> Key {
         Key {
-            source: address(from.0),
-            destination: address(to.0),
+            source: address(from.0).into(),
+            destination: address(to.0).into(),
             source_port: from.1,
             destination_port: to.1,
             protocol: key::UDP,

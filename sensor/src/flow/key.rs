@@ -2,13 +2,17 @@
 //!
 //! A key is written from the point of view of one packet. [`Key::reverse`] is that of a packet in the other direction, and
 //! [`Key::canonical`] is the same for both, so that tables hash that. ICMP has types and codes where others have ports: a
-//! request and its reply (echo, timestamp, …) are each other's reverse.
+//! request and its reply (echo, timestamp, …) are each other's reverse. Frames without IP have keys where a card names their Ethernet
+//! type: their ends are stations, and what they are about stands where others have ports ([`super::ends`]).
 
 use std::hash::BuildHasher;
 use std::net::IpAddr;
 
 use sha1::{Digest, Sha1};
 use tapwire_parsers::link::{Ip, Layer4, Packet, Vlans, icmp};
+use tapwire_parsers::{carried_by, protocol};
+
+pub use super::ends::{Address, IpEnds, LinkEnds};
 
 /// Protocol number of ICMP.
 pub const ICMP: u8 = 1;
@@ -24,19 +28,23 @@ pub const ESP: u8 = 50;
 pub const ICMP_V6: u8 = 58;
 /// Protocol number of SCTP.
 pub const SCTP: u8 = 132;
+/// In place of an IP protocol number, where there is no IP: it is reserved.
+pub const LINK: u8 = 255;
 
 /// What identifies a flow, as seen from the sender of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     /// Address of the sender.
-    pub source: IpAddr,
+    pub source: Address,
     /// Address of the receiver.
-    pub destination: IpAddr,
-    /// Port of the sender. ICMP: type and code in one number. ESP: the upper half of the SPI.
+    pub destination: Address,
+    /// Port of the sender. ICMP: type and code in one number. ESP: the upper half of the SPI. Without IP:
+    /// the Ethernet type.
     pub source_port: u16,
     /// Port of the receiver. ICMP: type and code of the answer, if there is one for this type. ESP: the lower half of the SPI.
+    /// Without IP: what the card of the protocol tells flows apart by ([`tapwire_parsers::protocol::Link::id`]).
     pub destination_port: u16,
-    /// IP protocol number.
+    /// IP protocol number, or [`LINK`].
     pub protocol: u8,
     /// In how many tunnels the packet came.
     pub tunnel_depth: u8,
@@ -67,9 +75,14 @@ impl From<TenantNumber> for u32 {
 }
 
 impl Key {
-    /// The key of a packet, if it has an IP header, is not broken or a fragment, and its protocol has flows.
+    /// The key of a packet, if it is not broken or a fragment, and what it carries has flows.
     pub fn of(packet: &Packet<'_>, use_vlans: bool, use_interfaces: bool, tunnel_depth: u8) -> Option<Self> {
-        let ip = packet.ip.as_ref().filter(|ip| !packet.invalid && FOLLOWED.contains(&ip.protocol))?;
+        let Some(ip) = packet.ip.as_ref() else {
+            return Self::of_frame(packet, use_vlans, use_interfaces, tunnel_depth);
+        };
+        if packet.invalid || !FOLLOWED.contains(&ip.protocol) {
+            return None;
+        }
         let (source_port, destination_port) = match &packet.layer4 {
             Layer4::Tcp(tcp) => (tcp.source_port, tcp.destination_port),
             Layer4::Udp(udp) => (udp.source_port, udp.destination_port),
@@ -81,8 +94,8 @@ impl Key {
         };
         let vlans = if use_vlans { packet.vlans } else { Vlans::default() };
         Some(Self {
-            source: ip.source,
-            destination: ip.destination,
+            source: ip.source.into(),
+            destination: ip.destination.into(),
             source_port,
             destination_port,
             protocol: ip.protocol,
@@ -93,11 +106,53 @@ impl Key {
         })
     }
 
+    /// The key of a frame without IP whose Ethernet type a card names.
+    #[cold]
+    fn of_frame(packet: &Packet<'_>, use_vlans: bool, use_interfaces: bool, tunnel_depth: u8) -> Option<Self> {
+        let card = protocol(carried_by(packet.ether_type).filter(|_| !packet.invalid)?);
+        // A capture without Ethernet headers has no addresses.
+        let (source, destination) =
+            packet.ethernet.map(|header| (header.source, header.destination)).unwrap_or_default();
+        Some(Self {
+            source: Address::Station(source),
+            destination: Address::Station(destination),
+            source_port: packet.ether_type,
+            destination_port: card.link.map_or(0, |link| (link.id)(packet.payload)),
+            protocol: LINK,
+            tunnel_depth,
+            vlans: if use_vlans { packet.vlans } else { Vlans::default() },
+            interface: if use_interfaces { packet.interface } else { 0 },
+            tenant: packet.tenant.into(),
+        })
+    }
+
+    /// Its ends, where it is over IP.
+    pub fn ip(&self) -> Option<IpEnds> {
+        let (source, destination) = (self.source.ip()?, self.destination.ip()?);
+        let Self { source_port, destination_port, protocol, .. } = *self;
+        Some(IpEnds { source, destination, source_port, destination_port, protocol })
+    }
+
+    /// Its ends, where it is without IP.
+    pub fn link(&self) -> Option<LinkEnds> {
+        let (Address::Station(source), Address::Station(destination)) = (self.source, self.destination) else {
+            return None;
+        };
+        Some(LinkEnds { source, destination, ether_type: self.source_port, id: self.destination_port })
+    }
+
+    /// Whether it is one of those that murmur on any network ([`tapwire_parsers::protocol::Link::is_background`]).
+    pub fn is_background(&self) -> bool {
+        let murmurs = |ends: LinkEnds| protocol(carried_by(ends.ether_type)?).link.map(|link| link.is_background);
+        self.protocol == LINK && self.link().and_then(murmurs) == Some(true)
+    }
+
     /// The key of a packet in the other direction.
     pub fn reverse(&self) -> Self {
-        // The two directions of an IPsec pair have parameter indexes of their own; what answers one is unknown.
+        // The two directions of an IPsec pair have parameter indexes of their own; what answers one is unknown. Without IP both
+        // are about the same.
         let (source_port, destination_port) = match self.protocol {
-            ESP => (self.source_port, self.destination_port),
+            ESP | LINK => (self.source_port, self.destination_port),
             _ => (self.destination_port, self.source_port),
         };
         Self { source: self.destination, destination: self.source, source_port, destination_port, ..*self }
@@ -106,7 +161,7 @@ impl Key {
     /// Whether it is the other's [`Key::reverse`].
     pub fn is_reverse_of(&self, other: &Key) -> bool {
         let (from, to) = match self.protocol {
-            ESP => (self.source_port, self.destination_port),
+            ESP | LINK => (self.source_port, self.destination_port),
             _ => (self.destination_port, self.source_port),
         };
         (from, to) == (other.source_port, other.destination_port)
@@ -132,7 +187,7 @@ impl Key {
 
     /// Type and code of the packet that this is the key of, if it is ICMP.
     pub fn icmp(&self) -> Option<(u8, u8)> {
-        matches!(self.protocol, ICMP | ICMP_V6).then(|| self.source_port.to_be_bytes().into())
+        type_and_code(self.protocol, self.source_port)
     }
 
     /// Type and code of the answer to it, if there is one.
@@ -154,6 +209,7 @@ impl Key {
     /// For an ICMP error, the key of the packet that it answers, of which it carries the first bytes.
     pub fn of_cause(packet: &Packet<'_>, key: &Key) -> Option<Self> {
         let icmp::Cause { source, destination, protocol, ports } = icmp::cause(packet)?;
+        let (source, destination) = (source.into(), destination.into());
         Some(Self { source, destination, source_port: ports.0, destination_port: ports.1, protocol, ..*key })
     }
 
@@ -164,15 +220,12 @@ impl Key {
 
     /// The hash of both directions, under a table's secret.
     pub fn digest(&self, secret: &impl BuildHasher) -> u64 {
-        let bits = |address| match address {
-            IpAddr::V4(address) => u128::from(address.to_bits()),
-            IpAddr::V6(address) => address.to_bits(),
-        };
         let (mut from, mut to) =
-            ((bits(self.source), self.source_port), (bits(self.destination), self.destination_port));
+            ((self.source.bits(), self.source_port), (self.destination.bits(), self.destination_port));
         if from > to {
             // As in `reverse`.
-            (from, to) = if self.protocol == ESP { ((to.0, from.1), (from.0, to.1)) } else { (to, from) };
+            (from, to) =
+                if matches!(self.protocol, ESP | LINK) { ((to.0, from.1), (from.0, to.1)) } else { (to, from) };
         }
         let [a, b, c] = self.vlans.ids.map(u64::from);
         let ports = u64::from(from.1) << 16 | u64::from(to.1);
@@ -189,11 +242,7 @@ pub fn flow_id(key: &Key, first_packet: u64) -> u64 {
     let mut state = mix(first_packet ^ 0x9e37_79b9_7f4a_7c15);
     let mut add = |number: u64| state = mix(state ^ number);
     for address in [key.source, key.destination] {
-        let bits = match address {
-            IpAddr::V4(address) => u128::from(address.to_bits()),
-            IpAddr::V6(address) => address.to_bits(),
-        };
-        let [a, b, c, d, e, f, g, h, rest @ ..] = bits.to_be_bytes();
+        let [a, b, c, d, e, f, g, h, rest @ ..] = address.bits().to_be_bytes();
         add(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
         add(u64::from_be_bytes(rest));
     }
@@ -217,12 +266,12 @@ impl CommunityId {
 }
 
 /// Community ID, version 1: a digest of addresses, ports and protocol that other tools compute in the same way.
-pub fn community_id(key: &Key, seed: u16) -> CommunityId {
+pub fn community_id(key: &IpEnds, seed: u16) -> CommunityId {
     let mut hash = Sha1::new();
     hash.update(seed.to_be_bytes());
     let (mut from, mut to) = (key.source_port, key.destination_port);
     let mut one_way = false;
-    if let Some((kind, code)) = key.icmp() {
+    if let Some((kind, code)) = type_and_code(key.protocol, key.source_port) {
         let answer = icmp_counterpart(key.protocol, kind);
         (from, to) = (u16::from(kind), u16::from(answer.unwrap_or(code)));
         one_way = answer.is_none();
@@ -245,6 +294,11 @@ pub fn community_id(key: &Key, seed: u16) -> CommunityId {
     let mut text = *b"1:............................";
     data_encoding::BASE64.encode_mut(&hash.finalize(), &mut text[2..]);
     CommunityId(text)
+}
+
+/// Type and code of a packet of ICMP, which stand where others have the sender's port.
+fn type_and_code(protocol: u8, source_port: u16) -> Option<(u8, u8)> {
+    matches!(protocol, ICMP | ICMP_V6).then(|| source_port.to_be_bytes().into())
 }
 
 /// The type of the message that answers one of type `kind`.
@@ -290,8 +344,8 @@ mod tests {
 
     fn key(protocol: u8, source: &str, from: u16, destination: &str, to: u16) -> Key {
         Key {
-            source: source.parse().unwrap(),
-            destination: destination.parse().unwrap(),
+            source: source.parse::<IpAddr>().unwrap().into(),
+            destination: destination.parse::<IpAddr>().unwrap().into(),
             source_port: from,
             destination_port: to,
             protocol,
@@ -317,8 +371,8 @@ mod tests {
             ),
         ];
         for (key, expected) in cases {
-            assert_eq!(community_id(&key, 0).as_str(), expected, "{key:?}");
-            assert_eq!(community_id(&key.reverse(), 0).as_str(), expected, "{key:?} in reverse");
+            assert_eq!(community_id(&key.ip().unwrap(), 0).as_str(), expected, "{key:?}");
+            assert_eq!(community_id(&key.reverse().ip().unwrap(), 0).as_str(), expected, "{key:?} in reverse");
         }
     }
 
@@ -329,6 +383,19 @@ mod tests {
         }
     }
 
+    fn station(from: u8, to: u8, id: u16) -> Key {
+        let [source, destination] = [from, to].map(|last| Address::Station([2, 0, 0, 0, 0, last]));
+        Key { source, destination, ..key(LINK, "10.0.0.1", 0x88b8, "10.0.0.2", id) }
+    }
+
+    #[test]
+    fn stations_take_no_more_room_than_addresses() {
+        assert_eq!(size_of::<Address>(), size_of::<IpAddr>());
+        let ends = station(1, 2, 7).reverse().link().unwrap();
+        assert_eq!((ends.source[5], ends.destination[5], ends.ether_type, ends.id), (2, 1, 0x88b8, 7));
+        assert!(station(1, 2, 7).ip().is_none() && key(TCP, "10.0.0.1", 1, "10.0.0.2", 2).link().is_none());
+    }
+
     #[test]
     fn both_directions_have_one_hash_and_one_identifier() {
         let secret = foldhash::quality::RandomState::default();
@@ -337,6 +404,9 @@ mod tests {
             key(UDP, "2001:db8::1", 53, "2001:db8::2", 53),
             key(ESP, "10.0.0.9", 1, "10.0.0.2", 2),
             key(TCP, "10.0.0.1", 90, "10.0.0.1", 80),
+            station(1, 2, 7),
+            station(9, 2, 7),
+            station(1, 1, 0),
         ];
         for key in keys {
             assert_eq!(key.canonical(), key.reverse().canonical(), "{key:?}");

@@ -7,6 +7,7 @@
 
 mod connection;
 mod crowds;
+pub mod ends;
 mod eviction;
 pub mod expected;
 mod handshake;
@@ -204,9 +205,9 @@ impl<A> Flow<A> {
         let to_server = match key.protocol {
             // An error about a flow of another protocol goes to the client, but for one that the client itself sends.
             key::TCP | key::UDP | key::SCTP if packet.icmp().is_some() => {
-                packet.ip.as_ref().is_some_and(|ip| ip.source == self.key.source)
+                packet.ip.as_ref().is_some_and(|ip| self.key.source == ip.source.into())
             }
-            key::TCP | key::UDP | key::SCTP | key::ICMP | key::ICMP_V6 => self.key == *key,
+            key::TCP | key::UDP | key::SCTP | key::ICMP | key::ICMP_V6 | key::LINK => self.key == *key,
             // Without ports nothing tells who asks and who answers.
             _ => true,
         };
@@ -248,6 +249,11 @@ impl<A> Flow<A> {
             Some(tcp) => tcp.was_established,
             None => self.state() == FlowState::Established,
         }
+    }
+
+    /// Whether each of its packets is a message by itself.
+    pub fn has_messages(&self) -> bool {
+        matches!(self.key.protocol, key::UDP | key::LINK)
     }
 
     /// Whether both ends sent packets.

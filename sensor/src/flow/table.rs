@@ -74,8 +74,10 @@ impl Default for Settings {
 /// What a table has counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Flows begun, by protocol: TCP, UDP, ICMP, ICMPv6, others.
+    /// Flows begun, by protocol: TCP, UDP, ICMP, ICMPv6, others over IP.
     pub begun: [u64; 5],
+    /// Flows begun without IP.
+    pub begun_without_ip: u64,
     /// Flows ended by timeout.
     pub timed_out: u64,
     /// Flows ended for their memory.
@@ -186,7 +188,7 @@ impl<A: Default> Table<A> {
         self
     }
 
-    /// Takes a packet. `None` if it has no flow: it is no IP packet, it is broken, it is an ICMP error about no known flow, its
+    /// Takes a packet. `None` if it has no flow: it has no IP header and no card names its Ethernet type, it is broken, it is an ICMP error about no known flow, its
     /// protocol has none, or memory has run out. Flows that end
     /// because of it are handed to `ended`.
     pub fn packet(
@@ -466,7 +468,8 @@ impl<A: Default> Table<A> {
             self.emergency = false;
             self.counters.emergencies.1 += 1;
         }
-        if self.counters.begun.iter().sum::<u64>() % WATCHED_EVERY == 0 {
+        let begun = self.counters.begun.iter().sum::<u64>() + self.counters.begun_without_ip;
+        if begun.is_multiple_of(WATCHED_EVERY) {
             self.watch_crowds();
         }
         let flow = Flow {
@@ -492,16 +495,15 @@ impl<A: Default> Table<A> {
             marks: Marks::default(),
             hash,
         };
-        let kind = match key.protocol {
-            key::TCP => 0,
-            key::UDP => 1,
-            key::ICMP => 2,
-            key::ICMP_V6 => 3,
-            _ => 4,
-        };
-        if let Some(count) = self.counters.begun.get_mut(kind) {
-            *count += 1;
-        }
+        let [tcp, udp, icmp, icmp_v6, others] = &mut self.counters.begun;
+        *match key.protocol {
+            key::TCP => tcp,
+            key::UDP => udp,
+            key::ICMP => icmp,
+            key::ICMP_V6 => icmp_v6,
+            key::LINK => &mut self.counters.begun_without_ip,
+            _ => others,
+        } += 1;
         let place = match self.free.pop() {
             Some(place) => place,
             None => {

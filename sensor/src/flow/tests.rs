@@ -372,6 +372,61 @@ fn flows_that_began_are_counted_by_their_protocol() {
     assert_eq!(play.table.counters().begun, [1, 0, 1, 2, 0]);
 }
 
+/// A frame from one station to another one, with a number that a card reads.
+fn frame(vlan: u8, from: u8, to: u8, kind: u16, number: u8) -> Vec<u8> {
+    let tag = [0x81, 0, 0, vlan];
+    let tag = if vlan > 0 { &tag[..] } else { &[] };
+    [&[2, 0, 0, 0, 0, to, 2, 0, 0, 0, 0, from][..], tag, &kind.to_be_bytes(), &[0, number, 0, 8, 0, 0, 0, 0]].concat()
+}
+
+#[test]
+fn frames_of_a_card_have_flows_without_ip() {
+    const KIND: u16 = 0x88b8;
+    let mut play = Play::new(Settings::default());
+    let seen: Vec<_> = [
+        frame(0, 1, 2, KIND, 7),
+        frame(0, 1, 2, KIND, 7),
+        frame(0, 2, 1, KIND, 7),
+        frame(0, 1, 2, KIND, 8),
+        frame(0, 1, 3, KIND, 7),
+        frame(5, 1, 2, KIND, 7),
+        frame(0, 1, 2, 0x1234, 7),
+    ]
+    .iter()
+    .map(|data| {
+        let packet = Packet::decode(1, Timestamp(1_000_000_000), 1, data, 0, false);
+        let arrival = play.table.packet(&packet, 0, &mut |_, _| ())?;
+        Some((arrival.new, arrival.direction == Direction::ToServer))
+    })
+    .collect();
+    let (new, more, answer) = (Some((true, true)), Some((false, true)), Some((false, false)));
+    assert_eq!(seen, [new, more, answer, new, new, new, None]);
+    let counters = play.table.counters();
+    assert_eq!((counters.begun, counters.begun_without_ip), ([0; 5], 4));
+    play.table.expire(Timestamp(1_000_000_000 + 601_000_000), &mut |flow, reason| {
+        play.ended.push((flow.bytes.to_server, reason));
+    });
+    assert_eq!(play.ended.len(), 4, "they end as those of other protocols do");
+}
+
+#[test]
+fn stations_that_hold_many_flows_go_first() {
+    let mut play = Play::with_memory(Settings::default(), 400 * Table::<()>::FLOW_BYTES, 0);
+    let mut others = 0;
+    for number in 0..2_000_u64 {
+        // One flow of one station, and many flows of another one.
+        let data = if number % 8 == 0 {
+            frame(0, 1, 2, 0x88b8, 9)
+        } else {
+            frame(0, 3, (number % 251) as u8, 0x88b8, (number % 253) as u8)
+        };
+        let packet = Packet::decode(number + 1, Timestamp(1_000_000_000 + number), 1, &data, 0, false);
+        play.table.packet(&packet, 0, &mut |flow, _| others += u32::from(flow.key.link().unwrap().source[5] == 1));
+    }
+    assert_eq!(others, 0, "the one flow of the other station stays");
+    assert!(play.table.len() <= 400 && play.table.counters().evicted != Evictions::default());
+}
+
 #[test]
 fn an_icmp_error_belongs_to_the_flow_that_caused_it() {
     let mut play = Play::new(Settings::default());

@@ -427,6 +427,7 @@ impl Inspector {
                 app.failed = carrier.has_messages() || other == Recognition::Failed;
                 if app.failed && app.further_looks == 0 {
                     if !app.is_rival
+                        && Carrier::OVER_IP.contains(&carrier)
                         && let Some(count) = self.unrecognised.get_mut(usize::from(carrier.has_messages()))
                     {
                         *count += 1;

@@ -1,7 +1,8 @@
 //! Which protocol a flow speaks, from the first bytes of each direction.
 //!
-//! Patterns are tried on any port and confirmed by the protocol's probe; then the probes of the protocols that are at home on
-//! the server's port. Who is sure counts before who finds it likely. A direction that nobody can claim any more has failed; the first direction that is claimed binds the flow.
+//! Without IP the Ethernet type says it, and the probe confirms it. Else patterns are tried on any port and confirmed by the
+//! protocol's probe; then the probes of the protocols that are at home on the server's port. Who is sure counts before who finds it
+//! likely. A direction that nobody can claim any more has failed; the first direction that is claimed binds the flow.
 
 use std::collections::HashMap;
 
@@ -172,10 +173,10 @@ impl Recogniser {
                 None => short = true,
             }
         }
-        // Within another protocol there are no ports, and few that it may be.
-        let inside = matches!(carrier, Carrier::Within(_));
-        if inside || table.is_home(ports.server) {
-            for known in self.on(carrier).filter(|known| inside || known.at_home(ports.server)) {
+        // Within another protocol and without IP there are no ports, and few that it may be.
+        let portless = !Carrier::OVER_IP.contains(&carrier);
+        if portless || table.is_home(ports.server) {
+            for known in self.on(carrier).filter(|known| portless || known.at_home(ports.server)) {
                 if let Some(found) = ask(known, direction) {
                     return found;
                 }
@@ -238,9 +239,9 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Those of a flow's ends.
+    /// Those of a flow's ends: zeros without IP.
     pub fn of(ends: &Ends) -> Self {
-        Self { client: ends.client.1, server: ends.server.1 }
+        ends.ip().map_or(Self { client: 0, server: 0 }, |ends| Self { client: ends.client.1, server: ends.server.1 })
     }
 }
 

@@ -4,12 +4,13 @@ use tapwire_signatures::rule::RuleSet;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tapwire_parsers::protocol::{Advance, Ends, Transaction, TransactionList, Transactions};
+use tapwire_parsers::protocol::{Advance, Ends, Sides, Transaction, TransactionList, Transactions};
 
 use super::*;
 
 fn input(data: &[u8]) -> Input<'_> {
-    let ends = Ends { client: (Ends::UNKNOWN.client.0, 4000), server: (Ends::UNKNOWN.server.0, 53) };
+    let unknown = Ends::UNKNOWN.ip().unwrap();
+    let ends = Ends::Ip(Sides { client: (unknown.client.0, 4000), server: (unknown.server.0, 53) });
     Input { ends, ..Input::new(Direction::ToServer, data) }
 }
 const QUERY: &[u8] = b"\x00\x01\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x03net\x00\x00\x01\x00\x01";

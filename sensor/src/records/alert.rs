@@ -21,10 +21,8 @@ pub struct FlowBrief {
     pub bytes: (u64, u64),
     /// Time of its first packet.
     pub start: Timestamp,
-    /// The client.
-    pub source: IpAddr,
-    /// The server.
-    pub destination: IpAddr,
+    /// The client and the server, over IP.
+    pub hosts: Option<(IpAddr, IpAddr)>,
     /// Their ports, where the protocol has some.
     pub ports: Option<(u16, u16)>,
 }
@@ -111,7 +109,10 @@ pub fn write(
             object.object("flow", |o| {
                 o.number("pkts_toserver", flow.packets.0).number("pkts_toclient", flow.packets.1);
                 o.number("bytes_toserver", flow.bytes.0).number("bytes_toclient", flow.bytes.1);
-                o.text("start", &start).address("src_ip", flow.source).address("dest_ip", flow.destination);
+                o.text("start", &start);
+                if let Some((source, destination)) = flow.hosts {
+                    o.address("src_ip", source).address("dest_ip", destination);
+                }
                 if let Some((source, destination)) = flow.ports {
                     o.number("src_port", source).number("dest_port", destination);
                 }

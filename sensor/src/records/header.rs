@@ -81,6 +81,8 @@ pub struct Header<'a> {
     pub ports: Option<(u16, u16)>,
     /// IP protocol number.
     pub protocol: Option<u8>,
+    /// The Ethernet type of what travels without IP.
+    pub ether_type: Option<u16>,
     /// Type and code of ICMP.
     pub icmp: Option<(u8, u8)>,
     /// Security parameter index of ESP, in flow records.
@@ -152,6 +154,8 @@ impl Header<'_> {
         }
         if let Some(protocol) = self.protocol {
             object.text("proto", protocol_name(protocol).as_bytes());
+        } else if self.ether_type.is_some() {
+            object.text("proto", "Ethernet");
         }
         if let Some(version) = version.filter(|_| !flow_record) {
             object.number("ip_v", version);
@@ -170,6 +174,9 @@ impl Header<'_> {
         }
         if let Some((source, destination)) = self.ethernet {
             object.object("ether", |ether| {
+                if let Some(ether_type) = self.ether_type {
+                    ether.number("ether_type", ether_type);
+                }
                 ether.text("src_mac", mac(source)).text("dest_mac", mac(destination));
             });
         }
@@ -185,7 +192,8 @@ impl Header<'_> {
         if let Some(version) = self.version {
             object.text("suricata_version", version);
         }
-        if let Some(id) = self.transaction {
+        // Transactions are counted in their flow.
+        if let Some(id) = self.transaction.filter(|_| self.flow_id.is_some()) {
             object.number("tx_id", id);
             if self.guessed {
                 object.boolean("tx_guessed", true);

@@ -3,7 +3,6 @@
 //! Each file writes one kind of record from plain values; nothing here knows a worker, a table or a sink.
 
 pub mod alert;
-pub mod arp;
 pub mod batch;
 pub mod budget;
 pub mod cause;

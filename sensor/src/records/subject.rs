@@ -35,8 +35,8 @@ impl Subject {
         let ip = packet.ip.as_ref()?;
         // Pieces of datagrams have no key: no ports are known of them.
         let key = Key::of(packet, true, false, packet.depth).unwrap_or(Key {
-            source: ip.source,
-            destination: ip.destination,
+            source: ip.source.into(),
+            destination: ip.destination.into(),
             source_port: 0,
             destination_port: 0,
             protocol: ip.protocol,

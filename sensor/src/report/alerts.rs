@@ -115,7 +115,7 @@ impl Reporter {
             Ground::Packet | Ground::Stream => {
                 let oldest = flow.app.oldest_open(direction);
                 // A datagram's rule on a protocol means the transaction that the datagram brought.
-                let own = flow.key.protocol == crate::flow::key::UDP && rule.names_application();
+                let own = flow.has_messages() && rule.names_application();
                 match oldest {
                     Some((id, _)) if own => (Some(id), false),
                     Some((id, true)) if outputs.guess_transaction => (Some(id), true),
@@ -123,6 +123,7 @@ impl Reporter {
                 }
             }
         };
+        let client = Ends::of(&flow.key, Direction::ToServer);
         // An alert is often there before its answer.
         let charge = Charge { answered: flow.is_answered(), ..self.charge_flow(flow) };
         for (index, output) in (0..).zip(&*outputs.list) {
@@ -136,9 +137,8 @@ impl Reporter {
                 packets: (flow.packets.to_server, flow.packets.to_client),
                 bytes: (flow.bytes.to_server, flow.bytes.to_client),
                 start: flow.start,
-                source: flow.key.source,
-                destination: flow.key.destination,
-                ports: flow.key.has_ports().then_some((flow.key.source_port, flow.key.destination_port)),
+                hosts: client.hosts,
+                ports: client.has_ports.then_some(client.ports),
             };
             let base = flow_header(ends.header("alert", moment), flow, output, &outputs, moment);
             let mut header = Header { transaction: transaction.map(id_within), guessed, ..base };
@@ -161,8 +161,8 @@ impl Reporter {
                 tunnel: moment.tunnel,
                 forwarded: client,
                 app_protocol,
-                direction: Some(direction.name()),
-                flow: settings.flow.then_some(brief),
+                direction: (!ends.is_background).then_some(direction.name()),
+                flow: (settings.flow && !ends.is_background).then_some(brief),
                 progress,
                 payload: shown_payload(settings, payload),
                 stream: found.ground == Ground::Stream,
@@ -206,6 +206,7 @@ impl Reporter {
         outputs: &Outputs,
     ) {
         let Some(ends) = ends.filter(|_| outputs.fast) else { return };
+        let (Some((source, destination)), Some(protocol)) = (ends.hosts, ends.protocol) else { return };
         let (from, to) = match ends.icmp {
             Some((kind, code)) => (u16::from(kind), u16::from(code)),
             None => ends.ports,
@@ -213,7 +214,7 @@ impl Reporter {
         let index = u16::try_from(outputs.list.len()).unwrap_or(u16::MAX);
         let clock = &mut self.clock;
         self.batch.push(moment.order, index, Class::Alert, (gate.map(Gate::Alert), None), |out| {
-            fast::write(out, moment.time, rule, ends.protocol, [(ends.source, from), (ends.destination, to)], clock);
+            fast::write(out, moment.time, rule, protocol, [(source, from), (destination, to)], clock);
         });
     }
 
@@ -230,10 +231,11 @@ impl Reporter {
         let file = !outputs.engine.own_of_rule(found.rule).thresholds.is_empty();
         let counted = file || rule.threshold.is_some() || rule.detection_filter.is_some() || tagged;
         let ends = ends.filter(|_| counted || shares(rule, found))?;
+        let (source, destination) = ends.counted_as()?;
         Some(AlertGate {
             rule: found.rule,
-            source: ends.source,
-            destination: ends.destination,
+            source,
+            destination,
             ports: ends.ports,
             flow: flow.map(|flow| flow.id),
             time: moment.time,
@@ -251,10 +253,11 @@ impl Reporter {
             return;
         }
         let Some(ends) = Ends::of_packet(packet) else { return };
+        let Some((source, destination)) = ends.hosts else { return };
         let gate = PacketGate {
             tenant: packet.tenant,
-            source: ends.source,
-            destination: ends.destination,
+            source,
+            destination,
             flow: flow.map(|flow| flow.id),
             time: moment.time,
             length: packet.wire_len,

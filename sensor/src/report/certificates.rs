@@ -1,5 +1,7 @@
 //! Certificates that a rule wants stored.
 
+use std::net::IpAddr;
+
 use data_encoding::BASE64;
 use tapwire_parsers::json;
 use tapwire_parsers::protocol;
@@ -42,11 +44,13 @@ impl Reporter {
         moment: &Moment,
     ) -> Vec<u8> {
         let ends = Ends::of(&flow.key, Direction::ToServer);
+        let (source, destination) = ends.hosts.unzip();
+        let text = |address: Option<IpAddr>| address.map(|address| address.to_string()).unwrap_or_default();
         let mut lines = vec![
             ("TIME:", self.clock.day_and_time(moment.time)),
-            ("SRC IP:", ends.source.to_string()),
-            ("DST IP:", ends.destination.to_string()),
-            ("PROTO:", ends.protocol.to_string()),
+            ("SRC IP:", text(source)),
+            ("DST IP:", text(destination)),
+            ("PROTO:", ends.protocol.unwrap_or_default().to_string()),
             ("SRC PORT:", ends.ports.0.to_string()),
             ("DST PORT:", ends.ports.1.to_string()),
         ];

@@ -6,24 +6,25 @@ use std::sync::Arc;
 use tapwire_parsers::json::Object;
 use tapwire_parsers::link::igmp::Igmp;
 use tapwire_parsers::link::tunnel::Carrier;
-use tapwire_parsers::link::{self, Anomalies, Layer4, Packet, Timestamp};
+use tapwire_parsers::link::{Layer4, Packet, Timestamp};
 use tapwire_parsers::protocol;
-use tapwire_parsers::protocol::{Anomaly, Direction, ProtocolId, Purpose};
+use tapwire_parsers::protocol::{Anomaly, Direction, Mac, ProtocolId, Purpose};
 use tapwire_signatures::lua::Shown;
 use tapwire_signatures::rule::condition::FlowView;
 
 use crate::engine::RECORDS_VERSION;
+use crate::flow::ends::LinkEnds;
 use crate::flow::{EndReason, Flow, Key, community_id};
 use crate::inspect::recognise::Recognition;
 use crate::inspect::tenants::Select;
 use crate::inspect::{Application, Engine, RECOGNITION_ANOMALIES, id_within, view_of};
 use crate::records::batch::{Class, Gate, RecordBatch};
 use crate::records::cause::{Charge, Name};
+use crate::records::flow;
 use crate::records::flow::{FlowRecord, TcpRecord};
 use crate::records::header::{Clock, Header, record};
 use crate::records::metadata::Metadata;
 use crate::records::subject::Subject;
-use crate::records::{arp, flow};
 
 mod alerts;
 mod causes;
@@ -171,10 +172,14 @@ pub struct Reporter {
 
 /// The two ends of a flow as a direction has them.
 struct Ends {
-    source: IpAddr,
-    destination: IpAddr,
+    /// Addresses of hosts, over IP.
+    hosts: Option<(IpAddr, IpAddr)>,
+    /// Stations, without IP.
+    stations: Option<LinkEnds>,
+    /// The stations are not shown: nobody looks for flows of what murmurs on any network.
+    is_background: bool,
     ports: (u16, u16),
-    protocol: u8,
+    protocol: Option<u8>,
     has_ports: bool,
     icmp: Option<(u8, u8)>,
 }
@@ -182,11 +187,17 @@ struct Ends {
 impl Ends {
     fn of(key: &Key, direction: Direction) -> Self {
         let turned = if direction == Direction::ToServer { *key } else { key.reverse() };
+        let Some(ends) = turned.ip() else {
+            let (hosts, ports, protocol, has_ports, icmp) = (None, (0, 0), None, false, None);
+            let (stations, is_background) = (turned.link(), turned.is_background());
+            return Self { hosts, stations, is_background, ports, protocol, has_ports, icmp };
+        };
         Self {
-            source: turned.source,
-            destination: turned.destination,
-            ports: (turned.source_port, turned.destination_port),
-            protocol: key.protocol,
+            hosts: Some((ends.source, ends.destination)),
+            stations: None,
+            is_background: false,
+            ports: (ends.source_port, ends.destination_port),
+            protocol: Some(ends.protocol),
             has_ports: key.has_ports(),
             icmp: key.icmp(),
         }
@@ -197,24 +208,35 @@ impl Ends {
         let icmp = packet.icmp().map(|i| (i.kind, i.code));
         let has_ports = packet.has_ports();
         Some(Self {
-            source: ip.source,
-            destination: ip.destination,
+            hosts: Some((ip.source, ip.destination)),
+            stations: None,
+            is_background: false,
             ports: packet.ports(),
-            protocol: ip.protocol,
+            protocol: Some(ip.protocol),
             has_ports,
             icmp,
         })
     }
 
+    /// Whom thresholds and bits of hosts count it for: a station by the address that it makes itself (RFC 4291, appendix A).
+    fn counted_as(&self) -> Option<(IpAddr, IpAddr)> {
+        let own =
+            |[a, b, c, d, e, f]: Mac| IpAddr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f]);
+        self.hosts.or_else(|| self.stations.map(|ends| (own(ends.source), own(ends.destination))))
+    }
+
     fn header<'a>(&self, event_type: &'a str, moment: &Moment) -> Header<'a> {
+        let stations = self.stations.filter(|_| !self.is_background);
         Header {
             time: moment.time,
             packet_number: moment.packet_number,
             event_type,
-            source: Some(self.source),
-            destination: Some(self.destination),
+            source: self.hosts.map(|(source, _)| source),
+            destination: self.hosts.map(|(_, destination)| destination),
             ports: self.has_ports.then_some(self.ports),
-            protocol: Some(self.protocol),
+            protocol: self.protocol,
+            ether_type: stations.map(|ends| ends.ether_type),
+            ethernet: stations.map(|ends| (ends.source, ends.destination)),
             icmp: self.icmp,
             packet_source: Some(moment.source()),
             ..Header::default()
@@ -250,30 +272,6 @@ impl Reporter {
         batch.sequence = sequence;
         batch.engine = Some(Arc::clone(&self.outputs.engine));
         batch
-    }
-
-    /// The record of address resolution.
-    pub fn arp(&mut self, packet: &Packet<'_>, moment: &Moment) {
-        let Ok(message) = link::arp::read(packet.payload, &mut Anomalies::new()) else { return };
-        let outputs = Arc::clone(&self.outputs);
-        let charge = self.charge_packet(packet, moment);
-        for (index, output) in (0..).zip(&*outputs.list).filter(|(_, o)| o.eve.arp) {
-            let header = Header {
-                time: moment.time,
-                packet_number: moment.packet_number,
-                event_type: "arp",
-                tenant: packet.tenant,
-                vlans: packet.vlans.as_slice(),
-                packet_source: Some(moment.source()),
-                version: output.eve.version.then_some(RECORDS_VERSION),
-                ..Header::default()
-            };
-            let cause = self.cause(&header, "arp", charge, moment);
-            let clock = &mut self.clock;
-            self.batch.push(moment.order, index, Class::Transaction, (None, cause), |out| {
-                arp::write(out, &header, &message, clock);
-            });
-        }
     }
 
     /// Frames of a direction that rules were just asked about.
@@ -505,8 +503,13 @@ impl Reporter {
             .or_else(|| RECOGNITION_ANOMALIES.iter().find(|a| a.name == anomaly.0).map(|a| a.record_name));
         let layer = if of_protocol.is_some() { "proto_parser" } else { "proto_detect" };
         let charge = self.charge_flow(flow);
-        for (index, output) in (0..).zip(&*outputs.list).filter(|(_, o)| o.eve.anomalies.is_some_and(|a| a.application))
-        {
+        // What murmurs is odd to those who look at it.
+        let is_looked_at = |output: &Output| {
+            let recorders = || flow.app.protocol.and_then(|id| output.recorders.get(usize::from(id.0))?.as_ref());
+            !flow.key.is_background() || recorders().is_some()
+        };
+        let wants = |output: &Output| output.eve.anomalies.is_some_and(|a| a.application) && is_looked_at(output);
+        for (index, output) in (0..).zip(&*outputs.list).filter(|(_, output)| wants(output)) {
             let ends = Ends::of(&flow.key, direction);
             let base = flow_header(ends.header("anomaly", moment), flow, output, outputs, moment);
             let header = Header { transaction: transaction.map(id_within), ..base };
@@ -528,7 +531,9 @@ impl Reporter {
 
     /// The record of a flow that has ended.
     pub fn flow(&mut self, flow: &Flow<Application>, reason: EndReason, moment: &Moment) {
-        if flow.app.is_silent_flow() {
+        // Frames of a protocol that is switched off are nobody's flow.
+        let is_nobodys = flow.key.link().is_some() && flow.app.protocol.is_none();
+        if flow.app.is_silent_flow() || flow.key.is_background() || is_nobodys {
             self.end_asked(flow, moment);
             return;
         }
@@ -540,7 +545,7 @@ impl Reporter {
             let header = Header {
                 packet_source: None,
                 packet_number: None,
-                ethernet: None,
+                ethernet: base.ethernet.filter(|_| base.ether_type.is_some()),
                 spi: flow.key.spi(),
                 icmp_response: flow.icmp_answer,
                 ..base
@@ -616,8 +621,8 @@ impl Reporter {
             let ends = Ends::of(&flow.key, direction);
             let header = Header {
                 event_type: "netflow",
-                source: Some(ends.source),
-                destination: Some(ends.destination),
+                source: ends.hosts.map(|(source, _)| source),
+                destination: ends.hosts.map(|(_, destination)| destination),
                 ports: ends.has_ports.then_some(ends.ports),
                 icmp: ends.icmp,
                 icmp_response: None,
@@ -684,19 +689,20 @@ fn flow_header<'a>(
     outputs: &'a Outputs,
     moment: &Moment,
 ) -> Header<'a> {
-    let community_id = output.eve.community_id_seed.map(|seed| {
-        let id = flow.app.community_id.get_or_init(|| Box::new(community_id(&flow.key, seed)));
-        id.as_str()
+    let community_id = output.eve.community_id_seed.and_then(|seed| {
+        let ends = flow.key.ip()?;
+        let id = flow.app.community_id.get_or_init(|| Box::new(community_id(&ends, seed)));
+        Some(id.as_str())
     });
     Header {
-        flow_id: Some(flow.id),
+        flow_id: (!flow.key.is_background()).then_some(flow.id),
         parent: flow.app.parent(),
         metadata: (flow.app.rules.state().filter(|_| output.eve.metadata))
             .map(|state| Metadata { plan: &outputs.engine.plan, state }),
         tenant: flow.key.tenant.into(),
         vlans: flow.key.vlans.as_slice(),
         community_id,
-        ethernet: moment.ethernet.filter(|_| output.eve.ethernet),
+        ethernet: header.ethernet.or(moment.ethernet.filter(|_| output.eve.ethernet)),
         capture: outputs.capture_name(&output.eve),
         version: output.eve.version.then_some(RECORDS_VERSION),
         interface: outputs.interface(),

@@ -17,6 +17,7 @@ impl Worker {
         for (name, count) in ["flow.tcp", "flow.udp", "flow.icmpv4", "flow.icmpv6"].into_iter().zip(begun.begun) {
             self.counters.add(name, count);
         }
+        self.counters.add("tapwire.flow.without_ip", begun.begun_without_ip);
         self.counters.add("flow.tcp_reuse", begun.reused);
         self.counters.add("tcp.invalid_checksum", begun.bad_checksums);
         self.counters.add("tcp.reassembly_gap", begun.gaps);

@@ -1,7 +1,7 @@
 //! One packet of a flow, or a flow's end: its bytes are read, rules are asked, and what was found is recorded.
 
 use tapwire_parsers::link::{Layer4, Packet, Timestamp};
-use tapwire_parsers::protocol::{Anomaly, Carrier, Direction, Ends, Input};
+use tapwire_parsers::protocol::{Anomaly, Carrier, Direction, Ends, Input, Sides};
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::rule::condition::PacketView;
 use tapwire_signatures::verify::packet::Occasion;
@@ -9,7 +9,7 @@ use tapwire_signatures::verify::{Ground, Match};
 
 use super::Settings;
 use crate::flow::stream::Chunk;
-use crate::flow::{self, Flow, Key, pseudo};
+use crate::flow::{self, Flow, Key, key, pseudo};
 use crate::inspect::alerts::settle;
 use crate::inspect::{Application, Certificates, Inspector, view_of};
 use crate::report::{Moment, Reporter, is_open};
@@ -40,7 +40,8 @@ impl Place<'_> {
         }
         flow.app.passed |= flow.is_passed();
         let encrypted = flow.app.encrypted;
-        let first = *flow.packets.of(direction) == 1;
+        // Of what murmurs nobody looks for flows: each of its packets counts as the first.
+        let first = *flow.packets.of(direction) == 1 || flow.key.is_background();
         flow.app.turnable = flow.is_turnable() && flow.app.protocol.is_none();
         self.reporter.stream_anomalies(&tcp.anomalies, flow, packet, moment);
         for anomaly in &tcp.anomalies {
@@ -82,6 +83,15 @@ impl Place<'_> {
                     break;
                 }
             }
+        } else if let Some(ends) = flow.key.link() {
+            datagram = packet.payload;
+            let (carrier, ends) = (Carrier::Link(ends.ether_type), ends_of(&flow.key));
+            self.inspector.bytes(
+                &mut flow.app,
+                carrier,
+                &Input { direction, data: datagram, offset: 0, time: packet.time, ends },
+            );
+            *flow.app.updated.of_mut(direction) = true;
         }
         if flow.app.passed {
             self.reporter.pieces(flow, moment);
@@ -148,14 +158,14 @@ impl Place<'_> {
 
     /// Hands what is new in a direction's stream to the parser.
     fn read(&mut self, flow: &mut Flow<Application>, direction: Direction) {
-        let (time, ends) = (flow.end, ends_of(&flow.key));
-        let Flow { tcp, app, .. } = flow;
+        let Flow { tcp, app, key, end: time, .. } = flow;
         let Some(tcp) = tcp else { return };
         let depths = &self.inspector.engine().depths;
         let has_depth = depths.iter().any(|(id, _)| Some(*id) == app.protocol);
         if tcp.touched_stream_mut(direction).is_none() && !app.is_deaf() && !has_depth {
             return;
         }
+        let (time, ends) = (*time, ends_of(key));
         loop {
             let stream = tcp.stream_mut(direction);
             if app.encrypted {
@@ -389,9 +399,7 @@ impl Place<'_> {
 impl Flow<Application> {
     /// Whether its first packet need not be the client's.
     fn is_turnable(&self) -> bool {
-        self.tcp
-            .as_ref()
-            .map_or(self.key.protocol == flow::key::UDP && self.packets.to_client == 0, |tcp| tcp.midstream)
+        self.tcp.as_ref().map_or(self.key.protocol == key::UDP && self.packets.to_client == 0, |tcp| tcp.midstream)
     }
 
     /// An alert was raised in it, or will be if the writer says so.
@@ -418,7 +426,11 @@ fn only_new(matches: &[Match], mut further: Vec<Match>) -> Vec<Match> {
 }
 
 fn ends_of(key: &Key) -> Ends {
-    Ends { client: (key.source, key.source_port), server: (key.destination, key.destination_port) }
+    let Some(ends) = key.ip() else {
+        let (client, server) = key.link().map(|ends| (ends.source, ends.destination)).unwrap_or_default();
+        return Ends::Link(Sides { client, server });
+    };
+    Ends::Ip(Sides { client: (ends.source, ends.source_port), server: (ends.destination, ends.destination_port) })
 }
 
 /// A packet without bytes that stands for a flow in a direction: rules compare its addresses and ports.

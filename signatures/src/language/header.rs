@@ -129,7 +129,6 @@ fn protocol(word: &str) -> Option<RuleProtocol> {
         "sctp" => RuleProtocol::Sctp,
         "pkthdr" => RuleProtocol::PacketHeader,
         "ether" => RuleProtocol::Ether,
-        "arp" => RuleProtocol::Arp,
         name => RuleProtocol::Application(canonical_protocol(name)?),
     })
 }

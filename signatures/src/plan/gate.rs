@@ -69,7 +69,7 @@ impl Gate {
             bit,
             to_server: rule.flow.direction.map(|wanted| wanted == Direction::ToServer),
             established: rule.flow.established,
-            needs_protocol: rule.names_application(),
+            needs_protocol: rule.names_application() && !rule.protocol.is_on_frames(),
         }
     }
 

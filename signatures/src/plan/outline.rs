@@ -223,7 +223,7 @@ fn carriers(rule: &Rule) -> Payloads {
     let (tcp, udp, other) = match rule.protocol {
         RuleProtocol::Tcp | RuleProtocol::TcpPacket | RuleProtocol::TcpStream => (true, false, false),
         RuleProtocol::Udp => (false, true, false),
-        RuleProtocol::Application(_) => (true, true, false),
+        RuleProtocol::Application(_) => (true, true, rule.protocol.is_on_frames()),
         RuleProtocol::Icmp | RuleProtocol::Icmpv4 | RuleProtocol::Icmpv6 | RuleProtocol::Igmp | RuleProtocol::Sctp => {
             (false, false, true)
         }

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tapwire_parsers::protocol::Carrier;
+use tapwire_parsers::{protocol, protocol_id};
 
 /// What is done when a rule matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,13 +66,18 @@ pub enum RuleProtocol {
     PacketHeader,
     /// `ether`.
     Ether,
-    /// `arp`.
-    Arp,
     /// An application protocol, by its canonical name (`http`, `dns`).
     Application(&'static str),
 }
 
 impl RuleProtocol {
+    /// Whether it is an application protocol that frames carry without IP: each of them says so, with a flow or without one.
+    pub fn is_on_frames(self) -> bool {
+        let RuleProtocol::Application(name) = self else { return false };
+        let carriers = protocol_id(name).map_or(&[][..], |id| protocol(id).carriers);
+        carriers.iter().any(|carrier| matches!(carrier, Carrier::Link(_)))
+    }
+
     /// The word for it in a rule.
     pub fn name(self) -> &'static str {
         match self {
@@ -88,7 +95,6 @@ impl RuleProtocol {
             RuleProtocol::Sctp => "sctp",
             RuleProtocol::PacketHeader => "pkthdr",
             RuleProtocol::Ether => "ether",
-            RuleProtocol::Arp => "arp",
             RuleProtocol::Application(name) => name,
         }
     }

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use tapwire_parsers::link::{self, Packet};
-use tapwire_parsers::protocol;
+use tapwire_parsers::link::Packet;
+use tapwire_parsers::{carried_by, protocol};
 
 use crate::rule::condition::PacketView;
 use crate::rule::{Arrow, Endpoint, FlowCondition, Rule, RuleProtocol};
@@ -42,11 +42,14 @@ pub(super) fn protocol_holds(wanted: RuleProtocol, view: &PacketView<'_>) -> boo
         RuleProtocol::Igmp => is(&[2]),
         RuleProtocol::Sctp => is(&[132]),
         RuleProtocol::PacketHeader | RuleProtocol::Ether => true,
-        RuleProtocol::Arp => view.packet.has(link::Header::Arp),
-        RuleProtocol::Application(name) => view.flow.is_some_and(|flow| {
-            let mut spoken = flow.protocol.into_iter().chain(flow.layers.iter()).map(protocol);
+        RuleProtocol::Application(name) => {
+            // Without IP each frame says what it is, be it broken or without a flow.
+            let of_frame = || if carried.is_none() { carried_by(view.packet.ether_type) } else { None };
+            let of_flow = view.flow.and_then(|flow| flow.protocol).or_else(of_frame);
+            let inside = view.flow.iter().flat_map(|flow| flow.layers.iter());
+            let mut spoken = of_flow.into_iter().chain(inside).map(protocol);
             spoken.any(|card| card.name == name || card.aliases.contains(&name))
-        }),
+        }
     }
 }
 

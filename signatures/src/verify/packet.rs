@@ -306,7 +306,7 @@ fn is_due(kind: Kind, occasion: Occasion, view: &PacketView<'_>) -> bool {
         Kind::PacketAndStream | Kind::Packet | Kind::Anomaly | Kind::Recognised => true,
         Kind::PayloadOrStream => !occasion.streamed,
         Kind::Stream => !occasion.streamed && view.flow.is_none(),
-        Kind::ApplicationPacket => view.flow.is_some_and(|f| f.protocol.is_some()),
+        Kind::ApplicationPacket => view.packet.ip.is_none() || view.flow.is_some_and(|f| f.protocol.is_some()),
         Kind::Frame | Kind::Transaction => false,
     }
 }

@@ -33,6 +33,7 @@ fn one(text: &mut Text, card: &Protocol, usual: &Configuration) {
         facts.push(format!("Other names: {}.", codes(card.aliases.iter().copied())));
     }
     let found = match (card.patterns.is_empty(), card.ports.is_empty()) {
+        (true, true) if card.link.is_some() => "by that type".to_owned(),
         (true, _) => format!("on servers' ports {}", ports(card)),
         (false, true) => "on any port, by its first bytes".to_owned(),
         (false, false) => {
@@ -77,8 +78,15 @@ fn records(card: &Protocol, usual: &Configuration) -> String {
     let listed_as = card.listed_as().unwrap_or(event_type);
     let without = usual.eve.iter().any(|eve| eve.protocols.contains_key(listed_as));
     let when = if without { "without a configuration, and where" } else { "where" };
+    let flows = match card.link {
+        Some(link) if link.is_background => " Its flows have none.",
+        Some(_) => {
+            " Its flows are between two stations, which stand in `ether` in place of addresses; `proto` is `Ethernet`."
+        }
+        None => "",
+    };
     format!(
-        "Records have the event type `{event_type}`; they are written {when} `types` of an output names `{listed_as}`."
+        "Records have the event type `{event_type}`; they are written {when} `types` of an output names `{listed_as}`.{flows}"
     )
 }
 

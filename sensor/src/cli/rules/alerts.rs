@@ -149,7 +149,6 @@ fn only_alerts(configuration: &Configuration) -> Configuration {
             anomalies: None,
             flows: false,
             netflows: false,
-            arp: false,
             frames: false,
             stats: false,
             files: None,

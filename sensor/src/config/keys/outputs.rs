@@ -148,7 +148,6 @@ pub(super) static KEYS: &[Key] = &[
         |_| switch(true),
         "Each direction of a flow has a record when the flow ends.",
     ),
-    used("outputs.N.eve-log.types.N.arp.enabled", |_| switch(true), "Packets of ARP have records."),
     used("outputs.N.eve-log.types.N.frame.enabled", |_| switch(true), "Frames of protocols have records."),
     used("outputs.N.eve-log.types.N.stats.enabled", |_| switch(true), "[Counters](counters.md) have records."),
     idle("outputs.N.eve-log.types.N.stats.totals", "Counters of all threads are added up.", "they always are"),
