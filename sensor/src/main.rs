@@ -16,8 +16,8 @@ use tapwire::config::{Checksums, Configuration, Severity};
 use tapwire::engine::{Active, Found, Prepared, Reloader, prepare};
 use tapwire::inspect::Engine;
 use tapwire::run::{self, Plan, Summary};
+use tapwire::sequence::in_words;
 use tapwire::terminal::{lines, say, show, tell, usage};
-use tapwire::writer::in_words;
 use tapwire_signatures::language::rule::Rule;
 use tapwire_signatures::verify::cost::{CostReport, Excess};
 

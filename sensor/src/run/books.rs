@@ -10,8 +10,8 @@ use tapwire_signatures::verify::cost::CostBooks;
 use super::Plan;
 use super::settings::Budgets;
 use crate::flow::Budget;
+use crate::sequence::Report;
 use crate::stats::Counters;
-use crate::writer::Report;
 
 /// The books of a run: each thread puts its counters there as they stand.
 pub(super) struct Books {

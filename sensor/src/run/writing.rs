@@ -8,8 +8,8 @@ use super::books::{self, Books};
 use super::merge::{Merge, Next};
 use super::settings::Budgets;
 use super::{Plan, RunError, note};
+use crate::sequence::Writer;
 use crate::sinks::lock::FolderLock;
-use crate::writer::Writer;
 
 /// Counters are written without those of workers that do not answer for so long.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -15,7 +15,7 @@ use super::alerts::raised;
 use super::id::RuleId;
 use super::{Settings, prepared, say, show};
 use crate::capture::listing::Listing;
-use crate::writer::HeldBack;
+use crate::sequence::HeldBack;
 
 pub(super) const HELP: &str =
     "Shows where the rule was looked at: the packet, and each condition in the order in which they are

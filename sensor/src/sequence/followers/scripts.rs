@@ -8,8 +8,8 @@ use std::sync::Arc;
 use tapwire_signatures::lua::{Open, OutputScript, RunningOutput};
 use tapwire_signatures::verify::condition::{FlowView, PacketView};
 
-use super::open::Folder;
 use crate::records::subject::Subject;
+use crate::sinks::open::Folder;
 
 /// The scripts of a run.
 #[derive(Default)]

@@ -23,17 +23,19 @@ use crate::records::batch::{AlertGate, Class, Entry, Gate, RecordBatch, merged};
 use crate::records::cut::cut;
 use crate::records::header::Clock;
 use crate::records::ledger::{Booked, Ledger, Written};
-use crate::sinks::script::Scripts;
 use crate::sinks::sets::Sets;
-use crate::tags::{Owner, Tags};
 pub use books::Report;
-use delivery::Delivery;
-pub use delivery::in_words;
+use followers::scripts::Scripts;
+use log::Delivery;
+pub use log::in_words;
 use stores::Stores;
+use tags::{Owner, Tags};
 
 mod books;
-mod delivery;
+pub mod followers;
+mod log;
 mod stores;
+pub mod tags;
 
 /// Between two times that what scripts write is made readable, when live.
 const FLUSH_SCRIPTS: Duration = Duration::from_secs(1);
