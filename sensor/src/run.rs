@@ -24,10 +24,10 @@ use crate::capture::{CaptureError, Source};
 use crate::config::{Checksums, Configuration};
 use crate::engine::Active;
 use crate::inspect::Inspector;
+use crate::records::class::Tally;
 use crate::report::{Origin, Outputs, Reporter};
 use crate::sequence::{HeldBack, Writer};
 use crate::sinks::lock::{FolderLock, Refused};
-use crate::sinks::piece::Tally;
 use crate::worker::Worker;
 use books::Books;
 use merge::Merge;
@@ -180,7 +180,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, source: &mut
         Ok(writer) => writer,
         Err(source) => return Summary { errors: vec![write_error(source)], ..Summary::default() },
     };
-    let outputs = Arc::new(Outputs::new(configuration, Arc::clone(&engine), origin));
+    let outputs = Arc::new(Outputs::new(configuration, Arc::clone(&engine), origin, writer.wants()));
     let budgets = settings::budgets(configuration);
     let (depth, packets) = if live {
         (LIVE_DEPTH, Depth::Bytes(usize::try_from(configuration.live.packet_bytes).unwrap_or(usize::MAX)))
@@ -214,7 +214,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, source: &mut
                 settings::worker_settings(configuration),
                 fresh(),
                 Inspector::new(Arc::clone(&engine)),
-                Reporter::new(Arc::clone(&outputs)),
+                Reporter::new(index, Arc::clone(&outputs)),
             );
             let (books, reported, folder) = (&books, &reported, plan.folder);
             let mut costly = |tenant: u32, rule: &Rule, report: &CostReport| {
@@ -256,7 +256,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, source: &mut
         output_failures: std::mem::take(&mut writer.script_failures),
         watched: counters.watched.take(),
         costs: counters.costs,
-        held_back: std::mem::take(&mut writer.held_back),
+        held_back: writer.take_held_back(),
         dropped: counters.dropped,
     }
 }

@@ -461,7 +461,6 @@ mod tests {
     use crate::flow::{self, Budget};
     use crate::inspect::Engine;
     use crate::inspect::recognise::Recogniser;
-    use crate::records::batch::merged;
     use crate::report::Outputs;
 
     #[test]
@@ -480,7 +479,7 @@ mod tests {
         });
         let configuration = Configuration::default();
         let fresh = || Table::new(flow::Settings::default(), Budget::new(0), Budget::new(0));
-        let outputs = Arc::new(Outputs::new(&configuration, Arc::clone(&engine), Default::default()));
+        let outputs = Arc::new(Outputs::new(&configuration, Arc::clone(&engine), Default::default(), Vec::new()));
         let settings = Settings {
             checksums: Treatment::Ignored,
             chunk_bytes: [1, 1],
@@ -494,7 +493,7 @@ mod tests {
             settings,
             fresh(),
             Inspector::new(engine),
-            Reporter::new(outputs),
+            Reporter::new(0, outputs),
         );
         worker.trip_at = Some(2);
         let mut batch = Batch::new();
@@ -514,6 +513,10 @@ mod tests {
             last.push(records);
             true
         });
-        assert_eq!(merged(&last).len(), 1, "the flow of the packets behind it is recorded");
+        assert_eq!(
+            last.iter().map(|batch| batch.findings.len()).sum::<usize>(),
+            1,
+            "the flow of the packets behind it is recorded"
+        );
     }
 }

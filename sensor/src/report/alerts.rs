@@ -19,9 +19,10 @@ use crate::engine::RECORDS_VERSION;
 use crate::flow::Flow;
 use crate::inspect::Application;
 use crate::records::alert::{self, Alert, FlowBrief};
-use crate::records::batch::{AlertGate, Class, Gate, PacketGate};
 use crate::records::cause::{Charge, Name};
+use crate::records::class::Class;
 use crate::records::fileinfo::Shown;
+use crate::records::finding::{AlertGate, Gate, PacketGate, Record};
 use crate::records::header::Header;
 use crate::records::{fast, fileinfo, frame};
 
@@ -29,7 +30,7 @@ impl Reporter {
     /// Values that scripts of rules have added to sets, for the alerts behind them.
     pub fn additions(&mut self, additions: Vec<Addition>, moment: &Moment) {
         if !additions.is_empty() {
-            self.batch.push_additions(moment.order, additions);
+            self.batch.push_additions(moment.place(None), additions);
         }
     }
 
@@ -48,14 +49,14 @@ impl Reporter {
         self.group += 1;
         let gate = self.gate(rule, found, ends.as_ref(), None, moment, &outputs);
         if !is_recorded(rule) {
-            gate.into_iter().for_each(|gate| self.batch.push_silent(moment.order, gate));
+            gate.into_iter().for_each(|gate| self.batch.push_match(moment.place(None), gate));
             return;
         }
+        let gate = gate.map(|gate| Gate::Alert(Box::new(gate)));
         let charge = self.charge_packet(packet, moment);
         for (index, output) in (0..).zip(&*outputs.list) {
             let Some(settings) = &output.eve.alerts else { continue };
             let header = packet_header("alert", ends.as_ref(), packet, (output, &outputs), moment);
-            let gate = gate.clone().map(Gate::Alert);
             let shown = Alert {
                 rule,
                 context: &found.context,
@@ -77,13 +78,12 @@ impl Reporter {
             let name = Name::Rule(rule.gid, rule.sid);
             let cause = self.cause(&header, "alert", charge, moment).map(|cause| cause.named(name));
             let clock = &mut self.clock;
-            self.batch.push(moment.order, index, Class::Alert, (gate, cause), |out| {
-                alert::write(out, &header, &shown, clock, |object| {
-                    headers(object, packet);
-                });
+            let record = Record { output: index, class: Class::Alert, gate: gate.clone(), cause };
+            self.batch.push(moment.place(None), record, |out, slots| {
+                slots.extend(alert::write(out, &header, &shown, clock, |object| headers(object, packet)));
             });
         }
-        self.fast_line(rule, gate, ends.as_ref(), moment, &outputs);
+        self.fast_line(rule, (gate, None), ends.as_ref(), moment, &outputs);
     }
 
     /// An alert on a packet, stream or transaction of a flow. Whether it is certain: others are decided by the writer.
@@ -105,10 +105,11 @@ impl Reporter {
         self.group += 1;
         let gate = self.gate(rule, found, Some(&ends), Some(flow), moment, &outputs);
         if !is_recorded(rule) {
-            gate.into_iter().for_each(|gate| self.batch.push_silent(moment.order, gate));
+            gate.into_iter().for_each(|gate| self.batch.push_match(moment.place(Some(flow.id)), gate));
             return false;
         }
         let certain = gate.is_none();
+        let gate = gate.map(|gate| Gate::Alert(Box::new(gate)));
         let (transaction, guessed) = match found.ground {
             Ground::Transaction(id) => (Some(id), false),
             Ground::Frame(id) => (flow.app.frame(id).and_then(|frame| frame.transaction), false),
@@ -127,7 +128,6 @@ impl Reporter {
         let charge = Charge { answered: flow.is_answered(), ..self.charge_flow(flow) };
         for (index, output) in (0..).zip(&*outputs.list) {
             let Some(settings) = &output.eve.alerts else { continue };
-            let gate = gate.clone().map(Gate::Alert);
             // What was found in a stream is shown in the stream: the packet may have none of it.
             let payload = if found.chunk.is_empty() { packet.payload } else { &found.chunk };
             let app_protocol = protocol_text(&flow.app);
@@ -175,8 +175,9 @@ impl Reporter {
             let name = Name::Rule(rule.gid, rule.sid);
             let cause = self.cause(&header, "alert", charge, moment).map(|cause| cause.named(name));
             let clock = &mut self.clock;
-            self.batch.push(moment.order, index, Class::Alert, (gate, cause), |out| {
-                alert::write(out, &header, &shown, clock, |object| {
+            let record = Record { output: index, class: Class::Alert, gate: gate.clone(), cause };
+            self.batch.push(moment.place(Some(flow.id)), record, |out, slots| {
+                slots.extend(alert::write(out, &header, &shown, clock, |object| {
                     headers(object, packet);
                     if settings.app_layer {
                         refer(&outputs, app, transaction, object);
@@ -189,17 +190,17 @@ impl Reporter {
                     {
                         frame::object(object, frame);
                     }
-                });
+                }));
             });
         }
-        self.fast_line(rule, gate, Some(&ends), moment, &outputs);
+        self.fast_line(rule, (gate, Some(flow.id)), Some(&ends), moment, &outputs);
         certain
     }
 
     fn fast_line(
         &mut self,
         rule: &Rule,
-        gate: Option<AlertGate>,
+        (gate, flow): (Option<Gate>, Option<u64>),
         ends: Option<&Ends>,
         moment: &Moment,
         outputs: &Outputs,
@@ -211,7 +212,8 @@ impl Reporter {
         };
         let index = u16::try_from(outputs.list.len()).unwrap_or(u16::MAX);
         let clock = &mut self.clock;
-        self.batch.push(moment.order, index, Class::Alert, (gate.map(Gate::Alert), None), |out| {
+        let record = Record { output: index, class: Class::Alert, gate, cause: None };
+        self.batch.push(moment.place(flow), record, |out, _| {
             fast::write(out, moment.time, rule, ends.protocol, [(ends.source, from), (ends.destination, to)], clock);
         });
     }
@@ -234,7 +236,6 @@ impl Reporter {
             source: ends.source,
             destination: ends.destination,
             ports: ends.ports,
-            flow: flow.map(|flow| flow.id),
             time: moment.time,
             group: self.group,
             steps: found.steps.as_slice().into(),
@@ -254,10 +255,10 @@ impl Reporter {
             tenant: packet.tenant,
             source: ends.source,
             destination: ends.destination,
-            flow: flow.map(|flow| flow.id),
             time: moment.time,
             length: packet.wire_len,
         };
+        let place = moment.place(flow.map(|flow| flow.id));
         let outputs = Arc::clone(&self.outputs);
         let charge = match flow {
             Some(flow) => self.charge_flow(flow),
@@ -279,7 +280,8 @@ impl Reporter {
             };
             let cause = self.cause(&header, "packet", charge, moment);
             let clock = &mut self.clock;
-            self.batch.push(moment.order, index, Class::Packet, (Some(Gate::Packet(gate)), cause), |out| {
+            let gate = Some(Gate::Packet(Box::new(gate)));
+            self.batch.push(place, Record { output: index, class: Class::Packet, gate, cause }, |out, _| {
                 crate::records::packet::write(out, &header, packet.data, packet.link_type, clock);
             });
         }
@@ -292,7 +294,9 @@ fn files(app: &Application, transaction: u64, direction: Direction, object: &mut
     if files.peek().is_some() {
         object.array("files", |array| {
             for file in files {
-                array.object(|o| fileinfo::object(o, file, Shown::default()));
+                array.object(|o| {
+                    fileinfo::object(o, file, Shown::default());
+                });
             }
         });
     }

@@ -8,6 +8,7 @@ use tapwire_parsers::protocol::{Direction, Field, Transaction, Value};
 use super::{Ends, Moment, Reporter};
 use crate::flow::Flow;
 use crate::inspect::{Application, Certificates};
+use crate::records::finding::Topic;
 
 /// The fields of a protocol in which certificates stand: each of the chain, and what is said of the first.
 const CHAIN: &str = "tls.certs";
@@ -22,7 +23,7 @@ const LINE_LETTERS: usize = 64;
 impl Reporter {
     /// The server's certificates, once a rule wants them and they are there.
     pub(super) fn certificates(&mut self, flow: &mut Flow<Application>, moment: &Moment) {
-        if flow.app.certificates != Certificates::Wanted || !self.outputs.stores_certificates {
+        if flow.app.certificates != Certificates::Wanted || !self.outputs.topics.contains(&Topic::Certificates) {
             return;
         }
         let fields = flow.app.protocol.map(|id| protocol(id).fields);
@@ -30,7 +31,7 @@ impl Reporter {
         let mut open = flow.app.open().filter_map(|id| flow.app.transaction(id));
         let Some((transaction, chain)) = open.find_map(|open| Some((open, pem(fields, open)?))) else { return };
         let about = self.about(flow, fields, transaction, moment);
-        self.batch.push_certificates(moment.order, moment.time, &chain, &about);
+        self.batch.push_certificates(moment.place(Some(flow.id)), moment.time, &chain, &about);
         flow.app.certificates = Certificates::Stored;
     }
 

@@ -10,8 +10,9 @@ use super::outputs::{Output, Outputs};
 use super::{Ends, Moment, Reporter, flow_header, packet_header};
 use crate::flow::Flow;
 use crate::inspect::Application;
-use crate::records::batch::Class;
 use crate::records::cause::{Charge, Name};
+use crate::records::class::Class;
+use crate::records::finding::Record;
 use crate::records::header::{Header, record};
 
 /// The anomaly, which no rule can ask for.
@@ -49,7 +50,8 @@ impl Reporter {
             let cause = self.cause(header, "anomaly", Charge::default(), moment);
             let cause = cause.map(|cause| cause.named(Name::Anomaly(EVENT)));
             let clock = &mut self.clock;
-            self.batch.push(moment.order, index, Class::Anomaly, (None, cause), |out| {
+            let finding = Record { output: index, class: Class::Anomaly, gate: None, cause };
+            self.batch.push(moment.place(header.flow_id), finding, |out, _| {
                 record(out, header, clock, |object| {
                     object.object("anomaly", |a| {
                         a.text("type", "detect").text("event", EVENT);

@@ -17,8 +17,10 @@ use crate::flow::{EndReason, Flow, Key, community_id};
 use crate::inspect::recognise::Recognition;
 use crate::inspect::tenants::Select;
 use crate::inspect::{Application, Engine, RECOGNITION_ANOMALIES, view_of};
-use crate::records::batch::{Class, Gate, RecordBatch};
-use crate::records::cause::{Charge, Name};
+use crate::records::batch::RecordBatch;
+use crate::records::cause::{Cause, Charge, Name};
+use crate::records::class::Class;
+use crate::records::finding::{Gate, Place, Record, Topic};
 use crate::records::flow::{FlowRecord, TcpRecord};
 use crate::records::header::{Clock, Header, record};
 use crate::records::metadata::Metadata;
@@ -146,6 +148,11 @@ impl Moment {
         Self::flow_end(self.order, time, self.now)
     }
 
+    /// Where what was found then belongs.
+    fn place(&self, flow: Option<u64>) -> Place {
+        Place { packet: self.order, flow }
+    }
+
     fn source(&self) -> &'static str {
         match (&self.tunnel, self.packet_number) {
             (Some(tunnel), _) => tunnel.name,
@@ -223,10 +230,9 @@ impl Ends {
 }
 
 impl Reporter {
-    /// A reporter to shared outputs.
-    pub fn new(outputs: Arc<Outputs>) -> Self {
-        let mut batch = RecordBatch::default();
-        batch.record_bytes = outputs.record_bytes;
+    /// The reporter of a worker to shared outputs.
+    pub fn new(worker: u16, outputs: Arc<Outputs>) -> Self {
+        let batch = RecordBatch::new(worker, outputs.record_bytes);
         let clock = Clock::default();
         Self { outputs, batch, clock, group: 0, ids: Vec::new(), traffic: 0, charged_packet: None }
     }
@@ -245,7 +251,7 @@ impl Reporter {
     /// The records since the last call.
     pub fn take(&mut self, sequence: u64) -> RecordBatch {
         self.group = 0;
-        let next = self.batch.alike();
+        let next = self.batch.next();
         let mut batch = std::mem::replace(&mut self.batch, next);
         batch.sequence = sequence;
         batch.engine = Some(Arc::clone(&self.outputs.engine));
@@ -270,7 +276,8 @@ impl Reporter {
             };
             let cause = self.cause(&header, "arp", charge, moment);
             let clock = &mut self.clock;
-            self.batch.push(moment.order, index, Class::Transaction, (None, cause), |out| {
+            let record = Record { output: index, class: Class::Transaction, gate: None, cause };
+            self.batch.push(moment.place(None), record, |out, _| {
                 arp::write(out, &header, &message, clock);
             });
         }
@@ -290,7 +297,8 @@ impl Reporter {
                 let header = flow_header(ends.header("frame", moment), flow, output, &outputs, moment);
                 let cause = self.cause(&header, "frame", charge, moment);
                 let (clock, protocol) = (&mut self.clock, protocol_text(&flow.app));
-                self.batch.push(moment.order, index, Class::Transaction, (None, cause), |out| {
+                let record = Record { output: index, class: Class::Transaction, gate: None, cause };
+                self.batch.push(moment.place(Some(flow.id)), record, |out, _| {
                     crate::records::frame::write(out, &header, frame, protocol, clock);
                 });
             }
@@ -347,7 +355,8 @@ impl Reporter {
     ) {
         let cause = self.cause(header, "anomaly", charge, moment).map(|cause| cause.named(Name::Anomaly(event)));
         let clock = &mut self.clock;
-        self.batch.push(moment.order, output, Class::Anomaly, (None, cause), |out| {
+        let anomaly = Record { output, class: Class::Anomaly, gate: None, cause };
+        self.batch.push(moment.place(header.flow_id), anomaly, |out, _| {
             record(out, header, clock, |o| {
                 o.object("anomaly", |a| {
                     a.text("type", kind).text("event", event);
@@ -356,19 +365,21 @@ impl Reporter {
         });
     }
 
-    /// A packet that scripts are shown.
+    /// A packet that followers are shown.
     pub fn shown_packet(&mut self, packet: &Packet<'_>, flow: impl FnOnce() -> Option<FlowView>, moment: &Moment) {
-        if self.outputs.shown.contains(&Shown::Packet)
+        if self.outputs.topics.contains(&Topic::Each(Shown::Packet))
             && let Some(subject) = Subject::of_packet(packet, flow())
         {
-            self.batch.push_shown(moment.order, subject, packet.data);
+            let place = moment.place(subject.flow.map(|flow| flow.id));
+            self.batch.push_shown(place, subject, packet.data);
         }
     }
 
-    /// A flow that has ended and that scripts are shown.
+    /// A flow that has ended and that followers are shown.
     pub fn shown_flow(&mut self, key: &Key, flow: impl FnOnce() -> FlowView, moment: &Moment) {
-        if self.outputs.shown.contains(&Shown::Flow) {
-            self.batch.push_shown(moment.order, Subject::of_flow(key, flow()), &[]);
+        if self.outputs.topics.contains(&Topic::Each(Shown::Flow)) {
+            let flow = flow();
+            self.batch.push_shown(moment.place(Some(flow.id)), Subject::of_flow(key, flow), &[]);
         }
     }
 
@@ -445,10 +456,12 @@ impl Reporter {
             if held && !due {
                 flow.app.report_again(transaction);
             }
-            if let Some(done) = done.filter(|_| !silent && outputs.shown.contains(&Shown::Transaction(id))) {
+            if let Some(done) =
+                done.filter(|_| !silent && outputs.topics.contains(&Topic::Each(Shown::Transaction(id))))
+            {
                 let view = view_of(flow, direction, moment.time);
                 let subject = Subject::of_transaction((&flow.key, view), id, (transaction, done));
-                self.batch.push_shown(moment.order, subject, &[]);
+                self.batch.push_shown(moment.place(Some(flow.id)), subject, &[]);
             }
         }
         self.ids = ids;
@@ -476,8 +489,9 @@ impl Reporter {
             let cause = self.cause(&header, event_type, charge, moment);
             let clock = &mut self.clock;
             let asked = flow.app.is_silence_asked();
-            let gate = asked.then(|| Gate::Transaction { flow: flow.id, quiet: flow.app.quiet(transaction) });
-            self.batch.push(moment.order, index, Class::Transaction, (gate, cause), |out| {
+            let gate = asked.then(|| Gate::Transaction(flow.app.quiet(transaction)));
+            let finding = Record { output: index, class: Class::Transaction, gate, cause };
+            self.batch.push(moment.place(Some(flow.id)), finding, |out, _| {
                 let start = out.len();
                 let mut wanted = false;
                 record(out, &header, clock, |o| wanted = recorder.write(open, Purpose::Record, o));
@@ -512,7 +526,8 @@ impl Reporter {
             let name = Name::Anomaly(event.unwrap_or(anomaly.0));
             let cause = self.cause(&header, "anomaly", charge, moment).map(|cause| cause.named(name));
             let clock = &mut self.clock;
-            self.batch.push(moment.order, index, Class::Anomaly, (None, cause), |out| {
+            let finding = Record { output: index, class: Class::Anomaly, gate: None, cause };
+            self.batch.push(moment.place(Some(flow.id)), finding, |out, _| {
                 record(out, &header, clock, |o| {
                     o.object("anomaly", |a| {
                         if let Some(card) = card {
@@ -577,12 +592,11 @@ impl Reporter {
                 tcp,
                 action: flow.app.passed.then_some("pass"),
             };
-            let gate = flow.alerts_asked.then_some(Gate::Flow(flow.id));
             if output.eve.flows {
                 let cause = self.cause(&header, "flow", charge, moment).map(|cause| cause.of_flow(volume));
                 let clock = &mut self.clock;
-                self.batch.push(moment.order, index, Class::Flow, (gate, cause), |out| {
-                    flow::write(out, &header, &shown, clock);
+                self.batch.push(moment.place(Some(flow.id)), flow_finding(flow, index, cause), |out, slots| {
+                    slots.extend(flow::write(out, &header, &shown, clock));
                 });
             }
             if output.eve.netflows {
@@ -595,7 +609,7 @@ impl Reporter {
     /// Tells the writer that a flow is over of which it remembers what has no record.
     fn end_asked(&mut self, flow: &Flow<Application>, moment: &Moment) {
         if flow.app.is_silence_asked() {
-            self.batch.push_flow_end(moment.order, flow.id);
+            self.batch.push_flow_end(moment.place(Some(flow.id)));
         }
     }
 }
@@ -625,12 +639,16 @@ impl Reporter {
             let charge = Charge { bytes: 0, answered: flow.is_conversation() };
             let cause = self.cause(&header, "netflow", charge, moment);
             let (to_server, clock) = (direction == Direction::ToServer, &mut self.clock);
-            let gate = flow.alerts_asked.then_some(Gate::Flow(flow.id));
-            self.batch.push(moment.order, output, Class::Flow, (gate, cause), |out| {
+            self.batch.push(moment.place(Some(flow.id)), flow_finding(flow, output, cause), |out, _| {
                 flow::write_direction(out, &header, shown, to_server, time_to_live, clock);
             });
         }
     }
+}
+
+/// The record of a flow that has ended.
+fn flow_finding(flow: &Flow<Application>, output: u16, cause: Option<Cause>) -> Record {
+    Record { output, class: Class::Flow, gate: flow.alerts_asked.then_some(Gate::Flow), cause }
 }
 
 /// The header of a record about a packet alone.

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::protocol::{self, Recorder};
-use tapwire_signatures::lua::Shown;
 use tapwire_signatures::plan::Plan;
 
 use crate::config::{Configuration, EveOutput, FileStore, Files};
 use crate::inspect::Engine;
 use crate::inspect::tenants::Select;
+use crate::records::finding::Topic;
 
 /// An EVE output with the recorders of its protocols.
 pub(super) struct Output {
@@ -32,14 +32,10 @@ pub struct Outputs {
     pub(super) list: Arc<[Output]>,
     pub(super) references: Arc<[Recorder]>,
     pub(super) fast: bool,
-    /// How records beside stored files look, where files are stored.
+    /// How records beside stored files look, where there are some.
     pub(super) beside_files: Option<Arc<Output>>,
-    /// Whether there are such records.
-    pub(super) records_beside: bool,
-    /// Certificates are stored where rules want that.
-    pub(super) stores_certificates: bool,
-    /// What scripts want.
-    pub(super) shown: Arc<[Shown]>,
+    /// What followers behind the workers want.
+    pub(super) topics: Arc<[Topic]>,
     /// Some output has the packets that rules' tags want.
     pub(super) tagged_packets: bool,
     /// What of them rules of the plan want: those of flows, and of hosts.
@@ -75,8 +71,8 @@ fn beside_files(configuration: &Configuration, store: &FileStore) -> Output {
 }
 
 impl Outputs {
-    /// The outputs of a configuration.
-    pub fn new(configuration: &Configuration, engine: Arc<Engine>, origin: Origin) -> Self {
+    /// The outputs of a configuration, and what followers want beside them.
+    pub fn new(configuration: &Configuration, engine: Arc<Engine>, origin: Origin, topics: Vec<Topic>) -> Self {
         let list = configuration.eve.iter().map(|eve| {
             let recorder = |p: &&'static protocol::Protocol| {
                 let name = p.listed_as()?;
@@ -91,10 +87,9 @@ impl Outputs {
             list: list.collect(),
             references: references.collect(),
             fast: configuration.fast.is_some(),
-            beside_files: configuration.file_store.as_ref().map(|store| Arc::new(beside_files(configuration, store))),
-            records_beside: configuration.file_store.as_ref().is_some_and(|store| store.records_beside),
-            stores_certificates: configuration.certificate_store.is_some(),
-            shown: configuration.output_scripts.iter().map(|script| script.shown).collect(),
+            beside_files: (configuration.file_store.as_ref().filter(|store| store.records_beside))
+                .map(|store| Arc::new(beside_files(configuration, store))),
+            topics: topics.into(),
             tagged_packets,
             tags: TagKinds::of(&engine.plan).filter(|_| tagged_packets),
             own: configuration.own_records,

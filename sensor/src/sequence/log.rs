@@ -1,20 +1,19 @@
-//! The outputs of a run: each record goes to its own, counters and what was lost to those that show them.
+//! The last step: each record to its output, counters and what was lost to those that show them.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+use super::books::Books;
 use crate::config::Configuration;
-use crate::records::batch::Class;
+use crate::records::class::{Class, Tally};
 use crate::records::header::Clock;
 use crate::records::loss::{self, Loss};
 use crate::sinks::backlog::{News, Outage};
 use crate::sinks::output::Output;
-use crate::sinks::piece::Tally;
 use crate::sinks::target::Shape;
 
 /// The outputs of a run, by the position that records name.
-pub(super) struct Delivery {
+pub(super) struct Log {
     outputs: Vec<Output>,
     /// Positions of those that take counters.
     stats: Vec<usize>,
@@ -25,7 +24,7 @@ pub(super) struct Delivery {
     clock: Clock,
 }
 
-impl Delivery {
+impl Log {
     /// Opens the outputs of a configuration below a folder.
     pub(super) fn open(configuration: &Configuration, folder: &Path, live: bool) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
@@ -59,6 +58,12 @@ impl Delivery {
                 output.write(Class::Sensor, record);
             }
         }
+    }
+
+    /// Loses what comes, and counts none of it.
+    #[cfg(test)]
+    pub(super) fn forget_outputs(&mut self) {
+        self.outputs.clear();
     }
 
     /// Whether any output shows counters.
@@ -117,30 +122,15 @@ impl Delivery {
         all
     }
 
-    /// Adds the books of records.
-    pub(super) fn count(&self, counters: &mut BTreeMap<String, u64>) {
-        let [mut made, mut stored, mut waiting, mut lost] = [Tally::default(); 4];
-        let mut held_bytes = 0;
+    /// Adds what became of the records that came here.
+    pub(super) fn count(&self, books: &mut Books) {
         for output in &self.outputs {
-            let books = output.books();
-            made.merge(&output.made());
-            stored.merge(&books.stored);
-            lost.merge(&books.lost);
-            waiting.merge(&output.collected());
-            waiting.merge(&books.waiting);
-            held_bytes += books.waiting_bytes as u64;
-        }
-        for (name, count) in [
-            ("made", made.total()),
-            ("delivered", stored.total()),
-            ("shed", lost.total()),
-            ("waiting", waiting.total()),
-            ("waiting_bytes", held_bytes),
-        ] {
-            counters.insert(format!("tapwire.records.{name}"), count);
-        }
-        for (class, count) in lost.by_name() {
-            counters.insert(format!("tapwire.records.lost.{class}"), count);
+            let own = output.books();
+            books.delivered.merge(&own.stored);
+            books.shed.merge(&own.lost);
+            books.waiting.merge(&output.collected());
+            books.waiting.merge(&own.waiting);
+            books.waiting_bytes += own.waiting_bytes as u64;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which packets are recorded because a rule with `tag` raised an alert before.
+//! The fourth step: which packets are recorded because a rule with `tag` raised an alert before.
 //!
 //! Thresholds decide over alerts and hosts belong to no worker, so the writer keeps the tags: workers hand it every packet that
 //! may be wanted, behind the alerts of the same packet. The packet of the alert counts, and has no record of its own.
@@ -9,7 +9,9 @@ use hashlink::LinkedHashMap;
 use tapwire_parsers::link::Timestamp;
 use tapwire_signatures::language::rule::{Tag, TagUnit};
 
-use crate::records::batch::PacketGate;
+use super::decide::{Decided, Decision};
+use crate::inspect::Engine;
+use crate::records::finding::{Finding, Gate, PacketGate, Place};
 
 /// Flows and hosts whose packets are recorded at once.
 const OWNER_LIMIT: usize = 65_536;
@@ -20,7 +22,7 @@ const RENEWAL_LIMIT: u8 = 10;
 
 /// Whose packets are recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Owner {
+pub(super) enum Owner {
     /// A flow, by its id.
     Flow(u64),
     /// A host, as a tenant sees it; 0 where there are none.
@@ -41,16 +43,54 @@ struct Running {
 
 /// The tags of flows and hosts.
 #[derive(Debug, Default)]
-pub struct Tags {
+pub(super) struct Tags {
     /// By owner, in the order of their first tag that runs.
     running: LinkedHashMap<Owner, Vec<Running>, foldhash::fast::RandomState>,
     /// Tags that had to end, or could not begin, for lack of room.
-    pub lost: u64,
+    pub(super) lost: u64,
+    /// The packet that was looked at last: another output has its record as well.
+    last: Option<(u64, bool)>,
 }
 
 impl Tags {
+    /// Begins what the rule of an alert says of the packets that follow it.
+    pub(super) fn decided(&mut self, decided: &Decided<'_>, engine: &Engine) {
+        let Decided { gate, .. } = decided;
+        if matches!(decided.decision, Decision::Nothing(_)) || !decided.is_recorded {
+            return;
+        }
+        let Some(rule) = engine.plan.rule(gate.rule) else { return };
+        let tenant = engine.own_of_rule(gate.rule).tenant;
+        for tag in &rule.tags {
+            let owner = match tag.host {
+                Some(true) => Some(Owner::Host(tenant, gate.source)),
+                Some(false) => Some(Owner::Host(tenant, gate.destination)),
+                None => decided.flow.map(Owner::Flow),
+            };
+            if let Some(owner) = owner {
+                self.begin(owner, gate.rule, *tag, (decided.packet, gate.time));
+            }
+        }
+    }
+
+    /// Whether a finding has its record.
+    pub(super) fn passes(&mut self, finding: &Finding) -> bool {
+        let Some(Gate::Packet(packet)) = finding.gate() else { return true };
+        let taken = match self.last {
+            Some((place, taken)) if place == finding.place.packet => taken,
+            _ => self.takes(finding.place, packet),
+        };
+        self.last = Some((finding.place.packet, taken));
+        taken
+    }
+
+    /// Ends a batch.
+    pub(super) fn end_batch(&mut self) {
+        self.last = None;
+    }
+
     /// Begins the tag of a rule with the packet at a place, or begins it again.
-    pub fn begin(&mut self, owner: Owner, rule: u32, tag: Tag, (place, time): (u64, Timestamp)) {
+    fn begin(&mut self, owner: Owner, rule: u32, tag: Tag, (place, time): (u64, Timestamp)) {
         if !self.running.contains_key(&owner) {
             self.make_room();
         }
@@ -70,18 +110,18 @@ impl Tags {
     }
 
     /// Counts a packet; whether it is recorded.
-    pub fn takes(&mut self, place: u64, packet: &PacketGate) -> bool {
+    fn takes(&mut self, place: Place, packet: &PacketGate) -> bool {
         if self.running.is_empty() {
             return false;
         }
         let hosts = [Some(packet.source), Some(packet.destination).filter(|to| *to != packet.source)];
         let hosts = hosts.into_iter().flatten().map(|host| Owner::Host(packet.tenant, host));
         let mut taken = false;
-        for owner in packet.flow.map(Owner::Flow).into_iter().chain(hosts) {
+        for owner in place.flow.map(Owner::Flow).into_iter().chain(hosts) {
             let Some(tags) = self.running.get_mut(&owner) else { continue };
             tags.retain_mut(|running| {
                 let goes_on = running.counts(packet);
-                taken |= goes_on && running.begun != place;
+                taken |= goes_on && running.begun != place.packet;
                 goes_on
             });
             if tags.is_empty() {
@@ -92,7 +132,7 @@ impl Tags {
     }
 
     /// Forgets a flow that ended.
-    pub fn end(&mut self, flow: u64) {
+    pub(super) fn end(&mut self, flow: u64) {
         self.running.remove(&Owner::Flow(flow));
     }
 
@@ -127,21 +167,18 @@ mod tests {
 
     fn packet(seconds: u64) -> PacketGate {
         let destination = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
-        PacketGate {
-            tenant: 0,
-            source: HOST,
-            destination,
-            flow: Some(7),
-            time: Timestamp(seconds * 1_000_000),
-            length: 100,
-        }
+        PacketGate { tenant: 0, source: HOST, destination, time: Timestamp(seconds * 1_000_000), length: 100 }
+    }
+
+    fn place(packet: u64) -> Place {
+        Place { packet, flow: Some(7) }
     }
 
     /// How many of 20 packets, one a second, are recorded after an alert on the first.
     fn taken(owner: Owner, count: u32, unit: TagUnit) -> usize {
         let (mut tags, tag) = (Tags::default(), Tag { host: None, count, unit });
         tags.begin(owner, 1, tag, (0, Timestamp(0)));
-        (0..20).filter(|&second| tags.takes(second, &packet(second))).count()
+        (0..20).filter(|&second| tags.takes(place(second), &packet(second))).count()
     }
 
     #[test]
@@ -163,7 +200,7 @@ mod tests {
             if second % 2 == 0 {
                 tags.begin(Owner::Flow(7), 1, tag, (second, Timestamp(0)));
             }
-            recorded += usize::from(tags.takes(second, &packet(second)));
+            recorded += usize::from(tags.takes(place(second), &packet(second)));
         }
         // Eleven, then none while it runs out, then again.
         assert_eq!(recorded, 11 + 8);
@@ -186,6 +223,6 @@ mod tests {
             tags.begin(Owner::Flow(flow), 1, tag, (0, Timestamp(0)));
             tags.end(flow);
         }
-        assert!(tags.takes(1, &packet(1)) && tags.lost == 0);
+        assert!(tags.takes(place(1), &packet(1)) && tags.lost == 0);
     }
 }

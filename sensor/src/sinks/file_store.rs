@@ -14,7 +14,7 @@ use tempfile::TempPath;
 
 use super::open::{self, Folder, put_in_place};
 use crate::config::{FileStore as Settings, StoreLimits};
-use crate::records::batch::FileId;
+use crate::records::finding::FileId;
 
 /// The folder of files that grow.
 const TEMPORARY: &str = "tmp";

@@ -4,43 +4,83 @@ use std::collections::BTreeMap;
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tapwire_signatures::lua::{Open, OutputScript, RunningOutput};
-use tapwire_signatures::verify::condition::{FlowView, PacketView};
+use tapwire_signatures::verify::condition::PacketView;
 
-use crate::records::subject::Subject;
+use super::{Begun, Entry, Follower, Seen};
+use crate::config::Configuration;
+use crate::records::finding::{Topic, What};
 use crate::sinks::open::Folder;
 
-/// The scripts of a run.
-#[derive(Default)]
-pub struct Scripts(Vec<RunningOutput>);
+/// Between two times that what scripts write is made readable, when live.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
-impl Scripts {
-    /// Starts the scripts of a configuration.
-    pub fn start(scripts: &[Arc<OutputScript>], folder: &Path) -> io::Result<Self> {
-        let start = |script: &Arc<OutputScript>| script.start(folder.display().to_string(), opener(folder.to_owned()));
-        scripts.iter().map(start).collect::<Result<_, _>>().map(Self).map_err(io::Error::other)
+pub(super) const FOLLOWER: Entry = Entry { counters: &["tapwire.records.script_errors"], begin };
+
+fn begin(configuration: &Configuration, folder: &Path) -> Begun {
+    let start = |script: &Arc<OutputScript>| script.start(folder.display().to_string(), opener(folder.to_owned()));
+    let running = configuration.output_scripts.iter().map(start).collect::<Result<Vec<_>, _>>();
+    let running = running.map_err(io::Error::other)?;
+    if running.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Box::new(Scripts { running, flushed: Instant::now(), errors: 0, failure: None })))
+}
+
+/// The scripts of a run.
+struct Scripts {
+    running: Vec<RunningOutput>,
+    flushed: Instant,
+    errors: u64,
+    failure: Option<String>,
+}
+
+impl Follower for Scripts {
+    fn wants(&self) -> Vec<Topic> {
+        self.running.iter().map(|script| Topic::Each(script.shown)).collect()
     }
 
-    /// Shows something to those that want it; `flow` is what is known of its flow by now.
-    pub fn show(&mut self, subject: &Subject, data: &[u8], flow: Option<&FlowView>) {
-        let packet = subject.packet(data);
-        let view = PacketView { packet: &packet, flow, stream_anomalies: &[] };
+    fn finding(&mut self, seen: Seen<'_>) {
+        let What::Shown(subject) = &seen.finding.what else { return };
+        // What is known of its flow by now.
+        let mut flow = subject.flow;
+        flow.iter_mut().for_each(|flow| flow.alerted |= seen.alerted);
+        let packet = subject.packet(seen.text);
+        let view = PacketView { packet: &packet, flow: flow.as_ref(), stream_anomalies: &[] };
         let transaction = subject.transaction();
-        for script in self.0.iter_mut().filter(|script| script.shown == subject.kind) {
+        for script in self.running.iter_mut().filter(|script| script.shown == subject.kind) {
             script.log(&view, transaction.as_ref());
         }
     }
 
     /// Makes what they wrote readable.
-    pub fn flush(&mut self) -> io::Result<()> {
-        self.0.iter_mut().try_for_each(RunningOutput::flush)
+    fn tick(&mut self) {
+        if self.flushed.elapsed() < FLUSH_EVERY {
+            return;
+        }
+        self.flushed = Instant::now();
+        if let Err(error) = self.running.iter_mut().try_for_each(RunningOutput::flush) {
+            self.errors += 1;
+            if self.errors == 1 {
+                self.failure = Some(format!("what scripts write cannot be written: {error}; records go on"));
+            }
+        }
     }
 
-    /// Ends them and adds up how often they failed; what they failed with.
-    pub fn finish(&mut self, counters: &mut BTreeMap<String, u64>) -> io::Result<Vec<String>> {
+    fn count(&self, counters: &mut BTreeMap<String, u64>) {
+        counters.insert("tapwire.records.script_errors".into(), self.errors);
+    }
+
+    fn take_failure(&mut self) -> Option<String> {
+        self.failure.take()
+    }
+
+    /// Adds up how often they failed.
+    fn end(&mut self, counters: &mut BTreeMap<String, u64>) -> io::Result<Vec<String>> {
         let mut messages = Vec::new();
-        for mut script in self.0.drain(..) {
+        for mut script in self.running.drain(..) {
             messages.extend(script.finish()?);
             for (name, count) in script.failures.counters() {
                 *counters.entry(name.into()).or_default() += count;
