@@ -156,17 +156,20 @@ fn replay(bencher: divan::Bencher<'_, '_>) {
     let capture = std::env::var_os("TAPWIRE_CAPTURE").map_or(own, PathBuf::from);
     let size = std::fs::metadata(&capture).map_or(0, |m| m.len());
     let folder = std::env::temp_dir().join(format!("tapwire-bench-{}", std::process::id()));
-    let arguments = tapwire::cli::Arguments::try_parse_from(["tapwire", "replay", "--no-rules", "-"]);
-    let Ok(tapwire::cli::Arguments { command: tapwire::cli::Command::Replay(options) }) = arguments else { return };
-    let Ok(prepared) = tapwire::engine::prepare(&options.common) else { return };
+    let arguments = tapwire::start::cli::Arguments::try_parse_from(["tapwire", "replay", "--no-rules", "-"]);
+    let Ok(tapwire::start::cli::Arguments { command: tapwire::start::cli::Command::Replay(options) }) = arguments
+    else {
+        return;
+    };
+    let Ok(prepared) = tapwire::start::engine::prepare(&options.common) else { return };
     bencher.counter(BytesCount::new(size)).bench_local(|| {
         let plan = tapwire::run::Plan {
             configuration: &prepared.configuration,
-            active: tapwire::engine::Active::new(prepared.engine.clone()),
+            active: tapwire::start::engine::Active::new(prepared.engine.clone()),
             folder: &folder,
             data_dir: &folder,
             workers: 1,
-            checksums: tapwire::config::Checksums::Off,
+            checksums: tapwire::start::config::Checksums::Off,
             progress: None,
             costly: None,
             warn: None,

@@ -11,13 +11,13 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use tapwire::capture::CaptureError;
 use tapwire::capture::listing::{Listing, own_names};
 use tapwire::capture::live::Interface;
-use tapwire::cli::{Arguments, Check, ChecksumMode, Command, Common, Live, Replay};
-use tapwire::config::{Checksums, Configuration, Severity};
-use tapwire::engine::{Active, Found, Prepared, Reloader, prepare};
 use tapwire::inspect::Engine;
 use tapwire::run::{self, Plan, Summary};
 use tapwire::sequence::in_words;
-use tapwire::terminal::{lines, say, show, tell, usage};
+use tapwire::start::cli::{Arguments, Check, ChecksumMode, Command, Common, Live, Replay};
+use tapwire::start::config::{Checksums, Configuration, Severity};
+use tapwire::start::engine::{Active, Found, Prepared, Reloader, prepare};
+use tapwire::start::terminal::{lines, say, show, tell, usage};
 use tapwire_signatures::language::rule::Rule;
 use tapwire_signatures::verify::cost::{CostReport, Excess};
 

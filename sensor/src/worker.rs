@@ -23,14 +23,14 @@ use tapwire_signatures::verify::packet::Occasion;
 use crate::capture::batch::{Batch, Frame};
 use crate::capture::offload::Treatment;
 use crate::capture::shard::Shards;
-use crate::config::Tunnels;
 use crate::flow::expected::ExpectedFlows;
 use crate::flow::{EndReason, Flow, Table};
 use crate::inspect::alerts::settle;
 use crate::inspect::tenants::Select;
 use crate::inspect::{Application, Inspector, view_of};
 use crate::records::batch::RecordBatch;
-use crate::report::{Moment, Reporter, Tunnel};
+use crate::records::report::{Moment, Reporter, Tunnel};
+use crate::start::config::Tunnels;
 use crate::stats::{Books, Counters};
 use place::Place;
 
@@ -457,11 +457,11 @@ mod tests {
 
     use super::*;
     use crate::capture::batch::Arrival;
-    use crate::config::Configuration;
     use crate::flow::{self, Budget};
     use crate::inspect::Engine;
     use crate::inspect::recognise::Recogniser;
-    use crate::report::Outputs;
+    use crate::records::report::Outputs;
+    use crate::start::config::Configuration;
 
     #[test]
     fn a_panic_costs_one_packet_and_the_books_still_add_up() {

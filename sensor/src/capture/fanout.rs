@@ -15,8 +15,8 @@ use tapwire_parsers::link::{Packet, Vlans, is_plain};
 use super::batch::{Batch, Frame};
 use super::ring::{self, Sender, ring};
 use super::shard::Shards;
-use crate::config::Tunnels;
 use crate::decode::defrag::{Counters, Defragmenter};
+use crate::start::config::Tunnels;
 
 /// Batches that a ring has room for where an interface is watched; bytes are the limit that counts.
 const LIVE_SLOTS: usize = 4_096;

@@ -7,7 +7,7 @@
 use tapwire_parsers::link::Packet;
 
 use super::batch::Batch;
-use crate::config::Checksums;
+use crate::start::config::Checksums;
 
 /// TCP and UDP packets that are judged by.
 const SAMPLE: u64 = 1_000;

@@ -18,8 +18,8 @@ use tapwire_parsers::protocol::Anomaly;
 
 pub use self::datagram::Policy;
 use self::datagram::{Datagram, Fit};
-use crate::config::{ByNetwork, Defrag, System};
 use crate::flow::{Account, Budget};
+use crate::start::config::{ByNetwork, Defrag, System};
 
 /// What a piece did.
 #[derive(Debug, Default)]

@@ -29,7 +29,7 @@ use tapwire_parsers::link::{Packet, Timestamp, Vlans};
 use tapwire_parsers::protocol::{Both, Direction, ProtocolId};
 use tapwire_signatures::verify::condition::FlowView;
 
-use crate::config::ExceptionPolicy;
+use crate::start::config::ExceptionPolicy;
 
 pub use self::eviction::Evictions;
 pub use self::key::{CommunityId, Key, community_id};

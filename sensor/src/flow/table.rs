@@ -24,7 +24,7 @@ use super::timeouts::{Class, Timeouts};
 use super::weights::Weights;
 use super::worth::Worth;
 use super::{Elephant, EndReason, Flow, Marks, Rare};
-use crate::config::{ByNetwork, ExceptionPolicies, System};
+use crate::start::config::{ByNetwork, ExceptionPolicies, System};
 
 /// How flows are followed.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use tapwire_signatures::plan::{Kind, Plan};
 use tapwire_signatures::verify::explain::{Fate, Watch};
 use tapwire_signatures::verify::{Ground, Match};
 
-use crate::report::{is_recorded, shares};
+use crate::records::report::{is_recorded, shares};
 
 /// What became of the matches of a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

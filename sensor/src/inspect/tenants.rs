@@ -6,9 +6,9 @@ use tapwire_parsers::link::{Timestamp, Vlans};
 use tapwire_signatures::state::threshold_file::{Entry, Rules};
 
 use super::Engine;
-use crate::config::{Selector, Tenancy};
+use crate::records::report::Origin;
 use crate::records::stats::RuleNumbers;
-use crate::report::Origin;
+use crate::start::config::{Selector, Tenancy};
 
 /// What each tenant has.
 #[derive(Debug, Default)]

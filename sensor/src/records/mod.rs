@@ -22,6 +22,7 @@ pub mod ledger;
 pub mod loss;
 pub mod metadata;
 pub mod packet;
+pub mod report;
 pub mod sctp;
 pub mod slot;
 pub mod stats;

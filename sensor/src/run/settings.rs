@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use crate::capture::fanout::Reading;
 use crate::capture::offload::Treatment;
-use crate::config::Configuration;
 use crate::decode::defrag::Defragmenter;
 use crate::flow::stream::StreamSettings;
 use crate::flow::tcp::TcpSettings;
 use crate::flow::{self, Budget, Table};
 use crate::inspect::Application;
+use crate::start::config::Configuration;
 use crate::worker::Settings;
 
 /// What may be kept.

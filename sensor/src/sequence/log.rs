@@ -4,13 +4,13 @@ use std::io;
 use std::path::Path;
 
 use super::books::Books;
-use crate::config::Configuration;
 use crate::records::class::{Class, Tally};
 use crate::records::header::Clock;
 use crate::records::loss::{self, Loss};
 use crate::sinks::backlog::{News, Outage};
 use crate::sinks::output::Output;
 use crate::sinks::target::Shape;
+use crate::start::config::Configuration;
 
 /// The outputs of a run, by the position that records name.
 pub(super) struct Log {

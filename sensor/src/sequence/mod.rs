@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use tapwire_signatures::plan::RuleIndex;
 
-use crate::config::Configuration;
 use crate::inspect::Engine;
 use crate::records::batch::RecordBatch;
 use crate::records::finding::{Finding, Topic};
 use crate::records::slot::{Blank, Value};
 use crate::sinks::sets::Sets;
+use crate::start::config::Configuration;
 use decide::{Decide, Decision};
 use followers::{Followers, Seen};
 use log::Log;

@@ -1,12 +1,12 @@
 //! The sixth step: records with their slots filled, as long as their budget lasts; what is beyond it is summed up.
 
-use crate::config::Configuration;
 use crate::records::class::{Class, Tally};
 use crate::records::cut::cut;
 use crate::records::finding::Record;
 use crate::records::header::Clock;
 use crate::records::ledger::{Booked, Ledger, Written};
 use crate::records::slot::{Blank, Slot, Value, filled};
+use crate::start::config::Configuration;
 
 use super::log::Log;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tapwire_parsers::link::Timestamp;
 
 use super::open::put_in_place;
-use crate::config::{CertificateStore, StoreLimits};
+use crate::start::config::{CertificateStore, StoreLimits};
 
 /// Stores certificate chains.
 pub struct Certificates {

@@ -13,8 +13,8 @@ use hashlink::{LinkedHashMap, LruCache};
 use tempfile::TempPath;
 
 use super::open::{self, Folder, put_in_place};
-use crate::config::{FileStore as Settings, StoreLimits};
 use crate::records::finding::FileId;
+use crate::start::config::{FileStore as Settings, StoreLimits};
 
 /// The folder of files that grow.
 const TEMPORARY: &str = "tmp";

@@ -6,8 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use tapwire_signatures::state::dataset::{Kind, is_set};
 
 use super::open::Folder;
-use crate::config::{Configuration, read_plain};
-use crate::engine::tenant_folder;
+use crate::start::config::{Configuration, read_plain};
+use crate::start::engine::tenant_folder;
 
 /// Bytes of the largest set that is replaced.
 const LIMIT_BYTES: u64 = 512 << 20;

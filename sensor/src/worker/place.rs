@@ -12,7 +12,7 @@ use crate::flow::stream::Chunk;
 use crate::flow::{self, Flow, Key, pseudo};
 use crate::inspect::alerts::settle;
 use crate::inspect::{Application, Certificates, Inspector, view_of};
-use crate::report::{Moment, Reporter, is_open};
+use crate::records::report::{Moment, Reporter, is_open};
 use crate::stats::Counters;
 
 /// What is at hand while one packet, or the end of one flow, is worked on.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Begun, Entry, Follower, Seen};
-use crate::config::Configuration;
 use crate::records::finding::{Topic, What};
 use crate::sinks::certificates::Certificates;
+use crate::start::config::Configuration;
 
 pub(super) const FOLLOWER: Entry = Entry {
     counters: &["tapwire.tls_store.stored", "tapwire.tls_store.refused", "tapwire.tls_store.fs_errors"],

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Begun, Entry, Follower, Seen};
-use crate::config::Configuration;
 use crate::records::finding::{FileId, FileStep, Topic, What};
 use crate::records::slot::{Value, filled};
 use crate::sinks::file_store::FileStore;
+use crate::start::config::Configuration;
 
 pub(super) const FOLLOWER: Entry = Entry {
     counters: &["tapwire.file_store.stored", "tapwire.file_store.known", "tapwire.file_store.given_up"],

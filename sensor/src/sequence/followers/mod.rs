@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use crate::config::Configuration;
 use crate::records::finding::{FileId, Finding, Topic};
+use crate::start::config::Configuration;
 
 /// Followers, in the order in which they are fed.
 const FOLLOWERS: &[Entry] = &[scripts::FOLLOWER, file_store::FOLLOWER, certificates::FOLLOWER];

@@ -10,9 +10,9 @@ use tapwire_signatures::lua::{Open, OutputScript, RunningOutput};
 use tapwire_signatures::verify::condition::PacketView;
 
 use super::{Begun, Entry, Follower, Seen};
-use crate::config::Configuration;
 use crate::records::finding::{Topic, What};
 use crate::sinks::open::Folder;
+use crate::start::config::Configuration;
 
 /// Between two times that what scripts write is made readable, when live.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
