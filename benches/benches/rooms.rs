@@ -6,8 +6,9 @@ use divan::counter::{BytesCount, ItemsCount};
 use tapwire::capture::Source;
 use tapwire::capture::batch::Batch;
 use tapwire::capture::files::Files;
+use tapwire::decode::memory::Budget;
 use tapwire::flow::stream::Chunk;
-use tapwire::flow::{Budget, Key, Settings, Table};
+use tapwire::flow::{Key, Settings, Table};
 use tapwire_benches::{tcp_segment, traffic, udp_packet};
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::link::{Layer4, Packet, Timestamp};
@@ -169,7 +170,7 @@ fn replay(bencher: divan::Bencher<'_, '_>) {
             folder: &folder,
             data_dir: &folder,
             workers: 1,
-            checksums: tapwire::start::config::Checksums::Off,
+            checksums: tapwire::capture::offload::Checksums::Off,
             progress: None,
             costly: None,
             warn: None,

@@ -23,6 +23,7 @@ use tapwire_signatures::verify::packet::Occasion;
 use crate::capture::batch::{Batch, Frame};
 use crate::capture::offload::Treatment;
 use crate::capture::shard::Shards;
+use crate::decode::tunnels::Tunnels;
 use crate::flow::expected::ExpectedFlows;
 use crate::flow::{EndReason, Flow, Table};
 use crate::inspect::alerts::settle;
@@ -30,7 +31,6 @@ use crate::inspect::tenants::Select;
 use crate::inspect::{Application, Inspector, view_of};
 use crate::records::batch::RecordBatch;
 use crate::records::report::{Moment, Reporter, Tunnel};
-use crate::start::config::Tunnels;
 use crate::stats::{Books, Counters};
 use place::Place;
 
@@ -457,7 +457,8 @@ mod tests {
 
     use super::*;
     use crate::capture::batch::Arrival;
-    use crate::flow::{self, Budget};
+    use crate::decode::memory::Budget;
+    use crate::flow;
     use crate::inspect::Engine;
     use crate::inspect::recognise::Recogniser;
     use crate::records::report::Outputs;

@@ -16,7 +16,7 @@ use super::batch::{Batch, Frame};
 use super::ring::{self, Sender, ring};
 use super::shard::Shards;
 use crate::decode::defrag::{Counters, Defragmenter};
-use crate::start::config::Tunnels;
+use crate::decode::tunnels::Tunnels;
 
 /// Batches that a ring has room for where an interface is watched; bytes are the limit that counts.
 const LIVE_SLOTS: usize = 4_096;

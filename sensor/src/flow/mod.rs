@@ -8,11 +8,11 @@
 mod connection;
 mod crowds;
 mod eviction;
+pub mod exceptions;
 pub mod expected;
 mod handshake;
 pub mod key;
 mod lists;
-pub mod memory;
 mod overlap;
 mod parked;
 pub mod pseudo;
@@ -29,11 +29,8 @@ use tapwire_parsers::link::{Packet, Timestamp, Vlans};
 use tapwire_parsers::protocol::{Both, Direction, ProtocolId};
 use tapwire_signatures::verify::condition::FlowView;
 
-use crate::start::config::ExceptionPolicy;
-
 pub use self::eviction::Evictions;
 pub use self::key::{CommunityId, Key, community_id};
-pub use self::memory::{Account, Budget};
 pub use self::overlap::Overlap;
 pub use self::store::Store;
 pub use self::table::{Arrival, Counters, Settings, Table};
@@ -42,6 +39,7 @@ pub use self::timeouts::Timeouts;
 pub use self::urgent::UrgentPolicy;
 pub use self::worth::Worth;
 
+use self::exceptions::ExceptionPolicy;
 use self::stream::Stream;
 use self::timeouts::Class;
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tapwire_parsers::protocol::{Both, Direction, FileRange, FileSink, held};
 use tapwire_signatures::language::rule::Filestore;
 
-use crate::flow::Budget;
+use crate::decode::memory::Budget;
 pub use file::File;
 use marks::{Mark, Marks};
 

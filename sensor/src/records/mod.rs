@@ -10,6 +10,7 @@ pub mod cause;
 pub mod class;
 pub mod counted;
 pub mod cut;
+pub mod eve;
 pub mod fast;
 pub mod fileinfo;
 pub mod finding;

@@ -9,7 +9,7 @@ use tapwire_signatures::verify::cost::CostBooks;
 
 use super::Plan;
 use super::settings::Budgets;
-use crate::flow::Budget;
+use crate::decode::memory::Budget;
 use crate::sequence::Report;
 use crate::stats::Counters;
 

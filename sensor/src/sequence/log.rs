@@ -12,6 +12,15 @@ use crate::sinks::output::Output;
 use crate::sinks::target::Shape;
 use crate::start::config::Configuration;
 
+/// `fast.log`
+#[derive(Clone, Debug)]
+pub struct FastOutput {
+    /// File name below the log folder.
+    pub filename: String,
+    /// Whether an existing file is appended to, where that is said; it is otherwise.
+    pub append: Option<bool>,
+}
+
 /// The outputs of a run, by the position that records name.
 pub(super) struct Log {
     outputs: Vec<Output>,

@@ -26,7 +26,7 @@ use tags::Tags;
 
 pub use books::Books;
 pub use decide::HeldBack;
-pub use log::in_words;
+pub use log::{FastOutput, in_words};
 pub use stats::Report;
 
 mod books;

@@ -6,7 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use tapwire_signatures::state::dataset::{Kind, is_set};
 
 use super::open::Folder;
-use crate::start::config::{Configuration, read_plain};
+use super::plain::read_plain;
+use crate::start::config::Configuration;
 use crate::start::engine::tenant_folder;
 
 /// Bytes of the largest set that is replaced.

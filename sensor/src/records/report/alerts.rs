@@ -6,9 +6,9 @@ use tapwire_parsers::json::Object;
 use tapwire_parsers::link::Packet;
 use tapwire_parsers::protocol;
 use tapwire_parsers::protocol::Direction;
-use tapwire_signatures::language::rule::{Action, Rule};
+use tapwire_signatures::language::rule::Rule;
 use tapwire_signatures::plan::Plan;
-use tapwire_signatures::state::shared::{Addition, asks_host_bits, uses_host_bits};
+use tapwire_signatures::state::shared::Addition;
 use tapwire_signatures::verify::{Ground, Match};
 
 use super::files::of_client;
@@ -16,15 +16,15 @@ use super::outputs::{Output, Outputs};
 use super::{Ends, Moment, Reporter, flow_header, headers, packet_header, protocol_text, refer};
 use crate::flow::Flow;
 use crate::inspect::Application;
+use crate::inspect::alerts::{is_open, is_recorded, shares};
 use crate::records::alert::{self, Alert, FlowBrief};
 use crate::records::cause::{Charge, Name};
 use crate::records::class::Class;
+use crate::records::eve::Alerts;
 use crate::records::fileinfo::Shown;
 use crate::records::finding::{AlertGate, Gate, PacketGate, Record};
-use crate::records::header::Header;
+use crate::records::header::{Header, RECORDS_VERSION};
 use crate::records::{fast, fileinfo, frame};
-use crate::start::config::Alerts;
-use crate::start::engine::RECORDS_VERSION;
 
 impl Reporter {
     /// Values that scripts of rules have added to sets, for the alerts behind them.
@@ -302,24 +302,9 @@ fn files(app: &Application, transaction: u64, direction: Direction, object: &mut
     }
 }
 
-/// Whether a match is decided with what flows share.
-pub fn shares(rule: &Rule, found: &Match) -> bool {
-    !found.steps.is_empty() || uses_host_bits(rule)
-}
-
-/// Whether a match may yet turn out to be none, by what flows share.
-pub fn is_open(rule: &Rule, found: &Match) -> bool {
-    !found.steps.is_empty() || asks_host_bits(rule)
-}
-
 /// The bytes that an alert shows, printable and in base64, where an output wants either.
 fn shown_payload<'p>(settings: &Alerts, payload: &'p [u8]) -> Option<(&'p [u8], bool, bool)> {
     let shown = payload.get(..settings.payload_limit).unwrap_or(payload);
     let wanted = settings.payload || settings.payload_printable;
     wanted.then_some((shown, settings.payload_printable, settings.payload))
-}
-
-/// Whether matches of a rule leave records.
-pub fn is_recorded(rule: &Rule) -> bool {
-    !rule.noalert && rule.action != Action::Config
 }

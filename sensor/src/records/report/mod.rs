@@ -21,11 +21,10 @@ use crate::records::cause::{Cause, Charge, Name};
 use crate::records::class::Class;
 use crate::records::finding::{Gate, Place, Record, Topic};
 use crate::records::flow::{FlowRecord, TcpRecord};
-use crate::records::header::{Clock, Header, record};
+use crate::records::header::{Clock, Header, RECORDS_VERSION, record};
 use crate::records::metadata::Metadata;
 use crate::records::subject::Subject;
 use crate::records::{arp, flow};
-use crate::start::engine::RECORDS_VERSION;
 
 mod alerts;
 mod causes;
@@ -34,9 +33,8 @@ mod files;
 mod fuel;
 mod outputs;
 
-pub use alerts::{is_open, is_recorded, shares};
 pub(crate) use fuel::OUT_OF_FUEL;
-pub use outputs::{Origin, Outputs};
+pub use outputs::Outputs;
 use outputs::{Output, TagKinds};
 
 /// Packets within one captured packet come in the order of their depth, and behind them what it made whole.

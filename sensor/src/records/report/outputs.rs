@@ -6,24 +6,17 @@ use tapwire_parsers::REGISTRY;
 use tapwire_parsers::protocol::{self, Recorder};
 use tapwire_signatures::plan::Plan;
 
+use crate::capture::origin::Origin;
 use crate::inspect::Engine;
 use crate::inspect::tenants::Select;
+use crate::records::eve::{EveOutput, Files};
 use crate::records::finding::Topic;
-use crate::start::config::{Configuration, EveOutput, FileStore, Files};
+use crate::start::config::{Configuration, FileStore};
 
 /// An EVE output with the recorders of its protocols.
 pub(super) struct Output {
     pub(super) eve: EveOutput,
     pub(super) recorders: Vec<Option<Recorder>>,
-}
-
-/// Where packets come from, as records name it.
-#[derive(Clone, Debug, Default)]
-pub struct Origin {
-    /// The capture file.
-    pub capture: Option<String>,
-    /// The interface.
-    pub interface: Option<String>,
 }
 
 /// Everything that is written, shared by all workers.

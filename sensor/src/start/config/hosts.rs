@@ -1,46 +1,12 @@
 //! `host-os-policy` and `defrag`: what is known of the hosts that packets go to.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use super::Problem;
 use super::node::{Node, Value};
-
-/// The operating system of a host, as far as it matters for what the host makes of overlapping data.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum System {
-    /// Nobody said.
-    #[default]
-    Unknown,
-    /// BSD.
-    Bsd,
-    /// BSD that prefers later data.
-    BsdRight,
-    /// Linux before 2.6.
-    OldLinux,
-    /// Linux.
-    Linux,
-    /// Solaris before 9.
-    OldSolaris,
-    /// Solaris.
-    Solaris,
-    /// HP-UX 10.
-    Hpux10,
-    /// HP-UX 11.
-    Hpux11,
-    /// IRIX.
-    Irix,
-    /// Mac OS.
-    MacOs,
-    /// Windows.
-    Windows,
-    /// Windows Vista.
-    Vista,
-    /// Windows Server 2003.
-    Windows2k3,
-}
+use crate::decode::hosts::{ByNetwork, System};
 
 const SYSTEMS: [(&str, System); 13] = [
     ("windows", System::Windows),
@@ -58,28 +24,6 @@ const SYSTEMS: [(&str, System); 13] = [
     ("windows2k3", System::Windows2k3),
 ];
 
-/// Something said of networks, the longest prefix that an address has counting.
-#[derive(Clone, Debug)]
-pub struct ByNetwork<T>(Arc<[(IpNet, T)]>);
-
-impl<T> Default for ByNetwork<T> {
-    fn default() -> Self {
-        Self(Arc::new([]))
-    }
-}
-
-impl<T: Copy> ByNetwork<T> {
-    fn new(mut said: Vec<(IpNet, T)>) -> Self {
-        said.sort_by_key(|(network, _)| std::cmp::Reverse(network.prefix_len()));
-        Self(said.into())
-    }
-
-    /// What is said of an address.
-    pub fn of(&self, address: IpAddr) -> Option<T> {
-        self.0.iter().find(|(network, _)| network.contains(&address)).map(|(_, said)| *said)
-    }
-}
-
 /// Reads `host-os-policy`.
 pub(super) fn systems(root: &Node, faults: &mut Vec<Problem>) -> ByNetwork<System> {
     let mut said = Vec::new();
@@ -93,34 +37,6 @@ pub(super) fn systems(root: &Node, faults: &mut Vec<Problem>) -> ByNetwork<Syste
         }
     }
     ByNetwork::new(said)
-}
-
-/// What `defrag` says.
-#[derive(Clone, Debug)]
-pub struct Defrag {
-    /// `defrag.memcap`: bytes for incomplete datagrams.
-    pub memory_bytes: u64,
-    /// `defrag.trackers`: datagrams that may be incomplete at once.
-    pub trackers: u64,
-    /// `defrag.max-frags`: pieces that may be kept at once.
-    pub pieces: u64,
-    /// `defrag.timeout`: seconds after its first piece that a datagram has. Hosts differ; without it IPv4 has what Linux
-    /// gives it, IPv6 what RFC 8200 says.
-    pub timeout_s: Option<u32>,
-    /// `defrag.host-config`: the same by network.
-    pub timeouts_s: ByNetwork<u32>,
-}
-
-impl Default for Defrag {
-    fn default() -> Self {
-        Self {
-            memory_bytes: 32 << 20,
-            trackers: 65_535,
-            pieces: 65_535,
-            timeout_s: None,
-            timeouts_s: ByNetwork::default(),
-        }
-    }
 }
 
 /// Reads `defrag.host-config`, a list of maps or a map of maps with `timeout` and `address`.

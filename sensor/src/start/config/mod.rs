@@ -1,7 +1,6 @@
 //! The configuration: Suricata's keys where Suricata has one, read into types, with defaults that need no file.
 
 mod exceptions;
-mod file;
 mod hosts;
 mod keys;
 mod lists;
@@ -25,31 +24,21 @@ use tapwire_signatures::plan::order::ActionOrder;
 use tapwire_signatures::verify::cost::CostSettings;
 use tapwire_signatures::verify::fuel::FuelSettings;
 
+use crate::capture::offload::Checksums;
+use crate::decode::defrag::Defrag;
+use crate::decode::hosts::{ByNetwork, System};
+use crate::decode::tunnels::Tunnels;
+use crate::flow::exceptions::ExceptionPolicies;
 use crate::flow::{Elephant, Timeouts, UrgentPolicy};
+use crate::records::eve::EveOutput;
 use crate::records::ledger::LedgerSettings;
-pub use exceptions::{ExceptionPolicies, ExceptionPolicy};
-pub(crate) use file::read_plain;
-pub use hosts::{ByNetwork, Defrag, System};
+use crate::sequence::FastOutput;
 pub(crate) use keys::{Effect, KEYS, Key};
 pub use lists::{Datasets, ReputationFiles};
 use node::Node;
-pub use outputs::{Alerts, Anomalies, EveOutput, FastOutput, Files};
 pub use problem::{Problem, Severity};
 pub use stores::{CertificateStore, FileStore, StoreLimits};
-pub use tenants::{Selector, Tenancy, Tenant};
-pub use tunnels::Tunnels;
-
-/// Whether checksums are verified.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Checksums {
-    /// Guessed from the first packets.
-    #[default]
-    Auto,
-    /// Yes.
-    On,
-    /// No.
-    Off,
-}
+pub use tenants::{Tenancy, Tenant};
 
 /// Whether a protocol is parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
 use super::Problem;
-use super::file::read_plain;
+use crate::sinks::plain::read_plain;
 
 /// Files that include each other deeper than this are refused.
 const INCLUDE_DEPTH: usize = 8;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::node::{Node, Value};
 use super::read::Reader;
 use super::{Configuration, Problem, keys};
+use crate::inspect::tenants::Selector;
 
 /// What `multi-detect` says.
 #[derive(Clone, Debug)]
@@ -17,17 +18,6 @@ pub struct Tenancy {
     pub default_rules: bool,
     /// `tenants`, by their number.
     pub tenants: Vec<Tenant>,
-}
-
-/// How the tenant of a packet is found.
-#[derive(Clone, Debug)]
-pub enum Selector {
-    /// By its outermost VLAN.
-    Vlan(BTreeMap<u16, u32>),
-    /// By the interface that it was captured on.
-    Device(BTreeMap<String, u32>),
-    /// All packets of captures are those of one tenant, if any: `pcap-file.tenant-id`.
-    Direct(Option<u32>),
 }
 
 /// A tenant.

@@ -16,9 +16,10 @@ use tapwire_signatures::state::reputation::Reputation;
 
 use super::watch::{Named, stamps};
 use super::{Found, LANGUAGE_VERSION, RULE_FILE_LIMIT, read_text};
+use crate::sinks::plain::read_plain;
 use crate::sinks::sets::OwnNames;
 use crate::start::cli::Common;
-use crate::start::config::{Configuration, Problem, read_plain};
+use crate::start::config::{Configuration, Problem};
 
 /// Reads all of it; what cannot be read is told and left out.
 pub(super) fn environment(

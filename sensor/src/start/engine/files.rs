@@ -2,7 +2,7 @@
 
 use tapwire_signatures::plan::FileNeeds;
 
-use crate::flow::Budget;
+use crate::decode::memory::Budget;
 use crate::inspect::files::{FileSettings, Hashes};
 use crate::start::config::Configuration;
 

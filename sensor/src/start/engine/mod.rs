@@ -30,8 +30,7 @@ pub use tenants::folder as tenant_folder;
 
 use crate::inspect::Engine;
 use crate::inspect::recognise::Recogniser;
-use crate::inspect::tenants::{Own, Tenants};
-use crate::records::stats::RuleNumbers;
+use crate::inspect::tenants::{Own, RuleNumbers, Tenants};
 use crate::start::cli::Common;
 use crate::start::config::{self, Configuration, Enabled, Problem};
 use cache::Cache;
@@ -39,8 +38,6 @@ use watch::{Named, Watch};
 
 /// The version of the rule language and of the records.
 pub const LANGUAGE_VERSION: (u32, u32, u32) = (9, 0, 0);
-/// The same as records name it.
-pub const RECORDS_VERSION: &str = "9.0.0";
 /// The time of one decision on a rule of so many is taken.
 const TIMED_EVERY: u32 = 64;
 /// Bytes of the largest rule file.
@@ -168,7 +165,10 @@ impl Again {
             let numbers = RuleNumbers { tenant, loaded, failed, skipped, last_reload: None };
             Own { tenant, thresholds: thresholds(configuration, found), numbers }
         };
-        let all = Tenants::new(with_counts.map(own).collect(), configuration.tenancy.as_ref());
+        let all = Tenants::new(
+            with_counts.map(own).collect(),
+            configuration.tenancy.as_ref().map(|tenancy| tenancy.selector.clone()),
+        );
         if configuration.tenancy.is_some() {
             tenants::tell_once(found);
         }

@@ -166,9 +166,9 @@ mod tests {
 
     use super::*;
     use crate::capture::batch::{Arrival, Batch};
+    use crate::capture::offload::Checksums;
     use crate::capture::{CaptureError, More, Source};
     use crate::run;
-    use crate::start::config::Checksums;
     use crate::start::engine::prepare;
 
     /// Batches of datagrams of many flows. Before some of them the rules change.

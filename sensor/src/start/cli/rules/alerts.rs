@@ -11,8 +11,9 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::id::RuleId;
+use crate::records::eve::EveOutput;
 use crate::run::{self, Plan, Summary};
-use crate::start::config::{Configuration, EveOutput};
+use crate::start::config::Configuration;
 use crate::start::engine::{Active, Prepared};
 
 /// An alert of a run, as its record shows it.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::expected::Expected;
-use crate::start::config::read_plain;
+use crate::sinks::plain::read_plain;
 
 /// Name of the file that lists the expected alerts.
 pub(super) const EXPECTED: &str = "expected";
