@@ -163,10 +163,11 @@ fn replay(bencher: divan::Bencher<'_, '_>) {
         return;
     };
     let Ok(prepared) = tapwire::start::engine::prepare(&options.common) else { return };
+    let settings = prepared.configuration.settings();
     bencher.counter(BytesCount::new(size)).bench_local(|| {
         let plan = tapwire::run::Plan {
-            configuration: &prepared.configuration,
-            active: tapwire::start::engine::Active::new(prepared.engine.clone()),
+            settings: &settings,
+            active: tapwire::run::Active::new(prepared.engine.clone()),
             folder: &folder,
             data_dir: &folder,
             workers: 1,

@@ -480,7 +480,12 @@ mod tests {
         });
         let configuration = Configuration::default();
         let fresh = || Table::new(flow::Settings::default(), Budget::new(0), Budget::new(0));
-        let outputs = Arc::new(Outputs::new(&configuration, Arc::clone(&engine), Default::default(), Vec::new()));
+        let outputs = Arc::new(Outputs::new(
+            &configuration.settings().records,
+            Arc::clone(&engine),
+            Default::default(),
+            Vec::new(),
+        ));
         let settings = Settings {
             checksums: Treatment::Ignored,
             chunk_bytes: [1, 1],

@@ -99,7 +99,7 @@ impl Books {
 
 /// All counters by name.
 pub(super) fn by_name(plan: &Plan<'_>, counters: &Counters, budgets: &Budgets) -> BTreeMap<String, u64> {
-    let own = plan.configuration.own_records;
+    let own = plan.settings.own;
     let mut by_name = counters.by_name(own);
     by_name.insert("flow.memuse".into(), budgets.flows.drawn_bytes() as u64);
     by_name.insert("tcp.reassembly_memuse".into(), budgets.streams.drawn_bytes() as u64);

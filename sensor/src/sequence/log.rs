@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use super::Settings;
 use super::books::Books;
 use crate::records::class::{Class, Tally};
 use crate::records::header::Clock;
@@ -10,7 +11,6 @@ use crate::records::loss::{self, Loss};
 use crate::sinks::backlog::{News, Outage};
 use crate::sinks::output::Output;
 use crate::sinks::target::Shape;
-use crate::start::config::Configuration;
 
 /// `fast.log`
 #[derive(Clone, Debug)]
@@ -34,22 +34,22 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Opens the outputs of a configuration below a folder.
-    pub(super) fn open(configuration: &Configuration, folder: &Path, live: bool) -> io::Result<Self> {
+    /// Opens the outputs of a run below a folder.
+    pub(super) fn open(settings: &Settings, folder: &Path, live: bool) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let limit_bytes = usize::try_from(configuration.live.record_bytes).unwrap_or(usize::MAX);
+        let limit_bytes = settings.backlog_bytes;
         let open = |filename: &str, zstd: bool, append: bool| {
             Output::open(Shape { path: folder.join(filename), zstd, append, live }, limit_bytes)
         };
         let mut outputs = Vec::new();
-        for eve in &configuration.eve {
+        for eve in &settings.eve {
             outputs.push(open(&eve.filename, eve.zstd, eve.append.unwrap_or(live))?);
         }
-        if let Some(fast) = &configuration.fast {
+        if let Some(fast) = &settings.fast {
             outputs.push(open(&fast.filename, false, fast.append.unwrap_or(true))?);
         }
-        let stats = (0..).zip(&configuration.eve).filter(|(_, eve)| eve.stats).map(|(place, _)| place).collect();
-        let (eve, own) = (configuration.eve.len(), configuration.own_records);
+        let stats = (0..).zip(&settings.eve).filter(|(_, eve)| eve.stats).map(|(place, _)| place).collect();
+        let (eve, own) = (settings.eve.len(), settings.own);
         Ok(Self { outputs, stats, eve, own, clock: Clock::default() })
     }
 

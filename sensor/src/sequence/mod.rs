@@ -8,14 +8,17 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use tapwire_signatures::lua::OutputScript;
 use tapwire_signatures::plan::RuleIndex;
 
 use crate::inspect::Engine;
 use crate::records::batch::RecordBatch;
+use crate::records::eve::EveOutput;
 use crate::records::finding::{Finding, Topic};
+use crate::records::ledger::LedgerSettings;
 use crate::records::slot::{Blank, Value};
-use crate::sinks::sets::Sets;
-use crate::start::config::Configuration;
+use crate::sinks::sets::{OwnNames, Sets};
+use crate::sinks::{certificates, file_store};
 use decide::{Decide, Decision};
 use followers::{Followers, Seen};
 use log::Log;
@@ -39,6 +42,31 @@ mod silence;
 mod stats;
 mod tags;
 
+/// What the writer obeys.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// EVE's outputs, in their order.
+    pub eve: Vec<EveOutput>,
+    /// The one of lines for people, behind them.
+    pub fast: Option<FastOutput>,
+    /// Records may have members that only Tapwire writes.
+    pub own: bool,
+    /// Live: bytes of records that wait for one output.
+    pub backlog_bytes: usize,
+    /// When records are summed up.
+    pub summaries: LedgerSettings,
+    /// Percent of all work that one rule may take.
+    pub share_percent: u64,
+    /// Scripts that are outputs.
+    pub scripts: Vec<Arc<OutputScript>>,
+    /// Where files are stored.
+    pub file_store: Option<file_store::Settings>,
+    /// Where certificates are stored.
+    pub certificate_store: Option<certificates::Settings>,
+    /// Names that sets of rules may not have.
+    pub own_names: OwnNames,
+}
+
 /// Takes what workers found.
 pub struct Writer {
     order: Order,
@@ -61,27 +89,27 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Opens the outputs of a configuration below a folder.
+    /// Opens the outputs of a run below a folder.
     pub fn create(
-        configuration: &Configuration,
+        settings: &Settings,
         engine: Arc<Engine>,
         (folder, data_dir): (&Path, &Path),
         live: bool,
     ) -> io::Result<Self> {
-        let log = Log::open(configuration, folder, live)?;
-        let follows_flows = configuration.eve.iter().any(|eve| eve.flows || eve.netflows);
+        let log = Log::open(settings, folder, live)?;
+        let follows_flows = settings.eve.iter().any(|eve| eve.flows || eve.netflows);
         Ok(Self {
             decide: Decide::new(&engine, follows_flows),
             order: Order::new(engine),
             silence: Silence::default(),
             tags: Tags::default(),
-            followers: Followers::begin(configuration, folder)?,
-            records: Records::new(configuration),
+            followers: Followers::begin(settings, folder)?,
+            records: Records::new(settings),
             log,
             books: Books::default(),
-            sets: Sets::new(configuration, folder, data_dir),
+            sets: Sets::new(settings.own_names.clone(), folder, data_dir),
             ended: Vec::new(),
-            share_percent: configuration.costs.share_percent,
+            share_percent: settings.share_percent,
             news: Vec::new(),
             script_failures: Vec::new(),
         })

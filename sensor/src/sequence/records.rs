@@ -6,8 +6,8 @@ use crate::records::finding::Record;
 use crate::records::header::Clock;
 use crate::records::ledger::{Booked, Ledger, Written};
 use crate::records::slot::{Blank, Slot, Value, filled};
-use crate::start::config::Configuration;
 
+use super::Settings;
 use super::log::Log;
 
 /// Writes records.
@@ -25,10 +25,10 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Those of a configuration.
-    pub(super) fn new(configuration: &Configuration) -> Self {
+    /// Nothing was written yet.
+    pub(super) fn new(settings: &Settings) -> Self {
         Self {
-            ledger: Ledger::new(configuration.summaries, configuration.eve.len()),
+            ledger: Ledger::new(settings.summaries, settings.eve.len()),
             clock: Clock::default(),
             cut: 0,
             alerts: 0,

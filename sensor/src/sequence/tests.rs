@@ -7,6 +7,7 @@ use super::*;
 use crate::inspect::recognise::Recogniser;
 use crate::records::class::Class;
 use crate::records::finding::{Place, Record};
+use crate::start::config::Configuration;
 
 fn engine() -> Arc<Engine> {
     Arc::new(Engine {
@@ -26,7 +27,7 @@ fn engine() -> Arc<Engine> {
 fn run(harm: impl FnOnce(&mut Writer, &mut [RecordBatch])) -> (Vec<String>, BTreeMap<String, u64>) {
     let folder = tempfile::tempdir().unwrap();
     let place = (folder.path(), folder.path());
-    let mut writer = Writer::create(&Configuration::default(), engine(), place, false).unwrap();
+    let mut writer = Writer::create(&Configuration::default().settings().writer, engine(), place, false).unwrap();
     let mut batches = [RecordBatch::new(0, 0), RecordBatch::new(1, 0)];
     for packet in 0..4 {
         let record = Record { output: 0, class: Class::Flow, gate: None, cause: None };

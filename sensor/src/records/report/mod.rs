@@ -34,8 +34,8 @@ mod fuel;
 mod outputs;
 
 pub(crate) use fuel::OUT_OF_FUEL;
-pub use outputs::Outputs;
 use outputs::{Output, TagKinds};
+pub use outputs::{Outputs, Settings};
 
 /// Packets within one captured packet come in the order of their depth, and behind them what it made whole.
 const DEPTH_BITS: u32 = 5;

@@ -9,14 +9,30 @@ use tapwire_signatures::plan::Plan;
 use crate::capture::origin::Origin;
 use crate::inspect::Engine;
 use crate::inspect::tenants::Select;
-use crate::records::eve::{EveOutput, Files};
+use crate::records::eve::EveOutput;
 use crate::records::finding::Topic;
-use crate::start::config::{Configuration, FileStore};
 
 /// An EVE output with the recorders of its protocols.
 pub(super) struct Output {
     pub(super) eve: EveOutput,
     pub(super) recorders: Vec<Option<Recorder>>,
+}
+
+/// What is written, and how.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// EVE's outputs, in their order.
+    pub eve: Vec<EveOutput>,
+    /// Behind them there is one of lines for people.
+    pub fast: bool,
+    /// How records beside stored files look, where there are some.
+    pub beside_files: Option<EveOutput>,
+    /// Records may have members of our own; those of floods are summed up, and long ones cut.
+    pub own: bool,
+    /// Bytes of a record beyond which it is cut, 0 for any number.
+    pub record_bytes: usize,
+    /// An alert on bytes shows the only open transaction of its direction.
+    pub guess_transaction: bool,
 }
 
 /// Everything that is written, shared by all workers.
@@ -55,40 +71,31 @@ impl TagKinds {
     }
 }
 
-/// An output that no sink has: records beside stored files look as those of the first output do.
-fn beside_files(configuration: &Configuration, store: &FileStore) -> Output {
-    let first = configuration.eve.first().cloned();
-    let eve = first.or_else(|| Configuration::default().eve.into_iter().next()).unwrap_or_default();
-    let files = Some(Files { hashes: store.hashes, magic: store.magic, forwarded: store.forwarded.clone() });
-    Output { eve: EveOutput { files, ..eve }, recorders: Vec::new() }
-}
-
 impl Outputs {
-    /// The outputs of a configuration, and what followers want beside them.
-    pub fn new(configuration: &Configuration, engine: Arc<Engine>, origin: Origin, topics: Vec<Topic>) -> Self {
-        let list = configuration.eve.iter().map(|eve| {
+    /// The outputs of a run, and what followers want beside them.
+    pub fn new(settings: &Settings, engine: Arc<Engine>, origin: Origin, topics: Vec<Topic>) -> Self {
+        let list = settings.eve.iter().map(|eve| {
             let recorder = |p: &&'static protocol::Protocol| {
                 let name = p.listed_as()?;
-                eve.protocols.get(name).map(|settings| (p.recorder)(settings))
+                eve.protocols.get(name).map(|of_protocol| (p.recorder)(of_protocol))
             };
             Output { eve: eve.clone(), recorders: REGISTRY.iter().map(recorder).collect() }
         });
         let wants_packets = |eve: &EveOutput| eve.alerts.as_ref().is_some_and(|alerts| alerts.tagged_packets);
-        let tagged_packets = configuration.eve.iter().any(wants_packets);
+        let tagged_packets = settings.eve.iter().any(wants_packets);
         let references = REGISTRY.iter().map(|p| (p.recorder)(&protocol::Settings::default()));
         Self {
             list: list.collect(),
             references: references.collect(),
-            fast: configuration.fast.is_some(),
-            beside_files: (configuration.file_store.as_ref().filter(|store| store.records_beside))
-                .map(|store| Arc::new(beside_files(configuration, store))),
+            fast: settings.fast,
+            beside_files: settings.beside_files.clone().map(|eve| Arc::new(Output { eve, recorders: Vec::new() })),
             topics: topics.into(),
             tagged_packets,
             tags: TagKinds::of(&engine.plan).filter(|_| tagged_packets),
-            own: configuration.own_records,
-            record_bytes: usize::try_from(configuration.record_bytes).unwrap_or(usize::MAX),
+            own: settings.own,
+            record_bytes: settings.record_bytes,
             origin,
-            guess_transaction: configuration.guess_transaction,
+            guess_transaction: settings.guess_transaction,
             engine,
         }
     }

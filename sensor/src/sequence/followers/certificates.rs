@@ -3,20 +3,20 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Begun, Entry, Follower, Seen};
+use super::{Begun, Entry, Follower, Seen, Settings};
 use crate::records::finding::{Topic, What};
 use crate::sinks::certificates::Certificates;
-use crate::start::config::Configuration;
 
 pub(super) const FOLLOWER: Entry = Entry {
     counters: &["tapwire.tls_store.stored", "tapwire.tls_store.refused", "tapwire.tls_store.fs_errors"],
     begin,
 };
 
-fn begin(configuration: &Configuration, folder: &Path) -> Begun {
-    Ok(configuration.certificate_store.as_ref().map(|settings| -> Box<dyn Follower> {
-        Box::new(Certificates::new(settings, configuration.store_limits, folder))
-    }))
+fn begin(settings: &Settings, folder: &Path) -> Begun {
+    Ok(settings
+        .certificate_store
+        .as_ref()
+        .map(|settings| -> Box<dyn Follower> { Box::new(Certificates::new(settings, folder)) }))
 }
 
 impl Follower for Certificates {

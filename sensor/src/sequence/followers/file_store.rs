@@ -3,20 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Begun, Entry, Follower, Seen};
+use super::{Begun, Entry, Follower, Seen, Settings};
 use crate::records::finding::{FileId, FileStep, Topic, What};
 use crate::records::slot::{Value, filled};
 use crate::sinks::file_store::FileStore;
-use crate::start::config::Configuration;
 
 pub(super) const FOLLOWER: Entry = Entry {
     counters: &["tapwire.file_store.stored", "tapwire.file_store.known", "tapwire.file_store.given_up"],
     begin,
 };
 
-fn begin(configuration: &Configuration, folder: &Path) -> Begun {
-    Ok(configuration.file_store.as_ref().map(|settings| -> Box<dyn Follower> {
-        let store = FileStore::new(settings, configuration.store_limits, folder);
+fn begin(settings: &Settings, folder: &Path) -> Begun {
+    Ok(settings.file_store.as_ref().map(|settings| -> Box<dyn Follower> {
+        let store = FileStore::new(settings, folder);
         Box::new(Files { store, room: Vec::new() })
     }))
 }

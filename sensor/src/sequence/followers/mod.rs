@@ -12,7 +12,7 @@ use std::io;
 use std::path::Path;
 
 use crate::records::finding::{FileId, Finding, Topic};
-use crate::start::config::Configuration;
+use crate::sequence::Settings;
 
 /// Followers, in the order in which they are fed.
 const FOLLOWERS: &[Entry] = &[scripts::FOLLOWER, file_store::FOLLOWER, certificates::FOLLOWER];
@@ -21,8 +21,8 @@ const FOLLOWERS: &[Entry] = &[scripts::FOLLOWER, file_store::FOLLOWER, certifica
 pub(super) struct Entry {
     /// Counters that are there, as 0, also where it is not.
     counters: &'static [&'static str],
-    /// Begins it below the folder of records, if the configuration has one.
-    begin: fn(&Configuration, &Path) -> Begun,
+    /// Begins it below the folder of records, if there is to be one.
+    begin: fn(&Settings, &Path) -> Begun,
 }
 
 /// A follower that was begun, if there is to be one.
@@ -67,15 +67,15 @@ pub(super) trait Follower {
 pub(super) struct Followers(Vec<(Box<dyn Follower>, Vec<Topic>)>);
 
 impl Followers {
-    /// Begins those that a configuration has.
-    pub(super) fn begin(configuration: &Configuration, folder: &Path) -> io::Result<Self> {
-        Self::of(FOLLOWERS, configuration, folder)
+    /// Begins those that there are to be.
+    pub(super) fn begin(settings: &Settings, folder: &Path) -> io::Result<Self> {
+        Self::of(FOLLOWERS, settings, folder)
     }
 
-    fn of(entries: &[Entry], configuration: &Configuration, folder: &Path) -> io::Result<Self> {
+    fn of(entries: &[Entry], settings: &Settings, folder: &Path) -> io::Result<Self> {
         let mut all = Vec::new();
         for entry in entries {
-            all.extend((entry.begin)(configuration, folder)?.map(|follower| {
+            all.extend((entry.begin)(settings, folder)?.map(|follower| {
                 let topics = follower.wants();
                 (follower, topics)
             }));

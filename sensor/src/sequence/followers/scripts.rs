@@ -9,19 +9,18 @@ use std::time::{Duration, Instant};
 use tapwire_signatures::lua::{Open, OutputScript, RunningOutput};
 use tapwire_signatures::verify::condition::PacketView;
 
-use super::{Begun, Entry, Follower, Seen};
+use super::{Begun, Entry, Follower, Seen, Settings};
 use crate::records::finding::{Topic, What};
 use crate::sinks::open::Folder;
-use crate::start::config::Configuration;
 
 /// Between two times that what scripts write is made readable, when live.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) const FOLLOWER: Entry = Entry { counters: &["tapwire.records.script_errors"], begin };
 
-fn begin(configuration: &Configuration, folder: &Path) -> Begun {
+fn begin(settings: &Settings, folder: &Path) -> Begun {
     let start = |script: &Arc<OutputScript>| script.start(folder.display().to_string(), opener(folder.to_owned()));
-    let running = configuration.output_scripts.iter().map(start).collect::<Result<Vec<_>, _>>();
+    let running = settings.scripts.iter().map(start).collect::<Result<Vec<_>, _>>();
     let running = running.map_err(io::Error::other)?;
     if running.is_empty() {
         return Ok(None);

@@ -32,6 +32,7 @@ use crate::flow::exceptions::ExceptionPolicies;
 use crate::flow::{Elephant, Timeouts, UrgentPolicy};
 use crate::records::eve::EveOutput;
 use crate::records::ledger::LedgerSettings;
+use crate::run::LiveSettings;
 use crate::sequence::FastOutput;
 pub(crate) use keys::{Effect, KEYS, Key};
 pub use lists::{Datasets, ReputationFiles};
@@ -215,23 +216,6 @@ pub struct RuleWatch {
     pub enabled: bool,
     /// `tapwire.rules.watch-interval`: time between two looks.
     pub interval_s: u32,
-}
-
-/// What holds while an interface is watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LiveSettings {
-    /// `stats.interval`: time between two records of counters; 0 where `stats.enabled` says no.
-    pub stats_interval_s: u32,
-    /// `tapwire.live.packet-backlog`: bytes of packets that wait for one worker.
-    pub packet_bytes: u64,
-    /// `tapwire.live.record-backlog`: bytes of records that wait for one output.
-    pub record_bytes: u64,
-}
-
-impl Default for LiveSettings {
-    fn default() -> Self {
-        Self { stats_interval_s: 8, packet_bytes: 64 << 20, record_bytes: 64 << 20 }
-    }
 }
 
 /// Where rules that were read are remembered from run to run.

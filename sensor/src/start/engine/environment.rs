@@ -54,7 +54,7 @@ pub(super) fn environment(
         files: files(
             (data_dir(common, configuration), configuration.rule_path.clone()),
             configuration.rule_files_anywhere,
-            OwnNames::of(configuration),
+            configuration.own_names(),
             named.clone(),
         ),
         dataset_limit_bytes: usize::try_from(configuration.datasets.limit_bytes).unwrap_or(usize::MAX),

@@ -15,7 +15,6 @@ use tapwire_signatures::state::threshold_file::{Entry, Rules, ThresholdFile};
 use tapwire_signatures::verify::Settings;
 use tapwire_signatures::verify::cost::CostSettings;
 
-mod active;
 mod cache;
 mod environment;
 mod files;
@@ -24,9 +23,7 @@ mod sources;
 mod tenants;
 mod watch;
 
-pub use active::Active;
 pub use reload::Reloader;
-pub use tenants::folder as tenant_folder;
 
 use crate::inspect::Engine;
 use crate::inspect::recognise::Recogniser;

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tapwire_parsers::link::Timestamp;
 
-use super::{Active, Again, Found, Prepared};
+use super::{Again, Found, Prepared};
 use crate::inspect::Engine;
+use crate::run::Active;
 use crate::start::cli::Common;
 use crate::start::config::{self, Configuration, Problem, Severity};
 
@@ -211,7 +212,7 @@ mod tests {
         let configuration = prepared.configuration.clone();
         let reloader = Reloader::new(&common, prepared);
         let plan = run::Plan {
-            configuration: &configuration,
+            settings: &configuration.settings(),
             active: reloader.active(),
             folder: folder.path(),
             data_dir: folder.path(),

@@ -2,14 +2,14 @@
 
 use std::collections::HashSet;
 use std::iter;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tapwire_signatures::language::load::Environment;
 
 use super::environment::{beside_rules, data_dir, files, words};
 use super::watch::Named;
 use super::{Found, sources};
-use crate::sinks::sets::OwnNames;
+use crate::sinks::sets::tenant_folder;
 use crate::start::cli::Common;
 use crate::start::config::{Configuration, Problem, Tenant};
 
@@ -54,7 +54,7 @@ pub(super) fn environment(
     } else {
         words(configuration, found)
     };
-    let data = data_dir(common, main).unwrap_or_default().join(folder(*id));
+    let data = data_dir(common, main).unwrap_or_default().join(tenant_folder(*id));
     Environment {
         tenant: *id,
         addresses: configuration.address_groups.clone(),
@@ -64,18 +64,10 @@ pub(super) fn environment(
         files: files(
             (Some(data), configuration.rule_path.clone()),
             main.rule_files_anywhere,
-            OwnNames::of(main),
+            main.own_names(),
             named.clone(),
         ),
         ..environment.clone()
-    }
-}
-
-/// Where a tenant's sets are kept, below the folder of data.
-pub fn folder(tenant: u32) -> PathBuf {
-    match tenant {
-        0 => PathBuf::new(),
-        _ => Path::new("tenants").join(tenant.to_string()),
     }
 }
 

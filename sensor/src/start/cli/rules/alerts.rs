@@ -12,9 +12,9 @@ use serde::Deserialize;
 
 use super::id::RuleId;
 use crate::records::eve::EveOutput;
-use crate::run::{self, Plan, Summary};
+use crate::run::{self, Active, Plan, Summary};
 use crate::start::config::Configuration;
-use crate::start::engine::{Active, Prepared};
+use crate::start::engine::Prepared;
 
 /// An alert of a run, as its record shows it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -87,7 +87,7 @@ pub(super) fn raised(prepared: &Prepared, captures: &[PathBuf]) -> Raised {
     };
     let configuration = only_alerts(&prepared.configuration);
     let plan = Plan {
-        configuration: &configuration,
+        settings: &configuration.settings(),
         active: Active::new(Arc::clone(&prepared.engine)),
         folder: folder.path(),
         data_dir: folder.path(),

@@ -27,13 +27,13 @@ impl Active {
     }
 
     /// Puts another engine in its place, which it gives back.
-    pub(super) fn replace(&self, engine: Arc<Engine>) -> Arc<Engine> {
+    pub(crate) fn replace(&self, engine: Arc<Engine>) -> Arc<Engine> {
         self.reloads.fetch_add(1, Ordering::Relaxed);
         std::mem::replace(&mut self.engine.lock().unwrap_or_else(PoisonError::into_inner), engine)
     }
 
     /// Notes that a reload was refused.
-    pub(super) fn note_refused(&self) {
+    pub(crate) fn note_refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
