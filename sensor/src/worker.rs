@@ -28,7 +28,7 @@ use crate::flow::expected::ExpectedFlows;
 use crate::flow::{EndReason, Flow, Table};
 use crate::inspect::alerts::settle;
 use crate::inspect::tenants::Select;
-use crate::inspect::{Application, Inspector, view_of};
+use crate::inspect::{Application, Engine, Inspector, view_of};
 use crate::records::batch::RecordBatch;
 use crate::records::report::{Moment, Reporter, Tunnel};
 use crate::stats::{Books, Counters};
@@ -137,12 +137,12 @@ impl Worker {
         self.reporter.take(batch.sequence)
     }
 
-    /// Goes on with the rules that a batch is inspected with.
-    pub fn adopt(&mut self, batch: &Batch) {
-        self.settings.checksums = batch.checksums;
-        let Some(engine) = batch.engine.as_ref().filter(|engine| !Arc::ptr_eq(engine, self.inspector.engine())) else {
+    /// Goes on with the rules that a batch is inspected with, and what wrong checksums mean there.
+    pub fn adopt(&mut self, engine: &Arc<Engine>, checksums: Treatment) {
+        self.settings.checksums = checksums;
+        if Arc::ptr_eq(engine, self.inspector.engine()) {
             return;
-        };
+        }
         self.plan = Arc::clone(&engine.plan);
         self.inspector.adopt(Arc::clone(engine));
         self.reporter.adopt(Arc::clone(engine));

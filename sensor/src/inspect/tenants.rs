@@ -7,6 +7,7 @@ use tapwire_parsers::link::{Timestamp, Vlans};
 use tapwire_signatures::state::threshold_file::{Entry, Rules};
 
 use super::Engine;
+use crate::capture::fanout::Epoch;
 use crate::capture::origin::Origin;
 
 /// What each tenant has.
@@ -92,6 +93,12 @@ impl Engine {
     /// What the tenant has whose rule it is.
     pub fn own_of_rule(&self, rule: u32) -> &Own {
         if self.tenants.others.is_empty() { &self.tenants.nobody } else { self.tenants.of(self.plan.tenant(rule)) }
+    }
+}
+
+impl Epoch for Arc<Engine> {
+    fn tenant(&self, vlans: &Vlans) -> u32 {
+        self.tenants.by_vlan.as_ref().map_or(0, |tenants| tenants.of(vlans))
     }
 }
 
