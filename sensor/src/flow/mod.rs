@@ -6,6 +6,7 @@
 //! [`Flow::app`] and reads the [`stream::Stream`] of the direction that a packet acknowledged.
 
 mod connection;
+mod counts;
 mod crowds;
 mod eviction;
 pub mod exceptions;

@@ -11,7 +11,7 @@ use tapwire_signatures::verify::{Context, Evidence, Shown};
 
 use super::header::{Clock, Header, protocol_name, record};
 use super::slot::{Blank, Slot};
-use crate::records::report::Tunnel;
+use crate::decode::tunnels::Tunnel;
 
 /// What the flow was when the alert was raised.
 #[derive(Clone, Copy, Debug)]

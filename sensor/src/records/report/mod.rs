@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use tapwire_parsers::json::Object;
 use tapwire_parsers::link::igmp::Igmp;
-use tapwire_parsers::link::tunnel::Carrier;
 use tapwire_parsers::link::{self, Anomalies, Layer4, Packet, Timestamp};
 use tapwire_parsers::protocol;
 use tapwire_parsers::protocol::{Anomaly, Direction, ProtocolId, Purpose};
 use tapwire_signatures::lua::Shown;
 use tapwire_signatures::verify::condition::FlowView;
 
+use crate::decode::tunnels::Tunnel;
 use crate::flow::{EndReason, Flow, Key, community_id};
 use crate::inspect::recognise::Recognition;
 use crate::inspect::tenants::Select;
@@ -81,39 +81,6 @@ pub struct Moment {
     packet_number: Option<u64>,
     ethernet: Option<([u8; 6], [u8; 6])>,
     tunnel: Option<Tunnel>,
-}
-
-/// The packet around a packet.
-#[derive(Clone, Copy, Debug)]
-pub struct Tunnel {
-    /// Its source address.
-    pub source: IpAddr,
-    /// Its destination address.
-    pub destination: IpAddr,
-    /// Its ports, where it has some.
-    pub ports: Option<(u16, u16)>,
-    /// Its IP protocol.
-    pub protocol: u8,
-    /// In how many packets the inner one came.
-    pub depth: u8,
-    /// Where records say that the inner one comes from.
-    pub name: &'static str,
-}
-
-impl Tunnel {
-    /// That of a packet that carries another one at `depth`.
-    pub fn around(outer: &Packet<'_>, carrier: Carrier, depth: u8) -> Option<Self> {
-        let ip = outer.ip.as_ref()?;
-        let has_ports = matches!(outer.layer4, Layer4::Tcp(_) | Layer4::Udp(_));
-        Some(Self {
-            source: ip.source,
-            destination: ip.destination,
-            ports: has_ports.then(|| outer.ports()),
-            protocol: ip.protocol,
-            depth,
-            name: carrier.source(ip.source.is_ipv6()),
-        })
-    }
 }
 
 impl Moment {
