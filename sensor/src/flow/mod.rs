@@ -1,7 +1,7 @@
 //! Headers to conversations, and conversations to ordered bytes.
 //!
 //! A [`Table`] belongs to one worker, which hands it every packet in turn; nothing here is shared but the memory
-//! [`Budget`], and the only clock is the packet's time. The table finds or begins the packet's [`Flow`], counts it, and
+//! [`Budget`](crate::decode::memory::Budget), and the only clock is the packet's time. The table finds or begins the packet's [`Flow`], counts it, and
 //! for TCP follows the connection and sorts its bytes. What the bytes mean is the caller's: it keeps its own state in
 //! [`Flow::app`] and reads the [`stream::Stream`] of the direction that a packet acknowledged.
 

@@ -1,6 +1,7 @@
 //! Findings to text: EVE records (version 9), one JSON object a line, and `fast.log`.
 //!
-//! Each file writes one kind of record from plain values; nothing here knows a worker, a table or a sink.
+//! Each file writes one kind of record from plain values; [`report`] makes them of what a worker found, and hands them over as a
+//! [`finding`] each. Nothing here knows a worker, a table or a sink.
 
 pub mod alert;
 pub mod arp;

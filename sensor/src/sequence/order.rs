@@ -54,3 +54,19 @@ pub(super) fn in_order(batches: &[RecordBatch]) -> Vec<(&RecordBatch, &Finding)>
     all.sort_by_key(|(_, finding)| finding.place.packet);
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::finding::Place;
+
+    #[test]
+    fn findings_of_two_workers_at_one_place_are_not_mixed() {
+        let mut batches = [RecordBatch::new(0, 0), RecordBatch::new(1, 0)];
+        for (worker, packet, flow) in [(1, 5, 10), (1, 7, 11), (1, 7, 12), (0, 7, 20), (0, 7, 21), (0, 9, 22)] {
+            batches[worker].push_flow_end(Place { packet, flow: Some(flow) });
+        }
+        let order = in_order(&batches).into_iter().filter_map(|(_, finding)| finding.place.flow);
+        assert_eq!(order.collect::<Vec<_>>(), [10, 20, 21, 11, 12, 22]);
+    }
+}
