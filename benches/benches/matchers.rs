@@ -134,11 +134,11 @@ fn row(
 
 /// The longest content of each rule on payloads, in lower case, each once.
 fn patterns(rules: &str) -> Vec<Vec<u8>> {
-    let arguments = tapwire::cli::Arguments::try_parse_from(["tapwire", "check", "--rules", rules]);
-    let Ok(tapwire::cli::Arguments { command: tapwire::cli::Command::Check(options) }) = arguments else {
+    let arguments = tapwire::start::cli::Arguments::try_parse_from(["tapwire", "check", "--rules", rules]);
+    let Ok(tapwire::start::cli::Arguments { command: tapwire::start::cli::Command::Check(options) }) = arguments else {
         return Vec::new();
     };
-    let Ok(prepared) = tapwire::engine::prepare(&options.common) else { return Vec::new() };
+    let Ok(prepared) = tapwire::start::engine::prepare(&options.common) else { return Vec::new() };
     let plan = &prepared.engine.plan;
     let rules = (0..).take(plan.len()).filter_map(|index| plan.rule(index));
     let longest = rules.filter_map(|rule| {

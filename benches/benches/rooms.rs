@@ -6,8 +6,9 @@ use divan::counter::{BytesCount, ItemsCount};
 use tapwire::capture::Source;
 use tapwire::capture::batch::Batch;
 use tapwire::capture::files::Files;
+use tapwire::decode::memory::Budget;
 use tapwire::flow::stream::Chunk;
-use tapwire::flow::{Budget, Key, Settings, Table};
+use tapwire::flow::{Key, Settings, Table};
 use tapwire::inspect::recognise::{Ports, Recogniser};
 use tapwire_benches::{tcp_segment, traffic, udp_packet};
 use tapwire_parsers::REGISTRY;
@@ -176,17 +177,21 @@ fn replay(bencher: divan::Bencher<'_, '_>) {
     let capture = std::env::var_os("TAPWIRE_CAPTURE").map_or(own, PathBuf::from);
     let size = std::fs::metadata(&capture).map_or(0, |m| m.len());
     let folder = std::env::temp_dir().join(format!("tapwire-bench-{}", std::process::id()));
-    let arguments = tapwire::cli::Arguments::try_parse_from(["tapwire", "replay", "--no-rules", "-"]);
-    let Ok(tapwire::cli::Arguments { command: tapwire::cli::Command::Replay(options) }) = arguments else { return };
-    let Ok(prepared) = tapwire::engine::prepare(&options.common) else { return };
+    let arguments = tapwire::start::cli::Arguments::try_parse_from(["tapwire", "replay", "--no-rules", "-"]);
+    let Ok(tapwire::start::cli::Arguments { command: tapwire::start::cli::Command::Replay(options) }) = arguments
+    else {
+        return;
+    };
+    let Ok(prepared) = tapwire::start::engine::prepare(&options.common) else { return };
+    let settings = prepared.configuration.settings();
     bencher.counter(BytesCount::new(size)).bench_local(|| {
         let plan = tapwire::run::Plan {
-            configuration: &prepared.configuration,
-            active: tapwire::engine::Active::new(prepared.engine.clone()),
+            settings: &settings,
+            active: tapwire::run::Active::new(prepared.engine.clone()),
             folder: &folder,
             data_dir: &folder,
             workers: 1,
-            checksums: tapwire::config::Checksums::Off,
+            checksums: tapwire::capture::offload::Checksums::Off,
             progress: None,
             costly: None,
             warn: None,

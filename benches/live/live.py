@@ -130,9 +130,9 @@ def refused(binary, folder):
 
 
 def books_hold(stats):
-    """Whether made = delivered + summed + shed + waiting in each record of counters."""
+    """Whether made = delivered + held back + summed + shed + waiting in each record of counters."""
     return all(
-        books["made"] == books["delivered"] + books["summed"] + books["shed"] + books["waiting"] and books["shed"] == sum(books["lost"].values())
+        books["made"] == books["delivered"] + books["held_back"] + books["summed"] + books["shed"] + books["waiting"] and books["shed"] == sum(books["lost"].values())
         for books in (record["stats"]["tapwire"]["records"] for record in stats))
 
 
@@ -175,7 +175,7 @@ def disk(binary, folder):
         ok.append(check("what was lost is stated, class by class", [loss["loss"]["records"]["alert"] for loss in losses], [0]))
         ok.append(check("and all of it", sum(losses[0]["loss"]["records"].values()) if losses else None, sum(lost.values())))
         ok.append(check("within 5 s", bool(losses) and abs(time.mktime(time.strptime(losses[0]["loss"]["to"][:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone - freed) < 5))
-        ok.append(check("made = delivered + summed + shed + waiting in each record of counters", books_hold(stats)))
+        ok.append(check("made = delivered + held back + summed + shed + waiting in each record of counters", books_hold(stats)))
         ok.append(check("the outage is told once", sum("cannot be written" in line for line in sensor.lines), 1))
     return all(ok)
 

@@ -26,6 +26,11 @@ impl<'a> Object<'a> {
         Self { out, empty: true }
     }
 
+    /// Where what was written so far ends in the text.
+    pub fn end(&self) -> usize {
+        self.out.len()
+    }
+
     fn key(&mut self, key: &str) -> &mut Vec<u8> {
         if !self.empty {
             self.out.push(b',');

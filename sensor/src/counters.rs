@@ -10,7 +10,7 @@ use tapwire_parsers::link::Header;
 use tapwire_parsers::link::events::EVENTS;
 use tapwire_parsers::protocol::Protocol;
 
-use crate::records::batch::Class;
+use crate::records::class::Class;
 use crate::stats::NOT_IN_EVE;
 pub use table::COUNTERS;
 

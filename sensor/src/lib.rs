@@ -1,20 +1,15 @@
 //! The rooms that a packet goes through, in the order in which it does: capture, decode (headers are in `tapwire_parsers::link`), flow, inspect,
-//! records, sinks. [`worker`] is the page on which all steps stand; [`run`] has the threads.
+//! records, sequence, sinks; [`start`] is before the first packet. [`worker`] is the page on which all steps stand; [`run`] has the threads.
 
 pub mod capture;
-pub mod cli;
-pub mod config;
 pub mod counters;
 pub mod decode;
-pub mod engine;
 pub mod flow;
 pub mod inspect;
 pub mod records;
-pub mod report;
 pub mod run;
+pub mod sequence;
 pub mod sinks;
+pub mod start;
 pub mod stats;
-pub mod tags;
-pub mod terminal;
 pub mod worker;
-pub mod writer;

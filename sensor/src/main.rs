@@ -11,13 +11,14 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use tapwire::capture::CaptureError;
 use tapwire::capture::listing::{Listing, own_names};
 use tapwire::capture::live::Interface;
-use tapwire::cli::{Arguments, Check, ChecksumMode, Command, Common, Live, Replay};
-use tapwire::config::{Checksums, Configuration, Severity};
-use tapwire::engine::{Active, Found, Prepared, Reloader, prepare};
+use tapwire::capture::offload::Checksums;
 use tapwire::inspect::Engine;
-use tapwire::run::{self, Plan, Summary};
-use tapwire::terminal::{lines, say, show, tell, usage};
-use tapwire::writer::in_words;
+use tapwire::run::{self, Active, Plan, Settings, Summary};
+use tapwire::sequence::in_words;
+use tapwire::start::cli::{Arguments, Check, ChecksumMode, Command, Common, Live, Replay};
+use tapwire::start::config::{Configuration, Severity};
+use tapwire::start::engine::{Found, Prepared, Reloader, prepare};
+use tapwire::start::terminal::{lines, say, show, tell, usage};
 use tapwire_signatures::rule::Rule;
 use tapwire_signatures::verify::cost::{CostReport, Excess};
 
@@ -92,12 +93,12 @@ fn tell_costly(tenant: u32, rule: &Rule, report: &CostReport) {
 
 fn plan<'a>(
     common: &Common,
-    (configuration, data_dir): (&'a Configuration, Option<&'a Path>),
+    (configuration, settings, data_dir): (&Configuration, &'a Settings, Option<&'a Path>),
     active: Arc<Active>,
     folder: &'a Path,
 ) -> Plan<'a> {
     Plan {
-        configuration,
+        settings,
         active,
         folder,
         data_dir: data_dir.unwrap_or(folder),
@@ -131,7 +132,8 @@ fn replay(options: &Replay) -> u8 {
     }
     let Prepared { configuration, engine, data_dir, .. } = prepared;
     leave_to_system(Arc::clone(&engine));
-    let (settings, active) = ((&configuration, data_dir.as_deref()), Active::new(engine));
+    let (obeyed, active) = (configuration.settings(), Active::new(engine));
+    let settings = (&configuration, &obeyed, data_dir.as_deref());
     let folder = folder(common, &configuration);
     let mut status = 0;
     if options.each {
@@ -165,7 +167,8 @@ fn live(options: &Live) -> u8 {
         Err(status) => return status,
     };
     let (configuration, data_dir) = (prepared.configuration.clone(), prepared.data_dir.clone());
-    let settings = (&configuration, data_dir.as_deref());
+    let obeyed = configuration.settings();
+    let settings = (&configuration, &obeyed, data_dir.as_deref());
     let reloader = Reloader::new(common, prepared);
     let active = reloader.active();
     let folder = folder(common, &configuration);

@@ -17,22 +17,23 @@ use crate::capture::batch::Pool;
 use crate::capture::fanout::{self, Depth};
 use crate::capture::files::Files;
 use crate::capture::live::Interface;
-use crate::capture::offload::{Offload, looks_offloaded};
+use crate::capture::offload::{Checksums, Offload, looks_offloaded};
+use crate::capture::origin::Origin;
 use crate::capture::ring::ring;
 use crate::capture::shard::Shards;
 use crate::capture::{CaptureError, Source};
-use crate::config::{Checksums, Configuration};
-use crate::engine::Active;
 use crate::inspect::Inspector;
-use crate::report::{Origin, Outputs, Reporter};
+use crate::records::class::Tally;
+use crate::records::report::{Outputs, Reporter};
+use crate::sequence::{HeldBack, Writer};
 use crate::sinks::lock::{FolderLock, Refused};
-use crate::sinks::piece::Tally;
 use crate::worker::Worker;
-use crate::writer::{HeldBack, Writer};
 use books::Books;
 use merge::Merge;
 use reader::Reader;
+use settings::Budgets;
 
+mod active;
 mod books;
 mod merge;
 mod reader;
@@ -40,6 +41,8 @@ mod settings;
 mod work;
 mod writing;
 
+pub use active::Active;
+pub use settings::{LiveSettings, Memory, Settings};
 pub use writing::mostly_refused;
 
 /// Batches of records on their way back from one worker, and of packets that are kept to be filled again, where an interface is watched.
@@ -118,8 +121,8 @@ pub type TellCostly = dyn Fn(u32, &Rule, &CostReport) + Sync;
 
 /// What a run needs.
 pub struct Plan<'a> {
-    /// The configuration.
-    pub configuration: &'a Configuration,
+    /// What it obeys.
+    pub settings: &'a Settings,
     /// Rules and protocols, as they are at each moment.
     pub active: Arc<Active>,
     /// Folder for records.
@@ -173,17 +176,17 @@ pub(crate) fn from_source(plan: &Plan<'_>, source: &mut dyn Source) -> Summary {
 
 /// The threads of a run.
 fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, source: &mut dyn Source) -> Summary {
-    let (configuration, live) = (plan.configuration, lock.is_some());
+    let (settings, live) = (plan.settings, lock.is_some());
     let write_error = |source| RunError::Write { folder: plan.folder.to_owned(), source };
     let engine = plan.active.engine();
-    let mut writer = match Writer::create(configuration, Arc::clone(&engine), (plan.folder, plan.data_dir), live) {
+    let mut writer = match Writer::create(&settings.writer, Arc::clone(&engine), (plan.folder, plan.data_dir), live) {
         Ok(writer) => writer,
         Err(source) => return Summary { errors: vec![write_error(source)], ..Summary::default() },
     };
-    let outputs = Arc::new(Outputs::new(configuration, Arc::clone(&engine), origin));
-    let budgets = settings::budgets(configuration);
+    let outputs = Arc::new(Outputs::new(&settings.records, Arc::clone(&engine), origin, writer.wants()));
+    let budgets = Budgets::of(&settings.memory);
     let (depth, packets) = if live {
-        (LIVE_DEPTH, Depth::Bytes(usize::try_from(configuration.live.packet_bytes).unwrap_or(usize::MAX)))
+        (LIVE_DEPTH, Depth::Bytes(usize::try_from(settings.live.packet_bytes).unwrap_or(usize::MAX)))
     } else {
         (FILE_DEPTH, Depth::Batches(FILE_DEPTH))
     };
@@ -202,19 +205,19 @@ fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, source: &mut
     thread::scope(|scope| {
         // Which flow goes to which worker is nobody else's business.
         let key = std::collections::hash_map::RandomState::new().hash_one(plan.workers);
-        let (distributor, work) = fanout::channel(plan.workers, packets, key, settings::reading(configuration));
+        let (distributor, work) = fanout::channel(plan.workers, packets, key, settings.reading());
         let mut from_workers = Vec::new();
         for (index, work) in (0..).zip(work) {
             let (done, records) = ring(depth);
             from_workers.push(records);
             let budgets = &budgets;
-            let fresh = move || budgets.table(settings::flow_settings(configuration, live));
+            let fresh = move || budgets.table(settings.flows(live));
             let worker = Worker::new(
                 (index, Shards { key, count: plan.workers }),
-                settings::worker_settings(configuration),
+                settings.worker,
                 fresh(),
                 Inspector::new(Arc::clone(&engine)),
-                Reporter::new(Arc::clone(&outputs)),
+                Reporter::new(index, Arc::clone(&outputs)),
             );
             let (books, reported, folder) = (&books, &reported, plan.folder);
             let mut costly = |tenant: u32, rule: &Rule, report: &CostReport| {
@@ -236,7 +239,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, source: &mut
     let mut counters = books.all();
     let script_failures = std::mem::take(&mut counters.script_failures);
     let by_name = books::by_name(plan, &counters, &budgets);
-    let (by_name, failure) = writer.finish(books.report(&counters.costs, configuration.own_records), by_name);
+    let (by_name, failure) = writer.finish(books.report(&counters.costs, settings.own), by_name);
     if let Some(warn) = plan.warn {
         writer.take_news().iter().for_each(|news| warn(news));
     }
@@ -256,7 +259,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, source: &mut
         output_failures: std::mem::take(&mut writer.script_failures),
         watched: counters.watched.take(),
         costs: counters.costs,
-        held_back: std::mem::take(&mut writer.held_back),
+        held_back: writer.take_held_back(),
         dropped: counters.dropped,
     }
 }

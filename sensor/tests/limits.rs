@@ -33,7 +33,7 @@ fn every_key_is_read() {
     for row in rows() {
         for key in quoted(&row[2]) {
             let said = |value: &str| {
-                let loaded = tapwire::config::load(None, &[(key.to_owned(), value.to_owned())]).unwrap();
+                let loaded = tapwire::start::config::load(None, &[(key.to_owned(), value.to_owned())]).unwrap();
                 (loaded.faults.len(), loaded.warnings.len())
             };
             assert_eq!(said("7"), (0, 0), "{key}");

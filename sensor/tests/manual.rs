@@ -15,8 +15,8 @@ use std::process::{Command, Output};
 
 use common::{Run, captures, cases};
 use serde_json::Value;
-use tapwire::cli::manual::Page;
 use tapwire::counters::{COUNTERS, counter};
+use tapwire::start::cli::manual::Page;
 
 fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs")

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use tapwire::config::{self, Configuration};
+use tapwire::start::config::{self, Configuration};
 use tapwire::decode::defrag::Defragmenter;
 use tapwire_parsers::link::{Packet, Timestamp};
 

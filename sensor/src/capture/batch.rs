@@ -12,7 +12,6 @@ use tapwire_parsers::protocol::Anomaly;
 
 use super::PACKET_LIMIT_BYTES;
 use super::offload::Treatment;
-use crate::inspect::Engine;
 
 /// Packets that a batch holds at most.
 pub const PACKETS: usize = 1024;
@@ -101,8 +100,6 @@ pub struct Arrival {
 pub struct Batch {
     /// Position among the batches of a run, from 0: the distributor sets it.
     pub sequence: u64,
-    /// The rules that its packets are inspected with; those of the batch before where nothing is said.
-    pub engine: Option<Arc<Engine>>,
     /// What wrong checksums mean.
     pub checksums: Treatment,
     /// What time it is, where an interface is watched and no packets came.

@@ -15,8 +15,8 @@ use tapwire_parsers::link::{Packet, Vlans, is_plain};
 use super::batch::{Batch, Frame};
 use super::ring::{self, Sender, ring};
 use super::shard::Shards;
-use crate::config::Tunnels;
 use crate::decode::defrag::{Counters, Defragmenter};
+use crate::decode::tunnels::Tunnels;
 
 /// Batches that a ring has room for where an interface is watched; bytes are the limit that counts.
 const LIVE_SLOTS: usize = 4_096;
@@ -32,23 +32,38 @@ pub enum Depth {
     Bytes(usize),
 }
 
+/// The rules of a moment, as far as is asked before anything is inspected.
+pub trait Epoch {
+    /// Whose a packet is that was captured with these VLANs: the number of a tenant, 0 for nobody.
+    fn tenant(&self, vlans: &Vlans) -> u32;
+}
+
+/// A batch, and the rules that its packets are inspected with.
+#[derive(Debug)]
+pub struct Work<E> {
+    /// The packets.
+    pub batch: Batch,
+    /// The rules.
+    pub epoch: E,
+}
+
 /// The end of a ring that a worker takes batches out of.
-pub struct Receiver {
-    ring: ring::Receiver<Arc<Batch>>,
+pub struct Receiver<E> {
+    ring: ring::Receiver<Arc<Work<E>>>,
     waiting: Arc<AtomicUsize>,
 }
 
-impl Receiver {
+impl<E> Receiver<E> {
     /// The next batch, once there is one; nothing if none will come.
-    pub fn recv(&mut self) -> Option<Arc<Batch>> {
-        let batch = self.ring.recv()?;
-        self.waiting.fetch_sub(batch.held_bytes(), Ordering::Relaxed);
-        Some(batch)
+    pub fn recv(&mut self) -> Option<Arc<Work<E>>> {
+        let work = self.ring.recv()?;
+        self.waiting.fetch_sub(work.batch.held_bytes(), Ordering::Relaxed);
+        Some(work)
     }
 }
 
 /// Rings for some workers, under a secret `key` for the hash of flows.
-pub fn channel(workers: u16, depth: Depth, key: u64, reading: Reading) -> (Distributor, Vec<Receiver>) {
+pub fn channel<E: Epoch>(workers: u16, depth: Depth, key: u64, reading: Reading) -> (Distributor<E>, Vec<Receiver<E>>) {
     let (slots, limit_bytes) = match depth {
         Depth::Batches(slots) => (slots, usize::MAX),
         Depth::Bytes(bytes) => (LIVE_SLOTS, bytes),
@@ -64,20 +79,20 @@ pub fn channel(workers: u16, depth: Depth, key: u64, reading: Reading) -> (Distr
 }
 
 /// The way to one worker, and the bytes that are on it.
-struct Way {
-    ring: Sender<Arc<Batch>>,
+struct Way<E> {
+    ring: Sender<Arc<Work<E>>>,
     waiting: Arc<AtomicUsize>,
 }
 
-impl Way {
+impl<E> Way<E> {
     fn has_room(&self, limit_bytes: usize) -> bool {
         self.ring.has_room() && self.waiting.load(Ordering::Relaxed) < limit_bytes
     }
 
-    fn send(&mut self, batch: &Arc<Batch>) {
-        self.waiting.fetch_add(batch.held_bytes(), Ordering::Relaxed);
+    fn send(&mut self, work: &Arc<Work<E>>) {
+        self.waiting.fetch_add(work.batch.held_bytes(), Ordering::Relaxed);
         // A worker that is gone is found by who waits for it; the others go on.
-        let _ = self.ring.send(Arc::clone(batch));
+        let _ = self.ring.send(Arc::clone(work));
     }
 }
 
@@ -90,8 +105,8 @@ pub struct Reading {
 }
 
 /// Hands batches to all workers. Dropping it tells them that there are no more.
-pub struct Distributor {
-    ways: Vec<Way>,
+pub struct Distributor<E> {
+    ways: Vec<Way<E>>,
     limit_bytes: usize,
     shards: Shards,
     reading: Reading,
@@ -116,11 +131,11 @@ pub enum Handed {
     Gone,
 }
 
-impl Distributor {
+impl<E: Epoch> Distributor<E> {
     /// Hands a batch over and waits for workers whose rings are full. For files.
-    pub fn send(&mut self, batch: Batch) -> Handed {
-        let batch = Arc::new(self.address(batch));
-        self.ways.iter_mut().for_each(|way| way.send(&batch));
+    pub fn send(&mut self, batch: Batch, epoch: E) -> Handed {
+        let work = Arc::new(Work { batch: self.address(batch, &epoch), epoch });
+        self.ways.iter_mut().for_each(|way| way.send(&work));
         if self.is_gone() { Handed::Gone } else { Handed::Over }
     }
 
@@ -130,22 +145,22 @@ impl Distributor {
     }
 
     /// Hands a batch over to all workers that have room for it. For interfaces, which do not wait.
-    pub fn offer(&mut self, batch: Batch) -> Handed {
-        let mut batch = self.address(batch);
+    pub fn offer(&mut self, batch: Batch, epoch: E) -> Handed {
+        let mut batch = self.address(batch, &epoch);
         if self.ways.iter().any(|way| way.ring.len() > UNPACKED) {
             batch.pack();
         }
-        let batch = Arc::new(batch);
+        let work = Arc::new(Work { batch, epoch });
         let (mut packets, mut tunnels) = (0, 0);
         for (worker, way) in (0..).zip(&mut self.ways) {
             if way.ring.is_closed() {
                 continue;
             }
             if way.has_room(self.limit_bytes) {
-                way.send(&batch);
+                way.send(&work);
                 continue;
             }
-            for frame in batch.frames.iter().filter(|frame| frame.joined == 0) {
+            for frame in work.batch.frames.iter().filter(|frame| frame.joined == 0) {
                 packets += u64::from(frame.shard == worker);
                 tunnels += u64::from(frame.tunnel && frame.shard != worker);
             }
@@ -168,19 +183,17 @@ impl Distributor {
     }
 
     /// Gives a batch its place and its packets their shards.
-    fn address(&mut self, mut batch: Batch) -> Batch {
+    fn address(&mut self, mut batch: Batch, epoch: &E) -> Batch {
         batch.sequence = self.sequence;
         self.sequence += 1;
         let alone = self.ways.len() == 1;
         let mut addressed = std::mem::take(&mut self.spare);
         let mut frames = std::mem::take(&mut batch.frames);
-        let tenants = batch.engine.as_ref().and_then(|engine| engine.tenants.by_vlan.clone());
         for frame in frames.drain(..) {
             if alone && is_plain(frame.link_type, batch.data(&frame)) {
                 addressed.push(frame);
             } else {
-                let tenant = |vlans: &Vlans| tenants.as_ref().map_or(0, |tenants| tenants.of(vlans));
-                self.read(&mut batch, frame, &tenant, &mut addressed);
+                self.read(&mut batch, frame, &|vlans| epoch.tenant(vlans), &mut addressed);
             }
         }
         batch.frames = addressed;
@@ -257,6 +270,15 @@ mod tests {
     use super::*;
     use crate::capture::batch::{Arrival, Pool};
 
+    /// Rules of nobody.
+    struct Nobody;
+
+    impl Epoch for Nobody {
+        fn tenant(&self, _: &Vlans) -> u32 {
+            0
+        }
+    }
+
     fn reading() -> Reading {
         let defragmenter = Defragmenter::new(Default::default(), Default::default(), true);
         Reading { tunnels: Tunnels::default(), defragmenter }
@@ -283,7 +305,8 @@ mod tests {
             .map(|(index, mut receiver)| {
                 thread::spawn(move || {
                     let (mut next, mut own) = (0, Vec::new());
-                    while let Some(batch) = receiver.recv() {
+                    while let Some(work) = receiver.recv() {
+                        let batch = &work.batch;
                         assert_eq!(batch.sequence, next);
                         next += 1;
                         own.extend(batch.frames.iter().filter(|f| usize::from(f.shard) == index).map(|f| f.number));
@@ -294,7 +317,7 @@ mod tests {
             })
             .collect();
         for number in 0..200 {
-            assert_eq!(distributor.send(batch(&pool, number)), Handed::Over);
+            assert_eq!(distributor.send(batch(&pool, number), Nobody), Handed::Over);
         }
         drop(distributor);
         let owned: Vec<Vec<u64>> = workers.into_iter().map(|worker| worker.join().unwrap()).collect();
@@ -309,20 +332,22 @@ mod tests {
     fn only_the_worker_that_is_behind_loses_its_packets() {
         let pool = Pool::new(4);
         let (mut distributor, mut receivers) = channel(2, Depth::Bytes(1), 0, reading());
-        assert_eq!(distributor.offer(batch(&pool, 0)), Handed::Over);
+        assert_eq!(distributor.offer(batch(&pool, 0), Nobody), Handed::Over);
         assert!(!distributor.has_room());
-        assert_eq!(receivers[0].recv().unwrap().sequence, 0);
+        assert_eq!(receivers[0].recv().unwrap().batch.sequence, 0);
         assert!(distributor.has_room());
         let second = batch(&pool, 1);
-        let Handed::Dropped { packets, tunnels: 0 } = distributor.offer(second) else { panic!("it has no room") };
+        let Handed::Dropped { packets, tunnels: 0 } = distributor.offer(second, Nobody) else {
+            panic!("it has no room")
+        };
         let got = receivers[0].recv().unwrap();
-        let own = got.frames.iter().filter(|frame| frame.shard == 1).count() as u64;
-        assert_eq!((got.sequence, packets), (1, own));
+        let own = got.batch.frames.iter().filter(|frame| frame.shard == 1).count() as u64;
+        assert_eq!((got.batch.sequence, packets), (1, own));
         assert!(packets > 10 && packets < 40, "{packets} of 50");
-        assert_eq!(receivers[1].recv().unwrap().sequence, 0);
-        assert_eq!(distributor.offer(batch(&pool, 2)), Handed::Over);
-        assert_eq!(receivers[0].recv().unwrap().sequence, 2);
-        assert_eq!(receivers[1].recv().unwrap().sequence, 2, "it goes on behind the hole");
+        assert_eq!(receivers[1].recv().unwrap().batch.sequence, 0);
+        assert_eq!(distributor.offer(batch(&pool, 2), Nobody), Handed::Over);
+        assert_eq!(receivers[0].recv().unwrap().batch.sequence, 2);
+        assert_eq!(receivers[1].recv().unwrap().batch.sequence, 2, "it goes on behind the hole");
     }
 
     #[test]
@@ -330,10 +355,10 @@ mod tests {
         let pool = Pool::new(4);
         let (mut distributor, mut receivers) = channel(1, Depth::Bytes(64 << 20), 0, reading());
         for number in 0..1_000 {
-            assert_eq!(distributor.offer(batch(&pool, number)), Handed::Over);
+            assert_eq!(distributor.offer(batch(&pool, number), Nobody), Handed::Over);
         }
         for number in 0..1_000 {
-            assert_eq!(receivers[0].recv().unwrap().sequence, number);
+            assert_eq!(receivers[0].recv().unwrap().batch.sequence, number);
         }
     }
 
@@ -343,10 +368,10 @@ mod tests {
         let (mut distributor, mut receivers) = channel(2, Depth::Bytes(1), 0, reading());
         drop(receivers.pop());
         for _ in 0..3 {
-            assert_eq!(distributor.offer(batch(&pool, 0)), Handed::Over);
+            assert_eq!(distributor.offer(batch(&pool, 0), Nobody), Handed::Over);
             receivers[0].recv().unwrap();
         }
         receivers.clear();
-        assert_eq!(distributor.send(batch(&pool, 0)), Handed::Gone);
+        assert_eq!(distributor.send(batch(&pool, 0), Nobody), Handed::Gone);
     }
 }

@@ -17,6 +17,7 @@ mod input;
 pub mod listing;
 pub mod live;
 pub mod offload;
+pub mod origin;
 mod pcap;
 mod pcapng;
 pub mod ring;

@@ -7,7 +7,6 @@
 use tapwire_parsers::link::Packet;
 
 use super::batch::Batch;
-use crate::config::Checksums;
 
 /// TCP and UDP packets that are judged by.
 const SAMPLE: u64 = 1_000;
@@ -15,6 +14,18 @@ const SAMPLE: u64 = 1_000;
 const PACKETS_BETWEEN: u64 = 100_000;
 /// Before the sample is whole, so many packets are enough if most are wrong.
 const FEW: u64 = 20;
+
+/// Whether checksums are verified.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Checksums {
+    /// Guessed from the first packets.
+    #[default]
+    Auto,
+    /// Yes.
+    On,
+    /// No.
+    Off,
+}
 
 /// What wrong checksums mean for the packets of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -187,6 +187,10 @@ pub static COUNTERS: &[Counter] = &[
     count("tapwire.records.cut", "Records that were cut at their limit."),
     count("tapwire.records.delivered", "Records that were written."),
     count(
+        "tapwire.records.held_back",
+        "Records that were made and then left out, as a threshold, a tag or another rule says whose word counts over all flows.",
+    ),
+    count(
         "tapwire.records.late_batches",
         "Live: batches of packets whose records came behind later ones, because their worker was stuck.",
     ),
@@ -196,7 +200,7 @@ pub static COUNTERS: &[Counter] = &[
     ),
     count(
         "tapwire.records.made",
-        "Records that were to be written: those that are delivered, summed up, shed or waiting.",
+        "Records that workers made: each is delivered, held back, summed up, shed or waiting.",
     ),
     count("tapwire.records.script_errors", "Failures of scripts that write logs."),
     count("tapwire.records.shed", "Records that were given up, because an output took none or not fast enough."),

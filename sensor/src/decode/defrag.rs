@@ -18,8 +18,36 @@ use tapwire_parsers::protocol::Anomaly;
 
 pub use self::datagram::Policy;
 use self::datagram::{Datagram, Fit};
-use crate::config::{ByNetwork, Defrag, System};
-use crate::flow::{Account, Budget};
+use super::hosts::{ByNetwork, System};
+use super::memory::{Account, Budget};
+
+/// Limits of what is kept of incomplete datagrams.
+#[derive(Clone, Debug)]
+pub struct Defrag {
+    /// `defrag.memcap`: bytes for incomplete datagrams.
+    pub memory_bytes: u64,
+    /// `defrag.trackers`: datagrams that may be incomplete at once.
+    pub trackers: u64,
+    /// `defrag.max-frags`: pieces that may be kept at once.
+    pub pieces: u64,
+    /// `defrag.timeout`: seconds after its first piece that a datagram has. Hosts differ; without it IPv4 has what Linux
+    /// gives it, IPv6 what RFC 8200 says.
+    pub timeout_s: Option<u32>,
+    /// `defrag.host-config`: the same by network.
+    pub timeouts_s: ByNetwork<u32>,
+}
+
+impl Default for Defrag {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 32 << 20,
+            trackers: 65_535,
+            pieces: 65_535,
+            timeout_s: None,
+            timeouts_s: ByNetwork::default(),
+        }
+    }
+}
 
 /// What a piece did.
 #[derive(Debug, Default)]

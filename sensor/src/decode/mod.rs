@@ -4,3 +4,6 @@
 //! belongs to. The formats of headers are in `tapwire_parsers::link`.
 
 pub mod defrag;
+pub mod hosts;
+pub mod memory;
+pub mod tunnels;

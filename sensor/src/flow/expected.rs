@@ -10,9 +10,10 @@ use std::net::IpAddr;
 use foldhash::quality::RandomState;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
-use tapwire_parsers::link::Timestamp;
+use tapwire_parsers::link::{Packet, Timestamp};
 use tapwire_parsers::protocol::{Carrier, Expected};
 
+use super::Flow;
 use super::key::{self, Key, TenantNumber};
 
 /// The announced flows of a worker.
@@ -150,6 +151,16 @@ impl ExpectedFlows {
 
 /// Announcements between two hosts in one direction.
 const BETWEEN_HOSTS: usize = 64;
+
+/// Whether a packet brings the first bytes of a connection.
+pub fn is_early<A>(packet: &Packet<'_>, flow: &Flow<A>) -> bool {
+    packet.tcp().is_some()
+        && !packet.payload.is_empty()
+        && flow.packets.to_server + flow.packets.to_client <= EARLY_PACKETS
+}
+
+/// Packets of a connection in which it may still turn out to have been announced.
+const EARLY_PACKETS: u64 = 16;
 
 #[cfg(test)]
 mod tests {

@@ -1,19 +1,20 @@
 //! Headers to conversations, and conversations to ordered bytes.
 //!
 //! A [`Table`] belongs to one worker, which hands it every packet in turn; nothing here is shared but the memory
-//! [`Budget`], and the only clock is the packet's time. The table finds or begins the packet's [`Flow`], counts it, and
+//! [`Budget`](crate::decode::memory::Budget), and the only clock is the packet's time. The table finds or begins the packet's [`Flow`], counts it, and
 //! for TCP follows the connection and sorts its bytes. What the bytes mean is the caller's: it keeps its own state in
 //! [`Flow::app`] and reads the [`stream::Stream`] of the direction that a packet acknowledged.
 
 mod connection;
+mod counts;
 mod crowds;
 pub mod ends;
 mod eviction;
+pub mod exceptions;
 pub mod expected;
 mod handshake;
 pub mod key;
 mod lists;
-pub mod memory;
 mod overlap;
 mod parked;
 pub mod pseudo;
@@ -30,11 +31,8 @@ use tapwire_parsers::link::{Packet, Timestamp, Vlans};
 use tapwire_parsers::protocol::{Both, Direction, ProtocolId};
 use tapwire_signatures::rule::condition::{FlowView, Layers};
 
-use crate::config::ExceptionPolicy;
-
 pub use self::eviction::Evictions;
 pub use self::key::{CommunityId, Key, community_id};
-pub use self::memory::{Account, Budget};
 pub use self::overlap::Overlap;
 pub use self::store::Store;
 pub use self::table::{Arrival, Counters, Settings, Table};
@@ -43,6 +41,7 @@ pub use self::timeouts::Timeouts;
 pub use self::urgent::UrgentPolicy;
 pub use self::worth::Worth;
 
+use self::exceptions::ExceptionPolicy;
 use self::stream::Stream;
 use self::timeouts::Class;
 

@@ -3,7 +3,7 @@
 //! Hosts differ, and what is inspected must be what the host keeps. Which of the copies that counts is a property of its
 //! operating system, which is configured by address.
 
-use crate::config::System;
+use crate::decode::hosts::System;
 
 /// Which copy counts where two segments that were both not yet in order cover the same bytes. The first copy of bytes that
 /// were in order counts, except under [`Overlap::Last`] and [`Overlap::OldLinux`] until they are acknowledged.

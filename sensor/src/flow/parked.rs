@@ -10,7 +10,7 @@ use tapwire_parsers::protocol::{Both, Direction};
 
 use super::EndReason;
 use super::key::Key;
-use super::memory::Account;
+use crate::decode::memory::Account;
 
 /// The connections that are remembered.
 #[derive(Debug)]

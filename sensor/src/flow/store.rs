@@ -3,7 +3,7 @@
 //! Buffers come in sizes of which each is a quarter of a power of two larger than the one before. A stream that waits, as most do, for the last bytes of an answer to be acknowledged or
 //! inspected keeps them in the smallest one that fits, and those of busy streams come from here and go back without the allocator.
 
-use super::memory::Account;
+use crate::decode::memory::Account;
 
 /// What the streams of one table share.
 #[derive(Debug)]
@@ -110,7 +110,7 @@ const SPARE_SMALLEST: usize = 512;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::memory::Budget;
+    use crate::decode::memory::Budget;
 
     #[test]
     fn sizes_have_a_place_each_and_waste_a_quarter_at_most() {

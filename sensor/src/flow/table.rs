@@ -13,9 +13,9 @@ use tapwire_parsers::protocol::{Anomaly, Both, Direction};
 
 use super::crowds::Crowds;
 use super::eviction::{Evictions, Need};
+use super::exceptions::ExceptionPolicies;
 use super::key::{self, Key, flow_id};
 use super::lists::{Lists, NONE};
-use super::memory::{Account, Budget, Overdraft};
 use super::parked::{Ends, Parked};
 use super::store::Store;
 use super::stream::Stream;
@@ -24,7 +24,8 @@ use super::timeouts::{Class, Timeouts};
 use super::weights::Weights;
 use super::worth::Worth;
 use super::{Elephant, EndReason, Flow, Marks, Rare};
-use crate::config::{ByNetwork, ExceptionPolicies, System};
+use crate::decode::hosts::{ByNetwork, System};
+use crate::decode::memory::{Account, Budget, Overdraft};
 
 /// How flows are followed.
 #[derive(Clone, Debug)]

@@ -10,6 +10,7 @@ use tapwire_signatures::keywords::packet_event::STREAM_EVENTS;
 
 use super::stream::Chunk;
 use super::*;
+use crate::decode::memory::Budget;
 
 const FIN: u8 = 1;
 const SYN: u8 = 2;

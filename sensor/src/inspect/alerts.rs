@@ -3,11 +3,10 @@
 use std::cmp::Reverse;
 
 use tapwire_signatures::plan::{Kind, Plan};
-use tapwire_signatures::rule::Action;
+use tapwire_signatures::rule::{Action, Rule};
+use tapwire_signatures::state::shared::{asks_host_bits, uses_host_bits};
 use tapwire_signatures::verify::explain::{Fate, Watch};
 use tapwire_signatures::verify::{Ground, Match};
-
-use crate::report::{is_recorded, shares};
 
 /// What became of the matches of a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,4 +78,19 @@ pub fn settle(plan: &Plan, matches: &mut Vec<Match>, limit: usize, mut watch: Op
     });
     settled.alerts = settled.alerts.min(limit);
     settled
+}
+
+/// Whether a match is decided with what flows share.
+pub fn shares(rule: &Rule, found: &Match) -> bool {
+    !found.steps.is_empty() || uses_host_bits(rule)
+}
+
+/// Whether a match may yet turn out to be none, by what flows share.
+pub fn is_open(rule: &Rule, found: &Match) -> bool {
+    !found.steps.is_empty() || asks_host_bits(rule)
+}
+
+/// Whether matches of a rule leave records.
+pub fn is_recorded(rule: &Rule) -> bool {
+    !rule.noalert && rule.action != Action::Config
 }

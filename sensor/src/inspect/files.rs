@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use tapwire_parsers::protocol::{Direction, FileHandle, FileRange, FileSink, held};
 use tapwire_signatures::rule::Filestore;
 
-use crate::flow::Budget;
+use crate::decode::memory::Budget;
 pub use file::File;
 use marks::{Mark, Marks};
 

@@ -6,6 +6,7 @@
 
 pub mod alerts;
 mod application;
+mod counts;
 pub mod files;
 pub mod frames;
 mod layers;

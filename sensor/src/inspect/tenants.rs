@@ -1,14 +1,14 @@
 //! Tenants: whose packet it is, and what there is for each of them beside the rules of the plan.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tapwire_parsers::link::{Timestamp, Vlans};
 use tapwire_signatures::language::threshold_file::{Entry, Rules};
 
 use super::Engine;
-use crate::config::{Selector, Tenancy};
-use crate::records::stats::RuleNumbers;
-use crate::report::Origin;
+use crate::capture::fanout::Epoch;
+use crate::capture::origin::Origin;
 
 /// What each tenant has.
 #[derive(Debug, Default)]
@@ -34,11 +34,36 @@ pub struct Own {
     pub numbers: RuleNumbers,
 }
 
+/// How many rules there are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RuleNumbers {
+    /// Whose they are: the number of a tenant, 0 for nobody.
+    pub tenant: u32,
+    /// In use.
+    pub loaded: usize,
+    /// Refused.
+    pub failed: usize,
+    /// Left out, because the sensor lacks what they require.
+    pub skipped: usize,
+    /// When they were loaded, if others were in use before.
+    pub last_reload: Option<Timestamp>,
+}
+
+/// How the tenant of a packet is found.
+#[derive(Clone, Debug)]
+pub enum Selector {
+    /// By its outermost VLAN.
+    Vlan(BTreeMap<u16, u32>),
+    /// By the interface that it was captured on.
+    Device(BTreeMap<String, u32>),
+    /// All packets of captures are those of one tenant, if any: `pcap-file.tenant-id`.
+    Direct(Option<u32>),
+}
+
 impl Tenants {
-    /// What all of them have, nobody first, under a configuration.
-    pub fn new(mut all: Vec<Own>, tenancy: Option<&Tenancy>) -> Self {
+    /// What all of them have, nobody first, and how they are told apart.
+    pub fn new(mut all: Vec<Own>, selector: Option<Selector>) -> Self {
         let others = all.split_off(all.len().min(1));
-        let selector = tenancy.map(|tenancy| tenancy.selector.clone());
         let by_vlan = match &selector {
             Some(Selector::Vlan(vlans)) => Some(ByVlan(vlans.iter().map(|(vlan, tenant)| (*vlan, *tenant)).collect())),
             _ => None,
@@ -68,6 +93,12 @@ impl Engine {
     /// What the tenant has whose rule it is.
     pub fn own_of_rule(&self, rule: u32) -> &Own {
         if self.tenants.others.is_empty() { &self.tenants.nobody } else { self.tenants.of(self.plan.tenant(rule)) }
+    }
+}
+
+impl Epoch for Arc<Engine> {
+    fn tenant(&self, vlans: &Vlans) -> u32 {
+        self.tenants.by_vlan.as_ref().map_or(0, |tenants| tenants.of(vlans))
     }
 }
 

@@ -10,7 +10,8 @@ use tapwire_signatures::rule::{Action, Rule, Target};
 use tapwire_signatures::verify::{Context, Evidence, Shown};
 
 use super::header::{Clock, Header, protocol_name, record};
-use crate::report::Tunnel;
+use super::slot::{Blank, Slot};
+use crate::decode::tunnels::Tunnel;
 
 /// What the flow was when the alert was raised.
 #[derive(Clone, Copy, Debug)]
@@ -63,20 +64,20 @@ pub struct Alert<'a> {
     pub evidence: &'a [Evidence],
 }
 
-/// Writes an alert; `protocols` adds the objects of its transaction.
+/// Writes an alert; `protocols` adds the objects of its transaction. What became of the packet is a slot.
 pub fn write(
     out: &mut Vec<u8>,
     header: &Header<'_>,
     alert: &Alert<'_>,
     clock: &mut Clock,
     protocols: impl FnOnce(&mut Object<'_>),
-) {
-    let mut start = String::new();
+) -> Option<Slot> {
+    let (mut start, mut slot) = (String::new(), None);
     if let Some(flow) = &alert.flow {
         start.push_str(clock.timestamp(flow.start));
     }
     record(out, header, clock, |object| {
-        object.object("alert", |o| rule(o, header, alert));
+        object.object("alert", |o| slot = rule(o, header, alert));
         if let Some(tunnel) = &alert.tunnel {
             object.object("tunnel", |o| {
                 o.address("src_ip", tunnel.source);
@@ -140,12 +141,16 @@ pub fn write(
             super::packet::bytes(object, bytes, link_type);
         }
     });
+    slot
 }
 
-fn rule(object: &mut Object<'_>, header: &Header<'_>, alert: &Alert<'_>) {
+/// What there is to say of the rule; the slot of what it does.
+fn rule(object: &mut Object<'_>, header: &Header<'_>, alert: &Alert<'_>) -> Option<Slot> {
     let rule = alert.rule;
-    let action = if rule.action == Action::Reject { "blocked" } else { "allowed" };
-    object.text("action", action).number("gid", rule.gid).number("signature_id", rule.sid).number("rev", rule.rev);
+    let is_blocked = rule.action == Action::Reject;
+    object.text("action", if is_blocked { "blocked" } else { "allowed" });
+    let slot = (!is_blocked).then(|| Slot::before(object.end(), Blank::Action));
+    object.number("gid", rule.gid).number("signature_id", rule.sid).number("rev", rule.rev);
     object
         .text("signature", &rule.message)
         .text("category", rule.category.as_bytes())
@@ -207,6 +212,7 @@ fn rule(object: &mut Object<'_>, header: &Header<'_>, alert: &Alert<'_>) {
     if let Some(text) = rule.text.as_ref().filter(|_| alert.text) {
         object.text("rule", text);
     }
+    slot
 }
 
 /// Where the bytes are that fulfilled a condition.

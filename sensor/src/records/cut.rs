@@ -4,6 +4,8 @@
 //! messages; the ends of lists; the ends of strings; more of both; and objects other than those of alerts and flows. The members
 //! that every record begins with stay. What is cut is JSON of our own making, so that it need not be read with suspicion.
 
+use super::slot::Slot;
+
 /// What is left out of a record.
 #[derive(Clone, Copy)]
 struct Rules {
@@ -32,8 +34,8 @@ const KEPT: [&[u8]; 2] = [b"alert", b"flow"];
 /// Members that are named as cut.
 const NAMES: usize = 16;
 
-/// The same record in at most about so many bytes.
-pub fn cut(record: &[u8], limit: usize) -> Vec<u8> {
+/// The same record in at most about so many bytes. Its slots stay where their values do.
+pub fn cut(record: &[u8], limit: usize, slots: &mut Vec<Slot>) -> Vec<u8> {
     const ALL: Rules =
         Rules { bulky: BULKY.len(), list_bytes: usize::MAX, string_bytes: usize::MAX, no_objects: false };
     let nothing = Rules { bulky: 0, ..ALL };
@@ -46,13 +48,15 @@ pub fn cut(record: &[u8], limit: usize) -> Vec<u8> {
         Rules { list_bytes: limit / 16, string_bytes: limit / 16, ..ALL },
         Rules { list_bytes: 0, string_bytes: 64, no_objects: true, ..ALL },
     ];
-    let mut shorter = Vec::new();
+    let (mut shorter, mut left) = (Vec::new(), Vec::new());
     for rules in steps {
-        shorter = Cutter { text: record, at: 0, rules, cut: Vec::new(), own: None }.record();
+        let cutter = Cutter { text: record, at: 0, rules, cut: Vec::new(), own: None, slots, left: Vec::new() };
+        (shorter, left) = cutter.record();
         if shorter.len() <= limit {
             break;
         }
     }
+    *slots = left;
     shorter
 }
 
@@ -65,10 +69,13 @@ struct Cutter<'t> {
     cut: Vec<&'t [u8]>,
     /// Where the value of the record's own `tapwire` begins.
     own: Option<usize>,
+    slots: &'t [Slot],
+    /// Those that are there yet, where they are now.
+    left: Vec<Slot>,
 }
 
 impl<'t> Cutter<'t> {
-    fn record(mut self) -> Vec<u8> {
+    fn record(mut self) -> (Vec<u8>, Vec<Slot>) {
         let mut out = Vec::with_capacity(self.text.len().min(64 << 10));
         self.object(&mut out, 0);
         // The brace opens again for what says what was cut.
@@ -95,7 +102,7 @@ impl<'t> Cutter<'t> {
             out.push(b'"');
         }
         out.extend_from_slice(b"]}}\n");
-        out
+        (out, self.left)
     }
 
     fn peek(&self) -> u8 {
@@ -110,6 +117,8 @@ impl<'t> Cutter<'t> {
 
     /// Copies a value; `name` is that of the member that it belongs to.
     fn value(&mut self, name: &'t [u8], out: &mut Vec<u8>, depth: usize) {
+        let here = self.slots.iter().find(|slot| slot.at == self.at);
+        self.left.extend(here.map(|slot| Slot { at: out.len(), ..*slot }));
         match self.peek() {
             b'{' if depth < DEPTH => self.object(out, depth),
             b'[' if depth < DEPTH => self.list(name, out, depth),
@@ -249,9 +258,10 @@ mod tests {
     use tapwire_parsers::json::Object;
 
     use super::*;
+    use crate::records::slot::Blank;
 
     fn shorter(value: &Value, limit: usize) -> Value {
-        let text = cut(format!("{value}\n").as_bytes(), limit);
+        let text = cut(format!("{value}\n").as_bytes(), limit, &mut Vec::new());
         assert!(text.len() <= limit.max(1024) && text.ends_with(b"}\n"), "{}", String::from_utf8_lossy(&text));
         serde_json::from_slice(&text).unwrap()
     }
@@ -289,6 +299,15 @@ mod tests {
         assert_eq!(record["tapwire"]["cut"], json!(["url"]));
     }
 
+    #[test]
+    fn slots_stay_where_their_values_are() {
+        let text = format!(r#"{{"payload":"{}","alert":{{"action":"allowed","gid":1}}}}"#, "A".repeat(3_000));
+        let at = |text: &[u8]| text.windows(9).position(|part| part == br#""allowed""#).unwrap();
+        let mut slots = vec![Slot { blank: Blank::Action, at: at(text.as_bytes()) }];
+        let shorter = cut(text.as_bytes(), 1_024, &mut slots);
+        assert_eq!(slots, [Slot { blank: Blank::Action, at: at(&shorter) }]);
+    }
+
     proptest! {
         #[test]
         fn what_is_left_is_json_and_short(
@@ -311,7 +330,7 @@ mod tests {
                 }
             }
             text.push(b'\n');
-            let shorter = cut(&text, limit);
+            let shorter = cut(&text, limit, &mut Vec::new());
             prop_assert!(shorter.len() <= limit);
             let value: Value = serde_json::from_slice(&shorter).unwrap();
             prop_assert_eq!(&value["event_type"], "x");

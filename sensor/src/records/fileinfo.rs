@@ -5,22 +5,19 @@ use std::net::IpAddr;
 use data_encoding::HEXLOWER;
 use tapwire_parsers::json::Object;
 
+use super::finding::FileId;
 use super::header::{Clock, Header, record};
+use super::slot::{Blank, Slot};
 use crate::inspect::files::File;
 
 /// How a record shows a file.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Shown {
-    /// It is in the store, unless the writer knows better.
-    pub stored: bool,
+    /// It is in the store, unless the writer knows better, who puts its number there.
+    pub stored: Option<FileId>,
     /// The client behind a proxy.
     pub forwarded: Option<IpAddr>,
 }
-
-/// What a record of a stored file says; the writer puts its number there.
-pub const STORED: &[u8] = br#""stored":true,"file_id":0"#;
-/// The same if it could not be stored.
-pub const NOT_STORED: &[u8] = br#""stored":false"#;
 
 /// Writes a file record; `protocols` adds the objects of the transaction that carried it.
 pub fn write(
@@ -30,19 +27,21 @@ pub fn write(
     (app_protocol, shown): (&str, Shown),
     clock: &mut Clock,
     protocols: impl FnOnce(&mut Object<'_>),
-) {
+) -> Option<Slot> {
+    let mut slot = None;
     record(out, header, clock, |object| {
         protocols(object);
         if let Some(address) = shown.forwarded {
             object.address("xff", address);
         }
         object.text("app_proto", app_protocol);
-        object.object("fileinfo", |o| self::object(o, file, shown));
+        object.object("fileinfo", |o| slot = self::object(o, file, shown));
     });
+    slot
 }
 
-/// What there is to say of a file; alerts on its transaction show the same.
-pub fn object(o: &mut Object<'_>, file: &File, shown: Shown) {
+/// What there is to say of a file; alerts on its transaction show the same. Where it is stored is a slot.
+pub fn object(o: &mut Object<'_>, file: &File, shown: Shown) -> Option<Slot> {
     o.text("filename", &file.name);
     if !file.stored_for().is_empty() {
         o.array("sid", |array| {
@@ -64,11 +63,9 @@ pub fn object(o: &mut Object<'_>, file: &File, shown: Shown) {
     if let Some(hash) = file.sha256() {
         o.text("sha256", HEXLOWER.encode(hash));
     }
-    // `STORED` is what this writes.
-    o.boolean("stored", shown.stored);
-    if shown.stored {
-        o.number("file_id", 0);
-    } else if file.is_storing() {
+    o.boolean("stored", shown.stored.is_some());
+    let slot = shown.stored.map(|id| Slot::before(o.number("file_id", 0).end(), Blank::Stored(id)));
+    if slot.is_none() && file.is_storing() {
         o.boolean("storing", true);
     }
     o.number("size", file.size);
@@ -76,4 +73,5 @@ pub fn object(o: &mut Object<'_>, file: &File, shown: Shown) {
         o.number("start", range.start).number("end", range.end);
     }
     o.number("tx_id", file.transaction);
+    slot
 }

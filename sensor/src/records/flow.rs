@@ -3,6 +3,7 @@
 use tapwire_parsers::link::Timestamp;
 
 use super::header::{Clock, Header, record};
+use super::slot::{Blank, Slot};
 
 /// A flow.
 #[derive(Clone, Copy, Debug)]
@@ -60,8 +61,9 @@ pub struct TcpRecord<'a> {
     pub urgent: (u32, u32),
 }
 
-/// Writes a flow record.
-pub fn write(out: &mut Vec<u8>, header: &Header<'_>, flow: &FlowRecord<'_>, clock: &mut Clock) {
+/// Writes a flow record. Whether it has alerts is a slot, where that is not known.
+pub fn write(out: &mut Vec<u8>, header: &Header<'_>, flow: &FlowRecord<'_>, clock: &mut Clock) -> Option<Slot> {
+    let mut slot = None;
     let (start, end) = (clock.timestamp(flow.start).to_owned(), clock.timestamp(flow.end).to_owned());
     // The community id stands between the flow and its connection.
     let community = header.community_id;
@@ -82,6 +84,7 @@ pub fn write(out: &mut Vec<u8>, header: &Header<'_>, flow: &FlowRecord<'_>, cloc
             o.number("bytes_toserver", flow.bytes.0).number("bytes_toclient", flow.bytes.1);
             o.text("start", &start).text("end", &end).number("age", flow.age_s);
             o.text("state", flow.state).text("reason", flow.reason).boolean("alerted", flow.alerted);
+            slot = (!flow.alerted).then(|| Slot::before(o.end(), Blank::Alerted));
             if flow.bypassed {
                 o.text("bypass", "local");
             }
@@ -121,6 +124,7 @@ pub fn write(out: &mut Vec<u8>, header: &Header<'_>, flow: &FlowRecord<'_>, cloc
             object.object("tcp", |o| connection(o, tcp));
         }
     });
+    slot
 }
 
 /// Writes the record of one direction of a flow. `time_to_live` is the smallest and largest one.

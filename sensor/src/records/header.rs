@@ -7,6 +7,9 @@ use tapwire_parsers::link::Timestamp;
 
 use super::metadata::Metadata;
 
+/// The version of the records, as they name it.
+pub const RECORDS_VERSION: &str = "9.0.0";
+
 /// Writes time stamps, and keeps the date of the last one.
 #[derive(Debug, Default)]
 pub struct Clock {

@@ -8,21 +8,7 @@ use tapwire_parsers::link::Timestamp;
 use tapwire_signatures::verify::cost::RuleCost;
 
 use super::header::{Clock, Header, record};
-
-/// How many rules there are.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RuleNumbers {
-    /// Whose they are: the number of a tenant, 0 for nobody.
-    pub tenant: u32,
-    /// In use.
-    pub loaded: usize,
-    /// Refused.
-    pub failed: usize,
-    /// Left out, because the sensor lacks what they require.
-    pub skipped: usize,
-    /// When they were loaded, if others were in use before.
-    pub last_reload: Option<Timestamp>,
-}
+use crate::inspect::tenants::RuleNumbers;
 
 /// A rule among those that cost most.
 #[derive(Clone, Copy, Debug)]

@@ -9,9 +9,9 @@ use tapwire_signatures::verify::cost::CostBooks;
 
 use super::Plan;
 use super::settings::Budgets;
-use crate::flow::Budget;
+use crate::decode::memory::Budget;
+use crate::sequence::Report;
 use crate::stats::Counters;
-use crate::writer::Report;
 
 /// The books of a run: each thread puts its counters there as they stand.
 pub(super) struct Books {
@@ -99,7 +99,7 @@ impl Books {
 
 /// All counters by name.
 pub(super) fn by_name(plan: &Plan<'_>, counters: &Counters, budgets: &Budgets) -> BTreeMap<String, u64> {
-    let own = plan.configuration.own_records;
+    let own = plan.settings.own;
     let mut by_name = counters.by_name(own);
     by_name.insert("flow.memuse".into(), budgets.flows.drawn_bytes() as u64);
     by_name.insert("tcp.reassembly_memuse".into(), budgets.streams.drawn_bytes() as u64);

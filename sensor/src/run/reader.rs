@@ -1,7 +1,7 @@
 //! The thread that reads packets and hands them to the workers.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use crate::capture::batch::{Batch, Pool};
 use crate::capture::fanout::{Distributor, Handed};
 use crate::capture::offload::Offload;
 use crate::capture::{CaptureError, More, Source};
+use crate::inspect::Engine;
 use crate::stats::Counters;
 
 /// Between two looks at what the system dropped, when live.
@@ -24,7 +25,7 @@ const CALM: Duration = Duration::from_secs(5);
 pub(super) struct Reader<'a> {
     pub(super) plan: &'a Plan<'a>,
     pub(super) live: bool,
-    pub(super) distributor: Distributor,
+    pub(super) distributor: Distributor<Arc<Engine>>,
     pub(super) offload: Offload,
     pub(super) pool: Pool,
     pub(super) books: &'a Books,
@@ -72,7 +73,6 @@ impl Reader<'_> {
     }
 
     fn hand(&mut self, mut batch: Batch) -> Handed {
-        batch.engine = Some(self.plan.active.engine());
         batch.checksums = self.offload.judge(&batch);
         let last = batch.frames.last();
         let (packets, time) = (last.map(|frame| frame.number), last.map(|frame| frame.time).or(batch.tick));
@@ -80,7 +80,8 @@ impl Reader<'_> {
             progress.store(packets, Ordering::Relaxed);
         }
         // A file waits for the workers, an interface does not.
-        let handed = if self.live { self.distributor.offer(batch) } else { self.distributor.send(batch) };
+        let (rules, distributor) = (self.plan.active.engine(), &mut self.distributor);
+        let handed = if self.live { distributor.offer(batch, rules) } else { distributor.send(batch, rules) };
         self.books.read(self.distributor.sequence(), packets, time);
         handed
     }

@@ -1,16 +1,65 @@
-//! What a configuration says to the parts of a run.
+//! What a run obeys, room by room, and the budgets that follow from it.
 
 use std::sync::Arc;
 
 use crate::capture::fanout::Reading;
-use crate::capture::offload::Treatment;
-use crate::config::Configuration;
-use crate::decode::defrag::Defragmenter;
-use crate::flow::stream::StreamSettings;
-use crate::flow::tcp::TcpSettings;
-use crate::flow::{self, Budget, Table};
+use crate::decode::defrag::{Defrag, Defragmenter};
+use crate::decode::memory::Budget;
+use crate::flow::{self, Table};
 use crate::inspect::Application;
-use crate::worker::Settings;
+use crate::records::report;
+use crate::{sequence, worker};
+
+/// What a run obeys.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What may be kept.
+    pub memory: Memory,
+    /// What may be kept of incomplete datagrams.
+    pub defrag: Defrag,
+    /// How flows are followed. Only an interface's are told apart by interfaces.
+    pub flow: flow::Settings,
+    /// How workers treat streams and alerts.
+    pub worker: worker::Settings,
+    /// What is written, and how.
+    pub records: report::Settings,
+    /// What becomes of that behind the workers.
+    pub writer: sequence::Settings,
+    /// What holds while an interface is watched.
+    pub live: LiveSettings,
+    /// Whether there is what only Tapwire counts.
+    pub own: bool,
+}
+
+/// Bytes of what may be kept; 0 for no limit.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// Of all of them together.
+    pub whole: u64,
+    /// Of flows.
+    pub flows: u64,
+    /// Of their streams.
+    pub streams: u64,
+    /// Of what parsers keep.
+    pub applications: u64,
+}
+
+/// What holds while an interface is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveSettings {
+    /// `stats.interval`: time between two records of counters; 0 where `stats.enabled` says no.
+    pub stats_interval_s: u32,
+    /// `tapwire.live.packet-backlog`: bytes of packets that wait for one worker.
+    pub packet_bytes: u64,
+    /// `tapwire.live.record-backlog`: bytes of records that wait for one output.
+    pub record_bytes: u64,
+}
+
+impl Default for LiveSettings {
+    fn default() -> Self {
+        Self { stats_interval_s: 8, packet_bytes: 64 << 20, record_bytes: 64 << 20 }
+    }
+}
 
 /// What may be kept.
 pub(super) struct Budgets {
@@ -20,6 +69,13 @@ pub(super) struct Budgets {
 }
 
 impl Budgets {
+    pub(super) fn of(memory: &Memory) -> Self {
+        let bytes = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        let whole = (memory.whole > 0).then(|| Budget::new(bytes(memory.whole)));
+        let part = |limit| Budget::part(bytes(limit), whole.clone());
+        Self { flows: part(memory.flows), streams: part(memory.streams), applications: part(memory.applications) }
+    }
+
     /// An empty table that is charged to them.
     pub(super) fn table(&self, settings: flow::Settings) -> Table<Application> {
         let table = Table::new(settings, Arc::clone(&self.flows), Arc::clone(&self.streams));
@@ -32,59 +88,16 @@ impl Budgets {
     }
 }
 
-pub(super) fn budgets(configuration: &Configuration) -> Budgets {
-    let bytes = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-    let whole = (configuration.memory_bytes > 0).then(|| Budget::new(bytes(configuration.memory_bytes)));
-    let part = |limit| Budget::part(bytes(limit), whole.clone());
-    Budgets {
-        flows: part(configuration.flow_memory_bytes),
-        streams: part(configuration.stream.memory_bytes),
-        applications: part(configuration.parser_memory_bytes),
+impl Settings {
+    /// How packets are read.
+    pub(super) fn reading(&self) -> Reading {
+        let (defrag, systems) = (self.defrag.clone(), self.flow.systems.clone());
+        let defragmenter = Defragmenter::new(defrag, systems, self.flow.use_vlans);
+        Reading { tunnels: self.worker.tunnels, defragmenter }
     }
-}
 
-pub(super) fn reading(configuration: &Configuration) -> Reading {
-    let (defrag, systems) = (configuration.defrag.clone(), configuration.systems.clone());
-    let defragmenter = Defragmenter::new(defrag, systems, configuration.vlan_tracking);
-    Reading { tunnels: configuration.tunnels, defragmenter }
-}
-
-pub(super) fn flow_settings(configuration: &Configuration, live: bool) -> flow::Settings {
-    let stream = &configuration.stream;
-    flow::Settings {
-        timeouts: configuration.timeouts,
-        emergency: configuration.emergency_timeouts,
-        recovery_percent: configuration.emergency_recovery_percent,
-        use_vlans: configuration.vlan_tracking,
-        use_interfaces: live && configuration.interface_tracking,
-        checksums: stream.checksum_validation,
-        tcp: TcpSettings {
-            midstream: stream.midstream,
-            async_oneside: stream.async_oneside,
-            inline: stream.inline,
-            urgent: stream.urgent,
-            stream: StreamSettings {
-                depth_bytes: stream.depth_bytes,
-                rival_bytes: usize::try_from(stream.rival_bytes).unwrap_or(usize::MAX),
-                early_segments: usize::try_from(stream.early_segments).unwrap_or(usize::MAX),
-            },
-        },
-        systems: configuration.systems.clone(),
-        exceptions: configuration.exceptions,
-        elephant: configuration.elephant,
-        remembered: usize::try_from(stream.remembered).unwrap_or(usize::MAX),
-    }
-}
-
-pub(super) fn worker_settings(configuration: &Configuration) -> Settings {
-    let bytes = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-    let stream = &configuration.stream;
-    Settings {
-        checksums: Treatment::default(),
-        chunk_bytes: [bytes(stream.to_server_chunk_bytes), bytes(stream.to_client_chunk_bytes)],
-        bypass_depth: configuration.stream.bypass,
-        alert_limit: configuration.alert_limit,
-        expected_flows: usize::try_from(configuration.stream.expected).unwrap_or(usize::MAX),
-        tunnels: configuration.tunnels,
+    /// How flows are followed, where an interface is watched or not.
+    pub(super) fn flows(&self, live: bool) -> flow::Settings {
+        flow::Settings { use_interfaces: live && self.flow.use_interfaces, ..self.flow.clone() }
     }
 }

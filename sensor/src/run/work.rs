@@ -1,6 +1,7 @@
 //! The thread of a worker.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tapwire_signatures::rule::Rule;
 use tapwire_signatures::verify::cost::CostReport;
@@ -10,7 +11,7 @@ use crate::capture::batch::Frame;
 use crate::capture::fanout;
 use crate::capture::ring::Sender;
 use crate::flow::Table;
-use crate::inspect::Application;
+use crate::inspect::{Application, Engine};
 use crate::records::batch::RecordBatch;
 use crate::sinks::packet;
 use crate::worker::Worker;
@@ -21,7 +22,7 @@ const KEPT_PACKETS: u32 = 16;
 /// A worker's life: every batch in turn, then the end of all its flows.
 pub(super) fn work_through(
     mut worker: Worker,
-    mut work: fanout::Receiver,
+    mut work: fanout::Receiver<Arc<Engine>>,
     mut done: Sender<RecordBatch>,
     (live, folder): (bool, &Path),
     fresh: &dyn Fn() -> Table<Application>,
@@ -37,15 +38,16 @@ pub(super) fn work_through(
             packet::keep(folder, frame, data).ok();
         }
     };
-    while let Some(batch) = work.recv() {
-        worker.adopt(&batch);
+    while let Some(work) = work.recv() {
+        let batch = &work.batch;
+        worker.adopt(&work.epoch, batch.checksums);
         if live && let Some(time) = batch.frames.last().map(|frame| frame.time).or(batch.tick) {
             worker.expire(time);
         }
-        let records = worker.batch(&batch, fresh, &mut lost);
+        let records = worker.batch(batch, fresh, &mut lost);
         worker.take_cost_reports(costly);
         // The last one to be done with a batch gives its memory back.
-        drop(batch);
+        drop(work);
         let question = books.question();
         if question != answered {
             answered = question;

@@ -8,8 +8,8 @@ use super::books::{self, Books};
 use super::merge::{Merge, Next};
 use super::settings::Budgets;
 use super::{Plan, RunError, note};
+use crate::sequence::Writer;
 use crate::sinks::lock::FolderLock;
-use crate::writer::Writer;
 
 /// Counters are written without those of workers that do not answer for so long.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ pub(super) fn write_all(
     (errors, failed): (&Mutex<Vec<RunError>>, &AtomicBool),
 ) {
     let warn = |news: &str| plan.warn.iter().for_each(|warn| warn(news));
-    let mut interval = Interval::new(plan.configuration.live.stats_interval_s);
+    let mut interval = Interval::new(plan.settings.live.stats_interval_s);
     let (mut looked, mut told) = (Instant::now(), false);
     loop {
         match merge.next() {
@@ -39,7 +39,7 @@ pub(super) fn write_all(
             if interval.is_due(books) {
                 let counters = books.all();
                 let by_name = books::by_name(plan, &counters, budgets);
-                writer.write_stats(books.report(&counters.costs, plan.configuration.own_records), by_name);
+                writer.write_stats(books.report(&counters.costs, plan.settings.own), by_name);
                 if let Some((refused, all)) = counters.mostly_refused().filter(|_| !told) {
                     told = true;
                     warn(&mostly_refused(refused, all));

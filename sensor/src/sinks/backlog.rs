@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use tapwire_parsers::link::Timestamp;
 
-use super::piece::{Lane, Piece, Tally};
+use super::piece::{Lane, Piece};
 use crate::capture::clock;
+use crate::records::class::Tally;
 
 /// A shortage of room is over when nothing was lost for so long.
 const CALM: Duration = Duration::from_secs(1);
@@ -336,7 +337,7 @@ fn end_outage(state: &mut State) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::batch::Class;
+    use crate::records::class::Class;
 
     fn piece(classes: &[Class], bytes: usize) -> Piece {
         let mut piece = Piece::default();

@@ -6,7 +6,15 @@ use std::path::{Path, PathBuf};
 use tapwire_parsers::link::Timestamp;
 
 use super::open::put_in_place;
-use crate::config::{CertificateStore, StoreLimits};
+
+/// How certificates are stored.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The folder: below that of records, unless it is absolute.
+    pub folder: PathBuf,
+    /// Chains that a run stores.
+    pub chains: u64,
+}
 
 /// Stores certificate chains.
 pub struct Certificates {
@@ -23,9 +31,9 @@ pub struct Certificates {
 
 impl Certificates {
     /// A store in a folder below another one, or where its settings say.
-    pub fn new(settings: &CertificateStore, limits: StoreLimits, log_folder: &Path) -> Self {
+    pub fn new(settings: &Settings, log_folder: &Path) -> Self {
         let folder = log_folder.join(&settings.folder);
-        Self { folder, limit: limits.chains, stored: 0, refused: 0, errors: 0, failure: None }
+        Self { folder, limit: settings.chains, stored: 0, refused: 0, errors: 0, failure: None }
     }
 
     /// Stores a chain that was seen at a time, and what is known of it.
@@ -64,8 +72,8 @@ mod tests {
     #[test]
     fn a_run_stores_so_many_chains() {
         let folder = tempfile::tempdir().unwrap();
-        let limits = StoreLimits { chains: 2, ..StoreLimits::default() };
-        let mut store = Certificates::new(&CertificateStore { folder: "certs".into() }, limits, folder.path());
+        let settings = |folder: &str| Settings { folder: folder.into(), chains: 2 };
+        let mut store = Certificates::new(&settings("certs"), folder.path());
         for _ in 0..3 {
             store.store(Timestamp(1_500_000_000_000_007), b"chain", b"about");
         }
@@ -74,7 +82,7 @@ mod tests {
         assert_eq!(read("1500000000.000007-2.pem"), b"chain");
         assert_eq!(read("1500000000.000007-1.meta"), b"about");
         std::fs::write(folder.path().join("file"), "").unwrap();
-        let mut store = Certificates::new(&CertificateStore { folder: "file".into() }, limits, folder.path());
+        let mut store = Certificates::new(&settings("file"), folder.path());
         (0..2).for_each(|_| store.store(Timestamp(0), b"chain", b"about"));
         assert_eq!((store.stored, store.errors), (0, 2));
         assert!(store.take_failure().is_some() && store.take_failure().is_none());

@@ -13,8 +13,20 @@ use hashlink::{LinkedHashMap, LruCache};
 use tempfile::TempPath;
 
 use super::open::{self, Folder, put_in_place};
-use crate::config::{FileStore as Settings, StoreLimits};
-use crate::records::batch::FileId;
+use crate::records::finding::FileId;
+
+/// How files are stored.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The folder: below that of records, unless it is absolute.
+    pub folder: PathBuf,
+    /// How many stay open between two pieces of theirs.
+    pub open_files: usize,
+    /// Files that are begun and not at their end.
+    pub begun_files: u64,
+    /// Bytes of them.
+    pub begun_bytes: u64,
+}
 
 /// The folder of files that grow.
 const TEMPORARY: &str = "tmp";
@@ -22,7 +34,8 @@ const TEMPORARY: &str = "tmp";
 /// Stores files.
 pub struct FileStore {
     folder: PathBuf,
-    limits: StoreLimits,
+    begun_files_limit: u64,
+    begun_bytes_limit: u64,
     /// Files that are begun, the one that got bytes last at the end.
     begun: LinkedHashMap<FileId, Begun>,
     begun_bytes: u64,
@@ -63,10 +76,11 @@ pub struct Counts {
 
 impl FileStore {
     /// A store in a folder below another one, or where its settings say.
-    pub fn new(settings: &Settings, limits: StoreLimits, log_folder: &Path) -> Self {
+    pub fn new(settings: &Settings, log_folder: &Path) -> Self {
         let mut store = Self {
             folder: log_folder.join(&settings.folder),
-            limits,
+            begun_files_limit: settings.begun_files,
+            begun_bytes_limit: settings.begun_bytes,
             begun: LinkedHashMap::new(),
             begun_bytes: 0,
             open: (settings.open_files > 0).then(|| LruCache::new(settings.open_files)),
@@ -86,7 +100,7 @@ impl FileStore {
         if begun.unwrap_or(0) != at {
             return self.give_up(file);
         }
-        if self.begun_bytes.saturating_add(bytes.len() as u64) > self.limits.begun_bytes {
+        if self.begun_bytes.saturating_add(bytes.len() as u64) > self.begun_bytes_limit {
             self.counts.given_up += 1;
             return self.give_up(file);
         }
@@ -161,7 +175,7 @@ impl FileStore {
 
     /// Begins a file; if there are too many, the one that has been quiet for longest makes room.
     fn begin(&mut self, file: FileId) -> io::Result<()> {
-        if self.begun.len() as u64 >= self.limits.begun_files.max(1)
+        if self.begun.len() as u64 >= self.begun_files_limit.max(1)
             && let Some(oldest) = self.begun.front().map(|(oldest, _)| *oldest)
         {
             self.counts.given_up += 1;
@@ -231,18 +245,8 @@ mod tests {
 
     const SHA256: [u8; 32] = [0xab; 32];
 
-    fn store(folder: &Path, open_files: usize, limits: StoreLimits) -> FileStore {
-        let settings = Settings {
-            folder: "files".into(),
-            all: true,
-            records_beside: false,
-            depth_bytes: None,
-            open_files,
-            magic: false,
-            hashes: [false; 3],
-            forwarded: None,
-        };
-        FileStore::new(&settings, limits, folder)
+    fn store(folder: &Path, open_files: usize, (begun_files, begun_bytes): (u64, u64)) -> FileStore {
+        FileStore::new(&Settings { folder: "files".into(), open_files, begun_files, begun_bytes }, folder)
     }
 
     fn file(number: u32) -> FileId {
@@ -258,7 +262,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("files/ab").join(HEXLOWER.encode(&SHA256));
         for open_files in [0, 1, 8] {
-            let mut store = store(folder.path(), open_files, StoreLimits::default());
+            let mut store = store(folder.path(), open_files, (4_096, 4 << 30));
             for number in 0..3 {
                 store.append(file(number), 0, b"one ");
             }
@@ -280,8 +284,7 @@ mod tests {
     #[test]
     fn what_goes_over_a_limit_is_given_up_and_nothing_of_it_stays() {
         let folder = tempfile::tempdir().unwrap();
-        let limits = StoreLimits { begun_files: 2, begun_bytes: 20, ..StoreLimits::default() };
-        let mut store = store(folder.path(), 8, limits);
+        let mut store = store(folder.path(), 8, (2, 20));
         store.append(file(1), 0, b"1234");
         store.append(file(2), 0, b"1234");
         store.append(file(1), 4, b"5");
@@ -304,7 +307,7 @@ mod tests {
     fn a_folder_that_cannot_be_written_is_told_once() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("files"), "in the way").unwrap();
-        let mut store = store(folder.path(), 8, StoreLimits::default());
+        let mut store = store(folder.path(), 8, (4_096, 4 << 30));
         assert!(store.take_failure().unwrap().contains("files"));
         store.append(file(1), 0, b"x");
         store.finish(file(1), &SHA256, 1, 0);

@@ -12,7 +12,7 @@ pub mod open;
 pub mod output;
 pub mod packet;
 pub mod piece;
-pub mod script;
+pub mod plain;
 pub mod sets;
 pub mod target;
 pub mod zstd;

@@ -10,9 +10,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::backlog::{Backlog, Books, News, Next};
-use super::piece::{Piece, Tally};
+use super::piece::Piece;
 use super::target::{Shape, Target};
-use crate::records::batch::Class;
+use crate::records::class::{Class, Tally};
 
 /// Text in a frame.
 const FRAME_BYTES: usize = 1 << 20;
@@ -38,7 +38,6 @@ pub struct Output {
     /// Since when the piece has records, and the same where urgent ones are among them.
     began: Option<Instant>,
     urgent: Option<Instant>,
-    made: Tally,
     name: String,
     live: bool,
 }
@@ -64,7 +63,6 @@ impl Output {
             piece_bytes,
             began: None,
             urgent: None,
-            made: Tally::default(),
             name,
             live,
         })
@@ -72,7 +70,6 @@ impl Output {
 
     /// Takes a record, which is one whole line.
     pub fn write(&mut self, class: Class, record: &[u8]) {
-        self.made.add(class);
         if self.piece.text().len() + record.len() > self.piece_bytes {
             self.hand_over();
         }
@@ -106,12 +103,7 @@ impl Output {
         &self.name
     }
 
-    /// Records that it was given.
-    pub fn made(&self) -> Tally {
-        self.made
-    }
-
-    /// Those that are collected and not handed over.
+    /// Records that are collected and not handed over.
     pub fn collected(&self) -> Tally {
         self.piece.tally()
     }

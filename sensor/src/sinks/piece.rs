@@ -1,36 +1,6 @@
 //! Records on their way to a file: whole lines, what each of them is, and how many there are of each kind.
 
-use crate::records::batch::Class;
-
-/// Numbers of records by class.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally([u64; Class::BOOKED.len()]);
-
-impl Tally {
-    /// Counts a record; none of what the sensor says of itself.
-    pub fn add(&mut self, class: Class) {
-        if let Some(count) = self.0.get_mut(class as usize) {
-            *count += 1;
-        }
-    }
-
-    /// Adds the numbers of another one.
-    pub fn merge(&mut self, other: &Self) {
-        for (count, more) in self.0.iter_mut().zip(other.0) {
-            *count += more;
-        }
-    }
-
-    /// All of them.
-    pub fn total(&self) -> u64 {
-        self.0.iter().sum()
-    }
-
-    /// Each class by its name.
-    pub fn by_name(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        Class::BOOKED.iter().zip(self.0).map(|((_, name), count)| (*name, count))
-    }
-}
+use crate::records::class::{Class, Tally};
 
 /// What is given up first where there is no room for all: flows and packets, then what is neither, alerts last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

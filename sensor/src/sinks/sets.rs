@@ -6,26 +6,29 @@ use std::path::{Component, Path, PathBuf};
 use tapwire_signatures::rule::dataset::{Kind, is_set};
 
 use super::open::Folder;
-use crate::config::{Configuration, read_plain};
-use crate::engine::tenant_folder;
+use super::plain::read_plain;
 
 /// Bytes of the largest set that is replaced.
 const LIMIT_BYTES: u64 = 512 << 20;
 /// Names that the sensor gives itself, in the folder of records or that of data.
 const RESERVED: [&str; 2] = ["cache", "tenants"];
 
+/// Where a tenant's sets are kept, below the folder of data.
+pub fn tenant_folder(tenant: u32) -> PathBuf {
+    match tenant {
+        0 => PathBuf::new(),
+        _ => Path::new("tenants").join(tenant.to_string()),
+    }
+}
+
 /// Names of what the sensor itself writes.
 #[derive(Clone, Debug)]
 pub struct OwnNames(Vec<PathBuf>);
 
 impl OwnNames {
-    /// Those of a configuration.
-    pub fn of(configuration: &Configuration) -> Self {
-        let eve = configuration.eve.iter().map(|eve| PathBuf::from(&eve.filename));
-        let fast = configuration.fast.iter().map(|fast| PathBuf::from(&fast.filename));
-        let files = configuration.file_store.iter().map(|store| PathBuf::from(&store.folder));
-        let certificates = configuration.certificate_store.iter().map(|store| PathBuf::from(&store.folder));
-        Self(eve.chain(fast).chain(files).chain(certificates).chain(RESERVED.map(PathBuf::from)).collect())
+    /// Those of outputs and stores, and those that it gives itself.
+    pub fn new(outputs: impl Iterator<Item = PathBuf>) -> Self {
+        Self(outputs.chain(RESERVED.map(PathBuf::from)).collect())
     }
 
     /// Why a set may not have a name.
@@ -49,8 +52,7 @@ pub struct Sets {
 
 impl Sets {
     /// Sets beside the records of a run.
-    pub fn new(configuration: &Configuration, records: &Path, data: &Path) -> Self {
-        let names = OwnNames::of(configuration);
+    pub fn new(names: OwnNames, records: &Path, data: &Path) -> Self {
         let own = names.0.iter().filter_map(|name| records.join(name).canonicalize().ok()).collect();
         Self { names, data: data.to_owned(), own }
     }
@@ -94,7 +96,6 @@ mod tests {
     fn a_set_replaces_a_set_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let place = |name: &str| folder.path().join(name);
-        let (configuration, _) = (Configuration::default(), ());
         for (name, text) in [("old.lst", "YQ==\n"), ("empty.lst", ""), ("other.log", "a record\n"), ("victim", "x y\n")]
         {
             std::fs::write(place(name), text).unwrap();
@@ -103,7 +104,7 @@ mod tests {
         std::os::unix::fs::symlink(place("victim"), place("link.lst")).unwrap();
         std::os::unix::fs::symlink(folder.path(), place("folder")).unwrap();
         std::fs::create_dir(place("is.lst")).unwrap();
-        let sets = Sets::new(&configuration, folder.path(), folder.path());
+        let sets = Sets::new(OwnNames::new(["eve.json.zst".into()].into_iter()), folder.path(), folder.path());
         for (name, kept) in [
             ("old.lst", true),
             ("empty.lst", true),

@@ -10,9 +10,9 @@ use tapwire_signatures::verify::{Ground, Match};
 use super::Settings;
 use crate::flow::stream::Chunk;
 use crate::flow::{self, Flow, Key, key, pseudo};
-use crate::inspect::alerts::settle;
+use crate::inspect::alerts::{is_open, settle};
 use crate::inspect::{Application, Certificates, Inspector, view_of};
-use crate::report::{Moment, Reporter, is_open};
+use crate::records::report::{Moment, Reporter};
 use crate::stats::Counters;
 
 /// What is at hand while one packet, or the end of one flow, is worked on.

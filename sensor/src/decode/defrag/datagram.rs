@@ -7,7 +7,7 @@ use tapwire_parsers::link::Timestamp;
 use tapwire_parsers::link::fragments::{self, Head, Piece};
 
 use super::Key;
-use crate::config::System;
+use crate::decode::hosts::System;
 
 /// What a host makes of a piece that overlaps another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -27,7 +27,7 @@ fn ipv6(offset: usize, more: bool, body: &[u8]) -> Vec<u8> {
 
 fn defragmenter(policy: &str) -> Defragmenter {
     let said = format!("host-os-policy.{policy}");
-    let loaded = crate::config::load(None, &[(said, "10.0.0.0/8".into())]).unwrap();
+    let loaded = crate::start::config::load(None, &[(said, "10.0.0.0/8".into())]).unwrap();
     assert!(policy == "none" || loaded.faults.is_empty(), "{:?}", loaded.faults);
     Defragmenter::new(Defrag::default(), loaded.configuration.systems, true)
 }

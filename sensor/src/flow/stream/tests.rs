@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::flow::memory::{Account, Budget};
+use crate::decode::memory::{Account, Budget};
 
 fn store() -> Store {
     Store::new(Account::new(Budget::new(1 << 20)))

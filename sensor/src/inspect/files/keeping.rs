@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::flow::Budget;
+use crate::decode::memory::Budget;
 
 /// Bytes that are handed on at once, unless the file ends.
 const PIECE_BYTES: usize = 64 << 10;

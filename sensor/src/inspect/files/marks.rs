@@ -99,7 +99,7 @@ mod tests {
 
     use super::super::{FileSettings, Files};
     use super::*;
-    use crate::flow::Budget;
+    use crate::decode::memory::Budget;
 
     /// Two transactions with a file each way, the last of them to come; which of the four are stored for a match on an answer, by its
     /// file.

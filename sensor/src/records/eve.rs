@@ -1,0 +1,97 @@
+//! What an EVE output has: which records, and what they show.
+
+use std::collections::BTreeMap;
+
+use tapwire_parsers::protocol::Settings;
+
+use super::forwarded::Forwarded;
+
+/// An EVE output.
+#[derive(Clone, Debug, Default)]
+pub struct EveOutput {
+    /// File name below the log folder.
+    pub filename: String,
+    /// Whether it is a file of zstd frames.
+    pub zstd: bool,
+    /// Whether an existing file is appended to, where that is said; live it is, in a replay it is not.
+    pub append: Option<bool>,
+    /// Whether records name the capture file.
+    pub capture_name: bool,
+    /// Seed of community ids, where they are wanted.
+    pub community_id_seed: Option<u16>,
+    /// Whether records name the version that they are of.
+    pub version: bool,
+    /// Whether records show Ethernet addresses.
+    pub ethernet: bool,
+    /// Whether records show what rules remember of their flow.
+    pub metadata: bool,
+    /// Alerts, where they are wanted.
+    pub alerts: Option<Alerts>,
+    /// Anomalies, where they are wanted.
+    pub anomalies: Option<Anomalies>,
+    /// Flow records.
+    pub flows: bool,
+    /// The same, one record for each direction.
+    pub netflows: bool,
+    /// Frames of protocols.
+    pub frames: bool,
+    /// Counters.
+    pub stats: bool,
+    /// Files, where they are wanted.
+    pub files: Option<Files>,
+    /// Transactions by the protocol's name in `types`, with their settings.
+    pub protocols: BTreeMap<String, Settings>,
+}
+
+/// What alerts show.
+#[derive(Clone, Debug)]
+pub struct Alerts {
+    /// How the client behind a proxy is shown.
+    pub forwarded: Option<Forwarded>,
+    /// Payload in base64.
+    pub payload: bool,
+    /// Payload as text.
+    pub payload_printable: bool,
+    /// Bytes of payload that are shown.
+    pub payload_limit: usize,
+    /// The packet.
+    pub packet: bool,
+    /// The transaction's object.
+    pub app_layer: bool,
+    /// The flow.
+    pub flow: bool,
+    /// The rule's metadata.
+    pub rule_metadata: bool,
+    /// The rule's references.
+    pub rule_references: bool,
+    /// Packets that rules' tags want are recorded.
+    pub tagged_packets: bool,
+    /// The rule's text.
+    pub rule_text: bool,
+    /// Whether alerts show what becomes of the packet.
+    pub verdict: bool,
+}
+
+/// Which anomalies are written.
+#[derive(Clone, Copy, Debug)]
+pub struct Anomalies {
+    /// Those of headers.
+    pub decode: bool,
+    /// Those of streams.
+    pub stream: bool,
+    /// Those of application protocols.
+    pub application: bool,
+    /// Of the first two those that name a way to hide from a sensor.
+    pub evasion: bool,
+}
+
+/// What file records show.
+#[derive(Clone, Debug, Default)]
+pub struct Files {
+    /// MD5, SHA-1 and SHA-256 of every file.
+    pub hashes: [bool; 3],
+    /// What every file looks like.
+    pub magic: bool,
+    /// How the client behind a proxy is shown.
+    pub forwarded: Option<Forwarded>,
+}

@@ -1,0 +1,167 @@
+//! The last step: each record to its output, counters and what was lost to those that show them.
+
+use std::io;
+use std::path::Path;
+
+use super::Settings;
+use super::books::Books;
+use crate::records::class::{Class, Tally};
+use crate::records::header::Clock;
+use crate::records::loss::{self, Loss};
+use crate::sinks::backlog::{News, Outage};
+use crate::sinks::output::Output;
+use crate::sinks::target::Shape;
+
+/// `fast.log`
+#[derive(Clone, Debug)]
+pub struct FastOutput {
+    /// File name below the log folder.
+    pub filename: String,
+    /// Whether an existing file is appended to, where that is said; it is otherwise.
+    pub append: Option<bool>,
+}
+
+/// The outputs of a run, by the position that records name.
+pub(super) struct Log {
+    outputs: Vec<Output>,
+    /// Positions of those that take counters.
+    stats: Vec<usize>,
+    /// How many are EVE's; they are the first.
+    eve: usize,
+    /// Records may have members that only Tapwire writes.
+    own: bool,
+    clock: Clock,
+}
+
+impl Log {
+    /// Opens the outputs of a run below a folder.
+    pub(super) fn open(settings: &Settings, folder: &Path, live: bool) -> io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let limit_bytes = settings.backlog_bytes;
+        let open = |filename: &str, zstd: bool, append: bool| {
+            Output::open(Shape { path: folder.join(filename), zstd, append, live }, limit_bytes)
+        };
+        let mut outputs = Vec::new();
+        for eve in &settings.eve {
+            outputs.push(open(&eve.filename, eve.zstd, eve.append.unwrap_or(live))?);
+        }
+        if let Some(fast) = &settings.fast {
+            outputs.push(open(&fast.filename, false, fast.append.unwrap_or(true))?);
+        }
+        let stats = (0..).zip(&settings.eve).filter(|(_, eve)| eve.stats).map(|(place, _)| place).collect();
+        let (eve, own) = (settings.eve.len(), settings.own);
+        Ok(Self { outputs, stats, eve, own, clock: Clock::default() })
+    }
+
+    /// Takes a record for an output.
+    pub(super) fn write(&mut self, output: u16, class: Class, record: &[u8]) {
+        if let Some(output) = self.outputs.get_mut(usize::from(output)) {
+            output.write(class, record);
+        }
+    }
+
+    /// Takes counters for the outputs that show them.
+    pub(super) fn write_stats(&mut self, record: &[u8]) {
+        for place in &self.stats {
+            if let Some(output) = self.outputs.get_mut(*place) {
+                output.write(Class::Sensor, record);
+            }
+        }
+    }
+
+    /// Loses what comes, and counts none of it.
+    #[cfg(test)]
+    pub(super) fn forget_outputs(&mut self) {
+        self.outputs.clear();
+    }
+
+    /// Whether any output shows counters.
+    pub(super) fn shows_stats(&self) -> bool {
+        !self.stats.is_empty()
+    }
+
+    /// Hands over what has waited for long enough.
+    pub(super) fn tick(&mut self) {
+        self.outputs.iter_mut().for_each(Output::tick);
+    }
+
+    /// What is to be told on the terminal; what was lost is told in the stream as well.
+    pub(super) fn take_news(&mut self) -> Vec<String> {
+        let (mut said, mut lost) = (Vec::new(), Vec::new());
+        for output in &self.outputs {
+            for news in output.take_news() {
+                said.push(told(output.name(), &news));
+                if let News::Over(outage) = news
+                    && outage.lost.total() > 0
+                {
+                    let mut line = Vec::new();
+                    let records: Vec<_> = outage.lost.by_name().collect();
+                    let Outage { from, to, reason, .. } = &outage;
+                    let loss = Loss { output: output.name(), from: *from, to: *to, reason, records: &records };
+                    loss::write(&mut line, &loss, self.own, &mut self.clock);
+                    lost.push(line);
+                }
+            }
+        }
+        for output in self.outputs.iter_mut().take(self.eve) {
+            lost.iter().for_each(|line| output.write(Class::Sensor, line));
+        }
+        said
+    }
+
+    /// What a run ends with.
+    pub(super) fn take_failure(&self) -> Option<io::Error> {
+        self.outputs.iter().find_map(Output::take_failure)
+    }
+
+    /// Waits until everything is written, or cannot be.
+    pub(super) fn settle(&mut self) {
+        self.outputs.iter_mut().for_each(Output::settle);
+    }
+
+    /// Writes everything and ends the threads.
+    pub(super) fn close(&mut self) {
+        self.outputs.iter_mut().for_each(Output::close);
+    }
+
+    /// Records that are lost so far.
+    pub(super) fn lost(&self) -> Tally {
+        let mut all = Tally::default();
+        self.outputs.iter().for_each(|output| all.merge(&output.books().lost));
+        all
+    }
+
+    /// Adds what became of the records that came here.
+    pub(super) fn count(&self, books: &mut Books) {
+        for output in &self.outputs {
+            let own = output.books();
+            books.delivered.merge(&own.stored);
+            books.shed.merge(&own.lost);
+            books.waiting.merge(&output.collected());
+            books.waiting.merge(&own.waiting);
+            books.waiting_bytes += own.waiting_bytes as u64;
+        }
+    }
+}
+
+fn told(output: &str, news: &News) -> String {
+    match news {
+        News::Begun(reason) => format!(
+            "records cannot be written to {output}: {reason}; alerts are kept in memory for as long as there is room, flows are given up first"
+        ),
+        News::Over(Outage { lost, .. }) if lost.total() == 0 => {
+            format!("records are written to {output} again; none were lost")
+        }
+        News::Over(Outage { lost, .. }) => {
+            format!("records are written to {output} again; lost are {}", in_words(lost))
+        }
+        News::Note(note) => note.clone(),
+    }
+}
+
+/// `12 flow and 3 dns records` would need a name for each kind: the classes do.
+pub fn in_words(lost: &Tally) -> String {
+    let counts: Vec<String> =
+        lost.by_name().filter(|(_, count)| *count > 0).map(|(class, count)| format!("{count} of {class}")).collect();
+    format!("{} records: {}", lost.total(), counts.join(", "))
+}

@@ -1,0 +1,85 @@
+//! The sixth step: records with their slots filled, as long as their budget lasts; what is beyond it is summed up.
+
+use crate::records::class::{Class, Tally};
+use crate::records::cut::cut;
+use crate::records::finding::Record;
+use crate::records::header::Clock;
+use crate::records::ledger::{Booked, Ledger, Written};
+use crate::records::slot::{Blank, Slot, Value, filled};
+
+use super::Settings;
+use super::log::Log;
+
+/// Writes records.
+pub(super) struct Records {
+    pub(super) ledger: Ledger,
+    pub(super) clock: Clock,
+    /// Records that were cut.
+    pub(super) cut: u64,
+    /// Alerts, as the first output has them.
+    pub(super) alerts: u64,
+    /// Records that an earlier step kept back.
+    pub(super) held_back: Tally,
+    /// Room for the text of a record.
+    room: Vec<u8>,
+}
+
+impl Records {
+    /// Nothing was written yet.
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self {
+            ledger: Ledger::new(settings.summaries, settings.eve.len()),
+            clock: Clock::default(),
+            cut: 0,
+            alerts: 0,
+            held_back: Tally::default(),
+            room: Vec::new(),
+        }
+    }
+
+    /// Takes note of a record that has no place in its output, as rules say.
+    pub(super) fn hold_back(&mut self, record: &Record) {
+        self.held_back.add(record.class);
+    }
+
+    /// Writes a record; `known` fills its slots.
+    pub(super) fn write(
+        &mut self,
+        record: &Record,
+        (text, slots): (&[u8], &[Slot]),
+        known: impl Fn(Blank) -> Option<Value>,
+        log: &mut Log,
+    ) {
+        let mut room = std::mem::take(&mut self.room);
+        self.book(record, filled(text, slots, &mut room, known), log);
+        self.room = room;
+    }
+
+    fn book(&mut self, record: &Record, text: &[u8], log: &mut Log) {
+        self.alerts += u64::from(record.output == 0 && record.class == Class::Alert);
+        if let Some(cause) = &record.cause {
+            let booked = self.ledger.book(record.output, cause, text.len(), &mut self.clock);
+            write_all(self.ledger.take_due(), log);
+            match booked {
+                Booked::Whole => {}
+                Booked::Short(bytes) => {
+                    self.cut += 1;
+                    return log.write(record.output, record.class, &cut(text, bytes, &mut Vec::new()));
+                }
+                Booked::Summed => return,
+            }
+        }
+        log.write(record.output, record.class, text);
+    }
+
+    /// Writes the summaries of all that is left.
+    pub(super) fn finish(&mut self, log: &mut Log) {
+        write_all(self.ledger.finish(&mut self.clock), log);
+    }
+}
+
+fn write_all(written: Vec<Written>, log: &mut Log) {
+    for (output, text) in written {
+        log.write(output, Class::Sensor, &text);
+    }
+}

@@ -1,0 +1,124 @@
+//! Records of counters, with what the writer counted, and its end.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::io;
+
+use tapwire_parsers::link::Timestamp;
+use tapwire_signatures::verify::cost::CostBooks;
+
+use super::{Books, Writer};
+use crate::records::class::Tally;
+use crate::records::stats::{self, DearRule, Rules};
+
+/// Rules that `stats` names of those that cost most.
+const DEAREST_SHOWN: usize = 10;
+
+/// When a record of counters is written, and what else it says.
+#[derive(Clone, Copy)]
+pub struct Report<'a> {
+    /// The time.
+    pub time: Timestamp,
+    /// How long the run has gone on.
+    pub uptime_s: u64,
+    /// What rules cost.
+    pub costs: &'a CostBooks,
+    /// Whether there is what only Tapwire counts.
+    pub own: bool,
+}
+
+impl Writer {
+    /// Writes the counters as they stand.
+    pub fn write_stats(&mut self, report: Report<'_>, mut counters: BTreeMap<String, u64>) {
+        if self.log.shows_stats() {
+            self.count(&mut counters, report);
+            self.deliver_stats(report, &counters);
+        }
+    }
+
+    /// Writes what is left and the counters, and ends; the counters, and what could not be written.
+    pub fn finish(
+        &mut self,
+        report: Report<'_>,
+        mut counters: BTreeMap<String, u64>,
+    ) -> (BTreeMap<String, u64>, Option<io::Error>) {
+        self.records.finish(&mut self.log);
+        let (messages, failure) = self.followers.end(&mut counters);
+        self.script_failures = messages;
+        self.log.settle();
+        self.news.extend(self.log.take_news());
+        self.count(&mut counters, report);
+        self.deliver_stats(report, &counters);
+        self.log.close();
+        // When all that others wrote is there: a set replaces none of it.
+        let failure = failure.or(self.decide.save(&self.sets, &mut self.news).err());
+        // What waited for better times is lost by now.
+        let books = self.balance();
+        self.news.extend(books.mistake());
+        if report.own {
+            books.count(&mut counters);
+        }
+        (counters, self.log.take_failure().or(failure))
+    }
+
+    /// Records that were lost.
+    pub fn lost(&self) -> Tally {
+        self.log.lost()
+    }
+
+    fn deliver_stats(&mut self, report: Report<'_>, counters: &BTreeMap<String, u64>) {
+        let mut line = Vec::new();
+        let numbers = self.order.engine.tenants.numbers();
+        let dearest = if report.own { self.dearest(report.costs) } else { Vec::new() };
+        let rules = Rules { numbers: &numbers, dearest: &dearest };
+        stats::write(&mut line, report.time, report.uptime_s, counters, rules, &mut self.records.clock);
+        self.log.write_stats(&line);
+    }
+
+    /// Adds what was counted here.
+    fn count(&self, counters: &mut BTreeMap<String, u64>, report: Report<'_>) {
+        // What thresholds held back was counted as an alert by the workers.
+        counters.insert("detect.alert".into(), self.records.alerts);
+        *counters.entry("detect.alerts_suppressed".into()).or_default() += self.decide.suppressed();
+        self.followers.count(counters);
+        if !report.own {
+            counters.retain(|name, _| !name.starts_with("tapwire."));
+            return;
+        }
+        let costs = report.costs;
+        let (bits, values) = self.decide.shared.lost();
+        let over = costs.rules.values().map(|cost| cost.work * 100 / costs.work.max(1));
+        let over = over.filter(|percent| (1..=*percent).contains(&self.share_percent));
+        counters.insert("tapwire.rules.over_share".into(), over.count() as u64);
+        let suspended = costs.rules.values().filter(|cost| cost.suspended);
+        counters.insert("tapwire.rules.work".into(), costs.work);
+        counters.insert("tapwire.rules.suspended".into(), suspended.clone().count() as u64);
+        counters.insert("tapwire.rules.skipped".into(), suspended.map(|cost| cost.skipped).sum());
+        counters.insert("tapwire.rules.hostbits_evicted".into(), bits);
+        counters.insert("tapwire.rules.tags_lost".into(), self.tags.lost);
+        counters.insert("tapwire.rules.dataset_values_refused".into(), values);
+        counters.insert("tapwire.records.late_batches".into(), self.order.late_batches);
+        self.balance().count(counters);
+    }
+
+    /// The books of records as they stand.
+    pub(super) fn balance(&self) -> Books {
+        let mut books = self.books.clone();
+        (books.held_back, books.cut) = (self.records.held_back, self.records.cut);
+        books.summed.clone_from(&self.records.ledger.summed);
+        self.log.count(&mut books);
+        books
+    }
+
+    /// The rules that cost most.
+    fn dearest(&self, costs: &CostBooks) -> Vec<DearRule> {
+        let mut all: Vec<_> = costs.rules.iter().collect();
+        all.sort_by_key(|(rule, cost)| (Reverse(cost.work), **rule));
+        let named = all.into_iter().take(DEAREST_SHOWN).filter_map(|(rule, cost)| {
+            let id = self.order.engine.plan.rule(*rule).map(|rule| (rule.gid, rule.sid))?;
+            let tenant = self.order.engine.own_of_rule(*rule).tenant;
+            Some(DearRule { tenant, id, cost: *cost, percent: cost.work * 100 / costs.work.max(1) })
+        });
+        named.collect()
+    }
+}

@@ -1,0 +1,121 @@
+use super::*;
+
+fn all() -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().flat_map(|(_, keys)| *keys)
+}
+
+/// A source file of this room, without its tests.
+fn source(file: &str) -> String {
+    let path = format!("{}/src/start/config/{file}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    text.split("#[cfg(test)]").next().unwrap().to_owned()
+}
+
+/// What stands in quotes behind a call.
+fn named<'t>(text: &'t str, call: &'t str) -> impl Iterator<Item = &'t str> {
+    text.split(call).skip(1).filter_map(|rest| rest.strip_prefix('"')?.split('"').next())
+}
+
+#[test]
+fn each_key_is_there_once_and_has_its_sentence() {
+    let configuration = Configuration::default();
+    let mut paths: Vec<&str> = all().map(|key| key.path).collect();
+    let count = paths.len();
+    paths.sort_unstable();
+    paths.dedup();
+    assert_eq!(paths.len(), count, "a key is there twice");
+    assert!(count > 250);
+    for key in all() {
+        assert!(key.doc.len() > 10 && key.doc.ends_with('.'), "{}: {}", key.path, key.doc);
+        match key.effect {
+            Effect::Used => drop((key.default)(&configuration)),
+            Effect::No(why) => assert!(!why.is_empty() && !why.ends_with('.'), "{}: {why}", key.path),
+        }
+    }
+    for (part, keys) in KEYS {
+        let last = |key: &Key| key.path.rsplit('.').next().map(is_open);
+        assert!(keys.iter().all(|key| last(key) != Some(true) || key.effect == Effect::Used), "{part}");
+    }
+    for section in CHECKED {
+        assert!(!below(section).is_empty(), "{section}");
+    }
+}
+
+#[test]
+fn keys_that_are_read_are_in_the_table_as_used() {
+    let text = ["read.rs", "tunnels.rs", "exceptions.rs", "lists.rs", "hosts.rs"].map(source).concat();
+    let calls = ["self.bytes(", "self.seconds(", "self.switch(", "self.path(", "root.at(", "on(", "one(root, "];
+    let read: Vec<&str> = calls.into_iter().flat_map(|call| named(&text, call)).collect();
+    assert!(read.len() > 90, "{read:?}");
+    for path in &read {
+        let found = all().find(|key| key.path == *path);
+        let is_section = all().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')));
+        assert!(found.map_or(is_section, |key| key.effect == Effect::Used), "{path} is read");
+    }
+}
+
+#[test]
+fn a_key_that_is_said_to_be_used_is_read_somewhere() {
+    let files = ["read", "tunnels", "exceptions", "lists", "hosts", "outputs", "stores", "tenants", "node", "mod"];
+    let own = files.map(|file| source(&format!("{file}.rs"))).concat();
+    let parsers = concat!(env!("CARGO_MANIFEST_DIR"), "/../parsers/src");
+    let mut all_text = own.clone();
+    for folder in std::fs::read_dir(parsers).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+        for file in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            all_text.push_str(&std::fs::read_to_string(file).unwrap_or_default());
+        }
+    }
+    for file in ["mod.rs", "environment.rs"] {
+        let path = format!("{}/src/start/engine/{file}", env!("CARGO_MANIFEST_DIR"));
+        all_text.push_str(&std::fs::read_to_string(path).unwrap());
+    }
+    for key in all() {
+        let last = key.path.rsplit('.').find(|part| !is_open(part)).unwrap();
+        // Timeouts and fingerprints are put together from parts.
+        let part = last.trim_start_matches("emergency-").trim_end_matches("-fingerprints").trim_start_matches("ja3");
+        let is_there = [format!("\"{last}\""), format!(".{last}\""), format!("\"{part}\"")];
+        let is_whole = own.contains(&format!("\"{}\"", key.path));
+        match key.effect {
+            Effect::Used => assert!(is_there.iter().any(|text| all_text.contains(text)), "{} is not read", key.path),
+            Effect::No(_) => assert!(!is_whole || !key.path.contains('.'), "{} is read", key.path),
+        }
+    }
+}
+
+#[test]
+fn every_key_of_the_table_is_known_and_others_are_named() {
+    let unknown = |path: &str| {
+        let loaded = crate::start::config::load(None, &[(path.to_owned(), "7".to_owned())]).unwrap();
+        loaded.warnings.iter().filter(|problem| problem.message.contains("is not known")).count()
+    };
+    for key in all() {
+        let part = |part: &'static str| match part {
+            "N" => "0",
+            "NAME" if key.path.starts_with("app-layer") => "http",
+            "NAME" | "ID" => "1",
+            _ => part,
+        };
+        let path = key.path.split('.').map(part).collect::<Vec<_>>().join(".");
+        assert_eq!(unknown(&path), 0, "{path}");
+    }
+    for section in CHECKED.iter().copied().chain(["outputs.0", "outputs.0.eve-log", "outputs.0.eve-log.types.0.alert"])
+    {
+        assert_eq!(unknown(&format!("{section}.waldo")), 1, "{section}");
+    }
+    assert_eq!((unknown("waldo"), unknown("app-layer.protocols.waldo.enabled")), (1, 1));
+}
+
+#[test]
+fn numbers_are_written_for_people() {
+    let sizes = [0, 100, 18_432, 65_536, 144 << 20, 3 << 30].map(size);
+    assert_eq!(sizes, ["0 bytes", "100 bytes", "18 KiB", "64 KiB", "144 MiB", "3 GiB"]);
+    assert_eq!([7, 999, 1_000, 16_776_960].map(number), ["7", "999", "1,000", "16,776,960"]);
+}
+
+#[test]
+fn keys_below_a_path_are_those_of_the_table() {
+    assert_eq!(below("security.lua"), ["allow-restricted-functions", "allow-rules", "max-bytes", "max-instructions"]);
+    assert_eq!(below("vars"), ["address-groups", "port-groups"]);
+    assert_eq!(below("stream.reassembly.urgent"), ["policy"]);
+    assert!(below("vars.address-groups").is_empty() && below("").contains(&"tapwire"));
+}

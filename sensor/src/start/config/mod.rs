@@ -1,0 +1,459 @@
+//! The configuration: Suricata's keys where Suricata has one, read into types, with defaults that need no file.
+
+mod exceptions;
+mod hosts;
+mod keys;
+mod lists;
+pub mod node;
+mod outputs;
+pub mod problem;
+mod read;
+mod stores;
+mod tenants;
+mod tunnels;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tapwire_parsers::REGISTRY;
+use tapwire_parsers::protocol::{Settings, Usual};
+
+use tapwire_signatures::plan::order::ActionOrder;
+use tapwire_signatures::rule::script;
+use tapwire_signatures::verify::cost::CostSettings;
+use tapwire_signatures::verify::fuel::FuelSettings;
+
+use crate::capture::offload::Checksums;
+use crate::decode::defrag::Defrag;
+use crate::decode::hosts::{ByNetwork, System};
+use crate::decode::tunnels::Tunnels;
+use crate::flow::exceptions::ExceptionPolicies;
+use crate::flow::{Elephant, Timeouts, UrgentPolicy};
+use crate::inspect::ParserFuel;
+use crate::inspect::files::OPEN_LIMIT;
+use crate::records::eve::EveOutput;
+use crate::records::ledger::LedgerSettings;
+use crate::run::LiveSettings;
+use crate::sequence::FastOutput;
+pub(crate) use keys::{Effect, KEYS, Key};
+pub use lists::{Datasets, ReputationFiles};
+use node::Node;
+pub use problem::{Problem, Severity};
+pub use stores::{CertificateStore, FileStore, StoreLimits};
+pub use tenants::{Tenancy, Tenant};
+
+/// Whether a protocol is parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enabled {
+    /// Recognised and parsed.
+    Yes,
+    /// Neither.
+    No,
+    /// Recognised only.
+    DetectionOnly,
+}
+
+/// What `app-layer.protocols.<name>` says.
+#[derive(Clone, Debug, Default)]
+pub struct ProtocolSettings {
+    /// Whether it is on; its own default where nothing is said.
+    pub enabled: Option<Enabled>,
+    /// Over TCP.
+    pub tcp: Option<bool>,
+    /// Over UDP.
+    pub udp: Option<bool>,
+    /// Server ports on which it is probed for, as written.
+    pub ports: Option<String>,
+    /// Bytes of a stream that are inspected.
+    pub stream_depth: Option<u64>,
+    /// Everything below, for the parser.
+    pub settings: Settings,
+}
+
+/// What `stream` says.
+#[derive(Clone, Copy, Debug)]
+pub struct Stream {
+    /// Memory for reassembly, in bytes.
+    pub memory_bytes: u64,
+    /// Bytes of each direction after which nothing more is inspected; 0 for no limit.
+    pub depth_bytes: u64,
+    /// Connections whose begin was not seen are followed.
+    pub midstream: bool,
+    /// Connections of which one direction is seen are followed.
+    pub async_oneside: bool,
+    /// Data is inspected before it is acknowledged.
+    pub inline: bool,
+    /// Connections are not followed any more once both directions reached their depth.
+    pub bypass: bool,
+    /// Wrong checksums keep segments out.
+    pub checksum_validation: bool,
+    /// Raw bytes to server that are inspected at once.
+    pub to_server_chunk_bytes: u64,
+    /// Raw bytes to client that are inspected at once.
+    pub to_client_chunk_bytes: u64,
+    /// `stream.reassembly.urgent.policy`
+    pub urgent: UrgentPolicy,
+    /// `tapwire.rival-bytes`: of copies that differ from those that count, of each direction.
+    pub rival_bytes: u64,
+    /// `tapwire.early-segments`: segments of each direction that may wait for a hole to be filled.
+    pub early_segments: u64,
+    /// `tapwire.remembered-connections`: that were open when their flow ended, of each kind and worker.
+    pub remembered: u64,
+    /// `tapwire.expected-flows`: that others announced, and that did not come yet, of each worker.
+    pub expected: u64,
+}
+
+/// The whole configuration.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// `vars.address-groups`
+    pub address_groups: BTreeMap<String, String>,
+    /// `vars.port-groups`
+    pub port_groups: BTreeMap<String, String>,
+    /// `default-log-dir`
+    pub log_dir: PathBuf,
+    /// `default-rule-path`
+    pub rule_path: Option<PathBuf>,
+    /// `rule-files`
+    pub rule_files: Vec<String>,
+    /// `classification-file`
+    pub classification_file: Option<PathBuf>,
+    /// `reference-config-file`
+    pub reference_config_file: Option<PathBuf>,
+    /// `threshold-file`
+    pub threshold_file: Option<PathBuf>,
+    /// `outputs`: eve-log
+    pub eve: Vec<EveOutput>,
+    /// `outputs`: fast
+    pub fast: Option<FastOutput>,
+    /// `outputs`: lua
+    pub output_scripts: Vec<Arc<tapwire_signatures::lua::OutputScript>>,
+    /// `outputs`: file-store
+    pub file_store: Option<FileStore>,
+    /// `outputs`: tls-store
+    pub certificate_store: Option<CertificateStore>,
+    /// `tapwire.file-store` and `tapwire.tls-store`
+    pub store_limits: StoreLimits,
+    /// `flow-timeouts`
+    pub timeouts: Timeouts,
+    /// `flow-timeouts.*.emergency-*`
+    pub emergency_timeouts: Timeouts,
+    /// `flow.emergency-recovery`
+    pub emergency_recovery_percent: u64,
+    /// `asn1-max-frames`: elements of ASN.1 that a rule looks at.
+    pub asn1_elements: u16,
+    /// `flow.rate-tracking`: bytes of one direction in so many seconds that make a flow an elephant.
+    pub elephant: Option<Elephant>,
+    /// `tapwire.parser-memory`: what parsers and all else that is kept of applications may have; 0 means no limit.
+    pub parser_memory_bytes: u64,
+    /// `tapwire.memory`: what flows, streams and parsers may have together; 0 means that only their own limits count.
+    pub memory_bytes: u64,
+    /// `flow.memcap`
+    pub flow_memory_bytes: u64,
+    /// `stream`
+    pub stream: Stream,
+    /// `vlan.use-for-tracking`
+    pub vlan_tracking: bool,
+    /// `livedev.use-for-tracking`: when live, packets of different interfaces belong to different flows.
+    pub interface_tracking: bool,
+    /// `packet-alert-max`
+    pub alert_limit: usize,
+    /// `decoder`
+    pub tunnels: Tunnels,
+    /// `exception-policy` and the policies of each case
+    pub exceptions: ExceptionPolicies,
+    /// `host-os-policy`
+    pub systems: ByNetwork<System>,
+    /// `defrag`
+    pub defrag: Defrag,
+    /// `action-order`
+    pub action_order: ActionOrder,
+    /// `detect.guess-applayer-tx`: an alert on bytes shows the only open transaction of its direction.
+    pub guess_transaction: bool,
+    /// `pcap-file.checksum-checks`
+    pub checksums: Checksums,
+    /// `app-layer.protocols`
+    pub protocols: BTreeMap<String, ProtocolSettings>,
+    /// Whether records get the `tapwire` object.
+    pub own_records: bool,
+    /// `tapwire.damage-status`: a capture that is cut off or damaged gives the run an exit status of its own.
+    pub damage_status: bool,
+    /// `tapwire.evidence` and `tapwire.evidence-pieces`: places of bytes that fulfilled its rule that an alert shows at most; 0 for none.
+    pub evidence_pieces: usize,
+    /// `tapwire.carried-protocols`: protocols inside that of a flow which are followed at once.
+    pub layers: usize,
+    /// `tapwire.parser-fuel`: how much work parsers may do.
+    pub parser_fuel: ParserFuel,
+    /// `tapwire.open-files`: files of one flow that are open at once.
+    pub open_files: usize,
+    /// `tapwire.rules.cost`
+    pub costs: CostSettings,
+    /// `tapwire.fuel`: how much work matching may do.
+    pub fuel: FuelSettings,
+    /// `security.lua`
+    pub scripts: script::Settings,
+    /// `tapwire.record-summary`
+    pub summaries: LedgerSettings,
+    /// `tapwire.record-bytes`: bytes of a record beyond which it is cut, 0 for any number.
+    pub record_bytes: u64,
+    /// `datasets`
+    pub datasets: Datasets,
+    /// `default-data-dir`: where rules keep state.
+    pub data_dir: Option<PathBuf>,
+    /// `reputation-files` and what belongs to them
+    pub reputation: ReputationFiles,
+    /// `geoip-database`
+    pub countries: Option<PathBuf>,
+    /// `tapwire.rules`
+    pub rule_watch: RuleWatch,
+    /// `tapwire.rules.files-anywhere`: rules may name files outside of the folders of rules and data.
+    pub rule_files_anywhere: bool,
+    /// What starts leave for further starts.
+    pub rule_cache: RuleCache,
+    /// `stats` and `tapwire.live`
+    pub live: LiveSettings,
+    /// `multi-detect`, where it is enabled.
+    pub tenancy: Option<Tenancy>,
+}
+
+/// Whether changed rule files are noticed while an interface is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuleWatch {
+    /// `tapwire.rules.watch`
+    pub enabled: bool,
+    /// `tapwire.rules.watch-interval`: time between two looks.
+    pub interval_s: u32,
+}
+
+/// Where rules that were read are remembered from run to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleCache {
+    /// `detect.sgh-mpm-caching`
+    pub enabled: bool,
+    /// `detect.sgh-mpm-caching-path`; without it `cache` in the folder of data, if there is one.
+    pub folder: Option<PathBuf>,
+}
+
+impl Default for RuleCache {
+    fn default() -> Self {
+        Self { enabled: true, folder: None }
+    }
+}
+
+impl Default for RuleWatch {
+    fn default() -> Self {
+        Self { enabled: true, interval_s: 2 }
+    }
+}
+
+impl Configuration {
+    /// The tenants, if there are any.
+    pub fn tenants(&self) -> &[Tenant] {
+        self.tenancy.as_ref().map_or(&[], |tenancy| &tenancy.tenants)
+    }
+}
+
+/// A configuration and what is wrong with it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What it says, with defaults in the place of what is wrong.
+    pub configuration: Configuration,
+    /// What cannot be right.
+    pub faults: Vec<Problem>,
+    /// What is not known.
+    pub warnings: Vec<Problem>,
+}
+
+impl Default for Configuration {
+    fn default() -> Self {
+        let servers = [
+            "HTTP_SERVERS",
+            "SMTP_SERVERS",
+            "SQL_SERVERS",
+            "DNS_SERVERS",
+            "TELNET_SERVERS",
+            "DC_SERVERS",
+            "DNP3_SERVER",
+            "DNP3_CLIENT",
+            "MODBUS_CLIENT",
+            "MODBUS_SERVER",
+            "ENIP_CLIENT",
+            "ENIP_SERVER",
+        ];
+        let mut address_groups: BTreeMap<String, String> =
+            servers.iter().map(|n| ((*n).into(), "$HOME_NET".into())).collect();
+        address_groups.insert("HOME_NET".into(), "[192.168.0.0/16,10.0.0.0/8,172.16.0.0/12]".into());
+        address_groups.insert("EXTERNAL_NET".into(), "!$HOME_NET".into());
+        address_groups.insert("AIM_SERVERS".into(), "$EXTERNAL_NET".into());
+        let ports = [
+            ("HTTP_PORTS", "80"),
+            ("SHELLCODE_PORTS", "!80"),
+            ("ORACLE_PORTS", "1521"),
+            ("SSH_PORTS", "22"),
+            ("DNP3_PORTS", "20000"),
+            ("MODBUS_PORTS", "502"),
+            ("FILE_DATA_PORTS", "[$HTTP_PORTS,110,143]"),
+            ("FTP_PORTS", "21"),
+            ("GENEVE_PORTS", "6081"),
+            ("VXLAN_PORTS", "4789"),
+            ("TEREDO_PORTS", "3544"),
+            ("SIP_PORTS", "[5060,5061]"),
+        ];
+        let alone = REGISTRY.iter().filter(|card| card.parsed == Usual::WithoutConfiguration);
+        let on = ProtocolSettings { enabled: Some(Enabled::Yes), ..ProtocolSettings::default() };
+        Self {
+            address_groups,
+            port_groups: ports.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
+            log_dir: PathBuf::from("."),
+            rule_path: None,
+            rule_files: Vec::new(),
+            classification_file: None,
+            reference_config_file: None,
+            threshold_file: None,
+            eve: outputs::read(
+                Some(&outputs::usual()),
+                (script::Settings::default(), 0),
+                &mut Vec::new(),
+                &mut Vec::new(),
+            )
+            .eve,
+            fast: None,
+            output_scripts: Vec::new(),
+            file_store: None,
+            certificate_store: None,
+            store_limits: StoreLimits::default(),
+            timeouts: Timeouts::default(),
+            emergency_timeouts: Timeouts::emergency(),
+            emergency_recovery_percent: 30,
+            asn1_elements: 256,
+            elephant: None,
+            parser_memory_bytes: 48 << 20,
+            memory_bytes: 144 << 20,
+            flow_memory_bytes: 128 << 20,
+            stream: Stream {
+                memory_bytes: 256 << 20,
+                depth_bytes: 1 << 20,
+                midstream: false,
+                async_oneside: false,
+                inline: false,
+                bypass: false,
+                checksum_validation: true,
+                to_server_chunk_bytes: 2_560,
+                to_client_chunk_bytes: 2_560,
+                urgent: UrgentPolicy::default(),
+                rival_bytes: 64 << 10,
+                early_segments: 4_096,
+                remembered: 32_768,
+                expected: 4_096,
+            },
+            vlan_tracking: true,
+            interface_tracking: true,
+            alert_limit: 15,
+            tunnels: Tunnels::default(),
+            exceptions: ExceptionPolicies::default(),
+            systems: ByNetwork::default(),
+            defrag: Defrag::default(),
+            action_order: ActionOrder::default(),
+            guess_transaction: false,
+            checksums: Checksums::Auto,
+            protocols: alone.map(|card| (card.name.to_owned(), on.clone())).collect(),
+            own_records: true,
+            damage_status: true,
+            evidence_pieces: EVIDENCE_PIECES,
+            layers: LAYERS,
+            parser_fuel: ParserFuel::default(),
+            open_files: OPEN_LIMIT,
+            costs: CostSettings::default(),
+            fuel: FuelSettings::default(),
+            scripts: script::Settings::default(),
+            summaries: LedgerSettings::default(),
+            record_bytes: RECORD_BYTES,
+            datasets: Datasets::default(),
+            data_dir: None,
+            reputation: ReputationFiles::default(),
+            countries: None,
+            rule_watch: RuleWatch::default(),
+            rule_files_anywhere: false,
+            rule_cache: RuleCache::default(),
+            live: LiveSettings::default(),
+            tenancy: None,
+        }
+    }
+}
+
+/// Bytes of a record.
+const RECORD_BYTES: u64 = 16 << 10;
+
+/// Places of bytes that an alert shows.
+const EVIDENCE_PIECES: usize = 32;
+/// Protocols inside that of a flow which are followed at once.
+const LAYERS: usize = 16;
+
+/// What holds under a configuration file that says nothing.
+pub(crate) fn silent() -> Configuration {
+    let mut reader = read::Reader { root: &Node::default(), faults: Vec::new(), warnings: Vec::new() };
+    let mut configuration = Configuration::default();
+    reader.fill(&mut configuration, Some(Path::new("")));
+    configuration
+}
+
+/// Reads a configuration; the defaults where no file is given. `set` holds dotted keys and values, later ones win.
+pub fn load(file: Option<&Path>, set: &[(String, String)]) -> Result<Loaded, Problem> {
+    let mut root = match file {
+        Some(path) => Node::read(path)?,
+        None => Node::default(),
+    };
+    if file.is_none() && set.iter().any(|(key, _)| key.starts_with("outputs.")) {
+        // What is set is a part of what would be written anyway.
+        root.put(&["outputs"], outputs::usual());
+    }
+    for (key, value) in set {
+        root.set(key, value);
+    }
+    let mut reader = read::Reader { root: &root, faults: Vec::new(), warnings: Vec::new() };
+    let mut configuration = Configuration::default();
+    reader.fill(&mut configuration, file);
+    let mut warnings = std::mem::take(&mut reader.warnings);
+    if file.is_none() {
+        // As in the records: where nobody chose, everything is shown.
+        for card in REGISTRY {
+            let settings = &mut configuration.protocols.entry(card.name.to_owned()).or_default().settings;
+            settings.0.entry("extended".into()).or_insert_with(|| "yes".into());
+        }
+    }
+    keys::name_unknown(&root, &mut warnings);
+    let faults = reader.faults;
+    Ok(Loaded { configuration, faults, warnings })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_need_no_file_and_set_changes_them() {
+        let set = [
+            ("stream.reassembly.depth".to_owned(), "64kb".to_owned()),
+            ("flow-timeouts.tcp.new".to_owned(), "x".to_owned()),
+        ];
+        let loaded = load(None, &set).unwrap();
+        assert_eq!(loaded.configuration.stream.depth_bytes, 64 << 10);
+        assert_eq!(loaded.configuration.eve.len(), 1);
+        assert_eq!(loaded.faults.len(), 1);
+    }
+
+    #[test]
+    fn configurations_of_the_shared_test_data_load() {
+        let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+        if !shared.is_dir() {
+            eprintln!("left out: the shared test data is not beside this clone");
+            return;
+        }
+        for file in ["truth/config.yaml", "verify/default.yaml"] {
+            let loaded = load(Some(&shared.join(file)), &[]).unwrap();
+            assert_eq!((loaded.faults, loaded.warnings), (Vec::new(), Vec::new()), "{file}");
+            assert_eq!(loaded.configuration.eve.len(), 1);
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! `outputs`: which records are written, where, and what they show.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tapwire_parsers::REGISTRY;
+use tapwire_parsers::protocol::{Protocol, parse_size};
+use tapwire_signatures::lua::OutputScript;
+use tapwire_signatures::rule::script;
+
+use super::node::{Node, Value};
+use super::stores::{CertificateStore, FileStore};
+use super::{Problem, keys, stores};
+use crate::records::eve::{Alerts, Anomalies, EveOutput, Files};
+use crate::records::forwarded::Forwarded;
+use crate::sequence::FastOutput;
+use crate::sinks::plain::read_plain;
+
+/// Bytes of the largest script.
+const SCRIPT_LIMIT: u64 = 1 << 20;
+
+/// What is written without a configuration.
+pub(super) fn usual() -> Node {
+    let mut text = String::from(USUAL);
+    let is_usual = |p: &&&Protocol| p.listed_as.is_none() && !p.link.is_some_and(|link| link.is_background);
+    for name in REGISTRY.iter().filter(is_usual).filter_map(|p| p.event_type) {
+        text.push_str(&format!("    - {name}: {{extended: yes}}\n"));
+    }
+    Node::parse(&format!("{text}- fast:\n    enabled: no\n"))
+}
+
+const USUAL: &str = "- eve-log:
+    enabled: yes
+    filename: eve.json
+    compression: zstd
+    community-id: yes
+    types:
+    - alert: {metadata: {app-layer: yes, flow: yes, rule: {metadata: yes}}}
+    - anomaly: {types: {applayer: yes, evasion: yes}}
+    - flow
+    - stats
+    - files
+";
+
+/// What the list of outputs says.
+#[derive(Default)]
+pub(super) struct Outputs {
+    pub(super) eve: Vec<EveOutput>,
+    pub(super) fast: Option<FastOutput>,
+    /// Scripts.
+    pub(super) scripts: Vec<Arc<OutputScript>>,
+    /// Where files are stored.
+    pub(super) file_store: Option<FileStore>,
+    /// Where certificates are stored.
+    pub(super) certificate_store: Option<CertificateStore>,
+}
+
+/// Reads the list of outputs.
+pub(super) fn read(
+    outputs: Option<&Node>,
+    (limits, stream_depth_bytes): (script::Settings, u64),
+    faults: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) -> Outputs {
+    let mut read = Outputs::default();
+    // Those that other sensors write besides are passed over.
+    let known = keys::below("outputs.N");
+    for (name, node) in outputs.map(Node::items).unwrap_or(&[]).iter().flat_map(Node::entries) {
+        if !known.contains(&name.as_str()) {
+            warnings.push(node.problem(format!("the output `{name}` is not known and ignored"), "check its spelling"));
+        }
+        if !node.switch_at("enabled", false, faults) {
+            continue;
+        }
+        match name.as_str() {
+            "eve-log" => read.eve.push(eve_output(node, faults, warnings)),
+            "fast" => {
+                let filename = node.get("filename").and_then(Node::text).unwrap_or("fast.log").to_owned();
+                read.fast = Some(FastOutput { filename, append: append(node, faults) });
+            }
+            "lua" => read.scripts.extend(scripts(node, limits, faults, warnings)),
+            "file-store" => {
+                let store = stores::file_store(node, stream_depth_bytes, faults, warnings);
+                read.file_store = store.or(read.file_store.take());
+            }
+            "tls-store" => read.certificate_store = Some(stores::certificate_store(node, warnings)),
+            _ => {}
+        }
+    }
+    read
+}
+
+/// What is said of a file that is there already.
+fn append(node: &Node, faults: &mut Vec<Problem>) -> Option<bool> {
+    let said = node.switch_at("append", false, faults);
+    node.get("append").and_then(Node::switch).map(|_| said)
+}
+
+/// Reads the scripts of an output. What one wants that is not offered leaves that one out.
+fn scripts(
+    node: &Node,
+    limits: script::Settings,
+    faults: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) -> Vec<Arc<OutputScript>> {
+    node.name_unknown("lua", &keys::below("outputs.N.lua"), warnings);
+    let folder = node.get("scripts-dir").and_then(Node::text).map(PathBuf::from).unwrap_or_default();
+    let mut scripts = Vec::new();
+    for item in node.get("scripts").map(Node::items).unwrap_or(&[]) {
+        let Some(name) = item.text() else { continue };
+        let path = folder.join(name);
+        let text = read_plain(&path, SCRIPT_LIMIT).map_err(|error| error.to_string());
+        match text.and_then(|text| OutputScript::load(name, text, limits)) {
+            Ok(Ok(script)) => scripts.push(Arc::new(script)),
+            Ok(Err(needs)) => warnings.push(item.problem(
+                format!("the script {} needs {needs}, which is not offered: it is left out", path.display()),
+                "scripts are offered type packet, type flow, and protocol with the name of one that is parsed",
+            )),
+            Err(why) => faults.push(item.problem(
+                format!("the script {} cannot be used: {why}", path.display()),
+                "a script defines `init`, which returns for example {type = \"packet\"}, and `log`",
+            )),
+        }
+    }
+    scripts
+}
+
+fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> EveOutput {
+    node.name_unknown("eve-log", &keys::below("outputs.N.eve-log"), warnings);
+    let text = |key: &str| node.at(key).and_then(Node::text);
+    let seed = text("community-id-seed").and_then(|s| s.parse().ok()).unwrap_or(0);
+    let mut out = EveOutput {
+        filename: text("filename").unwrap_or("eve.json").to_owned(),
+        zstd: node.choice_at("compression", &["none", "zstd"], faults) == "zstd",
+        append: append(node, faults),
+        capture_name: node.switch_at("pcap-file", false, faults),
+        community_id_seed: node.switch_at("community-id", false, faults).then_some(seed),
+        version: node.switch_at("suricata-version", false, faults),
+        ethernet: node.switch_at("ethernet", false, faults),
+        metadata: node.switch_at("metadata", true, faults),
+        alerts: None,
+        anomalies: None,
+        flows: false,
+        netflows: false,
+        frames: false,
+        stats: false,
+        files: None,
+        protocols: BTreeMap::new(),
+    };
+    if out.zstd && !out.filename.ends_with(".zst") {
+        out.filename.push_str(".zst");
+    }
+    let nothing = Node::default();
+    for item in node.get("types").map(Node::items).unwrap_or(&[]) {
+        let named: Vec<(&str, &Node)> = match &item.value {
+            Value::Scalar(name) => vec![(name.as_str(), &nothing)],
+            Value::Map(entries) => entries.iter().map(|(name, node)| (name.as_str(), node)).collect(),
+            _ => Vec::new(),
+        };
+        for (name, settings) in named {
+            if !settings.switch_at("enabled", true, faults) {
+                continue;
+            }
+            match name {
+                "alert" => {
+                    settings.name_unknown("alert", &keys::below("outputs.N.eve-log.types.N.alert"), warnings);
+                    let metadata = node.switch_at("metadata", true, faults);
+                    out.alerts = Some(alerts(settings, node.get("xff"), metadata, faults));
+                }
+                "anomaly" => out.anomalies = Some(anomalies(settings, faults)),
+                "flow" => out.flows = true,
+                "frame" => out.frames = true,
+                "netflow" => out.netflows = true,
+                "stats" => out.stats = true,
+                "files" => out.files = Some(files(settings, faults, warnings)),
+                _ => {
+                    let mut settings = settings.flatten();
+                    // Suricata has such a variable for DNS.
+                    if let Ok(version) = std::env::var(format!("SURICATA_EVE_{}_VERSION", name.to_uppercase())) {
+                        settings.0.entry("version".into()).or_insert(version);
+                    }
+                    out.protocols.insert(name.to_owned(), settings);
+                }
+            }
+        }
+    }
+    out
+}
+
+fn alerts(node: &Node, above: Option<&Node>, metadata: bool, faults: &mut Vec<Problem>) -> Alerts {
+    let all = node.get("metadata").and_then(Node::switch).unwrap_or(true);
+    let mut switch = |key: &str, default: bool| node.switch_at(key, default, faults);
+    let mut shown = Alerts {
+        forwarded: None,
+        payload: switch("payload", false),
+        payload_printable: switch("payload-printable", false),
+        payload_limit: 4 << 10,
+        packet: switch("packet", false),
+        tagged_packets: switch("tagged-packets", false),
+        app_layer: all && switch("metadata.app-layer", true),
+        flow: all && switch("metadata.flow", true),
+        rule_metadata: metadata && all && switch("metadata.rule.metadata", false),
+        rule_references: all && switch("metadata.rule.reference", false),
+        rule_text: all && switch("metadata.rule.raw", false),
+        verdict: switch("verdict", false),
+    };
+    if let Some((size, text)) = node.get("payload-buffer-size").and_then(|size| Some((size, size.text()?))) {
+        match parse_size(text).and_then(|bytes| usize::try_from(bytes).ok()) {
+            Some(bytes) => shown.payload_limit = bytes,
+            None => faults.push(
+                size.problem(format!("`{text}` is no size for payload-buffer-size"), "such as 4096, 64 KiB or 1gb"),
+            ),
+        }
+    }
+    shown.forwarded = node.get("xff").or(above).and_then(|xff| forwarded(xff, faults));
+    shown
+}
+
+pub(super) fn forwarded(node: &Node, faults: &mut Vec<Problem>) -> Option<Forwarded> {
+    node.switch_at("enabled", false, faults).then(|| Forwarded {
+        overwrite: node.choice_at("mode", &["extra-data", "overwrite"], faults) == "overwrite",
+        reverse: node.choice_at("deployment", &["reverse", "forward"], faults) == "reverse",
+        header: node.get("header").and_then(Node::text).unwrap_or("X-Forwarded-For").to_owned(),
+    })
+}
+
+fn anomalies(node: &Node, faults: &mut Vec<Problem>) -> Anomalies {
+    let types = node.get("types").filter(|t| !t.entries().is_empty());
+    let mut on = |key: &str, default: bool| types.map_or(default, |t| t.switch_at(key, default, faults));
+    Anomalies {
+        decode: on("decode", false),
+        stream: on("stream", false),
+        application: on("applayer", true),
+        evasion: on("evasion", false),
+    }
+}
+
+fn files(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> Files {
+    node.name_unknown("files", &keys::below("outputs.N.eve-log.types.N.files"), warnings);
+    Files { hashes: stores::hashes(node), magic: node.switch_at("force-magic", false, faults), forwarded: None }
+}

@@ -1,0 +1,133 @@
+//! What is wrong in a configuration or a rule, told with its place, the line itself and what to do.
+
+use std::path::Path;
+
+use crate::start::terminal::escaped;
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+/// Columns that a message may take.
+const WIDTH: usize = 140;
+
+/// Something wrong in a configuration or a rule, with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The file.
+    pub file: String,
+    /// Line, from 1; 0 where there is none.
+    pub line: u32,
+    /// Column, from 1.
+    pub column: u32,
+    /// What is wrong.
+    pub message: String,
+    /// What to do; empty where there is nothing to add.
+    pub hint: String,
+    /// The line itself, or the whole of a rule.
+    pub excerpt: Option<String>,
+}
+
+/// How bad a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// It cannot be right.
+    Error,
+    /// It is odd.
+    Warning,
+    /// It is as it should be, and worth knowing.
+    Note,
+}
+
+impl Problem {
+    /// A problem of a file as a whole.
+    pub fn of_file(path: &Path, message: String, hint: &str) -> Self {
+        Self { file: path.display().to_string(), line: 0, column: 0, message, hint: hint.into(), excerpt: None }
+    }
+
+    /// A problem of a line of a file.
+    pub fn of_line(file: &str, line: u32, message: String, hint: &str) -> Self {
+        let column = u32::from(line > 0);
+        Self { file: file.into(), line, column, message, hint: hint.into(), excerpt: None }
+    }
+
+    /// The message as people read it: what, where, the line with the place underlined, what to do.
+    pub fn render(&self, severity: Severity) -> String {
+        let level = match severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
+        };
+        let (file, message, hint) = (one_line(&self.file), one_line(&self.message), one_line(&self.hint));
+        let place = if self.line > 0 { format!("{file}:{}:{}", self.line, self.column) } else { file.clone() };
+        let whole = self.excerpt.as_deref().unwrap_or_default();
+        let start = usize::try_from(self.column.saturating_sub(1)).unwrap_or(0).min(whole.len());
+        let start = (0..=start).rev().find(|&at| whole.is_char_boundary(at)).unwrap_or(0);
+        let (before, behind) = whole.split_at(start);
+        let (before, behind) = (one_line(before), one_line(behind));
+        let excerpt = format!("{before}{behind}");
+        let title = if excerpt.is_empty() { format!("{place}: {message}") } else { message };
+        let mut group = Group::with_title(level.primary_title(title));
+        if !excerpt.is_empty() {
+            let start = before.len();
+            let length = behind.find([';', ',', ')']).unwrap_or(behind.trim_end().len());
+            let snippet = Snippet::source(excerpt.as_str()).line_start(self.line as usize).path(file.as_str());
+            group = group.element(snippet.annotation(AnnotationKind::Primary.span(start..start + length)));
+        }
+        if !hint.is_empty() {
+            group = group.element(Level::HELP.message(hint.as_str()));
+        }
+        Renderer::plain().term_width(WIDTH).render(&[group])
+    }
+}
+
+/// A text that cannot take over the terminal, nor look like several lines.
+fn one_line(text: &str) -> String {
+    escaped(text, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_is_named_and_underlined() {
+        let problem = Problem {
+            file: "local.rules".into(),
+            line: 7,
+            column: 28,
+            message: "`contnet` is no keyword".into(),
+            hint: "check its spelling".into(),
+            excerpt: Some("alert tcp any any -> any 1 (contnet:\"x\"; sid:1;)".into()),
+        };
+        let text = problem.render(Severity::Error);
+        for part in [
+            "error: `contnet` is no keyword",
+            "local.rules:7:28",
+            "contnet:\"x\"; sid:1;)",
+            "^^^",
+            "help: check its spelling",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+
+    #[test]
+    fn any_place_in_any_text_can_be_shown() {
+        for column in [0, 1, 3, 90, u32::MAX] {
+            let problem = Problem {
+                file: "f".into(),
+                line: 1,
+                column,
+                message: "m".into(),
+                hint: String::new(),
+                excerpt: Some("a\u{e9}\u{1b}[2J\t;".into()),
+            };
+            assert!(!problem.render(Severity::Warning).contains('\u{1b}'));
+        }
+        let odd = "x\nerror: y\u{1b}\u{9b}\u{202e}".to_owned();
+        for excerpt in [None, Some(odd.clone())] {
+            let problem =
+                Problem { file: odd.clone(), line: 1, column: 3, message: odd.clone(), hint: odd.clone(), excerpt };
+            let text = problem.render(Severity::Error);
+            assert!(!text.contains("\nerror: y") && !text.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{text}");
+        }
+    }
+}

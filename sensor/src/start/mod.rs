@@ -1,0 +1,7 @@
+//! What is before the first packet: the command line, the configuration, and rules that become an engine.
+
+pub mod cli;
+pub mod config;
+pub mod engine;
+mod settings;
+pub mod terminal;

@@ -1,0 +1,129 @@
+//! What a configuration says to the rooms of a run.
+
+use std::path::PathBuf;
+
+use super::config::{Configuration, FileStore};
+use crate::capture::offload::Treatment;
+use crate::flow::stream::StreamSettings;
+use crate::flow::tcp::TcpSettings;
+use crate::records::eve::{EveOutput, Files};
+use crate::records::report;
+use crate::run::{Memory, Settings};
+use crate::sinks::sets::OwnNames;
+use crate::sinks::{certificates, file_store};
+use crate::{flow, sequence, worker};
+
+impl Configuration {
+    /// What a run obeys.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            memory: Memory {
+                whole: self.memory_bytes,
+                flows: self.flow_memory_bytes,
+                streams: self.stream.memory_bytes,
+                applications: self.parser_memory_bytes,
+            },
+            defrag: self.defrag.clone(),
+            flow: flow(self),
+            worker: worker(self),
+            records: records(self),
+            writer: writer(self),
+            live: self.live,
+            own: self.own_records,
+        }
+    }
+
+    /// Names of what is written, which sets of rules may not have.
+    pub fn own_names(&self) -> OwnNames {
+        let eve = self.eve.iter().map(|eve| PathBuf::from(&eve.filename));
+        let fast = self.fast.iter().map(|fast| PathBuf::from(&fast.filename));
+        let files = self.file_store.iter().map(|store| store.folder.clone());
+        let certificates = self.certificate_store.iter().map(|store| store.folder.clone());
+        OwnNames::new(eve.chain(fast).chain(files).chain(certificates))
+    }
+}
+
+fn bytes(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+fn flow(configuration: &Configuration) -> flow::Settings {
+    let stream = &configuration.stream;
+    flow::Settings {
+        timeouts: configuration.timeouts,
+        emergency: configuration.emergency_timeouts,
+        recovery_percent: configuration.emergency_recovery_percent,
+        use_vlans: configuration.vlan_tracking,
+        use_interfaces: configuration.interface_tracking,
+        checksums: stream.checksum_validation,
+        tcp: TcpSettings {
+            midstream: stream.midstream,
+            async_oneside: stream.async_oneside,
+            inline: stream.inline,
+            urgent: stream.urgent,
+            stream: StreamSettings {
+                depth_bytes: stream.depth_bytes,
+                rival_bytes: bytes(stream.rival_bytes),
+                early_segments: bytes(stream.early_segments),
+            },
+        },
+        systems: configuration.systems.clone(),
+        exceptions: configuration.exceptions,
+        elephant: configuration.elephant,
+        remembered: bytes(stream.remembered),
+    }
+}
+
+fn worker(configuration: &Configuration) -> worker::Settings {
+    let stream = &configuration.stream;
+    worker::Settings {
+        checksums: Treatment::default(),
+        chunk_bytes: [bytes(stream.to_server_chunk_bytes), bytes(stream.to_client_chunk_bytes)],
+        bypass_depth: configuration.stream.bypass,
+        alert_limit: configuration.alert_limit,
+        expected_flows: bytes(stream.expected),
+        tunnels: configuration.tunnels,
+    }
+}
+
+fn records(configuration: &Configuration) -> report::Settings {
+    let store = configuration.file_store.as_ref().filter(|store| store.records_beside);
+    report::Settings {
+        eve: configuration.eve.clone(),
+        fast: configuration.fast.is_some(),
+        beside_files: store.map(|store| beside_files(configuration, store)),
+        own: configuration.own_records,
+        record_bytes: bytes(configuration.record_bytes),
+        guess_transaction: configuration.guess_transaction,
+    }
+}
+
+/// An output that no sink has: records beside stored files look as those of the first output do.
+fn beside_files(configuration: &Configuration, store: &FileStore) -> EveOutput {
+    let first = configuration.eve.first().cloned();
+    let eve = first.or_else(|| Configuration::default().eve.into_iter().next()).unwrap_or_default();
+    let files = Some(Files { hashes: store.hashes, magic: store.magic, forwarded: store.forwarded.clone() });
+    EveOutput { files, ..eve }
+}
+
+fn writer(configuration: &Configuration) -> sequence::Settings {
+    let limits = configuration.store_limits;
+    sequence::Settings {
+        eve: configuration.eve.clone(),
+        fast: configuration.fast.clone(),
+        own: configuration.own_records,
+        backlog_bytes: bytes(configuration.live.record_bytes),
+        summaries: configuration.summaries,
+        share_percent: configuration.costs.share_percent,
+        scripts: configuration.output_scripts.clone(),
+        file_store: configuration.file_store.as_ref().map(|store| file_store::Settings {
+            folder: store.folder.clone(),
+            open_files: store.open_files,
+            begun_files: limits.begun_files,
+            begun_bytes: limits.begun_bytes,
+        }),
+        certificate_store: (configuration.certificate_store.as_ref())
+            .map(|store| certificates::Settings { folder: store.folder.clone(), chains: limits.chains }),
+        own_names: configuration.own_names(),
+    }
+}

@@ -1,0 +1,21 @@
+//! What a worker obeys.
+
+use crate::capture::offload::Treatment;
+use crate::decode::tunnels::Tunnels;
+
+/// How a worker treats streams and alerts.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// What wrong checksums mean; each batch says it anew.
+    pub checksums: Treatment,
+    /// Bytes of a stream that are inspected at once, to server and to client.
+    pub chunk_bytes: [usize; 2],
+    /// Whether connections are not followed any more once both directions reached their depth.
+    pub bypass_depth: bool,
+    /// Alerts that one packet may raise.
+    pub alert_limit: usize,
+    /// Announced flows that are waited for.
+    pub expected_flows: usize,
+    /// Which tunnels are looked into.
+    pub tunnels: Tunnels,
+}
