@@ -1,5 +1,6 @@
 //! A message, as rules and records see it.
 
+use std::cell::OnceCell;
 use std::net::Ipv4Addr;
 
 use crate::link::arp::Arp;
@@ -29,14 +30,22 @@ const PROBE: u16 = 1;
 const ANNOUNCE: u16 = 2;
 const GRATUITOUS_REPLY: u16 = 3;
 
+/// Addresses of sender and target, of hardware and protocol.
+#[derive(Debug)]
+pub(super) struct Texts {
+    pub sender: (String, String),
+    pub target: (String, String),
+}
+
 /// A message.
 #[derive(Debug)]
 pub(super) struct Message {
     direction: Direction,
     pub operation: u16,
-    /// Hardware and protocol address as text.
-    pub sender: (String, String),
-    pub target: (String, String),
+    sender: (Mac, Ipv4Addr),
+    target: (Mac, Ipv4Addr),
+    /// Addresses as text, once somebody asks for them: most messages pass unseen.
+    texts: OnceCell<Box<Texts>>,
     form: u16,
     anomalies: Vec<Anomaly>,
 }
@@ -44,7 +53,6 @@ pub(super) struct Message {
 impl Message {
     /// What was read from a frame between two stations.
     pub(super) fn of(read: &Arp, direction: Direction, ends: &Ends) -> Self {
-        let texts = |(station, host): (Mac, Ipv4Addr)| (mac(station), host.to_string());
         let form = match read.operation {
             REQUEST if read.sender.1.is_unspecified() => PROBE,
             REQUEST if read.sender.1 == read.target.1 => ANNOUNCE,
@@ -54,11 +62,20 @@ impl Message {
         Self {
             direction,
             operation: read.operation,
-            sender: texts(read.sender),
-            target: texts(read.target),
+            sender: read.sender,
+            target: read.target,
+            texts: OnceCell::new(),
             form,
             anomalies: anomalies(read, direction, ends),
         }
+    }
+
+    /// Its addresses as text.
+    pub(super) fn texts(&self) -> &Texts {
+        self.texts.get_or_init(|| {
+            let texts = |(station, host): (Mac, Ipv4Addr)| (mac(station), host.to_string());
+            Box::new(Texts { sender: texts(self.sender), target: texts(self.target) })
+        })
     }
 
     /// The name of the operation in records.
@@ -106,7 +123,10 @@ impl OneWay for Message {
     }
 
     fn held(&self) -> usize {
-        let texts = [&self.sender.0, &self.sender.1, &self.target.0, &self.target.1];
-        texts.into_iter().map(|text| held::block(text.capacity())).sum::<usize>() + held::list(&self.anomalies)
+        let texts = self.texts.get().map_or(0, |texts| {
+            let all = [&texts.sender.0, &texts.sender.1, &texts.target.0, &texts.target.1];
+            held::boxed::<Texts>(all.into_iter().map(|text| held::block(text.capacity())).sum())
+        });
+        texts + held::list(&self.anomalies)
     }
 }

@@ -53,10 +53,10 @@ static FIELDS: &[Field] = fields! { Message:
         |m, d, i| m.seen(d, i)?.number(message::ETHERNET);
     "arp.proto_type": Number(Numbers::up_to(65_535)), "Kind of protocol addresses, an Ethernet type: 2048 for IPv4.", [READ, READ], false,
         |m, d, i| m.seen(d, i)?.number(message::IPV4);
-    "arp.src_mac": Text, "Hardware address of the sender.", [READ, READ], false, |m, d, i| m.seen(d, i)?.text(&m.sender.0);
-    "arp.src_ip": Address, "Protocol address of the sender.", [READ, READ], false, |m, d, i| m.seen(d, i)?.text(&m.sender.1);
-    "arp.dest_mac": Text, "Hardware address of the target.", [READ, READ], false, |m, d, i| m.seen(d, i)?.text(&m.target.0);
-    "arp.dest_ip": Address, "Protocol address of the target.", [READ, READ], false, |m, d, i| m.seen(d, i)?.text(&m.target.1);
+    "arp.src_mac": Text, "Hardware address of the sender.", [READ, READ], false, |m, d, i| m.seen(d, i)?.text(&m.texts().sender.0);
+    "arp.src_ip": Address, "Protocol address of the sender.", [READ, READ], false, |m, d, i| m.seen(d, i)?.text(&m.texts().sender.1);
+    "arp.dest_mac": Text, "Hardware address of the target.", [READ, READ], false, |m, d, i| m.seen(d, i)?.text(&m.texts().target.0);
+    "arp.dest_ip": Address, "Protocol address of the target.", [READ, READ], false, |m, d, i| m.seen(d, i)?.text(&m.texts().target.1);
     "arp.form": Number(Numbers::named(3, || named(FORMS))), "What it is for: to resolve an address 0, to probe whether one is free 1, to announce one's own 2 by a request, 3 by a reply.", [READ, READ], false,
         |m, d, i| m.seen(d, i)?.number(m.form());
 };

@@ -190,12 +190,16 @@ impl Application {
 
     /// Whether there is nothing that could be recorded: no transaction that changed, or at the `last` chance none that is open, no
     /// file that has ended, no anomaly.
+    #[inline]
     pub fn has_nothing_new(&self, last: bool) -> bool {
-        let carried = self.layers().iter().flat_map(|layer| &layer.parsed);
-        let unchanged = !self.parsed.iter().chain(carried).any(|parsed| parsed.has_unreported());
-        (if last { !self.has_open() } else { unchanged && self.certificates != Certificates::Wanted })
+        let is_quiet = |parsed: &Parsed| if last { parsed.range().is_empty() } else { !parsed.has_unreported() };
+        self.parsed.as_deref().is_none_or(is_quiet)
+            && (last || self.certificates != Certificates::Wanted)
             && !self.files.has_closed()
-            && self.rare.as_ref().is_none_or(|rare| rare.anomalies.is_empty())
+            && self.rare.as_ref().is_none_or(|rare| {
+                let mut carried = rare.layers.iter().filter_map(|layer| layer.parsed.as_deref());
+                rare.anomalies.is_empty() && carried.all(is_quiet)
+            })
     }
 
     /// Takes the new anomalies outside transactions.

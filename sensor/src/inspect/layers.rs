@@ -66,6 +66,7 @@ impl Layer {
 }
 
 impl Application {
+    #[inline]
     pub(super) fn layers(&self) -> &[Layer] {
         self.rare.as_ref().map_or(&[], |rare| &rare.layers)
     }
@@ -75,6 +76,7 @@ impl Application {
     }
 
     /// The parser of a layer, with the protocol that it reads.
+    #[inline]
     pub(super) fn level(&self, layer: Option<usize>) -> Option<(ProtocolId, &Parsed)> {
         match layer {
             None => self.protocol.zip(self.parsed.as_deref()),
@@ -82,6 +84,7 @@ impl Application {
         }
     }
 
+    #[inline]
     pub(super) fn level_mut(&mut self, layer: Option<usize>) -> Option<&mut Parsed> {
         match layer {
             None => self.parsed.as_deref_mut(),
@@ -112,8 +115,10 @@ impl Application {
     }
 
     /// The same, as rules are told.
+    #[inline]
     pub(super) fn carried_for_rules(&self) -> Layers {
-        Layers::of(self.carried())
+        let layers = self.layers();
+        if layers.is_empty() { Layers::default() } else { Layers::of(self.carried()) }
     }
 
     /// Whether anything of any layer is open.

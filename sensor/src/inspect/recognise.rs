@@ -4,8 +4,6 @@
 //! protocol's probe; then the probes of the protocols that are at home on the server's port. Who is sure counts before who finds it
 //! likely. A direction that nobody can claim any more has failed; the first direction that is claimed binds the flow.
 
-use std::collections::HashMap;
-
 use smallvec::SmallVec;
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::protocol::{Both, Carrier, Direction, Ends, Pattern, Probe, Protocol, ProtocolId, Usual};
@@ -27,7 +25,7 @@ struct Known {
 /// Where to look for what travels on a carrier: a flow that nobody knows is told by a few looks, however many protocols there are.
 struct Table {
     /// Patterns that stand at the very begin, in each direction, by their first byte; with places in the list of protocols.
-    by_first: Both<HashMap<u8, Vec<(usize, &'static Pattern)>>>,
+    by_first: Both<FirstBytes>,
     /// Other patterns.
     elsewhere: Both<Vec<(usize, &'static Pattern)>>,
     /// Ports on which anybody is at home, one bit for each.
@@ -36,7 +34,9 @@ struct Table {
 
 impl Default for Table {
     fn default() -> Self {
-        Self { by_first: Both::default(), elsewhere: Both::default(), ports: Box::new([0; 1 << 10]) }
+        let by_first = || std::array::from_fn(|_| Vec::new());
+        let by_first = Both { to_server: Box::new(by_first()), to_client: Box::new(by_first()) };
+        Self { by_first, elsewhere: Both::default(), ports: Box::new([0; 1 << 10]) }
     }
 }
 
@@ -53,7 +53,9 @@ impl Table {
                         firsts.dedup();
                     }
                     for first in firsts {
-                        self.by_first.of_mut(pattern.direction).entry(first).or_default().push((place, pattern));
+                        if let Some(list) = self.by_first.of_mut(pattern.direction).get_mut(usize::from(first)) {
+                            list.push((place, pattern));
+                        }
                     }
                 }
                 None => self.elsewhere.of_mut(pattern.direction).push((place, pattern)),
@@ -68,7 +70,7 @@ impl Table {
 
     /// Patterns that may stand at the begin of the bytes, in the order of their protocols.
     fn patterns(&self, direction: Direction, bytes: &[u8]) -> Candidates {
-        let first = bytes.first().and_then(|first| self.by_first.of(direction).get(first));
+        let first = bytes.first().and_then(|first| self.by_first.of(direction).get(usize::from(*first)));
         let mut all: Candidates = first.into_iter().flatten().chain(self.elsewhere.of(direction)).copied().collect();
         all.sort_by_key(|(place, _)| *place);
         all
@@ -78,6 +80,9 @@ impl Table {
         self.ports.get(usize::from(port >> 6)).is_some_and(|word| word >> (port & 63) & 1 != 0)
     }
 }
+
+/// Patterns by their first byte.
+type FirstBytes = Box<[Vec<(usize, &'static Pattern)>; 256]>;
 
 /// Patterns with the places of their protocols.
 type Candidates = SmallVec<[(usize, &'static Pattern); 16]>;
