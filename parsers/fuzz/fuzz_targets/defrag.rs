@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use tapwire::start::config::{self, Configuration};
 use tapwire::decode::defrag::Defragmenter;
+use tapwire::start::config::{self, Configuration};
 use tapwire_parsers::link::{Packet, Timestamp};
 
 #[derive(Arbitrary, Debug)]

@@ -6,9 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::json::Object;
 use tapwire_parsers::link::Timestamp;
-use tapwire_parsers::protocol::{
-    Carrier, Direction, Ends, Input, NoFiles, Opening, Output, Purpose, Settings, Sides,
-};
+use tapwire_parsers::protocol::{Carrier, Direction, Ends, Input, NoFiles, Opening, Output, Purpose, Settings, Sides};
 
 fuzz_target!(|input: (u8, Vec<(bool, Vec<u8>)>)| {
     let (which, pieces) = input;

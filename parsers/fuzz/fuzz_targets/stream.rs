@@ -4,8 +4,8 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use tapwire::flow::stream::Chunk;
 use tapwire::decode::memory::Budget;
+use tapwire::flow::stream::Chunk;
 use tapwire::flow::{Settings, Table};
 use tapwire_parsers::link::{Packet, Timestamp};
 use tapwire_parsers::protocol::Direction;

@@ -297,6 +297,12 @@ impl Inspector {
         done
     }
 
+    /// Looks at ordered bytes of a flow of which nothing is known yet; whether they tell its protocol.
+    pub fn recognises(&mut self, app: &mut Application, carrier: Carrier, input: &Input<'_>) -> bool {
+        let ports = Ports::of(&input.ends);
+        !app.is_deaf() && !app.changes() && self.recognise(app, carrier, input.direction, ports, input.data)
+    }
+
     /// Takes another version of bytes that were just taken. They are parsed by themselves, as the first ones of a flow with the
     /// same protocol, and leave no records: only rules see what they make.
     pub fn rival_bytes(&mut self, app: &mut Application, input: &Input<'_>) {

@@ -166,6 +166,8 @@ impl Place<'_> {
             return;
         }
         let (time, ends) = (*time, ends_of(key));
+        let other = direction.reverse();
+        let other_waits = app.protocol.is_none() && matches!(tcp.stream(other).parser_next(), Chunk::Data(_));
         loop {
             let stream = tcp.stream_mut(direction);
             if app.encrypted {
@@ -179,6 +181,15 @@ impl Place<'_> {
                 Chunk::Data(data) => {
                     let offset = stream.parser_offset();
                     let input = Input { direction, data, offset, time, ends };
+                    // What spoke first is handed over first, where only the answer tells what it was.
+                    if other_waits
+                        && app.protocol.is_none()
+                        && self.inspector.recognises(app, Carrier::Tcp, &input)
+                        && !app.turned
+                    {
+                        self.read(flow, other);
+                        return self.read(flow, direction);
+                    }
                     let done = self.inspector.bytes(app, Carrier::Tcp, &input);
                     let rival = if stream.has_rivals() { stream.parser_alternative(done) } else { None };
                     stream.parser_consume(done);

@@ -126,6 +126,11 @@ pub(super) static KEYS: &[Key] = &[
         |_| switch(true),
         "JA4 fingerprints are made, and rules may require them.",
     ),
+    used(
+        "app-layer.protocols.websocket.max-payload-size",
+        |_| size(64 << 10),
+        "Bytes of a frame, and of a message of several frames, that are kept and looked at.",
+    ),
     idle("tls", "An older place of the settings of TLS.", "`app-layer.protocols.tls` has them"),
     idle("ja3", "An older place of the settings of JA3.", "`app-layer.protocols.tls.ja3-fingerprints` has them"),
     idle("sip", "An older place of the settings of SIP.", "`app-layer.protocols.sip` has them"),

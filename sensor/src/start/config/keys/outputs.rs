@@ -119,12 +119,12 @@ pub(super) static KEYS: &[Key] = &[
     idle(
         "outputs.N.eve-log.types.N.alert.websocket-payload",
         "Alerts show payloads of WebSocket in base64.",
-        "it is not parsed yet",
+        "records of `websocket` show it where their `payload-base64` says so",
     ),
     idle(
         "outputs.N.eve-log.types.N.alert.websocket-payload-printable",
         "Alerts show payloads of WebSocket as text.",
-        "it is not parsed yet",
+        "records of `websocket` show it where their `payload-printable` says so",
     ),
     idle("outputs.N.eve-log.types.N.alert.http", "Alerts show the object `http`.", SHOWN),
     idle("outputs.N.eve-log.types.N.alert.tls", "Alerts show the object `tls`.", SHOWN),
@@ -174,6 +174,16 @@ pub(super) static KEYS: &[Key] = &[
         "outputs.N.eve-log.types.N.http.dump-all-headers",
         |_| "none".into(),
         "`request`, `response` or `both`: all their header fields are shown.",
+    ),
+    used(
+        "outputs.N.eve-log.types.N.websocket.payload-base64",
+        |_| switch(false),
+        "Records of frames of WebSocket show what they carry, in base64.",
+    ),
+    used(
+        "outputs.N.eve-log.types.N.websocket.payload-printable",
+        |_| switch(false),
+        "Records of frames of WebSocket show what they carry, as text.",
     ),
     used(
         "outputs.N.eve-log.types.N.dns.requests",
