@@ -1,8 +1,15 @@
 //! The header of a frame (RFC 6455 section 5.2).
 
-/// Opcodes by their names in rules and records.
-pub(super) const OPCODES: &[(u8, &str)] =
-    &[(CONTINUATION, "continuation"), (1, "text"), (2, "binary"), (8, "connection_close"), (9, "ping"), (10, "pong")];
+/// Opcodes by their names in rules and records; of two names records have the first.
+pub(super) const OPCODES: &[(u8, &str)] = &[
+    (CONTINUATION, "continuation"),
+    (1, "text"),
+    (2, "binary"),
+    (8, "close"),
+    (8, "connection_close"),
+    (9, "ping"),
+    (10, "pong"),
+];
 /// Bits of the first octet by their names in rules.
 pub(super) const FLAGS: &[(u8, &str)] = &[(FIN, "fin"), (COMPRESSED, "comp")];
 

@@ -55,7 +55,7 @@ pub struct Application {
     pub tag_asked: bool,
     /// Whether its certificates are stored.
     pub certificates: Certificates,
-    /// Transactions that were ever opened, over all parsers of the flow; no more than it can count.
+    /// Transactions that were opened since its protocol last changed, over all parsers; no more than it can count.
     pub opened: u32,
     /// It has datagrams, no streams.
     pub(super) is_datagram: bool,

@@ -401,6 +401,10 @@ impl Inspector {
             book.flows += 1;
         }
         app.protocol = Some(id);
+        if app.original.is_some() {
+            // Transactions are counted from the change on.
+            app.opened = 0;
+        }
         app.unweighed = true;
         app.recognition_due = Both { to_server: true, to_client: true };
         app.updated = Both { to_server: true, to_client: true };
