@@ -36,6 +36,7 @@ pub static PROTOCOL: Protocol = Protocol {
     event_type: Some("arp"),
     shows_transaction_id: false,
     listed_as: None,
+    settings: &[],
     configure,
     recorder: record::recorder,
 };

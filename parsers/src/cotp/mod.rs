@@ -38,6 +38,7 @@ pub static PROTOCOL: Protocol = Protocol {
     event_type: Some("cotp"),
     shows_transaction_id: false,
     listed_as: None,
+    settings: &[],
     configure,
     recorder: record::recorder,
 };

@@ -14,7 +14,7 @@ mod tests;
 use crate::dhcp::message::{Message, option};
 use crate::dhcp::parser::DhcpParser;
 use crate::fields;
-use crate::protocol::{AnomalyKind, Both, Carrier, Field, Opener, Probe, Protocol, Settings, Usual, Value};
+use crate::protocol::{AnomalyKind, Both, Carrier, Field, Opener, Probe, Protocol, Setting, Settings, Usual, Value};
 
 /// The card of DHCP.
 pub static PROTOCOL: Protocol = Protocol {
@@ -40,9 +40,16 @@ pub static PROTOCOL: Protocol = Protocol {
     event_type: Some("dhcp"),
     shows_transaction_id: false,
     listed_as: None,
+    settings: SETTINGS,
     configure,
     recorder: record::recorder,
 };
+
+static SETTINGS: &[Setting] = &[Setting::of_records(
+    "extended",
+    "no; without `--config` yes",
+    "Every message has a record with all that it says, not only those that give a lease.",
+)];
 
 fn configure(_: &Settings) -> Opener {
     Box::new(|_| Box::new(DhcpParser::default()))

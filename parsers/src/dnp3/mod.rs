@@ -12,7 +12,7 @@ pub use message::{FUNCTIONS, INDICATIONS, Message, ObjectHeader};
 
 use crate::dnp3::parser::Dnp3Parser;
 use crate::fields;
-use crate::protocol::{AnomalyKind, Both, Carrier, Field, Opener, Protocol, Settings, Usual, Value};
+use crate::protocol::{AnomalyKind, Both, Carrier, Field, Opener, Protocol, Setting, Settings, Usual, Value};
 
 /// The card of DNP3.
 pub static PROTOCOL: Protocol = Protocol {
@@ -37,9 +37,19 @@ pub static PROTOCOL: Protocol = Protocol {
     event_type: Some("dnp3"),
     shows_transaction_id: false,
     listed_as: None,
+    settings: SETTINGS,
     configure,
     recorder: record::recorder,
 };
+
+static SETTINGS: &[Setting] = &[
+    Setting::of_parser(
+        "max-tx",
+        "500",
+        "Messages of a flow that are open at once; one more is passed over and an anomaly (`dnp3.flooded`).",
+    ),
+    Setting::of_parser("max-points", "16,384", "Points of a message that are kept."),
+];
 
 fn configure(settings: &Settings) -> Opener {
     let max_open = settings.number("max-tx", parser::DEFAULT_OPEN);

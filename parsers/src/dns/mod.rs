@@ -16,7 +16,7 @@ mod transaction;
 use crate::dns::message::Message;
 use crate::dns::parser::DnsParser;
 use crate::fields;
-use crate::protocol::{Anomaly, AnomalyKind, Both, Carrier, Field, Opener, Protocol, Settings, Usual};
+use crate::protocol::{Anomaly, AnomalyKind, Both, Carrier, Field, Opener, Protocol, Setting, Settings, Usual};
 pub use tables::{RECORD_TYPES, RETURN_CODES};
 
 /// The card of DNS.
@@ -48,9 +48,22 @@ pub static PROTOCOL: Protocol = Protocol {
     event_type: Some("dns"),
     shows_transaction_id: false,
     listed_as: None,
+    settings: SETTINGS,
     configure,
     recorder: record::recorder,
 };
+
+static SETTINGS: &[Setting] = &[
+    Setting::of_records("requests", "yes", "Requests have records; the same for `mdns` and `llmnr`."),
+    Setting::of_records("responses", "yes", "Responses have records; the same for `mdns` and `llmnr`."),
+    Setting::of_records("types", "all", "Record types that are asked for in messages that have records."),
+    Setting::of_records(
+        "version",
+        "3, or what `SURICATA_EVE_DNS_VERSION` in the environment says",
+        "The form of records: 2 or 3.",
+    ),
+    Setting::of_records("formats", "both", "`detailed` shows each record of an answer, `grouped` their data by type."),
+];
 
 /// What tells DNS and its relatives apart, which share the form of messages.
 pub(crate) struct Dialect {

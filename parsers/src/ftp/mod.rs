@@ -49,6 +49,7 @@ pub static PROTOCOL: Protocol = Protocol {
     event_type: Some("ftp"),
     shows_transaction_id: false,
     listed_as: None,
+    settings: &[],
     configure: |_: &Settings| -> Opener { Box::new(|_| Box::new(control::FtpParser::default())) },
     recorder: record::recorder,
 };

@@ -35,6 +35,7 @@ pub static PROTOCOL: Protocol = Protocol {
     event_type: Some("ftp_data"),
     shows_transaction_id: false,
     listed_as: Some("ftp"),
+    settings: &[],
     configure: |settings: &Settings| -> Opener {
         let limit = usize::try_from(settings.bytes("body-limit", BODY_LIMIT)).unwrap_or(usize::MAX);
         Box::new(move |opening| Box::new(DataParser::new(opening, limit)))

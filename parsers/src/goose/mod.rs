@@ -44,6 +44,7 @@ pub static PROTOCOL: Protocol = Protocol {
     event_type: Some("goose"),
     shows_transaction_id: false,
     listed_as: None,
+    settings: &[],
     configure,
     recorder: record::recorder,
 };

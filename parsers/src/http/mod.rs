@@ -20,7 +20,9 @@ mod uri;
 
 pub use upgrade::Upgraded;
 
-use crate::protocol::{AnomalyKind, Both, Carrier, Direction, Opener, Pattern, Probe, Protocol, Settings, Usual};
+use crate::protocol::{
+    AnomalyKind, Both, Carrier, Direction, Opener, Pattern, Probe, Protocol, Setting, Settings, Usual,
+};
 
 /// The card of http.
 pub static PROTOCOL: Protocol = Protocol {
@@ -59,9 +61,63 @@ pub static PROTOCOL: Protocol = Protocol {
     event_type: Some("http"),
     shows_transaction_id: true,
     listed_as: None,
+    settings: SETTINGS,
     configure,
     recorder: record::recorder,
 };
+
+static SETTINGS: &[Setting] = &[
+    Setting::of_parser(
+        "libhtp.default-config.max-tx",
+        "512",
+        "Exchanges of a flow that are open at once; the oldest is given up for one more.",
+    ),
+    Setting::of_parser(
+        "libhtp.default-config.request-body-limit",
+        "100 KiB",
+        "Bytes of a request's body that rules look at; 0 for all.",
+    ),
+    Setting::of_parser(
+        "libhtp.default-config.response-body-limit",
+        "100 KiB",
+        "Bytes of a response's body that rules look at; 0 for all.",
+    ),
+    Setting::of_parser(
+        "libhtp.default-config.response-body-decompress-layer-limit",
+        "4",
+        "Encodings of a body that are undone one after another, 16 at most.",
+    ),
+    Setting::of_parser(
+        "libhtp.default-config.compression-bomb-limit",
+        "1 MiB",
+        "Bytes above which a body that grows out of proportion when its encoding is undone is given up.",
+    ),
+    Setting::of_parser(
+        "libhtp.default-config.decompression-time-limit",
+        "100,000",
+        "Microseconds of undoing the encodings of a body, counted as 512 bytes each, so that the same input gives the same records.",
+    ),
+    Setting::of_parser("libhtp.default-config.lzma-enabled", "no", "LZMA is undone."),
+    Setting::of_parser("libhtp.default-config.lzma-memlimit", "1 MiB", "Memory for the dictionary of LZMA."),
+    Setting::of_parser(
+        "libhtp.default-config.meta-field-limit",
+        "18,432 bytes",
+        "Bytes of a request line, a status line or a header field.",
+    ),
+    Setting::of_parser("libhtp.default-config.double-decode-path", "no", "Percent signs in paths are undone twice."),
+    Setting::of_parser("libhtp.default-config.double-decode-query", "no", "Percent signs in queries are undone twice."),
+    Setting::of_records(
+        "extended",
+        "no; without `--config` yes",
+        "More of each exchange is shown: method, protocol, status, length, where it came from and goes to.",
+    ),
+    Setting::of_records("custom", "none", "Names of further header fields that are shown."),
+    Setting::of_records(
+        "dump-all-headers",
+        "none",
+        "`request`, `response` or `both`: all their header fields are shown.",
+    ),
+];
 
 fn configure(settings: &Settings) -> Opener {
     let limits = parser::Limits::read(settings);

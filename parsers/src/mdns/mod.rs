@@ -29,6 +29,7 @@ pub static PROTOCOL: Protocol = Protocol {
     event_type: Some("mdns"),
     shows_transaction_id: false,
     listed_as: None,
+    settings: &[],
     configure: |_| local::opener(&DIALECT),
     recorder: |settings| local::recorder(FORM, settings),
 };

@@ -17,7 +17,7 @@ pub use transaction::ModbusTransaction;
 
 use crate::fields;
 use crate::modbus::parser::ModbusParser;
-use crate::protocol::{AnomalyKind, Both, Carrier, Field, Opener, Protocol, Settings, Usual};
+use crate::protocol::{AnomalyKind, Both, Carrier, Field, Opener, Protocol, Setting, Settings, Usual};
 
 /// The card of Modbus.
 pub static PROTOCOL: Protocol = Protocol {
@@ -42,9 +42,16 @@ pub static PROTOCOL: Protocol = Protocol {
     event_type: Some("modbus"),
     shows_transaction_id: false,
     listed_as: None,
+    settings: SETTINGS,
     configure,
     recorder: record::recorder,
 };
+
+static SETTINGS: &[Setting] = &[Setting::of_parser(
+    "request-flood",
+    "500",
+    "Requests of a flow that wait for their answers; for one more the oldest is given up, with an anomaly (`modbus.flooded`).",
+)];
 
 fn configure(settings: &Settings) -> Opener {
     let waiting = usize::try_from(settings.number("request-flood", parser::DEFAULT_WAITING)).unwrap_or(usize::MAX);

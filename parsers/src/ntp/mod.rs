@@ -32,6 +32,7 @@ pub static PROTOCOL: Protocol = Protocol {
     event_type: Some("ntp"),
     shows_transaction_id: false,
     listed_as: None,
+    settings: &[],
     configure,
     recorder,
 };

@@ -114,6 +114,40 @@ pub enum Usual {
     WithoutConfiguration,
 }
 
+/// A setting of a protocol.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Its key, below `app-layer.protocols.<name>` or below the protocol's entry in an output's `types`.
+    pub key: &'static str,
+    /// Who obeys it.
+    pub of: SettingOf,
+    /// What holds without it, as the manual says it.
+    pub default: &'static str,
+    /// What it does, in a sentence or two.
+    pub doc: &'static str,
+}
+
+/// Who obeys a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettingOf {
+    /// The parser.
+    Parser,
+    /// The records.
+    Records,
+}
+
+impl Setting {
+    /// One of the parser.
+    pub const fn of_parser(key: &'static str, default: &'static str, doc: &'static str) -> Self {
+        Self { key, of: SettingOf::Parser, default, doc }
+    }
+
+    /// One of records.
+    pub const fn of_records(key: &'static str, default: &'static str, doc: &'static str) -> Self {
+        Self { key, of: SettingOf::Records, default, doc }
+    }
+}
+
 /// A protocol's card.
 pub struct Protocol {
     /// Its name in rules, in `app_proto` and in the configuration.
@@ -154,6 +188,8 @@ pub struct Protocol {
     /// The entry in an output's `types` that its records go by, where that is not the event type: those of a connection for data
     /// go with those of its control connection.
     pub listed_as: Option<&'static str>,
+    /// The settings that its parser and its records obey, for the manual and the check of a configuration.
+    pub settings: &'static [Setting],
     /// Reads the parser's settings.
     pub configure: fn(&Settings) -> Opener,
     /// Reads the settings of records.

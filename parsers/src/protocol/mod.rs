@@ -22,7 +22,9 @@ mod settings;
 mod transaction;
 mod transactions;
 
-pub use card::{AnomalyKind, Carrier, Link, Opener, Opening, Pattern, Probe, Protocol, ProtocolId, Usual};
+pub use card::{
+    AnomalyKind, Carrier, Link, Opener, Opening, Pattern, Probe, Protocol, ProtocolId, Setting, SettingOf, Usual,
+};
 pub use field::{Field, Kind, Numbers, Value, named};
 #[cfg(test)]
 pub(crate) use files::FileText;

@@ -37,6 +37,7 @@ pub static PROTOCOL: Protocol = Protocol {
     event_type: Some("s7comm"),
     shows_transaction_id: false,
     listed_as: None,
+    settings: &[],
     configure,
     recorder: record::recorder,
 };

@@ -41,6 +41,7 @@ pub static PROTOCOL: Protocol = Protocol {
     event_type: Some("sip"),
     shows_transaction_id: false,
     listed_as: None,
+    settings: &[],
     configure,
     recorder: record::recorder,
 };

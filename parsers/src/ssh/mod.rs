@@ -12,7 +12,7 @@ mod transaction;
 
 use crate::fields;
 use crate::protocol::{
-    AnomalyKind, Both, Carrier, Direction, Field, Opener, Pattern, Probe, Protocol, Settings, Usual, Value,
+    AnomalyKind, Both, Carrier, Direction, Field, Opener, Pattern, Probe, Protocol, Setting, Settings, Usual, Value,
 };
 use crate::ssh::parser::{Options, SshParser};
 use crate::ssh::transaction::{Identity, Transaction};
@@ -52,9 +52,19 @@ pub static PROTOCOL: Protocol = Protocol {
     event_type: Some("ssh"),
     shows_transaction_id: false,
     listed_as: None,
+    settings: SETTINGS,
     configure,
     recorder: record::recorder,
 };
+
+static SETTINGS: &[Setting] = &[
+    Setting::of_parser("hassh", "yes, with `--config` where a rule looks at one", "HASSH fingerprints are made."),
+    Setting::of_parser(
+        "encryption-handling",
+        "`track-only`",
+        "What becomes of a flow once it is encrypted: `full` goes on to look at it, `bypass` does nothing more with it, anything else leaves its bytes aside.",
+    ),
+];
 
 /// Progress of a direction: indexes into the states of the card.
 mod state {

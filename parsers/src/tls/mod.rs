@@ -25,7 +25,9 @@ use tables::{client, content, message, server};
 use transaction::Fingerprints;
 
 use crate::fields;
-use crate::protocol::{Both, Carrier, Direction, Field, Opener, Pattern, Probe, Protocol, Settings, Usual, Value};
+use crate::protocol::{
+    Both, Carrier, Direction, Field, Opener, Pattern, Probe, Protocol, Setting, Settings, Usual, Value,
+};
 
 /// The card of TLS.
 pub static PROTOCOL: Protocol = Protocol {
@@ -47,9 +49,26 @@ pub static PROTOCOL: Protocol = Protocol {
     event_type: Some("tls"),
     shows_transaction_id: false,
     listed_as: None,
+    settings: SETTINGS,
     configure,
     recorder: record::recorder,
 };
+
+static SETTINGS: &[Setting] = &[
+    Setting::of_parser(
+        "encryption-handling",
+        "`track-only`",
+        "What becomes of a flow once it is encrypted, as for SSH: `full`, `bypass` or anything else.",
+    ),
+    Setting::of_parser("ja3-fingerprints", "yes", "JA3 fingerprints are made, and rules may require them."),
+    Setting::of_parser("ja4-fingerprints", "yes", "JA4 fingerprints are made, and rules may require them."),
+    Setting::of_records("extended", "no; without `--config` yes", "More of each handshake is shown."),
+    Setting::of_records("custom", "none", "Names of the members that are shown instead."),
+    Setting::of_records("ja3", "with `extended`", "The JA3 fingerprint is shown."),
+    Setting::of_records("ja3s", "with `extended`", "That of the server is shown."),
+    Setting::of_records("ja4", "with `extended`", "The JA4 fingerprint is shown."),
+    Setting::of_records("session-resumption", "yes", "Resumed sessions have records."),
+];
 
 const PATTERNS: &[Pattern] = &[
     start(Direction::ToServer, &[0x16, 0x03, 0x00], 0),

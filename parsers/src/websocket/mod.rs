@@ -12,7 +12,7 @@ mod tests;
 mod transaction;
 
 use crate::fields;
-use crate::protocol::{AnomalyKind, Both, Carrier, Field, Opener, Probe, Protocol, Settings, Usual, Value};
+use crate::protocol::{AnomalyKind, Both, Carrier, Field, Opener, Probe, Protocol, Setting, Settings, Usual, Value};
 use frame::{FLAGS, OPCODES};
 use transaction::Transaction;
 
@@ -39,9 +39,20 @@ pub static PROTOCOL: Protocol = Protocol {
     event_type: Some("websocket"),
     shows_transaction_id: false,
     listed_as: None,
+    settings: SETTINGS,
     configure,
     recorder: record::recorder,
 };
+
+static SETTINGS: &[Setting] = &[
+    Setting::of_parser(
+        "max-payload-size",
+        "64 KiB",
+        "Bytes of a frame, and of a message of several frames, that are kept and looked at.",
+    ),
+    Setting::of_records("payload-base64", "no", "Records of frames of WebSocket show what they carry, in base64."),
+    Setting::of_records("payload-printable", "no", "Records of frames of WebSocket show what they carry, as text."),
+];
 
 /// Bytes of a message that are kept, where the configuration does not say (`max-payload-size`).
 const PAYLOAD_LIMIT_BYTES: u64 = 64 << 10;

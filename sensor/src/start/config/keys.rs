@@ -4,11 +4,16 @@
 //! what a site calls its things. A key that other sensors obey and this one need not is here as well, with the reason.
 
 mod applications;
+mod cards;
 mod inspection;
 mod outputs;
 mod own;
 mod sensor;
 mod traffic;
+
+use std::sync::LazyLock;
+
+use tapwire_parsers::protocol::SettingOf;
 
 use super::Configuration;
 use super::node::Node;
@@ -20,10 +25,28 @@ pub(crate) struct Key {
     pub(crate) path: &'static str,
     /// What it does, in a sentence or two.
     pub(crate) doc: &'static str,
-    /// What holds without it, as the manual says it; nothing where there is no such thing.
-    pub(crate) default: fn(&Configuration) -> String,
+    default: Default,
     /// Whether it does it.
     pub(crate) effect: Effect,
+}
+
+/// What holds without a key.
+#[derive(Clone, Copy)]
+enum Default {
+    /// What a configuration has that says nothing.
+    Of(fn(&Configuration) -> String),
+    /// What a card says.
+    Said(&'static str),
+}
+
+impl Key {
+    /// What holds without it, as the manual says it; nothing where there is no such thing.
+    pub(crate) fn default(&self, usual: &Configuration) -> String {
+        match self.default {
+            Default::Of(default) => default(usual),
+            Default::Said(text) => text.to_owned(),
+        }
+    }
 }
 
 /// Whether a key changes anything.
@@ -36,22 +59,26 @@ pub(crate) enum Effect {
 }
 
 /// Every key, by part of the manual: its heading, and what is in it.
-pub(crate) static KEYS: &[(&str, &[Key])] = &[
-    ("The sensor", sensor::KEYS),
-    ("Packets, flows and streams", traffic::KEYS),
-    ("Timeouts of flows", traffic::TIMEOUTS),
-    ("Application protocols", applications::KEYS),
-    ("Rules", inspection::KEYS),
-    ("Outputs", outputs::KEYS),
-    ("Tapwire's own", own::KEYS),
-];
+pub(crate) static KEYS: LazyLock<Vec<(&str, Vec<&Key>)>> = LazyLock::new(|| {
+    let of_parsers = cards::KEYS.iter().filter(|(of, _)| *of == SettingOf::Parser).map(|(_, key)| key);
+    let of_records = cards::KEYS.iter().filter(|(of, _)| *of == SettingOf::Records).map(|(_, key)| key);
+    vec![
+        ("The sensor", sensor::KEYS.iter().collect()),
+        ("Packets, flows and streams", traffic::KEYS.iter().collect()),
+        ("Timeouts of flows", traffic::TIMEOUTS.iter().collect()),
+        ("Application protocols", applications::KEYS.iter().chain(of_parsers).collect()),
+        ("Rules", inspection::KEYS.iter().collect()),
+        ("Outputs", outputs::KEYS.iter().chain(of_records).collect()),
+        ("Tapwire's own", own::KEYS.iter().collect()),
+    ]
+});
 
 const fn used(path: &'static str, default: fn(&Configuration) -> String, doc: &'static str) -> Key {
-    Key { path, doc, default, effect: Effect::Used }
+    Key { path, doc, default: Default::Of(default), effect: Effect::Used }
 }
 
 const fn idle(path: &'static str, doc: &'static str, why: &'static str) -> Key {
-    Key { path, doc, default: |_| String::new(), effect: Effect::No(why) }
+    Key { path, doc, default: Default::Said(""), effect: Effect::No(why) }
 }
 
 /// The names of the keys right below a path; those at the top for an empty one.
@@ -60,7 +87,7 @@ pub(super) fn below(path: &str) -> Vec<&'static str> {
         "" => Some(key),
         _ => key.strip_prefix(path)?.strip_prefix('.'),
     };
-    let names = KEYS.iter().flat_map(|(_, keys)| *keys).filter_map(|key| rest(key.path)?.split('.').next());
+    let names = KEYS.iter().flat_map(|(_, keys)| keys).filter_map(|key| rest(key.path)?.split('.').next());
     let mut names: Vec<_> = names.filter(|name| !is_open(name)).collect();
     names.sort_unstable();
     names.dedup();

@@ -13,7 +13,7 @@ pub(super) fn page() -> String {
     );
     text.paragraph("Keys that other sensors obey and this one need not are accepted: *No effect* says why.");
     let usual = Configuration::default();
-    for (part, keys) in KEYS {
+    for (part, keys) in &*KEYS {
         text.heading(part);
         text.table(["key", "default", "what"], keys.iter().map(|key| row(key, &usual)));
     }
@@ -25,5 +25,5 @@ fn row(key: &Key, usual: &Configuration) -> [String; 3] {
         Effect::Used => key.doc.to_owned(),
         Effect::No(why) => format!("{} *No effect*: {why}.", key.doc),
     };
-    [code(key.path), (key.default)(usual), doc]
+    [code(key.path), key.default(usual), doc]
 }

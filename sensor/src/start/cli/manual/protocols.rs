@@ -46,7 +46,7 @@ fn one(text: &mut Text, card: &Protocol, usual: &Configuration) {
     facts.push(format!("States to server: {}.", codes(card.states.to_server.iter().copied())));
     facts.push(format!("States to client: {}.", codes(card.states.to_client.iter().copied())));
     let prefix = format!("app-layer.protocols.{}.", card.name);
-    let keys = KEYS.iter().flat_map(|(_, keys)| *keys).filter(|key| key.effect == Effect::Used);
+    let keys = KEYS.iter().flat_map(|(_, keys)| keys).filter(|key| key.effect == Effect::Used);
     let settings = codes(keys.filter_map(|key| key.path.strip_prefix(&prefix)));
     if !settings.is_empty() {
         facts.push(format!(

@@ -1,7 +1,7 @@
 use super::*;
 
 fn all() -> impl Iterator<Item = &'static Key> {
-    KEYS.iter().flat_map(|(_, keys)| *keys)
+    KEYS.iter().flat_map(|(_, keys)| keys.iter().copied())
 }
 
 /// A source file of this room, without its tests.
@@ -28,11 +28,11 @@ fn each_key_is_there_once_and_has_its_sentence() {
     for key in all() {
         assert!(key.doc.len() > 10 && key.doc.ends_with('.'), "{}: {}", key.path, key.doc);
         match key.effect {
-            Effect::Used => drop((key.default)(&configuration)),
+            Effect::Used => drop(key.default(&configuration)),
             Effect::No(why) => assert!(!why.is_empty() && !why.ends_with('.'), "{}: {why}", key.path),
         }
     }
-    for (part, keys) in KEYS {
+    for (part, keys) in &*KEYS {
         let last = |key: &Key| key.path.rsplit('.').next().map(is_open);
         assert!(keys.iter().all(|key| last(key) != Some(true) || key.effect == Effect::Used), "{part}");
     }
