@@ -1,7 +1,7 @@
 //! What each counter of `stats` records counts: one table, which the manual prints.
 //!
 //! A counter is a number under a dotted name. Where there is one for each of some things, a word in capitals stands for their names:
-//! `PROTOCOL`, `HEADER`, `EVENT`, `CLASS`, `TYPE`, and `N` for a position in a list.
+//! `PROTOCOL`, `OWNPROTOCOL`, `HEADER`, `EVENT`, `CLASS`, `TYPE`, and `N` for a position in a list.
 
 mod table;
 
@@ -52,10 +52,11 @@ fn stands_for(pattern: &str, name: &str) -> bool {
 pub fn names(word: &str) -> Vec<String> {
     let owned = |name: &&str| (*name).to_owned();
     match word {
-        "PROTOCOL" => {
+        "PROTOCOL" | "OWNPROTOCOL" => {
             let forms =
                 |card: &Protocol| card.carriers.iter().map(|&carrier| card.counted_on(carrier)).collect::<Vec<_>>();
-            REGISTRY.iter().flat_map(|card| std::iter::once(card.counted_as()).chain(forms(card))).collect()
+            let cards = REGISTRY.iter().filter(|card| card.is_own == (word == "OWNPROTOCOL"));
+            cards.flat_map(|card| std::iter::once(card.counted_as()).chain(forms(card))).collect()
         }
         "HEADER" => Header::ALL.iter().map(|(_, name)| (*name).to_owned()).collect(),
         "EVENT" => EVENTS.iter().map(|(name, _)| name).filter(|name| !NOT_IN_EVE.contains(name)).map(owned).collect(),

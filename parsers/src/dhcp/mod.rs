@@ -41,6 +41,7 @@ pub static PROTOCOL: Protocol = Protocol {
     shows_transaction_id: false,
     listed_as: None,
     settings: SETTINGS,
+    is_own: false,
     configure,
     recorder: record::recorder,
 };

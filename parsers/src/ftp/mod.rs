@@ -50,6 +50,7 @@ pub static PROTOCOL: Protocol = Protocol {
     shows_transaction_id: false,
     listed_as: None,
     settings: &[],
+    is_own: false,
     configure: |_: &Settings| -> Opener { Box::new(|_| Box::new(control::FtpParser::default())) },
     recorder: record::recorder,
 };

@@ -36,6 +36,7 @@ pub static PROTOCOL: Protocol = Protocol {
     shows_transaction_id: false,
     listed_as: Some("ftp"),
     settings: &[],
+    is_own: false,
     configure: |settings: &Settings| -> Opener {
         let limit = usize::try_from(settings.bytes("body-limit", BODY_LIMIT)).unwrap_or(usize::MAX);
         Box::new(move |opening| Box::new(DataParser::new(opening, limit)))

@@ -45,6 +45,7 @@ pub static PROTOCOL: Protocol = Protocol {
     shows_transaction_id: false,
     listed_as: None,
     settings: &[],
+    is_own: true,
     configure,
     recorder: record::recorder,
 };

@@ -62,6 +62,7 @@ pub static PROTOCOL: Protocol = Protocol {
     shows_transaction_id: true,
     listed_as: None,
     settings: SETTINGS,
+    is_own: false,
     configure,
     recorder: record::recorder,
 };

@@ -30,6 +30,7 @@ pub static PROTOCOL: Protocol = Protocol {
     shows_transaction_id: false,
     listed_as: None,
     settings: &[],
+    is_own: false,
     configure: |_| local::opener(&DIALECT),
     recorder: |settings| local::recorder(FORM, settings),
 };

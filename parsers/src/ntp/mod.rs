@@ -33,6 +33,7 @@ pub static PROTOCOL: Protocol = Protocol {
     shows_transaction_id: false,
     listed_as: None,
     settings: &[],
+    is_own: false,
     configure,
     recorder,
 };

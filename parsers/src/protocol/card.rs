@@ -190,6 +190,8 @@ pub struct Protocol {
     pub listed_as: Option<&'static str>,
     /// The settings that its parser and its records obey, for the manual and the check of a configuration.
     pub settings: &'static [Setting],
+    /// Whether EVE has no counters of it: they are below `tapwire.` then.
+    pub is_own: bool,
     /// Reads the parser's settings.
     pub configure: fn(&Settings) -> Opener,
     /// Reads the settings of records.
@@ -200,6 +202,11 @@ impl Protocol {
     /// The entry in an output's `types` that its records go by; `None` for a protocol without records.
     pub fn listed_as(&self) -> Option<&'static str> {
         self.listed_as.or(self.event_type)
+    }
+
+    /// What its counters begin with.
+    pub fn counted_below(&self) -> &'static str {
+        if self.is_own { "tapwire.app_layer" } else { "app_layer" }
     }
 
     /// Its name in counters.

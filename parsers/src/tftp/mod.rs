@@ -42,6 +42,7 @@ pub static PROTOCOL: Protocol = Protocol {
     shows_transaction_id: false,
     listed_as: None,
     settings: &[],
+    is_own: false,
     configure,
     recorder: record::recorder,
 };

@@ -211,14 +211,14 @@ impl Inspector {
             for &carrier in card.carriers {
                 let [streams, messages] = books;
                 let book = if carrier.has_messages() { messages } else { streams };
-                let name = card.counted_on(carrier);
+                let (below, name) = (card.counted_below(), card.counted_on(carrier));
                 for (group, count) in [("flow", book.flows), ("tx", book.transactions)] {
-                    all.push((format!("app_layer.{group}.{name}"), count));
+                    all.push((format!("{below}.{group}.{name}"), count));
                 }
                 for (kind, count) in
                     [("gap", book.gaps), ("alloc", 0), ("parser", book.given_up), ("internal", book.faults)]
                 {
-                    all.push((format!("app_layer.error.{name}.{kind}"), count));
+                    all.push((format!("{below}.error.{name}.{kind}"), count));
                 }
             }
         }

@@ -21,6 +21,7 @@ pub(super) fn page() -> String {
     };
     text.list([
         format!("`PROTOCOL`: {}. Of a protocol with two carriers each has its own.", list("PROTOCOL")),
+        format!("`OWNPROTOCOL`: {}, of which EVE has no counters.", list("OWNPROTOCOL")),
         format!("`HEADER`: {}.", list("HEADER")),
         "`EVENT`: an event of decoding ([anomalies](anomalies.md)).".to_owned(),
         format!("`OTHER`: {}.", list("OTHER")),
