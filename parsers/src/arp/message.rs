@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::net::Ipv4Addr;
 
 use crate::link::arp::Arp;
-use crate::protocol::{Anomaly, Direction, Ends, Mac, OneWay, held};
+use crate::protocol::{Anomaly, Direction, Ends, Mac, OneWay, held, mac_text};
 
 /// Operations (RFC 826, 903, 1577, 2390) with their names.
 pub(super) const OPERATIONS: &[(u16, &str)] = &[
@@ -73,7 +73,7 @@ impl Message {
     /// Its addresses as text.
     pub(super) fn texts(&self) -> &Texts {
         self.texts.get_or_init(|| {
-            let texts = |(station, host): (Mac, Ipv4Addr)| (mac(station), host.to_string());
+            let texts = |(station, host): (Mac, Ipv4Addr)| (mac_text(station), host.to_string());
             Box::new(Texts { sender: texts(self.sender), target: texts(self.target) })
         })
     }
@@ -106,11 +106,6 @@ fn anomalies(read: &Arp, direction: Direction, ends: &Ends) -> Vec<Anomaly> {
         (host.is_multicast() || host.is_broadcast() || host.is_loopback(), "arp.invalid_sender_ip"),
     ];
     wrong.into_iter().filter(|(is, _)| *is).map(|(_, name)| Anomaly(name)).collect()
-}
-
-/// An Ethernet address as records show it.
-fn mac([a, b, c, d, e, f]: Mac) -> String {
-    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
 }
 
 impl OneWay for Message {

@@ -61,31 +61,23 @@ fn probe(_: Carrier, _: Direction, data: &[u8]) -> Probe {
 
 const DONE: Option<u8> = Some(1);
 
-fn number(index: usize, value: Option<u64>) -> Option<Value<'static>> {
-    value.filter(|_| index == 0).map(Value::Number)
-}
-
-fn bytes(index: usize, value: Option<&[u8]>) -> Option<Value<'_>> {
-    value.filter(|_| index == 0).map(Value::Bytes)
-}
-
 static FIELDS: &[Field] = fields! { Transaction:
     "cotp.type": Number(Numbers::named(255, || KINDS.iter().map(|(code, name)| (*name, u64::from(*code))).collect())), "What a unit is: a request for a connection, its confirmation, a disconnection.", [DONE, DONE], false,
-        |tx, d, i| number(i, Some(tx.tpdu(d)?.code.into()));
+        |tx, d, i| Value::only_number(i, Some(tx.tpdu(d)?.code));
     "cotp.source_reference": Number(Numbers::up_to(65_535)), "The number that the sender has for the connection.", [DONE, DONE], false,
-        |tx, d, i| number(i, tx.tpdu(d)?.source.map(u64::from));
+        |tx, d, i| Value::only_number(i, tx.tpdu(d)?.source);
     "cotp.destination_reference": Number(Numbers::up_to(65_535)), "The number that the receiver has for the connection.", [DONE, DONE], false,
-        |tx, d, i| number(i, tx.tpdu(d)?.destination.map(u64::from));
+        |tx, d, i| Value::only_number(i, tx.tpdu(d)?.destination);
     "cotp.class": Number(Numbers::up_to(15)), "The class of the connection.", [DONE, DONE], false,
-        |tx, d, i| number(i, tx.tpdu(d)?.class.map(u64::from));
+        |tx, d, i| Value::only_number(i, tx.tpdu(d)?.class);
     "cotp.reason": Number(Numbers::up_to(255)), "Why a connection is refused, or a unit rejected.", [DONE, DONE], false,
-        |tx, d, i| number(i, tx.tpdu(d)?.reason.map(u64::from));
+        |tx, d, i| Value::only_number(i, tx.tpdu(d)?.reason);
     "cotp.tpdu_size": Number(Numbers::up_to(65_536)), "The largest unit that is asked for or agreed to, in bytes.", [DONE, DONE], false,
-        |tx, d, i| number(i, tx.tpdu(d)?.size_bytes.map(u64::from));
+        |tx, d, i| Value::only_number(i, tx.tpdu(d)?.size_bytes);
     "cotp.calling_tsap": Bytes, "Who asks: of controllers it has the kind of connection, the rack and the slot.", [DONE, DONE], false,
-        |tx, d, i| bytes(i, tx.tpdu(d)?.calling.as_deref());
+        |tx, d, i| Value::only_bytes(i, tx.tpdu(d)?.calling.as_deref());
     "cotp.called_tsap": Bytes, "Who is asked for: of controllers it has the kind of connection, the rack and the slot.", [DONE, DONE], false,
-        |tx, d, i| bytes(i, tx.tpdu(d)?.called.as_deref());
+        |tx, d, i| Value::only_bytes(i, tx.tpdu(d)?.called.as_deref());
     frame "frame:cotp.tpkt", "A packet of RFC 1006, with its header.", [true, true];
 };
 

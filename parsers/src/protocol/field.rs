@@ -22,6 +22,18 @@ pub enum Value<'a> {
     Number(u64),
 }
 
+impl<'a> Value<'a> {
+    /// The number of a field that has one instance.
+    pub fn only_number(index: usize, number: Option<impl Into<u64>>) -> Option<Self> {
+        number.filter(|_| index == 0).map(|number| Value::Number(number.into()))
+    }
+
+    /// The bytes of a field that has one instance.
+    pub fn only_bytes(index: usize, bytes: Option<&'a [u8]>) -> Option<Self> {
+        bytes.filter(|_| index == 0).map(Value::Bytes)
+    }
+}
+
 /// What the value of a field is. Rules have a sticky buffer for all but numbers, which have a test.
 #[derive(Clone, Copy)]
 pub enum Kind {

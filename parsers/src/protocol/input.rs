@@ -32,6 +32,11 @@ pub enum Ends {
 /// An Ethernet address.
 pub type Mac = [u8; 6];
 
+/// An Ethernet address as records show it.
+pub fn mac_text([a, b, c, d, e, f]: Mac) -> String {
+    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+}
+
 /// The client and the server of a flow. Without IP the client is who sent the first frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sides<T> {

@@ -30,7 +30,7 @@ pub use field::{Field, Kind, Numbers, Value, named};
 pub(crate) use files::FileText;
 pub use files::{FileHandle, FileRange, FileSink, NoFiles};
 pub use fuel::Fuel;
-pub use input::{Ends, Input, Mac, Sides};
+pub use input::{Ends, Input, Mac, Sides, mac_text};
 pub use output::{Advance, Carried, CarriedMessage, Context, Course, Expected, Frame, Output};
 pub use record::{Purpose, Recorder};
 pub use settings::{Settings, parse_size};

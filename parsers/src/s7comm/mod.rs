@@ -49,25 +49,21 @@ fn configure(_: &Settings) -> Opener {
 
 const DONE: Option<u8> = Some(1);
 
-fn number(index: usize, value: Option<impl Into<u64>>) -> Option<Value<'static>> {
-    value.filter(|_| index == 0).map(|value| Value::Number(value.into()))
-}
-
 static FIELDS: &[Field] = fields! { Transaction:
     "s7comm.rosctr": Number(Numbers::named(255, || named(ROSCTRS))), "What a message is: job, ack, ack_data, userdata.", [DONE, DONE], false,
-        |tx, d, i| number(i, Some(tx.message(d)?.rosctr));
+        |tx, d, i| Value::only_number(i, Some(tx.message(d)?.rosctr));
     "s7comm.function": Number(Numbers::named(255, || named(FUNCTIONS))), "What a job asks for and an acknowledgement answers: read_var, write_var, plc_stop and others.", [DONE, DONE], false,
-        |tx, d, i| number(i, tx.message(d)?.function);
+        |tx, d, i| Value::only_number(i, tx.message(d)?.function);
     "s7comm.pdu_reference": Number(Numbers::up_to(65_535)), "The number that a job and its acknowledgement have in common.", [DONE, DONE], false,
-        |tx, d, i| number(i, Some(tx.message(d)?.reference));
+        |tx, d, i| Value::only_number(i, Some(tx.message(d)?.reference));
     "s7comm.group": Number(Numbers::named(15, || named(GROUPS))), "The group of functions of a userdata message: block, cpu, security, time and others.", [DONE, DONE], false,
-        |tx, d, i| number(i, tx.message(d)?.group);
+        |tx, d, i| Value::only_number(i, tx.message(d)?.group);
     "s7comm.subfunction": Number(Numbers::up_to(255)), "The function of a userdata message within its group.", [DONE, DONE], false,
-        |tx, d, i| number(i, tx.message(d)?.subfunction);
+        |tx, d, i| Value::only_number(i, tx.message(d)?.subfunction);
     "s7comm.error_class": Number(Numbers::up_to(255)), "The class of the error that an acknowledgement tells; 0 is none.", [DONE, DONE], false,
-        |tx, d, i| number(i, tx.message(d)?.error.map(|(class, _)| class));
+        |tx, d, i| Value::only_number(i, tx.message(d)?.error.map(|(class, _)| class));
     "s7comm.error_code": Number(Numbers::up_to(255)), "The error that an acknowledgement tells, within its class.", [DONE, DONE], false,
-        |tx, d, i| number(i, tx.message(d)?.error.map(|(_, code)| code));
+        |tx, d, i| Value::only_number(i, tx.message(d)?.error.map(|(_, code)| code));
 };
 
 const fn anomaly(name: &'static str, record_name: &'static str, doc: &'static str) -> AnomalyKind {

@@ -123,6 +123,26 @@ pub struct Engine {
     pub parser_fuel: ParserFuel,
 }
 
+#[cfg(test)]
+impl Engine {
+    /// One that knows no rule and no protocol.
+    pub(crate) fn bare() -> Self {
+        Self {
+            plan: Arc::new(Plan::new(Default::default(), &Default::default())),
+            recogniser: Recogniser::default(),
+            openers: Vec::new(),
+            depths: Vec::new(),
+            bypassed: Vec::new(),
+            files: FileSettings::default(),
+            tenants: Tenants::default(),
+            framed: Vec::new(),
+            matching: Settings::default(),
+            layers_limit: 0,
+            parser_fuel: ParserFuel::default(),
+        }
+    }
+}
+
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Engine({} rules)", self.plan.len())

@@ -1,7 +1,5 @@
 //! Flows whose first datagrams say nothing of their protocol, and parsers that work too much.
 
-use tapwire_signatures::rule::RuleSet;
-
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tapwire_parsers::protocol::{Advance, Ends, Sides, Transaction, TransactionList, Transactions};
@@ -22,17 +20,10 @@ fn inspector() -> Inspector {
     recogniser.add(id, Carrier::Udp, vec![(53, 53)]);
     let openers = REGISTRY.iter().map(|card| Some((card.configure)(&Default::default()))).collect();
     Inspector::new(Arc::new(Engine {
-        plan: Arc::new(Plan::new(RuleSet::default(), &Default::default())),
         recogniser,
         openers,
-        depths: Vec::new(),
-        bypassed: Vec::new(),
-        files: FileSettings::default(),
-        tenants: Default::default(),
-        framed: Vec::new(),
-        matching: Default::default(),
-        layers_limit: 4,
         parser_fuel: ParserFuel { most: 10_000, ..ParserFuel::default() },
+        ..Engine::bare()
     }))
 }
 

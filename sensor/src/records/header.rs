@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use tapwire_parsers::json::Object;
 use tapwire_parsers::link::Timestamp;
+use tapwire_parsers::protocol::mac_text;
 
 use super::metadata::Metadata;
 
@@ -180,7 +181,7 @@ impl Header<'_> {
                 if let Some(ether_type) = self.ether_type {
                     ether.number("ether_type", ether_type);
                 }
-                ether.text("src_mac", mac(source)).text("dest_mac", mac(destination));
+                ether.text("src_mac", mac_text(source)).text("dest_mac", mac_text(destination));
             });
         }
         if let Some(metadata) = self.metadata {
@@ -203,12 +204,6 @@ impl Header<'_> {
             }
         }
     }
-}
-
-/// An Ethernet address as records show it.
-pub fn mac(address: [u8; 6]) -> String {
-    let [a, b, c, d, e, f] = address;
-    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
 }
 
 /// The name of an IP protocol in records; its number where it has none.

@@ -1,28 +1,13 @@
 use tapwire_parsers::link::Timestamp;
-use tapwire_signatures::plan::Plan;
-use tapwire_signatures::rule::RuleSet;
 use tapwire_signatures::verify::cost::CostBooks;
 
 use super::*;
-use crate::inspect::recognise::Recogniser;
 use crate::records::class::Class;
 use crate::records::finding::{Place, Record};
 use crate::start::config::Configuration;
 
 fn engine() -> Arc<Engine> {
-    Arc::new(Engine {
-        plan: Arc::new(Plan::new(RuleSet::default(), &Default::default())),
-        recogniser: Recogniser::default(),
-        openers: Vec::new(),
-        depths: Vec::new(),
-        bypassed: Vec::new(),
-        framed: Vec::new(),
-        files: Default::default(),
-        tenants: Default::default(),
-        matching: Default::default(),
-        layers_limit: 0,
-        parser_fuel: Default::default(),
-    })
+    Arc::new(Engine::bare())
 }
 
 /// What is told, and the counters, of a run of two workers that make two records each; `harm` is done before they are written.

@@ -1,6 +1,4 @@
 use tapwire_parsers::link::Timestamp;
-use tapwire_signatures::plan::Plan;
-use tapwire_signatures::rule::RuleSet;
 
 use super::*;
 use crate::capture::batch::{Arrival, Batch};
@@ -9,26 +7,12 @@ use crate::decode::memory::Budget;
 use crate::decode::tunnels::Tunnels;
 use crate::flow;
 use crate::inspect::Engine;
-use crate::inspect::recognise::Recogniser;
 use crate::records::report::Outputs;
 use crate::start::config::Configuration;
 
 #[test]
 fn a_panic_costs_one_packet_and_the_books_still_add_up() {
-    let plan = Arc::new(Plan::new(RuleSet::default(), &Default::default()));
-    let engine = Arc::new(Engine {
-        plan,
-        recogniser: Recogniser::default(),
-        openers: Vec::new(),
-        depths: Vec::new(),
-        bypassed: Vec::new(),
-        framed: Vec::new(),
-        files: Default::default(),
-        tenants: Default::default(),
-        matching: Default::default(),
-        layers_limit: 0,
-        parser_fuel: Default::default(),
-    });
+    let engine = Arc::new(Engine::bare());
     let configuration = Configuration::default();
     let fresh = || Table::new(flow::Settings::default(), Budget::new(0), Budget::new(0));
     let outputs =

@@ -243,11 +243,11 @@ impl Reader<'_> {
             self.bytes(key, &mut units);
             *limit = u32::try_from(units).unwrap_or(u32::MAX);
         }
-        let (mut layers, mut open_files) = (c.layers as u64, c.open_files as u64);
-        self.bytes("tapwire.carried-protocols", &mut layers);
-        self.bytes("tapwire.open-files", &mut open_files);
-        c.layers = usize::try_from(layers).unwrap_or(usize::MAX);
-        c.open_files = usize::try_from(open_files).unwrap_or(usize::MAX);
+        for (key, limit) in [("tapwire.carried-protocols", &mut c.layers), ("tapwire.open-files", &mut c.open_files)] {
+            let mut count = *limit as u64;
+            self.bytes(key, &mut count);
+            *limit = usize::try_from(count).unwrap_or(usize::MAX);
+        }
         let limits = &mut c.store_limits;
         self.bytes("tapwire.file-store.memory", &mut limits.waiting_bytes);
         self.bytes("tapwire.file-store.files", &mut limits.begun_files);
