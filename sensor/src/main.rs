@@ -39,8 +39,8 @@ fn main() -> ExitCode {
 
 /// Reads configuration and rules and reports their problems; the exit status where the run must not begin.
 fn prepared(common: &Common) -> Result<Prepared, u8> {
-    let prepared = prepare(common).map_err(|problem| {
-        tell(&problem, Severity::Error);
+    let prepared = prepare(common).map_err(|problems| {
+        problems.iter().for_each(|problem| tell(problem, Severity::Error));
         1
     })?;
     let found = &prepared.found;
@@ -213,8 +213,8 @@ fn live(options: &Live) -> u8 {
 fn check(options: &Check) -> u8 {
     let Prepared { found, rules, engine, .. } = match prepare(&options.common) {
         Ok(prepared) => prepared,
-        Err(problem) => {
-            tell(&problem, Severity::Error);
+        Err(problems) => {
+            problems.iter().for_each(|problem| tell(problem, Severity::Error));
             return 1;
         }
     };

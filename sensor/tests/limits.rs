@@ -12,6 +12,7 @@ mod common;
 use std::path::Path;
 
 use common::{Run, captures};
+use tapwire::start::config;
 
 /// The cells of a row of a table of `docs/limits.md`.
 fn rows() -> Vec<Vec<String>> {
@@ -33,7 +34,8 @@ fn every_key_is_read() {
     for row in rows() {
         for key in quoted(&row[2]) {
             let said = |value: &str| {
-                let loaded = tapwire::start::config::load(None, &[(key.to_owned(), value.to_owned())]).unwrap();
+                let set = [(key.to_owned(), value.to_owned())];
+                let loaded = config::load(config::Given { set: &set, ..config::Given::default() }).unwrap();
                 (loaded.faults.len(), loaded.warnings.len())
             };
             assert_eq!(said("7"), (0, 0), "{key}");

@@ -5,7 +5,7 @@ mod environment;
 mod kinds;
 pub(crate) mod known_sets;
 mod names;
-pub(crate) mod nearest;
+pub mod nearest;
 
 use std::ops::Range;
 

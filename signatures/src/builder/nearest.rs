@@ -4,7 +4,7 @@
 const ALIKE: f64 = 0.8;
 
 /// A hint with the known name that is most like one that is not known; empty where none is.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     // A rule may be long, a name is not.
     if name.len() > 100 {
         return String::new();

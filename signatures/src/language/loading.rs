@@ -1,14 +1,15 @@
 //! Rule files to a rule set, again and again: rules that did not change are taken from the load before, or from the cache of a run before.
 
 use std::borrow::Borrow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::again::TextReader;
 use super::cache::{Cache, Key, Part};
 use super::load::{Loaded, Located, Outcome, Source, read};
 use super::variables::Sets;
-use super::{lexer, outside};
+use super::{classification, lexer, outside};
+use crate::builder::nearest::nearest;
 use crate::builder::{Environment, Names, SharedNames};
 use crate::keywords;
 use crate::plan::{Outline, Plan};
@@ -123,6 +124,8 @@ impl Loading<'_> {
                 counts.failed += 1;
             }
         }
+        // One word for all rules of a class.
+        let mut unknown: BTreeMap<String, (usize, Located)> = BTreeMap::new();
         for source in sources {
             let source = source.borrow();
             let file = self.files;
@@ -140,6 +143,12 @@ impl Loading<'_> {
                 let with = (environment, &reader, &mut sets);
                 match self.statement(&statement.text, place, with, remembered.remove(&place.2)) {
                     Ok(Ok(rule)) => {
+                        if let Some((span, class)) = classification::named(&statement.text)
+                            && environment.classes.get(class).is_none()
+                        {
+                            let first = || (0, locate(Fault::new(span, "", unknown_hint(class, environment)), true));
+                            unknown.entry(class.to_owned()).or_insert_with(first).0 += 1;
+                        }
                         if let Some(fault) = self.put(rule, &mut by_id) {
                             self.loaded.faults.push(locate(fault, true));
                         }
@@ -154,6 +163,14 @@ impl Loading<'_> {
                     }
                 }
             }
+        }
+        for (class, (rules, mut first)) in unknown {
+            let whose =
+                if rules == 1 { "this rule has".into() } else { format!("{rules} rules such as this one have") };
+            first.fault.message = format!(
+                "the class `{class}` is not known: {whose} no category, and severity 3 unless they say another"
+            );
+            self.loaded.faults.push(first);
         }
         Counts { loaded: by_id.len(), ..counts }
     }
@@ -232,6 +249,12 @@ impl Loading<'_> {
         loaded.set.datasets = names.datasets.all();
         loaded
     }
+}
+
+/// What to do about a class that nobody knows.
+fn unknown_hint(class: &str, environment: &Environment) -> String {
+    let hint = nearest(class, environment.classes.0.keys().map(String::as_str));
+    if hint.is_empty() { "add it to the classification file".into() } else { hint }
 }
 
 /// Places of rules among all, by `(gid, sid)`.

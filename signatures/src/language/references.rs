@@ -4,7 +4,15 @@ use super::lexer::statements;
 use crate::builder::References;
 use crate::rule::fault::Fault;
 
+/// Those that public rule sets use.
+const USUAL: &str = include_str!("usual/reference.config");
+
 impl References {
+    /// The kinds that the public rule sets use, for a site without a file of its own.
+    pub fn usual() -> Self {
+        Self::parse(USUAL).0
+    }
+
     /// Reads the file's text; faults carry their line.
     pub fn parse(text: &str) -> (Self, Vec<(u32, Fault)>) {
         let (mut references, mut faults) = (Self::default(), Vec::new());

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::start::config::{self, Given};
 
 const HEADER: [u8; 20] = [0x45, 0, 0, 0, 0, 7, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
 
@@ -27,7 +28,8 @@ fn ipv6(offset: usize, more: bool, body: &[u8]) -> Vec<u8> {
 
 fn defragmenter(policy: &str) -> Defragmenter {
     let said = format!("host-os-policy.{policy}");
-    let loaded = crate::start::config::load(None, &[(said, "10.0.0.0/8".into())]).unwrap();
+    let set = [(said, "10.0.0.0/8".into())];
+    let loaded = config::load(Given { set: &set, ..Given::default() }).unwrap();
     assert!(policy == "none" || loaded.faults.is_empty(), "{:?}", loaded.faults);
     Defragmenter::new(Defrag::default(), loaded.configuration.systems, true)
 }

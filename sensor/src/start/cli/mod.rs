@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::start::config::Given;
+
 /// A network detection sensor: packets to alerts, flows and transactions.
 #[derive(Debug, Parser)]
 #[command(name = "tapwire", version, about, max_term_width = 110)]
@@ -49,6 +51,9 @@ pub struct Common {
     /// Configuration file, YAML with Suricata's keys; none is needed
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// File of the same kind that is laid over it (repeatable): what it says counts instead
+    #[arg(long, value_name = "FILE")]
+    pub include: Vec<PathBuf>,
     /// Set a configuration value: dotted key, list positions as numbers; later ones win
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     pub set: Vec<(String, String)>,
@@ -79,6 +84,13 @@ pub struct Common {
     /// Rules are read to be explained.
     #[arg(skip)]
     pub keep_labels: bool,
+}
+
+impl Common {
+    /// Where its configuration comes from.
+    pub fn given(&self) -> Given<'_> {
+        Given { file: self.config.as_deref(), over: &self.include, set: &self.set }
+    }
 }
 
 /// Whether checksums are verified.

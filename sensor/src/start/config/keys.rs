@@ -13,10 +13,11 @@ mod traffic;
 
 use std::sync::LazyLock;
 
+use tapwire_parsers::REGISTRY;
 use tapwire_parsers::protocol::SettingOf;
 
 use super::Configuration;
-use super::node::Node;
+use super::node::{Node, spelling};
 use super::problem::Problem;
 
 /// A key.
@@ -94,6 +95,11 @@ pub(super) fn below(path: &str) -> Vec<&'static str> {
     names
 }
 
+/// Whether any key has this name.
+pub(super) fn is_name(name: &str) -> bool {
+    KEYS.iter().flat_map(|(_, keys)| keys).any(|key| key.path.split('.').any(|part| part == name))
+}
+
 /// Whether a part of a path stands for any name.
 fn is_open(part: &str) -> bool {
     part.bytes().all(|byte| byte.is_ascii_uppercase())
@@ -109,7 +115,8 @@ pub(super) fn name_unknown(root: &Node, warnings: &mut Vec<Problem>) {
     let known = below("");
     for (key, node) in root.entries() {
         if !known.contains(&key.as_str()) {
-            warnings.push(node.problem(format!("the key `{key}` is not known and ignored"), "check its spelling"));
+            let message = format!("the key `{key}` is not known and ignored");
+            warnings.push(node.key_problem(message, &spelling(key, known.iter().copied())));
         }
     }
     let protocols = below("app-layer.protocols");
@@ -118,7 +125,9 @@ pub(super) fn name_unknown(root: &Node, warnings: &mut Vec<Problem>) {
     };
     for (key, node) in root.at("app-layer.protocols").map(Node::entries).unwrap_or(&[]) {
         if !known(key) {
-            warnings.push(node.problem(format!("the protocol `{key}` is not known and ignored"), "check its spelling"));
+            let message = format!("the protocol `{key}` is not known and ignored");
+            let names = REGISTRY.iter().map(|card| card.name).chain(protocols.iter().copied());
+            warnings.push(node.key_problem(message, &spelling(key, names)));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The configuration: Suricata's keys where Suricata has one, read into types, with defaults that need no file.
 
+mod assemble;
 mod exceptions;
 mod hosts;
 mod keys;
@@ -11,6 +12,8 @@ mod read;
 mod stores;
 mod tenants;
 mod tunnels;
+mod variables;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -392,16 +395,33 @@ const LAYERS: usize = 16;
 
 /// What holds under a configuration file that says nothing.
 pub(crate) fn silent() -> Configuration {
-    let mut reader = read::Reader { root: &Node::default(), faults: Vec::new(), warnings: Vec::new() };
+    let root = Node::default();
+    let mut reader = read::Reader::new(&root);
     let mut configuration = Configuration::default();
     reader.fill(&mut configuration, Some(Path::new("")));
     configuration
 }
 
-/// Reads a configuration; the defaults where no file is given. `set` holds dotted keys and values, later ones win.
-pub fn load(file: Option<&Path>, set: &[(String, String)]) -> Result<Loaded, Problem> {
+/// Where a configuration comes from.
+#[derive(Clone, Copy, Default)]
+pub struct Given<'a> {
+    /// The file; the defaults where there is none.
+    pub file: Option<&'a Path>,
+    /// Files that are laid over it.
+    pub over: &'a [PathBuf],
+    /// Dotted keys and values; later ones win.
+    pub set: &'a [(String, String)],
+}
+
+/// Reads a configuration. What is wrong in a way that a run would not mean what was said is all that comes back.
+pub fn load(given: Given<'_>) -> Result<Loaded, Vec<Problem>> {
+    let Given { file, over, set } = given;
+    let (mut warnings, first) = (Vec::new(), over.first().map(PathBuf::as_path));
+    // Whether files are given decides what holds where they say nothing.
+    let file = file.or(first);
+    let over = if given.file.is_none() { over.get(1..).unwrap_or_default() } else { over };
     let mut root = match file {
-        Some(path) => Node::read(path)?,
+        Some(path) => assemble::read(path, over, &mut warnings).map_err(|problem| vec![problem])?,
         None => Node::default(),
     };
     if file.is_none() && set.iter().any(|(key, _)| key.starts_with("outputs.")) {
@@ -411,10 +431,13 @@ pub fn load(file: Option<&Path>, set: &[(String, String)]) -> Result<Loaded, Pro
     for (key, value) in set {
         root.set(key, value);
     }
-    let mut reader = read::Reader { root: &root, faults: Vec::new(), warnings: Vec::new() };
+    let mut reader = read::Reader::new(&root);
     let mut configuration = Configuration::default();
     reader.fill(&mut configuration, file);
-    let mut warnings = std::mem::take(&mut reader.warnings);
+    if !reader.refused.is_empty() {
+        return Err(reader.refused);
+    }
+    warnings.append(&mut reader.warnings);
     if file.is_none() {
         // As in the records: where nobody chose, everything is shown.
         for card in REGISTRY {
@@ -437,7 +460,7 @@ mod tests {
             ("stream.reassembly.depth".to_owned(), "64kb".to_owned()),
             ("flow-timeouts.tcp.new".to_owned(), "x".to_owned()),
         ];
-        let loaded = load(None, &set).unwrap();
+        let loaded = load(Given { set: &set, ..Given::default() }).unwrap();
         assert_eq!(loaded.configuration.stream.depth_bytes, 64 << 10);
         assert_eq!(loaded.configuration.eve.len(), 1);
         assert_eq!(loaded.faults.len(), 1);
@@ -451,7 +474,7 @@ mod tests {
             return;
         }
         for file in ["truth/config.yaml", "verify/default.yaml"] {
-            let loaded = load(Some(&shared.join(file)), &[]).unwrap();
+            let loaded = load(Given { file: Some(&shared.join(file)), ..Given::default() }).unwrap();
             assert_eq!((loaded.faults, loaded.warnings), (Vec::new(), Vec::new()), "{file}");
             assert_eq!(loaded.configuration.eve.len(), 1);
         }

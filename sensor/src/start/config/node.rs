@@ -1,23 +1,12 @@
-//! YAML as a tree that knows its places, with `include` and `--set`.
-//!
-//! The text is read by `serde-saphyr`, which takes YAML 1.1 as real configurations write it and bounds what aliases may expand to.
+//! A configuration as a tree that knows its places, and `--set`.
 
-use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::Spanned;
+use tapwire_signatures::builder::nearest::nearest;
 
 use super::Problem;
-use crate::sinks::plain::read_plain;
-
-/// Files that include each other deeper than this are refused.
-const INCLUDE_DEPTH: usize = 8;
-/// Files of one configuration.
-const FILE_COUNT: usize = 64;
-/// Their bytes.
-const FILE_BYTES: u64 = 8 << 20;
+use super::assemble::{line_of, parse};
+use super::yaml::Place;
 
 /// A value and where it stands.
 #[derive(Clone, Debug, Default)]
@@ -26,10 +15,10 @@ pub struct Node {
     pub value: Value,
     /// The file that says it; none for the command line.
     pub file: Option<Arc<str>>,
-    /// Line, from 1; 0 for what no file says.
-    pub line: u32,
-    /// Column, from 1.
-    pub column: u32,
+    /// Where it stands.
+    pub place: Place,
+    /// Where its key stands, if it has one.
+    pub key: Place,
 }
 
 /// What a node is. Scalars are kept as text.
@@ -46,185 +35,37 @@ pub enum Value {
     Map(Vec<(String, Node)>),
 }
 
-struct NodeVisitor;
-
-impl<'de> Visitor<'de> for NodeVisitor {
-    type Value = Value;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("any YAML value")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Scalar(if value { "yes" } else { "no" }.into()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Scalar(value.to_string()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Scalar(value.to_string()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::Scalar(format!("{value:?}")))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::Scalar(value.into()))
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_none<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = access.next_element::<Node>()? {
-            items.push(item);
-        }
-        Ok(Value::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let mut entries: Vec<(String, Node)> = Vec::new();
-        while let Some(key) = access.next_key::<Key>()? {
-            let node = access.next_value::<Node>()?;
-            entries.push((key.0, node));
-        }
-        Ok(Value::Map(entries))
-    }
-}
-
-/// A key: text, or a number that is taken as text.
-struct Key(String);
-
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match deserializer.deserialize_any(NodeVisitor)? {
-            Value::Scalar(text) => Ok(Key(text)),
-            _ => Err(serde::de::Error::custom("a key must be text")),
-        }
-    }
-}
-
-struct Plain(Value);
-
-impl<'de> Deserialize<'de> for Plain {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor).map(Plain)
-    }
-}
-
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let spanned = Spanned::<Plain>::deserialize(deserializer)?;
-        let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-        Ok(Node {
-            file: None,
-            value: spanned.value.0,
-            line: number(spanned.referenced.line()),
-            column: number(spanned.referenced.column()),
-        })
-    }
-}
-
 impl Node {
-    /// Reads a file and what it includes.
-    pub fn read(path: &Path) -> Result<Self, Problem> {
-        Self::read_at(path, 0, &mut (FILE_COUNT, FILE_BYTES))
-    }
-
-    /// `left`: how many files, and how many bytes of them, a configuration may still have.
-    fn read_at(path: &Path, depth: usize, left: &mut (usize, u64)) -> Result<Self, Problem> {
-        let problem = |message: String, hint: &str| Problem::of_file(path, message, hint);
-        if depth > INCLUDE_DEPTH || left.0 == 0 {
-            let message =
-                format!("{FILE_COUNT} files are the limit of a configuration, {INCLUDE_DEPTH} deep in each other");
-            return Err(problem(message, "include fewer files"));
-        }
-        let text = read_plain(path, left.1)
-            .map_err(|e| problem(format!("cannot be read: {e}"), "check the path and its permissions"))?;
-        *left = (left.0 - 1, left.1.saturating_sub(text.len() as u64));
-        let text = String::from_utf8_lossy(&text);
-        let mut root: Node = if text.lines().all(|l| l.trim().is_empty() || l.trim_start().starts_with(['#', '%', '-']))
-            && !text.contains(':')
-        {
-            Node::default()
-        } else {
-            serde_saphyr::from_str(&text).map_err(|error| {
-                let place = error
-                    .location()
-                    .map(|l| (u32::try_from(l.line()).unwrap_or(0), u32::try_from(l.column()).unwrap_or(0)));
-                let (line, column) = place.unwrap_or_default();
-                Problem {
-                    file: path.display().to_string(),
-                    line,
-                    column,
-                    message: reason(&error.to_string()),
-                    hint: "check indentation, quotes and colons there".into(),
-                    excerpt: usize::try_from(line)
-                        .ok()
-                        .and_then(|l| text.lines().nth(l.checked_sub(1)?))
-                        .map(str::to_owned),
-                }
-            })?
-        };
-        root.say_file(&path.display().to_string().into());
-        let includes: Vec<String> = match root.get("include").map(|n| &n.value) {
-            Some(Value::Scalar(one)) => vec![one.clone()],
-            Some(Value::List(many)) => many.iter().filter_map(|n| n.text().map(str::to_owned)).collect(),
-            _ => Vec::new(),
-        };
-        for name in includes {
-            let included = Self::read_at(&path.parent().unwrap_or(Path::new("")).join(name), depth + 1, left)?;
-            // A key counts where it stands last, as if the other file stood in the place of its name.
-            if let (Value::Map(entries), Value::Map(own)) = (included.value, &mut root.value) {
-                let place = own.iter().position(|(key, _)| key == "include").unwrap_or(0);
-                for (key, node) in entries {
-                    match own.iter().rposition(|(known, _)| *known == key) {
-                        Some(later) if later > place => {}
-                        Some(before) => {
-                            if let Some(entry) = own.get_mut(before) {
-                                entry.1 = node;
-                            }
-                        }
-                        None => own.push((key, node)),
-                    }
-                }
-            }
-        }
-        Ok(root)
-    }
-
-    fn say_file(&mut self, file: &Arc<str>) {
-        self.file = Some(Arc::clone(file));
-        match &mut self.value {
-            Value::Null | Value::Scalar(_) => {}
-            Value::List(items) => items.iter_mut().for_each(|item| item.say_file(file)),
-            Value::Map(entries) => entries.iter_mut().for_each(|(_, node)| node.say_file(file)),
-        }
-    }
-
     /// A problem at this place.
     pub fn problem(&self, message: String, hint: &str) -> Problem {
-        let file = self.file.as_deref().unwrap_or("--set").to_owned();
-        let excerpt = self.file.as_deref().and_then(|file| line_of(file, self.line));
-        Problem { file, line: self.line, column: self.column, message, hint: hint.into(), excerpt }
+        self.problem_at(self.place, message, hint)
     }
 
-    /// Parses text that this program says itself.
+    /// A problem with its key.
+    pub fn key_problem(&self, message: String, hint: &str) -> Problem {
+        let place = if self.key.line > 0 { self.key } else { self.place };
+        self.problem_at(place, message, hint)
+    }
+
+    fn problem_at(&self, place: Place, message: String, hint: &str) -> Problem {
+        let file = self.file.as_deref().unwrap_or("--set").to_owned();
+        let excerpt = self.file.as_deref().and_then(|file| line_of(file, place.line));
+        Problem { file, line: place.line, column: place.column, message, hint: hint.into(), excerpt }
+    }
+
+    /// A problem with a word of it.
+    pub fn word_problem(&self, word: &str, message: String, hint: &str) -> Problem {
+        let mut problem = self.problem(message, hint);
+        let from = usize::try_from(problem.column.saturating_sub(1)).unwrap_or(0);
+        let behind = problem.excerpt.as_deref().and_then(|line| line.get(from..));
+        let further = behind.and_then(|text| text.find(word)).and_then(|at| u32::try_from(at).ok());
+        problem.column += further.unwrap_or(0);
+        problem
+    }
+
+    /// What a text of this program's own says.
     pub fn parse(text: &str) -> Self {
-        serde_saphyr::from_str(text).unwrap_or_default()
+        parse(text)
     }
 
     /// A member by key.
@@ -296,9 +137,10 @@ impl Node {
     /// Names the keys of a map that are not among the known ones.
     pub fn name_unknown(&self, section: &str, known: &[&str], warnings: &mut Vec<Problem>) {
         for (key, node) in self.entries().iter().filter(|(key, _)| !known.contains(&key.as_str())) {
-            warnings.push(
-                node.problem(format!("the key `{section}.{key}` is not known and ignored"), "check its spelling"),
-            );
+            warnings.push(node.key_problem(
+                format!("the key `{section}.{key}` is not known and ignored"),
+                &spelling(key, known.iter().copied()),
+            ));
         }
     }
 
@@ -307,6 +149,43 @@ impl Node {
         let parts: Vec<&str> = path.split('.').collect();
         let value = Node { value: Value::Scalar(value.trim_matches(['"', '\'']).to_owned()), ..Node::default() };
         self.put(&parts, value);
+    }
+
+    /// The entries of a map.
+    pub(super) fn into_entries(self) -> Vec<(String, Node)> {
+        match self.value {
+            Value::Map(entries) => entries,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Gives a key of a map another value. What is no map becomes one.
+    pub(super) fn replace(&mut self, key: String, node: Node) {
+        if !matches!(self.value, Value::Map(_)) {
+            self.value = Value::Map(Vec::new());
+        }
+        if let Value::Map(entries) = &mut self.value {
+            match entries.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, before)) => *before = node,
+                None => entries.push((key, node)),
+            }
+        }
+    }
+
+    /// Lays a node over what is at a path, making what is missing on the way.
+    pub(super) fn lay_at(&mut self, parts: &[&str], node: Node) {
+        match self.at_mut(parts) {
+            Some(before) => before.lay_over(&node),
+            None => self.put(parts, node),
+        }
+    }
+
+    fn at_mut(&mut self, parts: &[&str]) -> Option<&mut Node> {
+        parts.iter().try_fold(self, |node, part| match &mut node.value {
+            Value::Map(entries) => entries.iter_mut().find(|(key, _)| key == part).map(|(_, node)| node),
+            Value::List(items) => items.get_mut(part.parse::<usize>().ok()?),
+            _ => None,
+        })
     }
 
     /// Puts what another node says in the place of what this one does, key by key.
@@ -379,20 +258,10 @@ impl Node {
     }
 }
 
-/// The first line of the YAML reader's message, without the place that is named beside it.
-fn reason(message: &str) -> String {
-    let first = message.lines().next().unwrap_or("is no YAML");
-    let first = first.strip_prefix("error: ").unwrap_or(first);
-    match first.split_once(": ") {
-        Some((place, rest)) if place.starts_with("line ") => rest.to_owned(),
-        _ => first.to_owned(),
-    }
-}
-
-fn line_of(file: &str, line: u32) -> Option<String> {
-    let text = read_plain(Path::new(file), FILE_BYTES).ok()?;
-    let line = usize::try_from(line.checked_sub(1)?).ok()?;
-    String::from_utf8_lossy(&text).lines().nth(line).map(str::to_owned)
+/// A hint at the name that one which is not known may have meant.
+pub(super) fn spelling<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> String {
+    let hint = nearest(name, known);
+    if hint.is_empty() { "check its spelling".into() } else { hint }
 }
 
 #[cfg(test)]
@@ -402,14 +271,14 @@ mod tests {
     fn read(text: &str) -> Node {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
-        Node::read(file.path()).unwrap()
+        super::super::assemble::read(file.path(), &[], &mut Vec::new()).unwrap()
     }
 
     #[test]
     fn places_switches_and_set_work() {
         let mut root = read("%YAML 1.1\n---\na:\n  b: yes\n  c:\n  - x\n  - y: 0\nd: null\n");
         assert_eq!(root.at("a.b").and_then(Node::switch), Some(true));
-        assert_eq!(root.at("a.b").map(|n| n.line), Some(4));
+        assert_eq!(root.at("a.b").map(|n| n.place.line), Some(4));
         root.set("a.c.0.z", "5");
         root.set("d.e.f", "g");
         root.set("a.c.1.y", "7");

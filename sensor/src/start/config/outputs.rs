@@ -9,7 +9,7 @@ use tapwire_parsers::protocol::{Protocol, parse_size};
 use tapwire_signatures::lua::OutputScript;
 use tapwire_signatures::rule::script;
 
-use super::node::{Node, Value};
+use super::node::{Node, Value, spelling};
 use super::stores::{CertificateStore, FileStore};
 use super::{Problem, keys, stores};
 use crate::records::eve::{Alerts, Anomalies, EveOutput, Files};
@@ -68,7 +68,8 @@ pub(super) fn read(
     let known = keys::below("outputs.N");
     for (name, node) in outputs.map(Node::items).unwrap_or(&[]).iter().flat_map(Node::entries) {
         if !known.contains(&name.as_str()) {
-            warnings.push(node.problem(format!("the output `{name}` is not known and ignored"), "check its spelling"));
+            let message = format!("the output `{name}` is not known and ignored");
+            warnings.push(node.key_problem(message, &spelling(name, known.iter().copied())));
         }
         if !node.switch_at("enabled", false, faults) {
             continue;

@@ -6,20 +6,26 @@ use tapwire_parsers::protocol::parse_size;
 use tapwire_signatures::plan::order::ActionOrder;
 use tapwire_signatures::rule::script;
 
-use super::node::{Node, Value};
+use super::node::Node;
 use super::{
     Checksums, Configuration, EVIDENCE_PIECES, Elephant, Enabled, ExceptionPolicies, Problem, ProtocolSettings,
-    Tenancy, Timeouts, Tunnels, UrgentPolicy, hosts, lists, outputs,
+    Tenancy, Timeouts, Tunnels, UrgentPolicy, hosts, lists, outputs, variables,
 };
 
 /// Reads values out of the tree and notes what is wrong.
 pub(super) struct Reader<'a> {
     pub(super) root: &'a Node,
+    /// What is so wrong that nothing may start with it.
+    pub(super) refused: Vec<Problem>,
     pub(super) faults: Vec<Problem>,
     pub(super) warnings: Vec<Problem>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    pub(super) fn new(root: &'a Node) -> Self {
+        Self { root, refused: Vec::new(), faults: Vec::new(), warnings: Vec::new() }
+    }
+
     fn bytes(&mut self, key: &str, into: &mut u64) {
         if let Some(node) = self.root.at(key)
             && let Some(text) = node.text()
@@ -77,18 +83,7 @@ impl Reader<'_> {
 
     /// What rules are read with, of which each tenant may have its own.
     pub(super) fn rules(&mut self, c: &mut Configuration) {
-        for (kind, into) in [("vars.address-groups", &mut c.address_groups), ("vars.port-groups", &mut c.port_groups)] {
-            for (name, node) in self.root.at(kind).map(Node::entries).unwrap_or(&[]) {
-                let text = match &node.value {
-                    Value::Scalar(text) => text.clone(),
-                    Value::List(items) => {
-                        format!("[{}]", items.iter().filter_map(Node::text).collect::<Vec<_>>().join(","))
-                    }
-                    _ => continue,
-                };
-                into.insert(name.clone(), text);
-            }
-        }
+        variables::read(self.root, c, &mut self.refused, &mut self.warnings);
         if let Some(path) = self.path("default-rule-path") {
             c.rule_path = Some(path);
         }
@@ -276,7 +271,7 @@ impl Reader<'_> {
             (c.eve, c.fast) = (read.eve, read.fast);
             (c.file_store, c.certificate_store) = (read.file_store, read.certificate_store);
         }
-        c.tenancy = Tenancy::read(self.root, (c, file), &mut self.faults, &mut self.warnings);
+        c.tenancy = Tenancy::read((c, file), self);
     }
 
     fn timeouts(&mut self, prefix: &str, t: &mut Timeouts) {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::node::{Node, Value};
 use super::read::Reader;
-use super::{Configuration, Problem, keys};
+use super::{Configuration, Problem, assemble, keys};
 use crate::inspect::tenants::Selector;
 
 /// What `multi-detect` says.
@@ -35,14 +35,10 @@ pub struct Tenant {
 
 impl Tenancy {
     /// Reads it; `None` where there are no tenants. `main` is the configuration but for them.
-    pub(super) fn read(
-        root: &Node,
-        (main, file): (&Configuration, Option<&Path>),
-        faults: &mut Vec<Problem>,
-        warnings: &mut Vec<Problem>,
-    ) -> Option<Self> {
+    pub(super) fn read((main, file): (&Configuration, Option<&Path>), reader: &mut Reader<'_>) -> Option<Self> {
+        let Reader { root, refused, faults, warnings } = reader;
         let section = root.get("multi-detect").filter(|section| section.switch_at("enabled", false, faults))?;
-        let mut reader = TenantReader { section, main, file, faults, warnings };
+        let mut reader = TenantReader { section, main, file, refused, faults, warnings };
         let tenants = reader.tenants();
         let selector = reader.selector(root, &tenants);
         reader.name_unknown(&tenants);
@@ -74,6 +70,7 @@ struct TenantReader<'a> {
     section: &'a Node,
     main: &'a Configuration,
     file: Option<&'a Path>,
+    refused: &'a mut Vec<Problem>,
     faults: &'a mut Vec<Problem>,
     warnings: &'a mut Vec<Problem>,
 }
@@ -108,7 +105,7 @@ impl TenantReader<'_> {
             return Tenant { id, file: PathBuf::new(), configuration, is_unread: true };
         };
         let file = self.path(yaml);
-        let (mut root, is_unread) = match Node::read(&file) {
+        let (mut root, is_unread) = match assemble::read(&file, &[], self.warnings) {
             Ok(root) => (root, false),
             Err(problem) if problem.line > 0 => {
                 self.faults.push(problem);
@@ -124,9 +121,11 @@ impl TenantReader<'_> {
         if let Some(over) = self.section.get(&id.to_string()) {
             root.lay_over(over);
         }
-        let mut reader = Reader { root: &root, faults: Vec::new(), warnings: Vec::new() };
+        let mut reader = Reader::new(&root);
         reader.rules(&mut configuration);
+        self.refused.append(&mut reader.refused);
         self.faults.append(&mut reader.faults);
+        self.warnings.append(&mut reader.warnings);
         if configuration.rule_files.is_empty() && !is_unread {
             let message = format!("tenant {id} has no rules");
             self.warnings

@@ -22,11 +22,11 @@ use crate::start::config::{Configuration, Problem};
 /// Reads all of it; what cannot be read is told and left out.
 pub(super) fn environment(
     common: &Common,
-    configuration: &Configuration,
+    (configuration, rules): (&Configuration, &[PathBuf]),
     named: &Named,
     found: &mut Found,
 ) -> Environment {
-    let (classes, references) = words(configuration, found);
+    let (classes, references) = words(word_files(configuration, rules), found);
     let mut reputation = Reputation::default();
     let lists = &configuration.reputation;
     let (file, text) = read(lists.categories.as_deref(), "reputation category", found);
@@ -72,18 +72,36 @@ fn read(path: Option<&Path>, what: &str, found: &mut Found) -> (String, String) 
         Ok(text) => (path.display().to_string(), text),
         Err(error) => {
             let message = format!("the {what} file cannot be read: {error}");
-            found.warnings.push(Problem::of_file(path, message, ""));
+            found.warnings.push(Problem::of_file(path, message, "check the path and its permissions"));
             (String::new(), String::new())
         }
     }
 }
 
-/// The classes and kinds of references of a configuration.
-pub(super) fn words(configuration: &Configuration, found: &mut Found) -> (Classification, References) {
-    let (class_file, text) = read(configuration.classification_file.as_deref(), "classification", found);
-    let (classes, class_faults) = Classification::parse(&text);
-    let (reference_file, text) = read(configuration.reference_config_file.as_deref(), "reference", found);
-    let (references, reference_faults) = References::parse(&text);
+/// The files of classes and of kinds of references: those that the configuration names, else those that lie beside rule files.
+pub(super) fn word_files(configuration: &Configuration, rules: &[PathBuf]) -> [Option<PathBuf>; 2] {
+    let beside = |name| {
+        rules.iter().filter_map(|path| path.parent()).map(|folder| folder.join(name)).find(|file| file.is_file())
+    };
+    [
+        configuration.classification_file.clone().or_else(|| beside("classification.config")),
+        configuration.reference_config_file.clone().or_else(|| beside("reference.config")),
+    ]
+}
+
+/// The classes and kinds of references of some files; the usual ones where there is no file.
+pub(super) fn words(files: [Option<PathBuf>; 2], found: &mut Found) -> (Classification, References) {
+    let [class_file, reference_file] = files;
+    let (class_file, text) = read(class_file.as_deref(), "classification", found);
+    let (mut classes, class_faults) = Classification::parse(&text);
+    if class_file.is_empty() {
+        classes = Classification::usual();
+    }
+    let (reference_file, text) = read(reference_file.as_deref(), "reference", found);
+    let (mut references, reference_faults) = References::parse(&text);
+    if reference_file.is_empty() {
+        references = References::usual();
+    }
     for (file, faults) in [(class_file, class_faults), (reference_file, reference_faults)] {
         let problem = |(line, fault): (u32, Fault)| Problem::of_line(&file, line, fault.message, &fault.hint);
         found.lines.extend(faults.into_iter().map(problem));
@@ -98,10 +116,9 @@ fn lists_of(configuration: &Configuration) -> Vec<PathBuf> {
 }
 
 /// The files beside the rules that are read with them.
-pub(super) fn beside_rules(configuration: &Configuration) -> Vec<PathBuf> {
-    let c = configuration;
-    let single = [&c.classification_file, &c.reference_config_file, &c.threshold_file];
-    single.into_iter().flatten().cloned().chain(lists_of(c)).collect()
+pub(super) fn beside_rules(configuration: &Configuration, rules: &[PathBuf]) -> Vec<PathBuf> {
+    let words = word_files(configuration, rules).into_iter().flatten();
+    words.chain(configuration.threshold_file.clone()).chain(lists_of(configuration)).collect()
 }
 
 /// The folder of what rules keep from run to run.

@@ -114,9 +114,9 @@ impl RuleCounts {
     }
 }
 
-/// Reads configuration and rules.
-pub fn prepare(common: &Common) -> Result<Prepared, Problem> {
-    let config::Loaded { configuration, faults, warnings } = config::load(common.config.as_deref(), &common.set)?;
+/// Reads configuration and rules. What keeps anything from starting is all that comes back.
+pub fn prepare(common: &Common) -> Result<Prepared, Vec<Problem>> {
+    let config::Loaded { configuration, faults, warnings } = config::load(common.given())?;
     let mut found = Found { faults, warnings, ..Found::default() };
     let mut again = Again::default();
     let (engine, rules) = again.engine(common, &configuration, None, &mut found);
@@ -136,7 +136,7 @@ impl Again {
         let paths = tenants::paths(common, configuration, found);
         // Before they are read: what changes meanwhile is seen at the next look.
         let stamps = stamps_of(&paths, configuration);
-        let environments = self.environments(common, configuration, found);
+        let environments = self.environments(common, (configuration, &paths), found);
         let before = before.map(|engine| &*engine.plan);
         // A run without rules neither needs nor changes what others left.
         let any_rules = paths.iter().any(|paths| !paths.is_empty());
@@ -183,10 +183,17 @@ impl Again {
     }
 
     /// What the rules of nobody, and of each tenant, are read with.
-    fn environments(&self, common: &Common, configuration: &Configuration, found: &mut Found) -> Vec<Environment> {
-        let main = environment::environment(common, configuration, &self.named, found);
-        let mut tenant = |tenant| tenants::environment((&main, configuration), tenant, common, &self.named, found);
-        let tenants: Vec<Environment> = configuration.tenants().iter().map(&mut tenant).collect();
+    fn environments(
+        &self,
+        common: &Common,
+        (configuration, paths): (&Configuration, &[Vec<PathBuf>]),
+        found: &mut Found,
+    ) -> Vec<Environment> {
+        let mut rules = paths.iter().map(Vec::as_slice);
+        let own = (configuration, rules.next().unwrap_or_default());
+        let main = environment::environment(common, own, &self.named, found);
+        let mut tenant = |tenant| tenants::environment((&main, own), tenant, common, &self.named, found);
+        let tenants: Vec<Environment> = configuration.tenants().iter().zip(rules).map(&mut tenant).collect();
         std::iter::once(main).chain(tenants).collect()
     }
 
@@ -199,7 +206,7 @@ impl Again {
 
 /// The stamps of rule files and of what is read with them.
 fn stamps_of(rules: &[Vec<PathBuf>], configuration: &Configuration) -> u64 {
-    let beside = tenants::beside_all(configuration);
+    let beside = tenants::beside_all(configuration, rules);
     watch::stamps(rules.iter().flatten().chain(&beside).map(PathBuf::as_path))
 }
 

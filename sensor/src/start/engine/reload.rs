@@ -71,14 +71,14 @@ impl Reloader {
     fn reload(&mut self, say: &dyn Fn(&str)) {
         let start = Instant::now();
         let mut found = Found::default();
-        match config::load(self.common.config.as_deref(), &self.common.set) {
+        match config::load(self.common.given()) {
             Ok(config::Loaded { configuration, faults, warnings }) => {
                 self.take_over(configuration);
                 (found.faults, found.warnings) = (faults, warnings);
             }
-            Err(problem) => {
-                say(&problem.render(Severity::Error));
-                return self.refuse("the configuration cannot be read", say);
+            Err(problems) => {
+                problems.iter().for_each(|problem| say(&problem.render(Severity::Error)));
+                return self.refuse("the configuration cannot be used", say);
             }
         }
         let before = self.active.engine();
@@ -208,7 +208,7 @@ mod tests {
         let set = [("outputs.0.eve-log.filename", "eve.json"), ("outputs.0.eve-log.compression", "none")];
         let set = set.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
         let common = Common { rules: vec![rules.display().to_string()], set, ..Common::default() };
-        let prepared = prepare(&common).unwrap_or_else(|problem| panic!("{}", problem.message));
+        let prepared = prepare(&common).unwrap_or_else(|problems| panic!("{problems:?}"));
         let configuration = prepared.configuration.clone();
         let reloader = Reloader::new(&common, prepared);
         let plan = run::Plan {
@@ -274,7 +274,7 @@ mod tests {
                 fs::write(folder.path().join(name), "alert ip any any -> any any (sid:1;)\n").unwrap();
             }
             let common = Common { config: Some(folder.path().join("main.yaml")), ..Common::default() };
-            let prepared = prepare(&common).unwrap_or_else(|problem| panic!("{}", problem.message));
+            let prepared = prepare(&common).unwrap_or_else(|problems| panic!("{problems:?}"));
             assert!(prepared.found.faults.is_empty(), "{:?}", prepared.found.faults);
             Self { reloader: Reloader::new(&common, prepared), folder }
         }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use tapwire_signatures::builder::Environment;
 
-use super::environment::{beside_rules, data_dir, files, words};
+use super::environment::{beside_rules, data_dir, files, word_files, words};
 use super::watch::Named;
 use super::{Found, sources};
 use crate::sinks::sets::tenant_folder;
@@ -33,26 +33,25 @@ pub(super) fn paths(common: &Common, main: &Configuration, found: &mut Found) ->
 }
 
 /// The files that are read beside rule files.
-pub(super) fn beside_all(main: &Configuration) -> Vec<PathBuf> {
-    let tenants = main.tenants().iter();
-    let of_tenants = tenants.flat_map(|t| iter::once(t.file.clone()).chain(beside_rules(&t.configuration)));
-    beside_rules(main).into_iter().chain(of_tenants).collect()
+pub(super) fn beside_all(main: &Configuration, rules: &[Vec<PathBuf>]) -> Vec<PathBuf> {
+    let beside = configurations(main).zip(rules).flat_map(|((_, own), rules)| beside_rules(own, rules));
+    main.tenants().iter().map(|tenant| tenant.file.clone()).chain(beside).collect()
 }
 
 /// What a tenant's rules are read with. Lists of reputation and of countries are those of all.
 pub(super) fn environment(
-    main: (&Environment, &Configuration),
-    Tenant { id, configuration, .. }: &Tenant,
+    (environment, main): (&Environment, (&Configuration, &[PathBuf])),
+    (Tenant { id, configuration, .. }, rules): (&Tenant, &[PathBuf]),
     common: &Common,
     named: &Named,
     found: &mut Found,
 ) -> Environment {
-    let (environment, main) = main;
-    let word_files = |c: &Configuration| (c.classification_file.clone(), c.reference_config_file.clone());
-    let (classes, references) = if word_files(configuration) == word_files(main) {
+    let own = word_files(configuration, rules);
+    let (main, rules) = main;
+    let (classes, references) = if own == [None, None] || own == word_files(main, rules) {
         (environment.classes.clone(), environment.references.clone())
     } else {
-        words(configuration, found)
+        words(own, found)
     };
     let data = data_dir(common, main).unwrap_or_default().join(tenant_folder(*id));
     Environment {

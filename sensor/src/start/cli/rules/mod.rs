@@ -59,6 +59,9 @@ struct Settings {
     /// Configuration file, YAML with Suricata's keys; none is needed
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// File of the same kind that is laid over it (repeatable): what it says counts instead
+    #[arg(long, value_name = "FILE")]
+    include: Vec<PathBuf>,
     /// Set a configuration value: dotted key, list positions as numbers; later ones win
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
@@ -80,7 +83,8 @@ impl Rules {
 
 impl Settings {
     fn common(&self, rules: Vec<String>) -> Common {
-        Common { config: self.config.clone(), set: self.set.clone(), rules, ..Common::default() }
+        let (config, include, set) = (self.config.clone(), self.include.clone(), self.set.clone());
+        Common { config, include, set, rules, ..Common::default() }
     }
 }
 
@@ -92,8 +96,8 @@ fn prepared(common: &Common) -> Option<Prepared> {
             prepared.found.faults.iter().chain(&prepared.found.lines).for_each(told);
             Some(prepared)
         }
-        Err(problem) => {
-            told(&problem);
+        Err(problems) => {
+            problems.iter().for_each(told);
             None
         }
     }

@@ -117,8 +117,8 @@ impl Test {
         let shared = (!self.rules.is_empty()).then(|| prepare(&self.settings.common(self.rules.clone())));
         let shared = match shared.transpose() {
             Ok(shared) => shared,
-            Err(problem) => {
-                tell(&problem, Severity::Error);
+            Err(problems) => {
+                problems.iter().for_each(|problem| tell(problem, Severity::Error));
                 return 2;
             }
         };
@@ -224,7 +224,9 @@ impl Test {
                 "there are no rules; put a *.rules beside it, or name one in `expected` with `rules: PATH`".into()
             );
         }
-        prepare(&common).map_err(|problem| problem.render(Severity::Error))
+        prepare(&common).map_err(|problems| {
+            problems.iter().map(|problem| problem.render(Severity::Error)).collect::<Vec<_>>().join("\n")
+        })
     }
 }
 

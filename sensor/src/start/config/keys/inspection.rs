@@ -10,13 +10,21 @@ pub(super) static KEYS: &[Key] = &[
         |_| {
             "`HOME_NET` is the private networks of IPv4, `EXTERNAL_NET` all others; servers and clients are `$HOME_NET`, `AIM_SERVERS` `$EXTERNAL_NET`".into()
         },
-        "Addresses that rules call `$NAME`.",
+        "Addresses that rules call `$NAME`. A value that means nothing keeps a run from starting.",
     ),
     used("vars.port-groups.NAME", |_| "`HTTP_PORTS` is 80, and so on".into(), "Ports that rules call `$NAME`."),
     used("default-rule-path", |_| "the current folder".into(), "Folder of rule files, and of what rules name."),
     used("rule-files", |_| "none".into(), "Files, folders and patterns of rules. `--rules` goes before it."),
-    used("classification-file", |_| "none".into(), "Classes of rules with their priorities."),
-    used("reference-config-file", |_| "none".into(), "Kinds of references with their addresses."),
+    used(
+        "classification-file",
+        |_| "`classification.config` beside the rules, else the classes that public rule sets use".into(),
+        "Classes of rules with their priorities.",
+    ),
+    used(
+        "reference-config-file",
+        |_| "`reference.config` beside the rules, else the kinds that public rule sets use".into(),
+        "Kinds of references with their addresses.",
+    ),
     used("threshold-file", |_| "none".into(), "Thresholds and suppressions beside the rules."),
     used(
         "action-order",

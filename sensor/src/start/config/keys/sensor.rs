@@ -11,7 +11,9 @@ pub(super) static KEYS: &[Key] = &[
     used(
         "include",
         |_| "none".into(),
-        "A file, or a list of files, whose keys are taken as if they stood in this place. Names are relative to the file that has them.",
+        "A file, or a list of files, whose keys are taken as if they stood in this place, in any mapping and any number of times; `KEY: !include FILE` \
+         takes a file as a value. Names are relative to the main file, else to the one that has them. A key that is there again replaces what it \
+         said before, one with dots is a path: `stream.reassembly.depth: 2mb`.",
     ),
     used(
         "default-log-dir",

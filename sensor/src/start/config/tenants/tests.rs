@@ -1,7 +1,7 @@
 use std::fs;
 
 use super::*;
-use crate::start::config::{Loaded, load};
+use crate::start::config::{Given, Loaded, load};
 
 /// What a main configuration and files of tenants beside it say.
 fn read(main: &str, files: &[(&str, &str)], set: &[(&str, &str)]) -> Loaded {
@@ -10,7 +10,7 @@ fn read(main: &str, files: &[(&str, &str)], set: &[(&str, &str)]) -> Loaded {
         fs::write(folder.path().join(name), text).unwrap();
     }
     let set: Vec<_> = set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    load(Some(&folder.path().join("main.yaml")), &set).unwrap()
+    load(Given { file: Some(&folder.path().join("main.yaml")), set: &set, over: &[] }).unwrap()
 }
 
 const ONE: (&str, &str) = ("one.yaml", "rule-files: [one.rules]\nvars: {address-groups: {HOME_NET: 10.1.0.0/16}}\n");
