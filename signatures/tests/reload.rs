@@ -186,7 +186,7 @@ impl Request {
             stream_bytes: Both { to_server: 1, to_client: 1 },
             elephant: Both { to_server: false, to_client: false },
         };
-        let view = PacketView { packet: &packet, flow: Some(&flow), stream_anomalies: &[] };
+        let view = PacketView { packet: &packet, flow: Some(&flow), stream_anomalies: &[], flow_anomalies: &[] };
         let transaction = self.parser.transactions().get(0).unwrap();
         let file = |(number, name): (u64, &&'static str)| FileView {
             number,

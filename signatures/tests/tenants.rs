@@ -43,7 +43,7 @@ fn matched(plan: &Plan, tenant: u32, source: [u8; 4], payload: u8) -> Vec<(u32, 
     let data = [0x45, 0, 0, 29, 0, 0, 0, 0, 64, 17, 0, 0, a, b, c, d, 10, 0, 0, 9, 1, 1, 0, 99, 0, 9, 0, 0, payload];
     let mut packet = Packet::decode(1, Timestamp(0), 101, &data, 29, false);
     packet.tenant = tenant;
-    let view = PacketView { packet: &packet, flow: None, stream_anomalies: &[] };
+    let view = PacketView { packet: &packet, flow: None, stream_anomalies: &[], flow_anomalies: &[] };
     let (mut matcher, mut matches) = (Matcher::new(plan, Settings::default()), Vec::new());
     let occasion = Occasion { first: true, ..Occasion::default() };
     matcher.packet(plan, &view, occasion, &mut FlowState::default(), &mut matches);

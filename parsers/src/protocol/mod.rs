@@ -10,6 +10,7 @@
 //! anomaly; it then goes on with the next message. What it keeps it says ([`Parser::held_bytes`]), for the memory budget is charged
 //! with that; and which transactions changed is known to their list ([`TransactionList::take_touched`]), for only those are looked at.
 
+mod anomalies;
 mod card;
 mod field;
 mod files;
@@ -22,6 +23,7 @@ mod settings;
 mod transaction;
 mod transactions;
 
+pub use anomalies::FLOW_ANOMALIES;
 pub use card::{
     AnomalyKind, Carrier, Link, Opener, Opening, Pattern, Probe, Protocol, ProtocolId, Setting, SettingOf, Usual,
 };

@@ -91,8 +91,9 @@ pub struct Stream {
     /// What the store's account was charged for this stream.
     charged: usize,
     rare: Option<Box<Rare>>,
+    /// Where raw inspection ends.
+    raw_end: u64,
     parser_on: bool,
-    raw_on: bool,
     /// Whether the receiver acknowledged the sender's FIN.
     finish_acknowledged: bool,
     depth_reached: bool,
@@ -132,8 +133,8 @@ impl Stream {
             inspected: 0,
             charged: 0,
             rare: None,
+            raw_end: NOWHERE,
             parser_on: true,
-            raw_on: true,
             finish_acknowledged: false,
             depth_reached: false,
             flushed: false,
@@ -152,7 +153,7 @@ impl Stream {
     }
 
     fn raw(&self) -> Reader {
-        Reader { offset: self.inspected, on: self.raw_on }
+        Reader { offset: self.inspected, on: self.raw_on() }
     }
 
     fn rare(&mut self) -> &mut Rare {
@@ -216,7 +217,10 @@ impl Stream {
 
     /// What raw inspection has at its position.
     pub fn raw_next(&self) -> Chunk<'_> {
-        self.next(self.raw())
+        match self.next(self.raw()) {
+            Chunk::Data(data) => Chunk::Data(data.get(..index(self.raw_end - self.inspected)).unwrap_or(data)),
+            other => other,
+        }
     }
 
     /// Raw inspection is done with `count` bytes of its chunk.
@@ -231,15 +235,22 @@ impl Stream {
         self.free();
     }
 
-    /// Raw inspection wants no more.
+    /// Raw inspection wants no more than what is visible now.
     pub fn raw_off(&mut self) {
-        self.raw_on = false;
-        self.free();
+        if self.raw_end == NOWHERE {
+            self.raw_end = self.acknowledged.min(self.end()).max(self.inspected);
+            self.free();
+        }
     }
 
     /// Whether raw inspection still reads.
     pub fn raw_on(&self) -> bool {
-        self.raw_on
+        self.inspected < self.raw_end
+    }
+
+    /// Whether nothing will come behind what raw inspection could read now.
+    pub fn raw_ends(&self) -> bool {
+        self.closed() || self.depth_reached || self.raw_end != NOWHERE
     }
 
     /// Position of raw inspection.
@@ -532,7 +543,7 @@ impl Stream {
 
     /// Whether anybody reads what comes.
     fn is_read(&self) -> bool {
-        self.parser_on || self.raw_on
+        self.parser_on || self.raw_on()
     }
 
     fn first_early(&self) -> Option<u64> {
@@ -581,7 +592,7 @@ impl Stream {
         if !self.parser_on {
             self.parsed = self.parsed.max(end);
         }
-        if !self.raw_on {
+        if !self.raw_on() {
             self.inspected = self.inspected.max(end);
         }
         let passed = self.parsed.min(self.inspected);

@@ -11,7 +11,7 @@ use tapwire_signatures::rule::condition::TcpPhase;
 
 use super::overlap::Overlap;
 use super::store::Store;
-use super::stream::{Lazy, Stream, StreamSettings};
+use super::stream::{Chunk, Lazy, Stream, StreamSettings};
 use super::urgent::UrgentPolicy;
 
 /// How TCP is followed.
@@ -254,6 +254,12 @@ impl TcpFlow {
             side.scale = Some(MIDSTREAM_SCALE);
         }
         Some(flow)
+    }
+
+    /// Whether nothing more will come for a parser: both sides closed and all of it was read, or it was reset.
+    pub fn is_read_out(&self) -> bool {
+        let is_read = |stream: &Stream| stream.closed() && stream.parser_next() == Chunk::Nothing;
+        self.reset.is_some() || Direction::BOTH.into_iter().all(|direction| is_read(self.stream(direction)))
     }
 
     /// Where both ends are in an open connection.

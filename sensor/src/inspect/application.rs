@@ -2,12 +2,14 @@
 
 use std::num::NonZeroU16;
 
+use smallvec::SmallVec;
 use tapwire_parsers::protocol::{Anomaly, Both, Context, Direction, ProtocolId, Transaction, held};
 use tapwire_signatures::plan::RuleIndex;
 use tapwire_signatures::rule::condition::SideProtocol;
 use tapwire_signatures::state::flow::FlowState;
 use tapwire_signatures::verify::fuel::FlowFuel;
 
+use super::anomalies::Anomalies;
 use super::files::Files;
 use super::frames::{Frame, Frames};
 use super::layers::{Layer, apart, mark};
@@ -86,8 +88,8 @@ pub(super) struct Rare {
     pub(super) agreed: Option<&'static str>,
     /// The protocol is about to change.
     pub(super) change: Option<Next>,
-    /// New anomalies outside transactions: direction, anomaly.
-    pub(super) anomalies: Vec<(Direction, Anomaly)>,
+    /// New anomalies outside transactions.
+    pub(super) anomalies: Anomalies,
     /// What another version of one direction's bytes makes, until rules were asked about it.
     pub(super) rival: Option<Box<(Direction, Application)>>,
     /// The parser was let go for its memory: another one goes on where a message begins.
@@ -116,7 +118,7 @@ impl Rare {
         let silent = self.silent.as_ref().map_or(0, |silent| held::boxed::<silence::Silent>(silent.held_bytes()));
         let rival = self.rival.as_ref();
         let rival = rival.map_or(0, |rival| held::boxed::<(Direction, Application)>(rival.1.held_bytes()));
-        held::boxed::<Self>(frames + silent + rival) + held::list(&self.anomalies)
+        held::boxed::<Self>(frames + silent + rival) + self.anomalies.held_bytes()
     }
 }
 
@@ -198,13 +200,18 @@ impl Application {
             && !self.files.has_closed()
             && self.rare.as_ref().is_none_or(|rare| {
                 let mut carried = rare.layers.iter().filter_map(|layer| layer.parsed.as_deref());
-                rare.anomalies.is_empty() && carried.all(is_quiet)
+                !rare.anomalies.has_unrecorded() && carried.all(is_quiet)
             })
     }
 
-    /// Takes the new anomalies outside transactions.
-    pub fn take_anomalies(&mut self) -> Vec<(Direction, Anomaly)> {
-        self.rare.as_mut().map(|rare| std::mem::take(&mut rare.anomalies)).unwrap_or_default()
+    /// Takes the anomalies outside transactions that were not recorded, each with the direction of its bytes.
+    pub fn take_unrecorded(&mut self) -> SmallVec<[(Direction, Anomaly); 2]> {
+        self.rare.as_mut().map(|rare| rare.anomalies.take_unrecorded()).unwrap_or_default()
+    }
+
+    /// Takes those that rules on packets were not asked about.
+    pub fn take_unasked(&mut self) -> SmallVec<[Anomaly; 2]> {
+        self.rare.as_mut().map(|rare| rare.anomalies.take_unasked()).unwrap_or_default()
     }
 
     /// Ids of the open transactions.
@@ -396,14 +403,9 @@ impl Application {
         self.stopped || self.encrypted && !self.frames_only || self.failed
     }
 
-    /// Whether the parser was told that a direction ended.
-    pub fn is_closed(&self, direction: Direction) -> bool {
-        *self.closed.of(direction)
-    }
-
-    /// Notes that the parser is told that a direction ended.
-    pub fn note_closed(&mut self, direction: Direction) {
-        *self.closed.of_mut(direction) = true;
+    /// Whether there is a parser that was not told that a direction ended.
+    pub fn is_left_open(&self, direction: Direction) -> bool {
+        self.parsed.is_some() && !*self.closed.of(direction)
     }
 
     /// Whether the protocol is about to change: everything of the old one must be inspected and recorded first.
@@ -423,6 +425,7 @@ impl Application {
         self.unweighed = true;
         self.recognised = Both::default();
         self.wanted = Both::default();
+        self.closed = Both::default();
         self.protocol = None;
         // What was agreed on and is not parsed here leaves nothing to look for.
         self.failed = next.protocol.is_some();
@@ -437,10 +440,7 @@ impl Application {
     }
 
     pub(super) fn raise(&mut self, direction: Direction, anomaly: Anomaly) {
-        let anomalies = &mut self.rare.get_or_insert_default().anomalies;
-        if anomalies.len() < FLOW_ANOMALY_LIMIT {
-            anomalies.push((direction, anomaly));
-        }
+        self.rare.get_or_insert_default().anomalies.raise(direction, anomaly);
     }
 }
 
@@ -448,6 +448,3 @@ impl Application {
 fn put_mark(ids: &mut [u64], begin: usize, layer: usize) {
     ids.iter_mut().skip(begin).for_each(|id| *id |= mark(Some(layer)));
 }
-
-/// Anomalies of a flow outside transactions that wait for their record.
-const FLOW_ANOMALY_LIMIT: usize = 64;

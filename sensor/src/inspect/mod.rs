@@ -5,6 +5,7 @@
 //! Nothing here knows a protocol by name, writes a record or asks for the time.
 
 pub mod alerts;
+mod anomalies;
 mod application;
 mod counts;
 pub mod files;
@@ -23,8 +24,8 @@ use std::sync::Arc;
 
 use tapwire_parsers::link::Timestamp;
 use tapwire_parsers::protocol::{
-    Anomaly, AnomalyKind, Both, Carried, Carrier, Course, Direction, Expected, Input, NoFiles, Opener, Opening, Output,
-    Parser, ProtocolId,
+    Anomaly, Both, Carried, Carrier, Course, Direction, Expected, Input, NoFiles, Opener, Opening, Output, Parser,
+    ProtocolId,
 };
 use tapwire_parsers::{REGISTRY, protocol, protocol_id};
 use tapwire_signatures::plan::Plan;
@@ -47,55 +48,6 @@ pub use transactions::{Known, ParserFuel};
 const WAITING_LIMIT_BYTES: usize = 32 << 10;
 /// Datagrams behind one that no protocol claims that are looked at as the first ones of a flow are.
 const FURTHER_LOOKS: u8 = 2;
-
-/// Anomalies of recognition and of parsers as such, which belong to no protocol.
-pub const RECOGNITION_ANOMALIES: &[AnomalyKind] = &[
-    AnomalyKind {
-        name: "applayer_mismatch_protocol_both_directions",
-        record_name: "APPLAYER_MISMATCH_PROTOCOL_BOTH_DIRECTIONS",
-        doc: "The first bytes of the two directions are those of different protocols; the first that was recognised counts.",
-    },
-    AnomalyKind {
-        name: "applayer_wrong_direction_first_data",
-        record_name: "APPLAYER_WRONG_DIRECTION_FIRST_DATA",
-        doc: "The side began that does not in this protocol. It is never raised; rules may name it.",
-    },
-    AnomalyKind {
-        name: "applayer_detect_protocol_only_one_direction",
-        record_name: "APPLAYER_DETECT_PROTOCOL_ONLY_ONE_DIRECTION",
-        doc: "The first bytes of one direction are of a protocol that is known, those of the other of none.",
-    },
-    AnomalyKind {
-        name: "applayer_proto_detection_skipped",
-        record_name: "APPLAYER_PROTO_DETECTION_SKIPPED",
-        doc: "The protocol of a flow was not looked for. It is never raised; rules may name it.",
-    },
-    AnomalyKind {
-        name: "applayer_unexpected_protocol",
-        record_name: "APPLAYER_UNEXPECTED_PROTOCOL",
-        doc: "A flow changed to another protocol than was announced. It is never raised; rules may name it.",
-    },
-    AnomalyKind {
-        name: "applayer_parser_fault",
-        record_name: "APPLAYER_PARSER_FAULT",
-        doc: "A parser panicked: a fault of tapwire. It ended the parsing of this flow and nothing else.",
-    },
-    AnomalyKind {
-        name: "applayer_parser_out_of_fuel",
-        record_name: "APPLAYER_PARSER_OUT_OF_FUEL",
-        doc: "Reading these bytes takes more work than they are worth; the parser goes on with the next packet, as far as there is fuel.",
-    },
-    AnomalyKind {
-        name: "applayer_carried_limit",
-        record_name: "APPLAYER_CARRIED_LIMIT",
-        doc: "One piece of a protocol carries more messages of another than are read; the rest was passed over.",
-    },
-    AnomalyKind {
-        name: "applayer_memory_limit",
-        record_name: "APPLAYER_MEMORY_LIMIT",
-        doc: "What the parser kept of this flow was given up for the memory of others; it begins anew with the next message.",
-    },
-];
 
 /// How protocols are opened, and which rules hold: shared by all workers.
 pub struct Engine {
@@ -571,9 +523,10 @@ impl Inspector {
         }
     }
 
-    /// No more bytes will come in a direction.
+    /// No more bytes will come in a direction, which is told once.
     pub fn close(&mut self, app: &mut Application, direction: Direction) {
-        if app.parsed.is_some() {
+        if app.is_left_open(direction) {
+            *app.closed.of_mut(direction) = true;
             *app.updated.of_mut(direction) = true;
             self.guard(app, None, direction, |parser, output| parser.close(direction, output));
             self.end_carried(app, direction, None);
@@ -647,24 +600,34 @@ impl Inspector {
     /// Asks the rules about the open transactions that changed, or that they wait for, in the direction of the view's flow. `raw`
     /// are raw bytes of that direction.
     pub fn transactions(&mut self, app: &mut Application, view: &PacketView<'_>, raw: &[u8], matches: &mut Vec<Match>) {
-        self.transactions_of(app, None, view, raw, matches);
+        let Some(flow) = view.flow else { return };
+        let raised = app.rare.as_mut().map(|rare| rare.anomalies.take_of(flow.direction)).unwrap_or_default();
+        let is_alone = app.parsed.as_ref().is_none_or(|parsed| parsed.range().is_empty());
+        if is_alone
+            && !raised.is_empty()
+            && let Some(id) = app.protocol
+        {
+            let (matcher, plan) = (&mut self.matcher, &self.engine.plan);
+            app.rules.lend(|rules| matcher.events(plan, view, (id, &raised), rules, matches));
+        }
+        self.transactions_of(app, None, view, (raw, &raised), matches);
         for layer in 0..app.layers().len() {
-            let (Some(flow), Some(protocol)) = (view.flow, app.layers().get(layer).map(|layer| layer.protocol)) else {
-                return;
-            };
+            let Some(protocol) = app.layers().get(layer).map(|layer| layer.protocol) else { return };
             let side = SideProtocol::Known(protocol);
             let sides = Both { to_server: side, to_client: side };
             let flow = FlowView { protocol: Some(protocol), sides, ..*flow };
-            self.transactions_of(app, Some(layer), &PacketView { flow: Some(&flow), ..*view }, raw, matches);
+            let view = PacketView { flow: Some(&flow), ..*view };
+            self.transactions_of(app, Some(layer), &view, (raw, &raised), matches);
         }
     }
 
+    /// The same of one protocol. `raised` are anomalies of the flow, which go with its newest transaction.
     fn transactions_of(
         &mut self,
         app: &mut Application,
         layer: Option<usize>,
         view: &PacketView<'_>,
-        raw: &[u8],
+        (raw, raised): (&[u8], &[Anomaly]),
         matches: &mut Vec<Match>,
     ) {
         let Some(flow) = view.flow else { return };
@@ -672,22 +635,17 @@ impl Inspector {
         app.follow(layer);
         let Some((id, _)) = app.level(layer) else { return };
         let Application { parsed, rules, files, rare, .. } = app;
-        let (mut anomalies, mut layers): (&[_], &mut [_]) = (&[], &mut []);
-        if let Some(rare) = rare {
-            (anomalies, layers) = (&rare.anomalies, &mut rare.layers);
-        }
         let level = match layer {
             None => parsed,
             Some(layer) => {
-                let Some(layer) = layers.get_mut(layer) else { return };
+                let Some(layer) = rare.as_mut().and_then(|rare| rare.layers.get_mut(layer)) else { return };
                 &mut layer.parsed
             }
         };
         let Some(parsed) = level.as_deref_mut() else { return };
-        let flow_anomalies: Vec<Anomaly> = anomalies.iter().filter(|a| a.0 == direction).map(|a| a.1).collect();
         let last = u8::try_from(protocol(id).states.of(direction).len().saturating_sub(1)).unwrap_or(u8::MAX);
         let newest = parsed.range().end.saturating_sub(1);
-        if !flow_anomalies.is_empty() {
+        if !raised.is_empty() {
             parsed.touch(newest);
         }
         let mut due = std::mem::take(&mut self.due);
@@ -709,7 +667,7 @@ impl Inspector {
                 files: &own_files,
                 other_files: &other_files,
                 raw,
-                flow_anomalies: if transaction_id == newest { &flow_anomalies } else { &[] },
+                flow_anomalies: if transaction_id == newest { raised } else { &[] },
             };
             rules.lend(|rules| {
                 self.matcher.transaction(&self.engine.plan, view, &subject, &mut known.rules, rules, matches);

@@ -13,7 +13,7 @@ use crate::records::report::Moment;
 impl Worker {
     /// A packet without a flow: rules on packets are asked all the same.
     pub(super) fn packet_alone(&mut self, packet: &Packet<'_>, moment: &Moment) {
-        let view = PacketView { packet, flow: None, stream_anomalies: &[] };
+        let view = PacketView { packet, flow: None, stream_anomalies: &[], flow_anomalies: &[] };
         let plan = &*self.plan;
         self.matches.clear();
         let occasion = Occasion { first: true, ..Occasion::default() };

@@ -8,7 +8,7 @@ use tapwire_signatures::verify::packet::Occasion;
 use tapwire_signatures::verify::{Ground, Match};
 
 use super::Settings;
-use crate::flow::stream::Chunk;
+use crate::flow::stream::{Chunk, Stream};
 use crate::flow::{self, Flow, Key, key, pseudo};
 use crate::inspect::alerts::{is_open, settle};
 use crate::inspect::{Application, Certificates, Inspector, view_of};
@@ -72,16 +72,8 @@ impl Place<'_> {
             if tcp.revived {
                 self.inspector.revive(&mut flow.app, Carrier::Tcp);
             }
-            for side in [direction.reverse(), direction] {
-                self.read(flow, side);
-                if flow.app.turned {
-                    flow.turn();
-                    direction = direction.reverse();
-                    for side in Direction::BOTH {
-                        self.read(flow, side);
-                    }
-                    break;
-                }
+            if self.read_both(flow, direction.reverse()) {
+                direction = direction.reverse();
             }
         } else if let Some(ends) = flow.key.link() {
             datagram = packet.payload;
@@ -104,17 +96,22 @@ impl Place<'_> {
             establishes: tcp.established,
             recognised: std::mem::take(flow.app.recognition_due.of_mut(direction)),
             encrypted,
+            without_packet: false,
         };
-        self.inspect(packet, flow, direction, &tcp.anomalies, Some(occasion), datagram, tcp.closed, moment);
-        flow.bypassed |= self.is_bypass_due(flow);
-        if flow.tcp.as_ref().is_some_and(|tcp| tcp.state.is_over()) {
+        self.inspect(packet, flow, direction, &tcp.anomalies, occasion, datagram, tcp.closed, moment);
+        if !flow.bypassed && !flow.app.passed && self.is_bypass_due(flow) {
+            flow.bypassed = true;
+            // Nothing comes of the other side any more that its last bytes could be inspected with.
+            self.inspect_without_packet(flow, direction.reverse(), moment);
+        }
+        if flow.tcp.as_ref().is_some_and(|tcp| tcp.is_read_out()) {
             flow.app.release();
         }
     }
 
     /// Whether the configuration says that a flow as it is now is not followed any more.
     fn is_bypass_due(&self, flow: &Flow<Application>) -> bool {
-        let depth_reached = |tcp: &flow::tcp::TcpFlow| Direction::BOTH.iter().all(|d| tcp.stream(*d).depth_reached());
+        let depth_reached = |tcp: &flow::tcp::TcpFlow| Direction::BOTH.iter().any(|d| tcp.stream(*d).depth_reached());
         let encrypted = || flow.app.protocol.filter(|_| flow.app.encrypted);
         self.settings.bypass_depth && flow.tcp.as_ref().is_some_and(|tcp| depth_reached(tcp))
             || encrypted().is_some_and(|id| self.inspector.engine().bypassed.contains(&id))
@@ -156,6 +153,19 @@ impl Place<'_> {
         }
     }
 
+    /// Hands what is new in both streams to the parser, one of them first. Whether that showed that the client is the server.
+    fn read_both(&mut self, flow: &mut Flow<Application>, first: Direction) -> bool {
+        for side in [first, first.reverse()] {
+            self.read(flow, side);
+            if flow.app.turned {
+                flow.turn();
+                Direction::BOTH.into_iter().for_each(|side| self.read(flow, side));
+                return true;
+            }
+        }
+        false
+    }
+
     /// Hands what is new in a direction's stream to the parser.
     fn read(&mut self, flow: &mut Flow<Application>, direction: Direction) {
         let Flow { tcp, app, key, end: time, .. } = flow;
@@ -169,10 +179,11 @@ impl Place<'_> {
         let other = direction.reverse();
         let other_waits = app.protocol.is_none() && matches!(tcp.stream(other).parser_next(), Chunk::Data(_));
         loop {
-            let stream = tcp.stream_mut(direction);
             if app.encrypted {
-                stream.raw_off();
+                // What is there is inspected yet: among it is what the encryption began with.
+                Direction::BOTH.into_iter().for_each(|side| tcp.stream_mut(side).raw_off());
             }
+            let stream = tcp.stream_mut(direction);
             if app.is_deaf() {
                 stream.parser_off();
                 return;
@@ -218,10 +229,17 @@ impl Place<'_> {
         if let Some(bytes) = engine.files.depth_bytes.filter(|_| app.files.is_storing(direction)) {
             stream.set_depth(bytes);
         }
-        if stream.closed() && stream.fin_seen() && !app.is_closed(direction) {
-            app.note_closed(direction);
+        if stream.closed() && stream.fin_seen() {
             self.inspector.close(app, direction);
         }
+    }
+
+    /// The same of what is left of a direction, of which nothing more will come.
+    fn inspect_without_packet(&mut self, flow: &mut Flow<Application>, direction: Direction, moment: &Moment) {
+        let recognised = std::mem::take(flow.app.recognition_due.of_mut(direction));
+        let occasion = Occasion { recognised, without_packet: true, ..Occasion::default() };
+        let pseudo = pseudo_packet(flow, direction, moment.time);
+        self.inspect(&pseudo, flow, direction, &[], occasion, &[], true, moment);
     }
 
     /// Asks the rules about a packet and about what is new in its direction, and records what was found.
@@ -232,29 +250,25 @@ impl Place<'_> {
         flow: &mut Flow<Application>,
         direction: Direction,
         anomalies: &[Anomaly],
-        occasion: Option<Occasion>,
+        occasion: Occasion,
         datagram: &[u8],
         closing: bool,
         moment: &Moment,
     ) {
         let mut view = view_of(flow, direction, packet.time);
-        view.established &= !occasion.is_some_and(|occasion| occasion.establishes);
-        let view = PacketView { packet, flow: Some(&view), stream_anomalies: anomalies };
+        view.established &= !occasion.establishes;
+        let raised = flow.app.take_unasked();
+        let view = PacketView { packet, flow: Some(&view), stream_anomalies: anomalies, flow_anomalies: &raised };
         let plan = self.plan;
         self.matches.clear();
         if !plan.is_empty() {
             self.inspector.matcher.begin_packet(flow.app.take_fuel(), packet.payload.len());
         }
-        if let Some(occasion) = occasion {
-            flow.app.rules.lend(|rules| self.inspector.matcher.packet(plan, &view, occasion, rules, self.matches));
-        }
+        flow.app.rules.lend(|rules| self.inspector.matcher.packet(plan, &view, occasion, rules, self.matches));
         // There is no stream to look at without a connection, and none any more behind its depth.
         let is_apart = match &flow.tcp {
             None => packet.tcp().is_some(),
-            Some(tcp) => {
-                occasion.is_some_and(|occasion| !occasion.streamed && !occasion.encrypted)
-                    && tcp.stream(direction).depth_reached()
-            }
+            Some(tcp) => !occasion.streamed && !occasion.encrypted && tcp.stream(direction).depth_reached(),
         };
         if is_apart && !packet.payload.is_empty() {
             let (matcher, payload) = (&mut self.inspector.matcher, packet.payload);
@@ -272,7 +286,7 @@ impl Place<'_> {
         if let Some(tcp) = tcp {
             let ending = std::mem::take(app.flush_raw.of_mut(direction)) || closing || tcp.state.is_ending();
             while let Some(stream) = tcp.touched_stream_mut(direction) {
-                let flush = ending || stream.closed() || stream.depth_reached();
+                let flush = ending || stream.raw_ends();
                 match stream.raw_next() {
                     Chunk::Data(chunk) if flush || chunk.len() >= due => {
                         raw_seen = true;
@@ -363,7 +377,8 @@ impl Place<'_> {
         for direction in Direction::BOTH {
             let flow_view = view_of(flow, direction, moment.time);
             let pseudo = pseudo_packet(flow, direction, moment.time);
-            let view = PacketView { packet: &pseudo, flow: Some(&flow_view), stream_anomalies: &[] };
+            let view =
+                PacketView { packet: &pseudo, flow: Some(&flow_view), stream_anomalies: &[], flow_anomalies: &[] };
             self.matches.clear();
             self.inspector.transactions(&mut flow.app, &view, &[], self.matches);
             self.act(plan, flow);
@@ -385,25 +400,38 @@ impl Place<'_> {
             self.reporter.transactions(flow, moment, true);
             return;
         }
-        // What the server's last bytes bring is not there yet when the client's are inspected, as with any other packets.
-        for direction in Direction::BOTH {
-            if let Some(stream) = flow.stream_mut(direction) {
-                stream.flush();
-            }
-            self.read(flow, direction);
-            self.reporter.anomalies(flow, direction, moment);
-            if !flow.app.is_closed(direction) {
-                flow.app.note_closed(direction);
-                self.inspector.close(&mut flow.app, direction);
-                self.reporter.anomalies(flow, direction, moment);
-            }
-            flow.app.end_files(direction);
-            if !flow.app.passed {
-                let pseudo = pseudo_packet(flow, direction, moment.time);
-                self.inspect(&pseudo, flow, direction, &[], None, &[], true, moment);
+        flow.app.turnable = flow.is_turnable() && flow.app.protocol.is_none();
+        if Direction::BOTH.into_iter().any(|direction| self.side_end(flow, direction, moment)) {
+            // Who is who is only known now.
+            for direction in Direction::BOTH {
+                self.side_end(flow, direction, moment);
             }
         }
+        if flow.app.is_left_open(Direction::ToServer) {
+            // Only the answer told what the request was.
+            self.side_end(flow, Direction::ToServer, moment);
+        }
         self.reporter.transactions(flow, moment, true);
+    }
+
+    /// What is left in one direction is read, inspected and recorded. Whether it shows instead that the client is the server.
+    ///
+    /// What the server's last bytes bring is not there yet when the client's are inspected, as with any other packets.
+    fn side_end(&mut self, flow: &mut Flow<Application>, direction: Direction, moment: &Moment) -> bool {
+        flow.stream_mut(direction).into_iter().for_each(Stream::flush);
+        self.read(flow, direction);
+        if flow.app.turned {
+            flow.turn();
+            return true;
+        }
+        self.reporter.anomalies(flow, direction, moment);
+        self.inspector.close(&mut flow.app, direction);
+        self.reporter.anomalies(flow, direction, moment);
+        flow.app.end_files(direction);
+        if !flow.app.passed {
+            self.inspect_without_packet(flow, direction, moment);
+        }
+        false
     }
 }
 

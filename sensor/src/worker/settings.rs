@@ -10,7 +10,7 @@ pub struct Settings {
     pub checksums: Treatment,
     /// Bytes of a stream that are inspected at once, to server and to client.
     pub chunk_bytes: [usize; 2],
-    /// Whether connections are not followed any more once both directions reached their depth.
+    /// Whether connections are not followed any more once one of their directions reached its depth.
     pub bypass_depth: bool,
     /// Alerts that one packet may raise.
     pub alert_limit: usize,

@@ -6,6 +6,8 @@
     reason = "each test program uses its part, and reads what is bounded"
 )]
 
+pub mod wire;
+
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

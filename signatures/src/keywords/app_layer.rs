@@ -1,6 +1,6 @@
 //! What is known of a flow's application protocol: `app-layer-protocol`, and what it did wrong: `app-layer-event`.
 
-use tapwire_parsers::protocol::Direction;
+use tapwire_parsers::protocol::{Direction, FLOW_ANOMALIES};
 use tapwire_parsers::{protocol, protocol_id};
 
 use super::Keyword;
@@ -26,17 +26,6 @@ pub(super) static KEYWORDS: &[Keyword] = &[
         examples: &["app-layer-event:applayer_mismatch_protocol_both_directions"],
         parse: app_layer_event,
     },
-];
-
-/// Anomalies of recognition, which belong to no protocol.
-const GENERIC_EVENTS: &[&str] = &[
-    "applayer_mismatch_protocol_both_directions",
-    "applayer_wrong_direction_first_data",
-    "applayer_detect_protocol_only_one_direction",
-    "applayer_proto_detection_skipped",
-    "applayer_no_tls_after_starttls",
-    "applayer_unexpected_protocol",
-    "applayer_memory_limit",
 ];
 
 /// Words that say which protocol of a flow is meant.
@@ -92,8 +81,8 @@ fn app_layer_protocol(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Res
 fn app_layer_event(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
     let text = argument.required()?.to_ascii_lowercase();
     let Some((name, event)) = text.split_once('.') else {
-        if !GENERIC_EVENTS.contains(&text.as_str()) {
-            let hint = match nearest(&text, GENERIC_EVENTS.iter().copied()) {
+        if !FLOW_ANOMALIES.iter().any(|kind| kind.name == text) {
+            let hint = match nearest(&text, FLOW_ANOMALIES.iter().map(|kind| kind.name)) {
                 none if none.is_empty() => "an event of a protocol is written `protocol.event`".into(),
                 hint => hint,
             };

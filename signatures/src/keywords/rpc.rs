@@ -81,7 +81,7 @@ mod tests {
             (100_000, Some(3), None, false),
             (100_003, None, None, false),
         ] {
-            let view = PacketView { packet: &packet, flow: None, stream_anomalies: &[] };
+            let view = PacketView { packet: &packet, flow: None, stream_anomalies: &[], flow_anomalies: &[] };
             let call = Call { program, version, procedure };
             assert_eq!(call.holds(&view), holds, "{call:?}");
         }

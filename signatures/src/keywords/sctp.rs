@@ -97,7 +97,7 @@ mod tests {
             let loaded = load(&[Source { name: "a".into(), text }], &Environment::default());
             assert!(loaded.faults.is_empty(), "{options}: {:?}", loaded.faults);
             let plan = Plan::new(loaded.set, &Default::default());
-            let view = PacketView { packet: &packet, flow: None, stream_anomalies: &[] };
+            let view = PacketView { packet: &packet, flow: None, stream_anomalies: &[], flow_anomalies: &[] };
             let mut matches = Vec::new();
             let occasion = Occasion { first: true, ..Occasion::default() };
             Matcher::default().packet(&plan, &view, occasion, &mut FlowState::default(), &mut matches);

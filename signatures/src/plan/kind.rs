@@ -10,7 +10,8 @@ use crate::rule::{Arrow, BitOperation, Buffer, Rule, RuleProtocol, Section};
 /// What a rule is asked about: it decides when it is evaluated and how often it can match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
-    /// Packets with something wrong in their headers or their place in a stream.
+    /// Packets with something wrong in their headers or their place in a stream, or with which something wrong with their flow
+    /// comes to light.
     Anomaly,
     /// The first packet of a flow in each direction: nothing but addresses and ports.
     IpOnly,
@@ -59,13 +60,13 @@ pub(super) fn of(rule: &Rule) -> Kind {
     let on_transactions = uses(|b| matches!(b, Buffer::Field(_) | Buffer::File(_)))
         || !rule.transaction.is_empty()
         || !rule.file.is_empty()
-        || !rule.events.is_empty()
+        || rule.events.iter().any(|event| !is_of_flow(event))
         || rule.hook.is_some()
         || rule.filestore.is_some();
     if on_transactions {
         return Kind::Transaction;
     }
-    if rule.packet.iter().any(|c| c.is_anomaly()) {
+    if !rule.events.is_empty() || rule.packet.iter().any(|c| c.is_anomaly()) {
         return Kind::Anomaly;
     }
     let payload = uses(|b| *b == Buffer::Payload);
@@ -85,6 +86,11 @@ pub(super) fn of(rule: &Rule) -> Kind {
         return Kind::ApplicationPacket;
     }
     if is_ip_only(rule) { Kind::IpOnly } else { Kind::Packet }
+}
+
+/// Whether an event belongs to no protocol: it comes with a packet, whatever transactions there are.
+fn is_of_flow(event: &str) -> bool {
+    !event.contains('.')
 }
 
 fn of_payload(rule: &Rule, of_packets: bool) -> Kind {
@@ -143,7 +149,7 @@ pub(crate) fn applies_to(rule: &Rule, of: &'static Protocol) -> Vec<Direction> {
     if rule.transaction.iter().any(|c| c.protocol() != of.name) {
         return Vec::new();
     }
-    let own_event = |event: &String| event.starts_with("applayer_") || event.split('.').next() == Some(of.name);
+    let own_event = |event: &String| is_of_flow(event) || event.split('.').next() == Some(of.name);
     if !rule.events.iter().all(own_event) {
         return Vec::new();
     }

@@ -14,6 +14,8 @@ pub struct PacketView<'a> {
     pub flow: Option<&'a FlowView>,
     /// What was wrong with the packet in its stream (`stream.est_packet_out_of_window`).
     pub stream_anomalies: &'a [Anomaly],
+    /// What came to light of its flow with it, outside transactions (`applayer_mismatch_protocol_both_directions`).
+    pub flow_anomalies: &'a [Anomaly],
 }
 
 /// What conditions may know of a flow, at the time of a packet.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use tapwire_parsers::link::{Layer4, Packet};
-use tapwire_parsers::protocol::{Direction, Protocol};
+use tapwire_parsers::protocol::{Anomaly, Direction, Protocol, ProtocolId};
 
 use super::evidence::{place_in_chunk, place_in_packet};
 use super::explain::Subject;
@@ -31,6 +31,8 @@ pub struct Occasion {
     pub recognised: bool,
     /// Its payload is encrypted: nothing in it is looked for.
     pub encrypted: bool,
+    /// There is none: it stands for the end of its flow, or for what is left of a direction.
+    pub without_packet: bool,
 }
 
 /// What candidates are decided on.
@@ -54,11 +56,15 @@ impl Matcher {
         if plan.is_empty() {
             return;
         }
+        if occasion.without_packet && !occasion.recognised && view.flow_anomalies.is_empty() {
+            return;
+        }
         state.begin_packet();
         let packet = view.packet;
         self.costs.inspect(packet.payload.len());
         let candidates = &mut self.candidates;
-        if !packet.anomalies.is_empty() || !view.stream_anomalies.is_empty() {
+        let raised = [&packet.anomalies, view.stream_anomalies, view.flow_anomalies];
+        if raised.iter().any(|anomalies| !anomalies.is_empty()) {
             candidates.extend_from_slice(&plan.anomalies);
         }
         let direction = view.flow.map_or(Direction::ToServer, |f| f.direction);
@@ -87,7 +93,7 @@ impl Matcher {
             candidates.extend_from_slice(&plan.recognised);
         }
         let inspection = Inspection { plan, view };
-        if let Some(watch) = &mut self.watch {
+        if let Some(watch) = self.watch.as_mut().filter(|_| !occasion.without_packet) {
             watch.packet(&inspection, state);
         }
         let mut candidates = self.take_candidates(&inspection);
@@ -120,6 +126,14 @@ impl Matcher {
                 Chance::None => continue,
             }
             let Some(rule) = plan.rule(index) else { continue };
+            // Of a packet and the chunk that it stands in a rule on both tells once.
+            if ground == Ground::Stream
+                && matches
+                    .iter()
+                    .any(|known| known.rule == index && matches!(known.ground, Ground::Packet | Ground::Stream))
+            {
+                continue;
+            }
             if !self.begin(inspection, index, Subject { ground, transaction: None }, state) {
                 continue;
             }
@@ -167,6 +181,7 @@ impl Matcher {
         self.notes.clear();
         if !rule.packet.iter().all(|condition| condition.holds(view))
             || !rule.app_protocol.iter().all(|test| app_protocol_holds(test, view))
+            || !rule.events.iter().all(|event| view.flow_anomalies.iter().any(|raised| raised.0 == event))
         {
             return Verdict::No;
         }
@@ -203,6 +218,30 @@ impl Matcher {
         self.held_back.chunk.clear();
         let candidates = self.take_candidates(&inspection);
         let about = About { ground: Ground::Stream, payload: View::whole(chunk) };
+        self.decide(&inspection, &candidates, about, state, matches);
+        self.return_candidates(candidates);
+    }
+
+    /// Appends the rules on events of a protocol that match anomalies of its flow while that has no transaction.
+    pub fn events(
+        &mut self,
+        plan: &Plan,
+        view: &PacketView<'_>,
+        (protocol, anomalies): (ProtocolId, &[Anomaly]),
+        state: &mut FlowState,
+        matches: &mut Vec<Match>,
+    ) {
+        let direction = view.flow.map_or(Direction::ToServer, |flow| flow.direction);
+        let Some(of_protocol) = plan.transaction_plan(protocol, direction) else { return };
+        for anomaly in anomalies {
+            let rules = of_protocol.by_event.get(anomaly.0).into_iter().flatten();
+            let asks_no_more = |index: &&RuleIndex| plan.rule(**index).is_some_and(is_of_events_alone);
+            self.candidates.extend(rules.filter(asks_no_more));
+        }
+        let view = PacketView { flow_anomalies: anomalies, ..*view };
+        let inspection = Inspection { plan, view: &view };
+        let candidates = self.take_candidates(&inspection);
+        let about = About { ground: Ground::Packet, payload: View::whole(view.packet.payload) };
         self.decide(&inspection, &candidates, about, state, matches);
         self.return_candidates(candidates);
     }
@@ -302,13 +341,20 @@ impl Matcher {
 /// Whether a rule of a kind is to be asked about a packet at all.
 fn is_due(kind: Kind, occasion: Occasion, view: &PacketView<'_>) -> bool {
     match kind {
+        Kind::Anomaly | Kind::Recognised => true,
+        _ if occasion.without_packet => false,
         Kind::IpOnly => occasion.first,
-        Kind::PacketAndStream | Kind::Packet | Kind::Anomaly | Kind::Recognised => true,
+        Kind::PacketAndStream | Kind::Packet => true,
         Kind::PayloadOrStream => !occasion.streamed,
         Kind::Stream => !occasion.streamed && view.flow.is_none(),
         Kind::ApplicationPacket => view.packet.ip.is_none() || view.flow.is_some_and(|f| f.protocol.is_some()),
         Kind::Frame | Kind::Transaction => false,
     }
+}
+
+/// Whether a rule on transactions asks nothing of them but what went wrong.
+fn is_of_events_alone(rule: &Rule) -> bool {
+    rule.transaction.is_empty() && rule.file.is_empty() && rule.hook.is_none() && rule.filestore.is_none()
 }
 
 pub(super) fn app_protocol_holds(test: &AppProtocolTest, view: &PacketView<'_>) -> bool {

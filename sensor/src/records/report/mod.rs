@@ -7,7 +7,7 @@ use tapwire_parsers::json::Object;
 use tapwire_parsers::link::igmp::Igmp;
 use tapwire_parsers::link::{Layer4, Packet, Timestamp};
 use tapwire_parsers::protocol;
-use tapwire_parsers::protocol::{Anomaly, Direction, Mac, ProtocolId, Purpose};
+use tapwire_parsers::protocol::{Anomaly, Direction, FLOW_ANOMALIES, Mac, ProtocolId, Purpose};
 use tapwire_signatures::lua::Shown;
 use tapwire_signatures::rule::condition::FlowView;
 
@@ -16,7 +16,7 @@ use crate::flow::ends::LinkEnds;
 use crate::flow::{EndReason, Flow, Key, community_id};
 use crate::inspect::recognise::Recognition;
 use crate::inspect::tenants::Select;
-use crate::inspect::{Application, Engine, RECOGNITION_ANOMALIES, id_within, view_of};
+use crate::inspect::{Application, Engine, id_within, view_of};
 use crate::records::batch::RecordBatch;
 use crate::records::cause::{Cause, Charge, Name};
 use crate::records::class::Class;
@@ -348,7 +348,7 @@ impl Reporter {
     /// Anomalies that are new: of the flow, and of its transactions, which came with bytes of a direction.
     pub fn anomalies(&mut self, flow: &mut Flow<Application>, direction: Direction, moment: &Moment) {
         let outputs = Arc::clone(&self.outputs);
-        for (direction, anomaly) in flow.app.take_anomalies() {
+        for (direction, anomaly) in flow.app.take_unrecorded() {
             self.application_anomaly(flow, direction, anomaly, None, moment, &outputs);
         }
         let mut ids = std::mem::take(&mut self.ids);
@@ -378,7 +378,7 @@ impl Reporter {
         }
         self.certificates(flow, moment);
         let Some(id) = flow.app.protocol else {
-            flow.app.take_anomalies();
+            flow.app.take_unrecorded();
             return;
         };
         self.anomalies(flow, Direction::ToServer, moment);
@@ -478,7 +478,7 @@ impl Reporter {
         let card = raised.map(|(card, _)| card).or_else(|| flow.app.protocol.map(protocol));
         let event = of_protocol
             .map(|a| a.record_name)
-            .or_else(|| RECOGNITION_ANOMALIES.iter().find(|a| a.name == anomaly.0).map(|a| a.record_name));
+            .or_else(|| FLOW_ANOMALIES.iter().find(|a| a.name == anomaly.0).map(|a| a.record_name));
         let layer = if of_protocol.is_some() { "proto_parser" } else { "proto_detect" };
         let charge = self.charge_flow(flow);
         // What murmurs is odd to those who look at it.

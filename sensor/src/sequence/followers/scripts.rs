@@ -47,7 +47,7 @@ impl Follower for Scripts {
         let mut flow = subject.flow;
         flow.iter_mut().for_each(|flow| flow.alerted |= seen.alerted);
         let packet = subject.packet(seen.text);
-        let view = PacketView { packet: &packet, flow: flow.as_ref(), stream_anomalies: &[] };
+        let view = PacketView { packet: &packet, flow: flow.as_ref(), stream_anomalies: &[], flow_anomalies: &[] };
         let transaction = subject.transaction();
         for script in self.running.iter_mut().filter(|script| script.shown == subject.kind) {
             script.log(&view, transaction.as_ref());

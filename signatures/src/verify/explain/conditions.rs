@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use tapwire_parsers::link::Packet;
 use tapwire_parsers::protocol;
+use tapwire_parsers::protocol::Anomaly;
 
 use super::{Condition, Mark};
 use crate::plan::{Plan, hook_progress};
@@ -42,6 +43,18 @@ pub(super) fn of_packet(plan: &Plan, rule: &Rule, view: &PacketView<'_>, state: 
     }
     of_memory(plan, rule, state, &mut all);
     all
+}
+
+/// What a rule asks of what went wrong, and what of that there is.
+pub(super) fn of_events<'a>(rule: &Rule, raised: impl Iterator<Item = &'a Anomaly> + Clone) -> Vec<Condition> {
+    let conditions = rule.events.iter().enumerate().map(|(position, event)| {
+        let held = raised.clone().any(|anomaly| anomaly.0 == event);
+        Condition::new(label(rule, |l| &l.events, position), held, || {
+            let others: Vec<&str> = raised.clone().map(|anomaly| anomaly.0).collect();
+            if others.is_empty() { "no event was raised".into() } else { format!("events: {}", others.join(", ")) }
+        })
+    });
+    conditions.collect()
 }
 
 /// What a rule asks of what is remembered of a flow; what only changes it is left out.
@@ -89,15 +102,7 @@ pub(super) fn of_transaction(rule: &Rule, subject: &TransactionView<'_>) -> Vec<
             }
         });
     }
-    let anomalies = subject.transaction.anomalies();
-    let raised = || anomalies.iter().chain(subject.flow_anomalies);
-    for (position, event) in rule.events.iter().enumerate() {
-        let held = raised().any(|anomaly| anomaly.0 == event);
-        all.push(Condition::new(label(rule, |l| &l.events, position), held, || {
-            let others: Vec<&str> = raised().map(|anomaly| anomaly.0).collect();
-            if others.is_empty() { "no event was raised".into() } else { format!("events: {}", others.join(", ")) }
-        }));
-    }
+    all.extend(of_events(rule, subject.transaction.anomalies().iter().chain(subject.flow_anomalies)));
     all
 }
 

@@ -233,6 +233,7 @@ impl Watch {
         let mut asked = conditions::of_header(rule, inspection.view);
         if kind != crate::plan::Kind::Transaction {
             asked.extend(conditions::of_packet(plan, rule, inspection.view, state));
+            asked.extend(conditions::of_events(rule, inspection.view.flow_anomalies.iter()));
         }
         self.packets.count(&asked);
     }
@@ -284,6 +285,8 @@ impl Watch {
             }
             conditions.extend(conditions::of_transaction(rule, transaction));
             conditions.extend(conditions::of_files(rule, transaction));
+        } else {
+            conditions.extend(conditions::of_events(rule, view.flow_anomalies.iter()));
         }
         let ports = view.packet.ports();
         Some(Box::new(Look {

@@ -32,7 +32,7 @@ fn datagram(payload: &[u8]) -> Vec<u8> {
 fn ask(plan: &Plan, payload: &[u8]) -> (Vec<Match>, Vec<Look>) {
     let data = datagram(payload);
     let packet = Packet::decode(1, Timestamp(0), 101, &data, u32::try_from(data.len()).unwrap(), false);
-    let view = PacketView { packet: &packet, flow: None, stream_anomalies: &[] };
+    let view = PacketView { packet: &packet, flow: None, stream_anomalies: &[], flow_anomalies: &[] };
     let mut matcher = Matcher::new(plan, Settings { evidence_pieces: 32, watch: Some((0, 10)), ..Settings::default() });
     let (mut state, mut matches) = (FlowState::default(), Vec::new());
     let occasion = Occasion { first: true, ..Occasion::default() };
@@ -148,7 +148,7 @@ fn conditions_say_what_the_verifier_says() {
     let plan = plan(&rules);
     let data = datagram(b"ab");
     let packet = Packet::decode(1, Timestamp(0), 101, &data, u32::try_from(data.len()).unwrap(), false);
-    let view = PacketView { packet: &packet, flow: None, stream_anomalies: &[] };
+    let view = PacketView { packet: &packet, flow: None, stream_anomalies: &[], flow_anomalies: &[] };
     for rule in plan.entries().filter_map(|entry| entry.rule()) {
         assert!(agree(&plan, rule, &view, &FlowState::default()), "{}", rule.sid);
     }

@@ -2,12 +2,11 @@
 
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::link::events::EVENTS;
-use tapwire_parsers::protocol::AnomalyKind;
+use tapwire_parsers::protocol::{AnomalyKind, FLOW_ANOMALIES};
 use tapwire_signatures::keywords::packet_event::STREAM_EVENTS;
 
 use super::keywords::can_match;
 use super::text::{Text, code};
-use crate::inspect::RECOGNITION_ANOMALIES;
 use crate::records::report::{EVASION, OUT_OF_FUEL};
 
 pub(super) fn page() -> String {
@@ -25,7 +24,7 @@ pub(super) fn page() -> String {
     text.table(["event", "what"], STREAM_EVENTS.map(|event| told(event, "stream.")));
     text.heading("Recognition of protocols");
     text.paragraph("Rules: `app-layer-event`, where a name stands for rules. Records: `anomaly.type` is `applayer`, `anomaly.layer` is `proto_detect`.");
-    kinds(&mut text, RECOGNITION_ANOMALIES);
+    kinds(&mut text, FLOW_ANOMALIES);
     text.heading("Rules");
     text.paragraph("What the sensor says of itself, in records alone: `anomaly.type` is `detect`.");
     kinds(&mut text, std::slice::from_ref(&OUT_OF_FUEL));

@@ -106,7 +106,7 @@ pub(super) static KEYS: &[Key] = &[
     used(
         "stream.bypass",
         |c| switch(c.stream.bypass),
-        "Nothing more is done with a connection once both directions reached their depth.",
+        "Nothing more is done with a connection once one of its directions reached its depth.",
     ),
     used(
         "stream.checksum-validation",
