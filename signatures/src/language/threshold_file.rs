@@ -2,6 +2,8 @@
 //!
 //! One entry a line (a backslash at its end continues it), `#` begins a comment. A fault skips its line and no other.
 
+use std::borrow::Cow;
+
 use crate::keywords::threshold::{ThresholdParts, positive};
 use crate::rule::fault::Fault;
 use crate::rule::{Action, Addresses, Threshold, Track};
@@ -108,14 +110,14 @@ fn read_entry(line: &str, addresses: ReadAddresses<'_>) -> Result<(Rules, Entry)
     let entry = match word {
         "threshold" | "event_filter" => Entry::Threshold(ThresholdParts::read(&values.rest())?.threshold()?),
         "rate_filter" => {
-            let action = match values.take("new_action")? {
+            let action = match &*values.take("new_action")? {
                 "alert" => Action::Alert,
                 "drop" => Action::Drop,
                 "pass" => Action::Pass,
                 "reject" => Action::Reject,
                 other => return Err(format!("`{other}` is no action")),
             };
-            let timeout_s = positive(values.take("timeout")?).ok_or("the timeout is no number above 0")?;
+            let timeout_s = positive(&values.take("timeout")?).ok_or("the timeout is no number above 0")?;
             let threshold = ThresholdParts::read(&values.rest())?.filter()?;
             if threshold.track == Track::Flow {
                 return Err("a rate filter cannot track flows".into());
@@ -132,13 +134,13 @@ fn suppression(values: &mut Values<'_>, addresses: ReadAddresses<'_>) -> Result<
     if values.0.is_empty() {
         return Ok(Entry::Suppress(None));
     }
-    let side = match values.take("track")? {
+    let side = match &*values.take("track")? {
         "by_src" => Side::Source,
         "by_dst" => Side::Destination,
         "by_either" => Side::Either,
         other => return Err(format!("`{other}` cannot be tracked")),
     };
-    let addresses = addresses(values.take("ip")?)?;
+    let addresses = addresses(&values.take("ip")?)?;
     match values.0.first() {
         Some((key, _)) => Err(format!("`{key}` is unknown here")),
         None => Ok(Entry::Suppress(Some(Suppression { side, addresses }))),
@@ -146,12 +148,12 @@ fn suppression(values: &mut Values<'_>, addresses: ReadAddresses<'_>) -> Result<
 }
 
 /// Keys and values that are not used yet.
-struct Values<'a>(Vec<(&'a str, &'a str)>);
+struct Values<'a>(Vec<(&'a str, Cow<'a, str>)>);
 
 impl<'a> Values<'a> {
     fn read(text: &'a str) -> Result<Self, String> {
         let mut depth = 0_u32;
-        // Commas within brackets belong to a list of addresses.
+        // Commas within brackets belong to a list of addresses, and so do those before an address without a key.
         let parts = text.split(|c: char| {
             match c {
                 '[' => depth = depth.saturating_add(1),
@@ -160,16 +162,21 @@ impl<'a> Values<'a> {
             }
             c == ',' && depth == 0
         });
-        let pairs = parts.map(|part| {
-            let part = part.trim();
-            part.split_once(char::is_whitespace)
-                .map(|(key, value)| (key, value.trim()))
-                .ok_or_else(|| format!("`{part}` has no value"))
-        });
-        pairs.collect::<Result<_, _>>().map(Self)
+        let mut values: Vec<(&'a str, Cow<'a, str>)> = Vec::new();
+        for part in parts.map(str::trim) {
+            match (part.split_once(char::is_whitespace), values.last_mut()) {
+                (Some((key, value)), _) if !is_address(key) => values.push((key, value.trim().into())),
+                (_, Some(("ip", list))) if !part.is_empty() => {
+                    list.to_mut().push(',');
+                    list.to_mut().push_str(part);
+                }
+                _ => return Err(format!("`{part}` has no value")),
+            }
+        }
+        Ok(Self(values))
     }
 
-    fn take(&mut self, key: &str) -> Result<&'a str, String> {
+    fn take(&mut self, key: &str) -> Result<Cow<'a, str>, String> {
         let place = self.0.iter().position(|pair| pair.0 == key).ok_or_else(|| format!("`{key}` is missing"))?;
         Ok(self.0.remove(place).1)
     }
@@ -183,6 +190,11 @@ impl<'a> Values<'a> {
     }
 }
 
+/// Whether a word begins an address or a variable, and is no key.
+fn is_address(word: &str) -> bool {
+    word.starts_with(['!', '$', '[']) || word.contains(['.', ':', '/'])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,7 +202,9 @@ mod tests {
 
     fn read(text: &str) -> ThresholdFile {
         ThresholdFile::read(text, &|list| match list {
-            "[10.0.0.0/8, 1.1.1.1]" | "$HOME_NET" | "10.0.0.1" => Ok(Addresses { v4: vec![(10, 20)], v6: vec![] }),
+            "[10.0.0.0/8, 1.1.1.1]" | "$HOME_NET" | "10.0.0.1" | "10.0.0.1,2001:db8::/32,$HOME_NET,!10.0.0.2" => {
+                Ok(Addresses { v4: vec![(10, 20)], v6: vec![] })
+            }
             _ => Err(format!("`{list}` is no list of addresses")),
         })
     }
@@ -203,12 +217,14 @@ mod tests {
              event_filter gen_id 0, sig_id 0, type both, track by_src, count 1, seconds 60\n\
              rate_filter gen_id 1, sig_id 5, track by_dst, count 2, seconds 3, \\\n  new_action drop, timeout 30\n\
              suppress gen_id 1, sig_id 7\n\
-             suppress gen_id 1, sig_id 7, track by_either, ip [10.0.0.0/8, 1.1.1.1]\n",
+             suppress gen_id 1, sig_id 7, track by_either, ip [10.0.0.0/8, 1.1.1.1]\n\
+             suppress gen_id 1, ip 10.0.0.1, 2001:db8::/32,$HOME_NET, !10.0.0.2, track by_src, sig_id 8\n",
         );
         assert!(file.faults.is_empty(), "{:?}", file.faults);
         let threshold =
             |kind, track, count, seconds| Threshold { kind, track, count, seconds, multiplier: 1, unique_on: None };
-        let addresses = Addresses { v4: vec![(10, 20)], v6: vec![] };
+        let addresses = || Addresses { v4: vec![(10, 20)], v6: vec![] };
+        let suppressed = |side| Entry::Suppress(Some(Suppression { side, addresses: addresses() }));
         let expected = [
             (Rules { gid: 1, sid: 1_000_001 }, Entry::Threshold(threshold(ThresholdKind::Limit, Track::Rule, 3, 1000))),
             (Rules { gid: 0, sid: 0 }, Entry::Threshold(threshold(ThresholdKind::Both, Track::Source, 1, 60))),
@@ -221,7 +237,8 @@ mod tests {
                 },
             ),
             (Rules { gid: 1, sid: 7 }, Entry::Suppress(None)),
-            (Rules { gid: 1, sid: 7 }, Entry::Suppress(Some(Suppression { side: Side::Either, addresses }))),
+            (Rules { gid: 1, sid: 7 }, suppressed(Side::Either)),
+            (Rules { gid: 1, sid: 8 }, suppressed(Side::Source)),
         ];
         assert_eq!(file.entries, expected);
         assert!(Rules { gid: 0, sid: 0 }.contains(1, 9) && !Rules { gid: 1, sid: 5 }.contains(1, 6));
@@ -230,9 +247,9 @@ mod tests {
     #[test]
     fn a_fault_names_its_line_and_skips_no_other() {
         let file = read(
-            "this is not correct\nsuppress gen_id 1, sig_id 7\nsuppress gen_id 1, sig_id 8, track by_src, ip x\nrate_filter gen_id 1",
+            "this is not correct\nsuppress gen_id 1, sig_id 7\nsuppress gen_id 1, sig_id 8, track by_src, ip x\nrate_filter gen_id 1\nsuppress gen_id 1, sig_id 9, 10.0.0.1",
         );
-        assert_eq!(file.faults.iter().map(|f| f.0).collect::<Vec<_>>(), [1, 3, 4]);
+        assert_eq!(file.faults.iter().map(|f| f.0).collect::<Vec<_>>(), [1, 3, 4, 5]);
         assert_eq!(file.entries.len(), 1);
     }
 }
