@@ -245,10 +245,7 @@ fn check(options: &Check) -> u8 {
             for (key, list) in [("errors", &faults), ("warnings", &warnings), ("left_out", &left_out)] {
                 object.array(key, |array| {
                     for problem in list {
-                        array.object(|o| {
-                            o.text("file", &problem.file).number("line", problem.line).number("column", problem.column);
-                            o.text("message", &problem.message).text("hint", &problem.hint);
-                        });
+                        array.object(|o| problem.write(o));
                     }
                 });
             }

@@ -127,6 +127,10 @@ fn a_case_that_cannot_run_has_failed() {
         fs::write(own.join(file), text).unwrap();
         let (out, _, status) = rules(&["test", own.to_str().unwrap()]);
         assert!(status == 1 && out.contains(told), "{told} in {out}");
+        let json = lines(&rules(&["test", own.to_str().unwrap(), "--json"]).0);
+        let error = &json[0]["errors"][0];
+        let column = if name == "rule" { 31 } else { error["column"].as_u64().unwrap() };
+        assert!(error.to_string().contains(told) && error["column"] == column, "{error}");
     }
 }
 

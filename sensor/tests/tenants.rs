@@ -302,7 +302,7 @@ fn what_tenants_have_wrong_is_told_with_its_place() {
             (name, error["line"].as_u64().unwrap(), error["column"].as_u64().unwrap())
         })
         .collect();
-    assert_eq!(places, [("one.rules".to_owned(), 1, 38), ("two.conf".to_owned(), 2, 1)]);
+    assert_eq!(places, [("one.rules".to_owned(), 1, 31), ("two.conf".to_owned(), 2, 1)]);
     let counts = |at: usize| ["id", "loaded", "failed"].map(|key| report["tenants"][at][key].as_u64().unwrap());
     assert_eq!([counts(0), counts(1), counts(2)], [[0, 1, 0], [1, 0, 1], [70_000, 8, 0]]);
 }

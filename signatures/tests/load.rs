@@ -227,3 +227,62 @@ fn the_enabled_rules_of_a_large_public_set_load() {
     assert_eq!(loaded.set.rules.len(), 33_230);
     assert!(loaded.set.rules.iter().all(|entry| entry.rule().is_some_and(|rule| rule.digest == entry.digest)));
 }
+
+#[test]
+fn a_fault_stands_at_the_word_that_is_wrong_and_names_the_one_it_is_like() {
+    for (rule, wrong, hint) in [
+        ("alert tcp any any -> any any (msg:\"a\"; contnt:\"a\"; sid:1;)", "contnt", "`content`"),
+        ("alret tcp any any -> any any (sid:1;)", "alret", "`alert`"),
+        ("alert htttp any any -> any any (sid:1;)", "htttp", "`http`"),
+        ("alert http1:request_hedders any any -> any any (sid:1;)", "request_hedders", "`request_headers`"),
+        ("alert tcp:flow_begin any any -> any any (sid:1;)", "flow_begin", "flow_start"),
+        ("alert tcp [$HOME_NET,$HOME_NT] any -> any any (sid:1;)", "$HOME_NT", ""),
+        ("alert tcp [10.0.0.0/8,10.0.0.0/99] any -> any any (sid:1;)", "10.0.0.0/99", ""),
+        ("alert tcp any any -> any any (content:\"x\"; byte_test:2,>>,100,0; sid:1;)", ">>", ""),
+        ("alert tcp any any -> any any (content:\"x\"; byte_test:2,>,1,0,littel; sid:1;)", "littel", "`little`"),
+        ("alert tcp any any -> any any (flow:established,to_servr; sid:1;)", "to_servr", "`to_server`"),
+        ("alert tcp any any -> any any (content:\"gag|0g|\"; sid:1;)", "g|\"; sid", ""),
+        ("alert tcp any any -> any any (content:\"x\"; pcre:\"/a[bc)(d/i\"; sid:1;)", "d/i", ""),
+        ("alert tcp any any -> any any (content:\"x\"; pcre:!\"/a{2,1}b/E\"; sid:1;)", "}b", ""),
+        ("alert tcp any any -> any any (content:\"x\"; pcre:\"/ax)/\"; sid:1;)", ")/\"", ""),
+        ("alert tcp any any -> any any (content:\"x\"; pcre:\"/iq/iq\"; sid:1;)", "q\"; sid", ""),
+        ("alert http any any -> any any (http.uri; pcrexform:\"a(b\"; content:\"x\"; sid:1;)", "b\"; con", ""),
+        ("alert dns any any -> any any (dns.query; dataset:isset,type,tipe string; sid:1;)", "tipe", "`type`"),
+        (
+            "alert tcp any any -> any any (threshold:type limit,track by_source,count 1,seconds 1; sid:1;)",
+            "by_source",
+            "`by_src`",
+        ),
+        ("alert http any any -> any any (dns.query; content:\"a\"; sid:1;)", "dns.query", ""),
+    ] {
+        let loaded = load_text(rule);
+        let fault = loaded.faults.first().unwrap_or_else(|| panic!("loaded: {rule}"));
+        let from = rule.find(wrong).unwrap();
+        assert_eq!((fault.column as usize, &rule[from..from + wrong.len()]), (from + 1, wrong), "{rule}: {fault:?}");
+        assert!(fault.length > 0 && fault.fault.hint.contains(hint), "{rule}: {fault:?}");
+    }
+}
+
+#[test]
+fn hooks_are_those_of_packets_and_of_the_protocols_states() {
+    for (head, loads) in [
+        ("tcp:flow_start", true),
+        ("ip:pre_flow", true),
+        ("udp:pre_stream", true),
+        ("ether:all", true),
+        ("arp:all", true),
+        ("http1:all", false),
+        ("http1:request_line", true),
+        ("tls:client_hello_done", true),
+        ("ssh:request_banner_done", true),
+        ("dns:request_complete", true),
+        ("tcp:request_complete", false),
+    ] {
+        let loaded = load_text(&format!("alert {head} any any -> any any (sid:1;)"));
+        assert_eq!(loaded.faults.is_empty(), loads, "{head} {:?}", loaded.faults);
+    }
+    for options in ["http.uri; content:\"x\";", "app-layer-event:http.request_line_missing_protocol;"] {
+        assert!(!load_text(&format!("alert tcp:all any any -> any any ({options} sid:1;)")).faults.is_empty());
+    }
+    assert!(!load_text("alert tcp:pre_flow any any -> any any (flow:established; sid:1;)").faults.is_empty());
+}

@@ -31,6 +31,19 @@ impl<'a> Argument<'a> {
         }
     }
 
+    /// A fault about the character at a place in a part of the text, which is a slice of it; about the last one where the part ends before.
+    pub fn fault_at(&self, part: &str, at: usize, message: impl Into<String>, hint: impl Into<String>) -> Fault {
+        let text = self.text.unwrap_or_default();
+        let start =
+            part.as_ptr().addr().checked_sub(text.as_ptr().addr()).filter(|start| start + part.len() <= text.len());
+        let Some(start) = start else { return self.fault(message, hint) };
+        let mut places = part.char_indices().map(|(at, character)| (at, character.len_utf8()));
+        let (at, length) =
+            places.clone().find(|(place, _)| *place >= at).or_else(|| places.next_back()).unwrap_or((0, 0));
+        let at = self.span.start + start + at;
+        Fault::new(at..at + length, message, hint)
+    }
+
     /// A fault about this argument.
     pub fn fault(&self, message: impl Into<String>, hint: impl Into<String>) -> Fault {
         Fault::new(self.span.clone(), message, hint)

@@ -21,10 +21,8 @@ use crate::rule::fault::Fault;
 use crate::rule::item::{Content, Item, Operand};
 use crate::rule::number::NumberTest;
 use crate::rule::outside::{NamedFile, Outside};
+use crate::rule::variables::{VARIABLE_LIMIT, set_by};
 use crate::rule::{Buffer, Rule, Section};
-
-/// Variables that one rule may extract.
-const VARIABLE_LIMIT: usize = 64;
 
 /// A rule while it is read.
 pub struct Builder<'a> {
@@ -123,17 +121,26 @@ impl<'a> Builder<'a> {
         self.section()
     }
 
-    /// A section for a buffer: the one there is, unless each section may stand for another instance.
+    /// A section for a buffer: the one there is, unless each section may stand for another instance, or what comes now may need what
+    /// sections behind that one read.
     fn open(&mut self, buffer: Buffer) -> usize {
-        let known = self.rule.sections.iter().position(|s| s.buffer == buffer && s.transforms.is_empty());
-        match known.filter(|_| !is_multi(buffer)) {
+        let sections = &self.rule.sections;
+        let known = sections.iter().rposition(|s| s.buffer == buffer && s.transforms.is_empty());
+        let sets_later = |index: usize| sections.iter().skip(index + 1).any(|behind| set_by(&behind.items) != 0);
+        match known.filter(|index| !is_multi(buffer) && !sets_later(*index)) {
             Some(index) => index,
             None => self.add_section(buffer),
         }
     }
 
     fn add_section(&mut self, buffer: Buffer) -> usize {
-        self.rule.sections.push(Section { buffer, direction: None, transforms: Vec::new(), items: Vec::new() });
+        self.rule.sections.push(Section {
+            buffer,
+            direction: None,
+            transforms: Vec::new(),
+            items: Vec::new(),
+            wanted: 0,
+        });
         self.spans.push(Vec::new());
         self.rule.sections.len() - 1
     }
@@ -233,6 +240,9 @@ impl<'a> Builder<'a> {
         let index = self.open(buffer);
         self.rule.sections[index].items.push(item);
         self.spans[index].push(self.option.clone());
+        if buffer == self.buffer && self.current.is_none() {
+            self.current = Some(index);
+        }
     }
 
     /// Adds an item in a section of its own, whatever is open.
@@ -278,8 +288,6 @@ impl<'a> Builder<'a> {
                 self.variables.len() - 1
             }
         };
-        let count = u8::try_from(self.variables.len()).unwrap_or(u8::MAX);
-        self.rule.variables = count;
         u8::try_from(index).map_err(|_| argument.fault("the rule has too many variables", ""))
     }
 }

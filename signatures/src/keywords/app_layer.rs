@@ -7,7 +7,7 @@ use super::Keyword;
 use crate::builder::nearest::nearest;
 use crate::builder::{Argument, Builder};
 use crate::rule::fault::Fault;
-use crate::rule::protocols::canonical_protocol;
+use crate::rule::protocols::{canonical_protocol, protocol_names};
 use crate::rule::{AppProtocolTest, ProtocolSide};
 
 /// The family.
@@ -68,7 +68,10 @@ fn app_layer_protocol(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Res
                 canonical.push(name);
             }
             None if canonical_protocol(&name).is_some() => canonical.push(name),
-            None => return Err(argument.fault(format!("`{name}` is no known protocol"), "")),
+            None => {
+                let hint = nearest(&name, protocol_names());
+                return Err(argument.fault(format!("`{name}` is no known protocol"), hint));
+            }
         }
     }
     if !any_parsed && !negated {
@@ -106,7 +109,7 @@ fn app_layer_event(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result
             builder.rule.events.push(full);
         }
         None if canonical_protocol(name).is_some() && !event.is_empty() => builder.rule.later.push("app-layer-event"),
-        None => return Err(argument.fault(format!("`{name}` is no known protocol"), "")),
+        None => return Err(argument.fault(format!("`{name}` is no known protocol"), nearest(name, protocol_names()))),
     }
     Ok(())
 }

@@ -47,6 +47,9 @@ pub(super) static KEYWORDS: &[Keyword] = &[
     },
 ];
 
+/// What may follow the fixed parts of such a keyword.
+const WORDS: &str = "relative, big, little, dce, string, hex, dec, oct, bitmask, multiplier, align, from_beginning, from_end or post_offset";
+
 /// A format as the words after the fixed ones change it.
 struct Words {
     format: NumberFormat,
@@ -110,7 +113,7 @@ fn words<'w>(
                 out.format.bitmask =
                     Some(u32::from_str_radix(mask, 16).map_err(|_| argument.fault("`bitmask` is a hex number", ""))?);
             }
-            _ => return Err(argument.fault(format!("`{word}` has no meaning here"), "")),
+            _ => return Err(argument.fault(format!("`{word}` has no meaning here"), WORDS)),
         }
     }
     if out.text && out.format.text.is_none() {
@@ -221,7 +224,10 @@ fn byte_math(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), F
     let (Some(bytes), Some(offset), Some(operator), Some(value), Some(result)) =
         (bytes, offset, operator, value, result)
     else {
-        return Err(argument.fault("`byte_math` needs bytes, offset, oper, rvalue and result", ""));
+        return Err(argument.fault(
+            "`byte_math` needs bytes, offset, oper, rvalue and result",
+            "such as byte_math:bytes 2, offset 0, oper +, rvalue 4, result sum",
+        ));
     };
     if operator == MathOperator::Divide && value == Operand::Value(0) {
         return Err(argument.fault("division by zero", ""));

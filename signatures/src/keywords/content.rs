@@ -183,10 +183,12 @@ pub(super) fn push(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result
 pub(super) fn bytes(text: &str, argument: &Argument<'_>) -> Result<Vec<u8>, Fault> {
     let mut out = Vec::with_capacity(text.len());
     let (mut hex, mut nibble, mut escaped) = (false, None::<u8>, false);
-    for byte in text.bytes() {
+    for (at, byte) in text.bytes().enumerate() {
         if escaped {
             if !matches!(byte, b'\\' | b'"' | b';' | b':') {
-                return Err(argument.fault(
+                return Err(argument.fault_at(
+                    text,
+                    at,
                     format!("`\\{}` is no escape", char::from(byte)),
                     r#"only \\ \" \; and \: are; write other bytes in hex"#,
                 ));
@@ -196,13 +198,16 @@ pub(super) fn bytes(text: &str, argument: &Argument<'_>) -> Result<Vec<u8>, Faul
             continue;
         }
         match (byte, hex) {
-            (b'|', true) if nibble.is_some() => return Err(argument.fault("a byte in hex has one digit", "write two")),
+            (b'|', true) if nibble.is_some() => {
+                return Err(argument.fault_at(text, at, "a byte in hex has one digit", "write two"));
+            }
             (b'|', _) => hex = !hex,
             (b' ', true) => {}
             (_, true) => {
                 let digit = char::from(byte).to_digit(16).and_then(|d| u8::try_from(d).ok());
                 let digit = digit.ok_or_else(|| {
-                    argument.fault(format!("`{}` is no hex digit", char::from(byte)), "close the hex part with `|`")
+                    let message = format!("`{}` is no hex digit", char::from(byte));
+                    argument.fault_at(text, at, message, "close the hex part with `|`")
                 })?;
                 match nibble.take() {
                     Some(high) => out.push(high << 4 | digit),
@@ -210,7 +215,9 @@ pub(super) fn bytes(text: &str, argument: &Argument<'_>) -> Result<Vec<u8>, Faul
                 }
             }
             (b'\\', false) => escaped = true,
-            (b'"', false) => return Err(argument.fault("a quote within a content", r#"write it as \" or |22|"#)),
+            (b'"', false) => {
+                return Err(argument.fault_at(text, at, "a quote within a content", r#"write it as \" or |22|"#));
+            }
             (b':' | b';', false) => out.push(byte),
             (_, false) => out.push(byte),
         }

@@ -85,7 +85,7 @@ fn said<'a>(options: impl Iterator<Item = &'a str>, argument: &Argument<'_>) -> 
                     _ => return Err(wrong("way to compare", "exact or subdomain")),
                 }
             }
-            _ => return Err(argument.fault(format!("`{key}` is unknown here"), "type, load, save, state, memcap …")),
+            _ => return Err(argument.fault(format!("`{key}` is unknown here"), "type, load, save, state, memcap, hashsize, format, value_key, array_key, remove_key, context_key or match")),
         }
     }
     let json = matches!(said.layout.format, Format::Json | Format::JsonLines);

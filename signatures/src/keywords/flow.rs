@@ -62,7 +62,7 @@ fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault
             }
             _ => {
                 return Err(
-                    argument.fault(format!("`{word}` is no state of a flow"), "such as established or to_server")
+                    argument.fault(format!("`{word}` is no state of a flow"), "to_server, to_client, from_server, from_client, established, not_established, stateless, only_stream, no_stream, only_frag or no_frag")
                 );
             }
         };

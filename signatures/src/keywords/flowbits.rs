@@ -17,6 +17,9 @@ pub(super) static KEYWORDS: &[Keyword] = &[Keyword {
 /// Flowbits in one rule.
 const LIMIT: usize = 8;
 
+/// What can be done with a bit.
+pub(super) const OPERATIONS: &str = "set, unset, toggle, isset or isnotset";
+
 const HINT: &str = "such as `set,name`, `isset,name|other` or `noalert`";
 
 fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
@@ -29,8 +32,8 @@ fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault
         builder.rule.noalert = true;
         return Ok(());
     }
-    let operation =
-        operation(command).ok_or_else(|| argument.fault(format!("`{command}` is nothing to do with a bit"), HINT))?;
+    let operation = operation(command)
+        .ok_or_else(|| argument.fault(format!("`{command}` is nothing to do with a bit"), OPERATIONS))?;
     let names = names.ok_or_else(|| argument.fault("a name is missing", HINT))?;
     let mut bits = Vec::new();
     for name in names.split('|') {

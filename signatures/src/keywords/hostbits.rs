@@ -1,7 +1,7 @@
 //! `xbits` and `hostbits`: named bits that rules keep of hosts and pairs of hosts, across flows.
 
 use super::Keyword;
-use super::flowbits::{checked_name, operation};
+use super::flowbits::{OPERATIONS, checked_name, operation};
 use crate::builder::{Argument, Builder};
 use crate::rule::fault::Fault;
 use crate::rule::{BitTrack, HostBits};
@@ -95,9 +95,8 @@ fn push(
     track: BitTrack,
     expire_s: u32,
 ) -> Result<(), Fault> {
-    let operation = operation(word).ok_or_else(|| {
-        argument.fault(format!("`{word}` is nothing to do with a bit"), "set, unset, toggle, isset or isnotset")
-    })?;
+    let operation =
+        operation(word).ok_or_else(|| argument.fault(format!("`{word}` is nothing to do with a bit"), OPERATIONS))?;
     let bit = builder.names.hostbits.intern(checked_name(name, argument)?);
     let bit = bit.ok_or_else(|| argument.fault("too many names of bits", ""))?;
     builder.rule.hostbits.push(HostBits { operation, bit, track, expire_s });

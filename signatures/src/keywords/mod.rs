@@ -106,6 +106,12 @@ static OWN: LazyLock<Vec<&'static [Keyword]>> = LazyLock::new(|| {
     ]
 });
 
+/// The names of all keywords.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    let of_one = |keyword: &'static Keyword| std::iter::once(keyword.name).chain(keyword.aliases.iter().copied());
+    KEYWORDS.iter().flat_map(|family| family.iter()).flat_map(of_one)
+}
+
 /// A keyword by its name or one of its aliases.
 pub fn find(name: &str) -> Option<&'static Keyword> {
     type Index = HashMap<&'static str, &'static Keyword, foldhash::fast::RandomState>;

@@ -39,8 +39,11 @@ fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault
             'O' | 'B' => {}
             'R' => relative = true,
             _ => {
-                let name =
-                    legacy_buffer(letter).ok_or_else(|| argument.fault(format!("`{letter}` is no option"), ""))?;
+                let name = legacy_buffer(letter).ok_or_else(|| {
+                    let hint = "i, m, s, x, A, E, G, O, B and R, or the letter of a buffer of HTTP";
+                    let at = letters.find(letter).unwrap_or(0);
+                    argument.fault_at(letters, at, format!("`{letter}` is no option"), hint)
+                })?;
                 if buffer.replace(name).is_some() {
                     return Err(argument.fault("the expression names two buffers", ""));
                 }
@@ -48,7 +51,8 @@ fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault
         }
     }
     let mut captures = captures(names, argument)?;
-    let regex = Regex::new(pattern, options).map_err(|e| argument.fault(e, "it is read as PCRE2 reads it"))?;
+    let regex = Regex::new(pattern, options)
+        .map_err(|wrong| argument.fault_at(pattern, wrong.at, wrong.message, "it is read as PCRE2 reads it"))?;
     captures.extend(regex.named_groups().into_iter().filter_map(|(group, name)| Some((group, named(&name)?))));
     let item = Item::Pcre(Pcre { regex, negated, relative, captures });
     match buffer {

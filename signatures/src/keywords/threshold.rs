@@ -86,13 +86,13 @@ impl ThresholdParts {
 
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
         match key {
-            "type" => put(&mut self.kind, key, kind(value)),
-            "track" => put(&mut self.track, key, track(value)),
-            "count" => put(&mut self.count, key, positive(value)),
-            "seconds" => put(&mut self.seconds, key, positive(value)),
-            "multiplier" => put(&mut self.multiplier, key, positive(value)),
-            "unique_on" => put(&mut self.unique_on, key, unique_port(value)),
-            _ => Err(format!("`{key}` is unknown here")),
+            "type" => put(&mut self.kind, (key, value), kind(value)),
+            "track" => put(&mut self.track, (key, value), track(value)),
+            "count" => put(&mut self.count, (key, value), positive(value)),
+            "seconds" => put(&mut self.seconds, (key, value), positive(value)),
+            "multiplier" => put(&mut self.multiplier, (key, value), positive(value)),
+            "unique_on" => put(&mut self.unique_on, (key, value), unique_port(value)),
+            _ => Err(format!("`{key}` is none of type, track, count, seconds, multiplier and unique_on")),
         }
     }
 
@@ -135,12 +135,12 @@ impl ThresholdParts {
     }
 }
 
-fn put<T>(place: &mut Option<T>, key: &str, value: Option<T>) -> Result<(), String> {
+fn put<T>(place: &mut Option<T>, (key, value): (&str, &str), read: Option<T>) -> Result<(), String> {
     if place.is_some() {
         return Err(format!("`{key}` stands twice"));
     }
-    *place = value;
-    if place.is_some() { Ok(()) } else { Err(format!("`{key}` has no right value")) }
+    *place = read;
+    if place.is_some() { Ok(()) } else { Err(format!("`{value}` is no value of `{key}`")) }
 }
 
 fn kind(text: &str) -> Option<ThresholdKind> {

@@ -162,7 +162,8 @@ fn luaxform(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fa
 fn pcrexform(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
     let text = argument.required()?;
     let pattern = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
-    let capture = PcreCapture::new(pattern)
-        .map_err(|m| argument.fault(m, "an expression with a group, such as `\"id=([0-9]+)\"`"))?;
+    let capture = PcreCapture::new(pattern).map_err(|wrong| {
+        argument.fault_at(pattern, wrong.at, wrong.message, "an expression with a group, such as `\"id=([0-9]+)\"`")
+    })?;
     push(builder, argument, Transform::PcreCapture(capture))
 }

@@ -8,7 +8,8 @@ use crate::plan::contents;
 use crate::rule::dataset::Operation;
 use crate::rule::fault::Fault;
 use crate::rule::item::{Content, FastPattern, Item, Operand};
-use crate::rule::{Arrow, Buffer, Rule, RuleProtocol, Section};
+use crate::rule::variables::wanted_by;
+use crate::rule::{Arrow, Buffer, PacketHook, Rule, RuleProtocol, Section};
 use crate::state::shared::asks_host_bits;
 
 /// Severity of a rule that says nothing of it.
@@ -44,12 +45,16 @@ pub(super) fn finish(builder: &mut Builder<'_>, end: usize) -> Result<(), Fault>
     }
     let rule = &mut builder.rule;
     rule.sections.retain(|s| !s.items.is_empty());
+    rule.sections.iter_mut().for_each(|section| section.wanted = wanted_by(&section.items));
     let chosen = rule.sections.iter().flat_map(contents).filter(|content| content.fast_pattern.is_some()).count();
     if chosen > if rule.arrow == Arrow::Transactional { 2 } else { 1 } {
         let message = "more than one content is the fast pattern";
         return Err(Fault::new(whole, message, "choose one; a rule with `=>` has one for each direction"));
     }
     let fields = rule.sections.iter().any(|s| matches!(s.buffer, Buffer::Field(_)));
+    packet_hook(rule).map_err(|message| {
+        Fault::new(whole.clone(), message, "leave the hook out, or make two rules of it, joined by flowbits")
+    })?;
     if fields && rule.packet.iter().any(|c| !c.suits_transactions()) {
         return Err(Fault::new(
             whole,
@@ -85,6 +90,21 @@ pub(super) fn finish(builder: &mut Builder<'_>, end: usize) -> Result<(), Fault>
         })?;
     }
     Ok(())
+}
+
+/// Fails where a rule hooks into packets and asks for what they do not have.
+fn packet_hook(rule: &Rule) -> Result<(), &'static str> {
+    let of_packets = |section: &Section| matches!(section.buffer, Buffer::Payload | Buffer::Header(_));
+    let others = rule.transaction.len() + rule.file.len() + rule.events.len() + usize::from(rule.filestore.is_some());
+    match rule.packet_hook {
+        Some(_) if others > 0 || !rule.sections.iter().all(of_packets) => {
+            Err("the rule hooks into packets and looks at what an application protocol has")
+        }
+        Some(PacketHook::PreFlow) if rule.flow.present || rule.flow.direction.is_some() => {
+            Err("the rule hooks in before there is a flow, and asks about one")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Position of an item, what is wrong with it, what to do.

@@ -1,10 +1,13 @@
 //! A rule's header: action, protocol, two endpoints, and the arrow between them.
 
+use tapwire_parsers::{protocol as card_of, protocol_id};
+
 use super::variables::Sets;
 use crate::builder::Environment;
+use crate::builder::nearest::nearest;
 use crate::rule::fault::Fault;
-use crate::rule::protocols::canonical_protocol;
-use crate::rule::{Action, Arrow, Endpoint, RuleProtocol};
+use crate::rule::protocols::{canonical_protocol, protocol_names};
+use crate::rule::{Action, Arrow, Endpoint, PacketHook, RuleProtocol};
 
 /// What a header says.
 #[derive(Debug)]
@@ -15,6 +18,8 @@ pub(super) struct Header {
     pub protocol: RuleProtocol,
     /// What follows the protocol's colon.
     pub hook: Option<String>,
+    /// The same, where it is one of packets.
+    pub packet_hook: Option<PacketHook>,
     /// Left side.
     pub source: Endpoint,
     /// Arrow.
@@ -38,12 +43,25 @@ pub(super) fn read(text: &str, environment: &Environment, sets: &mut Sets) -> Re
     };
     let (at, word) = next("action")?;
     let action = action(word).ok_or_else(|| {
-        Fault::new(at..at + word.len(), format!("`{word}` is no action"), "one of alert, pass, drop, reject, config")
+        let hint = match nearest(word, ACTIONS.iter().map(|(name, _)| *name)) {
+            none if none.is_empty() => "one of alert, pass, drop, reject, config".to_owned(),
+            hint => hint,
+        };
+        Fault::new(at..at + word.len(), format!("`{word}` is no action"), hint)
     })?;
     let (at, word) = next("protocol")?;
-    let (name, hook) = word.split_once(':').map_or((word, None), |(name, hook)| (name, Some(hook.to_string())));
-    let protocol =
-        protocol(name).ok_or_else(|| Fault::new(at..at + word.len(), format!("`{name}` is no protocol"), ""))?;
+    let (name, hook) = word.split_once(':').map_or((word, None), |(name, hook)| (name, Some(hook)));
+    let protocol = protocol(name).ok_or_else(|| {
+        let known = PROTOCOLS.iter().map(|(known, _)| *known).chain(protocol_names());
+        let hint = nearest(&name.to_ascii_lowercase(), known);
+        Fault::new(at..at + name.len(), format!("`{name}` is no protocol"), hint)
+    })?;
+    let of_packets = hook.and_then(|name| packet_hook(protocol, name));
+    let hook = hook.filter(|_| of_packets.is_none());
+    if let Some(hook) = hook {
+        let start = at + name.len() + 1;
+        check_hook(protocol, hook).map_err(|(message, hint)| Fault::new(start..at + word.len(), message, hint))?;
+    }
     let from = (next("source address")?, next("source port")?);
     let (at, word) = next("arrow")?;
     let arrow = match word {
@@ -58,7 +76,8 @@ pub(super) fn read(text: &str, environment: &Environment, sets: &mut Sets) -> Re
     }
     let source = endpoint(from, environment, sets)?;
     let destination = endpoint(to, environment, sets)?;
-    Ok(Header { action, protocol, hook, source, arrow, destination })
+    let hook = hook.map(str::to_owned);
+    Ok(Header { action, protocol, hook, packet_hook: of_packets, source, arrow, destination })
 }
 
 fn endpoint(
@@ -102,33 +121,69 @@ fn words(text: &str) -> Vec<(usize, &str)> {
     found
 }
 
+const ACTIONS: &[(&str, Action)] = &[
+    ("alert", Action::Alert),
+    ("pass", Action::Pass),
+    ("drop", Action::Drop),
+    ("reject", Action::Reject),
+    ("rejectsrc", Action::Reject),
+    ("rejectdst", Action::Reject),
+    ("rejectboth", Action::Reject),
+    ("config", Action::Config),
+];
+
+/// Words for what is no application protocol.
+const PROTOCOLS: &[(&str, RuleProtocol)] = &[
+    ("ip", RuleProtocol::Ip),
+    ("ipv4", RuleProtocol::Ipv4),
+    ("ip4", RuleProtocol::Ipv4),
+    ("ipv6", RuleProtocol::Ipv6),
+    ("ip6", RuleProtocol::Ipv6),
+    ("tcp", RuleProtocol::Tcp),
+    ("tcp-pkt", RuleProtocol::TcpPacket),
+    ("tcp-stream", RuleProtocol::TcpStream),
+    ("udp", RuleProtocol::Udp),
+    ("icmp", RuleProtocol::Icmp),
+    ("icmpv4", RuleProtocol::Icmpv4),
+    ("icmpv6", RuleProtocol::Icmpv6),
+    ("igmp", RuleProtocol::Igmp),
+    ("sctp", RuleProtocol::Sctp),
+    ("pkthdr", RuleProtocol::PacketHeader),
+    ("ether", RuleProtocol::Ether),
+];
+
 fn action(word: &str) -> Option<Action> {
-    Some(match word {
-        "alert" => Action::Alert,
-        "pass" => Action::Pass,
-        "drop" => Action::Drop,
-        "reject" | "rejectsrc" | "rejectdst" | "rejectboth" => Action::Reject,
-        "config" => Action::Config,
-        _ => return None,
-    })
+    ACTIONS.iter().find(|(name, _)| *name == word).map(|(_, action)| *action)
 }
 
 fn protocol(word: &str) -> Option<RuleProtocol> {
-    Some(match word.to_ascii_lowercase().as_str() {
-        "ip" => RuleProtocol::Ip,
-        "ipv4" | "ip4" => RuleProtocol::Ipv4,
-        "ipv6" | "ip6" => RuleProtocol::Ipv6,
-        "tcp" => RuleProtocol::Tcp,
-        "tcp-pkt" => RuleProtocol::TcpPacket,
-        "tcp-stream" => RuleProtocol::TcpStream,
-        "udp" => RuleProtocol::Udp,
-        "icmp" => RuleProtocol::Icmp,
-        "icmpv4" => RuleProtocol::Icmpv4,
-        "icmpv6" => RuleProtocol::Icmpv6,
-        "igmp" => RuleProtocol::Igmp,
-        "sctp" => RuleProtocol::Sctp,
-        "pkthdr" => RuleProtocol::PacketHeader,
-        "ether" => RuleProtocol::Ether,
-        name => RuleProtocol::Application(canonical_protocol(name)?),
-    })
+    let word = word.to_ascii_lowercase();
+    let known = PROTOCOLS.iter().find(|(name, _)| *name == word).map(|(_, protocol)| *protocol);
+    known.or_else(|| canonical_protocol(&word).map(RuleProtocol::Application))
+}
+
+/// The hook on packets that a name means where a protocol has packets of its own.
+fn packet_hook(protocol: RuleProtocol, name: &str) -> Option<PacketHook> {
+    let has_packets = !matches!(protocol, RuleProtocol::Application(_)) || protocol.is_on_frames();
+    PacketHook::NAMES.iter().find(|(known, _)| has_packets && *known == name).map(|(_, hook)| *hook)
+}
+
+/// Tells what is wrong with a hook that is none of packets: those of a protocol are the states of its card, if it has one.
+fn check_hook(protocol: RuleProtocol, hook: &str) -> Result<(), (String, String)> {
+    let of_packets = || PacketHook::NAMES.iter().map(|(name, _)| *name);
+    let known: Vec<&str> = match protocol {
+        RuleProtocol::Application(name) => match protocol_id(name).map(card_of) {
+            Some(card) => card.states.to_server.iter().chain(card.states.to_client).copied().collect(),
+            None => return Ok(()),
+        },
+        _ => of_packets().collect(),
+    };
+    if known.contains(&hook) {
+        return Ok(());
+    }
+    let hint = match nearest(hook, known.iter().copied()) {
+        none if none.is_empty() => format!("one of {}", known.join(", ")),
+        hint => hint,
+    };
+    Err((format!("`{hook}` is no hook of {}", protocol.name()), hint))
 }

@@ -62,6 +62,8 @@ pub struct RuleOption<'a> {
     pub text: Option<&'a str>,
     /// Position in the rule of the argument, or of the keyword where there is none.
     pub span: Range<usize>,
+    /// Position in the rule of the keyword.
+    pub place: Range<usize>,
 }
 
 /// A rule's header and its options.
@@ -112,10 +114,11 @@ fn push<'a>(inner: &'a str, range: Range<usize>, base: usize, options: &mut Vec<
         Some(argument) => start + option.len() - argument.len()..start + option.len(),
         None => start..start + option.len(),
     };
+    let place = start..start + keyword.len();
     if keyword.is_empty() || !keyword.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-')) {
-        return Err(Fault::new(span, format!("`{keyword}` is no keyword"), "is a semicolon or a quote not escaped?"));
+        return Err(Fault::new(place, format!("`{keyword}` is no keyword"), "is a semicolon or a quote not escaped?"));
     }
-    options.push(RuleOption { keyword, text: argument, span });
+    options.push(RuleOption { keyword, text: argument, span, place });
     Ok(())
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::loading::Loader;
 use super::variables::Sets;
-use super::{check, header, lexer};
+use super::{check, header, lexer, point};
+use crate::builder::nearest::nearest;
 use crate::builder::{Argument, Builder, Environment, SharedNames};
 use crate::keywords;
 use crate::rule::digest::Digest;
@@ -30,6 +31,8 @@ pub struct Located {
     pub line: u32,
     /// Column of its first byte, from 1, in the rule's first line where the rule is one line.
     pub column: u32,
+    /// Bytes of what is wrong, from there on; 0 where that is not known.
+    pub length: u32,
     /// Whether the rule is used all the same.
     pub warning: bool,
     /// What is wrong.
@@ -69,6 +72,16 @@ pub(super) enum Outcome {
 /// Reads one rule, which stands at a place in a file.
 pub(super) fn read(
     text: &str,
+    place: (&str, (u32, u32), Digest),
+    environment: &Environment,
+    names: &mut SharedNames,
+    sets: &mut Sets,
+) -> Result<Outcome, Fault> {
+    read_options(text, place, environment, names, sets).map_err(|fault| point::at_its_word(fault, text))
+}
+
+fn read_options(
+    text: &str,
     (file, place, digest): (&str, (u32, u32), Digest),
     environment: &Environment,
     names: &mut SharedNames,
@@ -89,11 +102,11 @@ pub(super) fn read(
     let mut builder = Builder::new(rule, file, names, environment);
     for option in &options {
         let Some(keyword) = keywords::find(option.keyword) else {
-            return Err(Fault::new(
-                option.span.clone(),
-                format!("`{}` is no keyword", option.keyword),
-                "check its spelling",
-            ));
+            let hint = match nearest(option.keyword, keywords::names()) {
+                none if none.is_empty() => "check its spelling".into(),
+                hint => hint,
+            };
+            return Err(Fault::new(option.place.clone(), format!("`{}` is no keyword", option.keyword), hint));
         };
         let argument = Argument { keyword: option.keyword, text: option.text, span: option.span.clone() };
         builder.option = option.span.clone();
@@ -125,6 +138,7 @@ fn empty(header: header::Header, text: Option<String>) -> Rule {
         action: header.action,
         protocol: header.protocol,
         hook: header.hook,
+        packet_hook: header.packet_hook,
         source: header.source,
         arrow: header.arrow,
         destination: header.destination,
@@ -161,7 +175,6 @@ fn empty(header: header::Header, text: Option<String>) -> Rule {
         keeps_certificates: false,
         prefilter: false,
         later: Vec::new(),
-        variables: 0,
         place: (0, 0),
         digest: Digest::default(),
         outside: Vec::new(),

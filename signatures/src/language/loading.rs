@@ -119,7 +119,7 @@ impl Loading<'_> {
         for text in &environment.datasets {
             if let Err(fault) = keywords::dataset::define(&mut self.loader.names, environment, text) {
                 let file = "datasets".to_owned();
-                let fault = Located { file, line: 0, column: 0, warning: false, fault, text: String::new() };
+                let fault = Located { file, line: 0, column: 0, length: 0, warning: false, fault, text: String::new() };
                 self.loaded.faults.push(fault);
                 counts.failed += 1;
             }
@@ -135,6 +135,7 @@ impl Loading<'_> {
                     file: source.name.clone(),
                     line: statement.line,
                     column: u32::try_from(fault.span.start).unwrap_or(0).saturating_add(1),
+                    length: u32::try_from(fault.span.len()).unwrap_or(0),
                     warning,
                     text: statement.text.clone().into_owned(),
                     fault,

@@ -10,6 +10,7 @@ pub mod lexer;
 pub mod load;
 pub mod loading;
 mod outside;
+mod point;
 mod references;
 pub mod threshold_file;
 pub mod variables;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use crate::builder::nearest::nearest;
 use crate::rule::{Addresses, Ports};
 
 /// Variables that refer to each other deeper than this are refused.
@@ -245,8 +246,12 @@ fn ports(text: &str) -> Option<Pair> {
 }
 
 fn unknown(name: &str, kind: &Kind<'_>) -> String {
-    let known = kind.variables.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-    format!("the variable ${name} is not set (known: {known})")
+    let known = || kind.variables.keys().map(String::as_str);
+    let more = match nearest(name, known()) {
+        none if none.is_empty() => format!(" (known: {})", known().collect::<Vec<_>>().join(", ")),
+        hint => format!("; {}", hint.replacen('`', "`$", 1)),
+    };
+    format!("the variable `${name}` is not set{more}")
 }
 
 #[cfg(test)]

@@ -62,16 +62,4 @@ impl<'a> Context<'a> {
         let [_, flowints, _] = &plan.names;
         Self { rule: Some(rule), packet: Some(packet), subject, state: Some(state), flowints, ..Self::default() }
     }
-
-    /// Notes what items extracted, for scripts that are asked later.
-    pub(crate) fn note_variables(&mut self, variables: &[u64]) {
-        for (index, &value) in variables.iter().enumerate().filter(|(_, value)| **value != 0) {
-            if self.variables.len() <= index {
-                self.variables.resize(index + 1, 0);
-            }
-            if let Some(slot) = self.variables.get_mut(index) {
-                *slot = value;
-            }
-        }
-    }
 }

@@ -5,7 +5,7 @@ use tapwire_parsers::protocol::{Direction, Field, Protocol};
 use tapwire_parsers::{protocol, protocol_id};
 
 use crate::rule::item::Item;
-use crate::rule::{Arrow, BitOperation, Buffer, Rule, RuleProtocol, Section};
+use crate::rule::{Arrow, BitOperation, Buffer, PacketHook, Rule, RuleProtocol, Section};
 
 /// What a rule is asked about: it decides when it is evaluated and how often it can match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,7 +13,7 @@ pub enum Kind {
     /// Packets with something wrong in their headers or their place in a stream, or with which something wrong with their flow
     /// comes to light.
     Anomaly,
-    /// The first packet of a flow in each direction: nothing but addresses and ports.
+    /// The first packet of a flow in each direction: nothing but addresses and ports, or with the hook `flow_start`.
     IpOnly,
     /// Every packet.
     Packet,
@@ -53,6 +53,11 @@ impl Kind {
 
 /// The kind of a rule.
 pub(super) fn of(rule: &Rule) -> Kind {
+    match rule.packet_hook {
+        Some(PacketHook::FlowStart) => return Kind::IpOnly,
+        Some(PacketHook::PreFlow | PacketHook::PreStream | PacketHook::All) => return Kind::Packet,
+        None => {}
+    }
     let uses = |test: fn(&Buffer) -> bool| rule.sections.iter().any(|s| test(&s.buffer));
     if uses(|b| matches!(b, Buffer::Frame(_))) {
         return Kind::Frame;

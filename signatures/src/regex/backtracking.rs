@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use pcre2::bytes::{Regex as Pcre2, RegexBuilder};
 
 use super::tank::Tank;
-use super::{Found, Options};
+use super::{Found, Options, Wrong};
 
 /// Depth of going back within one attempt.
 const DEPTH_LIMIT: u32 = 1_500;
@@ -149,13 +149,23 @@ fn has_ways(pattern: &str) -> bool {
 }
 
 /// Checks an expression, or tells what is wrong with it; the names of its groups.
-pub(super) fn check(pattern: &str, options: Options) -> Result<Vec<Option<String>>, String> {
+pub(super) fn check(pattern: &str, options: Options) -> Result<Vec<Option<String>>, Wrong> {
     let [.., place] = &LEVELS;
-    compile(pattern, options, place).map(|regex| regex.capture_names().to_vec())
+    let compiled = compile(pattern, options, place);
+    compiled.map(|regex| regex.capture_names().to_vec()).map_err(|error| wrong(pattern, options, error))
+}
+
+/// What is wrong with an expression. By itself, without what is put around it, its fault has the place at which it was written.
+fn wrong(pattern: &str, options: Options, within: pcre2::Error) -> Wrong {
+    let error = builder(options).build(pattern).err().unwrap_or(within);
+    let at = error.offset().unwrap_or(pattern.len()).min(pattern.len());
+    let text = error.to_string();
+    let message = text.split_once("at offset ").and_then(|(_, rest)| rest.split_once(": ")).map(|(_, what)| what);
+    Wrong { message: message.unwrap_or(&text).to_owned(), at }
 }
 
 /// Compiles an expression for the places of a block.
-fn compile(pattern: &str, options: Options, level: &Level) -> Result<Pcre2, String> {
+fn compile(pattern: &str, options: Options, level: &Level) -> Result<Pcre2, pcre2::Error> {
     let mut text = format!("(*LIMIT_MATCH={})(*LIMIT_DEPTH={DEPTH_LIMIT})", level.steps);
     text.push_str(r"\G");
     if level.places > 1 {
@@ -170,13 +180,17 @@ fn compile(pattern: &str, options: Options, level: &Level) -> Result<Pcre2, Stri
     }
     // A comment at the end of an extended expression ends with its line.
     text.push_str(if options.extended { "\n)" } else { ")" });
-    RegexBuilder::new()
+    builder(options).build(&text)
+}
+
+fn builder(options: Options) -> RegexBuilder {
+    let mut builder = RegexBuilder::new();
+    builder
         .caseless(options.caseless)
         .multi_line(options.multi_line)
         .dotall(options.dot_all)
-        .extended(options.extended)
-        .build(&text)
-        .map_err(|e| e.to_string())
+        .extended(options.extended);
+    builder
 }
 
 /// Writes an expression in which a dollar sign means the very end of the text.

@@ -36,6 +36,15 @@ pub struct Options {
     pub dollar_end_only: bool,
 }
 
+/// What is wrong with an expression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// In words.
+    pub message: String,
+    /// Up to which of its bytes it was read.
+    pub at: usize,
+}
+
 /// An expression that is known to be right. Its engines are made when they are first needed: few of the expressions of a large rule
 /// set ever are, and each holds several KiB.
 #[derive(Debug)]
@@ -71,7 +80,7 @@ pub(crate) enum Found {
 
 impl Regex {
     /// Checks an expression, or tells what is wrong with it.
-    pub fn new(pattern: &str, options: Options) -> Result<Self, String> {
+    pub fn new(pattern: &str, options: Options) -> Result<Self, Wrong> {
         backtracking::check(pattern, options)?;
         Ok(Self { pattern: pattern.into(), options, linear: OnceLock::new(), backtracking: OnceLock::new() })
     }

@@ -35,6 +35,29 @@ impl Action {
     }
 }
 
+/// A hook on packets: which of them a rule is asked about, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PacketHook {
+    /// `flow_start`: the first packet of a flow in each direction.
+    FlowStart,
+    /// `pre_flow`: every packet, as if it had no flow yet.
+    PreFlow,
+    /// `pre_stream`: every packet. A sensor that only listens has no order of tables in which this would differ from `all`.
+    PreStream,
+    /// `all`: every packet.
+    All,
+}
+
+impl PacketHook {
+    /// Their names in a rule.
+    pub const NAMES: [(&str, Self); 4] = [
+        ("flow_start", Self::FlowStart),
+        ("pre_flow", Self::PreFlow),
+        ("pre_stream", Self::PreStream),
+        ("all", Self::All),
+    ];
+}
+
 /// The protocol word of a rule's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RuleProtocol {

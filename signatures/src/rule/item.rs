@@ -81,6 +81,19 @@ impl Item {
         }
     }
 
+    /// Whether it looks at a place in the buffer, and not at the buffer as a whole.
+    pub fn has_place(&self) -> bool {
+        !matches!(
+            self,
+            Item::Size(_)
+                | Item::Absent { .. }
+                | Item::Entropy(_)
+                | Item::Dataset(_)
+                | Item::DatasetScore(_)
+                | Item::Script(_)
+        )
+    }
+
     /// Whether its position depends on the item before it.
     pub fn is_relative(&self) -> bool {
         match self {

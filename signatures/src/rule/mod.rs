@@ -24,12 +24,13 @@ pub mod script;
 mod section;
 mod threshold;
 pub mod transform;
+pub mod variables;
 
 use std::sync::Arc;
 
 pub use effects::{FileScope, Filestore, Silence, Tag, TagUnit, Target};
 pub use flow::{AppProtocolTest, FlowCondition, ProtocolSide};
-pub use header::{Action, Addresses, Arrow, Endpoint, Ports, RuleProtocol};
+pub use header::{Action, Addresses, Arrow, Endpoint, PacketHook, Ports, RuleProtocol};
 pub use memory::{
     BitOperation, BitTrack, Flowbits, Flowint, HostBits, IntComparison, IntOperation, IntValue, VariableScope,
     VariableTest,
@@ -54,6 +55,8 @@ pub struct Rule {
     pub protocol: RuleProtocol,
     /// Explicit hook (`http1:request_headers`), as written after the colon.
     pub hook: Option<String>,
+    /// Explicit hook on packets (`tcp:flow_start`).
+    pub packet_hook: Option<PacketHook>,
     /// Left side.
     pub source: Endpoint,
     /// Arrow.
@@ -126,8 +129,6 @@ pub struct Rule {
     pub prefilter: bool,
     /// Keywords it uses whose protocol or state is not active yet: it cannot match.
     pub later: Vec<&'static str>,
-    /// Number of variables its items extract.
-    pub variables: u8,
     /// Index into the files of the load that read it, and line.
     pub place: (u32, u32),
     /// That of its text.

@@ -3,7 +3,7 @@
 //! Those that are parsed say themselves what they are called and what rules can look at: their cards do. Of the others rules may
 //! speak as well; they are loaded, counted, and cannot match so far. As soon as a card has a name, that of this table is passed over.
 
-use tapwire_parsers::{protocol, protocol_id};
+use tapwire_parsers::{REGISTRY, protocol, protocol_id};
 
 /// A protocol that is not parsed yet, or of which not all can be looked at.
 pub struct Later {
@@ -202,6 +202,12 @@ pub fn canonical_protocol(name: &str) -> Option<&'static str> {
     let later =
         || LATER.iter().find(|later| later.names.contains(&name)).and_then(|later| later.names.first().copied());
     parsed.or_else(later)
+}
+
+/// All names of application protocols.
+pub(crate) fn protocol_names() -> impl Iterator<Item = &'static str> {
+    let parsed = REGISTRY.iter().flat_map(|card| std::iter::once(card.name).chain(card.aliases.iter().copied()));
+    parsed.chain(LATER.iter().flat_map(|later| later.names.iter().copied()))
 }
 
 /// Whether flows of this protocol are parsed.

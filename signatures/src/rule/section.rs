@@ -4,6 +4,7 @@ use tapwire_parsers::protocol::Direction;
 
 use super::item::Item;
 use super::transform::Transform;
+use super::variables::VariableSet;
 
 /// Where a section looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,4 +48,6 @@ pub struct Section {
     pub transforms: Vec<Transform>,
     /// What must hold.
     pub items: Vec<Item>,
+    /// Variables that it needs from sections before it.
+    pub wanted: VariableSet,
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::evidence::Trail;
+use super::payload::Variables;
 use crate::regex::tank::Tank;
 use crate::rule::dataset::Key;
 use crate::rule::item::{Capture, DatasetTest};
@@ -35,7 +36,8 @@ pub(crate) struct Notes {
     pub(super) buffer: &'static str,
     /// The section that is looked at, and the instance of its buffer.
     pub(super) place: (u16, u16),
-    entropies: Vec<(&'static str, f64)>,
+    /// What the rule's items read so far.
+    pub(super) variables: Variables,
     /// The bytes that hold so far.
     pub(super) trail: Trail,
     /// What may still be spent on the rule that is decided.
@@ -61,7 +63,7 @@ impl Notes {
         self.captured.clear();
         self.shown.clear();
         self.steps.clear();
-        self.entropies.clear();
+        self.variables.clear();
         self.trail.clear();
     }
 
@@ -106,10 +108,6 @@ impl Notes {
     pub(super) fn capture(&mut self, to: &Capture, value: &[u8]) {
         self.captured.push((to.clone(), value.get(..VALUE_LIMIT_BYTES).unwrap_or(value).into()));
     }
-
-    pub(super) fn entropy(&mut self, value: f64) {
-        self.entropies.push((self.buffer, value));
-    }
 }
 
 /// Whether what a rule wants to have been set is set.
@@ -140,9 +138,6 @@ pub(super) fn apply(rule: &Rule, state: &mut FlowState, notes: &mut Notes) -> (C
             Capture::Packet(name) => state.notes_mut().packet_variables.push((name, value)),
             Capture::Alert(name) => context.push((name, Shown::Text(value))),
         }
-    }
-    for (buffer, value) in notes.entropies.drain(..) {
-        state.notes_mut().set_entropy(buffer, value);
     }
     (context, risen)
 }

@@ -15,7 +15,7 @@ use crate::lua::Context;
 use crate::plan::{Chance, Glance, Kind, Plan, RuleIndex};
 use crate::rule::condition::{PacketView, SideProtocol, Verdict};
 use crate::rule::transform::Transform;
-use crate::rule::{Action, AppProtocolTest, Buffer, ProtocolSide, Rule, Section};
+use crate::rule::{Action, AppProtocolTest, Buffer, PacketHook, ProtocolSide, Rule, Section};
 use crate::state::flow::FlowState;
 
 /// What is special about a packet.
@@ -174,7 +174,8 @@ impl Matcher {
         payload: View<'_>,
         state: &mut FlowState,
     ) -> Verdict {
-        let view = inspection.view;
+        let before_its_flow = PacketView { flow: None, ..*inspection.view };
+        let view = if rule.packet_hook == Some(PacketHook::PreFlow) { &before_its_flow } else { inspection.view };
         if !header::holds(rule, view) {
             return Verdict::No;
         }
@@ -247,16 +248,14 @@ impl Matcher {
     }
 
     fn sections_hold(&mut self, rule: &Rule, payload: View<'_>, context: &mut Context<'_>) -> bool {
-        let variables = usize::from(rule.variables);
         let sections = (0..).zip(&rule.sections).all(|(position, section)| {
             self.notes.place = (position, 0);
-            let held = match section.buffer {
-                Buffer::Payload | Buffer::Frame(_) => {
-                    self.section(section, payload, variables, context) == Verdict::Yes
-                }
-                Buffer::Header(name) => self.header_holds(section, name, variables, context),
-                Buffer::Field(_) | Buffer::File(_) | Buffer::Later(_) => false,
-            };
+            let held = self.notes.variables.has(section.wanted)
+                && match section.buffer {
+                    Buffer::Payload | Buffer::Frame(_) => self.section(section, payload, context) == Verdict::Yes,
+                    Buffer::Header(name) => self.header_holds(section, name, context),
+                    Buffer::Field(_) | Buffer::File(_) | Buffer::Later(_) => false,
+                };
             self.notes.trail.decide(position, if held { Verdict::Yes } else { Verdict::No });
             held
         });
@@ -265,6 +264,9 @@ impl Matcher {
 
     /// Whether the scripts of a rule that stand for themselves hold.
     pub(super) fn scripts_hold(&mut self, rule: &Rule, context: &mut Context<'_>) -> bool {
+        if !rule.scripts.is_empty() {
+            context.variables = self.notes.variables.all().into();
+        }
         rule.scripts.iter().all(|test| {
             let held = self.notes.tank.spend(SCRIPT) && self.lua.holds(test, None, context);
             self.notes.tank.spend(self.lua.take_work());
@@ -273,15 +275,9 @@ impl Matcher {
     }
 
     /// Whether a section holds on the bytes of a packet's headers that a name means, or on one of several such.
-    pub(super) fn header_holds(
-        &mut self,
-        section: &Section,
-        name: &str,
-        variables: usize,
-        context: &mut Context<'_>,
-    ) -> bool {
+    pub(super) fn header_holds(&mut self, section: &Section, name: &str, context: &mut Context<'_>) -> bool {
         let Some(packet) = context.packet.map(|view| view.packet) else { return false };
-        let mut holds = |data: &[u8]| self.section(section, View::whole(data), variables, context) == Verdict::Yes;
+        let mut holds = |data: &[u8]| self.section(section, View::whole(data), context) == Verdict::Yes;
         match name {
             "sctp.chunk_data" => packet.sctp().is_some_and(|sctp| sctp.user_data().any(holds)),
             _ => header_bytes(packet, name).is_some_and(|data| holds(&data)),
@@ -289,25 +285,19 @@ impl Matcher {
     }
 
     /// Decides a section on one buffer, after its transforms.
-    pub(super) fn section(
-        &mut self,
-        section: &Section,
-        view: View<'_>,
-        variables: usize,
-        context: &mut Context<'_>,
-    ) -> Verdict {
+    pub(super) fn section(&mut self, section: &Section, view: View<'_>, context: &mut Context<'_>) -> Verdict {
         self.notes.buffer = section.buffer.name();
         self.notes.trail.transformed = !section.transforms.is_empty();
         self.notes.trail.enter(self.notes.place, view.size);
         if section.transforms.is_empty() {
             let scripts = (&mut self.lua, context);
-            return section_holds(&section.items, view, variables, &mut self.limits, &mut self.notes, scripts);
+            return section_holds(&section.items, view, &mut self.limits, &mut self.notes, scripts);
         }
         let made = self.transform(&section.transforms, view.data);
         let [from, _] = &made;
         let view = View { data: from, size: from.len() as u64, complete: view.complete };
         let scripts = (&mut self.lua, context);
-        let verdict = section_holds(&section.items, view, variables, &mut self.limits, &mut self.notes, scripts);
+        let verdict = section_holds(&section.items, view, &mut self.limits, &mut self.notes, scripts);
         self.transformed = made;
         verdict
     }

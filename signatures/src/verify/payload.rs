@@ -10,6 +10,7 @@ mod base64;
 mod content;
 mod entropy;
 mod pcre;
+mod variables;
 mod why;
 
 use std::ops::Range;
@@ -25,6 +26,7 @@ use crate::rule::condition::Verdict;
 use crate::rule::dataset::{Note, Operation};
 use crate::rule::item::{DatasetTest, Item};
 pub use entropy::shannon_entropy;
+pub(super) use variables::Variables;
 
 /// Characters that a number in text may have.
 const TEXT_LIMIT: usize = 23;
@@ -58,9 +60,6 @@ pub struct Limits {
     pub asn1_hit: u64,
 }
 
-/// Variables that one rule's items extract, kept across its sections of one buffer.
-pub(super) type Variables = SmallVec<[u64; 8]>;
-
 /// How the items of a section fared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
@@ -75,14 +74,12 @@ enum Outcome {
 pub(crate) fn section_holds(
     items: &[Item],
     view: View<'_>,
-    variables: usize,
     limits: &mut Limits,
     notes: &mut Notes,
     (lua, context): (&mut Runtime, &mut Context<'_>),
 ) -> Verdict {
     let mut run = Run {
         view,
-        variables: SmallVec::from_elem(0, variables),
         tried: SmallVec::new(),
         decoded: Vec::new(),
         limits,
@@ -99,10 +96,7 @@ pub(crate) fn section_holds(
     let outcome = run.items(items, view.data, 0);
     run.notes.tank.end_buffer();
     match outcome {
-        Outcome::Match => {
-            run.context.note_variables(&run.variables);
-            return Verdict::Yes;
-        }
+        Outcome::Match => return Verdict::Yes,
         Outcome::Fail | Outcome::Stop => run.notes.trail.truncate(noted),
     }
     if run.sized && !view.complete && !run.notes.tank.is_dry() { Verdict::NotYet } else { Verdict::No }
@@ -110,7 +104,6 @@ pub(crate) fn section_holds(
 
 struct Run<'a, 'l, 'c> {
     view: View<'a>,
-    variables: Variables,
     /// For each item by its position the begins of occurrences after which the rest failed, or of which there are none.
     tried: SmallVec<[Range<usize>; 4]>,
     decoded: Vec<u8>,
@@ -134,22 +127,23 @@ impl Run<'_, '_, '_> {
         if !self.spend(CONDITION) {
             return Outcome::Stop;
         }
-        let holds = |held: bool| if held { Ok(cursor) } else { Err(()) };
+        let holds = |held: bool| if held { Ok(cursor) } else { Err(Outcome::Fail) };
+        // What does not depend on where the items before it matched is not helped by other occurrences of them.
+        let alone = |held: bool| if held { Ok(cursor) } else { Err(Outcome::Stop) };
         let next = match item {
             Item::Content(content) => return self.content((item, content), rest, data, cursor),
             Item::Pcre(pcre) => return self.pcre((item, pcre), rest, data, cursor),
             Item::ByteTest(test) => holds(self.byte_test(test, data, cursor)),
-            Item::ByteJump(jump) => self.byte_jump(jump, data, cursor).ok_or(()),
-            Item::ByteExtract(extract) => self.byte_extract(extract, data, cursor).ok_or(()),
-            Item::ByteMath(math) => self.byte_math(math, data, cursor).ok_or(()),
+            Item::ByteJump(jump) => self.byte_jump(jump, data, cursor).ok_or(Outcome::Fail),
+            Item::ByteExtract(extract) => self.byte_extract(extract, data, cursor).ok_or(Outcome::Fail),
+            Item::ByteMath(math) => self.byte_math(math, data, cursor).ok_or(Outcome::Fail),
             Item::IsDataAt(at) => holds(self.is_data_at(at, data, cursor)),
             Item::Size(test) => match test.verdict(self.view.size, self.view.complete) {
                 Verdict::Yes => Ok(cursor),
-                Verdict::NotYet => Err(()),
+                Verdict::NotYet => Err(Outcome::Stop),
                 Verdict::No => {
                     self.sized = false;
-                    self.fail(rest, item, data, cursor);
-                    return Outcome::Stop;
+                    Err(Outcome::Stop)
                 }
             },
             Item::Base64Decode(decode) => {
@@ -169,19 +163,22 @@ impl Run<'_, '_, '_> {
                 return outcome;
             }
             // That the buffer is there at all is what `absent` denies; with `or_else` the other items decide.
-            Item::Absent { or_else } => holds(*or_else),
+            Item::Absent { or_else } => alone(*or_else),
             Item::Dataset(test) => return self.dataset((item, test), rest, data, cursor),
             Item::DatasetScore(score) => {
                 self.spend(data.len() as u64 / SEARCHED_BYTES);
                 let note = score.set.kind.key(data).and_then(|key| score.set.find(&key, false));
-                holds(matches!(note, Some(Note::Score(number)) if score.test.holds(number.into())))
+                alone(matches!(note, Some(Note::Score(number)) if score.test.holds(number.into())))
             }
             Item::Entropy(entropy) => {
                 let part = entropy::part(entropy, data);
                 self.spend(part.len() as u64);
                 let value = shannon_entropy(part);
-                self.notes.entropy(value);
-                holds(entropy::holds(entropy, value))
+                // It is told whether or not the rule matches.
+                if let Some(state) = self.context.state.as_deref_mut() {
+                    state.notes_mut().set_entropy(self.notes.buffer, value);
+                }
+                alone(entropy::holds(entropy, value))
             }
             Item::Asn1(test) => {
                 let found = super::asn1::holds(test, data, cursor);
@@ -189,10 +186,10 @@ impl Run<'_, '_, '_> {
                 holds(found == Some(true))
             }
             Item::Script(test) => {
-                self.context.note_variables(&self.variables);
+                self.context.variables = self.notes.variables.all().into();
                 let held = self.spend(SCRIPT) && self.lua.holds(test, Some(data), self.context);
                 self.notes.tank.spend(self.lua.take_work());
-                holds(held)
+                alone(held)
             }
         };
         match next {
@@ -202,9 +199,9 @@ impl Run<'_, '_, '_> {
                 }
                 self.items(rest, data, cursor)
             }
-            Err(()) => {
+            Err(outcome) => {
                 self.fail(rest, item, data, cursor);
-                Outcome::Fail
+                outcome
             }
         }
     }
@@ -299,7 +296,7 @@ impl Run<'_, '_, '_> {
         self.spend(data.len() as u64 / SEARCHED_BYTES);
         let Some(key) = test.set.kind.key(data) else {
             self.fail(rest, item, data, cursor);
-            return Outcome::Fail;
+            return Outcome::Stop;
         };
         let mark = self.notes.mark();
         if test.set.is_changed_by_rules() {
@@ -308,7 +305,7 @@ impl Run<'_, '_, '_> {
             let found = test.set.find(&key, test.subdomains);
             if found.is_some() != (test.operation == Operation::IsSet) {
                 self.fail(rest, item, data, cursor);
-                return Outcome::Fail;
+                return Outcome::Stop;
             }
             if let (Some(name), Some(Note::Record(record))) = (&test.context, found) {
                 self.notes.show(name, record);
@@ -321,6 +318,11 @@ impl Run<'_, '_, '_> {
         }
         outcome
     }
+}
+
+/// Whether another occurrence of what is before some items may help them: the first one that has a place counts it from there.
+fn is_again(rest: &[Item]) -> bool {
+    rest.iter().find(|item| item.has_place()).is_some_and(Item::is_relative)
 }
 
 fn to_i64(value: usize) -> i64 {

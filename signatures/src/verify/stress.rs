@@ -37,11 +37,11 @@ pub struct Stress {
 
 /// The worst that was found for a rule, with buffers of so many bytes and of twice as many; `None` for one that looks at no bytes.
 pub fn stress(rule: &Rule, bytes: usize) -> Option<Stress> {
-    let of_sections = rule.sections.iter().filter_map(|section| of_section(rule, section, bytes.max(16)));
+    let of_sections = rule.sections.iter().filter_map(|section| of_section(section, bytes.max(16)));
     of_sections.max_by_key(|stress| stress.units_a_byte)
 }
 
-fn of_section(rule: &Rule, section: &Section, bytes: usize) -> Option<Stress> {
+fn of_section(section: &Section, bytes: usize) -> Option<Stress> {
     let mut pieces = Pieces::default();
     pieces.read(&section.items);
     let mut worst: Option<Stress> = None;
@@ -52,7 +52,7 @@ fn of_section(rule: &Rule, section: &Section, bytes: usize) -> Option<Stress> {
         for (head, tail) in
             [(&[][..], &[][..]), (&pieces.head, &[])].into_iter().chain(tailed.1.first().map(|_| tailed))
         {
-            let played = |length| work(rule, section, &buffer(head, filler, tail, length));
+            let played = |length| work(section, &buffer(head, filler, tail, length));
             let twice = played(2 * bytes);
             let units_a_byte = twice.div_ceil(2 * bytes as u64).min(ENDED_AT);
             if worst.as_ref().is_none_or(|worst| worst.units_a_byte < units_a_byte) {
@@ -74,11 +74,10 @@ fn buffer(head: &[u8], filler: &[u8], tail: &[u8], length: usize) -> Vec<u8> {
     filled.chain(tail).copied().collect()
 }
 
-fn work(rule: &Rule, section: &Section, data: &[u8]) -> u64 {
+fn work(section: &Section, data: &[u8]) -> u64 {
     let mut notes = Notes::with(Tank::free(ENDED_AT * data.len() as u64));
     let scripts = (&mut Runtime::default(), &mut Context::default());
-    let variables = usize::from(rule.variables);
-    section_holds(&section.items, View::whole(data), variables, &mut Limits::default(), &mut notes, scripts);
+    section_holds(&section.items, View::whole(data), &mut Limits::default(), &mut notes, scripts);
     notes.tank.spent()
 }
 

@@ -50,7 +50,7 @@ impl Node {
     fn problem_at(&self, place: Place, message: String, hint: &str) -> Problem {
         let file = self.file.as_deref().unwrap_or("--set").to_owned();
         let excerpt = self.file.as_deref().and_then(|file| line_of(file, place.line));
-        Problem { file, line: place.line, column: place.column, message, hint: hint.into(), excerpt }
+        Problem { file, line: place.line, column: place.column, length: 0, message, hint: hint.into(), excerpt }
     }
 
     /// A problem with a word of it.
@@ -60,6 +60,7 @@ impl Node {
         let behind = problem.excerpt.as_deref().and_then(|line| line.get(from..));
         let further = behind.and_then(|text| text.find(word)).and_then(|at| u32::try_from(at).ok());
         problem.column += further.unwrap_or(0);
+        problem.length = further.and_then(|_| u32::try_from(word.len()).ok()).unwrap_or(0);
         problem
     }
 

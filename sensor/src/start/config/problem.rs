@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use crate::start::terminal::escaped;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use tapwire_parsers::json::Object;
+
+use crate::start::terminal::escaped;
 
 /// Columns that a message may take.
 const WIDTH: usize = 140;
@@ -17,6 +19,8 @@ pub struct Problem {
     pub line: u32,
     /// Column, from 1.
     pub column: u32,
+    /// Bytes that are wrong, from there on; 0 where that is not known.
+    pub length: u32,
     /// What is wrong.
     pub message: String,
     /// What to do; empty where there is nothing to add.
@@ -36,16 +40,37 @@ pub enum Severity {
     Note,
 }
 
+impl From<String> for Problem {
+    /// A problem without a place.
+    fn from(message: String) -> Self {
+        Self { file: String::new(), line: 0, column: 0, length: 0, message, hint: String::new(), excerpt: None }
+    }
+}
+
 impl Problem {
+    /// The message as programs read it.
+    pub fn write(&self, object: &mut Object<'_>) {
+        object.text("file", &self.file).number("line", self.line).number("column", self.column);
+        object.number("length", self.length).text("message", &self.message).text("hint", &self.hint);
+    }
+
     /// A problem of a file as a whole.
     pub fn of_file(path: &Path, message: String, hint: &str) -> Self {
-        Self { file: path.display().to_string(), line: 0, column: 0, message, hint: hint.into(), excerpt: None }
+        Self {
+            file: path.display().to_string(),
+            line: 0,
+            column: 0,
+            length: 0,
+            message,
+            hint: hint.into(),
+            excerpt: None,
+        }
     }
 
     /// A problem of a line of a file.
     pub fn of_line(file: &str, line: u32, message: String, hint: &str) -> Self {
         let column = u32::from(line > 0);
-        Self { file: file.into(), line, column, message, hint: hint.into(), excerpt: None }
+        Self { file: file.into(), line, column, length: 0, message, hint: hint.into(), excerpt: None }
     }
 
     /// The message as people read it: what, where, the line with the place underlined, what to do.
@@ -61,13 +86,16 @@ impl Problem {
         let start = usize::try_from(self.column.saturating_sub(1)).unwrap_or(0).min(whole.len());
         let start = (0..=start).rev().find(|&at| whole.is_char_boundary(at)).unwrap_or(0);
         let (before, behind) = whole.split_at(start);
+        let wrong =
+            usize::try_from(self.length).ok().filter(|length| *length > 0).and_then(|length| behind.get(..length));
+        let wrong = wrong.map(|wrong| one_line(wrong).len());
         let (before, behind) = (one_line(before), one_line(behind));
         let excerpt = format!("{before}{behind}");
-        let title = if excerpt.is_empty() { format!("{place}: {message}") } else { message };
+        let title = if excerpt.is_empty() && !place.is_empty() { format!("{place}: {message}") } else { message };
         let mut group = Group::with_title(level.primary_title(title));
         if !excerpt.is_empty() {
             let start = before.len();
-            let length = behind.find([';', ',', ')']).unwrap_or(behind.trim_end().len());
+            let length = wrong.unwrap_or_else(|| behind.find([';', ',', ')']).unwrap_or(behind.trim_end().len()));
             let snippet = Snippet::source(excerpt.as_str()).line_start(self.line as usize).path(file.as_str());
             group = group.element(snippet.annotation(AnnotationKind::Primary.span(start..start + length)));
         }
@@ -93,6 +121,7 @@ mod tests {
             file: "local.rules".into(),
             line: 7,
             column: 28,
+            length: 7,
             message: "`contnet` is no keyword".into(),
             hint: "check its spelling".into(),
             excerpt: Some("alert tcp any any -> any 1 (contnet:\"x\"; sid:1;)".into()),
@@ -102,7 +131,7 @@ mod tests {
             "error: `contnet` is no keyword",
             "local.rules:7:28",
             "contnet:\"x\"; sid:1;)",
-            "^^^",
+            "  ^^^^^^^\n",
             "help: check its spelling",
         ] {
             assert!(text.contains(part), "{part} in {text}");
@@ -116,6 +145,7 @@ mod tests {
                 file: "f".into(),
                 line: 1,
                 column,
+                length: column / 2,
                 message: "m".into(),
                 hint: String::new(),
                 excerpt: Some("a\u{e9}\u{1b}[2J\t;".into()),
@@ -124,8 +154,15 @@ mod tests {
         }
         let odd = "x\nerror: y\u{1b}\u{9b}\u{202e}".to_owned();
         for excerpt in [None, Some(odd.clone())] {
-            let problem =
-                Problem { file: odd.clone(), line: 1, column: 3, message: odd.clone(), hint: odd.clone(), excerpt };
+            let problem = Problem {
+                file: odd.clone(),
+                line: 1,
+                column: 3,
+                length: 2,
+                message: odd.clone(),
+                hint: odd.clone(),
+                excerpt,
+            };
             let text = problem.render(Severity::Error);
             assert!(!text.contains("\nerror: y") && !text.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{text}");
         }

@@ -221,6 +221,7 @@ fn rule_problem(located: Located) -> Problem {
         file: located.file,
         line: located.line,
         column: located.column,
+        length: located.length,
         message: located.fault.message,
         hint: located.fault.hint,
         excerpt: Some(located.text),

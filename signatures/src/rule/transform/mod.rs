@@ -11,7 +11,7 @@ use std::sync::Arc;
 use md5::Digest;
 
 use crate::regex::tank::Tank;
-use crate::regex::{Found, Options, Regex};
+use crate::regex::{Found, Options, Regex, Wrong};
 use crate::rule::script::ScriptTransform;
 pub use decode::{Base64, Base64Mode, Subslice, Xor, XorKey};
 
@@ -111,10 +111,10 @@ impl PartialEq for PcreCapture {
 
 impl PcreCapture {
     /// Reads an expression that has a capture group.
-    pub fn new(pattern: &str) -> Result<Self, String> {
+    pub fn new(pattern: &str) -> Result<Self, Wrong> {
         let regex = Regex::new(pattern, Options::default())?;
         if regex.groups() == 0 {
-            return Err("the expression has no capture group".into());
+            return Err(Wrong { message: "the expression has no capture group".into(), at: 0 });
         }
         Ok(Self { pattern: pattern.into(), regex: Arc::new(regex) })
     }

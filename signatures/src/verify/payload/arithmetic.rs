@@ -10,15 +10,12 @@ impl Run<'_, '_, '_> {
     pub(super) fn value(&self, operand: Operand) -> i64 {
         match operand {
             Operand::Value(value) => value,
-            Operand::Variable(index) => self.variables.get(usize::from(index)).map_or(0, |&v| v.cast_signed()),
+            Operand::Variable(index) => self.notes.variables.get(index).cast_signed(),
         }
     }
 
     fn set(&mut self, index: u8, value: u64) {
-        if let Some(slot) = self.variables.get_mut(usize::from(index))
-            && *slot != value
-        {
-            *slot = value;
+        if self.notes.variables.set(index, value) {
             // What follows may fare otherwise now.
             self.tried.clear();
         }

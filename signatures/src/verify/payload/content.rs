@@ -43,7 +43,7 @@ impl Run<'_, '_, '_> {
             self.notes.trail.truncate(noted);
             self.hold(rest, item.keyword(), data, start..end);
             match self.items(rest, data, end) {
-                Outcome::Fail if rest.first().is_some_and(Item::is_relative) => {
+                Outcome::Fail if super::is_again(rest) => {
                     low = start + 1;
                     if is_again {
                         self.note_tried(position, low);

@@ -39,7 +39,7 @@ impl Run<'_, '_, '_> {
                 return failed;
             }
             let part = data.get(base..).unwrap_or_default();
-            let is_again = rest.first().is_some_and(Item::is_relative);
+            let is_again = super::is_again(rest);
             let mut known = begin;
             if known.is_none() && (self.notes.trail.is_on() || !pcre.captures.is_empty()) {
                 known = pcre.regex.begin_of(part, start, end, &mut self.notes.tank);

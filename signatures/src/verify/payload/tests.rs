@@ -15,14 +15,14 @@ fn content(bytes: &str) -> Content {
 fn verdict(items: &[Item], data: &[u8], limits: &mut Limits) -> Verdict {
     let mut notes = Notes::with(Tank::endless());
     let scripts = (&mut Runtime::default(), &mut Context::default());
-    section_holds(items, View::whole(data), 4, limits, &mut notes, scripts)
+    section_holds(items, View::whole(data), limits, &mut notes, scripts)
 }
 
 /// The work that items take on bytes.
 fn work(items: &[Item], data: &[u8]) -> u64 {
     let mut notes = Notes::with(Tank::endless());
     let scripts = (&mut Runtime::default(), &mut Context::default());
-    section_holds(items, View::whole(data), 4, &mut Limits::default(), &mut notes, scripts);
+    section_holds(items, View::whole(data), &mut Limits::default(), &mut notes, scripts);
     notes.tank.spent()
 }
 
@@ -167,7 +167,7 @@ fn a_section_whose_tank_runs_dry_does_not_match() {
         let mut notes = Notes::with(Tank::of(units));
         let scripts = (&mut Runtime::default(), &mut Context::default());
         verdicts.push((
-            section_holds(&items, View::whole(&data), 4, &mut Limits::default(), &mut notes, scripts),
+            section_holds(&items, View::whole(&data), &mut Limits::default(), &mut notes, scripts),
             notes.tank.is_dry(),
         ));
     }

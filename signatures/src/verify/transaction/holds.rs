@@ -50,7 +50,11 @@ impl Matcher {
         }
         for (position, section) in (0..).zip(&rule.sections) {
             self.notes.place = (position, 0);
-            let held = self.transaction_section(rule, section, subject, context);
+            let held = if self.notes.variables.has(section.wanted) {
+                self.transaction_section(rule, section, subject, context)
+            } else {
+                Verdict::NotYet
+            };
             self.notes.trail.decide(position, held);
             match held {
                 Verdict::Yes => {}
@@ -76,7 +80,6 @@ impl Matcher {
         subject: &TransactionView<'a>,
         context: &mut Context<'_>,
     ) -> Verdict {
-        let variables = usize::from(rule.variables);
         match section.buffer {
             Buffer::Field(name) => {
                 let Some(field) = find_field(protocol(subject.protocol), name) else { return Verdict::No };
@@ -105,7 +108,7 @@ impl Matcher {
                         }
                         Value::Number(_) => return Verdict::No,
                     };
-                    match self.section(section, view, variables, context) {
+                    match self.section(section, view, context) {
                         // What was left for later may turn out not to hold: each instance is a chance.
                         Verdict::Yes if field.multi && self.notes.defers() => deferred = true,
                         Verdict::Yes => return Verdict::Yes,
@@ -123,7 +126,7 @@ impl Matcher {
                 let done = subject.transaction.progress(direction) >= last_state(subject, direction);
                 if verdict == Verdict::NotYet && done { Verdict::No } else { verdict }
             }
-            Buffer::Payload => match self.section(section, View::whole(subject.raw), variables, context) {
+            Buffer::Payload => match self.section(section, View::whole(subject.raw), context) {
                 Verdict::Yes if !subject.raw.is_empty() => Verdict::Yes,
                 _ => Verdict::NotYet,
             },
@@ -133,11 +136,10 @@ impl Matcher {
                     _ => Some(file.name),
                 };
                 let mut texts = subject.files.iter().filter_map(text);
-                let held =
-                    texts.any(|text| self.section(section, View::whole(text), variables, context) == Verdict::Yes);
+                let held = texts.any(|text| self.section(section, View::whole(text), context) == Verdict::Yes);
                 if held { Verdict::Yes } else { Verdict::NotYet }
             }
-            Buffer::Header(name) if self.header_holds(section, name, variables, context) => Verdict::Yes,
+            Buffer::Header(name) if self.header_holds(section, name, context) => Verdict::Yes,
             Buffer::Header(_) => Verdict::No,
             Buffer::Frame(_) | Buffer::Later(_) => Verdict::No,
         }

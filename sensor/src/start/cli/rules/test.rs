@@ -84,7 +84,22 @@ struct Outcome {
     alerts: usize,
     time: Duration,
     differences: Vec<Told>,
-    errors: Vec<String>,
+    errors: Vec<Problem>,
+}
+
+/// Why a case cannot be judged.
+struct Wrong(Vec<Problem>);
+
+impl From<Vec<Problem>> for Wrong {
+    fn from(problems: Vec<Problem>) -> Self {
+        Self(problems)
+    }
+}
+
+impl From<String> for Wrong {
+    fn from(message: String) -> Self {
+        Self(vec![message.into()])
+    }
 }
 
 /// A difference and what is known of its rule.
@@ -163,14 +178,14 @@ impl Test {
             differences: Vec::new(),
             errors: Vec::new(),
         };
-        if let Err(error) = self.judge(case, shared, &mut outcome) {
-            outcome.errors.push(error);
+        if let Err(Wrong(problems)) = self.judge(case, shared, &mut outcome) {
+            outcome.errors.extend(problems);
         }
         outcome.time = start.elapsed();
         outcome
     }
 
-    fn judge(&self, case: &Case, shared: Option<&Prepared>, outcome: &mut Outcome) -> Result<(), String> {
+    fn judge(&self, case: &Case, shared: Option<&Prepared>, outcome: &mut Outcome) -> Result<(), Wrong> {
         let Inputs { rules, captures, expected } = case.inputs()?;
         let own;
         let prepared = match shared {
@@ -181,14 +196,13 @@ impl Test {
             }
         };
         // A test whose rules are not all there says nothing.
-        let wrong = |problem: &Problem| problem.render(Severity::Error);
-        outcome.errors.extend(prepared.found.faults.iter().chain(&prepared.found.lines).take(NAMED).map(wrong));
+        outcome.errors.extend(prepared.found.faults.iter().chain(&prepared.found.lines).take(NAMED).cloned());
         if !outcome.errors.is_empty() {
             return Ok(());
         }
         let Raised { alerts, errors, .. } = raised(prepared, &captures);
         outcome.alerts = alerts.len();
-        outcome.errors = errors;
+        outcome.errors = errors.into_iter().map(Problem::from).collect();
         if !outcome.errors.is_empty() {
             return Ok(());
         }
@@ -197,7 +211,7 @@ impl Test {
         let differences = expected.compare(&alerts);
         if is_new && !self.bless {
             let what = format!("there is no file `{EXPECTED}`, and {} came", count(alerts.len()));
-            return Err(format!("{what}; list the alerts that must come, or write those that came with --bless"));
+            return Err(format!("{what}; list the alerts that must come, or write those that came with --bless").into());
         }
         if differences.is_empty() && !is_new {
             outcome.verdict = Verdict::Ok;
@@ -212,7 +226,7 @@ impl Test {
         Ok(())
     }
 
-    fn prepared(&self, case: &Case, rules: Vec<PathBuf>) -> Result<Prepared, String> {
+    fn prepared(&self, case: &Case, rules: Vec<PathBuf>) -> Result<Prepared, Wrong> {
         let own = rules.iter().map(|path| path.display().to_string()).collect();
         let rules = if self.rules.is_empty() { own } else { self.rules.clone() };
         let mut common: Common = self.settings.common(rules);
@@ -220,13 +234,10 @@ impl Test {
             common.config = Some(config.clone());
         }
         if common.rules.is_empty() && common.config.is_none() {
-            return Err(
-                "there are no rules; put a *.rules beside it, or name one in `expected` with `rules: PATH`".into()
-            );
+            let message = "there are no rules; put a *.rules beside it, or name one in `expected` with `rules: PATH`";
+            return Err(message.to_owned().into());
         }
-        prepare(&common).map_err(|problems| {
-            problems.iter().map(|problem| problem.render(Severity::Error)).collect::<Vec<_>>().join("\n")
-        })
+        Ok(prepare(&common)?)
     }
 }
 
@@ -282,6 +293,11 @@ fn named(packets: &[u64]) -> String {
     format!("{} {}", plural(packets.len(), "packet", "packets"), list.join(", "))
 }
 
+/// A problem as people read it.
+fn shown(problem: &Problem) -> String {
+    if problem.file.is_empty() { problem.message.clone() } else { problem.render(Severity::Error) }
+}
+
 impl Outcome {
     fn text(&self) -> String {
         let verdict = match self.verdict {
@@ -292,7 +308,7 @@ impl Outcome {
         let mut text = format!("{verdict} {}  ({}, {:.2} s)\n", self.name, count(self.alerts), self.time.as_secs_f64());
         let told = self.differences.iter().map(Told::text);
         for line in
-            told.chain(self.errors.iter().cloned()).flat_map(|t| t.lines().map(str::to_owned).collect::<Vec<_>>())
+            told.chain(self.errors.iter().map(shown)).flat_map(|t| t.lines().map(str::to_owned).collect::<Vec<_>>())
         {
             text.push_str(&format!("        {line}\n"));
         }
@@ -323,7 +339,7 @@ impl Outcome {
         });
         object.array("errors", |array| {
             for error in &self.errors {
-                array.text(error);
+                array.object(|o| error.write(o));
             }
         });
         drop(object);
