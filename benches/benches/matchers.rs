@@ -135,7 +135,8 @@ fn row(
 /// The longest content of each rule on payloads, in lower case, each once.
 fn patterns(rules: &str) -> Vec<Vec<u8>> {
     let arguments = tapwire::start::cli::Arguments::try_parse_from(["tapwire", "check", "--rules", rules]);
-    let Ok(tapwire::start::cli::Arguments { command: tapwire::start::cli::Command::Check(options) }) = arguments else {
+    let Ok(tapwire::start::cli::Arguments { command: tapwire::start::cli::Command::Check(options), .. }) = arguments
+    else {
         return Vec::new();
     };
     let Ok(prepared) = tapwire::start::engine::prepare(&options.common) else { return Vec::new() };

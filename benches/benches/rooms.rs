@@ -178,7 +178,7 @@ fn replay(bencher: divan::Bencher<'_, '_>) {
     let size = std::fs::metadata(&capture).map_or(0, |m| m.len());
     let folder = std::env::temp_dir().join(format!("tapwire-bench-{}", std::process::id()));
     let arguments = tapwire::start::cli::Arguments::try_parse_from(["tapwire", "replay", "--no-rules", "-"]);
-    let Ok(tapwire::start::cli::Arguments { command: tapwire::start::cli::Command::Replay(options) }) = arguments
+    let Ok(tapwire::start::cli::Arguments { command: tapwire::start::cli::Command::Replay(options), .. }) = arguments
     else {
         return;
     };
@@ -193,6 +193,7 @@ fn replay(bencher: divan::Bencher<'_, '_>) {
             workers: 1,
             checksums: tapwire::capture::offload::Checksums::Off,
             progress: None,
+            stop: None,
             costly: None,
             warn: None,
         };

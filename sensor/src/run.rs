@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -15,7 +15,7 @@ use tapwire_signatures::verify::explain::Watch;
 
 use crate::capture::batch::Pool;
 use crate::capture::fanout::{self, Depth};
-use crate::capture::files::Files;
+use crate::capture::files::{Files, Progress};
 use crate::capture::live::Interface;
 use crate::capture::offload::{Checksums, Offload, looks_offloaded};
 use crate::capture::origin::Origin;
@@ -100,6 +100,8 @@ pub struct Summary {
     pub dropped: BTreeMap<&'static str, u64>,
     /// Packets that were refused for their checksum, and of how many, if those are most.
     pub refused: Option<(u64, u64)>,
+    /// Where records are, with how many.
+    pub written: Vec<(String, u64)>,
     /// Records that were lost.
     pub lost: Tally,
     /// Packets at which a worker panicked.
@@ -133,8 +135,10 @@ pub struct Plan<'a> {
     pub workers: u16,
     /// Whether checksums are verified.
     pub checksums: Checksums,
-    /// Told of the packets read so far.
-    pub progress: Option<Arc<AtomicU64>>,
+    /// Told of what is read so far.
+    pub progress: Option<Arc<Progress>>,
+    /// Ends it early once it is set.
+    pub stop: Option<Arc<AtomicBool>>,
     /// Told of each rule that takes more than its share of the work, once, when that is seen.
     pub costly: Option<&'a TellCostly>,
     /// Told of what goes wrong beside the records, once.
@@ -155,9 +159,11 @@ fn refused(folder: &Path, why: Refused) -> RunError {
 
 /// Reads capture files one after the other into one run.
 pub fn replay(plan: &Plan<'_>, captures: &[PathBuf]) -> Summary {
-    let capture = captures.first().map(|c| c.display().to_string());
     match FolderLock::respect(plan.folder) {
-        Ok(_lock) => drive(plan, Origin { capture, interface: None }, None, &mut Files::new(captures)),
+        Ok(_lock) => {
+            let mut files = Files::new(captures).with_progress(plan.progress.clone().unwrap_or_default());
+            drive(plan, Origin { several: captures.len() > 1, ..Origin::default() }, None, &mut files)
+        }
         Err(why) => Summary { errors: vec![refused(plan.folder, why)], ..Summary::default() },
     }
 }
@@ -165,7 +171,7 @@ pub fn replay(plan: &Plan<'_>, captures: &[PathBuf]) -> Summary {
 /// Watches an interface until it is told to stop, and writes to a folder that is held.
 pub fn live(plan: &Plan<'_>, mut source: Interface, folder: FolderLock) -> Summary {
     let interface = Some(source.name().to_owned());
-    drive(plan, Origin { capture: None, interface }, Some(folder), &mut source)
+    drive(plan, Origin { interface, ..Origin::default() }, Some(folder), &mut source)
 }
 
 /// Reads packets of any source as if they came from files: it waits for the workers.
@@ -253,6 +259,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, source: &mut
         counters: by_name,
         errors,
         refused: counters.mostly_refused(),
+        written: writer.written(),
         lost: writer.lost(),
         panics: counters.panics,
         script_failures,

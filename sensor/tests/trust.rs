@@ -206,7 +206,7 @@ fn configurations_and_rules_are_plain_files() {
     }
     write("8.yaml", "%YAML 1.1\n---\na: 1\n");
     let output = Run::new("check").arg("--no-rules").arg("--config").path(&folder.path().join("0.yaml")).output();
-    let said = String::from_utf8(output.stderr).unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.code() == Some(1) && said.contains("limit of a configuration"), "{said}");
     for place in ["/dev/zero", &pipe] {
         let output = Run::new("check").arg("--rules").arg(place).output();

@@ -102,6 +102,8 @@ pub struct Batch {
     pub sequence: u64,
     /// What wrong checksums mean.
     pub checksums: Treatment,
+    /// The name of the file that all its packets are of, if they are of one.
+    pub capture: Option<Arc<str>>,
     /// What time it is, where an interface is watched and no packets came.
     pub tick: Option<Timestamp>,
     /// The packets.
@@ -200,6 +202,7 @@ impl Batch {
         self.frames.clear();
         self.oddities.clear();
         self.arena.clear();
+        self.capture = None;
         // Datagrams that were put together may have made it much larger than packets do.
         if self.arena.capacity() > 2 * (BYTES + PACKET_LIMIT_BYTES) {
             self.arena.shrink_to(BYTES + PACKET_LIMIT_BYTES);

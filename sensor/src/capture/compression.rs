@@ -8,7 +8,7 @@ use flate2::bufread::MultiGzDecoder;
 use lz4_flex::frame::FrameDecoder;
 
 /// Reads what a file has, and whether that was compressed.
-pub(super) fn open(file: impl Read + Send + 'static) -> io::Result<(Box<dyn Read + Send>, bool)> {
+pub(crate) fn open(file: impl Read + Send + 'static) -> io::Result<(Box<dyn Read + Send>, bool)> {
     let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
     // A pipe may give less than four bytes at once, but not a compressed file's writer.
     let magic = file.fill_buf()?.first_chunk::<4>().copied().unwrap_or_default();

@@ -3,11 +3,11 @@
 //! Files are opened one at a time, when their turn comes.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::batch::Batch;
 use super::format::{Damage, Format};
@@ -21,50 +21,48 @@ pub struct Files {
     failed: Option<CaptureError>,
     /// The last packet's number.
     number: u64,
-    size: Option<u64>,
-    progress: Arc<AtomicU64>,
+    progress: Arc<Progress>,
+}
+
+/// What is read so far.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Bytes, as they are stored.
+    pub bytes: AtomicU64,
+    /// Packets.
+    pub packets: AtomicU64,
+    /// Files that were begun.
+    pub files: AtomicUsize,
 }
 
 struct Open {
     format: Format,
     input: Input,
-    name: String,
+    name: Arc<str>,
     compressed: bool,
 }
 
 impl Files {
     /// Captures from files and, as `-`, the standard input. For folders there is [`Listing`](super::listing::Listing).
     pub fn new(paths: &[PathBuf]) -> Self {
-        let size = |path: &PathBuf| fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|file| file.len());
-        Self {
-            waiting: paths.iter().cloned().collect(),
-            open: None,
-            failed: None,
-            number: 0,
-            size: paths.iter().map(size).sum(),
-            progress: Arc::default(),
-        }
+        Self { waiting: paths.iter().cloned().collect(), open: None, failed: None, number: 0, progress: Arc::default() }
     }
 
-    /// The size of all files together, as they are stored, if they all are files.
-    pub fn size_bytes(&self) -> Option<u64> {
-        self.size
-    }
-
-    /// How many of these bytes were read.
-    pub fn progress(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.progress)
+    /// The same, telling of what is read.
+    pub fn with_progress(self, progress: Arc<Progress>) -> Self {
+        Self { progress, ..self }
     }
 
     /// Opens the next file; whether there is one.
     fn open_next(&mut self) -> Result<bool, CaptureError> {
         let Some(path) = self.waiting.pop_front() else { return Ok(false) };
+        self.progress.files.fetch_add(1, Ordering::Relaxed);
         let name = if is_standard_input(&path) { "standard input".into() } else { path.display().to_string() };
         let unreadable = |cause| CaptureError::Unreadable { name: name.clone(), cause };
         let (mut input, compressed) = open_input(&path, &self.progress).map_err(unreadable)?;
         let damage = match Format::open(&mut input) {
             Ok(Some(format)) => {
-                self.open = Some(Open { format, input, name, compressed });
+                self.open = Some(Open { format, input, name: name.into(), compressed });
                 return Ok(true);
             }
             Ok(None) if matches!(input.view_some(1), Ok(&[])) => Damage::Cut,
@@ -81,7 +79,7 @@ pub(super) fn is_capture(path: &Path) -> io::Result<bool> {
     Ok(!matches!(Format::open(&mut input), Ok(None)))
 }
 
-fn open_input(path: &Path, progress: &Arc<AtomicU64>) -> io::Result<(Input, bool)> {
+fn open_input(path: &Path, progress: &Arc<Progress>) -> io::Result<(Input, bool)> {
     let progress = Arc::clone(progress);
     let (reader, compressed) = if is_standard_input(path) {
         compression::open(Counted { reader: io::stdin(), progress })?
@@ -102,11 +100,18 @@ impl Source for Files {
                 }
             }
             let Some(open) = &mut self.open else { continue };
+            batch.capture = Some(Arc::clone(&open.name));
             match fill(open, &mut self.number, batch) {
                 Ok(Filled::Full) => return Ok(More::Yes),
-                Ok(Filled::Ended) => self.open = None,
+                Ok(Filled::Ended) => {
+                    self.open = None;
+                    // A batch is of one file, which records name.
+                    if !batch.frames.is_empty() {
+                        return Ok(More::Yes);
+                    }
+                }
                 Err(damage) => {
-                    let (name, offset) = (std::mem::take(&mut open.name), open.input.position());
+                    let (name, offset) = (open.name.to_string(), open.input.position());
                     self.failed = Some(describe(damage, name, offset, open.compressed));
                     self.open = None;
                 }
@@ -162,13 +167,13 @@ pub(super) fn is_standard_input(path: &Path) -> bool {
 /// Counts what is read, for whoever shows the progress.
 struct Counted<R> {
     reader: R,
-    progress: Arc<AtomicU64>,
+    progress: Arc<Progress>,
 }
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(buffer)?;
-        self.progress.fetch_add(read as u64, Ordering::Relaxed);
+        self.progress.bytes.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
     }
 }

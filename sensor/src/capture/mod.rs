@@ -8,7 +8,7 @@
 
 pub mod batch;
 pub mod clock;
-mod compression;
+pub(crate) mod compression;
 mod error;
 pub mod fanout;
 pub mod files;

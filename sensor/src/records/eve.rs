@@ -6,6 +6,18 @@ use tapwire_parsers::protocol::Settings;
 
 use super::forwarded::Forwarded;
 
+/// Whether records name the capture file that they are from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CaptureName {
+    /// They do not.
+    #[default]
+    Hidden,
+    /// They do.
+    Shown,
+    /// They do where a run reads several.
+    OfSeveral,
+}
+
 /// An EVE output.
 #[derive(Clone, Debug, Default)]
 pub struct EveOutput {
@@ -16,7 +28,7 @@ pub struct EveOutput {
     /// Whether an existing file is appended to, where that is said; live it is, in a replay it is not.
     pub append: Option<bool>,
     /// Whether records name the capture file.
-    pub capture_name: bool,
+    pub capture_name: CaptureName,
     /// Seed of community ids, where they are wanted.
     pub community_id_seed: Option<u16>,
     /// Whether records name the version that they are of.

@@ -64,7 +64,8 @@ impl Reader<'_> {
                     !self.live
                 }
             };
-            if !more || handed == Handed::Gone || self.failed.load(Ordering::Relaxed) {
+            let stopped = self.plan.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed));
+            if !more || stopped || handed == Handed::Gone || self.failed.load(Ordering::Relaxed) {
                 break;
             }
         }
@@ -77,7 +78,7 @@ impl Reader<'_> {
         let last = batch.frames.last();
         let (packets, time) = (last.map(|frame| frame.number), last.map(|frame| frame.time).or(batch.tick));
         if let (Some(progress), Some(packets)) = (&self.plan.progress, packets) {
-            progress.store(packets, Ordering::Relaxed);
+            progress.packets.store(packets, Ordering::Relaxed);
         }
         // A file waits for the workers, an interface does not.
         let (rules, distributor) = (self.plan.active.engine(), &mut self.distributor);

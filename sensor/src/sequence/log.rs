@@ -124,6 +124,11 @@ impl Log {
         self.outputs.iter_mut().for_each(Output::close);
     }
 
+    /// The outputs, with the records that each has of this run.
+    pub(super) fn written(&self) -> Vec<(String, u64)> {
+        self.outputs.iter().map(|output| (output.name().to_owned(), output.books().stored.total())).collect()
+    }
+
     /// Records that are lost so far.
     pub(super) fn lost(&self) -> Tally {
         let mut all = Tally::default();

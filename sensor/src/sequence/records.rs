@@ -16,8 +16,10 @@ pub(super) struct Records {
     pub(super) clock: Clock,
     /// Records that were cut.
     pub(super) cut: u64,
-    /// Alerts, as the first output has them.
-    pub(super) alerts: u64,
+    /// Alerts, as the first output that takes some has them.
+    alerts: u64,
+    /// That output; the one of lines for people where no other does.
+    alert_output: Option<u16>,
     /// Records that an earlier step kept back.
     pub(super) held_back: Tally,
     /// Room for the text of a record.
@@ -27,14 +29,22 @@ pub(super) struct Records {
 impl Records {
     /// Nothing was written yet.
     pub(super) fn new(settings: &Settings) -> Self {
+        let takes_alerts =
+            settings.eve.iter().map(|eve| eve.alerts.is_some()).chain(settings.fast.iter().map(|_| true));
         Self {
             ledger: Ledger::new(settings.summaries, settings.eve.len()),
             clock: Clock::default(),
             cut: 0,
             alerts: 0,
+            alert_output: (0..).zip(takes_alerts).find(|(_, takes)| *takes).map(|(place, _)| place),
             held_back: Tally::default(),
             room: Vec::new(),
         }
+    }
+
+    /// Alerts of the run, where an output takes some.
+    pub(super) fn alerts(&self) -> Option<u64> {
+        self.alert_output.map(|_| self.alerts)
     }
 
     /// Takes note of a record that has no place in its output, as rules say.
@@ -56,7 +66,7 @@ impl Records {
     }
 
     fn book(&mut self, record: &Record, text: &[u8], log: &mut Log) {
-        self.alerts += u64::from(record.output == 0 && record.class == Class::Alert);
+        self.alerts += u64::from(Some(record.output) == self.alert_output && record.class == Class::Alert);
         if let Some(cause) = &record.cause {
             let booked = self.ledger.book(record.output, cause, text.len(), &mut self.clock);
             write_all(self.ledger.take_due(), log);

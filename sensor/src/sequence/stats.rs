@@ -61,6 +61,11 @@ impl Writer {
         (counters, self.log.take_failure().or(failure))
     }
 
+    /// Where records are, with how many.
+    pub fn written(&self) -> Vec<(String, u64)> {
+        self.log.written()
+    }
+
     /// Records that were lost.
     pub fn lost(&self) -> Tally {
         self.log.lost()
@@ -78,8 +83,10 @@ impl Writer {
     /// Adds what was counted here.
     fn count(&self, counters: &mut BTreeMap<String, u64>, report: Report<'_>) {
         // What thresholds held back was counted as an alert by the workers.
-        counters.insert("detect.alert".into(), self.records.alerts);
-        *counters.entry("detect.alerts_suppressed".into()).or_default() += self.decide.suppressed();
+        let suppressed = self.decide.suppressed();
+        let raised = counters.get("detect.alert").copied().unwrap_or(0).saturating_sub(suppressed);
+        counters.insert("detect.alert".into(), self.records.alerts().unwrap_or(raised));
+        *counters.entry("detect.alerts_suppressed".into()).or_default() += suppressed;
         self.followers.count(counters);
         if !report.own {
             counters.retain(|name, _| !name.starts_with("tapwire."));

@@ -4,8 +4,10 @@
 //! colours or turn the direction of text is written as an escape, whoever made the line.
 
 use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 
+use clap::ValueEnum;
 use clap::error::{ContextKind, ContextValue};
 use tapwire_parsers::json::needs_escape;
 
@@ -19,7 +21,49 @@ pub fn say(line: &str) {
 
 /// Says a problem on standard error.
 pub fn tell(problem: &Problem, severity: Severity) {
-    lines(&problem.render(severity));
+    let text = if is_coloured(&io::stderr()) { problem.render_coloured(severity) } else { problem.render(severity) };
+    tell_rendered(&text);
+}
+
+/// Says on standard error what [`Problem::render`] made, which lets nothing act on a terminal but its own colours.
+pub fn tell_rendered(text: &str) {
+    drop(writeln!(io::stderr().lock(), "{text}"));
+}
+
+/// Shows the same on standard output.
+pub fn show_rendered(text: &str) {
+    drop(io::stdout().lock().write_all(text.as_bytes()));
+}
+
+/// When texts are coloured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// On a terminal, unless NO_COLOR says otherwise
+    #[default]
+    Auto,
+    /// In any case
+    Always,
+    /// Never
+    Never,
+}
+
+static COLOUR: OnceLock<Colour> = OnceLock::new();
+
+/// Decides it for the whole program, once.
+pub fn choose_colour(colour: Colour) {
+    COLOUR.get_or_init(|| colour);
+}
+
+/// Whether what goes there is coloured.
+pub fn is_coloured(stream: &impl IsTerminal) -> bool {
+    match COLOUR.get().copied().unwrap_or_default() {
+        Colour::Always => true,
+        Colour::Never => false,
+        Colour::Auto => {
+            let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+            stream.is_terminal() && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+        }
+    }
 }
 
 /// Says lines on standard error that were made from what is escaped already.

@@ -8,7 +8,6 @@ use tapwire_signatures::verify::cost::CostReport;
 
 use super::{Settings, Worker};
 use crate::capture::batch::{Batch, Frame};
-use crate::capture::offload::Treatment;
 use crate::capture::shard::Shards;
 use crate::flow::Table;
 use crate::flow::expected::ExpectedFlows;
@@ -77,9 +76,10 @@ impl Worker {
         self.reporter.take(batch.sequence)
     }
 
-    /// Goes on with the rules that a batch is inspected with, and what wrong checksums mean there.
-    pub fn adopt(&mut self, engine: &Arc<Engine>, checksums: Treatment) {
-        self.settings.checksums = checksums;
+    /// Goes on with the rules that a batch is inspected with, what wrong checksums mean there, and where it is from.
+    pub fn adopt(&mut self, engine: &Arc<Engine>, batch: &Batch) {
+        self.settings.checksums = batch.checksums;
+        self.reporter.follow(batch.capture.as_ref());
         if Arc::ptr_eq(engine, self.inspector.engine()) {
             return;
         }

@@ -1,3 +1,4 @@
+use std::fs;
 use std::io::Write;
 
 use proptest::prelude::*;
@@ -269,8 +270,21 @@ fn files_are_read_one_behind_the_other_even_if_one_is_damaged() {
     assert_eq!(numbers, [1, 2, 3, 4, 5], "numbers go on over files");
     let [CaptureError::CutOff { name, offset: 43, .. }] = &reading.errors[..] else { panic!("{:?}", reading.errors) };
     assert_eq!(*name, paths[1].display().to_string());
-    let files = Files::new(&paths);
-    assert_eq!(files.size_bytes(), Some(2 * capture.len() as u64 + 50));
+    let progress = Arc::new(Progress::default());
+    let (mut files, mut named) = (Files::new(&paths).with_progress(Arc::clone(&progress)), Vec::new());
+    loop {
+        let mut batch = Batch::new();
+        let result = files.next_batch(&mut batch);
+        named.extend(batch.capture.clone().filter(|_| !batch.frames.is_empty()).map(|name| (name, batch.frames.len())));
+        if matches!(result, Ok(More::No)) {
+            break;
+        }
+    }
+    let expected: Vec<(Arc<str>, usize)> =
+        paths.iter().zip([2, 1, 2]).map(|(path, packets)| (path.display().to_string().into(), packets)).collect();
+    assert_eq!(named, expected, "a batch is of one file");
+    assert_eq!(progress.bytes.load(Ordering::Relaxed), 2 * capture.len() as u64 + 50);
+    assert_eq!(progress.files.load(Ordering::Relaxed), 3);
 }
 
 #[test]

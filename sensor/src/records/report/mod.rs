@@ -11,6 +11,7 @@ use tapwire_parsers::protocol::{Anomaly, Direction, FLOW_ANOMALIES, Mac, Protoco
 use tapwire_signatures::lua::Shown;
 use tapwire_signatures::rule::condition::FlowView;
 
+use crate::capture::origin::Origin;
 use crate::decode::tunnels::Tunnel;
 use crate::flow::ends::LinkEnds;
 use crate::flow::{EndReason, Flow, Key, community_id};
@@ -228,6 +229,14 @@ impl Reporter {
     pub fn adopt(&mut self, engine: Arc<Engine>) {
         let tags = TagKinds::of(&engine.plan).filter(|_| self.outputs.tagged_packets);
         self.outputs = Arc::new(Outputs { engine, tags, ..(*self.outputs).clone() });
+    }
+
+    /// Goes on with records of packets of a file.
+    pub fn follow(&mut self, capture: Option<&Arc<str>>) {
+        if capture.is_some() && self.outputs.origin.capture.as_ref() != capture {
+            let origin = Origin { capture: capture.cloned(), ..self.outputs.origin.clone() };
+            self.outputs = Arc::new(Outputs { origin, ..(*self.outputs).clone() });
+        }
     }
 
     /// How a worker finds the tenants of its packets.

@@ -9,7 +9,7 @@ use tapwire_signatures::plan::Plan;
 use crate::capture::origin::Origin;
 use crate::inspect::Engine;
 use crate::inspect::tenants::Select;
-use crate::records::eve::EveOutput;
+use crate::records::eve::{CaptureName, EveOutput};
 use crate::records::finding::Topic;
 
 /// An EVE output with the recorders of its protocols.
@@ -102,7 +102,12 @@ impl Outputs {
 
     /// The name of the capture, where an output shows it.
     pub(super) fn capture_name(&self, eve: &EveOutput) -> Option<&str> {
-        self.origin.capture.as_deref().filter(|_| eve.capture_name)
+        let shown = match eve.capture_name {
+            CaptureName::Shown => true,
+            CaptureName::OfSeveral => self.origin.several,
+            CaptureName::Hidden => false,
+        };
+        self.origin.capture.as_deref().filter(|_| shown)
     }
 
     /// The name of the interface.

@@ -1,48 +1,117 @@
 //! The command line.
 
+mod begin;
+mod check;
+mod letters;
+mod live;
 pub mod manual;
+mod problems;
+mod progress;
+mod replay;
 pub mod rules;
+mod shells;
+mod show;
+mod summary;
+mod version;
 
 use std::path::PathBuf;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::capture::CaptureError;
 use crate::start::config::Given;
+use crate::start::terminal::{Colour, choose_colour, say, usage};
+pub use check::Check;
+pub use live::Live;
+pub use replay::Replay;
+
+const AFTER_HELP: &str = "First steps:
+  tapwire replay --rules my.rules --log-dir out capture.pcap
+  tapwire show out
+
+`tapwire COMMAND --help` has examples for each.";
 
 /// A network detection sensor: packets to alerts, flows and transactions.
 #[derive(Debug, Parser)]
-#[command(name = "tapwire", version, about, max_term_width = 110)]
+#[command(
+    name = "tapwire",
+    version = version::SHORT,
+    long_version = version::long(),
+    about,
+    max_term_width = 110,
+    after_help = AFTER_HELP
+)]
 pub struct Arguments {
+    /// Whether what is shown is coloured
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true, hide_possible_values = true)]
+    pub color: Colour,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Reads the command line and does what it says; the exit status.
+pub fn run() -> u8 {
+    let error = match Arguments::try_parse() {
+        Ok(arguments) => return arguments.run(),
+        Err(error) => error,
+    };
+    let is_unknown = matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand);
+    let status = usage(error);
+    let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    if let Some(command) = letters::translated(&words).filter(|_| is_unknown) {
+        say(&format!("Suricata's letters have names here: {command}"));
+    }
+    status
+}
+
+impl Arguments {
+    /// Does what they say; the exit status.
+    fn run(&self) -> u8 {
+        choose_colour(self.color);
+        match &self.command {
+            Command::Replay(options) => options.run(),
+            Command::Run(options) => options.run(),
+            Command::Check(options) => options.run(),
+            Command::Rules(options) => options.run(),
+            Command::Manual(options) => options.run(),
+            Command::Show(options) => options.run(),
+            Command::Alerts(options) => options.run(),
+            Command::Completions(options) => options.run(),
+            Command::Man(options) => options.run(),
+        }
+    }
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Read captures and write records
-    #[command(after_help = "Examples:
-  tapwire replay capture.pcap                         flows and transactions into ./eve.json.zst
-  tapwire replay --rules my.rules --log-dir out *.pcap.gz
-  cat capture.pcap | tapwire replay -
-  zstdcat out/eve.json.zst | jq 'select(.event_type == \"alert\")'
-
-Exit status: 0 done, 1 rules or configuration refused or input unreadable, 2 usage, 3 a capture is cut off,
-4 a capture is damaged, 5 a capture is of a kind that is not supported.")]
+    #[command(after_help = replay::HELP)]
     Replay(Replay),
     /// Watch interfaces and write records, until interrupted
-    #[command(after_help = "Example:
-  tapwire run -i eth1 --rules /etc/tapwire/rules --log-dir /var/log/tapwire")]
+    #[command(after_help = live::HELP)]
     Run(Live),
     /// Load configuration and rules and report every problem
-    #[command(after_help = "Exit status: 0 when there is no problem, 1 when there is one.")]
+    #[command(after_help = check::HELP)]
     Check(Check),
+    /// Show what is in records: events, alerts by rule, talkers, protocols, what was not decodable
+    #[command(after_help = show::HELP)]
+    Show(show::Show),
+    /// List the alerts in records, as `show alerts` does
+    Alerts(show::Alerts),
     /// Look at rules and try them
     Rules(rules::Rules),
     /// Show what the program knows: protocols, keywords, configuration, anomalies, counters
     #[command(after_help = manual::HELP)]
     Manual(manual::Manual),
+    /// Write what a shell needs to complete this command line
+    #[command(after_help = shells::COMPLETIONS_HELP)]
+    Completions(shells::Completions),
+    /// Write pages for `man`
+    #[command(after_help = shells::MAN_HELP)]
+    Man(shells::Man),
 }
 
 /// What all commands share.
@@ -81,6 +150,9 @@ pub struct Common {
     /// Say nothing but what is wrong
     #[arg(long)]
     pub quiet: bool,
+    /// Name each problem, instead of some of each kind
+    #[arg(short, long)]
+    pub verbose: bool,
     /// Rules are read to be explained.
     #[arg(skip)]
     pub keep_labels: bool,
@@ -104,43 +176,10 @@ pub enum ChecksumMode {
     Auto,
 }
 
-/// `tapwire replay`
-#[derive(Clone, Debug, Args)]
-pub struct Replay {
-    /// Common options.
-    #[command(flatten)]
-    pub common: Common,
-    /// Each capture by itself, its records below LOG_DIR/<file name>/
-    #[arg(long)]
-    pub each: bool,
-    /// Capture files (pcap, pcapng; plain, .gz, .zst, .lz4), folders of them, or - for standard input
-    #[arg(required = true, value_name = "CAPTURE|DIR|-")]
-    pub captures: Vec<PathBuf>,
-}
-
-/// `tapwire run`
-#[derive(Clone, Debug, Args)]
-pub struct Live {
-    /// Common options.
-    #[command(flatten)]
-    pub common: Common,
-    /// Interface to watch
-    #[arg(short, long = "interface", value_name = "IFACE", required = true)]
-    pub interfaces: Vec<String>,
-    /// Only packets that a BPF expression lets through
-    #[arg(long, value_name = "EXPRESSION")]
-    pub bpf: Option<String>,
-}
-
-/// `tapwire check`
-#[derive(Clone, Debug, Args)]
-pub struct Check {
-    /// Common options.
-    #[command(flatten)]
-    pub common: Common,
-    /// Report as JSON, for tools
-    #[arg(long)]
-    pub json: bool,
+/// Tells why packets cannot be had; the exit status.
+fn ended(error: &CaptureError) -> u8 {
+    say(&format!("error: {error}"));
+    error.exit_status()
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -82,6 +82,7 @@ impl Assembler<'_> {
         let documents = yaml::read(&text).map_err(|error| Problem {
             line: error.place.line,
             column: error.place.column,
+            length: 1,
             excerpt: nth_line(&text, error.place.line),
             ..problem(error.reason, "check indentation, quotes and colons there")
         })?;
@@ -175,7 +176,7 @@ impl Assembler<'_> {
         if let Some(before) = map.get(&name).filter(|before| before.file.as_ref() == Some(file)) {
             let message =
                 format!("the key `{name}` is there again, and counts instead of the one in line {}", before.key.line);
-            self.warnings.push(node.key_problem(message, "take one of them out"));
+            self.warnings.push(node.key_problem(message, "take one of them out").harmless());
         }
         map.replace(name, node);
         Ok(())
@@ -193,7 +194,7 @@ impl Assembler<'_> {
         }
         let place = Node { file: Some(Arc::clone(file)), key: key.place, ..Node::default() };
         let message = format!("the key `{}` is taken as `{name}`", key.text);
-        self.warnings.push(place.key_problem(message, "write it with hyphens"));
+        self.warnings.push(place.key_problem(message, "write it with hyphens").harmless());
         name
     }
 

@@ -50,7 +50,19 @@ impl Node {
     fn problem_at(&self, place: Place, message: String, hint: &str) -> Problem {
         let file = self.file.as_deref().unwrap_or("--set").to_owned();
         let excerpt = self.file.as_deref().and_then(|file| line_of(file, place.line));
-        Problem { file, line: place.line, column: place.column, length: 0, message, hint: hint.into(), excerpt }
+        let from = usize::try_from(place.column.saturating_sub(1)).unwrap_or(0);
+        let behind = excerpt.as_deref().and_then(|line| line.get(from..)).unwrap_or_default();
+        let length = u32::try_from(word(behind)).unwrap_or(0);
+        Problem {
+            file,
+            line: place.line,
+            column: place.column,
+            length,
+            message,
+            hint: hint.into(),
+            excerpt,
+            harmless: false,
+        }
     }
 
     /// A problem with a word of it.
@@ -59,8 +71,9 @@ impl Node {
         let from = usize::try_from(problem.column.saturating_sub(1)).unwrap_or(0);
         let behind = problem.excerpt.as_deref().and_then(|line| line.get(from..));
         let further = behind.and_then(|text| text.find(word)).and_then(|at| u32::try_from(at).ok());
-        problem.column += further.unwrap_or(0);
-        problem.length = further.and_then(|_| u32::try_from(word.len()).ok()).unwrap_or(0);
+        if let (Some(further), Ok(length)) = (further, u32::try_from(word.len())) {
+            (problem.column, problem.length) = (problem.column + further, length);
+        }
         problem
     }
 
@@ -259,6 +272,16 @@ impl Node {
     }
 }
 
+/// Bytes of the key or value that a text begins with.
+fn word(text: &str) -> usize {
+    if let Some(quote) = text.chars().next().filter(|c| matches!(c, '"' | '\'')) {
+        return text.char_indices().skip(1).find(|(_, c)| *c == quote).map_or(text.trim_end().len(), |(at, _)| at + 1);
+    }
+    let ends = [": ", " #", ", ", "]", "}"].iter().filter_map(|end| text.find(end));
+    let end = ends.min().unwrap_or(text.len());
+    text.get(..end).unwrap_or(text).trim_end().trim_end_matches([':', ',']).len()
+}
+
 /// A hint at the name that one which is not known may have meant.
 pub(super) fn spelling<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> String {
     let hint = nearest(name, known);
@@ -273,6 +296,15 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
         super::super::assemble::read(file.path(), &[], &mut Vec::new()).unwrap()
+    }
+
+    #[test]
+    fn the_word_that_is_meant_ends_where_it_ends() {
+        for (text, expected) in
+            [("a-b: c", "a-b"), ("'x: y' # z", "'x: y'"), ("c, d]", "c"), ("::1 # one", "::1"), ("key:", "key")]
+        {
+            assert_eq!(&text[..word(text)], expected);
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tapwire_signatures::rule::script;
 use super::node::{Node, Value, spelling};
 use super::stores::{CertificateStore, FileStore};
 use super::{Problem, keys, stores};
-use crate::records::eve::{Alerts, Anomalies, EveOutput, Files};
+use crate::records::eve::{Alerts, Anomalies, CaptureName, EveOutput, Files};
 use crate::records::forwarded::Forwarded;
 use crate::sequence::FastOutput;
 use crate::sinks::plain::read_plain;
@@ -35,6 +35,7 @@ const USUAL: &str = "- eve-log:
     filename: eve.json
     compression: zstd
     community-id: yes
+    pcap-file: auto
     types:
     - alert: {metadata: {app-layer: yes, flow: yes, rule: {metadata: yes}}}
     - anomaly: {types: {applayer: yes, evasion: yes}}
@@ -92,6 +93,15 @@ pub(super) fn read(
     read
 }
 
+/// Whether records name the capture that they are from.
+fn capture_name(node: &Node, faults: &mut Vec<Problem>) -> CaptureName {
+    match node.get("pcap-file").and_then(Node::text) {
+        Some("auto") => CaptureName::OfSeveral,
+        _ if node.switch_at("pcap-file", false, faults) => CaptureName::Shown,
+        _ => CaptureName::Hidden,
+    }
+}
+
 /// What is said of a file that is there already.
 fn append(node: &Node, faults: &mut Vec<Problem>) -> Option<bool> {
     let said = node.switch_at("append", false, faults);
@@ -135,7 +145,7 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
         filename: text("filename").unwrap_or("eve.json").to_owned(),
         zstd: node.choice_at("compression", &["none", "zstd"], faults) == "zstd",
         append: append(node, faults),
-        capture_name: node.switch_at("pcap-file", false, faults),
+        capture_name: capture_name(node, faults),
         community_id_seed: node.switch_at("community-id", false, faults).then_some(seed),
         version: node.switch_at("suricata-version", false, faults),
         ethernet: node.switch_at("ethernet", false, faults),

@@ -27,6 +27,8 @@ pub struct Problem {
     pub hint: String,
     /// The line itself, or the whole of a rule.
     pub excerpt: Option<String>,
+    /// What was meant is done all the same.
+    pub harmless: bool,
 }
 
 /// How bad a problem is.
@@ -43,7 +45,7 @@ pub enum Severity {
 impl From<String> for Problem {
     /// A problem without a place.
     fn from(message: String) -> Self {
-        Self { file: String::new(), line: 0, column: 0, length: 0, message, hint: String::new(), excerpt: None }
+        Self::of_line("", 0, message, "")
     }
 }
 
@@ -56,25 +58,31 @@ impl Problem {
 
     /// A problem of a file as a whole.
     pub fn of_file(path: &Path, message: String, hint: &str) -> Self {
-        Self {
-            file: path.display().to_string(),
-            line: 0,
-            column: 0,
-            length: 0,
-            message,
-            hint: hint.into(),
-            excerpt: None,
-        }
+        Self::of_line(&path.display().to_string(), 0, message, hint)
     }
 
     /// A problem of a line of a file.
     pub fn of_line(file: &str, line: u32, message: String, hint: &str) -> Self {
-        let column = u32::from(line > 0);
-        Self { file: file.into(), line, column, length: 0, message, hint: hint.into(), excerpt: None }
+        let (column, hint) = (u32::from(line > 0), hint.into());
+        Self { file: file.into(), line, column, length: 0, message, hint, excerpt: None, harmless: false }
+    }
+
+    /// The same, where what was meant is done all the same.
+    pub fn harmless(self) -> Self {
+        Self { harmless: true, ..self }
     }
 
     /// The message as people read it: what, where, the line with the place underlined, what to do.
     pub fn render(&self, severity: Severity) -> String {
+        self.render_with(severity, Renderer::plain())
+    }
+
+    /// The same, with colours.
+    pub fn render_coloured(&self, severity: Severity) -> String {
+        self.render_with(severity, Renderer::styled())
+    }
+
+    fn render_with(&self, severity: Severity, renderer: Renderer) -> String {
         let level = match severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
@@ -102,7 +110,7 @@ impl Problem {
         if !hint.is_empty() {
             group = group.element(Level::HELP.message(hint.as_str()));
         }
-        Renderer::plain().term_width(WIDTH).render(&[group])
+        renderer.term_width(WIDTH).render(&[group])
     }
 }
 
@@ -125,6 +133,7 @@ mod tests {
             message: "`contnet` is no keyword".into(),
             hint: "check its spelling".into(),
             excerpt: Some("alert tcp any any -> any 1 (contnet:\"x\"; sid:1;)".into()),
+            harmless: false,
         };
         let text = problem.render(Severity::Error);
         for part in [
@@ -149,6 +158,7 @@ mod tests {
                 message: "m".into(),
                 hint: String::new(),
                 excerpt: Some("a\u{e9}\u{1b}[2J\t;".into()),
+                harmless: false,
             };
             assert!(!problem.render(Severity::Warning).contains('\u{1b}'));
         }
@@ -162,6 +172,7 @@ mod tests {
                 message: odd.clone(),
                 hint: odd.clone(),
                 excerpt,
+                harmless: false,
             };
             let text = problem.render(Severity::Error);
             assert!(!text.contains("\nerror: y") && !text.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{text}");

@@ -26,7 +26,7 @@ pub(super) fn read(root: &Node, c: &mut Configuration, refused: &mut Vec<Problem
     {
         c.address_groups.insert("EXTERNAL_NET".into(), "any".into());
         let message = "nothing is outside of this HOME_NET: EXTERNAL_NET is `any`";
-        warnings.push(home.problem(message.into(), "set EXTERNAL_NET too"));
+        warnings.push(home.problem(message.into(), "set EXTERNAL_NET too").harmless());
     }
 }
 

@@ -1,6 +1,5 @@
 //! Configuration and rules to the engine that all workers share, with every problem on the way.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
@@ -17,6 +16,7 @@ use tapwire_signatures::verify::Settings;
 use tapwire_signatures::verify::cost::CostSettings;
 
 mod cache;
+mod counts;
 mod environment;
 mod files;
 mod reload;
@@ -24,6 +24,7 @@ mod sources;
 mod tenants;
 mod watch;
 
+pub use counts::RuleCounts;
 pub use reload::Reloader;
 
 use crate::inspect::Engine;
@@ -80,40 +81,6 @@ pub struct Found {
     pub unread: usize,
 }
 
-/// Counts of a load of rules.
-#[derive(Clone, Debug, Default)]
-pub struct RuleCounts {
-    /// Rules that are used.
-    pub loaded: usize,
-    /// Rules that were refused.
-    pub failed: usize,
-    /// Rules that were left out because the sensor lacks what they require.
-    pub skipped: usize,
-    /// Rules that cannot match yet, by the keyword or protocol that is missing.
-    pub later: BTreeMap<String, usize>,
-    /// Bytes of memory that the prefilters hold.
-    pub prefilter_bytes: usize,
-    /// Names of the rule files, by the number that rules have of theirs.
-    pub files: Vec<String>,
-    /// How many rules each tenant has, and how many are nobody's, where there are tenants.
-    pub tenants: Vec<(u32, Counts)>,
-}
-
-impl RuleCounts {
-    fn new(
-        counts: Vec<Counts>,
-        (later, files): (BTreeMap<String, usize>, Vec<String>),
-        configuration: &Configuration,
-        prefilter_bytes: usize,
-    ) -> Self {
-        let sum = |of: fn(&Counts) -> usize| counts.iter().map(of).sum();
-        let (loaded, failed, skipped) = (sum(|c| c.loaded), sum(|c| c.failed), sum(|c| c.skipped));
-        let by_tenant = tenants::configurations(configuration).map(|(tenant, _)| tenant).zip(counts);
-        let tenants = by_tenant.filter(|_| configuration.tenancy.is_some()).collect();
-        Self { loaded, failed, skipped, later, prefilter_bytes, files, tenants }
-    }
-}
-
 /// Reads configuration and rules. What keeps anything from starting is all that comes back.
 pub fn prepare(common: &Common) -> Result<Prepared, Vec<Problem>> {
     let config::Loaded { configuration, faults, warnings } = config::load(common.given())?;
@@ -142,7 +109,7 @@ impl Again {
         let any_rules = paths.iter().any(|paths| !paths.is_empty());
         let cache = Cache::of(common, configuration).filter(|_| any_rules);
         if let (Some(cache), None) = (&cache, before) {
-            found.warnings.extend(cache.recall(&mut self.loader));
+            found.warnings.extend(cache.recall(&mut self.loader).map(Problem::harmless));
         }
         let mut files = Vec::new();
         let mut loading = self.loader.begin(&environments, before);
@@ -177,7 +144,7 @@ impl Again {
         };
         let rules = RuleCounts::new(counts, (later, files), configuration, plan.prefilter_bytes());
         if let Some(cache) = cache.filter(|_| unknown > 0) {
-            found.warnings.extend(cache.leave(&plan).err());
+            found.warnings.extend(cache.leave(&plan).err().map(Problem::harmless));
         }
         (engine(configuration, plan, all, &mut found.faults), rules)
     }
@@ -225,6 +192,7 @@ fn rule_problem(located: Located) -> Problem {
         message: located.fault.message,
         hint: located.fault.hint,
         excerpt: Some(located.text),
+        harmless: false,
     }
 }
 

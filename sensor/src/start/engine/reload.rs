@@ -92,6 +92,9 @@ impl Reloader {
             let count = found.faults.len();
             return self.refuse(&format!("there are {count} problems, and --strict was given"), say);
         }
+        if rules.none_is_right(found.unread) {
+            return self.refuse("none of the new ones can be used", say);
+        }
         self.unread = found.unread;
         engine.tenants.note_reload(now());
         let changes = engine.plan.changes_since(&before.plan);
@@ -219,6 +222,7 @@ mod tests {
             workers,
             checksums: Checksums::Off,
             progress: None,
+            stop: None,
             costly: None,
             warn: None,
         };
@@ -309,6 +313,9 @@ mod tests {
         assert_eq!(rules, [(0, 0), (1, 0), (2, 2)]);
         let (_, _, rules) =
             site.change("main.yaml", |text| text.replace("{id: 2, yaml: two.yaml}", "{id: 7, yaml: two.yaml}"));
+        assert_eq!(rules, [(0, 0), (1, 0), (7, 2)]);
+        let (_, said, rules) = site.change("two.rules", |_| "alert nonsense\n".into());
+        assert!(said.contains("none of the new ones can be used"), "{said}");
         assert_eq!(rules, [(0, 0), (1, 0), (7, 2)]);
         let engine = site.reloader.active().engine();
         assert!((0..2).all(|rule| engine.plan.tenant(rule) == 7 && engine.own_of_rule(rule).tenant == 7));

@@ -94,6 +94,7 @@ pub(super) fn raised(prepared: &Prepared, captures: &[PathBuf]) -> Raised {
         workers: 1,
         checksums: configuration.checksums,
         progress: None,
+        stop: None,
         costly: None,
         warn: None,
     };

@@ -29,7 +29,11 @@ pub(super) static KEYS: &[Key] = &[
         |_| switch(true),
         "Records show what rules remember of their flow: flowbits, flowints, variables; `no` also keeps `metadata.rule.metadata` out of alerts.",
     ),
-    used("outputs.N.eve-log.pcap-file", |_| switch(false), "Records name their capture."),
+    used(
+        "outputs.N.eve-log.pcap-file",
+        |_| "no; without `--config` auto".into(),
+        "Records name their capture (`pcap_filename`); `auto`: where a run reads several.",
+    ),
     used(
         "outputs.N.eve-log.community-id",
         |_| "no; without `--config` yes".into(),
