@@ -6,7 +6,7 @@ use tapwire_parsers::protocol::{Anomaly, Direction};
 use super::parked::Ends;
 use super::store::Store;
 use super::tcp::{TcpFlow, TcpSettings, TcpUpdate};
-use super::{Flow, Key, Overlap, Settings};
+use super::{Flow, Key, Marks, Overlap, Settings};
 
 impl<A> Flow<A> {
     /// Goes on with a connection that was remembered, if the packet does.
@@ -79,7 +79,7 @@ impl<A> Flow<A> {
             // Whoever sends the SYN is the client, and who answers one is not.
             let client_sends = if answers { Direction::ToClient } else { Direction::ToServer };
             let Some(begun) = TcpFlow::begin(tcp, payload.len(), &settings.tcp) else {
-                return self.without_connection(tcp, settings);
+                return self.without_connection(tcp, payload, *direction, settings);
             };
             if begun.midstream {
                 self.midstream = Some(settings.exceptions.midstream);
@@ -98,8 +98,21 @@ impl<A> Flow<A> {
         update
     }
 
-    fn without_connection(&mut self, tcp: &Tcp<'_>, settings: &Settings) -> TcpUpdate {
+    fn without_connection(
+        &mut self,
+        tcp: &Tcp<'_>,
+        payload: &[u8],
+        direction: Direction,
+        settings: &Settings,
+    ) -> TcpUpdate {
         let mut update = TcpUpdate::default();
+        // Who answered a SYN goes on, and nobody is seen who sent it.
+        let (sender, other) = (*self.tcp_flags.of(direction), *self.tcp_flags.of(direction.reverse()));
+        let goes_on = !payload.is_empty() && sender & tcp_flags::SYN != 0 && other == 0;
+        if goes_on && !settings.tcp.async_oneside && !self.marks.has(Marks::ONE_SIDE) {
+            self.marks.set(Marks::ONE_SIDE, true);
+            update.anomalies.push(Anomaly("stream.one_side_seen"));
+        }
         if tcp.flags & tcp_flags::RST != 0 {
             update.anomalies.push(Anomaly("stream.rst_but_no_session"));
             return update;

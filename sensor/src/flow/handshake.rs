@@ -6,7 +6,7 @@
 use tapwire_parsers::link::tcp_flags;
 use tapwire_parsers::protocol::Direction;
 
-use super::tcp::{MAX_WINDOW, Oddity, Opening, Step, TcpFlow, TcpState, after, in_window, length};
+use super::tcp::{MAX_WINDOW, MIDSTREAM_SCALE, Oddity, Opening, Step, TcpFlow, TcpState, after, in_window, length};
 
 impl TcpFlow {
     pub(super) fn syn(&mut self, step: &mut Step<'_, '_>) {
@@ -66,7 +66,7 @@ impl TcpFlow {
     fn syn_ack(&mut self, step: &mut Step<'_, '_>) {
         let (tcp, direction) = (step.tcp, step.direction);
         if self.state == TcpState::SynSent && direction == Direction::ToClient {
-            self.choose(Direction::ToServer, step);
+            self.choose_syn(step);
         }
         let takes_early = self.state == TcpState::SynSent && self.sides.to_server.early > 0;
         if takes_early && tcp.acknowledgement == self.sides.to_server.next.wrapping_add(self.sides.to_server.early) {
@@ -75,7 +75,7 @@ impl TcpFlow {
                 client.next = tcp.acknowledgement;
                 step.update.valid = true;
                 step.update.acknowledged = client.stream.get_mut().acknowledge(tcp.acknowledgement, step.store);
-                self.answered(Opening::of(tcp));
+                self.answered(step);
                 self.state = TcpState::SynRecv;
             }
             return;
@@ -85,7 +85,11 @@ impl TcpFlow {
         let wrong_ack = tcp.acknowledgement != client.initial.wrapping_add(1).wrapping_add(early);
         match (self.state, direction) {
             (TcpState::SynSent, Direction::ToServer) => step.anomaly("stream.3whs_synack_in_wrong_direction"),
-            (TcpState::SynSent, Direction::ToClient) if wrong_ack => step.anomaly("stream.3whs_synack_with_wrong_ack"),
+            (TcpState::SynSent, Direction::ToClient) if wrong_ack => {
+                // It may answer a SYN that was not seen, or is not kept.
+                step.anomaly("stream.3whs_synack_with_wrong_ack");
+                self.remember(step, MAX_ANSWERS, "stream.3whs_synack_flood");
+            }
             (TcpState::SynSent, Direction::ToClient) => {
                 step.update.valid = true;
                 let client = &mut self.sides.to_server;
@@ -94,8 +98,8 @@ impl TcpFlow {
                     client.discharge(step.store);
                     client.stream.restart(client.next);
                 }
-                self.answered(Opening::of(tcp));
-                self.others = Box::default();
+                self.answered(step);
+                self.unusual.iter_mut().for_each(|unusual| unusual.others.clear());
                 self.state = TcpState::SynRecv;
             }
             (TcpState::SynRecv, Direction::ToServer) => {
@@ -112,13 +116,15 @@ impl TcpFlow {
             (TcpState::SynRecv, Direction::ToClient) => {
                 if wrong_ack {
                     step.anomaly("stream.3whs_synack_resend_with_different_ack");
+                    self.remember(step, MAX_ANSWERS, "stream.3whs_synack_flood");
                 } else if tcp.sequence != self.sides.to_client.initial {
                     step.anomaly("stream.3whs_synack_resend_with_diff_seq");
                     self.remember(step, MAX_ANSWERS, "stream.3whs_synack_flood");
+                    step.update.valid = true;
                 } else {
                     step.update.valid = true;
                     // A server that sent its SYN first now acknowledges the client's.
-                    self.answered(Opening::of(tcp));
+                    self.answered(step);
                 }
             }
             (TcpState::Established, Direction::ToServer) => step.anomaly("stream.est_synack_toserver"),
@@ -135,37 +141,80 @@ impl TcpFlow {
         }
     }
 
-    /// Keeps another opening of this direction.
+    /// Keeps another opening of this direction. The newest displaces the oldest: none may shut out the one that counts.
     fn remember(&mut self, step: &mut Step<'_, '_>, limit: usize, flood: &'static str) {
-        step.update.valid = true;
-        if self.others.iter().any(|other| other.sequence == step.tcp.sequence) {
-            return;
-        }
-        if self.others.len() < limit {
-            let others = std::mem::take(&mut self.others).into_vec().into_iter();
-            self.others = others.chain([Opening::of(step.tcp)]).collect();
-        } else {
+        let new = Opening::of(step.tcp);
+        let others = &mut self.unusual().others;
+        let is_same = |other: &Opening| (other.sequence, other.answers) == (new.sequence, new.answers);
+        let is_alike = |other: &&Opening| other.answers.is_some() == new.answers.is_some();
+        if let Some(known) = others.iter().position(is_same) {
+            others.remove(known);
+        } else if others.iter().filter(is_alike).count() >= limit {
+            let oldest = others.iter().position(|other| is_alike(&other));
+            oldest.map(|oldest| others.remove(oldest));
             step.anomaly(flood);
+        }
+        others.push(new);
+    }
+
+    /// The server acknowledged one of several SYNs: it is the one that counts.
+    fn choose_syn(&mut self, step: &mut Step<'_, '_>) {
+        if !self.acknowledges_syn(step.tcp)
+            && let Some(syn) = self.others().iter().find(|other| other.is_opened_by(step.tcp)).copied()
+        {
+            self.sides.to_server.discharge(step.store);
+            self.sides.to_server.open(syn);
         }
     }
 
-    /// The other end acknowledged one of the openings: it is the one that counts.
-    fn choose(&mut self, direction: Direction, step: &mut Step<'_, '_>) {
-        let acknowledgement = step.tcp.acknowledgement;
-        let chosen = self.others.iter().find(|other| other.sequence.wrapping_add(1) == acknowledgement).copied();
-        let Some(opening) = chosen.filter(|_| self.sides.of(direction).next != acknowledgement) else { return };
-        match direction {
-            Direction::ToServer => {
-                self.sides.to_server.discharge(step.store);
-                self.sides.to_server.open(opening);
-            }
-            Direction::ToClient => self.answered(opening),
+    /// The client acknowledged one of several answers, and sends from where that says: it is the one that counts, whatever SYN it
+    /// answered. Whether there is one.
+    fn choose_answer(&mut self, step: &mut Step<'_, '_>) -> bool {
+        let (tcp, known) = (step.tcp, self.sides.to_server.next);
+        let is_known = self.state == TcpState::SynRecv;
+        let confirmed = |other: &&Opening| {
+            other.sequence.wrapping_add(1) == tcp.acknowledgement
+                && (other.answers == Some(tcp.sequence) || is_known && other.answers == Some(known))
+        };
+        let Some(answer) = self.others().iter().find(confirmed).copied() else { return false };
+        if answer.answers != Some(known) {
+            // Its options are not known, but what the answer has was in the SYN as well.
+            let scale = answer.scale.map(|_| MIDSTREAM_SCALE);
+            let timestamp = tcp.options.timestamps.map(|(value, _)| value);
+            let sequence = tcp.sequence.wrapping_sub(1);
+            self.sides.to_server.discharge(step.store);
+            self.sides.to_server.open(Opening {
+                sequence,
+                answers: None,
+                window: tcp.window,
+                scale,
+                timestamp,
+                ..answer
+            });
         }
+        self.open_server(answer, &[], step);
+        true
     }
 
     /// The server's SYN with the acknowledgement of the client's.
-    fn answered(&mut self, opening: Opening) {
-        self.sides.to_client.open(opening);
+    fn answered(&mut self, step: &mut Step<'_, '_>) {
+        self.open_server(Opening::of(step.tcp), step.payload, step);
+    }
+
+    fn open_server(&mut self, opening: Opening, payload: &[u8], step: &mut Step<'_, '_>) {
+        let server = &mut self.sides.to_client;
+        server.discharge(step.store);
+        server.open(opening);
+        if !payload.is_empty() {
+            // RFC 9293 section 3.10.7.3: data with the SYN counts, if the client acknowledges it.
+            let stream = server.stream.get_mut();
+            let stored = stream.insert(server.next, payload, None, &step.settings.stream, step.store);
+            step.update.accepted |= stored.accepted;
+            server.early = length(payload);
+            if step.settings.inline || step.settings.async_oneside {
+                stream.acknowledge(server.next.wrapping_add(server.early), step.store);
+            }
+        }
         let acknowledgement = self.sides.to_server.next;
         let (client, server) = (&mut self.sides.to_server, &mut self.sides.to_client);
         if client.scale.is_none() || server.scale.is_none() {
@@ -179,8 +228,29 @@ impl TcpFlow {
         server.limit = server.next.wrapping_add(client.window);
     }
 
+    /// What the client says of bytes on the server's SYN: it has them, or it passed over them and they will come again.
+    fn meet_early(&mut self, step: &mut Step<'_, '_>) {
+        let server = &mut self.sides.to_client;
+        if std::mem::take(&mut server.early) == 0 {
+            return;
+        }
+        if after(step.tcp.acknowledgement, server.next) {
+            server.next = step.tcp.acknowledgement;
+        } else {
+            server.discharge(step.store);
+            server.stream.restart(server.next);
+        }
+    }
+
     pub(super) fn in_syn_sent(&mut self, step: &mut Step<'_, '_>) {
-        if !step.settings.async_oneside && step.direction == Direction::ToServer && !step.payload.is_empty() {
+        let acknowledges = step.direction == Direction::ToServer && step.tcp.flags & tcp_flags::ACK != 0;
+        if acknowledges && self.choose_answer(step) {
+            self.state = TcpState::Established;
+            self.in_established(step);
+            return;
+        }
+        let goes_on = step.direction == Direction::ToServer && !step.payload.is_empty();
+        if goes_on && !step.settings.async_oneside && !self.sides.to_client.seen {
             self.raise_once(step, Oddity::OneSide);
         }
         // Only one direction is seen, or the server's answer was lost to us.
@@ -205,7 +275,12 @@ impl TcpFlow {
         }
         if step.direction == Direction::ToClient {
             // Where the client is not seen, what the server acknowledges tells where it is.
-            if self.midstream && tcp.sequence == self.sides.to_client.next && tcp.flags & tcp_flags::SYN == 0 {
+            let server = &self.sides.to_client;
+            let goes_on = tcp.sequence.wrapping_sub(server.next) <= server.early;
+            if self.midstream && goes_on {
+                if !step.settings.async_oneside && !step.payload.is_empty() && !self.sides.to_server.seen {
+                    self.raise_once(step, Oddity::OneSide);
+                }
                 self.sides.to_server.pick_up(tcp.acknowledgement);
                 self.sides.to_client.limit = tcp.sequence.wrapping_add(MAX_WINDOW);
                 self.state = TcpState::Established;
@@ -213,7 +288,7 @@ impl TcpFlow {
                 return;
             }
             // The server may send before our copy of the client's last step; the client's data will show that it came.
-            if tcp.acknowledgement == self.sides.to_server.next && tcp.sequence == self.sides.to_client.next {
+            if tcp.acknowledgement == self.sides.to_server.next && goes_on {
                 if step.payload.is_empty() && !self.split {
                     step.anomaly("stream.3whs_ack_in_wrong_dir");
                 } else {
@@ -225,11 +300,17 @@ impl TcpFlow {
             }
             return;
         }
-        self.choose(Direction::ToClient, step);
-        let right_ack = tcp.acknowledgement == self.sides.to_client.next;
+        let server = &self.sides.to_client;
+        let takes = tcp.acknowledgement.wrapping_sub(server.next) <= server.early;
+        if !(takes && tcp.sequence == self.sides.to_server.next) {
+            self.choose_answer(step);
+        }
+        let server = &self.sides.to_client;
+        let right_ack = tcp.acknowledgement.wrapping_sub(server.next) <= server.early;
         let right_sequence = tcp.sequence == self.sides.to_server.next;
         match (right_sequence, right_ack) {
             (true, true) => {
+                self.meet_early(step);
                 self.state = TcpState::Established;
                 self.in_established(step);
             }
@@ -246,6 +327,6 @@ impl TcpFlow {
     }
 }
 
-/// How many different SYNs of a client, or answers of a server, are kept besides the first.
+/// How many different SYNs of a client, and answers of a server, are kept besides the first.
 const MAX_SYNS: usize = 10;
 const MAX_ANSWERS: usize = 5;

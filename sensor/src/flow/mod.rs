@@ -5,6 +5,7 @@
 //! for TCP follows the connection and sorts its bytes. What the bytes mean is the caller's: it keeps its own state in
 //! [`Flow::app`] and reads the [`stream::Stream`] of the direction that a packet acknowledged.
 
+mod closing;
 mod connection;
 mod counts;
 mod crowds;
@@ -64,6 +65,8 @@ pub struct Flow<A> {
     pub packets: Both<u64>,
     /// Bytes of each direction's packets, link headers included.
     pub bytes: Both<u64>,
+    /// All TCP flags of each direction's packets.
+    pub tcp_flags: Both<u8>,
     /// Smallest and largest time to live of each direction's packets.
     pub ttl: Both<Option<(u8, u8)>>,
     /// A rule has alerted on it.
@@ -77,8 +80,6 @@ pub struct Flow<A> {
     pub starved: Option<ExceptionPolicy>,
     /// A rule, the end of what is inspected of it, or encryption ended its inspection.
     pub bypassed: bool,
-    /// Type and code of the first ICMP packet to the client.
-    pub icmp_answer: Option<(u8, u8)>,
     /// The connection, if its begin was seen.
     pub tcp: Option<Box<TcpFlow>>,
     /// What the caller keeps of it.
@@ -102,6 +103,12 @@ impl Marks {
     const SWAPPED: u8 = 4;
     /// Its lists were looked at since its protocol is known.
     const LISTED: u8 = 8;
+    /// The client sent what is no error about packets of the server.
+    const ASKED: u8 = 16;
+    /// And the server.
+    const ANSWERED: u8 = 32;
+    /// It was said that one side alone is seen.
+    const ONE_SIDE: u8 = 64;
 
     fn has(self, mark: u8) -> bool {
         self.0 & mark != 0
@@ -120,6 +127,8 @@ struct Rare {
     rate: Both<Rate>,
     /// The directions in which it was an elephant.
     elephant: Both<bool>,
+    /// Type and code of the first ICMP packet to the client.
+    icmp_answer: Option<(u8, u8)>,
 }
 
 /// When a flow is an elephant.
@@ -221,7 +230,7 @@ impl<A> Flow<A> {
             Some(tcp) if tcp.state >= TcpState::Established => FlowState::Established,
             Some(_) => FlowState::New,
             None if self.key.protocol == key::TCP => FlowState::New,
-            None if self.packets.to_server > 0 && self.packets.to_client > 0 => FlowState::Established,
+            None if self.is_answered() => FlowState::Established,
             None => FlowState::New,
         }
     }
@@ -255,9 +264,9 @@ impl<A> Flow<A> {
         matches!(self.key.protocol, key::UDP | key::LINK)
     }
 
-    /// Whether both ends sent packets.
+    /// Whether both ends sent packets, other than errors about those of the other one.
     pub fn is_answered(&self) -> bool {
-        self.packets.to_server > 0 && self.packets.to_client > 0
+        self.marks.has(Marks::ASKED) && self.marks.has(Marks::ANSWERED)
     }
 
     /// Whether both ends said something: packets, and in a connection bytes.
@@ -307,6 +316,11 @@ impl<A> Flow<A> {
         self.rare.as_ref().map_or_else(Both::default, |rare| rare.elephant)
     }
 
+    /// Type and code of the first ICMP packet to the client.
+    pub fn icmp_answer(&self) -> Option<(u8, u8)> {
+        self.rare.as_ref()?.icmp_answer
+    }
+
     /// The VLANs of packets to the client, if they are others than those of its key.
     fn answer_vlans(&self) -> Option<Vlans> {
         self.rare.as_ref()?.answer_vlans
@@ -345,6 +359,11 @@ impl<A> Flow<A> {
         *self.packets.of_mut(direction) += 1;
         *self.bytes.of_mut(direction) += packet.data.len() as u64;
         self.end = self.end.max(packet.time);
+        // An error is no answer.
+        if packet.icmp().is_none() || matches!(self.key.protocol, key::ICMP | key::ICMP_V6) {
+            let said = if direction == Direction::ToServer { Marks::ASKED } else { Marks::ANSWERED };
+            self.marks.set(said, true);
+        }
         if let Some(ip) = &packet.ip {
             let ttl = self.ttl.of_mut(direction);
             let (low, high) = ttl.unwrap_or((ip.ttl, ip.ttl));
@@ -353,7 +372,7 @@ impl<A> Flow<A> {
         if let Some(icmp) = packet.icmp()
             && direction == Direction::ToClient
         {
-            self.icmp_answer.get_or_insert((icmp.kind, icmp.code));
+            self.rare.get_or_insert_default().icmp_answer.get_or_insert((icmp.kind, icmp.code));
         }
     }
 
@@ -376,6 +395,10 @@ impl<A> Flow<A> {
         self.marks.set(Marks::SWAPPED, !self.marks.has(Marks::SWAPPED));
         std::mem::swap(&mut self.packets.to_server, &mut self.packets.to_client);
         std::mem::swap(&mut self.bytes.to_server, &mut self.bytes.to_client);
+        std::mem::swap(&mut self.tcp_flags.to_server, &mut self.tcp_flags.to_client);
+        let (asked, answered) = (self.marks.has(Marks::ASKED), self.marks.has(Marks::ANSWERED));
+        self.marks.set(Marks::ASKED, answered);
+        self.marks.set(Marks::ANSWERED, asked);
         std::mem::swap(&mut self.ttl.to_server, &mut self.ttl.to_client);
         if let Some(tcp) = &mut self.tcp {
             tcp.swap();

@@ -16,6 +16,7 @@
 
 mod early;
 mod lazy;
+mod missing;
 mod piece;
 mod rare;
 
@@ -98,7 +99,8 @@ pub struct Stream {
     finish_acknowledged: bool,
     depth_reached: bool,
     flushed: bool,
-    parser_gap: bool,
+    /// Its receiver acknowledged bytes that did not come.
+    gap: bool,
     /// Which copy of overlapping bytes counts.
     overlap: Overlap,
 }
@@ -138,7 +140,7 @@ impl Stream {
             finish_acknowledged: false,
             depth_reached: false,
             flushed: false,
-            parser_gap: false,
+            gap: false,
             overlap,
         }
     }
@@ -194,7 +196,6 @@ impl Stream {
 
     /// The parser has been told of the gap.
     pub fn parser_skip_gap(&mut self) {
-        self.parser_gap |= matches!(self.parser_next(), Chunk::Gap(_));
         self.parsed = self.behind_gap(self.parser());
         self.free();
     }
@@ -353,9 +354,9 @@ impl Stream {
         self.depth_reached
     }
 
-    /// Whether the parser had to pass over a gap.
+    /// Whether the receiver acknowledged bytes that did not come.
     pub fn gap_seen(&self) -> bool {
-        self.parser_gap
+        self.gap
     }
 
     /// How many holes were given up as gaps.
@@ -442,7 +443,11 @@ impl Stream {
                 data = fitting;
             }
         }
-        if !self.is_read() || self.flushed || data.is_empty() {
+        if self.flushed || data.is_empty() {
+            return stored;
+        }
+        if !self.is_read() {
+            self.pass_over(offset, offset + data.len() as u64);
             return stored;
         }
         if !store.take(data.len() + EARLY_BYTES) {
@@ -596,7 +601,6 @@ impl Stream {
             self.inspected = self.inspected.max(end);
         }
         let passed = self.parsed.min(self.inspected);
-        let is_read = self.is_read();
         if let Some(rare) = &mut self.rare {
             while let Some(first) = rare.older.front_mut() {
                 first.free_before(passed);
@@ -605,23 +609,38 @@ impl Stream {
                 }
                 rare.older.pop_front();
             }
-            if !is_read {
-                rare.early.clear();
-            }
             rare.rivals.free_before(passed);
             if !rare.older.is_empty() {
                 return;
             }
         }
         self.last.free_before(passed);
+        if !self.is_read() && self.has_early() {
+            self.forget_early();
+        }
+    }
+
+    /// Of what waits behind holes nothing is left but where the holes are.
+    #[cold]
+    fn forget_early(&mut self) {
+        let early = std::mem::take(&mut self.rare().early);
+        early.spans().for_each(|(offset, upto)| self.pass_over(offset, upto));
     }
 
     /// Acknowledged holes become gaps. One at the very end, with nothing behind it, may only be an acknowledgement that we
     /// saw before its segment.
     fn find_gaps(&mut self) {
         if !self.is_read() {
+            let acknowledged = self.acknowledged;
+            self.gap |= self.rare.as_mut().is_some_and(|rare| rare.missing.acknowledge(acknowledged));
             return;
         }
+        let holes = self.holes;
+        self.close_holes();
+        self.gap |= self.holes > holes;
+    }
+
+    fn close_holes(&mut self) {
         while self.acknowledged > self.end() {
             let Some(offset) = self.first_early() else {
                 if self.acknowledged <= self.highest && !self.depth_reached {
@@ -631,6 +650,15 @@ impl Stream {
             };
             self.begin_piece(offset.min(self.acknowledged));
             self.join_early();
+        }
+    }
+
+    /// Bytes came that nobody reads.
+    fn pass_over(&mut self, offset: u64, upto: u64) {
+        let end = self.end();
+        self.last.offset = end.max(upto);
+        if offset > end || self.rare.as_ref().is_some_and(|rare| !rare.missing.is_empty()) {
+            self.gap |= self.rare().missing.meet(offset, upto, end);
         }
     }
 

@@ -246,6 +246,7 @@ impl<A: Default> Table<A> {
             if settings.checksums && !tcp.checksum_ok {
                 counters.bad_checksums += 1;
             } else {
+                *flow.tcp_flags.of_mut(direction) |= tcp.flags;
                 let ends = match flow.tcp {
                     None => parked.get(hash).filter(|ends| flow.resume(tcp, ends, &key, &mut direction, settings)),
                     Some(_) => None,
@@ -482,6 +483,7 @@ impl<A: Default> Table<A> {
             end: packet.time,
             packets: Both::default(),
             bytes: Both::default(),
+            tcp_flags: Both::default(),
             ttl: Both::default(),
             alerted: false,
             alerts_asked: false,
@@ -489,7 +491,6 @@ impl<A: Default> Table<A> {
             midstream: None,
             starved: None,
             bypassed: false,
-            icmp_answer: None,
             tcp: None,
             app: A::default(),
             emergency: false,
@@ -572,6 +573,7 @@ impl<A: Default> Table<A> {
         let (held_bytes, _) = self.weights.set(place, 0);
         self.state.give(held_bytes);
         if let Some(tcp) = &mut flow.tcp {
+            tcp.believe_refused(&mut self.store);
             tcp.discharge(&mut self.store);
         }
         match reason {

@@ -9,6 +9,7 @@ use tapwire_parsers::link::{Tcp, tcp_flags};
 use tapwire_parsers::protocol::{Anomaly, Both, Direction};
 use tapwire_signatures::rule::condition::TcpPhase;
 
+use super::closing::Reset;
 use super::overlap::Overlap;
 use super::store::Store;
 use super::stream::{Chunk, Lazy, Stream, StreamSettings};
@@ -123,29 +124,30 @@ pub struct TcpFlow {
     pub was_established: bool,
     /// It was picked up without its SYN.
     pub midstream: bool,
-    /// It was reset, unless somebody goes on as if it was not.
-    reset: Option<Reset>,
     /// What was odd and is told once only, a bit for each [`Oddity`].
     told: u8,
     /// The server sent a SYN of its own, which the client answered.
     pub(super) split: bool,
     pub(super) sides: Both<Side>,
-    /// SYNs of the client, or answers of the server to one, that differ from the first: what the other end acknowledges tells
-    /// which one counts.
-    pub(super) others: Box<[Opening]>,
+    pub(super) unusual: Option<Box<Unusual>>,
 }
 
-/// How a connection was before it was reset.
-#[derive(Clone, Copy, Debug)]
-struct Reset {
-    state: TcpState,
-    next: Both<u32>,
+/// What only some connections have.
+#[derive(Debug, Default)]
+pub(super) struct Unusual {
+    /// It was reset, unless somebody goes on as if it was not.
+    pub(super) reset: Option<Reset>,
+    /// SYNs of the client, and answers of the server to one, that differ from the first, oldest first: what the other end
+    /// acknowledges tells which one counts.
+    pub(super) others: Vec<Opening>,
+    /// The highest acknowledgement of each side's bytes that was beyond what it could have sent, as far as was seen.
+    pub(super) refused: Both<Option<u32>>,
 }
 
 /// What is told once in each connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Oddity {
-    /// The client goes on, but the server was never seen.
+    /// One side goes on, but the other one was never seen.
     OneSide,
     /// Bytes went to the receiver by another way.
     UrgentToServer,
@@ -156,6 +158,8 @@ pub(super) enum Oddity {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Opening {
     pub(super) sequence: u32,
+    /// What it acknowledges, if it answers another one.
+    pub(super) answers: Option<u32>,
     pub(super) window: u16,
     pub(super) scale: Option<u8>,
     pub(super) timestamp: Option<u32>,
@@ -175,12 +179,13 @@ pub(super) struct Side {
     /// The window that it offers, scaled.
     pub(super) window: u32,
     /// The largest one that it ever offered.
-    max_window: u32,
+    pub(super) max_window: u32,
     /// Shift of its windows, if it offered one.
     pub(super) scale: Option<u8>,
     /// Its last timestamp, if it sends them.
     pub(super) timestamp: Option<u32>,
-    pub(super) flags: u8,
+    /// Packets of it were seen.
+    pub(super) seen: bool,
     /// It signs its segments.
     pub(super) signed: bool,
     /// The timestamp of its first SYN.
@@ -230,11 +235,10 @@ impl TcpFlow {
             state: TcpState::SynSent,
             was_established: false,
             midstream: false,
-            reset: None,
             told: 0,
             split: false,
             sides: Both::default(),
-            others: Box::default(),
+            unusual: None,
         }
     }
 
@@ -259,7 +263,26 @@ impl TcpFlow {
     /// Whether nothing more will come for a parser: both sides closed and all of it was read, or it was reset.
     pub fn is_read_out(&self) -> bool {
         let is_read = |stream: &Stream| stream.closed() && stream.parser_next() == Chunk::Nothing;
-        self.reset.is_some() || Direction::BOTH.into_iter().all(|direction| is_read(self.stream(direction)))
+        self.reset().is_some() || Direction::BOTH.into_iter().all(|direction| is_read(self.stream(direction)))
+    }
+
+    pub(super) fn unusual(&mut self) -> &mut Unusual {
+        self.unusual.get_or_insert_default()
+    }
+
+    /// How it was before it was reset.
+    pub(super) fn reset(&self) -> Option<Reset> {
+        self.unusual.as_ref()?.reset
+    }
+
+    /// Openings besides the first.
+    pub(super) fn others(&self) -> &[Opening] {
+        self.unusual.as_ref().map_or(&[], |unusual| &unusual.others)
+    }
+
+    /// The highest acknowledgement of a side's bytes that was refused.
+    pub(super) fn refused(&self, direction: Direction) -> Option<u32> {
+        *self.unusual.as_ref()?.refused.of(direction)
     }
 
     /// Where both ends are in an open connection.
@@ -271,7 +294,8 @@ impl TcpFlow {
     /// Whether a packet is the server's answer to the SYN.
     pub(super) fn is_answered_by(&self, tcp: &Tcp<'_>) -> bool {
         let answer = tcp.flags & SYN_ACK == SYN_ACK || tcp.flags & tcp_flags::RST != 0;
-        self.state == TcpState::SynSent && answer && tcp.acknowledgement == self.sides.to_server.next
+        let of_syn = || self.acknowledges_syn(tcp) || self.others().iter().any(|other| other.is_opened_by(tcp));
+        self.state == TcpState::SynSent && answer && of_syn()
     }
 
     /// The bytes of one direction.
@@ -292,11 +316,6 @@ impl TcpFlow {
     /// What counts of bytes of one direction that came twice.
     pub(super) fn set_overlap(&mut self, direction: Direction, overlap: Overlap) {
         self.sides.of_mut(direction).stream.set_overlap(overlap);
-    }
-
-    /// All flags that one direction's packets had.
-    pub fn flags(&self, direction: Direction) -> u8 {
-        self.sides.of(direction).flags
     }
 
     /// Whether a SYN begins a new connection between the same ports.
@@ -345,7 +364,7 @@ impl TcpFlow {
     ) -> TcpUpdate {
         use tcp_flags::{ACK, RST, SYN};
         let mut step = Step { tcp, payload, direction, settings, store, update: TcpUpdate::default() };
-        self.sides.of_mut(direction).flags |= tcp.flags;
+        self.sides.of_mut(direction).seen = true;
         if tcp.flags & ACK == 0 && tcp.acknowledgement != 0 && tcp.flags & (SYN | RST) == 0 {
             step.anomaly("stream.pkt_broken_ack");
         }
@@ -353,10 +372,10 @@ impl TcpFlow {
         if !self.is_acceptable(&mut step) {
             return step.update;
         }
-        if let Some(reset) = self.reset {
+        if let Some(reset) = self.reset() {
             self.after_reset(reset, &mut step);
         } else if tcp.flags & RST != 0 {
-            self.reset(&mut step);
+            self.rst(&mut step);
         } else if tcp.flags & SYN != 0 {
             self.syn(&mut step);
         } else {
@@ -373,42 +392,6 @@ impl TcpFlow {
         update.closed = before != TcpState::Closed && self.state == TcpState::Closed;
         self.was_established |= update.established;
         update
-    }
-
-    /// Who was reset answers with resets only. If somebody acknowledges instead what was sent after the RST, the other one
-    /// never got that RST.
-    fn after_reset(&mut self, reset: Reset, step: &mut Step<'_, '_>) {
-        use tcp_flags::{ACK, RST, SYN};
-        let (tcp, direction) = (step.tcp, step.direction);
-        let receiver = self.sides.of(direction.reverse());
-        let goes_on = match tcp.flags & (SYN | ACK | RST) {
-            ACK => {
-                let beyond = after(tcp.acknowledgement, *reset.next.of(direction.reverse()));
-                beyond && !after(tcp.acknowledgement, receiver.highest_allowed())
-            }
-            SYN_ACK => reset.state == TcpState::SynSent && tcp.acknowledgement == receiver.next,
-            _ => return,
-        };
-        if goes_on {
-            step.anomaly("stream.suspected_rst_inject");
-            self.reset = None;
-            for direction in Direction::BOTH {
-                if let Some(stream) = self.touched_stream_mut(direction) {
-                    stream.doubt(None);
-                }
-            }
-            if tcp.flags & SYN != 0 {
-                self.state = reset.state;
-                self.syn(step);
-            } else {
-                self.state = reset.state.max(TcpState::Established);
-                self.in_established(step);
-            }
-        } else if tcp.flags & SYN == 0 && self.timestamp_is_fresh(step) && self.is_in_window(step) {
-            // It is kept until it is known whether the receiver took it.
-            self.store(step);
-            step.update.accepted = false;
-        }
     }
 
     /// Raises what is told once.
@@ -441,53 +424,25 @@ impl TcpFlow {
         true
     }
 
-    /// Whether a timestamp in an answer to the SYN is the echo of what the SYN had.
+    /// Whether a timestamp in an answer to a SYN is the echo of what that had. In another SYN it says nothing where the first had
+    /// none (RFC 7323 section 3.2), or is not known; who resets a connection in this way hopes that the client sees it otherwise.
     fn echoes_syn(&self, tcp: &Tcp<'_>) -> bool {
         let Some((_, echo)) = tcp.options.timestamps else { return true };
-        let client = &self.sides.to_server;
-        let of_first = match (client.opened, client.timestamp) {
+        let (client, opens) = (&self.sides.to_server, tcp.flags & tcp_flags::SYN != 0);
+        if let Some(other) = self.others().iter().find(|other| other.is_opened_by(tcp)) {
+            return other.timestamp.map_or(opens, |sent| sent == echo);
+        }
+        match (client.opened, client.timestamp) {
+            _ if opens && !self.acknowledges_syn(tcp) => true,
             (Some(first), Some(last)) => echo == 0 || (!after(first, echo) && !after(echo, last)),
-            _ => false,
-        };
-        of_first || self.others.iter().any(|other| other.timestamp == Some(echo))
+            _ => opens,
+        }
     }
 
-    fn reset(&mut self, step: &mut Step<'_, '_>) {
-        let (tcp, direction) = (step.tcp, step.direction);
-        let acknowledges = tcp.flags & tcp_flags::ACK != 0;
-        let (sender, receiver) = (self.sides.of(direction), self.sides.of(direction.reverse()));
-        let valid = match self.state {
-            TcpState::Closed => return,
-            // The answer to a SYN is recognised by what it acknowledges. The client's own means nothing yet: it answers late
-            // packets of an older connection in this way.
-            TcpState::SynSent if direction == Direction::ToClient => {
-                acknowledges && (receiver.initial..=receiver.next).contains(&tcp.acknowledgement)
-            }
-            TcpState::SynSent => false,
-            _ => {
-                let exact = [sender.next, sender.acknowledged].contains(&tcp.sequence);
-                // Hosts look at the sequence number only.
-                if exact && acknowledges && after(tcp.acknowledgement, receiver.highest_allowed()) {
-                    step.anomaly("stream.rst_invalid_ack");
-                }
-                exact
-            }
-        };
-        if valid {
-            step.update.valid = true;
-            let plausible = acknowledges && !after(tcp.acknowledgement, receiver.highest_allowed());
-            if plausible && self.state >= TcpState::Established {
-                self.acknowledge(step);
-            }
-            let next = Both { to_server: self.sides.to_server.next, to_client: self.sides.to_client.next };
-            self.reset = Some(Reset { state: self.state, next });
-            for direction in Direction::BOTH {
-                self.stream_mut(direction).doubt(Some(*next.of(direction)));
-            }
-            self.state = TcpState::Closed;
-        } else if self.state >= TcpState::Established && in_window(tcp.sequence, sender) {
-            step.anomaly("stream.suspected_rst_inject");
-        }
+    /// Whether a packet acknowledges the client's first SYN, with or without the bytes on it.
+    pub(super) fn acknowledges_syn(&self, tcp: &Tcp<'_>) -> bool {
+        let client = &self.sides.to_server;
+        [client.next, client.next.wrapping_add(client.early)].contains(&tcp.acknowledgement)
     }
 
     /// Data, acknowledgements and FIN once the handshake is complete.
@@ -521,19 +476,24 @@ impl TcpFlow {
         }
     }
 
-    fn timestamp_is_fresh(&mut self, step: &Step<'_, '_>) -> bool {
-        let sender = self.sides.of_mut(step.direction);
-        let (Some(last), Some((value, _))) = (sender.timestamp, step.tcp.options.timestamps) else { return true };
-        if after(last, value) {
+    /// Whether its timestamp is older than the sender's last one (RFC 7323 section 5).
+    pub(super) fn is_stale(&self, step: &Step<'_, '_>) -> bool {
+        let times = self.sides.of(step.direction).timestamp.zip(step.tcp.options.timestamps);
+        times.is_some_and(|(last, (value, _))| after(last, value))
+    }
+
+    pub(super) fn timestamp_is_fresh(&mut self, step: &Step<'_, '_>) -> bool {
+        if self.is_stale(step) {
             return false;
         }
-        if !after(step.tcp.sequence, sender.next) {
-            sender.timestamp = Some(value);
+        let sender = self.sides.of_mut(step.direction);
+        if !after(step.tcp.sequence, sender.next) && sender.timestamp.is_some() {
+            sender.timestamp = step.tcp.options.timestamps.map(|(value, _)| value).or(sender.timestamp);
         }
         true
     }
 
-    fn acknowledgement_is_plausible(&self, step: &mut Step<'_, '_>) -> bool {
+    fn acknowledgement_is_plausible(&mut self, step: &mut Step<'_, '_>) -> bool {
         if step.tcp.flags & tcp_flags::ACK == 0 || step.settings.async_oneside {
             return true;
         }
@@ -546,6 +506,11 @@ impl TcpFlow {
         let too_new = after(acknowledgement, receiver.highest_allowed());
         if !too_new && !after(oldest, acknowledgement) {
             return true;
+        }
+        if too_new {
+            // It may be the bytes before it that were lost to us.
+            let refused = self.unusual().refused.of_mut(step.direction.reverse());
+            *refused = Some(refused.map_or(acknowledgement, |known| known.max_of(acknowledgement)));
         }
         step.anomaly("stream.pkt_invalid_ack");
         step.anomaly(match self.state {
@@ -561,7 +526,7 @@ impl TcpFlow {
         false
     }
 
-    fn is_in_window(&self, step: &mut Step<'_, '_>) -> bool {
+    pub(super) fn is_in_window(&self, step: &mut Step<'_, '_>) -> bool {
         let sender = self.sides.of(step.direction);
         let tcp = step.tcp;
         let end = tcp.sequence.wrapping_add(length(step.payload));
@@ -601,7 +566,7 @@ impl TcpFlow {
         false
     }
 
-    fn store(&mut self, step: &mut Step<'_, '_>) {
+    pub(super) fn store(&mut self, step: &mut Step<'_, '_>) {
         if step.payload.is_empty() {
             return;
         }
@@ -638,7 +603,7 @@ impl TcpFlow {
         }
     }
 
-    fn acknowledge(&mut self, step: &mut Step<'_, '_>) {
+    pub(super) fn acknowledge(&mut self, step: &mut Step<'_, '_>) {
         let tcp = step.tcp;
         let sender = self.sides.of_mut(step.direction);
         sender.window = u32::from(tcp.window) << sender.scale.unwrap_or(0).min(MAX_SCALE);
@@ -663,64 +628,6 @@ impl TcpFlow {
         if stream.holes() > holes {
             step.anomaly("stream.reassembly_seq_gap");
         }
-    }
-
-    fn fin(&mut self, step: &mut Step<'_, '_>) {
-        let direction = step.direction;
-        let place = step.tcp.sequence.wrapping_add(length(step.payload));
-        let sender = self.sides.of_mut(direction);
-        sender.stream.get_mut().finish(place);
-        if !after(sender.next, place) {
-            sender.next = place.wrapping_add(1);
-        }
-        if step.settings.async_oneside && !self.midstream && self.sides.of(direction.reverse()).flags == 0 {
-            // Nobody is seen who could answer it.
-            return;
-        }
-        let acknowledges_theirs = self.has_acknowledged_fin(direction);
-        self.state = match (self.state, direction) {
-            (TcpState::Established, Direction::ToServer) => TcpState::CloseWait,
-            (TcpState::Established, Direction::ToClient) => TcpState::FinWait1,
-            (TcpState::CloseWait, Direction::ToClient) => TcpState::LastAck,
-            (TcpState::FinWait1, Direction::ToServer) if acknowledges_theirs => TcpState::TimeWait,
-            (TcpState::FinWait1, Direction::ToServer) => TcpState::Closing,
-            (TcpState::FinWait2, Direction::ToServer) => TcpState::TimeWait,
-            (state, _) => state,
-        };
-    }
-
-    /// The receiver acknowledges what comes behind a FIN: it never got that FIN.
-    fn unfinish(&mut self, step: &mut Step<'_, '_>) {
-        let direction = step.direction.reverse();
-        step.anomaly("stream.suspected_fin_inject");
-        self.stream_mut(direction).unfinish();
-        self.state = match (self.state, direction) {
-            (TcpState::CloseWait, Direction::ToServer)
-            | (TcpState::FinWait1 | TcpState::FinWait2, Direction::ToClient) => TcpState::Established,
-            (TcpState::LastAck | TcpState::Closing, Direction::ToServer) => TcpState::FinWait1,
-            (TcpState::TimeWait, Direction::ToServer) => TcpState::FinWait2,
-            (TcpState::LastAck | TcpState::Closing | TcpState::TimeWait, Direction::ToClient) => TcpState::CloseWait,
-            (state, _) => state,
-        };
-    }
-
-    fn acknowledged_fin(&mut self, direction: Direction) {
-        if !self.has_acknowledged_fin(direction) {
-            return;
-        }
-        self.state = match (self.state, direction) {
-            (TcpState::FinWait1, Direction::ToServer) => TcpState::FinWait2,
-            (TcpState::Closing, Direction::ToServer) => TcpState::TimeWait,
-            (TcpState::LastAck, Direction::ToServer) => TcpState::Closed,
-            (TcpState::TimeWait, _) => TcpState::Closed,
-            (state, _) => state,
-        };
-    }
-
-    /// Whether the sender of packets in `direction` has acknowledged the other's FIN.
-    fn has_acknowledged_fin(&self, direction: Direction) -> bool {
-        let other = self.sides.of(direction.reverse());
-        other.stream.get().fin_seen() && !after(other.next, other.acknowledged)
     }
 }
 
@@ -759,15 +666,21 @@ impl Side {
     }
 
     /// The highest number that an acknowledgement of its bytes may have: some may have passed unseen, and a FIN counts one.
-    fn highest_allowed(&self) -> u32 {
+    pub(super) fn highest_allowed(&self) -> u32 {
         self.limit.max_of(self.next).wrapping_add(1)
     }
 }
 
 impl Opening {
+    /// Whether a packet acknowledges it, as one of the client.
+    pub(super) fn is_opened_by(&self, tcp: &Tcp<'_>) -> bool {
+        self.answers.is_none() && self.sequence.wrapping_add(1) == tcp.acknowledgement
+    }
+
     pub(super) fn of(tcp: &Tcp<'_>) -> Self {
         Self {
             sequence: tcp.sequence,
+            answers: (tcp.flags & tcp_flags::ACK != 0).then_some(tcp.acknowledgement),
             window: tcp.window,
             scale: tcp.options.window_scale.map(|shift| shift.min(MAX_SCALE)),
             timestamp: tcp.options.timestamps.map(|(value, _)| value),
@@ -795,7 +708,7 @@ impl Step<'_, '_> {
 }
 
 /// Order of sequence numbers, which wrap.
-trait Sequence {
+pub(super) trait Sequence {
     fn max_of(self, other: Self) -> Self;
 }
 
@@ -823,8 +736,8 @@ pub(super) fn length(payload: &[u8]) -> u32 {
     u32::try_from(payload.len()).unwrap_or(u32::MAX)
 }
 
-const SYN_ACK: u8 = tcp_flags::SYN | tcp_flags::ACK;
+pub(super) const SYN_ACK: u8 = tcp_flags::SYN | tcp_flags::ACK;
 const MAX_SCALE: u8 = 14;
-const MIDSTREAM_SCALE: u8 = 14;
+pub(super) const MIDSTREAM_SCALE: u8 = 14;
 pub(super) const MAX_WINDOW: u32 = 1 << 30;
 const MAX_ANOMALIES: usize = 4;

@@ -202,7 +202,7 @@ fn a_connection_is_followed_from_syn_to_close() {
         assert_eq!((flow.state(), reason), (FlowState::Closed, EndReason::Shutdown));
         assert_eq!((flow.packets.to_server, flow.bytes.to_client), (5, 180));
         let tcp = flow.tcp.as_ref().unwrap();
-        assert_eq!(tcp.flags(Direction::ToServer), FIN | SYN | ACK);
+        assert_eq!(flow.tcp_flags.to_server, FIN | SYN | ACK);
         assert!(tcp.stream(Direction::ToServer).closed() && tcp.stream(Direction::ToClient).closed());
         assert!(!tcp.stream(Direction::ToServer).gap_seen());
     });
@@ -299,6 +299,139 @@ fn of_several_openings_the_acknowledged_one_counts() {
     assert_eq!(other.anomalies, ["stream.3whs_synack_resend_with_diff_seq"]);
     assert_eq!(play.tcp(true, ACK, 701, 301, b"good").state, Some(TcpState::Established));
     assert_eq!(play.tcp(false, ACK, 301, 705, b"").read, b"good");
+}
+
+#[test]
+fn no_number_of_false_openings_shuts_out_the_one_that_counts() {
+    // The client's own SYN comes first, among or behind others, or not at all.
+    for own in [0, 5, 14, 15] {
+        let mut play = Play::new(Settings::default());
+        for number in 0..15 {
+            play.tcp(true, SYN, if number == own { 700 } else { 10_000 + number }, 0, b"");
+        }
+        for number in 0..3 {
+            play.tcp(false, SYN | ACK, 9_000, 50_000 + number, b"");
+        }
+        let stamps = TcpOptions { timestamps: Some((9, 5)), window_scale: Some(7), ..TcpOptions::default() };
+        play.segment(false, SYN | ACK, 200, 701, stamps, b"");
+        assert_eq!(play.tcp(true, ACK, 701, 201, b"good").state, Some(TcpState::Established), "{own}");
+        assert_eq!(play.tcp(false, ACK, 201, 705, b"fine").read, b"good", "{own}");
+        assert_eq!(play.tcp(true, ACK, 705, 205, b"").read, b"fine", "{own}");
+    }
+    let mut play = Play::new(Settings::default());
+    play.tcp(true, SYN, 100, 0, b"");
+    play.tcp(false, SYN | ACK, 200, 701, b"");
+    let other = play.tcp(true, ACK, 701, 999, b"evil");
+    assert_eq!(other.state, Some(TcpState::SynSent), "one number alone confirms nothing");
+}
+
+#[test]
+fn options_of_an_answer_that_the_syn_did_not_have_say_nothing() {
+    let mut play = Play::new(Settings::default());
+    let stamped = |value, echo| TcpOptions { timestamps: Some((value, echo)), ..TcpOptions::default() };
+    play.tcp(true, SYN, 100, 0, b"");
+    assert_eq!(play.segment(false, SYN | ACK, 200, 101, stamped(9, 77), b"").state, Some(TcpState::SynRecv));
+    play.tcp(true, ACK, 101, 201, b"");
+    play.segment(false, ACK, 201, 101, stamped(9, 0), b"one");
+    let older = play.segment(false, ACK, 204, 101, stamped(8, 0), b"two");
+    assert!(older.anomalies.is_empty(), "{:?}", older.anomalies);
+    assert_eq!(play.tcp(true, ACK, 101, 207, b"").read, b"onetwo");
+}
+
+#[test]
+fn bytes_on_the_answer_count_if_the_client_acknowledges_them() {
+    for (acknowledged, again, read) in [(206, 206, &b"hello more"[..]), (201, 201, b"HELLO more")] {
+        let mut play = Play::new(Settings::default());
+        play.tcp(true, SYN, 100, 0, b"");
+        play.tcp(false, SYN | ACK, 200, 101, b"hello");
+        assert_eq!(play.tcp(true, ACK, 101, acknowledged, b"").state, Some(TcpState::Established));
+        let rest = if again == 201 { &b"HELLO more"[..] } else { b" more" };
+        play.tcp(false, ACK, again, 101, rest);
+        let mut all = if again == 206 { b"hello".to_vec() } else { Vec::new() };
+        all.extend(play.tcp(true, ACK, 101, 211, b"").read);
+        assert_eq!(all, read);
+    }
+    let mut play = Play::new(Settings::default());
+    play.tcp(true, SYN, 100, 0, b"");
+    play.tcp(false, SYN | ACK, 200, 101, b"hello");
+    play.tcp(false, ACK, 206, 101, b" more");
+    assert_eq!(play.tcp(true, ACK, 101, 211, b"").read, b"hello more", "before our copy of the last step");
+}
+
+#[test]
+fn what_was_acknowledged_beyond_the_window_was_delivered() {
+    let mut play = Play::new(Settings::default());
+    play.handshake(100, 200);
+    play.tcp(false, ACK, 201, 101, b"one");
+    play.tcp(true, ACK, 101, 204, b"");
+    // Three segments were lost to us, and one came.
+    let seen = play.tcp(true, ACK, 101, 20_204, b"");
+    assert_eq!(seen.anomalies, ["stream.pkt_invalid_ack", "stream.est_invalid_ack"]);
+    play.tcp(false, ACK, 5_000, 101, b"two");
+    let reset = play.tcp(false, RST, 20_204, 0, b"");
+    assert!(reset.closed && reset.anomalies.is_empty(), "{:?}", reset.anomalies);
+    let mut ends = Vec::new();
+    play.table.shut_down(0, &mut |mut flow, _| {
+        let stream = flow.stream_mut(Direction::ToClient).unwrap();
+        stream.parser_skip_gap();
+        ends.push((stream.parser_next() == Chunk::Data(b"two"), stream.gap_seen(), flow.state()));
+    });
+    assert_eq!(ends, [(true, true, FlowState::Closed)]);
+}
+
+#[test]
+fn a_reset_with_an_old_timestamp_counts_and_is_told() {
+    let mut play = Play::new(Settings::default());
+    let stamped = |value| TcpOptions { timestamps: Some((value, 0)), ..TcpOptions::default() };
+    play.segment(true, SYN, 100, 0, stamped(500), b"");
+    play.segment(false, SYN | ACK, 200, 101, stamped(9), b"");
+    play.segment(true, ACK, 101, 201, stamped(501), b"");
+    let reset = play.segment(true, RST, 101, 0, stamped(400), b"");
+    assert_eq!((reset.closed, reset.anomalies), (true, vec!["stream.pkt_invalid_timestamp"]));
+}
+
+#[test]
+fn a_connection_that_both_close_at_once_is_closed_when_both_know() {
+    for first in [true, false] {
+        let mut play = Play::new(Settings::default());
+        play.handshake(100, 200);
+        let (own, other) = if first { (101, 201) } else { (201, 101) };
+        play.tcp(first, FIN | ACK, own, other, b"");
+        play.tcp(!first, FIN | ACK, other, own, b"");
+        play.tcp(!first, ACK, other + 1, own + 1, b"");
+        assert_eq!(play.tcp(first, ACK, own + 1, other + 1, b"").state, Some(TcpState::Closed), "{first}");
+    }
+}
+
+#[test]
+fn that_one_side_alone_is_seen_is_told_where_it_is_so() {
+    let told = |seen: &Seen| seen.anomalies.contains(&"stream.one_side_seen");
+    let mut play = Play::new(Settings::default());
+    play.tcp(true, SYN, 100, 0, b"");
+    play.tcp(true, ACK, 101, 201, b"");
+    assert!(told(&play.tcp(true, ACK, 101, 201, b"client")) && !told(&play.tcp(true, ACK, 107, 201, b"more")));
+    for midstream in [false, true] {
+        let mut settings = Settings::default();
+        settings.tcp.midstream = midstream;
+        let mut play = Play::new(settings);
+        play.tcp(false, SYN | ACK, 200, 101, b"");
+        assert!(told(&play.tcp(false, ACK, 201, 101, b"server")) && !told(&play.tcp(false, ACK, 207, 101, b"more")));
+    }
+    let mut play = Play::new(Settings::default());
+    play.tcp(true, SYN, 100, 0, b"");
+    play.tcp(false, SYN | ACK, 200, 999, b"");
+    assert!(!told(&play.tcp(true, ACK, 101, 205, b"client")), "the server is there, though its answer is odd");
+}
+
+#[test]
+fn flags_are_noted_without_a_connection() {
+    let mut play = Play::new(Settings::default());
+    play.tcp(true, ACK | 8, 100, 200, b"data");
+    play.tcp(false, RST, 200, 0, b"");
+    play.table.shut_down(0, &mut |flow, _| {
+        assert!(flow.tcp.is_none());
+        assert_eq!((flow.tcp_flags.to_server, flow.tcp_flags.to_client), (ACK | 8, RST));
+    });
 }
 
 #[test]
@@ -435,9 +568,12 @@ fn an_icmp_error_belongs_to_the_flow_that_caused_it() {
     let mut inner = vec![0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
     inner.extend([0x13, 0x88, 0, 53]);
     let error = play.icmp("10.0.0.9", "10.0.0.1", 3, &inner);
-    assert_eq!((error.new, error.direction), (false, Some(Direction::ToClient)));
+    assert_eq!((error.new, error.direction, error.established), (false, Some(Direction::ToClient), false));
     inner[12] = 99;
     assert_eq!(play.icmp("10.0.0.9", "10.0.0.1", 3, &inner).direction, None);
+    let place = play.table.by_begin()[0].1;
+    assert_eq!(play.table.flow(place).unwrap().state(), FlowState::New, "an error is no answer");
+    assert!(play.udp("10.0.0.2", 53, "10.0.0.1", 5000).established);
     let echo = play.icmp("10.0.0.1", "10.0.0.2", 8, b"");
     let reply = play.icmp("10.0.0.2", "10.0.0.1", 0, b"");
     assert_eq!((echo.new, reply.new, reply.direction), (true, false, Some(Direction::ToClient)));

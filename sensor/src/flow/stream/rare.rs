@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::early::Early;
+use super::missing::Missing;
 use super::piece::Piece;
 use super::{DIFFERENT, Stored, StreamSettings};
 use crate::flow::overlap::Overlap;
@@ -18,6 +19,8 @@ pub(super) struct Rare {
     pub(super) early: Early,
     pub(super) rivals: Rivals,
     pub(super) urgent: Urgent,
+    /// What is missing of what nobody reads.
+    pub(super) missing: Missing,
     /// The parser gets nothing from here on.
     pub(super) parser_end: Option<u64>,
     /// The depth of its protocol, where that has one of its own.

@@ -69,6 +69,25 @@ fn a_hole_that_is_acknowledged_is_a_gap_for_each_reader() {
 }
 
 #[test]
+fn bytes_that_are_lost_of_what_nobody_reads_are_told() {
+    let (mut stream, mut store, settings) = (Stream::new(0, Overlap::Bsd), store(), StreamSettings::default());
+    stream.insert(0, b"0123456789", None, &settings, &mut store);
+    stream.insert(20, b"0123456789", None, &settings, &mut store);
+    stream.acknowledge(10, &mut store);
+    stream.parser_off();
+    stream.raw_off();
+    stream.raw_consume(10);
+    assert!(!stream.raw_on() && stream.early_bytes() == 0);
+    // What waited is not kept, but that it came is known.
+    stream.insert(10, b"0123456789", None, &settings, &mut store);
+    stream.insert(40, b"0123456789", None, &settings, &mut store);
+    stream.acknowledge(30, &mut store);
+    assert!(!stream.gap_seen());
+    stream.acknowledge(50, &mut store);
+    assert!(stream.gap_seen());
+}
+
+#[test]
 fn what_a_parser_left_before_a_gap_is_dropped_with_it() {
     let (mut stream, mut store, settings) = (Stream::new(0, Overlap::Bsd), store(), StreamSettings::default());
     stream.insert(0, b"ab", None, &settings, &mut store);

@@ -535,7 +535,7 @@ impl Reporter {
                 packet_number: None,
                 ethernet: base.ethernet.filter(|_| base.ether_type.is_some()),
                 spi: flow.key.spi(),
-                icmp_response: flow.icmp_answer,
+                icmp_response: flow.icmp_answer(),
                 ..base
             };
             let own = protocol_text(&flow.app);
@@ -546,7 +546,7 @@ impl Reporter {
             };
             let sides =
                 Direction::BOTH.map(|d| side(d).filter(|name| Some(*name) != own && flow.app.protocol.is_some()));
-            let tcp = (flow.key.protocol == crate::flow::key::TCP).then(|| tcp_record(flow));
+            let tcp = (flow.key.protocol == crate::flow::key::TCP).then(|| tcp_record(flow, outputs.own));
             let elephant = flow.elephant();
             let shown = FlowRecord {
                 app_protocol: own,
@@ -720,14 +720,17 @@ fn protocol_text(app: &Application) -> Option<&'static str> {
     }
 }
 
-fn tcp_record(flow: &Flow<Application>) -> TcpRecord<'static> {
+/// What there is to say of a connection. Of a flow without one nothing is told where records are to be those of others.
+fn tcp_record(flow: &Flow<Application>, own: bool) -> TcpRecord<'static> {
+    let shown = own || flow.tcp.is_some();
+    let flags = if shown { (flow.tcp_flags.to_server, flow.tcp_flags.to_client) } else { (0, 0) };
     let Some(tcp) = &flow.tcp else {
-        return TcpRecord { flags: (0, 0), state: None, gaps: (false, false), regions: (0, 0), urgent: (0, 0) };
+        return TcpRecord { flags, state: None, gaps: (false, false), regions: (0, 0), urgent: (0, 0) };
     };
     let (server, client) = (tcp.stream(Direction::ToServer), tcp.stream(Direction::ToClient));
     let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
     TcpRecord {
-        flags: (tcp.flags(Direction::ToServer), tcp.flags(Direction::ToClient)),
+        flags,
         state: Some(tcp.state.name()),
         gaps: (server.gap_seen(), client.gap_seen()),
         regions: (server.max_regions(), client.max_regions()),
