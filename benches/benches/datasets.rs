@@ -12,7 +12,7 @@ fn main() {
 
 fn entries() -> Entries {
     let file: String = (0..VALUES).map(|number| format!("{number:032x}\n")).collect();
-    Layout::default().read(Kind::Md5, file.as_bytes()).unwrap_or_default()
+    Layout::default().read(Kind::Md5, file.as_bytes()).unwrap_or_default().entries
 }
 
 #[divan::bench(sample_count = 5)]

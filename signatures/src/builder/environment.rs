@@ -10,7 +10,7 @@ use crate::rule::script;
 use crate::state::reputation::Reputation;
 
 /// What rules are read with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Environment {
     /// Whose rules they are: the number of a tenant, 0 where there are none.
     pub tenant: u32,
@@ -40,14 +40,51 @@ pub struct Environment {
     pub dataset_limit_bytes: usize,
     /// Sets that the configuration has: the rest of a `dataset` keyword, such as `seen,type string`.
     pub datasets: Vec<String>,
-    /// Whether rules may name sets' files by absolute paths.
+    /// Whether rules may name files that sets are kept in by absolute paths.
     pub absolute_dataset_names: bool,
+    /// Whether rules may keep sets in files.
+    pub kept_datasets: bool,
+    /// Whether rules may use sets.
+    pub uses_datasets: bool,
+    /// `flowbits` that a rule may have.
+    pub flowbit_limit: usize,
     /// Lists of addresses with scores.
     pub reputation: Arc<Reputation>,
     /// The database of countries.
     pub countries: Option<Countries>,
     /// A number that changes whenever those lists or that database do; without it rules on them are read again by each load.
     pub lists_stamp: Option<u64>,
+}
+
+/// `flowbits` that a rule may have where nothing is said of it.
+pub const DEFAULT_FLOWBIT_LIMIT: usize = 8;
+
+impl Default for Environment {
+    fn default() -> Self {
+        Self {
+            tenant: 0,
+            addresses: BTreeMap::new(),
+            ports: BTreeMap::new(),
+            classes: Classification::default(),
+            references: References::default(),
+            keep_text: false,
+            keep_labels: false,
+            version: (0, 0, 0),
+            features: Vec::new(),
+            scripts: script::Settings::default(),
+            asn1_elements: 0,
+            files: Files::default(),
+            dataset_limit_bytes: 0,
+            datasets: Vec::new(),
+            absolute_dataset_names: false,
+            kept_datasets: true,
+            uses_datasets: true,
+            flowbit_limit: DEFAULT_FLOWBIT_LIMIT,
+            reputation: Arc::default(),
+            countries: None,
+            lists_stamp: None,
+        }
+    }
 }
 
 impl Environment {
@@ -58,7 +95,7 @@ impl Environment {
             (
                 (&self.addresses, &self.ports, &self.classes, &self.references, self.keep_text, self.version),
                 (&self.features, self.scripts, self.dataset_limit_bytes, &self.datasets, self.absolute_dataset_names),
-                (self.asn1_elements, self.tenant),
+                (self.asn1_elements, self.tenant, self.kept_datasets, self.uses_datasets, self.flowbit_limit),
             )
         );
         Digest::of(&text)

@@ -13,7 +13,7 @@ use tapwire_parsers::REGISTRY;
 
 pub use argument::Argument;
 pub(crate) use argument::unquote;
-pub use environment::Environment;
+pub use environment::{DEFAULT_FLOWBIT_LIMIT, Environment};
 pub use kinds::{Class, Classification, References};
 pub use names::{Names, SharedNames};
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::known_sets::KnownSets;
 use crate::lua::Scripts;
+use crate::rule::fault::Fault;
 
 /// Names that rules share, by index in order of first use.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +47,8 @@ pub struct SharedNames {
     pub scripts: Scripts,
     /// Sets of values, with what is in them.
     pub datasets: KnownSets,
+    /// What is wrong with what rules name, and does not keep them from being used: since this was last taken.
+    pub(crate) warnings: Vec<Fault>,
     texts: HashSet<Arc<str>, foldhash::fast::RandomState>,
 }
 

@@ -7,7 +7,7 @@ use super::Keyword;
 use crate::builder::known_sets::Known;
 use crate::builder::{Argument, Builder, Environment, SharedNames};
 use crate::rule::Buffer;
-use crate::rule::dataset::{Dataset, Entries, Format, Kind, Layout, Operation, is_set};
+use crate::rule::dataset::{Dataset, Entries, Format, Kind, Layout, Operation, Read, is_set};
 use crate::rule::fault::Fault;
 use crate::rule::item::{DatasetScore, DatasetTest, Item};
 use crate::rule::number::NumberTest;
@@ -18,7 +18,7 @@ pub(super) static KEYWORDS: &[Keyword] = &[
     Keyword {
         name: "dataset",
         aliases: &[],
-        doc: "Asks whether the buffer is in a set (`isset`, `isnotset`), adds it (`set`, holds where it is new) or removes it (`unset`). The set has a `type` (string, md5, sha256, ipv4, ip) and may come from a file (`load`), be written to one at the end (`save`) or both (`state`); a file may be JSON (`format json` or `ndjson`, `value_key`, `array_key`, `remove_key`) whose objects are shown in alerts under `context_key`. `match subdomain` takes names that end with one of the set as well.",
+        doc: "Asks whether the buffer is in a set (`isset`, `isnotset`), adds it (`set`, holds where it is new) or removes it (`unset`). The set has a `type` (string, md5, sha256, ipv4, ip, or ipv6, which is the same as ip) and may come from a file (`load`), be written to one at the end (`save`) or both (`state`); a file may be JSON (`format json` or `ndjson`, `value_key`, `array_key`, `remove_key`) whose objects are shown in alerts under `context_key`. `match subdomain` takes names that end with one of the set as well.",
         examples: &["dataset:set,seen,type string,memcap 1mb", "dataset:isset,seen"],
         parse: dataset,
     },
@@ -55,7 +55,7 @@ fn said<'a>(options: impl Iterator<Item = &'a str>, argument: &Argument<'_>) -> 
         }
         match key {
             "type" => {
-                let kind = Kind::of(value).ok_or_else(|| wrong("type", "string, md5, sha256, ipv4 or ip"))?;
+                let kind = Kind::of(value).ok_or_else(|| wrong("type", "string, md5, sha256, ipv4, ip or ipv6"))?;
                 said.kind = Some(kind);
             }
             "load" => said.load = Some(value.into()),
@@ -106,6 +106,9 @@ fn said<'a>(options: impl Iterator<Item = &'a str>, argument: &Argument<'_>) -> 
 
 /// A value is a whole buffer: that of a payload is none.
 fn needs_buffer(builder: &Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault> {
+    if !builder.environment.uses_datasets {
+        return Err(argument.fault("sets are switched off", "set `datasets.enabled` to yes"));
+    }
     if builder.buffer == Buffer::Payload {
         return Err(argument.fault(format!("`{}` needs a sticky buffer", argument.keyword), "name one before it"));
     }
@@ -188,11 +191,17 @@ fn find(
         let parts = Path::new(file.as_str()).components();
         parts.into_iter().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir))
     };
-    // What the configuration says may name any file.
-    let bound = !rule_file.is_empty() && !environment.absolute_dataset_names;
-    if let Some(file) = [&load, &save].into_iter().flatten().find(|file| bound && leaves(file)) {
+    // What the configuration says may name any file. A rule may read any, and writes where it is allowed to.
+    let of_rule = !rule_file.is_empty();
+    if let Some(file) = save.as_ref().filter(|_| of_rule && !environment.kept_datasets) {
         return Err(argument.fault(
-            format!("`{file}` leads out of the folders of rules and data"),
+            format!("rules may not keep sets in files, and this one is kept in `{file}`"),
+            "that is allowed by `datasets.rules.allow-write`",
+        ));
+    }
+    if let Some(file) = save.as_ref().filter(|file| of_rule && !environment.absolute_dataset_names && leaves(file)) {
+        return Err(argument.fault(
+            format!("`{file}` leads out of the folder of data"),
             "such names are allowed by `datasets.rules.allow-absolute-filenames`",
         ));
     }
@@ -227,12 +236,22 @@ fn find(
         })?;
     }
     let index = names.datasets.place(environment.tenant, name).ok_or_else(|| argument.fault("too many sets", ""))?;
-    // What the configuration allows to be anywhere is looked for as if it stood there.
-    let rule_file = if load.as_ref().is_some_and(|load| leaves(&load)) { "" } else { rule_file };
+    // What may be anywhere is looked for as if the configuration said where, counted from the rule file.
+    let (rule_file, found) = match &load {
+        Some(load) if said.state.is_none() && leaves(&load) => {
+            let folder = Path::new(rule_file).parent().unwrap_or(Path::new("")).join(load);
+            ("", Some(folder.display().to_string()))
+        }
+        load => (rule_file, load.clone()),
+    };
     let beside = said.state.is_none().then_some(rule_file);
-    let file = load.as_ref().map(|load| NamedFile::now(&environment.files, beside, load));
-    let entries = match &load {
-        Some(file) => read(environment, rule_file, file, kind, &said, argument)?,
+    let file = found.as_ref().map(|found| NamedFile::now(&environment.files, beside, found));
+    let entries = match &found {
+        Some(file) => {
+            let read = read(environment, rule_file, file, kind, &said, argument)?;
+            names.warnings.extend(passed_over(&read, file, argument));
+            read.entries
+        }
         None => Entries::default(),
     };
     let mut set = Dataset::new(name, index, kind, entries);
@@ -254,17 +273,28 @@ fn read(
     kind: Kind,
     said: &Said,
     argument: &Argument<'_>,
-) -> Result<Entries, Fault> {
+) -> Result<Read, Fault> {
     let files = &environment.files;
     let bytes = if said.state.is_some() { files.state(file) } else { files.beside(rule_file, file).map(Some) };
     let bytes = bytes.map_err(|message| {
         argument.fault(format!("`{file}` cannot be read: {message}"), "it is looked for beside the rule file")
     })?;
-    let Some(bytes) = bytes else { return Ok(Entries::default()) };
+    let Some(bytes) = bytes else { return Ok(Read::default()) };
     said.layout.read(kind, &bytes).map_err(|(line, message)| {
-        let place = if line > 0 { format!("{file}:{line}") } else { file.to_owned() };
-        argument.fault(format!("{place}: {message}"), "each value must be of the set's type")
+        argument.fault(format!("{}: {message}", place(file, line)), "each value must be of the set's type")
     })
+}
+
+fn place(file: &str, line: usize) -> String {
+    if line > 0 { format!("{file}:{line}") } else { file.to_owned() }
+}
+
+/// Warns of what was passed over in a file.
+fn passed_over(read: &Read, file: &str, argument: &Argument<'_>) -> Option<Fault> {
+    let (line, message) = read.first_passed.as_ref()?;
+    let more = if read.passed > 1 { format!(", as are {} more in the file", read.passed - 1) } else { String::new() };
+    let message = format!("{}: {message}; it is passed over{more}", place(file, *line));
+    Some(argument.fault(message, "each value must be of the set's type"))
 }
 
 const NAME_LIMIT: usize = 63;

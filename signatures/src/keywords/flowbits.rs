@@ -14,9 +14,6 @@ pub(super) static KEYWORDS: &[Keyword] = &[Keyword {
     parse,
 }];
 
-/// Flowbits in one rule.
-const LIMIT: usize = 8;
-
 /// What can be done with a bit.
 pub(super) const OPERATIONS: &str = "set, unset, toggle, isset or isnotset";
 
@@ -43,8 +40,10 @@ fn parse(builder: &mut Builder<'_>, argument: &Argument<'_>) -> Result<(), Fault
     if bits.len() > 1 && !matches!(operation, BitOperation::IsSet | BitOperation::IsNotSet) {
         return Err(argument.fault("a list of names can only be asked for", "use one `flowbits` for each name"));
     }
-    if builder.rule.flowbits.len() >= LIMIT {
-        return Err(argument.fault(format!("more than {LIMIT} flowbits in one rule"), ""));
+    let limit = builder.environment.flowbit_limit;
+    if builder.rule.flowbits.len() >= limit {
+        let message = format!("more than {limit} flowbits in one rule");
+        return Err(argument.fault(message, "`flowbits.max-per-signature` allows more"));
     }
     let opposite = match operation {
         BitOperation::IsSet => Some(BitOperation::IsNotSet),

@@ -41,7 +41,10 @@ impl Reader for TextReader {
     fn read(&self, text: &str, place: (u32, u32), digest: Digest) -> Option<Box<Rule>> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let (names, sets) = &mut *known;
-        match load::read(text, ("", place, digest), &self.environment, names, sets) {
+        let read = load::read(text, ("", place, digest), &self.environment, names, sets);
+        // They were told when the rule was loaded.
+        names.warnings.clear();
+        match read {
             Ok(load::Outcome::Rule(rule)) => Some(rule),
             Ok(load::Outcome::Skipped(_)) | Err(_) => None,
         }

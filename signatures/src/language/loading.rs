@@ -117,12 +117,16 @@ impl Loading<'_> {
         let mut remembered = remembered.map(|at| self.remembered.swap_remove(at).1).unwrap_or_default();
         let (mut sets, mut by_id) = (Sets::default(), ById::default());
         for text in &environment.datasets {
-            if let Err(fault) = keywords::dataset::define(&mut self.loader.names, environment, text) {
+            let locate = |fault: Fault, warning: bool| {
                 let file = "datasets".to_owned();
-                let fault = Located { file, line: 0, column: 0, length: 0, warning: false, fault, text: String::new() };
-                self.loaded.faults.push(fault);
+                Located { file, line: 0, column: 0, length: 0, warning, fault, text: String::new() }
+            };
+            if let Err(fault) = keywords::dataset::define(&mut self.loader.names, environment, text) {
+                self.loaded.faults.push(locate(fault, false));
                 counts.failed += 1;
             }
+            let warnings = self.loader.names.warnings.drain(..);
+            self.loaded.faults.extend(warnings.map(|fault| locate(fault, true)));
         }
         // One word for all rules of a class.
         let mut unknown: BTreeMap<String, (usize, Located)> = BTreeMap::new();
@@ -142,7 +146,10 @@ impl Loading<'_> {
                 };
                 let place = (&*source.name, (file, statement.line), Digest::of(&*statement.text));
                 let with = (environment, &reader, &mut sets);
-                match self.statement(&statement.text, place, with, remembered.remove(&place.2)) {
+                let read = self.statement(&statement.text, place, with, remembered.remove(&place.2));
+                let warnings = self.loader.names.warnings.drain(..);
+                self.loaded.faults.extend(warnings.map(|fault| locate(fault, true)));
+                match read {
                     Ok(Ok(rule)) => {
                         if let Some((span, class)) = classification::named(&statement.text)
                             && environment.classes.get(class).is_none()

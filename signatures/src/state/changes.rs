@@ -63,7 +63,8 @@ mod tests {
 
     #[test]
     fn rules_add_and_remove_within_the_limit() {
-        let mut set = Dataset::new("test", 0, Kind::String, Layout::default().read(Kind::String, b"YQ==").unwrap());
+        let mut set =
+            Dataset::new("test", 0, Kind::String, Layout::default().read(Kind::String, b"YQ==").unwrap().entries);
         set.limit_bytes = 2 * (1 + VALUE_BYTES);
         let (mut changes, key) = (Changes::default(), |text: &str| Key::from_slice(text.as_bytes()));
         for (operation, name, holds) in [

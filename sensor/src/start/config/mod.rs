@@ -146,6 +146,8 @@ pub struct Configuration {
     pub emergency_recovery_percent: u64,
     /// `asn1-max-frames`: elements of ASN.1 that a rule looks at.
     pub asn1_elements: u16,
+    /// `flowbits` that a rule may have.
+    pub flowbit_limit: usize,
     /// `flow.rate-tracking`: bytes of one direction in so many seconds that make a flow an elephant.
     pub elephant: Option<Elephant>,
     /// `tapwire.parser-memory`: what parsers and all else that is kept of applications may have; 0 means no limit.
@@ -330,6 +332,7 @@ impl Default for Configuration {
             emergency_timeouts: Timeouts::emergency(),
             emergency_recovery_percent: 30,
             asn1_elements: 256,
+            flowbit_limit: tapwire_signatures::builder::DEFAULT_FLOWBIT_LIMIT,
             elephant: None,
             parser_memory_bytes: 48 << 20,
             memory_bytes: 144 << 20,

@@ -126,7 +126,7 @@ fn scripts(
             Ok(Ok(script)) => scripts.push(Arc::new(script)),
             Ok(Err(needs)) => warnings.push(item.problem(
                 format!("the script {} needs {needs}, which is not offered: it is left out", path.display()),
-                "scripts are offered type packet, type flow, and protocol with the name of one that is parsed",
+                "scripts are offered type packet (filter alerts), flow, file, streaming (filter tcp) and stats, and protocol with the name of one that is parsed",
             )),
             Err(why) => faults.push(item.problem(
                 format!("the script {} cannot be used: {why}", path.display()),
@@ -249,5 +249,9 @@ fn anomalies(node: &Node, faults: &mut Vec<Problem>) -> Anomalies {
 
 fn files(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> Files {
     node.name_unknown("files", &keys::below("outputs.N.eve-log.types.N.files"), warnings);
-    Files { hashes: stores::hashes(node), magic: node.switch_at("force-magic", false, faults), forwarded: None }
+    Files {
+        hashes: stores::hashes(node, warnings),
+        magic: node.switch_at("force-magic", false, faults),
+        forwarded: None,
+    }
 }

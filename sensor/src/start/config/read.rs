@@ -112,6 +112,10 @@ impl<'a> Reader<'a> {
         let mut asn1_elements = u64::from(c.asn1_elements);
         self.bytes("asn1-max-frames", &mut asn1_elements);
         c.asn1_elements = u16::try_from(asn1_elements).unwrap_or(u16::MAX);
+        let mut flowbits = c.flowbit_limit as u64;
+        self.bytes("detect.flowbits.max-per-signature", &mut flowbits);
+        self.bytes("flowbits.max-per-signature", &mut flowbits);
+        c.flowbit_limit = usize::try_from(flowbits).unwrap_or(usize::MAX);
         if self.root.at("flow.rate-tracking").is_some() {
             let mut elephant = Elephant::default();
             self.bytes("flow.rate-tracking.bytes", &mut elephant.bytes);

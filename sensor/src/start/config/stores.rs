@@ -91,7 +91,7 @@ pub(super) fn file_store(
         depth_bytes: depth(node, faults).filter(|depth| *depth == 0 || *depth > global_depth_bytes),
         open_files,
         magic: node.switch_at("force-magic", false, faults),
-        hashes: hashes(node),
+        hashes: hashes(node, warnings),
         forwarded,
     })
 }
@@ -108,14 +108,22 @@ fn depth(node: &Node, faults: &mut Vec<Problem>) -> Option<u64> {
 }
 
 /// `force-hash`: MD5, SHA-1, SHA-256.
-pub(super) fn hashes(node: &Node) -> [bool; 3] {
-    let wanted: Vec<&str> = match node.get("force-hash").map(|n| &n.value) {
-        Some(Value::List(items)) => items.iter().filter_map(Node::text).collect(),
-        Some(Value::Scalar(one)) => one.split(',').map(str::trim).collect(),
+pub(super) fn hashes(node: &Node, warnings: &mut Vec<Problem>) -> [bool; 3] {
+    let Some(said) = node.get("force-hash") else { return [false; 3] };
+    let wanted: Vec<String> = match &said.value {
+        Value::List(items) => items.iter().filter_map(Node::text).map(str::to_ascii_lowercase).collect(),
+        Value::Scalar(one) => one.split(',').map(|word| word.trim().to_ascii_lowercase()).collect(),
         _ => Vec::new(),
     };
-    ["md5", "sha1", "sha256"].map(|name| wanted.contains(&name))
+    for unknown in wanted.iter().filter(|name| !DIGESTS.contains(&name.as_str())) {
+        let message = format!("`{unknown}` is no digest that there is for files, and left out");
+        warnings.push(said.word_problem(unknown, message, "md5, sha1 or sha256"));
+    }
+    DIGESTS.map(|name| wanted.iter().any(|wanted| wanted == name))
 }
+
+/// What `force-hash` may name.
+const DIGESTS: [&str; 3] = ["md5", "sha1", "sha256"];
 
 /// Reads `tls-store`.
 pub(super) fn certificate_store(node: &Node, warnings: &mut Vec<Problem>) -> CertificateStore {
@@ -135,9 +143,10 @@ mod tests {
 
     #[test]
     fn a_store_is_of_version_two_and_says_what_it_does_not_know() {
-        let (store, faults, warnings) = read("version: 2\nforce-hash: [md5, sha1]\nwaldo: x\nmax-open-files: 3\n");
+        let (store, faults, warnings) =
+            read("version: 2\nforce-hash: [MD5, sha1, sha512]\nwaldo: x\nmax-open-files: 3\n");
         let store = store.unwrap();
-        assert_eq!((faults, warnings), (0, 1));
+        assert_eq!((faults, warnings), (0, 2));
         assert_eq!((store.hashes, store.open_files, store.depth_bytes), ([true, true, false], 3, None));
         for text in ["enabled: yes\n", "version: 1\n"] {
             let (store, faults, _) = read(text);

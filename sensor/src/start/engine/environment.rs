@@ -50,7 +50,7 @@ pub(super) fn environment(
         features: features(configuration),
         asn1_elements: configuration.asn1_elements,
         files: files(
-            (data_dir(common, configuration), configuration.rule_path.clone()),
+            (sets_dir(common, configuration), configuration.rule_path.clone()),
             configuration.rule_files_anywhere,
             configuration.own_names(),
             named.clone(),
@@ -58,6 +58,9 @@ pub(super) fn environment(
         dataset_limit_bytes: usize::try_from(configuration.datasets.limit_bytes).unwrap_or(usize::MAX),
         datasets: configuration.datasets.sets.clone(),
         absolute_dataset_names: configuration.datasets.absolute_names,
+        kept_datasets: configuration.datasets.kept_by_rules,
+        uses_datasets: configuration.datasets.enabled,
+        flowbit_limit: configuration.flowbit_limit,
         reputation: Arc::new(reputation),
         countries: countries(configuration, &mut found.faults),
         scripts: configuration.scripts,
@@ -124,6 +127,15 @@ pub(super) fn beside_rules(configuration: &Configuration, rules: &[PathBuf]) -> 
 /// The folder of what rules keep from run to run.
 pub(super) fn data_dir(common: &Common, configuration: &Configuration) -> Option<PathBuf> {
     common.data_dir.clone().or_else(|| configuration.data_dir.clone())
+}
+
+/// The folder of the sets that rules keep.
+pub(super) fn sets_dir(common: &Common, configuration: &Configuration) -> Option<PathBuf> {
+    let data = data_dir(common, configuration);
+    match &configuration.datasets.folder {
+        Some(folder) => Some(data.unwrap_or_default().join(folder)),
+        None => data,
+    }
 }
 
 /// What rules may require of protocols, unless it is switched off.

@@ -87,7 +87,7 @@ pub fn prepare(common: &Common) -> Result<Prepared, Vec<Problem>> {
     let mut found = Found { faults, warnings, ..Found::default() };
     let mut again = Again::default();
     let (engine, rules) = again.engine(common, &configuration, None, &mut found);
-    let data_dir = environment::data_dir(common, &configuration);
+    let data_dir = environment::sets_dir(common, &configuration);
     Ok(Prepared { configuration, data_dir, engine: Arc::new(engine), found, rules, again })
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use tapwire_signatures::builder::Environment;
 
-use super::environment::{beside_rules, data_dir, files, word_files, words};
+use super::environment::{beside_rules, files, sets_dir, word_files, words};
 use super::watch::Named;
 use super::{Found, sources};
 use crate::sinks::sets::tenant_folder;
@@ -53,7 +53,7 @@ pub(super) fn environment(
     } else {
         words(own, found)
     };
-    let data = data_dir(common, main).unwrap_or_default().join(tenant_folder(*id));
+    let data = sets_dir(common, main).unwrap_or_default().join(tenant_folder(*id));
     Environment {
         tenant: *id,
         addresses: configuration.address_groups.clone(),

@@ -1,5 +1,6 @@
 //! Many values that never change, in little memory: their bytes one after another, and a table of places.
 
+use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
@@ -26,6 +27,12 @@ pub struct Entries {
     places: usize,
     bytes: Vec<u8>,
     records: Vec<Arc<str>>,
+}
+
+impl fmt::Debug for Entries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Entries({})", self.len())
+    }
 }
 
 /// Where a value lies, and its note: a score, or the place of its record.

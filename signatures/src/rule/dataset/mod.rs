@@ -14,7 +14,7 @@ use data_encoding::{BASE64, HEXLOWER, HEXLOWER_PERMISSIVE};
 use smallvec::SmallVec;
 
 pub use entries::{Entries, Note};
-pub use read::{Format, Layout};
+pub use read::{Format, Layout, Read};
 
 /// What the values of a set are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Kind {
             "md5" => Self::Md5,
             "sha256" => Self::Sha256,
             "ipv4" => Self::Ipv4,
-            "ip" => Self::Ip,
+            "ip" | "ipv6" => Self::Ip,
             _ => return None,
         })
     }
@@ -101,9 +101,9 @@ impl Kind {
     }
 }
 
-/// Whether bytes are those of a file in which a set of a kind was kept.
+/// Whether bytes are those of a file in which a set of a kind was kept, be it that some of it is damaged.
 pub fn is_set(kind: Kind, bytes: &[u8]) -> bool {
-    Layout::default().read(kind, bytes).is_ok()
+    Layout::default().read(kind, bytes).is_ok_and(|read| read.used >= read.passed)
 }
 
 /// What a rule does with a set.
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     fn set(kind: Kind, text: &str) -> Dataset {
-        Dataset::new("test", 0, kind, Layout::default().read(kind, text.as_bytes()).unwrap())
+        Dataset::new("test", 0, kind, Layout::default().read(kind, text.as_bytes()).unwrap().entries)
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
-use super::Kind;
 use super::entries::{Entries, NewNote};
+use super::{Key, Kind};
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,26 +35,48 @@ pub struct Layout {
     pub remove_key: bool,
 }
 
+/// What a file gave.
+#[derive(Debug, Default)]
+pub struct Read {
+    /// Its values.
+    pub entries: Entries,
+    /// Lines, or objects, that gave one.
+    pub used: usize,
+    /// Those that were passed over.
+    pub passed: usize,
+    /// The first of those, by its line (0 in an array), and what is wrong with it.
+    pub first_passed: Option<(usize, String)>,
+}
+
+/// A value that was read, and what is said of it; none where an object has no key for it.
+type Value = Option<(Key, NewNote)>;
+
 impl Layout {
-    /// Reads a file; or tells the line and what is wrong with it.
-    pub fn read(&self, kind: Kind, file: &[u8]) -> Result<Entries, (usize, String)> {
-        let mut entries = Entries::default();
+    /// Reads a file, and passes over what is wrong in it; or tells the line and what is wrong there, where nothing in it is right.
+    pub fn read(&self, kind: Kind, file: &[u8]) -> Result<Read, (usize, String)> {
+        let mut read = Read::default();
         if self.format == Format::Json {
-            self.array(kind, file, &mut entries).map_err(|message| (0, message))?;
+            let array = self.array(file).map_err(|message| (0, message))?;
+            for (number, object) in (1..).zip(array) {
+                let value = self.object(kind, object.get()).map_err(|message| format!("object {number}: {message}"));
+                read.take(0, value)?;
+            }
         } else {
             for (number, line) in (1..).zip(file.split(|&b| b == b'\n')) {
                 let line = String::from_utf8_lossy(line.trim_ascii());
-                if line.is_empty() || line.starts_with('#') {
-                    continue;
+                if !line.is_empty() && !line.starts_with('#') {
+                    read.take(number, self.line(kind, &line))?;
                 }
-                self.line(kind, &line, &mut entries).map_err(|message| (number, message))?;
             }
         }
-        entries.finish();
-        Ok(entries)
+        read.entries.finish();
+        match read.first_passed {
+            Some(first) if read.used == 0 => Err(first),
+            _ => Ok(read),
+        }
     }
 
-    fn line(&self, kind: Kind, line: &str, entries: &mut Entries) -> Result<(), String> {
+    fn line(&self, kind: Kind, line: &str) -> Result<Value, String> {
         let (text, note) = match self.format {
             Format::Lines => (line, NewNote::None),
             Format::Scores => {
@@ -62,13 +84,13 @@ impl Layout {
                 let score = score.trim().parse().map_err(|_| format!("`{score}` is no score from 0 to 65535"))?;
                 (text.trim_end(), NewNote::Score(score))
             }
-            Format::Json | Format::JsonLines => return self.object(kind, line, entries),
+            Format::Json | Format::JsonLines => return self.object(kind, line),
         };
-        let key = kind.from_file(text).ok_or_else(|| wrong(kind, text))?;
-        add(entries, &key, note)
+        kind.from_file(text).map(|key| Some((key, note))).ok_or_else(|| wrong(kind, text))
     }
 
-    fn array(&self, kind: Kind, file: &[u8], entries: &mut Entries) -> Result<(), String> {
+    /// The objects of an array.
+    fn array(&self, file: &[u8]) -> Result<Vec<Box<RawValue>>, String> {
         let odd = |error: serde_json::Error| format!("this is no array of JSON objects: {error}");
         let mut part: Cow<'_, str> = String::from_utf8_lossy(file);
         for key in self.array_key.as_deref().unwrap_or("").split('.').filter(|key| !key.is_empty()) {
@@ -77,31 +99,47 @@ impl Layout {
             let member = members.remove(key).ok_or_else(|| format!("there is no `{key}` in it"))?;
             part = String::from(Box::<str>::from(member)).into();
         }
-        let objects: Vec<&RawValue> = serde_json::from_str(&part).map_err(odd)?;
-        objects.into_iter().try_for_each(|object| self.object(kind, object.get(), entries))
+        serde_json::from_str(&part).map_err(odd)
     }
 
-    fn object(&self, kind: Kind, text: &str, entries: &mut Entries) -> Result<(), String> {
-        let mut object: Value =
+    fn object(&self, kind: Kind, text: &str) -> Result<Value, String> {
+        let mut object: Json =
             serde_json::from_str(text).map_err(|error| format!("this is no JSON object: {error}"))?;
         let keys: Vec<&str> = self.value_key.split('.').collect();
-        let value = keys.iter().try_fold(&object, |inner, key| inner.get(*key));
-        let value = value.and_then(Value::as_str).ok_or_else(|| format!("there is no text at `{}`", self.value_key))?;
+        // What says nothing of the value is about something else.
+        let Some(value) = keys.iter().try_fold(&object, |inner, key| inner.get(*key)) else { return Ok(None) };
+        let value = value.as_str().ok_or_else(|| format!("there is no text at `{}`", self.value_key))?;
         let key = kind.from_text(value).ok_or_else(|| wrong(kind, value))?;
         if self.remove_key
             && let Some((last, above)) = keys.split_last()
         {
             let holder = above.iter().try_fold(&mut object, |inner, key| inner.get_mut(*key));
-            if let Some(members) = holder.and_then(Value::as_object_mut) {
+            if let Some(members) = holder.and_then(Json::as_object_mut) {
                 members.remove(*last);
             }
         }
-        add(entries, &key, NewNote::Record(object.to_string()))
+        Ok(Some((key, NewNote::Record(object.to_string()))))
     }
 }
 
-fn add(entries: &mut Entries, key: &[u8], note: NewNote) -> Result<(), String> {
-    if entries.add(key, note) { Ok(()) } else { Err("the file has more values than fit".into()) }
+impl Read {
+    /// Takes what was read of a line. Fails where there is no room for it.
+    fn take(&mut self, line: usize, value: Result<Value, String>) -> Result<(), (usize, String)> {
+        match value {
+            Ok(None) => {}
+            Ok(Some((key, note))) => {
+                if !self.entries.add(&key, note) {
+                    return Err((line, "the file has more values than fit".into()));
+                }
+                self.used += 1;
+            }
+            Err(message) => {
+                self.passed += 1;
+                self.first_passed.get_or_insert((line, message));
+            }
+        }
+        Ok(())
+    }
 }
 
 fn wrong(kind: Kind, text: &str) -> String {
@@ -138,7 +176,7 @@ mod tests {
             (layout(Format::JsonLines, "ip"), "{\"ip\":\"10.0.0.1\"}\n", Some(r#"{"ip":"10.0.0.1"}"#)),
             (nested, r#"{"all":{"list":[{"ioc":{"ip":"10.0.0.1"},"b":2}]}}"#, Some(r#"{"b":2,"ioc":{}}"#)),
         ] {
-            let entries = layout.read(Kind::Ip, text.as_bytes()).unwrap();
+            let entries = layout.read(Kind::Ip, text.as_bytes()).unwrap().entries;
             let found = entries.get(&Kind::Ip.key(&[10, 0, 0, 1]).unwrap()).unwrap();
             let shown = match found {
                 Note::None => None,
@@ -150,15 +188,33 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_value_is_named_with_its_line() {
+    fn what_is_no_value_is_passed_over_and_named_with_its_line() {
+        for (layout, text, used, passed, line) in [
+            (layout(Format::Lines, ""), "10.0.0.1\nnonsense\n10.0.0.2\nmore\n", 2, 2, Some(2)),
+            (layout(Format::Scores, ""), "10.0.0.1\n10.0.0.1,7\n10.0.0.2,70000\n", 1, 2, Some(1)),
+            (layout(Format::JsonLines, "ip"), "{\"ip\":\"10.0.0.1\"}\n{\"name\":1}\n", 1, 0, None),
+            (layout(Format::JsonLines, "ip"), "{\"ip\":\"10.0.0.1\"}\nip\n", 1, 1, Some(2)),
+            (layout(Format::Json, "ip"), "[{\"ip\":\"10.0.0.1\"},{\"ip\":1},{}]", 1, 1, Some(0)),
+            (layout(Format::Lines, ""), "# none\n", 0, 0, None),
+        ] {
+            let read = layout.read(Kind::Ip, text.as_bytes()).unwrap();
+            assert_eq!(
+                (read.used, read.passed, read.first_passed.map(|first| first.0)),
+                (used, passed, line),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_in_which_nothing_is_right_is_refused() {
         for (layout, text, line) in [
-            (layout(Format::Lines, ""), "10.0.0.1\nnonsense\n", 2),
-            (layout(Format::Scores, ""), "10.0.0.1\n", 1),
+            (layout(Format::Lines, ""), "# one\nnonsense\n", 2),
             (layout(Format::Scores, ""), "10.0.0.1,70000\n", 1),
-            (layout(Format::JsonLines, "ip"), "{\"ip\":\"10.0.0.1\"}\n{\"name\":1}\n", 2),
+            (layout(Format::JsonLines, "ip"), "{\"name\":1}\n{\"ip\":2}\n", 2),
             (layout(Format::Json, "ip"), "{\"ip\":\"10.0.0.1\"}", 0),
         ] {
-            assert_eq!(layout.read(Kind::Ip, text.as_bytes()).map(|e| e.len()).unwrap_err().0, line, "{text}");
+            assert_eq!(layout.read(Kind::Ip, text.as_bytes()).unwrap_err().0, line, "{text}");
         }
     }
 }

@@ -48,7 +48,7 @@ pub(super) static KEYS: &[Key] = &[
     used(
         "datasets.NAME",
         |_| "none".into(),
-        "A set that rules know by this name, with the members of the keyword `dataset`: `type`, `load`, `save`, `state`, `memcap`, `hashsize`.",
+        "A set that rules know by this name, with the members of the keyword `dataset`: `type`, `load`, `save`, `state`, `memcap`, `hashsize`; with `enabled: no` it is not there.",
     ),
     used(
         "datasets.defaults.memcap",
@@ -59,10 +59,34 @@ pub(super) static KEYS: &[Key] = &[
     used(
         "datasets.rules.allow-absolute-filenames",
         |c| switch(c.datasets.absolute_names),
-        "Rules may name files of sets by absolute paths.",
+        "Rules may name files that sets are kept in by absolute paths; files that sets are loaded from may be anywhere.",
+    ),
+    used(
+        "datasets.rules.allow-write",
+        |c| switch(c.datasets.kept_by_rules),
+        "Rules may keep sets in files (`save`, `state`); without it, such rules are refused.",
+    ),
+    used(
+        "datasets.save-directory",
+        |_| "the folder of data".into(),
+        "The folder that sets are kept in; a relative one is below the folder of data.",
     ),
     idle("datasets.limits", "Sizes of the tables of sets.", "they grow as they need to"),
-    idle("datasets.enabled", "Sets are used.", "they are where a rule names one"),
+    used(
+        "datasets.enabled",
+        |c| switch(c.datasets.enabled),
+        "Sets are used; without it, rules that ask for one are refused.",
+    ),
+    used(
+        "flowbits.max-per-signature",
+        |c| number(c.flowbit_limit as u64),
+        "`flowbits` that a rule may have; also as `detect.flowbits.max-per-signature`.",
+    ),
+    used(
+        "detect.flowbits.max-per-signature",
+        |c| number(c.flowbit_limit as u64),
+        "The same as `flowbits.max-per-signature`, which goes before it.",
+    ),
     used(
         "detect.guess-applayer-tx",
         |c| switch(c.guess_transaction),
@@ -92,7 +116,7 @@ pub(super) static KEYS: &[Key] = &[
     used(
         "security.lua.allow-restricted-functions",
         |c| switch(c.scripts.allow_restricted),
-        "Scripts may catch errors, change metatables and repeat strings ([scripts](scripts.md)).",
+        "Scripts may catch errors and change metatables ([scripts](scripts.md)).",
     ),
     used("multi-detect.enabled", |_| switch(false), "There are tenants ([tenants](tenants.md))."),
     used(
