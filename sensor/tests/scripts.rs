@@ -58,6 +58,123 @@ function log()
 end
 "#;
 
+/// Scripts that are shown something else, with the file that each writes.
+const OTHERS: [(&str, &str); 6] = [
+    (
+        "alerts",
+        r#"
+local packet, rule = require("suricata.packet"), require("suricata.rule")
+function init() return {type = "packet", filter = "alerts"} end
+function setup() file = assert(io.open("alerts.log", "w")) end
+function log()
+  local r, p = rule.get_rule(), packet.get()
+  local class, priority = r:class()
+  local _, source, _, _, port = p:tuple()
+  file:write(r:sid(), ":", r:gid(), ":", r:rev(), " ", r:action(), " ", r:msg(), " ", priority, " ", source, " ", port, "\n")
+end
+"#,
+    ),
+    (
+        "files",
+        r#"
+local filelib, flow = require("suricata.file"), require("suricata.flow")
+function init() return {type = "file", protocol = "http"} end
+function setup() file = assert(io.open("files.log", "w")) end
+function log()
+  local f = filelib.get_file()
+  local md5, why = f:md5()
+  assert(md5 == nil and why ~= nil and f:is_stored() == false and flow.get():app_layer_proto() == "http")
+  file:write(f:file_id(), " ", f:tx_id(), " ", f:name(), " ", f:size(), " ", f:get_state(), "\n")
+end
+"#,
+    ),
+    (
+        "stream",
+        r#"
+local flow = require("suricata.flow")
+function init() return {type = "streaming", filter = "tcp"} end
+function setup() file, whole = assert(io.open("stream.log", "w")), {} end
+function log(args)
+  local s = args.stream
+  local key = flow.get():id() .. tostring(s.toserver)
+  assert(s.toserver ~= s.toclient and (s.open == (whole[key] == nil)))
+  whole[key] = (whole[key] or 0) + #s.data
+  if s.close then file:write(whole[key], " ", s.toserver and "to server" or "to client", "\n") end
+end
+"#,
+    ),
+    (
+        "bodies",
+        r#"
+function init() return {type = "streaming", protocol = "http"} end
+function setup() file = assert(io.open("bodies.log", "w")) end
+function log(args)
+  local s = args.stream
+  if s.open then file:write(s.toserver and "sent " or "got ") end
+  file:write((s.data:gsub("[^%w ]", "."):sub(1, 20)))
+  if s.close then file:write("\n") end
+end
+"#,
+    ),
+    (
+        "stats",
+        r#"
+function init() return {type = "stats"} end
+function setup() file = assert(io.open("stats.log", "w")) end
+function log(args)
+  for _, counter in ipairs(args) do
+    if counter.name == "decoder.pkts" then file:write(counter.tmname, " ", counter.value, " ", counter.pvalue, "\n") end
+  end
+end
+"#,
+    ),
+    (
+        "web",
+        r#"
+local packet = require("suricata.packet")
+function init() return {type = "packet", protocol = "http"} end
+function setup() file = assert(io.open("web.log", "w")) end
+function log()
+  local p = packet.get()
+  file:write(p:sp() == 80 and "server\n" or p:dp() == 80 and "client\n" or "other\n")
+end
+"#,
+    ),
+];
+
+#[test]
+fn scripts_are_shown_alerts_files_streams_bodies_and_counters() {
+    let folder = tempfile::tempdir().unwrap();
+    let web = captures().join("http/get-and-upload");
+    let mut text =
+        format!("outputs:\n- lua:\n    enabled: yes\n    scripts-dir: {}\n    scripts:\n", folder.path().display());
+    for (name, script) in OTHERS {
+        std::fs::write(folder.path().join(format!("{name}.lua")), script).unwrap();
+        text.push_str(&format!("    - {name}.lua\n"));
+    }
+    let config = folder.path().join("site.yaml");
+    std::fs::write(&config, text).unwrap();
+    let mut written = Vec::new();
+    for threads in ["1", "3"] {
+        let run = Run::replay(&web.join("capture.pcap")).arg("--threads").arg(threads).arg("--config").path(&config);
+        let run = run.arg("--rules").path(&web.join("local.rules"));
+        let said = String::from_utf8(run.succeed().stderr).unwrap();
+        assert!(said.is_empty(), "{said}");
+        let read = |name: &str| std::fs::read_to_string(run.folder().join(format!("{name}.log"))).unwrap();
+        written.push(OTHERS.map(|(name, _)| read(name)));
+    }
+    assert_eq!(written[0], written[1]);
+    let [alerts, files, stream, bodies, stats, web] = &written[0];
+    let raw = alerts.lines().filter(|line| line.starts_with("5:1:1 ")).count();
+    assert!(alerts.contains("1:1:1 alert a page was asked for 3 ") && raw == 1, "thresholds hold as well: {alerts}");
+    assert!(files.contains("/long.txt") && files.contains(" CLOSED"), "{files}");
+    assert!(stream.lines().count() >= 2 && stream.contains(" to server") && stream.contains(" to client"), "{stream}");
+    assert!(bodies.contains("got line 0 of a text") || bodies.contains("got line"), "{bodies}");
+    assert!(bodies.contains("sent "), "{bodies}");
+    assert!(stats.starts_with("Total ") && stats.ends_with(" 0\n"), "{stats}");
+    assert!(web.contains("server") && web.contains("client") && !web.contains("other"), "{web}");
+}
+
 /// A transform of rules that adds what it sees to a set and says whether the set's file has it.
 const ADD: &str = r#"
 local dataset = require("suricata.dataset")
@@ -166,7 +283,11 @@ fn a_script_that_cannot_be_used_is_told_at_its_place() {
         ("function init() return {type = 'packet'} end", "site.yaml:6:7", "no function `log`"),
         ("function init() return {} end function log() end", "site.yaml:6:7", "does not say what it needs"),
         ("function init() while true do end end function log() end", "site.yaml:6:7", "instruction limit"),
-        ("function init() return {type = 'file'} end function log() end", "site.yaml:6:7", "type file"),
+        (
+            "function init() return {type = 'stats', filter = 'tcp'} end function log() end",
+            "site.yaml:6:7",
+            "filter tcp, type stats",
+        ),
         (
             "function init() return {type = 'flow'} end function setup() error('no') end function log() end",
             "one.lua:1:",
@@ -177,7 +298,7 @@ fn a_script_that_cannot_be_used_is_told_at_its_place() {
         let output = run(&[("one.lua", text)], "1", folder.path()).arg("--no-rules").arg("--strict").output();
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains(place) && said.contains(why), "{text}: {said}");
-        let left_out = text.contains("file");
+        let left_out = text.contains("stats");
         assert_eq!(output.status.code(), Some(if left_out { 0 } else { 1 }), "{text}: {said}");
     }
 }

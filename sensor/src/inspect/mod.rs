@@ -30,6 +30,7 @@ use tapwire_parsers::protocol::{
 use tapwire_parsers::{REGISTRY, protocol, protocol_id};
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::rule::condition::{FileView, FlowView, PacketView, SideProtocol, TransactionView};
+use tapwire_signatures::verify::packet::Occasion;
 use tapwire_signatures::verify::{Match, Matcher, Settings};
 
 use crate::flow::Flow;
@@ -595,6 +596,31 @@ impl Inspector {
             self.let_go_of_parser(app, layer, direction);
         }
         result.ok()
+    }
+
+    /// Asks the rules about a packet of a flow. Scripts of theirs may look at the newest transaction of its direction.
+    pub fn packet(
+        &mut self,
+        app: &mut Application,
+        view: &PacketView<'_>,
+        occasion: Occasion,
+        matches: &mut Vec<Match>,
+    ) {
+        let (plan, direction) = (&self.engine.plan, view.flow.map_or(Direction::ToServer, |flow| flow.direction));
+        let Application { parsed, rules, protocol, .. } = app;
+        let newest = parsed.as_ref().filter(|_| plan.has_scripts).and_then(|parsed| parsed.newest(direction));
+        let open = newest.zip(*protocol).map(|((id, transaction), protocol)| TransactionView {
+            protocol,
+            id,
+            transaction,
+            direction,
+            files: &[],
+            other_files: &[],
+            raw: &[],
+            flow_anomalies: &[],
+        });
+        let matcher = &mut self.matcher;
+        rules.lend(|rules| matcher.packet_beside(plan, view, open.as_ref(), occasion, rules, matches));
     }
 
     /// Asks the rules about the open transactions that changed, or that they wait for, in the direction of the view's flow. `raw`

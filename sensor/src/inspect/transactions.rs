@@ -73,6 +73,8 @@ pub struct Known {
     pub silent: bool,
     /// Anomalies of it that were recorded.
     pub anomalies: usize,
+    /// Bytes of its bodies that followers were shown, and whether that was all; absent where none wants them.
+    pub shown: Option<Box<Both<(u64, bool)>>>,
     is_due: Both<bool>,
     is_unreported: bool,
     held_bytes: u32,
@@ -170,6 +172,13 @@ impl Parsed {
     pub(super) fn known_mut(&mut self, id: u64) -> Option<&mut Known> {
         let place = usize::try_from(id.checked_sub(self.base)?).ok()?;
         self.known.get_mut(place)?.as_deref_mut()
+    }
+
+    /// The newest open transaction that has a direction, and its id.
+    pub(super) fn newest(&self, direction: Direction) -> Option<(u64, &dyn Transaction)> {
+        let id = self.range().next_back()?;
+        let newest = self.parser.transactions().get(id)?;
+        newest.only_direction().is_none_or(|only| only == direction).then_some((id, newest))
     }
 
     /// An open transaction with what is known of it.

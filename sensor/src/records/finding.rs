@@ -45,7 +45,7 @@ pub enum What {
     FlowEnd,
     /// Values that scripts of rules add to sets; what comes behind sees them.
     Additions(Vec<Addition>),
-    /// A packet, a transaction or a flow that followers are shown.
+    /// A packet, an alert, a transaction, a flow or something else that followers are shown.
     Shown(Box<Subject>),
     /// A step of a file.
     File(FileId, FileStep),
@@ -87,7 +87,7 @@ pub enum Gate {
 /// What followers ask workers for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
-    /// Each packet, flow, or transaction of a protocol.
+    /// Each packet, alert, flow, file, piece of a stream, or transaction of a protocol.
     Each(Shown),
     /// Files that rules or the configuration want stored.
     Files,
@@ -168,6 +168,7 @@ impl Finding {
     pub fn alert(&self) -> Option<&AlertGate> {
         match &self.what {
             What::Match(gate) | What::Record(Record { gate: Some(Gate::Alert(gate)), .. }) => Some(gate),
+            What::Shown(subject) => subject.gate(),
             _ => None,
         }
     }

@@ -126,7 +126,7 @@ impl Decide {
         let (packet, flow) = (finding.place.packet, finding.place.flow);
         let decision = self.decide(engine, gate, flow);
         self.last = Some((key, decision));
-        let is_recorded = finding.record().is_some();
+        let is_recorded = finding.record().is_some() || matches!(finding.what, What::Shown(_));
         match decision {
             Decision::Nothing(why) => *self.held_back.entry((gate.rule, why)).or_default() += 1,
             _ if is_recorded => self.alerted.extend(flow.filter(|_| self.follows_flows)),

@@ -30,8 +30,9 @@ pub struct Report<'a> {
 impl Writer {
     /// Writes the counters as they stand.
     pub fn write_stats(&mut self, report: Report<'_>, mut counters: BTreeMap<String, u64>) {
-        if self.log.shows_stats() {
+        if self.log.shows_stats() || self.followers.want_counters() {
             self.count(&mut counters, report);
+            self.followers.counters(&counters);
             self.deliver_stats(report, &counters);
         }
     }
@@ -43,6 +44,11 @@ impl Writer {
         mut counters: BTreeMap<String, u64>,
     ) -> (BTreeMap<String, u64>, Option<io::Error>) {
         self.records.finish(&mut self.log);
+        if self.followers.want_counters() {
+            let mut so_far = counters.clone();
+            self.count(&mut so_far, report);
+            self.followers.counters(&so_far);
+        }
         let (messages, failure) = self.followers.end(&mut counters);
         self.script_failures = messages;
         self.log.settle();

@@ -2,6 +2,7 @@
 
 use tapwire_parsers::link::{Layer4, Packet, Timestamp};
 use tapwire_parsers::protocol::{Anomaly, Carrier, Direction, Ends, Input, Sides};
+use tapwire_signatures::lua::Piece;
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::rule::condition::PacketView;
 use tapwire_signatures::verify::packet::Occasion;
@@ -264,7 +265,7 @@ impl Place<'_> {
         if !plan.is_empty() {
             self.inspector.matcher.begin_packet(flow.app.take_fuel(), packet.payload.len());
         }
-        flow.app.rules.lend(|rules| self.inspector.matcher.packet(plan, &view, occasion, rules, self.matches));
+        self.inspector.packet(&mut flow.app, &view, occasion, self.matches);
         // There is no stream to look at without a connection, and none any more behind its depth.
         let is_apart = match &flow.tcp {
             None => packet.tcp().is_some(),
@@ -281,7 +282,7 @@ impl Place<'_> {
             self.inspector.frames(&mut flow.app, &view, closing, self.matches);
         }
         let due = self.settings.chunk_bytes.get(direction.index()).copied().unwrap_or(0);
-        let Flow { tcp, app, .. } = flow;
+        let Flow { tcp, app, key, .. } = flow;
         let mut raw_seen = false;
         if let Some(tcp) = tcp {
             let ending = std::mem::take(app.flush_raw.of_mut(direction)) || closing || tcp.state.is_ending();
@@ -298,6 +299,9 @@ impl Place<'_> {
                             matcher.again(plan, &view, chunk, rules, self.matches);
                         });
                         self.inspector.transactions(app, &view, chunk, self.matches);
+                        let opens = stream.raw_offset() == 0;
+                        let piece = Piece { data: chunk, opens, closes: false, direction };
+                        self.reporter.shown_piece((key, view.flow), None, piece, moment);
                         stream.raw_consume(length);
                         if let Some(rival) = rival {
                             let mut further = Vec::new();
@@ -431,6 +435,7 @@ impl Place<'_> {
         if !flow.app.passed {
             self.inspect_without_packet(flow, direction, moment);
         }
+        self.reporter.shown_end(flow, direction, moment);
         false
     }
 }

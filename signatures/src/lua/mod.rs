@@ -27,7 +27,8 @@ use crate::rule::files::Files;
 
 use crate::rule::script::{Purpose, Script, Settings};
 pub(crate) use context::Context;
-pub use output::{Open, OutputScript, RunningOutput, Shown};
+pub use context::FileShown;
+pub use output::{Counter, Event, Open, OutputScript, Piece, RunningOutput, Shown};
 pub use runtime::{Failures, Runtime};
 
 /// Bytes of the longest script.

@@ -1,4 +1,5 @@
-//! Scripts as outputs: they are shown packets, transactions or flows that have ended, one after the other, and write files of their own.
+//! Scripts as outputs: they are shown what happened (packets, alerts, flows, files, bytes of streams, counters, transactions), one after
+//! the other, and write files of their own.
 //!
 //! Such a script runs in the same sandbox and within the same limits as those of rules; besides, it has `io.open` for files that
 //! [`Open`] gives it. It runs in one place only, so that what it counts holds for all packets.
@@ -7,12 +8,13 @@ use std::fmt;
 use std::io::{self, Write};
 
 use mlua::{Function, Lua, Table, Value};
-use tapwire_parsers::protocol::ProtocolId;
+use tapwire_parsers::protocol::{Direction, ProtocolId};
 use tapwire_parsers::protocol_id;
 
-use super::context::Context;
+use super::context::{Context, FileShown};
 use super::sandbox::{Failure, Sandbox};
 use super::{Failures, LENGTH_LIMIT};
+use crate::rule::Rule;
 use crate::rule::condition::{PacketView, TransactionView};
 use crate::rule::protocols::canonical_protocol;
 use crate::rule::script::Settings;
@@ -28,15 +30,66 @@ const FUNCTION: &str = "log";
 /// Opens a file that a script names, to begin it anew or to append to it (`true`).
 pub type Open = Box<dyn Fn(&str, bool) -> io::Result<Box<dyn Write + Send>> + Send>;
 
-/// What a script is shown: its `type`, or its `protocol`.
+/// What a script is shown: its `type` with its `filter`, or its `protocol`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
     /// Every packet that has an IP header.
     Packet,
+    /// Every alert on such a packet.
+    Alert,
     /// Every flow, when it has ended.
     Flow,
+    /// Every file, when it has ended.
+    File,
+    /// Every piece of a TCP stream, in order.
+    Stream,
+    /// Every piece of a body of a protocol, decoded, in order.
+    Body(ProtocolId),
+    /// The counters, whenever they are written.
+    Counters,
     /// Every transaction of a protocol, when nothing more is added to it.
     Transaction(ProtocolId),
+}
+
+/// A piece of a stream or of a body.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'a> {
+    /// Its bytes.
+    pub data: &'a [u8],
+    /// Nothing came before it.
+    pub opens: bool,
+    /// Nothing comes behind it.
+    pub closes: bool,
+    /// Where it goes.
+    pub direction: Direction,
+}
+
+/// A counter, with its value when counters were shown before.
+#[derive(Clone, Copy, Debug)]
+pub struct Counter<'a> {
+    /// Its name in `stats` records, with dots.
+    pub name: &'a str,
+    /// Its value.
+    pub value: u64,
+    /// That before.
+    pub before: u64,
+}
+
+/// What happened, as a script is shown it.
+#[derive(Clone, Copy, Default)]
+pub struct Event<'a> {
+    /// The packet, or one that stands for a flow.
+    pub packet: Option<&'a PacketView<'a>>,
+    /// The transaction that it is about.
+    pub transaction: Option<&'a TransactionView<'a>>,
+    /// The rule of an alert.
+    pub rule: Option<&'a Rule>,
+    /// The file.
+    pub file: Option<FileShown<'a>>,
+    /// A piece of a stream.
+    pub piece: Option<Piece<'a>>,
+    /// The counters.
+    pub counters: &'a [Counter<'a>],
 }
 
 /// A script of an output: its text, and what it asked for.
@@ -47,6 +100,8 @@ pub struct OutputScript {
     settings: Settings,
     /// What it is shown.
     pub shown: Shown,
+    /// Only what belongs to flows of this protocol, where it says so beside its `type`.
+    pub protocol: Option<ProtocolId>,
 }
 
 impl OutputScript {
@@ -62,16 +117,14 @@ impl OutputScript {
             })
         });
         let needs = needs.map_err(|failure| failure.message)?;
-        let shown = match needs.as_slice() {
-            [] => return Err("its `init` does not say what it needs".into()),
-            [(key, value)] => shown(key, value),
-            _ => None,
-        };
-        let Some(shown) = shown else {
+        if needs.is_empty() {
+            return Err("its `init` does not say what it needs".into());
+        }
+        let Some((shown, protocol)) = shown(&needs) else {
             let needs = needs.iter().map(|(key, value)| format!("{key} {value}"));
             return Ok(Err(needs.collect::<Vec<_>>().join(", ")));
         };
-        Ok(Ok(Self { name: name.into(), text, settings, shown }))
+        Ok(Ok(Self { name: name.into(), text, settings, shown, protocol }))
     }
 
     /// Opens its state and calls its `setup`; `log_path` is what it is told of the folder for its files.
@@ -90,6 +143,7 @@ impl OutputScript {
         Ok(RunningOutput {
             name: self.name.clone(),
             shown: self.shown,
+            protocol: self.protocol,
             globals,
             log,
             sandbox,
@@ -100,14 +154,27 @@ impl OutputScript {
     }
 }
 
-/// What a need means, where it is offered.
-fn shown(key: &str, value: &str) -> Option<Shown> {
-    match (key, value) {
-        ("type", "packet") => Some(Shown::Packet),
-        ("type", "flow") => Some(Shown::Flow),
-        ("protocol", name) => canonical_protocol(name).and_then(protocol_id).map(Shown::Transaction),
-        _ => None,
+/// What needs mean together, and the protocol that they are kept to, where they are offered.
+fn shown(needs: &[(String, String)]) -> Option<(Shown, Option<ProtocolId>)> {
+    let of = |name: &str| needs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    if needs.iter().any(|(key, _)| !matches!(key.as_str(), "type" | "filter" | "protocol")) {
+        return None;
     }
+    let protocol = match of("protocol") {
+        Some(name) => Some(canonical_protocol(name).and_then(protocol_id)?),
+        None => None,
+    };
+    Some(match (of("type"), of("filter"), protocol) {
+        (None, None, Some(protocol)) => (Shown::Transaction(protocol), None),
+        (Some("packet"), None, protocol) => (Shown::Packet, protocol),
+        (Some("packet"), Some("alerts"), protocol) => (Shown::Alert, protocol),
+        (Some("flow"), None, protocol) => (Shown::Flow, protocol),
+        (Some("file"), None, protocol) => (Shown::File, protocol),
+        (Some("streaming"), Some("tcp"), protocol) => (Shown::Stream, protocol),
+        (Some("streaming"), None, Some(protocol)) => (Shown::Body(protocol), None),
+        (Some("stats"), None, None) => (Shown::Counters, None),
+        _ => return None,
+    })
 }
 
 /// What `init` says that the script needs, in the order of the keys.
@@ -126,6 +193,27 @@ fn needs(lua: &Lua, globals: &Table) -> mlua::Result<Vec<(String, String)>> {
     Ok(needs)
 }
 
+/// What `log` is called with: pieces as `stream`, counters as a list.
+fn arguments(lua: &Lua, event: &Event<'_>) -> mlua::Result<Table> {
+    let arguments = lua.create_table()?;
+    if let Some(Piece { data, opens, closes, direction }) = event.piece {
+        let stream = lua.create_table()?;
+        stream.raw_set("data", lua.create_string(data)?)?;
+        stream.raw_set("open", opens)?;
+        stream.raw_set("close", closes)?;
+        stream.raw_set("toserver", direction == Direction::ToServer)?;
+        stream.raw_set("toclient", direction == Direction::ToClient)?;
+        arguments.raw_set("stream", stream)?;
+    }
+    for Counter { name, value, before } in event.counters {
+        let counter = lua.create_table_from([("name", *name), ("tmname", "Total")])?;
+        counter.raw_set("value", *value)?;
+        counter.raw_set("pvalue", *before)?;
+        arguments.raw_push(counter)?;
+    }
+    Ok(arguments)
+}
+
 fn call_if_there(lua: &Lua, globals: &Table, name: &str) -> mlua::Result<()> {
     match globals.get(name)? {
         Value::Function(function) => function.call(lua.create_table()?),
@@ -137,8 +225,8 @@ fn call_if_there(lua: &Lua, globals: &Table, name: &str) -> mlua::Result<()> {
 #[derive(Debug)]
 pub struct RunningOutput {
     name: String,
-    /// What it is shown.
-    pub shown: Shown,
+    shown: Shown,
+    protocol: Option<ProtocolId>,
     sandbox: Sandbox,
     globals: Table,
     log: Function,
@@ -149,11 +237,23 @@ pub struct RunningOutput {
 }
 
 impl RunningOutput {
-    /// Shows it a packet, or a packet that stands for a flow, and the transaction that it is about.
-    pub fn log(&mut self, view: &PacketView<'_>, subject: Option<&TransactionView<'_>>) {
-        let mut context = Context { packet: Some(view), subject, files: Some(&mut self.files), ..Context::default() };
+    /// Whether it is to be shown something that is of a flow of a protocol, or of none.
+    pub fn wants(&self, shown: Shown, protocol: Option<ProtocolId>) -> bool {
+        self.shown == shown && self.protocol.is_none_or(|own| protocol == Some(own))
+    }
+
+    /// What it asked for.
+    pub fn shown(&self) -> Shown {
+        self.shown
+    }
+
+    /// Shows it what happened.
+    pub fn log(&mut self, event: &Event<'_>) {
+        let Event { packet, transaction: subject, rule, file, .. } = *event;
+        let files = Some(&mut self.files);
+        let mut context = Context { packet, subject, rule, file, files, ..Context::default() };
         let log = &self.log;
-        let result = self.sandbox.run(&mut context, |lua| log.call::<()>(lua.create_table()?));
+        let result = self.sandbox.run(&mut context, |lua| log.call::<()>(arguments(lua, event)?));
         self.note(result);
     }
 

@@ -120,7 +120,7 @@ impl Runtime {
 
     /// Whether a script says what its rule wants, of a buffer where it looks at one. One that fails never does.
     pub(crate) fn holds(&mut self, test: &ScriptTest, buffer: Option<&[u8]>, context: &mut Context<'_>) -> bool {
-        let packet = context.packet.map_or(&[][..], |view| view.packet.payload);
+        let (whole, packet) = context.packet.map_or((&[][..], &[][..]), |view| (view.packet.data, view.packet.payload));
         let wants_payload = test.script.needs.contains(&Need::Payload);
         if wants_payload && packet.is_empty() {
             return false;
@@ -129,6 +129,9 @@ impl Runtime {
             let arguments = lua.create_table()?;
             if wants_payload {
                 arguments.raw_set("payload", lua.create_string(packet)?)?;
+            }
+            if test.script.needs.contains(&Need::Packet) {
+                arguments.raw_set("packet", lua.create_string(whole)?)?;
             }
             if let Some(data) = buffer {
                 let data = lua.create_string(data)?;
@@ -146,17 +149,15 @@ impl Runtime {
         answer.is_some_and(|held| held != test.negated)
     }
 
-    /// Puts what a script makes of `input` in place of what is in `output`: the same where it fails or gives no bytes.
+    /// Puts what a script makes of `input` in place of what is in `output`: the same where it fails, or does not give bytes and their
+    /// number.
     pub(crate) fn transform(&mut self, transform: &ScriptTransform, input: &[u8], output: &mut Vec<u8>) {
         output.clear();
         let made = self.call(&transform.script, &mut Context::default(), |function, lua| {
             let arguments = lua.create_sequence_from(transform.arguments.iter().map(String::as_str))?;
             let (bytes, length) = function.call::<(Value, Value)>((lua.create_string(input)?, arguments))?;
-            let Value::String(bytes) = bytes else { return Ok(false) };
-            let length = match length {
-                Value::Integer(length) => usize::try_from(length).unwrap_or(0),
-                _ => usize::MAX,
-            };
+            let (Value::String(bytes), Some(length)) = (bytes, lua.coerce_integer(length)?) else { return Ok(false) };
+            let length = usize::try_from(length).unwrap_or(0);
             let bytes = bytes.as_bytes();
             output.extend_from_slice(bytes.get(..length).unwrap_or(&bytes));
             Ok(true)
@@ -184,6 +185,7 @@ impl Runtime {
             additions: Some(&mut self.additions),
             variables: context.variables.clone(),
             files: None,
+            file: None,
             loading: None,
         };
         let running = match self.states.get(&script.slot) {

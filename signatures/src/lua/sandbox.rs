@@ -198,9 +198,6 @@ fn prelude(lua: &Lua, settings: Settings, files: bool) -> mlua::Result<Function>
     for &name in NEVER {
         raw.set(name, blocked(lua, name)?)?;
     }
-    if !settings.allow_restricted {
-        libraries.get::<Table>("string")?.set("rep", blocked(lua, "string.rep")?)?;
-    }
     // What scripts print has no place to go.
     for name in ["print", "warn"] {
         raw.set(name, lua.create_function(|_, _: MultiValue| Ok(()))?)?;

@@ -43,6 +43,7 @@ impl PlanBuilder {
         plan.files.add(outline.files);
         plan.is_transactional |= outline.is_transactional;
         plan.is_of_records |= outline.is_of_records;
+        plan.has_scripts |= outline.has_script;
         if let Some(hosts) = outline.tags_hosts {
             *plan.tags_hosts.get_or_insert_default() |= hosts;
         }

@@ -89,6 +89,8 @@ pub struct Plan {
     pub(crate) is_transactional: bool,
     /// Whether rules say what has no record.
     pub is_of_records: bool,
+    /// Some rule has a script.
+    pub has_scripts: bool,
     scopes: Scopes,
     history: History,
 }
@@ -175,6 +177,11 @@ impl Plan {
     /// A rule.
     pub fn rule(&self, index: RuleIndex) -> Option<&Rule> {
         self.rules.get(index as usize)?.entry.rule()
+    }
+
+    /// The same, to be kept.
+    pub fn entry(&self, index: RuleIndex) -> Option<&Arc<Entry>> {
+        self.rules.get(index as usize).map(|planned| &planned.entry)
     }
 
     /// All rules, in the order in which they are evaluated.

@@ -12,6 +12,7 @@ use super::kind::{self, Kind, applies_to, find_field};
 use super::{addresses, fast_pattern, order};
 use crate::prefilter::Place;
 use crate::rule::entry::Entry;
+use crate::rule::item::Item;
 use crate::rule::{Action, Addresses, Arrow, Buffer, Ports, Rule, RuleProtocol};
 
 /// What the plan needs to know of a rule.
@@ -34,6 +35,8 @@ pub(crate) struct Outline {
     /// Whether it tags hosts, if it tags.
     pub(super) tags_hosts: Option<bool>,
     pub(super) is_of_records: bool,
+    /// A script is asked about it.
+    pub(super) has_script: bool,
 }
 
 /// A place where candidates are found at which a rule is one.
@@ -101,6 +104,7 @@ impl Outline {
             is_transactional: rule.arrow == Arrow::Transactional,
             tags_hosts,
             is_of_records: rule.silence.is_some(),
+            has_script: !rule.scripts.is_empty() || rule.sections.iter().flat_map(|s| &s.items).any(is_script),
         }
     }
 
@@ -118,6 +122,10 @@ impl Outline {
     fn decode(bytes: &[u8]) -> Option<Self> {
         postcard::from_bytes(bytes).ok()
     }
+}
+
+fn is_script(item: &Item) -> bool {
+    matches!(item, Item::Script(_))
 }
 
 fn sites(rule: &Rule, kind: Kind) -> Vec<Site> {

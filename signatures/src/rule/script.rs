@@ -111,7 +111,7 @@ pub struct Settings {
     pub max_instructions: u32,
     /// `tapwire.lua.max-time-ms`: time of the processor that one call may take, in milliseconds; 0 for no limit.
     pub max_time_ms: u64,
-    /// `allow-restricted-functions`: whether scripts may catch errors, change metatables and repeat strings.
+    /// `allow-restricted-functions`: whether scripts may catch errors and change metatables.
     pub allow_restricted: bool,
 }
 

@@ -77,7 +77,7 @@ impl Matcher {
         matches: &mut Vec<Match>,
     ) {
         let Some(after) = self.held_back.risen.take() else { return };
-        let inspection = Inspection { plan, view };
+        let inspection = Inspection { plan, view, open: None };
         let rules = HeldBack::take(&mut self.held_back.packet, after);
         let about = About { ground: Ground::Packet, payload: View::whole(view.packet.payload) };
         self.decide(&inspection, &rules, about, state, matches);

@@ -45,7 +45,7 @@ impl Matcher {
         let ports = view.packet.ports();
         group.scan(frame.data, ports, (&mut self.folded, &mut self.scratch), |rule| candidates.push(rule));
         self.costs.end_scan(began);
-        let inspection = Inspection { plan, view };
+        let inspection = Inspection { plan, view, open: None };
         let candidates = self.take_candidates(&inspection);
         let payload = View { data: frame.data, size: frame.length, complete: frame.complete };
         let about = About { ground: Ground::Frame(frame.id), payload };

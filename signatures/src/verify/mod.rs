@@ -22,7 +22,7 @@ use tapwire_parsers::protocol::{Both, Direction};
 use crate::lua::Runtime;
 use crate::plan::{Chance, Glance, Plan, RuleIndex};
 use crate::prefilter::{Folded, Scratch};
-use crate::rule::condition::{PacketView, Verdict};
+use crate::rule::condition::{PacketView, TransactionView, Verdict};
 use crate::state::flow::FlowState;
 use crate::state::shared::Step;
 use again::HeldBack;
@@ -276,4 +276,6 @@ impl Matcher {
 pub(crate) struct Inspection<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) view: &'a PacketView<'a>,
+    /// A transaction of the packet's flow that scripts of rules on packets may look at.
+    pub(crate) open: Option<&'a TransactionView<'a>>,
 }

@@ -13,7 +13,7 @@ use super::payload::{View, section_holds};
 use super::{Ground, Inspection, Match, Matcher, header, memory};
 use crate::lua::Context;
 use crate::plan::{Chance, Glance, Kind, Plan, RuleIndex};
-use crate::rule::condition::{PacketView, SideProtocol, Verdict};
+use crate::rule::condition::{PacketView, SideProtocol, TransactionView, Verdict};
 use crate::rule::transform::Transform;
 use crate::rule::{Action, AppProtocolTest, Buffer, PacketHook, ProtocolSide, Rule, Section};
 use crate::state::flow::FlowState;
@@ -49,6 +49,19 @@ impl Matcher {
         &mut self,
         plan: &Plan,
         view: &PacketView<'_>,
+        occasion: Occasion,
+        state: &mut FlowState,
+        matches: &mut Vec<Match>,
+    ) {
+        self.packet_beside(plan, view, None, occasion, state, matches);
+    }
+
+    /// The same, with a transaction of the flow that scripts may look at.
+    pub fn packet_beside(
+        &mut self,
+        plan: &Plan,
+        view: &PacketView<'_>,
+        open: Option<&TransactionView<'_>>,
         occasion: Occasion,
         state: &mut FlowState,
         matches: &mut Vec<Match>,
@@ -92,7 +105,7 @@ impl Matcher {
         if occasion.recognised {
             candidates.extend_from_slice(&plan.recognised);
         }
-        let inspection = Inspection { plan, view };
+        let inspection = Inspection { plan, view, open };
         if let Some(watch) = self.watch.as_mut().filter(|_| !occasion.without_packet) {
             watch.packet(&inspection, state);
         }
@@ -112,7 +125,7 @@ impl Matcher {
         state: &mut FlowState,
         matches: &mut Vec<Match>,
     ) {
-        let Inspection { plan, view } = *inspection;
+        let Inspection { plan, view, .. } = *inspection;
         let About { ground, payload } = about;
         let direction = view.flow.map_or(Direction::ToServer, |f| f.direction);
         let glance = Glance::at(view);
@@ -189,7 +202,7 @@ impl Matcher {
         if !memory::holds(rule, state) {
             return if memory::awaits_bit(rule, state) { Verdict::NotYet } else { Verdict::No };
         }
-        let mut context = Context::new(inspection.plan, rule, view, None, state);
+        let mut context = Context::new(inspection.plan, rule, view, inspection.open, state);
         if self.sections_hold(rule, payload, &mut context) { Verdict::Yes } else { Verdict::No }
     }
 
@@ -212,7 +225,7 @@ impl Matcher {
         let began = self.costs.begin_scan(chunk.len());
         group.scan(chunk, view.packet.ports(), (&mut self.folded, &mut self.scratch), |rule| candidates.push(rule));
         self.costs.end_scan(began);
-        let inspection = Inspection { plan, view };
+        let inspection = Inspection { plan, view, open: None };
         if let Some(watch) = &mut self.watch {
             watch.chunk(&inspection, state);
         }
@@ -240,7 +253,7 @@ impl Matcher {
             self.candidates.extend(rules.filter(asks_no_more));
         }
         let view = PacketView { flow_anomalies: anomalies, ..*view };
-        let inspection = Inspection { plan, view: &view };
+        let inspection = Inspection { plan, view: &view, open: None };
         let candidates = self.take_candidates(&inspection);
         let about = About { ground: Ground::Packet, payload: View::whole(view.packet.payload) };
         self.decide(&inspection, &candidates, about, state, matches);

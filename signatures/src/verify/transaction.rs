@@ -60,7 +60,7 @@ impl Matcher {
             self.resume(plan, transaction_plan, subject, side);
             moved = true;
         }
-        let inspection = Inspection { plan, view };
+        let inspection = Inspection { plan, view, open: None };
         if !side.started {
             self.candidates.extend_from_slice(&transaction_plan.always);
             if let Some(watch) = &mut self.watch {
@@ -160,7 +160,7 @@ impl Matcher {
         state: &mut FlowState,
         matches: &mut Vec<Match>,
     ) {
-        let Inspection { plan, view } = *inspection;
+        let Inspection { plan, view, .. } = *inspection;
         let Some(side) = known.sides.get_mut(subject.direction.index()) else { return };
         let (glance, newest_file) = (Glance::at(view), newest(subject));
         for &index in asked.candidates {

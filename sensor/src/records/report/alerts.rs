@@ -16,7 +16,7 @@ use super::outputs::{Output, Outputs};
 use super::{Ends, Moment, Reporter, flow_header, headers, packet_header, protocol_text, refer};
 use crate::flow::Flow;
 use crate::inspect::alerts::{is_open, is_recorded, shares};
-use crate::inspect::{Application, id_within};
+use crate::inspect::{Application, id_within, view_of};
 use crate::records::alert::{self, Alert, FlowBrief};
 use crate::records::cause::{Charge, Name};
 use crate::records::class::Class;
@@ -83,6 +83,7 @@ impl Reporter {
                 slots.extend(alert::write(out, &header, &shown, clock, |object| headers(object, packet)));
             });
         }
+        self.shown_alert(plan.entry(found.rule), (packet, None), gate.as_ref(), moment);
         self.fast_line(rule, (gate, None), ends.as_ref(), moment, &outputs);
     }
 
@@ -194,6 +195,8 @@ impl Reporter {
                 }));
             });
         }
+        let view = view_of(flow, direction, packet.time);
+        self.shown_alert(plan.entry(found.rule), (packet, Some(view)), gate.as_ref(), moment);
         self.fast_line(rule, (gate, Some(flow.id)), Some(&ends), moment, &outputs);
         certain
     }

@@ -56,6 +56,7 @@ impl Reporter {
             }
             self.batch.push_step(place, id, FileStep::Done(slot), &text);
         }
+        self.shown_file(flow, file, is_stored, moment);
     }
 
     /// Hands the end of a file to the store; whether all of it went there.

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+use tapwire_signatures::lua::Shown;
+
 use crate::records::finding::{FileId, Finding, Topic};
 use crate::sequence::Settings;
 
@@ -49,6 +51,8 @@ pub(super) trait Follower {
     fn stored(&self, _file: FileId) -> Option<u64> {
         None
     }
+    /// The counters are written.
+    fn counters(&mut self, _counters: &BTreeMap<String, u64>) {}
     /// Time has passed, where an interface is watched.
     fn tick(&mut self) {}
     /// Adds what it counted.
@@ -99,6 +103,16 @@ impl Followers {
     /// The number of a file in a store.
     pub(super) fn stored(&self, file: FileId) -> Option<u64> {
         self.0.iter().find_map(|(follower, _)| follower.stored(file))
+    }
+
+    /// Whether one of them wants the counters.
+    pub(super) fn want_counters(&self) -> bool {
+        self.0.iter().any(|(_, topics)| topics.contains(&Topic::Each(Shown::Counters)))
+    }
+
+    /// The counters are written.
+    pub(super) fn counters(&mut self, counters: &BTreeMap<String, u64>) {
+        self.0.iter_mut().for_each(|(follower, _)| follower.counters(counters));
     }
 
     /// Time has passed.

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tapwire_signatures::lua::{Open, OutputScript, RunningOutput};
+use tapwire_signatures::lua::{Counter, Event, Open, OutputScript, RunningOutput, Shown};
 use tapwire_signatures::rule::condition::PacketView;
+use tapwire_signatures::rule::entry::Entry as RuleEntry;
 
 use super::{Begun, Entry, Follower, Seen, Settings};
 use crate::records::finding::{Topic, What};
@@ -25,7 +26,8 @@ fn begin(settings: &Settings, folder: &Path) -> Begun {
     if running.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Box::new(Scripts { running, flushed: Instant::now(), errors: 0, failure: None })))
+    let before = BTreeMap::new();
+    Ok(Some(Box::new(Scripts { running, flushed: Instant::now(), errors: 0, failure: None, before })))
 }
 
 /// The scripts of a run.
@@ -34,11 +36,13 @@ struct Scripts {
     flushed: Instant,
     errors: u64,
     failure: Option<String>,
+    /// The counters when they were last shown.
+    before: BTreeMap<String, u64>,
 }
 
 impl Follower for Scripts {
     fn wants(&self) -> Vec<Topic> {
-        self.running.iter().map(|script| Topic::Each(script.shown)).collect()
+        self.running.iter().map(|script| Topic::Each(script.shown())).collect()
     }
 
     fn finding(&mut self, seen: Seen<'_>) {
@@ -46,11 +50,36 @@ impl Follower for Scripts {
         // What is known of its flow by now.
         let mut flow = subject.flow;
         flow.iter_mut().for_each(|flow| flow.alerted |= seen.alerted);
-        let packet = subject.packet(seen.text);
+        let protocol = flow.as_ref().and_then(|flow| flow.protocol);
+        let piece = subject.piece(seen.text);
+        let packet = subject.packet(if piece.is_some() { &[] } else { seen.text });
         let view = PacketView { packet: &packet, flow: flow.as_ref(), stream_anomalies: &[], flow_anomalies: &[] };
         let transaction = subject.transaction();
-        for script in self.running.iter_mut().filter(|script| script.shown == subject.kind) {
-            script.log(&view, transaction.as_ref());
+        let event = Event {
+            packet: Some(&view),
+            transaction: transaction.as_ref(),
+            rule: subject.rule().and_then(RuleEntry::rule),
+            file: subject.file(),
+            piece,
+            counters: &[],
+        };
+        self.running
+            .iter_mut()
+            .filter(|script| script.wants(subject.kind, protocol))
+            .for_each(|script| script.log(&event));
+    }
+
+    /// Shows the counters, with what they were before.
+    fn counters(&mut self, counters: &BTreeMap<String, u64>) {
+        let before = |name: &String| self.before.get(name).copied().unwrap_or(0);
+        let list = counters.iter().map(|(name, value)| Counter { name, value: *value, before: before(name) });
+        let list: Vec<Counter<'_>> = list.collect();
+        let event = Event { counters: &list, ..Event::default() };
+        let wanted = |script: &&mut RunningOutput| script.wants(Shown::Counters, None);
+        let mut scripts = self.running.iter_mut().filter(wanted).peekable();
+        if scripts.peek().is_some() {
+            scripts.for_each(|script| script.log(&event));
+            self.before.clone_from(counters);
         }
     }
 

@@ -1,9 +1,9 @@
 //! `suricata.dns`, which shows what the record of the message shows.
 
-use mlua::{IntoLuaMulti, Lua, MultiValue, Result, Value};
+use mlua::{IntoLuaMulti, Lua, MultiValue, Result};
 
-use super::Library;
 use super::transaction::{give, record};
+use super::{Library, give_or, nothing};
 use crate::lua::context::Context;
 
 pub(super) const LIBRARY: Library = Library {
@@ -15,7 +15,8 @@ pub(super) const LIBRARY: Library = Library {
         ("rrname", |lua, context, _| give(lua, context, "dns.queries.rrname", None)),
         ("rcode_string", |lua, context, _| {
             let record = record(lua, context)?;
-            record.and_then(|record| Some(record.get("rcode")?.as_str()?.to_owned())).into_lua_multi(lua)
+            let rcode = record.and_then(|record| Some(record.get("rcode")?.as_str()?.to_owned()));
+            give_or(lua, rcode, "the message has no code")
         }),
         ("recursion_desired", |lua, context, _| {
             record(lua, context)?.is_some_and(|r| r.get("rd") == Some(&true.into())).into_lua_multi(lua)
@@ -27,12 +28,12 @@ pub(super) const LIBRARY: Library = Library {
 };
 
 fn number(lua: &Lua, context: &mut Context<'_>, key: &str) -> Result<MultiValue> {
-    record(lua, context)?.and_then(|record| record.get(key)?.as_i64()).into_lua_multi(lua)
+    give_or(lua, record(lua, context)?.and_then(|record| record.get(key)?.as_i64()), "there is no such value")
 }
 
 /// The entries of a section, counted from 0.
 fn section(lua: &Lua, context: &mut Context<'_>, name: &str) -> Result<MultiValue> {
-    let Some(record) = record(lua, context)? else { return Value::Nil.into_lua_multi(lua) };
+    let Some(record) = record(lua, context)? else { return nothing(lua, "there is no message") };
     let table = lua.create_table()?;
     let entries = record.get(name).and_then(|entries| entries.as_array()).map_or(&[][..], Vec::as_slice);
     for (index, entry) in entries.iter().enumerate() {

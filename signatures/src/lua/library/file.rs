@@ -1,50 +1,52 @@
-//! `suricata.file`: the file that travels in the transaction, the first where there are several.
+//! `suricata.file`: the file that an output is shown, or that travels in the transaction, the first where there are several.
 
 use mlua::{IntoLuaMulti, Lua, MultiValue, Result};
 
-use super::{Library, nothing, object};
-use crate::lua::context::Context;
-use crate::rule::condition::FileView;
+use super::{Library, bytes, give_or, nothing, object};
+use crate::lua::context::{Context, FileShown};
 
 pub(super) const LIBRARY: Library = Library {
     names: &["file"],
     protocol: None,
-    functions: &[("get_file", |lua, context, _| match of(context) {
+    functions: &[("get_file", |lua, context, _| match context.shown_file() {
         Some(_) => object(lua, "file")?.into_lua_multi(lua),
-        None => nothing(lua, "there is no file"),
+        None => nothing(lua, NONE),
     })],
     methods: &[
-        ("tx_id", |lua, context, _| context.subject.map(|subject| subject.id).into_lua_multi(lua)),
-        ("name", |lua, context, _| super::bytes(lua, of(context).map(|file| file.name))),
+        ("file_id", |lua, context, _| shown(lua, context, |file| file.number)),
+        ("tx_id", |lua, context, _| shown(lua, context, |file| file.transaction)),
+        ("name", |lua, context, _| bytes(lua, context.shown_file().map(|file| file.name))),
         ("size", |lua, context, _| shown(lua, context, |file| file.size)),
-        ("md5", |lua, context, _| shown(lua, context, |file| hex(file.md5.map(|hash| &hash[..])))),
-        ("sha1", |lua, context, _| shown(lua, context, |file| hex(file.sha1.map(|hash| &hash[..])))),
-        ("sha256", |lua, context, _| shown(lua, context, |file| hex(file.sha256.map(|hash| &hash[..])))),
-        ("get_state", |lua, context, _| {
-            shown(lua, context, |file| match (file.closed, file.complete) {
-                (false, _) => "OPENED",
-                (true, true) => "CLOSED",
-                (true, false) => "TRUNCATED",
-            })
-        }),
+        ("magic", |lua, context, _| known(lua, context, |file| file.magic.map(str::to_owned))),
+        ("md5", |lua, context, _| known(lua, context, |file| file.md5.map(|hash| hex(hash)))),
+        ("sha1", |lua, context, _| known(lua, context, |file| file.sha1.map(|hash| hex(hash)))),
+        ("sha256", |lua, context, _| known(lua, context, |file| file.sha256.map(|hash| hex(hash)))),
+        ("get_state", |lua, context, _| shown(lua, context, |file| file.state)),
+        ("is_stored", |lua, context, _| known(lua, context, |file| file.stored)),
     ],
 };
 
-fn of<'a>(context: &Context<'a>) -> Option<&'a FileView<'a>> {
-    context.subject.and_then(|subject| subject.files.first())
-}
+const NONE: &str = "there is no file";
 
 fn shown<T: IntoLuaMulti>(
     lua: &Lua,
     context: &Context<'_>,
-    show: impl FnOnce(&FileView<'_>) -> T,
+    show: impl FnOnce(FileShown<'_>) -> T,
 ) -> Result<MultiValue> {
-    match of(context) {
-        Some(file) => show(file).into_lua_multi(lua),
-        None => nothing(lua, "there is no file"),
+    give_or(lua, context.shown_file().map(show), NONE)
+}
+
+fn known<T: IntoLuaMulti>(
+    lua: &Lua,
+    context: &Context<'_>,
+    show: impl FnOnce(FileShown<'_>) -> Option<T>,
+) -> Result<MultiValue> {
+    match context.shown_file() {
+        Some(file) => give_or(lua, show(file), "it is not known of the file"),
+        None => nothing(lua, NONE),
     }
 }
 
-fn hex(hash: Option<&[u8]>) -> Option<String> {
-    hash.map(|hash| data_encoding::HEXLOWER.encode(hash))
+fn hex(hash: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(hash)
 }

@@ -2,7 +2,7 @@
 
 use mlua::{Error, IntoLuaMulti, Lua, MultiValue, Result};
 
-use super::{Library, nothing, number, object, text, this};
+use super::{Library, give_or, nothing, number, object, text, this};
 use crate::lua::context::Context;
 use crate::state::flow::FlowState;
 
@@ -53,7 +53,7 @@ fn change(
         return nothing(lua, "there is no such flowint");
     }
     match context.state.as_deref_mut() {
-        Some(state) => work(state, index)?.into_lua_multi(lua),
+        Some(state) => give_or(lua, work(state, index)?, "it was never set"),
         None => nothing(lua, "there is no flow"),
     }
 }

@@ -1,10 +1,10 @@
 //! `suricata.http`
 
-use mlua::{IntoLuaMulti, Lua, MultiValue, Result, Value};
+use mlua::{IntoLuaMulti, Lua, MultiValue, Result};
 use tapwire_parsers::protocol::{self as words, Direction};
 
 use super::transaction::{give, read, read_bytes};
-use super::{Library, text};
+use super::{Library, nothing, text};
 use crate::lua::context::Context;
 use crate::lua::meter;
 
@@ -60,7 +60,7 @@ fn headers(lua: &Lua, context: &mut Context<'_>, field: &str) -> Result<MultiVal
 
 /// A body as a list of its chunks, of which there is one, and its length.
 fn body(lua: &Lua, context: &mut Context<'_>, field: &str, direction: Option<Direction>) -> Result<MultiValue> {
-    let Some(data) = read_bytes(context, field, direction) else { return Value::Nil.into_lua_multi(lua) };
+    let Some(data) = read_bytes(context, field, direction) else { return nothing(lua, "there is no body") };
     let chunks = lua.create_sequence_from([lua.create_string(data)?])?;
     (chunks, data.len()).into_lua_multi(lua)
 }

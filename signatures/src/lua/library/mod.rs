@@ -181,11 +181,19 @@ fn nothing(lua: &Lua, reason: &str) -> Result<MultiValue> {
     (Value::Nil, reason).into_lua_multi(lua)
 }
 
-/// Bytes, or nil.
+/// A value, or nil and the reason.
+fn give_or<T: IntoLuaMulti>(lua: &Lua, value: Option<T>, reason: &str) -> Result<MultiValue> {
+    match value {
+        Some(value) => value.into_lua_multi(lua),
+        None => nothing(lua, reason),
+    }
+}
+
+/// Bytes, or nil and that there are none.
 fn bytes(lua: &Lua, bytes: Option<&[u8]>) -> Result<MultiValue> {
     match bytes {
         Some(bytes) => lua.create_string(bytes)?.into_lua_multi(lua),
-        None => Value::Nil.into_lua_multi(lua),
+        None => nothing(lua, "there is no such value"),
     }
 }
 

@@ -3,7 +3,7 @@
 use mlua::{IntoLuaMulti, Lua, MultiValue, Result};
 use tapwire_parsers::link::{Layer4, Packet};
 
-use super::{Library, bytes, nothing, object, time};
+use super::{Library, bytes, give_or, nothing, object, time};
 use crate::lua::context::Context;
 
 pub(super) const LIBRARY: Library = Library {
@@ -21,8 +21,8 @@ pub(super) const LIBRARY: Library = Library {
             Some(packet) => tuple(lua, packet, false),
             None => nothing(lua, "there is no packet"),
         }),
-        ("sp", |lua, context, _| shown(lua, context, |packet| packet.has_ports().then(|| packet.ports().0))),
-        ("dp", |lua, context, _| shown(lua, context, |packet| packet.has_ports().then(|| packet.ports().1))),
+        ("sp", |lua, context, _| port(lua, context, |ports| ports.0)),
+        ("dp", |lua, context, _| port(lua, context, |ports| ports.1)),
         ("payload", |lua, context, _| bytes(lua, of(context).map(|packet| packet.payload).filter(|p| !p.is_empty()))),
         ("packet", |lua, context, _| bytes(lua, of(context).map(|packet| packet.data))),
         ("pcap_cnt", |lua, context, _| shown(lua, context, |packet| packet.number)),
@@ -36,6 +36,13 @@ fn of<'a>(context: &Context<'a>) -> Option<&'a Packet<'a>> {
 fn shown<T: IntoLuaMulti>(lua: &Lua, context: &Context<'_>, show: impl FnOnce(&Packet<'_>) -> T) -> Result<MultiValue> {
     match of(context) {
         Some(packet) => show(packet).into_lua_multi(lua),
+        None => nothing(lua, "there is no packet"),
+    }
+}
+
+fn port(lua: &Lua, context: &Context<'_>, side: fn((u16, u16)) -> u16) -> Result<MultiValue> {
+    match of(context) {
+        Some(packet) => give_or(lua, packet.has_ports().then(|| side(packet.ports())), "the packet has no ports"),
         None => nothing(lua, "there is no packet"),
     }
 }

@@ -5,7 +5,7 @@ use tapwire_parsers::protocol::Direction;
 use tapwire_parsers::tls::{Transaction, version_name};
 
 use super::transaction::{give, read_bytes};
-use super::{Library, nothing};
+use super::{Library, give_or, nothing};
 use crate::lua::context::Context;
 
 // What a side sends travels to the other: the client's certificate to the server.
@@ -26,10 +26,10 @@ pub(super) const LIBRARY: Library = Library {
         ("get_server_cert_info", |lua, context, _| certificate(lua, context, SERVER)),
         ("get_client_cert_chain", |lua, context, _| chain(lua, context, CLIENT)),
         ("get_server_cert_chain", |lua, context, _| chain(lua, context, SERVER)),
-        ("get_client_cert_not_before", |lua, context, _| validity(context, CLIENT).map(|v| v.0).into_lua_multi(lua)),
-        ("get_server_cert_not_before", |lua, context, _| validity(context, SERVER).map(|v| v.0).into_lua_multi(lua)),
-        ("get_client_cert_not_after", |lua, context, _| validity(context, CLIENT).map(|v| v.1).into_lua_multi(lua)),
-        ("get_server_cert_not_after", |lua, context, _| validity(context, SERVER).map(|v| v.1).into_lua_multi(lua)),
+        ("get_client_cert_not_before", |lua, context, _| date(lua, context, CLIENT, |v| v.0)),
+        ("get_server_cert_not_before", |lua, context, _| date(lua, context, SERVER, |v| v.0)),
+        ("get_client_cert_not_after", |lua, context, _| date(lua, context, CLIENT, |v| v.1)),
+        ("get_server_cert_not_after", |lua, context, _| date(lua, context, SERVER, |v| v.1)),
     ],
 };
 
@@ -57,11 +57,13 @@ fn version_of(context: &Context<'_>, direction: Direction) -> Option<String> {
 }
 
 fn version(lua: &Lua, context: &mut Context<'_>, direction: Direction) -> Result<MultiValue> {
-    version_of(context, direction).into_lua_multi(lua)
+    give_or(lua, version_of(context, direction), "there is no transaction")
 }
 
-fn validity(context: &Context<'_>, direction: Direction) -> Option<(i64, i64)> {
-    transaction(context)?.validity(direction)
+/// A date of a side's certificate.
+fn date(lua: &Lua, context: &Context<'_>, direction: Direction, of: fn((i64, i64)) -> i64) -> Result<MultiValue> {
+    let validity = transaction(context).and_then(|tls| tls.validity(direction));
+    give_or(lua, validity.map(of), "there is no certificate with dates")
 }
 
 /// Version, subject, issuer and fingerprint.

@@ -5,7 +5,7 @@ use tapwire_parsers::json::Object;
 use tapwire_parsers::protocol;
 use tapwire_parsers::protocol::{self as words, Direction, Field, Purpose, Settings};
 
-use super::{bytes, nothing, object};
+use super::{bytes, give_or, nothing, object};
 use crate::lua::context::Context;
 use crate::lua::meter;
 use crate::plan::find_field;
@@ -26,7 +26,7 @@ pub(super) fn field(lua: &Lua, context: &mut Context<'_>, field: &'static Field)
     let direction = direction_of(field, subject);
     let one = |index| (field.read)(subject.transaction.as_any(), direction, index);
     if !field.multi {
-        return one(0).map_or(Ok(Value::Nil), |value| to_lua(lua, value))?.into_lua_multi(lua);
+        return give_or(lua, one(0).map(|value| to_lua(lua, value)).transpose()?, "there is no such value");
     }
     let list = lua.create_table()?;
     for index in 0.. {
