@@ -7,15 +7,15 @@
     reason = "test code reads what is bounded"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use tapwire_parsers::json::Object;
 use tapwire_parsers::link::{Layer4, Packet, Timestamp, tcp_flags};
 use tapwire_parsers::protocol::{
-    Both, Carrier, Course, Direction, Ends, Input, NoFiles, Opening, Output, Parser, Probe, Protocol, Purpose,
-    Settings, Sides, Value,
+    Both, Carrier, Course, Direction, Ends, FileHandle, FileRange, FileSink, Input, NoFiles, Opening, Output, Parser,
+    Probe, Protocol, Purpose, Settings, Sides, Value,
 };
 use tapwire_parsers::{REGISTRY, carried_by};
 
@@ -35,7 +35,35 @@ struct Conversation {
 struct Outcome {
     /// Records and buffers of each transaction.
     transactions: Vec<String>,
+    /// Files with their contents.
+    files: Vec<String>,
     work: u64,
+}
+
+/// Takes files as texts.
+struct Files<'a> {
+    card: &'a Protocol,
+    open: HashMap<FileHandle, String>,
+    closed: Vec<String>,
+}
+
+impl FileSink for Files<'_> {
+    fn open(&mut self, handle: FileHandle, id: u64, name: &[u8], range: Option<FileRange>) {
+        self.close(handle, false);
+        let contents = self.card.fields.iter().find(|field| field.name == "file.data");
+        let declared = contents.is_some_and(|contents| contents.from.of(handle.direction).is_some());
+        assert!(declared, "{} has files {:?} and its fields none", self.card.name, handle.direction);
+        self.open.insert(handle, format!("{id} {:?} {} {range:?}: ", handle.direction, name.escape_ascii()));
+    }
+    fn append(&mut self, handle: FileHandle, data: &[u8]) {
+        self.open.entry(handle).and_modify(|text| text.push_str(&data.escape_ascii().to_string()));
+    }
+    fn gap(&mut self, handle: FileHandle, missing: u64) {
+        self.open.entry(handle).and_modify(|text| text.push_str(&format!("<{missing}>")));
+    }
+    fn close(&mut self, handle: FileHandle, complete: bool) {
+        self.closed.extend(self.open.remove(&handle).map(|text| format!("{text} {complete}")));
+    }
 }
 
 fn pcaps() -> PathBuf {
@@ -158,6 +186,7 @@ fn run(conversation: &Conversation, cuts: &[usize]) -> Outcome {
     let mut wanted: Both<usize> = Both::default();
     let mut cuts = cuts.iter().copied().cycle();
     let mut course = Course::Parse;
+    let mut files = Files { card: protocol, open: HashMap::new(), closed: Vec::new() };
     for (direction, data) in turns {
         let mut rest = &data[..];
         while !rest.is_empty() && course == Course::Parse {
@@ -170,7 +199,6 @@ fn run(conversation: &Conversation, cuts: &[usize]) -> Outcome {
             let buffer = left.of_mut(*direction);
             buffer.extend_from_slice(piece);
             while buffer.len() >= (*wanted.of(*direction)).max(1) && course == Course::Parse {
-                let mut files = NoFiles;
                 let mut output = Output::new(&mut files);
                 let advance = parser.advance(&Input { ends: *ends, ..Input::new(*direction, buffer) }, &mut output);
                 (course, outcome.work) = (output.course, outcome.work + output.fuel.spent());
@@ -187,9 +215,10 @@ fn run(conversation: &Conversation, cuts: &[usize]) -> Outcome {
         }
     }
     for direction in Direction::BOTH.into_iter().filter(|_| course == Course::Parse) {
-        let mut files = NoFiles;
         parser.close(direction, &mut Output::new(&mut files));
     }
+    outcome.files = files.closed;
+    outcome.files.sort();
     outcome.transactions = shown(protocol, &*parser);
     outcome
 }

@@ -9,7 +9,6 @@ use tapwire_parsers::protocol::Kind;
 use tapwire_signatures::builder::Environment;
 use tapwire_signatures::keywords::{KEYWORDS, find};
 use tapwire_signatures::language::load::{Loaded, Source, load};
-use tapwire_signatures::rule::Buffer;
 use tapwire_signatures::rule::entry::Entry;
 
 fn loaded(rule: &str) -> Loaded {
@@ -58,10 +57,7 @@ fn every_field_is_reachable_by_all_its_names() {
                     }
                     _ => {
                         let rule = active(&format!("{header} ({name}; content:\"x\"; sid:1;)"));
-                        assert!(
-                            rule.rule().unwrap().sections.iter().any(|s| s.buffer == Buffer::Field(field.name)),
-                            "{name}"
-                        );
+                        assert!(rule.rule().unwrap().sections.iter().any(|s| s.buffer.is_field(field.name)), "{name}");
                     }
                 }
             }

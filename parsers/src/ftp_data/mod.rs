@@ -37,17 +37,14 @@ pub static PROTOCOL: Protocol = Protocol {
     listed_as: Some("ftp"),
     settings: &[],
     is_own: false,
-    configure: |settings: &Settings| -> Opener {
-        let limit = usize::try_from(settings.bytes("body-limit", BODY_LIMIT)).unwrap_or(usize::MAX);
-        Box::new(move |opening| Box::new(DataParser::new(opening, limit)))
-    },
+    configure: |_: &Settings| -> Opener { Box::new(|opening| Box::new(DataParser::new(opening))) },
     recorder,
 };
 
 static FIELDS: &[Field] = fields! { Transfer:
     "ftpdata_command": Number(Numbers::named(2, || named(COMMANDS))), "The command that the data is sent for.", [Some(0), Some(0)], false,
         |tx, _, i| tx.command_number().filter(|_| i == 0).map(|number| Value::Number(number.into()));
-    "file.data": File, "What is transferred.", [Some(0), Some(0)], false, |tx, d, i| tx.body(d).filter(|_| i == 0);
+    files "What is transferred.", [Some(0), Some(0)];
 };
 
 /// The command that a connection for data serves, told when it is given: the connection may be there before.
@@ -63,9 +60,6 @@ const STORE: u8 = 2;
 pub(crate) struct Transfer {
     command: Vec<u8>,
     name: Vec<u8>,
-    body: Vec<u8>,
-    /// Bytes that came, those included of which nothing is kept.
-    bytes: u64,
     way: Option<Direction>,
     closed: Both<bool>,
 }
@@ -91,12 +85,6 @@ impl Transfer {
             _ => None,
         }
     }
-
-    /// What is kept of the bytes that went in a direction.
-    pub(crate) fn body(&self, direction: Direction) -> Option<Value<'_>> {
-        let complete = self.is_complete() || self.bytes > self.body.len() as u64;
-        (self.way == Some(direction)).then_some(Value::Stream { data: &self.body, offset: 0, complete })
-    }
 }
 
 impl Transaction for Transfer {
@@ -116,7 +104,7 @@ impl Transaction for Transfer {
     }
 
     fn held_bytes(&self) -> usize {
-        held::list(&self.command) + held::list(&self.name) + held::list(&self.body)
+        held::list(&self.command) + held::list(&self.name)
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -128,15 +116,14 @@ impl Transaction for Transfer {
 struct DataParser {
     order: Option<Order>,
     id: Option<u64>,
-    limit: usize,
     transactions: Transactions<Transfer, 1>,
 }
 
 impl DataParser {
-    /// That of a connection that was announced, which keeps so many bytes for rules.
-    fn new(opening: &Opening, limit: usize) -> Self {
+    /// That of a connection that was announced.
+    fn new(opening: &Opening) -> Self {
         let order = opening.context.as_ref().and_then(Context::get::<Order>).cloned();
-        Self { order, id: None, limit, transactions: Transactions::default() }
+        Self { order, id: None, transactions: Transactions::default() }
     }
 
     /// The transfer that goes in a direction, which begins with its first byte.
@@ -161,13 +148,9 @@ impl Parser for DataParser {
         if let Some(id) = self.begin(direction, output)
             && let Some(transfer) = self.transactions.find_mut(id)
             && transfer.way == Some(direction)
+            && !transfer.is_list()
         {
-            let room = self.limit.saturating_sub(transfer.body.len()).min(data.len());
-            transfer.body.extend_from_slice(data.get(..room).unwrap_or_default());
-            transfer.bytes = transfer.bytes.saturating_add(data.len() as u64);
-            if !transfer.is_list() {
-                output.files.append(direction.into(), data);
-            }
+            output.files.append(direction.into(), data);
         }
         Advance::consumed(data.len())
     }
@@ -176,11 +159,9 @@ impl Parser for DataParser {
         if let Some(id) = self.begin(direction, output)
             && let Some(transfer) = self.transactions.find_mut(id)
             && transfer.way == Some(direction)
+            && !transfer.is_list()
         {
-            transfer.bytes = transfer.bytes.saturating_add(missing);
-            if !transfer.is_list() {
-                output.files.gap(direction.into(), missing);
-            }
+            output.files.gap(direction.into(), missing);
         }
         true
     }
@@ -220,6 +201,3 @@ fn recorder(_: &Settings) -> Recorder {
         true
     })
 }
-
-/// Bytes of a transfer that are kept for rules.
-const BODY_LIMIT: u64 = 100 << 10;

@@ -42,7 +42,7 @@ pub(crate) static FIELDS: &[Field] = crate::fields! { Exchange:
     "http.stat_msg": Text, "Reason phrase.", [None, Some(2)], false, |t, _, i| whole(i, &t.reason);
     "frame.http1.request": Frame, "The whole request.", [Some(5), None], false, |t, _, i| whole(i, frame(&t.request));
     "frame.http1.response": Frame, "The whole response, its body decoded.", [None, Some(5)], false, |t, _, i| whole(i, frame(&t.response));
-    "file.data" | "file_data": File, "Decoded body, as the content of a file.", [Some(3), Some(3)], false, |t, d, i| body(t.message(d).body(), i);
+    files "Decoded body, or each file in one that is a form.", [Some(3), Some(3)];
 };
 
 fn whole(index: usize, bytes: &[u8]) -> Option<Value<'_>> {

@@ -57,7 +57,7 @@ pub enum Kind {
     Host,
     /// A program and its version.
     Software,
-    /// The contents of a file.
+    /// The contents of files ([`Field::contents`]).
     File,
     /// A device: its vendor, model or serial number.
     Device,
@@ -140,6 +140,28 @@ pub struct Field {
 }
 
 impl Field {
+    /// What is in the files that a protocol carries: the bytes are those that its parser hands to [`Output::files`], one instance for each
+    /// file. Whatever carries files has this field, in the directions in which it does, from the progress on at which one can be there.
+    ///
+    /// [`Output::files`]: super::Output::files
+    pub const fn contents(doc: &'static str, [to_server, to_client]: [Option<u8>; 2]) -> Self {
+        let from = Both { to_server, to_client };
+        Self {
+            name: "file.data",
+            aliases: &["file_data"],
+            doc,
+            kind: Kind::File,
+            from,
+            multi: true,
+            read: |_, _, _| None,
+        }
+    }
+
+    /// Whether it is what is in files, which whoever keeps them is asked for.
+    pub fn is_contents(&self) -> bool {
+        matches!(self.kind, Kind::File)
+    }
+
     /// A frame: its name stands behind `frame:` as in rules, its bytes are those that the parser names ([`Output::frame`]).
     pub const fn frame(name: &'static str, doc: &'static str, [to_server, to_client]: [bool; 2]) -> Self {
         let from = Both {
@@ -150,10 +172,10 @@ impl Field {
     }
 }
 
-/// Reads a transaction of type `T` in a field's getter: `read::<Message>(|tx, direction, index| …)` as a plain function.
+/// The table of a protocol whose transactions are of a type: a line for each field, then its files and its frames, where it has them.
 #[macro_export]
 macro_rules! fields {
-    ($type:ty: $($name:literal $(| $alias:literal)*: $kind:expr, $doc:literal, [$ts:expr, $tc:expr], $multi:expr, $read:expr;)* $(frame $frame:literal, $of:literal, $sides:expr;)*) => {{
+    ($type:ty: $($name:literal $(| $alias:literal)*: $kind:expr, $doc:literal, [$ts:expr, $tc:expr], $multi:expr, $read:expr;)* $(files $contents:literal, $ways:expr;)? $(frame $frame:literal, $of:literal, $sides:expr;)*) => {{
         #[allow(unused_imports, reason = "not every table has fields of all kinds")]
         use $crate::protocol::{Kind::*, Numbers, named};
         &[$($crate::protocol::Field {
@@ -167,6 +189,6 @@ macro_rules! fields {
                 let read: for<'a> fn(&'a $type, $crate::protocol::Direction, usize) -> Option<$crate::protocol::Value<'a>> = $read;
                 any.downcast_ref::<$type>().and_then(|tx| read(tx, direction, index))
             },
-        },)* $($crate::protocol::Field::frame($frame, $of, $sides),)*]
+        },)* $($crate::protocol::Field::contents($contents, $ways),)? $($crate::protocol::Field::frame($frame, $of, $sides),)*]
     }};
 }

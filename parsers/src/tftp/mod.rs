@@ -64,6 +64,7 @@ static FIELDS: &[Field] = fields! { Transaction:
         |tx, d, i| tx.error(d).filter(|_| i == 0).map(|(code, _)| Value::Number(code.into()));
     "tftp.error_message": Text, "Text of the error that ended a transfer.", [DONE, DONE], false,
         |tx, d, i| text(i, tx.error(d)?.1);
+    files "What is transferred.", [READ, READ];
 };
 
 fn text(index: usize, text: &[u8]) -> Option<Value<'_>> {

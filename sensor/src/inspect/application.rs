@@ -337,7 +337,8 @@ impl Application {
         self.wanted = Both::default();
         self.files.let_go();
         if let Some(rare) = &mut self.rare {
-            (rare.frames, rare.rival, rare.layers) = (None, None, Vec::new());
+            (rare.frames, rare.rival) = (None, None);
+            rare.layers.iter_mut().for_each(|layer| layer.parsed = None);
             rare.lapsed |= lapsed;
         }
     }
@@ -346,7 +347,8 @@ impl Application {
     pub fn release(&mut self) {
         if self.parsed.is_some() && !self.has_open() {
             self.parsed = None;
-            self.rare.iter_mut().for_each(|rare| rare.layers = Vec::new());
+            // Which protocols were inside is told when the flow ends.
+            self.rare.iter_mut().flat_map(|rare| &mut rare.layers).for_each(|layer| layer.parsed = None);
             self.unweighed = true;
             self.released = !self.stopped;
             self.stopped = true;

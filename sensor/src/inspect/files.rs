@@ -5,6 +5,8 @@ mod file;
 mod keeping;
 mod kind;
 mod marks;
+mod whole;
+mod window;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,6 +18,8 @@ use tapwire_signatures::rule::Filestore;
 use crate::decode::memory::Budget;
 pub use file::File;
 use marks::{Mark, Marks};
+pub use whole::PARTS_BYTES;
+use whole::{Part, Whole, part_of};
 
 /// Files of a flow that are open at once, where the configuration does not say.
 pub const OPEN_LIMIT: usize = 64;
@@ -40,6 +44,10 @@ pub struct Hashes {
 pub struct FileSettings {
     /// Which hashes are computed.
     pub hashes: Hashes,
+    /// Rules look at what is in them.
+    pub contents: bool,
+    /// Rules on a request and its answer ask for them: those of the request are still there when the answer comes.
+    pub asked_with_answer: bool,
     /// A rule or a record asks for their types.
     pub magic: bool,
     /// Whether they may be stored: their bytes may wait within a budget.
@@ -50,17 +58,22 @@ pub struct FileSettings {
     pub depth_bytes: Option<u64>,
     /// Files of one flow that are open at once.
     pub open_limit: usize,
+    /// Parts of a file are put together, and may wait for each other within a budget.
+    pub parts: Option<Arc<Budget>>,
 }
 
 impl Default for FileSettings {
     fn default() -> Self {
         Self {
             hashes: Hashes::default(),
+            contents: false,
+            asked_with_answer: false,
             magic: false,
             storing: None,
             all_stored: false,
             depth_bytes: None,
             open_limit: OPEN_LIMIT,
+            parts: None,
         }
     }
 }
@@ -87,6 +100,8 @@ struct Kept {
     closed: VecDeque<Box<File>>,
     /// Files that have their record and that rules were not asked about since they ended.
     past: VecDeque<Box<File>>,
+    /// Files whose parts are put together.
+    wholes: Vec<Whole>,
     /// What rules said of files to come.
     marks: Marks,
     /// Files that were given to the writer and will have no record.
@@ -112,6 +127,8 @@ pub struct Losses {
     pub dropped: u64,
     /// Files that could not be stored, for there was no room for their bytes.
     pub unkept: u64,
+    /// Files whose parts were not put together, for there was no room.
+    pub unjoined: u64,
 }
 
 impl std::ops::AddAssign for Losses {
@@ -119,13 +136,14 @@ impl std::ops::AddAssign for Losses {
         self.displaced += other.displaced;
         self.dropped += other.dropped;
         self.unkept += other.unkept;
+        self.unjoined += other.unjoined;
     }
 }
 
 impl Kept {
     fn is_empty(&self) -> bool {
         let quiet = self.abandoned.is_empty() && self.marks.is_empty() && self.losses == Losses::default();
-        quiet && self.closed.is_empty() && self.past.is_empty() && self.open.is_empty()
+        quiet && self.wholes.is_empty() && self.closed.is_empty() && self.past.is_empty() && self.open.is_empty()
     }
 
     /// A file that goes on.
@@ -198,7 +216,7 @@ impl Files {
 
     /// Takes back a file whose record was written: rules that were not asked about its end yet will be.
     pub fn return_recorded(&mut self, file: Box<File>) {
-        if !file.inspected {
+        if !file.is_done() {
             let past = &mut self.kept.get_or_insert_default().past;
             if past.len() >= CLOSED_LIMIT {
                 past.pop_front();
@@ -218,7 +236,7 @@ impl Files {
     /// Forgets files that rules were asked about and that have their record, and those of transactions before `oldest`.
     pub fn retire(&mut self, oldest: u64) {
         if let Some(kept) = &mut self.kept {
-            kept.past.retain(|file| file.transaction >= oldest && !file.inspected);
+            kept.past.retain(|file| file.transaction >= oldest && !file.is_done());
             kept.marks.retire(oldest);
         }
         self.kept.take_if(|kept| kept.is_empty());
@@ -227,12 +245,13 @@ impl Files {
     /// Bytes that they hold besides their own size; those that wait to be stored have a budget of their own.
     pub(super) fn held_bytes(&self) -> usize {
         let Some(kept) = &self.kept else { return 0 };
-        let Kept { open, closed, past, marks, abandoned, .. } = &**kept;
+        let Kept { open, closed, past, wholes, marks, abandoned, .. } = &**kept;
         let files = open.iter().map(|open| &open.file).chain(closed).chain(past);
         let files: usize = files.map(|file| held::boxed::<File>(file.held_bytes())).sum();
         let spilled = if open.spilled() { open.capacity() * size_of::<Open>() } else { 0 };
         let places = held::block(closed.capacity() * 8) + held::block(past.capacity() * 8) + held::block(spilled);
-        held::boxed::<Kept>(files + places + marks.held_bytes() + held::list(abandoned))
+        let wholes = held::list(wholes) + wholes.iter().map(Whole::held_bytes).sum::<usize>();
+        held::boxed::<Kept>(files + places + wholes + marks.held_bytes() + held::list(abandoned))
     }
 
     /// Forgets files that have their record or will have none, but for what rules said of those to come.
@@ -250,6 +269,7 @@ impl Files {
 
     /// Ends what is open in a direction: the flow is over. The transactions that it travelled in.
     pub fn truncate(&mut self, direction: Direction) -> Vec<u64> {
+        self.forget_wholes(direction);
         let open = self.kept.iter().flat_map(|kept| &kept.open).filter(|open| open.handle.direction == direction);
         let ends: Vec<_> = open.map(|open| (open.handle, open.mark, open.file.transaction)).collect();
         for (handle, mark, _) in &ends {
@@ -312,9 +332,20 @@ impl FileSink for Sink<'_> {
     }
 
     fn append(&mut self, handle: FileHandle, data: &[u8]) {
-        let unkept = self.find(handle).is_some_and(|file| !file.append(data));
-        if let Some(kept) = self.files.kept.as_mut().filter(|_| unkept) {
+        let Some(file) = self.find(handle) else { return };
+        let (before, room) = (file.size, file.append(data));
+        let (transaction, direction) = (file.transaction, file.direction);
+        let part = part_of(file).map(|range| (range, file.name.clone()));
+        if let Some(kept) = self.files.kept.as_mut().filter(|_| !room) {
             kept.losses.unkept += 1;
+        }
+        if let Some((range, name)) = part {
+            let start = range.start.saturating_add(before);
+            // What is behind its end is not of the file.
+            let length = usize::try_from((range.end + 1).saturating_sub(start)).unwrap_or(usize::MAX);
+            let data = data.get(..length).unwrap_or(data);
+            let part = Part { transaction, direction, name: &name, size: range.size, start, data };
+            self.files.join(&part, self.mark, self.settings);
         }
     }
 

@@ -9,6 +9,7 @@ use super::finding::FileId;
 use super::header::{Clock, Header, record};
 use super::slot::{Blank, Slot};
 use crate::inspect::files::File;
+use crate::inspect::id_within;
 
 /// How a record shows a file.
 #[derive(Clone, Copy, Debug, Default)]
@@ -72,6 +73,6 @@ pub fn object(o: &mut Object<'_>, file: &File, shown: Shown) -> Option<Slot> {
     if let Some(range) = file.range {
         o.number("start", range.start).number("end", range.end);
     }
-    o.number("tx_id", file.transaction);
+    o.number("tx_id", id_within(file.transaction));
     slot
 }

@@ -14,6 +14,8 @@ pub struct FlowRecord<'a> {
     pub app_protocol_original: Option<&'a str>,
     /// What each direction was recognised as, where they differ from the flow's.
     pub app_protocol_sides: (Option<&'a str>, Option<&'a str>),
+    /// The protocols inside the flow's, each once.
+    pub carried: &'a [&'a str],
     /// Packets to server and to client.
     pub packets: (u64, u64),
     /// Bytes to server and to client.
@@ -78,6 +80,13 @@ pub fn write(out: &mut Vec<u8>, header: &Header<'_>, flow: &FlowRecord<'_>, cloc
             if let Some(value) = value {
                 object.text(name, value);
             }
+        }
+        if !flow.carried.is_empty() {
+            object.array("app_proto_carried", |array| {
+                for name in flow.carried {
+                    array.text(name);
+                }
+            });
         }
         object.object("flow", |o| {
             o.number("pkts_toserver", flow.packets.0).number("pkts_toclient", flow.packets.1);

@@ -9,8 +9,6 @@ pub mod nearest;
 
 use std::ops::Range;
 
-use tapwire_parsers::REGISTRY;
-
 pub use argument::Argument;
 pub(crate) use argument::unquote;
 pub use environment::{DEFAULT_FLOWBIT_LIMIT, Environment};
@@ -295,7 +293,7 @@ impl<'a> Builder<'a> {
 /// Whether a buffer can have several instances, each looked at by itself.
 fn is_multi(buffer: Buffer) -> bool {
     match buffer {
-        Buffer::Field(name) => REGISTRY.iter().flat_map(|p| p.fields).any(|f| f.name == name && f.multi),
+        Buffer::Field(name) => name.fields().any(|field| field.multi && !field.is_contents()),
         _ => false,
     }
 }

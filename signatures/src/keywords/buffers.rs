@@ -6,7 +6,7 @@ use tapwire_parsers::{REGISTRY, protocol_id};
 use super::Keyword;
 use crate::builder::{Argument, Builder};
 use crate::rule::fault::Fault;
-use crate::rule::{Buffer, RuleProtocol};
+use crate::rule::{Buffer, FieldName, RuleProtocol};
 
 macro_rules! buffers {
     ($($name:literal $doc:literal;)*) => {
@@ -41,8 +41,7 @@ pub(super) fn resolve(name: &'static str) -> Buffer {
         "file.name" | "file.magic" => Buffer::File(name),
         "ip.src" | "ip.dst" | "ipv4.hdr" | "ipv6.hdr" | "tcp.hdr" | "udp.hdr" | "icmpv4.hdr" | "icmpv6.hdr"
         | "igmp.hdr" | "sctp.hdr" | "sctp.chunk_data" | "ether.hdr" => Buffer::Header(name),
-        _ if super::card::field(name).is_some() => Buffer::Field(name),
-        _ => Buffer::Later(name),
+        _ => FieldName::find(name).map_or(Buffer::Later(name), Buffer::Field),
     }
 }
 
@@ -51,7 +50,7 @@ fn frame(builder: &Builder<'_>, text: &str) -> Option<Buffer> {
     let fields = || REGISTRY.iter().flat_map(|p| p.fields).map(|field| field.name);
     let known = |whole: &str| {
         let found = fields().find(|name| name.strip_prefix("frame:") == Some(whole)).map(Buffer::Frame);
-        found.or_else(|| fields().find(|name| name.strip_prefix("frame.") == Some(whole)).map(Buffer::Field))
+        found.or_else(|| FieldName::find(&format!("frame.{whole}")).map(Buffer::Field))
     };
     let of_header = match builder.rule.protocol {
         RuleProtocol::Application(protocol) => Some(protocol),

@@ -210,6 +210,8 @@ mod tests {
                 number: 1,
                 name: b"a",
                 size,
+                begins: 0,
+                contents: None,
                 kind: None,
                 closed,
                 complete,

@@ -125,6 +125,8 @@ mod tests {
             number: 1,
             name: b"a",
             size: 1,
+            begins: 0,
+            contents: None,
             kind: None,
             closed,
             complete: closed,

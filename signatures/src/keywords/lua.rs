@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tapwire_parsers::protocol::{Both, Direction, Transaction};
-use tapwire_parsers::{REGISTRY, protocol, protocol_id};
+use tapwire_parsers::{protocol, protocol_id};
 
 use super::Keyword;
 use crate::builder::{Argument, Builder, unquote};
@@ -12,7 +12,7 @@ use crate::rule::fault::Fault;
 use crate::rule::item::Item;
 use crate::rule::protocols::canonical_protocol;
 use crate::rule::script::{Need, Purpose, Script, ScriptTest};
-use crate::rule::{Buffer, Section};
+use crate::rule::{Buffer, FieldName, Section};
 
 /// The family.
 pub(super) static KEYWORDS: &[Keyword] = &[Keyword {
@@ -117,7 +117,7 @@ const OTHER_NAMES: &[(&str, &str, Option<Direction>)] = &[
 /// What a script means by a name in its needs.
 enum Meaning {
     /// A buffer.
-    Field(&'static str, Option<Direction>),
+    Field(FieldName, Option<Direction>),
     /// Transactions of a protocol as a whole.
     Transactions(&'static str, Option<Direction>),
     /// A protocol or a buffer that is not parsed yet.
@@ -127,8 +127,8 @@ enum Meaning {
 fn meaning(name: &str, argument: &Argument<'_>) -> Result<Meaning, Fault> {
     let other = OTHER_NAMES.iter().find(|(known, ..)| *known == name);
     let (canonical, direction) = other.map_or((name, None), |(_, name, direction)| (*name, *direction));
-    if let Some(field) = REGISTRY.iter().flat_map(|p| p.fields).find(|field| field.name == canonical) {
-        return Ok(Meaning::Field(field.name, direction));
+    if let Some(field) = FieldName::find(canonical) {
+        return Ok(Meaning::Field(field, direction));
     }
     let (protocol_name, direction) = match name.split_once('.') {
         Some((protocol, "request")) => (protocol, Some(Direction::ToServer)),

@@ -85,7 +85,7 @@ fn expression<'a>(argument: &Argument<'a>) -> Result<(bool, &'a str), Fault> {
 
 /// Whether the sticky buffer that is open is the one that a letter means; the body of a response is also a file's data.
 fn same_bytes(open: Buffer, meant: Buffer) -> bool {
-    open == meant || (open, meant) == (Buffer::Field("file.data"), Buffer::Field("http.response_body"))
+    open == meant || open.is_field("file.data") && meant.is_field("http.response_body")
 }
 
 /// The buffer that an option letter of older rules means.

@@ -1,6 +1,5 @@
 //! What can only be judged when the whole rule was read: contradictions, and what follows from its parts.
 
-use tapwire_parsers::REGISTRY;
 use tapwire_parsers::protocol::Direction;
 
 use crate::builder::Builder;
@@ -9,7 +8,7 @@ use crate::rule::dataset::Operation;
 use crate::rule::fault::Fault;
 use crate::rule::item::{Content, FastPattern, Item, Operand};
 use crate::rule::variables::wanted_by;
-use crate::rule::{Arrow, Buffer, PacketHook, Rule, RuleProtocol, Section};
+use crate::rule::{Arrow, Buffer, FieldName, PacketHook, Rule, RuleProtocol, Section};
 use crate::state::shared::asks_host_bits;
 
 /// Severity of a rule that says nothing of it.
@@ -125,7 +124,7 @@ fn items(items: &[Item], section: &Section) -> Result<(), Wrong> {
                     let message = format!("a content of {length} bytes cannot be there in a buffer of the given size");
                     return Err((position, message, "check bsize"));
                 }
-                if section.buffer == Buffer::Field("http.host") && section.transforms.is_empty() {
+                if section.buffer.is_field("http.host") && section.transforms.is_empty() {
                     host(content).map_err(wrong)?;
                 }
             }
@@ -224,9 +223,8 @@ fn waits_for_others(rule: &Rule) -> bool {
 }
 
 /// The directions in which a buffer exists, over all protocols that have it.
-fn exists(name: &str) -> [bool; 2] {
-    let fields = REGISTRY.iter().flat_map(|p| p.fields).filter(|f| f.name == name);
-    fields.fold([false; 2], |[s, c], f| [s || f.from.to_server.is_some(), c || f.from.to_client.is_some()])
+fn exists(name: FieldName) -> [bool; 2] {
+    name.fields().fold([false; 2], |[s, c], f| [s || f.from.to_server.is_some(), c || f.from.to_client.is_some()])
 }
 
 /// Fails where the rule's buffers have no direction in common.
@@ -241,7 +239,7 @@ fn directions(rule: &Rule) -> Result<(), String> {
         if rule.arrow != Arrow::Transactional {
             let wanted = rule.flow.direction.map(Direction::index);
             if wanted.is_some_and(|d| own.get(d) == Some(&false)) {
-                return Err(format!("`{name}` does not exist in the direction that `flow` asks for"));
+                return Err(format!("`{}` does not exist in the direction that `flow` asks for", name.as_str()));
             }
             both = [both[0] && own[0], both[1] && own[1]];
         }
@@ -254,9 +252,9 @@ fn directions(rule: &Rule) -> Result<(), String> {
 
 /// A field of the rule that its protocol does not have.
 fn foreign_field(rule: &Rule, protocol: &str) -> Option<&'static str> {
-    let card = tapwire_parsers::protocol_id(protocol).map(tapwire_parsers::protocol)?;
+    let id = tapwire_parsers::protocol_id(protocol)?;
     rule.sections.iter().find_map(|s| match s.buffer {
-        Buffer::Field(name) if name != "file.data" && !card.fields.iter().any(|f| f.name == name) => Some(name),
+        Buffer::Field(name) if name.of(id).is_none() => Some(name.as_str()),
         _ => None,
     })
 }

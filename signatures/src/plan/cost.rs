@@ -160,7 +160,9 @@ impl<'p> Ways<'p> {
         for protocol in REGISTRY {
             for direction in applies_to(rule, protocol) {
                 let best = fast_pattern::choose(rule, |section| match section.buffer {
-                    Buffer::Field(name) => find_field(protocol, name).is_some_and(|f| f.from.of(direction).is_some()),
+                    Buffer::Field(name) => {
+                        find_field(protocol, name.as_str()).is_some_and(|f| f.from.of(direction).is_some())
+                    }
                     _ => false,
                 });
                 match best {

@@ -140,7 +140,7 @@ fn is_ip_only(rule: &Rule) -> bool {
 }
 
 /// A field of a protocol by name.
-pub(crate) fn find_field(protocol: &'static Protocol, name: &str) -> Option<&'static Field> {
+pub(super) fn find_field(protocol: &'static Protocol, name: &str) -> Option<&'static Field> {
     protocol.fields.iter().find(|f| f.name == name)
 }
 
@@ -167,7 +167,7 @@ pub(crate) fn applies_to(rule: &Rule, of: &'static Protocol) -> Vec<Direction> {
     });
     let mut directions = Direction::BOTH.to_vec();
     for (section, name) in fields {
-        let Some(field) = find_field(of, name) else { return Vec::new() };
+        let Some(field) = find_field(of, name.as_str()) else { return Vec::new() };
         if rule.arrow != Arrow::Transactional {
             directions.retain(|&d| field.from.of(d).is_some() && section.direction.is_none_or(|wanted| wanted == d));
         }

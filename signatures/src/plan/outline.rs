@@ -88,7 +88,7 @@ impl Outline {
         let kind = kind::of(rule);
         let can_match = rule.later.is_empty();
         let fields = rule.sections.iter().filter_map(|section| match section.buffer {
-            Buffer::Field(name) if can_match => Some(name.to_owned()),
+            Buffer::Field(name) if can_match => Some(name.as_str().to_owned()),
             _ => None,
         });
         let tags_hosts = (!rule.tags.is_empty()).then(|| rule.tags.iter().any(|tag| tag.host.is_some()));
@@ -186,13 +186,15 @@ fn of_transactions(rule: &Rule) -> Vec<Site> {
     for (position, protocol) in REGISTRY.iter().enumerate() {
         for direction in applies_to(rule, protocol) {
             let best = fast_pattern::choose(rule, |section| match section.buffer {
-                Buffer::Field(name) => find_field(protocol, name).is_some_and(|f| f.from.of(direction).is_some()),
+                Buffer::Field(name) => {
+                    find_field(protocol, name.as_str()).is_some_and(|f| f.from.of(direction).is_some())
+                }
                 _ => false,
             });
             let by_field = best.and_then(|(section, content)| {
                 let Buffer::Field(name) = section.buffer else { return None };
                 Some(ByTransaction::Field {
-                    field: protocol.fields.iter().position(|field| field.name == name)?,
+                    field: protocol.fields.iter().position(|field| field.name == name.as_str())?,
                     section: rule.sections.iter().position(|own| std::ptr::eq(own, section))?,
                     transforms: format!("{:?}", section.transforms),
                     pattern: fast_pattern::bytes(content).to_vec(),

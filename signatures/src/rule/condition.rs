@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use tapwire_parsers::link::{Packet, Timestamp};
-use tapwire_parsers::protocol::{Anomaly, Both, Direction, ProtocolId, Transaction};
+use tapwire_parsers::protocol::{Anomaly, Both, Direction, Field, ProtocolId, Transaction, Value};
 
 /// A packet and what is known of its flow.
 #[derive(Clone, Copy)]
@@ -164,8 +164,12 @@ pub struct FileView<'a> {
     pub number: u64,
     /// Its name.
     pub name: &'a [u8],
+    /// Bytes that earlier transactions carried.
+    pub begins: u64,
     /// Bytes so far.
     pub size: u64,
+    /// What is in it, where that is wanted and any of it came.
+    pub contents: Option<Contents<'a>>,
     /// What it looks like, where that is wanted.
     pub kind: Option<&'a dyn FileKind>,
     /// Nothing more will come.
@@ -178,6 +182,15 @@ pub struct FileView<'a> {
     pub sha1: Option<&'a [u8; 20]>,
     /// SHA-256.
     pub sha256: Option<&'a [u8; 32]>,
+}
+
+/// What is kept of the contents of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contents<'a> {
+    /// The bytes that are kept.
+    pub data: &'a [u8],
+    /// Place of the first of them in the file.
+    pub offset: u64,
 }
 
 /// What a file looks like, which is found out when a rule first asks.
@@ -205,6 +218,25 @@ pub struct TransactionView<'a> {
     pub raw: &'a [u8],
     /// Anomalies of the flow that are new.
     pub flow_anomalies: &'a [Anomaly],
+}
+
+impl<'a> TransactionView<'a> {
+    /// An instance of a field in a direction. What is in files belongs to the files, whatever protocol carries them.
+    pub fn value(&self, field: &Field, direction: Direction, index: usize) -> Option<Value<'a>> {
+        if !field.is_contents() {
+            return (field.read)(self.transaction.as_any(), direction, index);
+        }
+        let files = if direction == self.direction { self.files } else { self.other_files };
+        files.iter().filter_map(FileView::value).nth(index)
+    }
+}
+
+impl<'a> FileView<'a> {
+    /// What is in it, as far as it came and is kept.
+    pub fn value(&self) -> Option<Value<'a>> {
+        let Contents { data, offset } = self.contents?;
+        Some(Value::Stream { data, offset, complete: self.closed })
+    }
 }
 
 /// The answer of a condition on something that still grows.

@@ -10,6 +10,7 @@ pub mod digest;
 mod effects;
 pub mod entry;
 pub mod fault;
+mod field;
 pub mod files;
 mod flow;
 mod header;
@@ -29,6 +30,7 @@ pub mod variables;
 use std::sync::Arc;
 
 pub use effects::{FileScope, Filestore, Silence, Tag, TagUnit, Target};
+pub use field::FieldName;
 pub use flow::{AppProtocolTest, FlowCondition, ProtocolSide};
 pub use header::{Action, Addresses, Arrow, Endpoint, PacketHook, Ports, RuleProtocol};
 pub use memory::{

@@ -2,6 +2,7 @@
 
 use tapwire_parsers::protocol::Direction;
 
+use super::field::FieldName;
 use super::item::Item;
 use super::transform::Transform;
 use super::variables::VariableSet;
@@ -11,8 +12,8 @@ use super::variables::VariableSet;
 pub enum Buffer {
     /// Packet payload or stream chunk.
     Payload,
-    /// A field of a transaction, by its canonical name (`http.uri`, `file.data`).
-    Field(&'static str),
+    /// A field of a transaction (`http.uri`, `file.data`).
+    Field(FieldName),
     /// Bytes of a packet's headers, by keyword (`ipv4.hdr`, `tcp.hdr`, …).
     Header(&'static str),
     /// Something about a file that a string is looked for in (`file.name`, `file.magic`).
@@ -24,15 +25,17 @@ pub enum Buffer {
 }
 
 impl Buffer {
+    /// Whether it is the field of a name.
+    pub fn is_field(self, name: &str) -> bool {
+        matches!(self, Buffer::Field(own) if own.as_str() == name)
+    }
+
     /// The keyword that names it.
     pub fn name(self) -> &'static str {
         match self {
             Buffer::Payload => "payload",
-            Buffer::Field(name)
-            | Buffer::Header(name)
-            | Buffer::File(name)
-            | Buffer::Frame(name)
-            | Buffer::Later(name) => name,
+            Buffer::Field(name) => name.as_str(),
+            Buffer::Header(name) | Buffer::File(name) | Buffer::Frame(name) | Buffer::Later(name) => name,
         }
     }
 }

@@ -8,8 +8,7 @@ mod files;
 mod holds;
 mod known;
 mod resume;
-
-use smallvec::SmallVec;
+mod scan;
 
 use tapwire_parsers::protocol;
 use tapwire_parsers::protocol::{Direction, Protocol, Value};
@@ -18,7 +17,7 @@ use super::evidence::place_in_packet;
 use super::explain::Subject;
 use super::{Ground, Inspection, Match, Matcher, header, memory};
 use crate::lua::Context;
-use crate::plan::{Chance, Engine, Glance, Plan, RuleIndex, find_field, hook_progress};
+use crate::plan::{Chance, Glance, Plan, RuleIndex, hook_progress};
 use crate::rule::condition::{PacketView, TransactionView, Verdict};
 use crate::rule::{Arrow, Buffer, Rule};
 use crate::state::flow::FlowState;
@@ -35,9 +34,6 @@ struct Asked<'a> {
     /// The direction that is looked at.
     direction: Direction,
 }
-
-/// Bytes of a growing buffer that are scanned again with what follows, so that a pattern across the border is found.
-const OVERLAP: u64 = 256;
 
 impl Matcher {
     /// Appends the rules that match a transaction in a direction, in order.
@@ -81,6 +77,8 @@ impl Matcher {
             side.next_engine += 1;
         }
         moved |= self.scan_growing(&transaction_plan.engines, subject, &mut side.growing);
+        let engines = transaction_plan.engines.get(..side.next_engine).unwrap_or_default();
+        moved |= self.scan_contents(engines, subject, &mut side.growing);
         let newest_file = newest(subject);
         let behind = side.rearmed.iter().filter(|(_, newest)| *newest < newest_file);
         self.candidates.extend(behind.map(|(rule, _)| *rule));
@@ -213,82 +211,6 @@ impl Matcher {
             self.end(plan, index, verdict);
         }
     }
-
-    /// Scans a buffer that has just become available; one that still grows is noted.
-    fn scan_engine(
-        &mut self,
-        engine: &Engine,
-        position: usize,
-        subject: &TransactionView<'_>,
-        growing: &mut SmallVec<[(usize, u64); 2]>,
-    ) {
-        for index in 0.. {
-            let Some(value) = (engine.field.read)(subject.transaction.as_any(), subject.direction, index) else {
-                break;
-            };
-            match value {
-                Value::Bytes(data) => self.scan(engine, data),
-                Value::Stream { data, complete: true, .. } => self.scan(engine, data),
-                Value::Stream { .. } => growing.push((position, 0)),
-                Value::Number(_) => {}
-            }
-            if !engine.field.multi {
-                return;
-            }
-        }
-        // A body may begin later than its headers end.
-        if !engine.field.multi {
-            growing.push((position, 0));
-        }
-    }
-
-    /// Scans what buffers have grown by since the last look; whether there was anything to look at.
-    fn scan_growing(
-        &mut self,
-        engines: &[Engine],
-        subject: &TransactionView<'_>,
-        growing: &mut SmallVec<[(usize, u64); 2]>,
-    ) -> bool {
-        let window = *self.body_windows.of(subject.direction);
-        let mut moved = false;
-        growing.retain(|(position, seen)| {
-            let Some(engine) = engines.get(*position) else { return false };
-            let Some(Value::Stream { data, offset, complete }) =
-                (engine.field.read)(subject.transaction.as_any(), subject.direction, 0)
-            else {
-                return true;
-            };
-            let size = offset + data.len() as u64;
-            let due = if *seen == 0 { window.first } else { *seen + window.next };
-            if !complete && size < due {
-                return true;
-            }
-            let start = seen.saturating_sub(OVERLAP).saturating_sub(offset);
-            self.scan(engine, usize::try_from(start).ok().and_then(|s| data.get(s..)).unwrap_or(&[]));
-            *seen = size;
-            moved = true;
-            !complete
-        });
-        moved
-    }
-
-    fn scan(&mut self, engine: &Engine, data: &[u8]) {
-        self.costs.inspect(data.len());
-        let began = self.costs.begin_scan(data.len());
-        let candidates = &mut self.candidates;
-        if engine.transforms.is_empty() {
-            engine.group.scan(data, (0, 0), (&mut self.folded, &mut self.scratch), |rule| candidates.push(rule));
-            self.costs.end_scan(began);
-            return;
-        }
-        self.fuel.fill_for_all(&mut self.notes.tank);
-        let made = self.transform(&engine.transforms, data);
-        self.fuel.settle_for_all(&self.notes.tank);
-        let ([from, _], candidates) = (&made, &mut self.candidates);
-        engine.group.scan(from, (0, 0), (&mut self.folded, &mut self.scratch), |rule| candidates.push(rule));
-        self.transformed = made;
-        self.costs.end_scan(began);
-    }
 }
 
 /// Whether there are raw bytes or files for a rule that asks for such, or a script, which may ask for anything.
@@ -302,13 +224,20 @@ fn has_more(rule: &Rule, subject: &TransactionView<'_>) -> bool {
 fn streamed(rule: &Rule, subject: &TransactionView<'_>) -> u64 {
     let sizes = rule.sections.iter().filter_map(|section| {
         let Buffer::Field(name) = section.buffer else { return None };
-        let field = find_field(protocol(subject.protocol), name)?;
-        match (field.read)(subject.transaction.as_any(), subject.direction, 0)? {
-            Value::Stream { data, offset, .. } => Some(offset + data.len() as u64),
-            Value::Bytes(_) | Value::Number(_) => None,
-        }
+        let field = name.of(subject.protocol)?;
+        let most = if field.multi { usize::MAX } else { 1 };
+        let instances = (0..most).map_while(|index| subject.value(field, subject.direction, index));
+        instances.map_while(|value| grown(&value)).max()
     });
     sizes.max().unwrap_or(0)
+}
+
+/// The size of a value that grows, of what is not kept any more as well.
+fn grown(value: &Value<'_>) -> Option<u64> {
+    match value {
+        Value::Stream { data, offset, .. } => Some(offset + data.len() as u64),
+        Value::Bytes(_) | Value::Number(_) => None,
+    }
 }
 
 /// Whether a rule asks for nothing but a state of a direction, which is the one where it stands.

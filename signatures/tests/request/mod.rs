@@ -81,6 +81,8 @@ impl Request {
             number,
             name: name.as_bytes(),
             size: 0,
+            begins: 0,
+            contents: None,
             kind: None,
             closed: false,
             complete: false,

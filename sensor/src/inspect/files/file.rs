@@ -10,6 +10,7 @@ use tapwire_signatures::rule::condition::{FileKind, FileView};
 
 use super::keeping::Keeping;
 use super::kind::Kind;
+use super::window::Window;
 use super::{FileSettings, Hashes};
 
 /// Bytes of a name that are kept.
@@ -24,6 +25,8 @@ pub struct File {
     pub transaction: u64,
     /// Its direction.
     pub direction: Direction,
+    /// Its size when the transaction that it travels in began to carry it.
+    begins: u64,
     /// Its name as the protocol gives it.
     pub name: Vec<u8>,
     /// The part of a larger file that it is.
@@ -38,6 +41,9 @@ pub struct File {
     pub complete: bool,
     /// Rules were asked about it after it ended.
     pub(super) inspected: bool,
+    /// They may be asked again as long as its transaction is open.
+    asked_with_answer: bool,
+    window: Option<Box<Window>>,
     kind: Option<Box<Kind>>,
     pub(super) keeping: Option<Box<Keeping>>,
     digests: Digests,
@@ -75,6 +81,7 @@ impl File {
             number: 0,
             transaction,
             direction,
+            begins: 0,
             name: name.get(..NAME_LIMIT_BYTES).unwrap_or(name).to_vec(),
             range,
             size: 0,
@@ -82,6 +89,8 @@ impl File {
             closed: false,
             complete: false,
             inspected: false,
+            asked_with_answer: settings.asked_with_answer,
+            window: settings.contents.then(Box::default),
             kind: settings.magic.then(Box::default),
             keeping: storing.map(|budget| Box::new(Keeping::new(settings.all_stored, Arc::clone(budget)))),
             digests: Digests { running, sha256_of_cut, ..Digests::default() },
@@ -91,6 +100,9 @@ impl File {
     /// Takes bytes that follow; whether there was room for them, where they may be stored, or there had not been before.
     pub(super) fn append(&mut self, data: &[u8]) -> bool {
         self.size += data.len() as u64;
+        if let Some(window) = &mut self.window {
+            window.append(data);
+        }
         if let Some(kind) = &mut self.kind {
             kind.append(data);
         }
@@ -107,6 +119,20 @@ impl File {
         self.keeping.as_mut().is_none_or(|keeping| keeping.append(data))
     }
 
+    /// Another transaction may carry what follows; whether it is another one.
+    pub(super) fn travel_in(&mut self, transaction: u64) -> bool {
+        let is_other = transaction != self.transaction;
+        if is_other {
+            (self.transaction, self.begins) = (transaction, self.size);
+        }
+        is_other
+    }
+
+    /// Whether no rule will be asked about it any more.
+    pub(super) fn is_done(&self) -> bool {
+        self.inspected && !self.asked_with_answer
+    }
+
     /// Bytes that it holds besides its own size, without those that wait to be stored.
     pub(super) fn held_bytes(&self) -> usize {
         let Running { md5, sha1, sha256 } = &self.digests.running;
@@ -115,13 +141,15 @@ impl File {
         let sha256 = sha256.as_ref().map_or(0, |_| held::boxed::<Sha256>(0));
         let kind = self.kind.as_ref().map_or(0, |kind| held::boxed::<Kind>(kind.held_bytes()));
         let keeping = self.keeping.as_ref().map_or(0, |_| held::boxed::<Keeping>(0));
-        held::list(&self.name) + md5 + sha1 + sha256 + kind + keeping
+        let window = self.window.as_ref().map_or(0, |window| held::boxed::<Window>(window.held_bytes()));
+        held::list(&self.name) + window + md5 + sha1 + sha256 + kind + keeping
     }
 
     /// Bytes are missing in it.
     pub(super) fn gap(&mut self, missing: u64) {
         self.gaps = true;
         self.size += missing;
+        self.window.iter_mut().for_each(|window| window.gap(missing));
         self.kind.iter_mut().for_each(|kind| kind.end());
     }
 
@@ -145,7 +173,9 @@ impl File {
         FileView {
             number: self.number.into(),
             name: &self.name,
+            begins: self.begins,
             size: self.size,
+            contents: self.window.as_ref().and_then(|window| window.contents()),
             kind: self.kind.as_deref().map(|kind| kind as &dyn FileKind),
             closed: self.closed,
             complete: self.complete,
@@ -197,6 +227,7 @@ impl File {
     pub(super) fn close(&mut self, complete: bool) {
         self.closed = true;
         self.complete = complete && !self.gaps;
+        self.window.iter_mut().for_each(|window| window.end());
         self.kind.iter_mut().for_each(|kind| kind.end());
         let Running { md5, sha1, sha256 } = std::mem::take(&mut self.digests.running);
         if self.complete {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use tapwire_parsers::json::Object;
 use tapwire_parsers::link::igmp::Igmp;
 use tapwire_parsers::link::{Layer4, Packet, Timestamp};
@@ -556,7 +557,10 @@ impl Reporter {
             self.batch.push(moment.place(Some(flow.id)), finding, |out, _| {
                 let start = out.len();
                 let mut wanted = false;
-                record(out, &header, clock, |o| wanted = recorder.write(open, Purpose::Record, o));
+                record(out, &header, clock, |o| {
+                    wanted = recorder.write(open, Purpose::Record, o);
+                    refer(outputs, &flow.app, flow.app.parent_of(transaction), o);
+                });
                 if !wanted {
                     out.truncate(start);
                 }
@@ -638,12 +642,14 @@ impl Reporter {
             };
             let sides =
                 Direction::BOTH.map(|d| side(d).filter(|name| Some(*name) != own && flow.app.protocol.is_some()));
+            let carried = if outputs.own { carried(&flow.app) } else { SmallVec::new() };
             let tcp = (flow.key.protocol == crate::flow::key::TCP).then(|| tcp_record(flow, outputs.own));
             let elephant = flow.elephant();
             let shown = FlowRecord {
                 app_protocol: own,
                 app_protocol_original: flow.app.original.map(|id| protocol(id).name),
                 app_protocol_sides: (sides[0], sides[1]),
+                carried: &carried,
                 packets: (flow.packets.to_server, flow.packets.to_client),
                 bytes: (flow.bytes.to_server, flow.bytes.to_client),
                 start: flow.start,
@@ -803,6 +809,17 @@ fn refer(outputs: &Outputs, app: &Application, transaction: Option<u64>, object:
             recorder.write(open, Purpose::Reference, object);
         }
     }
+}
+
+/// The names of the protocols inside that of a flow, each once.
+fn carried(app: &Application) -> SmallVec<[&'static str; 4]> {
+    let mut names = SmallVec::new();
+    for name in app.carried().map(|id| protocol(id).name) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 fn protocol_text(app: &Application) -> Option<&'static str> {

@@ -34,7 +34,7 @@ use crate::decode::tunnels::Tunnels;
 use crate::flow::exceptions::ExceptionPolicies;
 use crate::flow::{Elephant, Timeouts, UrgentPolicy};
 use crate::inspect::ParserFuel;
-use crate::inspect::files::OPEN_LIMIT;
+use crate::inspect::files::{OPEN_LIMIT, PARTS_BYTES};
 use crate::records::eve::EveOutput;
 use crate::records::ledger::LedgerSettings;
 use crate::run::LiveSettings;
@@ -192,6 +192,8 @@ pub struct Configuration {
     pub parser_fuel: ParserFuel,
     /// `tapwire.open-files`: files of one flow that are open at once.
     pub open_files: usize,
+    /// `app-layer.protocols.http.byterange.memcap`: bytes of parts of files that wait for those before them.
+    pub file_parts_bytes: u64,
     /// `tapwire.rules.cost`
     pub costs: CostSettings,
     /// `tapwire.fuel`: how much work matching may do.
@@ -370,6 +372,7 @@ impl Default for Configuration {
             layers: LAYERS,
             parser_fuel: ParserFuel::default(),
             open_files: OPEN_LIMIT,
+            file_parts_bytes: PARTS_BYTES,
             costs: CostSettings::default(),
             fuel: FuelSettings::default(),
             scripts: script::Settings::default(),

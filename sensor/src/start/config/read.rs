@@ -247,6 +247,7 @@ impl<'a> Reader<'a> {
             self.bytes(key, &mut count);
             *limit = usize::try_from(count).unwrap_or(usize::MAX);
         }
+        self.bytes("app-layer.protocols.http.byterange.memcap", &mut c.file_parts_bytes);
         let limits = &mut c.store_limits;
         self.bytes("tapwire.file-store.memory", &mut limits.waiting_bytes);
         self.bytes("tapwire.file-store.files", &mut limits.begun_files);

@@ -19,12 +19,16 @@ pub(super) fn settings(configuration: &Configuration, rules: FileNeeds) -> FileS
     let named = store.is_some();
     let all_stored = store.is_some_and(|store| store.all);
     let waiting_bytes = usize::try_from(configuration.store_limits.waiting_bytes).unwrap_or(usize::MAX);
+    let parts_bytes = usize::try_from(configuration.file_parts_bytes).unwrap_or(usize::MAX);
     FileSettings {
         hashes: Hashes { md5, sha1, sha256: sha256 || named, sha256_of_cut: named },
+        contents: rules.contents,
+        asked_with_answer: rules.with_answer,
         magic: rules.magic || shown().any(|files| files.magic) || store.is_some_and(|store| store.magic),
         storing: (named && (all_stored || rules.stored)).then(|| Budget::new(waiting_bytes)),
         all_stored,
         open_limit: configuration.open_files,
+        parts: Some(Budget::new(parts_bytes)),
         depth_bytes: store.and_then(|store| store.depth_bytes),
     }
 }

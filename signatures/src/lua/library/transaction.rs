@@ -8,7 +8,7 @@ use tapwire_parsers::protocol::{self as words, Direction, Field, Purpose, Settin
 use super::{bytes, give_or, nothing, object};
 use crate::lua::context::Context;
 use crate::lua::meter;
-use crate::plan::find_field;
+use crate::rule::FieldName;
 use crate::rule::condition::TransactionView;
 
 /// `get_tx`: the object, if the open transaction is one of the protocol.
@@ -24,7 +24,7 @@ pub(super) fn open(lua: &Lua, context: &mut Context<'_>, name: &str) -> Result<M
 pub(super) fn field(lua: &Lua, context: &mut Context<'_>, field: &'static Field) -> Result<MultiValue> {
     let Some(subject) = context.subject else { return nothing(lua, "there is no transaction") };
     let direction = direction_of(field, subject);
-    let one = |index| (field.read)(subject.transaction.as_any(), direction, index);
+    let one = |index| subject.value(field, direction, index);
     if !field.multi {
         return give_or(lua, one(0).map(|value| to_lua(lua, value)).transpose()?, "there is no such value");
     }
@@ -45,8 +45,8 @@ pub(super) fn read<'a>(
     index: usize,
 ) -> Option<words::Value<'a>> {
     let subject = context.subject?;
-    let field = find_field(protocol(subject.protocol), name)?;
-    (field.read)(subject.transaction.as_any(), direction.unwrap_or_else(|| direction_of(field, subject)), index)
+    let field = FieldName::find(name)?.of(subject.protocol)?;
+    subject.value(field, direction.unwrap_or_else(|| direction_of(field, subject)), index)
 }
 
 /// The same as bytes.

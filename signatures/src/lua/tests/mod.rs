@@ -6,9 +6,9 @@ mod hostile;
 use super::*;
 use crate::builder::Environment;
 use crate::language::load::{Loaded, Source as RuleFile, load};
-use crate::rule::Buffer;
 use crate::rule::item::Item;
 use crate::rule::script::{ScriptTest, ScriptTransform};
+use crate::rule::{Buffer, FieldName};
 
 fn script(text: &str, settings: Settings, purpose: Purpose) -> Result<Arc<Script>, String> {
     let text = text.as_bytes().to_vec();
@@ -193,10 +193,10 @@ fn a_script_stands_where_its_needs_are() {
         ("tcp", "lua:none.lua;", vec![], 1, 0),
         ("tcp", "luajit:payload.lua;", vec![], 1, 0),
         ("tcp", "lua:stream.lua;", vec![Buffer::Payload], 0, 0),
-        ("http", "lua:http.uri.lua;", vec![Buffer::Field("http.uri")], 0, 0),
-        ("http", "lua:http.request_headers.lua;", vec![Buffer::Field("http.header")], 0, 0),
-        ("http", "http.uri; lua:none.lua;", vec![Buffer::Field("http.uri")], 0, 0),
-        ("http", "http.uri; lua:buffer.lua;", vec![Buffer::Field("http.uri")], 0, 0),
+        ("http", "lua:http.uri.lua;", vec![Buffer::Field(FieldName::find("http.uri").unwrap())], 0, 0),
+        ("http", "lua:http.request_headers.lua;", vec![Buffer::Field(FieldName::find("http.header").unwrap())], 0, 0),
+        ("http", "http.uri; lua:none.lua;", vec![Buffer::Field(FieldName::find("http.uri").unwrap())], 0, 0),
+        ("http", "http.uri; lua:buffer.lua;", vec![Buffer::Field(FieldName::find("http.uri").unwrap())], 0, 0),
         ("http", "http.uri; content:\"a\"; lua:!none.lua;", vec![], 1, 0),
         ("tls", "lua:tls.lua;", vec![], 1, 1),
         ("dns", "lua:dns.request.lua;", vec![], 1, 1),

@@ -6,7 +6,7 @@ use tapwire_parsers::protocol::{Direction, Value};
 use super::files::files_hold;
 use super::weaker;
 use crate::lua::Context;
-use crate::plan::{find_field, hook_progress};
+use crate::plan::hook_progress;
 use crate::rule::condition::{FileKind, FileView, TransactionView, Verdict};
 use crate::rule::item::Item;
 use crate::rule::{Arrow, Buffer, Rule, Section};
@@ -82,7 +82,7 @@ impl Matcher {
     ) -> Verdict {
         match section.buffer {
             Buffer::Field(name) => {
-                let Some(field) = find_field(protocol(subject.protocol), name) else { return Verdict::No };
+                let Some(field) = name.of(subject.protocol) else { return Verdict::No };
                 let direction = if rule.arrow == Arrow::Transactional {
                     let own = section.direction.or(Direction::BOTH.into_iter().find(|&d| field.from.of(d).is_some()));
                     own.unwrap_or(subject.direction)
@@ -99,7 +99,7 @@ impl Matcher {
                 let mut verdict = if may_be_absent { Verdict::Yes } else { Verdict::NotYet };
                 let mut deferred = false;
                 for index in 0.. {
-                    let Some(value) = (field.read)(subject.transaction.as_any(), direction, index) else { break };
+                    let Some(value) = subject.value(field, direction, index) else { break };
                     self.notes.place.1 = u16::try_from(index).unwrap_or(u16::MAX);
                     let view = match value {
                         Value::Bytes(data) => View::whole(data),
@@ -124,7 +124,12 @@ impl Matcher {
                     return Verdict::Yes;
                 }
                 let done = subject.transaction.progress(direction) >= last_state(subject, direction);
-                if verdict == Verdict::NotYet && done { Verdict::No } else { verdict }
+                match verdict {
+                    Verdict::NotYet if done => Verdict::No,
+                    // What is not in one file may be in another.
+                    Verdict::No if !done && field.is_contents() => Verdict::NotYet,
+                    _ => verdict,
+                }
             }
             Buffer::Payload => match self.section(section, View::whole(subject.raw), context) {
                 Verdict::Yes if !subject.raw.is_empty() => Verdict::Yes,

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use tapwire_parsers::protocol::held;
 
+use super::scan::{Growing, GrowingList};
 use crate::plan::RuleIndex;
 use crate::rule::{BitOperation, BitTrack, HostBits, Rule};
 
@@ -24,8 +25,8 @@ pub struct Flowside {
     pub(super) progress: u8,
     pub(super) next_engine: usize,
     pub(super) anomalies: usize,
-    /// Buffers that still grow: engine, and the size when they were last scanned.
-    pub(super) growing: SmallVec<[(usize, u64); 2]>,
+    /// Buffers that still grow.
+    pub(super) growing: GrowingList,
     pub(super) waiting: Vec<RuleIndex>,
     /// Size of the longest buffer that grows when what waits was last looked at.
     pub(super) looked: u64,
@@ -50,7 +51,7 @@ impl TransactionState {
         let side = |side: &Flowside| {
             let Flowside { growing, waiting, lasting, matched, rearmed, .. } = side;
             held::list(waiting)
-                + list(growing.spilled(), growing.capacity() * size_of::<(usize, u64)>())
+                + list(growing.spilled(), growing.capacity() * size_of::<Growing>())
                 + list(lasting.spilled(), lasting.capacity() * size_of::<RuleIndex>())
                 + list(matched.spilled(), matched.capacity() * size_of::<RuleIndex>())
                 + list(rearmed.spilled(), rearmed.capacity() * size_of::<(RuleIndex, u64)>())

@@ -3,9 +3,8 @@
 //! Rules that both plans have stay where they are: what waited waits, what matched does not match again. Rules that are new are
 //! asked about all that is there, as if they had been there before.
 
-use smallvec::SmallVec;
-
 use super::Flowside;
+use super::scan::{GrowingList, pass_over};
 use crate::plan::{Plan, RuleIndex, Succession, TransactionPlan};
 use crate::rule::condition::TransactionView;
 use crate::verify::Matcher;
@@ -40,7 +39,7 @@ impl Matcher {
         // The buffers that are there were scanned; one that grows is scanned again as it grows further.
         let scanned = of_protocol.engines.partition_point(|engine| engine.from <= side.progress);
         side.next_engine = scanned;
-        let mut growing = SmallVec::new();
+        let mut growing = GrowingList::new();
         self.candidates.extend_from_slice(&of_protocol.always);
         for (position, engine) in of_protocol.engines.iter().enumerate().take(scanned) {
             self.scan_engine(engine, position, subject, &mut growing);
@@ -61,6 +60,7 @@ impl Matcher {
                 // Which rules matched is not known any more: nothing of what is there may match again.
                 self.candidates.clear();
                 side.growing.clear();
+                pass_over(&of_protocol.engines, subject, &mut side.growing);
                 side.waiting.clear();
                 side.lasting.clear();
                 side.matched.clear();

@@ -156,7 +156,8 @@ impl List {
 fn is_on(rule: &Rule, name: &str) -> bool {
     let of = |word: &str| word.split('.').next().is_some_and(|protocol| protocol.eq_ignore_ascii_case(name));
     let fields = rule.sections.iter().filter_map(|section| match section.buffer {
-        Buffer::Field(name) | Buffer::Later(name) => Some(name),
+        Buffer::Field(name) => Some(name.as_str()),
+        Buffer::Later(name) => Some(name),
         Buffer::Frame(name) => name.strip_prefix("frame:"),
         _ => None,
     });

@@ -1,6 +1,6 @@
 //! Keys of application protocols: whether and where each is looked for, and what its parser obeys.
 
-use super::{Key, idle, switch, used};
+use super::{Key, idle, size, switch, used};
 
 const DEFAULT_ONLY: &str = "`default-config` counts for all servers";
 
@@ -31,6 +31,16 @@ pub(super) static KEYS: &[Key] = &[
         "app-layer.protocols.NAME.stream-depth",
         |_| "as `stream.reassembly.depth`".into(),
         "Bytes of each direction that are inspected once the protocol is known; 0 for all.",
+    ),
+    used(
+        "app-layer.protocols.http.byterange.memcap",
+        |c| size(c.file_parts_bytes),
+        "Bytes of parts of files (`Content-Range`) that wait for those before them, so that the whole is looked at and recorded as well.",
+    ),
+    idle(
+        "app-layer.protocols.http.byterange.timeout",
+        "How long parts wait for each other.",
+        "they wait as long as their flow is there",
     ),
     idle(
         "app-layer.protocols.error-policy",
