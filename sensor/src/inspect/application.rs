@@ -29,8 +29,8 @@ pub struct Application {
     pub recognised: Both<Recognition>,
     /// No protocol claims it.
     pub failed: bool,
-    /// Datagrams that were looked at after that.
-    pub(super) further_looks: u8,
+    /// That was so for an earlier message.
+    pub(super) failed_before: bool,
     /// Nothing more is parsed.
     pub stopped: bool,
     /// That is so because the flow seemed to be over.

@@ -47,8 +47,6 @@ pub use transactions::{Known, ParserFuel};
 
 /// Bytes of an unrecognised direction that wait for the other direction to be recognised.
 const WAITING_LIMIT_BYTES: usize = 32 << 10;
-/// Datagrams behind one that no protocol claims that are looked at as the first ones of a flow are.
-const FURTHER_LOOKS: u8 = 2;
 
 /// How protocols are opened, and which rules hold: shared by all workers.
 pub struct Engine {
@@ -233,9 +231,13 @@ impl Inspector {
     pub fn bytes(&mut self, app: &mut Application, carrier: Carrier, input: &Input<'_>) -> usize {
         let Input { direction, data: chunk, ends, .. } = *input;
         let ports = Ports::of(&ends);
-        if carrier.has_messages() && app.failed && !app.stopped && app.further_looks < FURTHER_LOOKS {
-            // A datagram says nothing of the next one.
-            app.further_looks += 1;
+        if carrier.has_messages()
+            && app.failed
+            && !app.stopped
+            && !chunk.is_empty()
+            && self.engine.recogniser.may_claim(carrier, ports, chunk)
+        {
+            // A datagram says nothing of the next one: what keeps a way open, or is junk, hides no protocol.
             (app.failed, *app.recognised.of_mut(direction)) = (false, Recognition::Open);
         }
         if app.is_deaf() {
@@ -409,7 +411,7 @@ impl Inspector {
             Recognition::Failed => {
                 let other = *app.recognised.of(direction.reverse());
                 app.failed = carrier.has_messages() || other == Recognition::Failed;
-                if app.failed && app.further_looks == 0 {
+                if app.failed && !std::mem::replace(&mut app.failed_before, true) {
                     if !app.is_rival
                         && Carrier::OVER_IP.contains(&carrier)
                         && let Some(count) = self.unrecognised.get_mut(usize::from(carrier.has_messages()))

@@ -79,6 +79,16 @@ impl Table {
     fn is_home(&self, port: u16) -> bool {
         self.ports.get(usize::from(port >> 6)).is_some_and(|word| word >> (port & 63) & 1 != 0)
     }
+
+    /// Whether a pattern stands in the bytes, whichever way they travel.
+    fn has_pattern(&self, bytes: &[u8]) -> bool {
+        let Some(first) = bytes.first() else { return false };
+        let stands = |(_, pattern): &(usize, &'static Pattern)| stands(pattern, bytes) == Some(true);
+        Direction::BOTH.into_iter().any(|direction| {
+            let begins = self.by_first.of(direction).get(usize::from(*first));
+            begins.into_iter().flatten().any(stands) || self.elsewhere.of(direction).iter().any(stands)
+        })
+    }
 }
 
 /// Patterns by their first byte.
@@ -195,6 +205,16 @@ impl Recogniser {
         }
         let open = (short || unsure) && !whole && bytes.len() < UNSURE_LIMIT_BYTES;
         if open { Recognition::Open } else { Recognition::Failed }
+    }
+
+    /// Whether a message behind those that nobody claimed may be somebody's: where one is at home, or as a pattern tells. It costs
+    /// next to nothing, so each one can be asked about.
+    pub fn may_claim(&self, carrier: Carrier, ports: Ports, message: &[u8]) -> bool {
+        let table = self.tables.iter().find(|(of, _)| *of == carrier);
+        table.is_some_and(|(_, table)| {
+            let has_home = || table.is_home(ports.server) || table.is_home(ports.client);
+            !Carrier::OVER_IP.contains(&carrier) || has_home() || table.has_pattern(message)
+        })
     }
 
     /// The protocol that these bytes are of if they travel the other way.

@@ -441,9 +441,9 @@ impl Place<'_> {
 }
 
 impl Flow<Application> {
-    /// Whether its first packet need not be the client's.
+    /// Whether its first packet need not be the client's: that of datagrams never need be.
     fn is_turnable(&self) -> bool {
-        self.tcp.as_ref().map_or(self.key.protocol == key::UDP && self.packets.to_client == 0, |tcp| tcp.midstream)
+        self.tcp.as_ref().map_or(self.key.protocol == key::UDP, |tcp| tcp.midstream)
     }
 
     /// An alert was raised in it, or will be if the writer says so.
