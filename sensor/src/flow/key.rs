@@ -275,8 +275,8 @@ pub fn community_id(key: &IpEnds, seed: u16) -> CommunityId {
         let answer = icmp_counterpart(key.protocol, kind);
         (from, to) = (u16::from(kind), u16::from(answer.unwrap_or(code)));
         one_way = answer.is_none();
-    } else if key.protocol == ESP {
-        (from, to) = (key.destination_port, 0);
+    } else if !has_ports(key.protocol) {
+        (from, to) = (0, 0);
     }
     let (mut source, mut destination) = (key.source, key.destination);
     if !one_way && (source, from) > (destination, to) {
@@ -289,16 +289,28 @@ pub fn community_id(key: &IpEnds, seed: u16) -> CommunityId {
         }
     }
     hash.update([key.protocol, 0]);
-    hash.update(from.to_be_bytes());
-    hash.update(to.to_be_bytes());
+    // A protocol without ports, or what stands for them, has nothing in their place.
+    if has_ports(key.protocol) || is_icmp(key.protocol) {
+        hash.update(from.to_be_bytes());
+        hash.update(to.to_be_bytes());
+    }
     let mut text = *b"1:............................";
     data_encoding::BASE64.encode_mut(&hash.finalize(), &mut text[2..]);
     CommunityId(text)
 }
 
+/// Whether its packets have ports.
+fn has_ports(protocol: u8) -> bool {
+    matches!(protocol, TCP | UDP | SCTP)
+}
+
+fn is_icmp(protocol: u8) -> bool {
+    matches!(protocol, ICMP | ICMP_V6)
+}
+
 /// Type and code of a packet of ICMP, which stand where others have the sender's port.
 fn type_and_code(protocol: u8, source_port: u16) -> Option<(u8, u8)> {
-    matches!(protocol, ICMP | ICMP_V6).then(|| source_port.to_be_bytes().into())
+    is_icmp(protocol).then(|| source_port.to_be_bytes().into())
 }
 
 /// The type of the message that answers one of type `kind`.
@@ -364,6 +376,9 @@ mod tests {
             (key(TCP, "128.232.110.120", 34855, "66.35.250.204", 80), "1:LQU9qZlK+B5F3KDmev6m5PMibrg="),
             (key(UDP, "192.168.1.52", 54585, "8.8.8.8", 53), "1:d/FP5EW3wiY1vCndhwleRRKHowQ="),
             (key(SCTP, "192.168.170.8", 7, "192.168.170.56", 80), "1:jQgCxbku+pNGw8WPbEc/TS/uTpQ="),
+            // RSVP and ESP have no ports, whatever flows of theirs are told apart by.
+            (key(46, "10.1.24.4", 0, "10.1.12.1", 0), "1:/nQI4Rh/TtY3mf0R2gJFBkVlgS4="),
+            (key(ESP, "10.1.24.4", 7, "10.1.12.1", 9), "1:bi3iljcHhcLdRZQuBuURakpF2bk="),
             (key(ICMP, "192.168.0.89", echo.0, "192.168.0.1", echo.1), "1:X0snYXpgwiv9TZtqg64sgzUn6Dk="),
             (
                 key(ICMP_V6, "fe80::200:86ff:fe05:80da", solicitation.0, "fe80::260:97ff:fe07:69ea", solicitation.1),
