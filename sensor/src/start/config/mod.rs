@@ -62,10 +62,10 @@ pub enum Enabled {
 pub struct ProtocolSettings {
     /// Whether it is on; its own default where nothing is said.
     pub enabled: Option<Enabled>,
-    /// Over TCP.
-    pub tcp: Option<bool>,
-    /// Over UDP.
-    pub udp: Option<bool>,
+    /// The same over TCP, where something is said of that alone: it outweighs what is said of both.
+    pub tcp: Option<Enabled>,
+    /// The same over UDP.
+    pub udp: Option<Enabled>,
     /// Server ports on which it is probed for, as written.
     pub ports: Option<String>,
     /// Bytes of a stream that are inspected.

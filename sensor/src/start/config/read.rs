@@ -298,19 +298,21 @@ impl<'a> Reader<'a> {
 }
 
 fn protocol(node: &Node) -> ProtocolSettings {
-    let enabled = node.get("enabled").and_then(|n| match (n.switch(), n.text()) {
-        (Some(true), _) => Some(Enabled::Yes),
-        (Some(false), _) => Some(Enabled::No),
-        (None, Some("detection-only")) => Some(Enabled::DetectionOnly),
-        _ => None,
-    });
+    let enabled = |key: &str| {
+        node.at(key).and_then(|n| match (n.switch(), n.text()) {
+            (Some(true), _) => Some(Enabled::Yes),
+            (Some(false), _) => Some(Enabled::No),
+            (None, Some("detection-only")) => Some(Enabled::DetectionOnly),
+            _ => None,
+        })
+    };
     let ports = ["detection-ports.dp", "tcp.detection-ports.dp", "udp.detection-ports.dp"]
         .iter()
         .find_map(|p| node.at(p)?.text());
     ProtocolSettings {
-        enabled,
-        tcp: node.at("tcp.enabled").and_then(Node::switch),
-        udp: node.at("udp.enabled").and_then(Node::switch),
+        enabled: enabled("enabled"),
+        tcp: enabled("tcp.enabled"),
+        udp: enabled("udp.enabled"),
         ports: ports.map(str::to_owned),
         stream_depth: None,
         settings: node.flatten(),

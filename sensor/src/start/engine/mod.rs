@@ -211,8 +211,15 @@ fn engine(configuration: &Configuration, plan: Plan, tenants: Tenants, faults: &
         }
         depths.extend(said.stream_depth.map(|bytes| (id, bytes)));
         let enabled = said.enabled.unwrap_or(if card.parsed == Usual::Always { Enabled::Yes } else { Enabled::No });
-        openers.push((enabled == Enabled::Yes).then(|| (card.configure)(&said.settings)));
-        if enabled == Enabled::No {
+        // What is said of a carrier outweighs what is said of the protocol.
+        let enabled_on = |carrier| match carrier {
+            Carrier::Tcp => said.tcp.unwrap_or(enabled),
+            Carrier::Udp => said.udp.unwrap_or(enabled),
+            Carrier::Link(_) | Carrier::Within(_) => enabled,
+        };
+        let is_parsed = card.carriers.iter().any(|carrier| enabled_on(*carrier) == Enabled::Yes);
+        openers.push(is_parsed.then(|| (card.configure)(&said.settings)));
+        if card.carriers.iter().all(|carrier| enabled_on(*carrier) == Enabled::No) {
             continue;
         }
         let usual = || card.ports.iter().map(|&p| (p, p)).collect();
@@ -229,12 +236,7 @@ fn engine(configuration: &Configuration, plan: Plan, tenants: Tenants, faults: &
             },
         };
         for &carrier in card.carriers {
-            let on = match carrier {
-                Carrier::Tcp => said.tcp,
-                Carrier::Udp => said.udp,
-                Carrier::Link(_) | Carrier::Within(_) => None,
-            };
-            if on != Some(false) {
+            if enabled_on(carrier) != Enabled::No {
                 recogniser.add(id, carrier, ports.clone());
             }
         }

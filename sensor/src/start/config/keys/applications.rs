@@ -1,6 +1,6 @@
 //! Keys of application protocols: whether and where each is looked for, and what its parser obeys.
 
-use super::{Key, idle, size, switch, used};
+use super::{Key, idle, size, used};
 
 const DEFAULT_ONLY: &str = "`default-config` counts for all servers";
 
@@ -10,8 +10,12 @@ pub(super) static KEYS: &[Key] = &[
         |_| "see [protocols](protocols.md)".into(),
         "`yes`, `no`, or `detection-only`: flows are recognised and not parsed.",
     ),
-    used("app-layer.protocols.NAME.tcp.enabled", |_| switch(true), "`no`: it is not looked for over TCP."),
-    used("app-layer.protocols.NAME.udp.enabled", |_| switch(true), "`no`: it is not looked for over UDP."),
+    used(
+        "app-layer.protocols.NAME.tcp.enabled",
+        |_| "as the protocol".to_owned(),
+        "The same over TCP; it outweighs what is said of the protocol.",
+    ),
+    used("app-layer.protocols.NAME.udp.enabled", |_| "as the protocol".to_owned(), "The same over UDP."),
     used(
         "app-layer.protocols.NAME.detection-ports.dp",
         |_| "see [protocols](protocols.md)".into(),
