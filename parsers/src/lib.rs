@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arp;
+pub mod calendar;
 pub mod cotp;
 pub mod dhcp;
 pub mod dnp3;

@@ -57,7 +57,7 @@ fn write(form: Form, message: &Message, out: &mut Object<'_>) {
     }
     out.number("opcode", header.opcode());
     if form.shows_result {
-        out.number("rcode", header.rcode());
+        out.number("rcode", message.rcode());
     }
     if !message.queries.is_empty() {
         out.array("queries", |queries| {

@@ -3,8 +3,8 @@
 //! A broken message keeps what could be read before it breaks; a record whose data is broken is passed over by its length. Of each
 //! section a bounded number of entries is kept, the rest is passed over without being decoded.
 
-use crate::dns::Dialect;
 use crate::dns::name::{self, Arena, NameFaults, Text};
+use crate::dns::{Dialect, presentation};
 use crate::protocol::{Anomaly, Direction, Fuel};
 
 /// Entries that are kept of each section.
@@ -13,6 +13,8 @@ pub(super) const MAX_ENTRIES: usize = 256;
 const MAX_OPTIONS: usize = 64;
 /// Names of a message that are remembered for those that point to them.
 const MAX_KNOWN_NAMES: usize = 16;
+/// The type of the pseudo record with options.
+pub(super) const OPT: u16 = 41;
 /// Octets of the header.
 pub(super) const HEADER_BYTES: usize = 12;
 
@@ -45,8 +47,8 @@ impl Header {
         self.flags >> 11 & 15
     }
 
-    /// The result.
-    pub(super) fn rcode(self) -> u16 {
+    /// The four bits of the result that it has.
+    fn result(self) -> u16 {
         self.flags & 15
     }
 
@@ -117,6 +119,8 @@ pub(super) struct Message {
     pub(super) additionals: Vec<Answer>,
     /// Codes and contents of extended options.
     pub(super) options: Vec<(u16, Text)>,
+    /// The eight upper bits of the result, which an `OPT` record has (RFC 6891 section 6.1.3).
+    extended_result: u8,
     /// Every name of a response, in the order of the message.
     pub(super) response_names: Vec<Text>,
     pub(super) texts: Arena,
@@ -140,6 +144,7 @@ impl Message {
             texts: Arena::default(),
             names: Vec::new(),
             options: Vec::new(),
+            extended_result: 0,
             faults: NameFaults::default(),
             malformed: false,
             too_many: false,
@@ -156,29 +161,28 @@ impl Message {
             authorities: Vec::new(),
             additionals: Vec::new(),
             options: Vec::new(),
+            extended_result: 0,
             response_names: Vec::new(),
             texts: Arena::default(),
             anomalies: Vec::new(),
             malformed: false,
         };
-        let (mut bad_authorities, mut bad_additionals) = (false, false);
-        if reader.queries(queries, &mut message.queries).is_none()
-            || reader.section(answers, &mut message.answers).is_none()
-        {
-            reader.malformed = true;
-        } else {
-            bad_authorities = reader.section(authorities, &mut message.authorities).is_none();
-            bad_additionals = !bad_authorities && reader.section(additionals, &mut message.additionals).is_none();
-        }
-        // Half a section says less than its absence, which is what records of broken messages have always shown.
-        for (broken, section) in
-            [(bad_authorities, &mut message.authorities), (bad_additionals, &mut message.additionals)]
-        {
-            if broken {
-                section.clear();
+        let mut goes_on = reader.queries(queries, &mut message.queries).is_some()
+            && reader.section(answers, &mut message.answers).is_some();
+        message.malformed = reader.take_fault() || !goes_on;
+        let mut faults = [false; 2];
+        let rest = [(authorities, &mut message.authorities), (additionals, &mut message.additionals)];
+        for ((count, section), fault) in rest.into_iter().zip(&mut faults) {
+            if goes_on {
+                goes_on = reader.section(count, section).is_some();
+                *fault = reader.take_fault() || !goes_on;
+                if !goes_on {
+                    // Half a section says less than its absence, which is what records of broken messages have always shown.
+                    section.clear();
+                }
             }
         }
-        message.malformed = reader.malformed || reader.faults.astray;
+        let [bad_authorities, bad_additionals] = faults;
         for (happened, name) in [
             (header.is_response() && direction == Direction::ToServer, "not_request"),
             (!header.is_response() && direction == Direction::ToClient, "not_response"),
@@ -196,6 +200,7 @@ impl Message {
                 message.anomalies.push(anomaly);
             }
         }
+        message.extended_result = reader.extended_result;
         message.options = std::mem::take(&mut reader.options);
         message.texts = std::mem::take(&mut reader.texts);
         message.texts.shrink();
@@ -203,6 +208,11 @@ impl Message {
             message.response_names = message.names();
         }
         Some(message)
+    }
+
+    /// The result, with the bits of an `OPT` record.
+    pub(super) fn rcode(&self) -> u16 {
+        u16::from(self.extended_result) << 4 | self.header.result()
     }
 
     /// The bytes of a name or text of this message.
@@ -234,13 +244,15 @@ impl Message {
     }
 }
 
-struct Reader<'a> {
+/// Reads the parts of a message.
+pub(super) struct Reader<'a> {
     data: &'a [u8],
     at: usize,
     texts: Arena,
     /// Names that were read, with their places.
     names: Vec<(usize, Text)>,
     options: Vec<(u16, Text)>,
+    extended_result: u8,
     faults: NameFaults,
     malformed: bool,
     too_many: bool,
@@ -248,14 +260,30 @@ struct Reader<'a> {
     fuel: &'a mut Fuel,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// Octets of the message.
+    pub(super) fn octets(&self, start: usize, end: usize) -> &'a [u8] {
+        self.data.get(start..end).unwrap_or_default()
+    }
+
+    /// The bytes of a name that was read.
+    pub(super) fn text(&self, text: Text) -> &[u8] {
+        self.texts.get(text)
+    }
+
+    /// Whether something was broken since this was last asked that does not keep the rest from being read.
+    fn take_fault(&mut self) -> bool {
+        std::mem::take(&mut self.malformed) | std::mem::take(&mut self.faults.astray)
+    }
+
     fn queries(&mut self, count: u16, queries: &mut Vec<Query>) -> Option<()> {
         for _ in 0..count {
             let name = self.entry_name(queries.len())?;
             let kind = short(self.data, self.at)?;
             short(self.data, self.at + 2)?;
             self.at += 4;
-            if let Some(name) = name {
+            // A name that leads out of the message asks for nothing.
+            if let Some(name) = name.filter(|_| !self.faults.astray) {
                 queries.push(Query { name, kind });
             }
         }
@@ -271,6 +299,10 @@ impl Reader<'_> {
             let content = self.data.get(start..end)?;
             self.fuel.spend(content.len() as u64);
             self.at = end;
+            if kind == OPT {
+                // Its class and time to live are something else: the upper bits of the result come first.
+                self.extended_result = ttl.to_be_bytes()[0];
+            }
             if let Some(name) = name {
                 let template = Answer { name, kind, ttl, data: Data::None, record };
                 if self.content(template, content, start, answers).is_none() {
@@ -298,7 +330,8 @@ impl Reader<'_> {
         Some(None)
     }
 
-    fn name(&mut self, at: usize, end: usize) -> Option<(Text, usize)> {
+    /// The name at a place, of which all octets but those it points to come before `end`, and the place behind it.
+    pub(super) fn name(&mut self, at: usize, end: usize) -> Option<(Text, usize)> {
         // Most names of a message are a pointer to one that was read before.
         let target = short(self.data, at).filter(|_| at + 2 <= end).and_then(name::pointer);
         let known = target.and_then(|target| self.names.iter().find(|(place, _)| *place == target));
@@ -340,14 +373,17 @@ impl Reader<'_> {
                 port: short(content, 4)?,
                 name: self.name(start + 6, end)?.0,
             },
-            41 => self.extended_options(content)?,
+            OPT => self.extended_options(content)?,
             44 => Data::Sshfp {
                 algorithm: *content.first()?,
                 kind: *content.get(1)?,
                 fingerprint: self.texts.keep(content.get(2..)?),
             },
             _ if self.keep_unknown => Data::Unknown(self.texts.keep(content)),
-            _ => Data::None,
+            kind => {
+                let text = presentation::write(self, kind, start, end);
+                Data::Text(self.texts.keep(&text))
+            }
         };
         answers.push(Answer { data, ..record });
         Some(())
@@ -396,6 +432,7 @@ pub(super) fn short(data: &[u8], at: usize) -> Option<u16> {
     data.get(at..at + 2)?.try_into().ok().map(u16::from_be_bytes)
 }
 
-fn long(data: &[u8], at: usize) -> Option<u32> {
+/// The number of four octets at a position.
+pub(super) fn long(data: &[u8], at: usize) -> Option<u32> {
     data.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes)
 }

@@ -6,8 +6,11 @@
 pub(crate) mod local;
 mod message;
 mod name;
+mod odd;
 mod parser;
+mod presentation;
 mod record;
+mod services;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -102,7 +105,7 @@ static FIELDS: &[Field] = fields! { Message:
     "dns.response.rrname": Domain, "Every name in a response: of questions, of records, and in the data of CNAME, MX, NS, PTR and SOA.", [None, READ], true,
         |m, d, i| m.response_name(d, i);
     "dns.opcode": Number(Numbers::up_to(15)), "Kind of operation, 0 for a query.", [READ, READ], false, |m, d, _| m.operation(d);
-    "dns.rcode": Number(Numbers::named(65_535, || named(RETURN_CODES))), "Return code, the four bits of the header.", [READ, READ], false, |m, d, _| m.result(d);
+    "dns.rcode": Number(Numbers::named(65_535, || named(RETURN_CODES))), "Return code: the four bits of the header, and eight more where an `OPT` record has them.", [READ, READ], false, |m, d, _| m.result(d);
     "dns.rrtype": Number(Numbers::named(65_535, || named(RECORD_TYPES))), "Record types: of the questions of a request, of the answers of a response.", [READ, READ], true, |m, d, i| m.record_type(d, i);
     frame "frame:dns.pdu", "A message, without its length in front.", [true, true];
 };
@@ -112,7 +115,11 @@ const fn kind(name: &'static str, record_name: &'static str, doc: &'static str) 
 }
 
 static ANOMALIES: &[AnomalyKind] = &[
-    kind("dns.malformed_data", "malformed_data", "A message ends early, or its names or records are broken."),
+    kind(
+        "dns.malformed_data",
+        "malformed_data",
+        "A message ends early, or the names or records of its questions and answers are broken.",
+    ),
     kind("dns.not_request", "not_request", "A message to the server is marked as a response."),
     kind("dns.not_response", "not_response", "A message to the client is not marked as a response."),
     kind("dns.z_flag_set", "z_flag_set", "The reserved bit of the header is set."),
@@ -120,8 +127,8 @@ static ANOMALIES: &[AnomalyKind] = &[
     kind("dns.name_too_long", "name_too_long", "A name has more than 1025 characters and was cut."),
     kind("dns.infinite_loop", "infinite_loop", "The compression pointers of a name go in a circle."),
     kind("dns.too_many_labels", "too_many_labels", "A name has more than 255 labels and pointers and was cut."),
-    kind("dns.invalid_additionals", "invalid_additionals", "The additional section is broken."),
-    kind("dns.invalid_authorities", "invalid_authorities", "The authority section is broken."),
+    kind("dns.invalid_additionals", "invalid_additionals", "The additional section, or one of its records, is broken."),
+    kind("dns.invalid_authorities", "invalid_authorities", "The authority section, or one of its records, is broken."),
     kind("dns.too_many_records", "too_many_records", "A section has more entries than are kept (256)."),
     kind(
         "dns.too_many_messages",

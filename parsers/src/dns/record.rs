@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use crate::dns::message::{Answer, Data, Message, Query};
+use crate::dns::message::{Answer, Data, Message, OPT, Query};
 use crate::dns::name::Text;
 use crate::dns::tables::{record_type, record_type_number, return_code};
 use crate::json::{Array, Object, write_address};
@@ -86,7 +86,7 @@ fn write_version_3(message: &Message, options: &Options, record: &mut Object<'_>
         dns.number("version", 3).text("type", if is_response(message) { "response" } else { "request" });
         dns.number("tx_id", message.id).number("id", message.header.id);
         write_flags(message, dns);
-        dns.number("opcode", message.header.opcode()).text("rcode", return_code(message.header.rcode()).as_ref());
+        dns.number("opcode", message.header.opcode()).text("rcode", return_code(message.rcode()).as_ref());
         if !message.queries.is_empty() {
             dns.array("queries", |queries| {
                 for query in &message.queries {
@@ -109,7 +109,7 @@ fn write_version_2(message: &Message, options: &Options, record: &mut Object<'_>
             if let Some(query) = query {
                 write_query(message, query, dns);
             }
-            dns.text("rcode", return_code(message.header.rcode()).as_ref());
+            dns.text("rcode", return_code(message.rcode()).as_ref());
             write_sections(message, options, dns);
         } else {
             dns.text("type", "query").number("id", message.header.id);
@@ -167,7 +167,7 @@ fn write_sections(message: &Message, options: &Options, dns: &mut Object<'_>) {
 }
 
 fn is_empty_opt(answer: &Answer) -> bool {
-    answer.kind == 41 && matches!(answer.data, Data::None)
+    answer.kind == OPT && matches!(answer.data, Data::None)
 }
 
 fn write_answers<'a>(message: &Message, answers: impl IntoIterator<Item = &'a Answer>, out: &mut Array<'_>) {

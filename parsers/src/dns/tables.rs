@@ -38,6 +38,7 @@ pub static RETURN_CODES: &[(u16, &str)] = &[
     (8, "NXRRSET"),
     (9, "NOTAUTH"),
     (10, "NOTZONE"),
+    (11, "DSOTYPENI"),
     (16, "BADVERS"),
     (17, "BADKEY"),
     (18, "BADTIME"),
@@ -45,6 +46,7 @@ pub static RETURN_CODES: &[(u16, &str)] = &[
     (20, "BADNAME"),
     (21, "BADALG"),
     (22, "BADTRUNC"),
+    (23, "BADCOOKIE"),
 ];
 
 /// Record types and their names.
@@ -113,6 +115,9 @@ pub static RECORD_TYPES: &[(u16, &str)] = &[
     (63, "ZONEMD"),
     (64, "SVCB"),
     (65, "HTTPS"),
+    (66, "DSYNC"),
+    (67, "HHIT"),
+    (68, "BRID"),
     (99, "SPF"),
     (100, "UINFO"),
     (101, "UID"),
@@ -124,6 +129,7 @@ pub static RECORD_TYPES: &[(u16, &str)] = &[
     (107, "LP"),
     (108, "EUI48"),
     (109, "EUI64"),
+    (128, "NXNAME"),
     (249, "TKEY"),
     (250, "TSIG"),
     (251, "IXFR"),
@@ -136,6 +142,10 @@ pub static RECORD_TYPES: &[(u16, &str)] = &[
     (258, "AVC"),
     (259, "DOA"),
     (260, "AMTRELAY"),
+    (261, "RESINFO"),
+    (262, "WALLET"),
+    (263, "CLA"),
+    (264, "IPN"),
     (32768, "TA"),
     (32769, "DLV"),
 ];
@@ -155,6 +165,6 @@ mod tests {
         }
         assert_eq!(record_type_number("no such type"), None);
         assert_eq!(return_code(3), "NXDOMAIN");
-        assert_eq!(return_code(11), "11");
+        assert_eq!(return_code(12), "12");
     }
 }

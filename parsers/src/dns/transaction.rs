@@ -65,7 +65,7 @@ impl Message {
 
     /// The result.
     pub(super) fn result(&self, direction: Direction) -> Option<Value<'_>> {
-        (direction == self.direction).then(|| Value::Number(self.header.rcode().into()))
+        (direction == self.direction).then(|| Value::Number(self.rcode().into()))
     }
 
     /// Whether it answers: where the direction does not tell, its flag does.

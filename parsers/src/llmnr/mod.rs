@@ -47,13 +47,25 @@ const fn kind(name: &'static str, record_name: &'static str, doc: &'static str) 
 }
 
 static ANOMALIES: &[AnomalyKind] = &[
-    kind("llmnr.malformed_data", "malformed_data", "A message ends early, or its names or records are broken."),
+    kind(
+        "llmnr.malformed_data",
+        "malformed_data",
+        "A message ends early, or the names or records of its questions and answers are broken.",
+    ),
     kind("llmnr.invalid_opcode", "invalid_opcode", "The kind of operation is not assigned."),
     kind("llmnr.name_too_long", "name_too_long", "A name has more than 1025 characters and was cut."),
     kind("llmnr.infinite_loop", "infinite_loop", "The compression pointers of a name go in a circle."),
     kind("llmnr.too_many_labels", "too_many_labels", "A name has more than 255 labels and pointers and was cut."),
-    kind("llmnr.invalid_additionals", "invalid_additionals", "The additional section is broken."),
-    kind("llmnr.invalid_authorities", "invalid_authorities", "The authority section is broken."),
+    kind(
+        "llmnr.invalid_additionals",
+        "invalid_additionals",
+        "The additional section, or one of its records, is broken.",
+    ),
+    kind(
+        "llmnr.invalid_authorities",
+        "invalid_authorities",
+        "The authority section, or one of its records, is broken.",
+    ),
     kind("llmnr.too_many_records", "too_many_records", "A section has more entries than are kept (256)."),
     kind(
         "llmnr.too_many_messages",

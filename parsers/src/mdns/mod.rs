@@ -50,14 +50,22 @@ const fn kind(name: &'static str, record_name: &'static str, doc: &'static str) 
 }
 
 static ANOMALIES: &[AnomalyKind] = &[
-    kind("mdns.malformed_data", "malformed_data", "A message ends early, or its names or records are broken."),
+    kind(
+        "mdns.malformed_data",
+        "malformed_data",
+        "A message ends early, or the names or records of its questions and answers are broken.",
+    ),
     kind("mdns.z_flag_set", "z_flag_set", "The reserved bit of the header is set."),
     kind("mdns.invalid_opcode", "invalid_opcode", "The kind of operation is not assigned."),
     kind("mdns.name_too_long", "name_too_long", "A name has more than 1025 characters and was cut."),
     kind("mdns.infinite_loop", "infinite_loop", "The compression pointers of a name go in a circle."),
     kind("mdns.too_many_labels", "too_many_labels", "A name has more than 255 labels and pointers and was cut."),
-    kind("mdns.invalid_additionals", "invalid_additionals", "The additional section is broken."),
-    kind("mdns.invalid_authorities", "invalid_authorities", "The authority section is broken."),
+    kind(
+        "mdns.invalid_additionals",
+        "invalid_additionals",
+        "The additional section, or one of its records, is broken.",
+    ),
+    kind("mdns.invalid_authorities", "invalid_authorities", "The authority section, or one of its records, is broken."),
     kind("mdns.too_many_records", "too_many_records", "A section has more entries than are kept (256)."),
     kind(
         "mdns.too_many_messages",
