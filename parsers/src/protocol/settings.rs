@@ -42,12 +42,24 @@ impl Settings {
         self.0.insert(format!("{IN_RULES}{field}"), if is_in_rules { "yes" } else { "no" }.into());
     }
 
+    /// Whether nothing but a name stands where these settings would be (`- tls`).
+    pub fn is_bare(&self) -> bool {
+        self.0.contains_key(BARE)
+    }
+
+    /// Notes that nothing but a name stands there.
+    pub fn note_bare(&mut self) {
+        self.0.insert(BARE.into(), "yes".into());
+    }
+
     /// The values of a list at `key` (`key.0`, `key.1`, …), in order.
     pub fn list(&self, key: &str) -> Vec<&str> {
         (0..).map_while(|i| self.text(&format!("{key}.{i}"))).collect()
     }
 }
 
+/// A key that no file can have, for it ends with a dot.
+const BARE: &str = "bare.";
 /// What stands before the names of fields in the keys that tell of rules.
 const IN_RULES: &str = "rules.";
 

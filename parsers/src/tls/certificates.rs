@@ -1,23 +1,19 @@
 //! Certificates (RFC 5280) as rules and records see them.
 //!
-//! The fingerprint is that of the bytes, so it is there whatever they are. The rest comes from `x509-parser`; where that gives
-//! up, an anomaly says at which part.
+//! The fingerprint is that of the bytes, so it is there whatever they are. The rest is read as far as it can be; where the strict
+//! reader, `x509-parser`, gives up, an anomaly says at which part.
 
 use data_encoding::{HEXLOWER, HEXUPPER};
 use sha1::{Digest, Sha1};
-use x509_parser::asn1_rs::{Any, BmpString, Tag};
 use x509_parser::error::X509Error;
-use x509_parser::extensions::{GeneralName, ParsedExtension};
-use x509_parser::objects::{oid_registry, oid2abbrev};
-use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::hello::Reader;
+use super::x509::{self, Contents};
 use crate::protocol::{Anomaly, held};
 
 /// Most certificates of a chain that are kept.
 const CHAIN_LIMIT: usize = 32;
-/// Most alternative names that are kept.
-const NAMES_LIMIT: usize = 2048;
 
 /// The first certificate of a chain, and the bytes of all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,19 +26,19 @@ pub struct Certificates {
     pub leaf: Option<Leaf>,
 }
 
-/// What is in a certificate.
+/// What is in a certificate, as far as it could be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leaf {
     /// Whom it is for.
-    pub subject: Vec<u8>,
+    pub subject: Option<Vec<u8>>,
     /// Who signed it.
-    pub issuer: Vec<u8>,
+    pub issuer: Option<Vec<u8>>,
     /// Upper-case hex with colons.
-    pub serial: String,
+    pub serial: Option<String>,
     /// Start of its validity, seconds since 1970.
-    pub not_before: i64,
+    pub not_before: Option<i64>,
     /// End of its validity, seconds since 1970.
-    pub not_after: i64,
+    pub not_after: Option<i64>,
     /// Further names that it is for.
     pub alternative_names: Vec<Vec<u8>>,
 }
@@ -51,27 +47,31 @@ impl Certificates {
     /// Bytes that they hold.
     pub(super) fn held_bytes(&self) -> usize {
         let leaf = self.leaf.as_ref().map_or(0, |leaf| {
-            let names = held::list(&leaf.subject) + held::list(&leaf.issuer) + held::lists(&leaf.alternative_names);
-            names + held::block(leaf.serial.capacity())
+            let names: usize = [&leaf.subject, &leaf.issuer].into_iter().flatten().map(held::list).sum();
+            let serial = leaf.serial.as_ref().map_or(0, |serial| held::block(serial.capacity()));
+            names + held::lists(&leaf.alternative_names) + serial
         });
         held::lists(&self.chain) + held::block(self.fingerprint.capacity()) + leaf
     }
 
-    /// Reads the list of a certificate message.
-    pub(super) fn read(list: &[u8], anomalies: &mut Vec<Anomaly>) -> Option<Certificates> {
+    /// Reads the list of a certificate message, of which only the first octets came where it is `cut`.
+    pub(super) fn read(list: &[u8], cut: bool, anomalies: &mut Vec<Anomaly>) -> Option<Certificates> {
         let mut reader = Reader(list);
-        let Some(mut list) = reader.u24().and_then(|length| reader.take(length)).map(Reader) else {
+        let list = reader.u24().and_then(|length| if cut { Some(reader.0) } else { reader.take(length) });
+        let Some(mut list) = list.map(Reader) else {
             anomalies.push(Anomaly("tls.certificate_invalid_length"));
             return None;
         };
         let mut certificates = Certificates::default();
         while !list.0.is_empty() {
             let Some(der) = list.u24().and_then(|length| list.take(length)) else {
-                anomalies.push(Anomaly("tls.certificate_invalid_length"));
+                if !cut {
+                    anomalies.push(Anomaly("tls.certificate_invalid_length"));
+                }
                 break;
             };
             if certificates.chain.len() == CHAIN_LIMIT {
-                anomalies.push(Anomaly("tls.invalid_certificate"));
+                anomalies.push(Anomaly("tls.handshake_cut"));
                 break;
             }
             if certificates.chain.is_empty() {
@@ -95,101 +95,26 @@ impl Certificates {
 
 impl Leaf {
     fn read(der: &[u8], anomalies: &mut Vec<Anomaly>) -> Option<Leaf> {
-        let certificate = match X509Certificate::from_der(der) {
-            Ok((_, certificate)) => certificate,
-            Err(error) => {
-                anomalies.push(Anomaly(anomaly_of(&error)));
-                return None;
-            }
-        };
-        let mut names = Vec::new();
-        for extension in certificate.extensions() {
-            if let ParsedExtension::SubjectAlternativeName(alternative) = extension.parsed_extension() {
-                names.extend(alternative.general_names.iter().take(NAMES_LIMIT - names.len()).map(name_text));
-            }
+        if let Err(error) = X509Certificate::from_der(der) {
+            anomalies.push(Anomaly(anomaly_of(&error)));
         }
-        let validity = certificate.validity();
-        let (subject, issuer) = (distinguished_name(certificate.subject()), distinguished_name(certificate.issuer()));
-        for (name, anomaly) in
-            [(&subject, "tls.certificate_invalid_subject"), (&issuer, "tls.certificate_invalid_issuer")]
-        {
-            if std::str::from_utf8(name).is_err() {
+        let contents = x509::read(der);
+        if contents.is_empty() {
+            return None;
+        }
+        let Contents { serial, issuer, subject, not_before, not_after, alternative_names, cut } = contents;
+        let is_text = |name: &Option<Vec<u8>>| name.as_ref().is_none_or(|name| std::str::from_utf8(name).is_ok());
+        for (happened, anomaly) in [
+            (!is_text(&subject), "tls.certificate_invalid_subject"),
+            (!is_text(&issuer), "tls.certificate_invalid_issuer"),
+            (cut, "tls.handshake_cut"),
+        ] {
+            if happened {
                 anomalies.push(Anomaly(anomaly));
             }
         }
-        Some(Leaf {
-            subject,
-            issuer,
-            serial: colons(&HEXUPPER.encode(certificate.raw_serial())),
-            not_before: validity.not_before.timestamp(),
-            not_after: validity.not_after.timestamp(),
-            alternative_names: names,
-        })
-    }
-}
-
-/// A time in seconds since 1970 as records show it: `2018-04-14T20:55:27`.
-pub(super) fn date_text(seconds: i64) -> String {
-    let (days, time) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let (year, month, day) = civil_date(days);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}", time / 3600, time / 60 % 60, time % 60)
-}
-
-/// The date of a day counted from 1970-01-01, by eras of 400 years that begin in March.
-fn civil_date(days: i64) -> (i64, i64, i64) {
-    let days = days.saturating_add(719_468);
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_index = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_index + 2) / 5 + 1;
-    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
-fn distinguished_name(name: &X509Name<'_>) -> Vec<u8> {
-    let mut text = Vec::new();
-    for relative in name.iter() {
-        for (index, attribute) in relative.iter().enumerate() {
-            if !text.is_empty() {
-                text.extend_from_slice(if index == 0 { b", " } else { b" + " });
-            }
-            match oid2abbrev(attribute.attr_type(), oid_registry()) {
-                Ok(short) => text.extend_from_slice(short.as_bytes()),
-                Err(_) => text.extend_from_slice(format!("OID({})", attribute.attr_type().to_id_string()).as_bytes()),
-            }
-            text.push(b'=');
-            attribute_text(attribute.attr_value(), &mut text);
-        }
-    }
-    text
-}
-
-fn attribute_text(value: &Any<'_>, text: &mut Vec<u8>) {
-    match value.tag() {
-        Tag::NumericString
-        | Tag::VisibleString
-        | Tag::PrintableString
-        | Tag::GeneralString
-        | Tag::ObjectDescriptor
-        | Tag::GraphicString
-        | Tag::T61String
-        | Tag::VideotexString
-        | Tag::Utf8String
-        | Tag::Ia5String => text.extend_from_slice(value.data),
-        Tag::BmpString => match BmpString::try_from(value.clone()) {
-            Ok(string) => text.extend_from_slice(string.string().as_bytes()),
-            Err(_) => text.extend_from_slice(value.data),
-        },
-        _ => text.extend_from_slice(HEXUPPER.encode(value.data).as_bytes()),
-    }
-}
-
-fn name_text(name: &GeneralName<'_>) -> Vec<u8> {
-    match name {
-        GeneralName::DNSName(text) | GeneralName::URI(text) | GeneralName::RFC822Name(text) => text.as_bytes().to_vec(),
-        GeneralName::IPAddress(octets) => format!("{octets:?}").into_bytes(),
-        other => other.to_string().into_bytes(),
+        let serial = serial.map(|serial| colons(&HEXUPPER.encode(serial)));
+        Some(Leaf { subject, issuer, serial, not_before, not_after, alternative_names })
     }
 }
 
@@ -244,10 +169,10 @@ mod tests {
         let certificates = Certificates::single(&der, &mut anomalies);
         let leaf = certificates.leaf.unwrap();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        assert_eq!(text(&leaf.subject), "C=NL, O=Über GmbH, CN=b + OU=a, OID(2.3.4)=odd, Email=r@x");
+        assert_eq!(text(leaf.subject.as_ref().unwrap()), "C=NL, O=Über GmbH, CN=b + OU=a, OID(2.3.4)=odd, Email=r@x");
         assert_eq!(leaf.issuer, leaf.subject);
-        assert_eq!(leaf.serial, "00:E1");
-        assert_eq!((leaf.not_before, leaf.not_after), (1_795_482_507, 1_827_018_507));
+        assert_eq!(leaf.serial.as_deref(), Some("00:E1"));
+        assert_eq!((leaf.not_before, leaf.not_after), (Some(1_795_482_507), Some(1_827_018_507)));
         let names: Vec<_> = leaf.alternative_names.iter().map(|name| text(name)).collect();
         assert_eq!(names, ["x", "[10, 0, 0, 1]", "urn:y", "r@x", "DirectoryName(CN=z)"]);
         assert_eq!(certificates.fingerprint, "9b:61:83:ed:a0:02:6b:c1:8e:c5:36:77:a5:60:9e:3c:13:54:af:57");
@@ -264,15 +189,67 @@ mod tests {
         }
     }
 
+    /// The odd certificate with the first `from` in it replaced by `to`, which is as long.
+    fn odd_with(from: &[u8], to: &[u8]) -> (Option<Leaf>, Vec<&'static str>) {
+        let mut der = data_encoding::BASE64.decode(ODD.as_bytes()).unwrap();
+        let at = memchr::memmem::find(&der, from).unwrap();
+        der.splice(at..at + from.len(), to.iter().copied());
+        let mut anomalies = vec![];
+        (Certificates::single(&der, &mut anomalies).leaf, anomalies.iter().map(|anomaly| anomaly.0).collect())
+    }
+
     #[test]
-    fn dates_are_right_before_and_after_1970() {
-        for (seconds, text) in [
-            (0, "1970-01-01T00:00:00"),
-            (-86_400, "1969-12-31T00:00:00"),
-            (1_523_739_327, "2018-04-14T20:55:27"),
-            (951_782_400, "2000-02-29T00:00:00"),
+    fn an_odd_element_costs_itself_and_nothing_else() {
+        let whole = odd_with(b"NL", b"NL").0.unwrap();
+        let named = |name: &str| Some(name.as_bytes().to_vec());
+        let issuer = |name: &str| Leaf { issuer: named(name), ..whole.clone() };
+        let country: &[u8] = b"\x31\x0b\x30\x09\x06\x03\x55\x04\x06\x13\x02NL";
+        for (from, to, expected, anomaly) in [
+            // Months of a date, its type, and its zone.
+            (
+                &b"261124010827Z"[..],
+                &b"261324010827Z"[..],
+                Leaf { not_before: None, ..whole.clone() },
+                "tls.certificate_invalid_date",
+            ),
+            (b"\x17\x0d261124010827Z", b"\x13\x0d261124010827Z", whole.clone(), "tls.certificate_invalid_date"),
+            // Version, serial number, algorithm.
+            (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x09", whole.clone(), ""),
+            (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x05\x01\x02", whole.clone(), "tls.certificate_invalid_version"),
+            (b"\x02\x02\x00\xe1\x30", b"\x04\x02\x00\xe1\x30", whole.clone(), "tls.certificate_invalid_serial"),
+            (b"\x30\x0a\x06\x08\x2a", b"\x30\x0a\x0c\x08\x2a", whole.clone(), ""),
+            // A part of a name without anything in it, one that is no attribute, and text that is none.
+            (
+                country,
+                b"\x31\x00\x31\x09\x30\x07\x06\x03\x55\x04\x06\x13\x00",
+                issuer("C=, O=Über GmbH, CN=b + OU=a, OID(2.3.4)=odd, Email=r@x"),
+                "",
+            ),
+            (
+                country,
+                b"\x31\x0b\x30\x09\x0c\x03\x55\x04\x06\x13\x02NL",
+                issuer("O=Über GmbH, CN=b + OU=a, OID(2.3.4)=odd, Email=r@x"),
+                "",
+            ),
+            (
+                country,
+                b"\x31\x0b\x30\x09\x06\x03\x55\x04\x06\x02\x02NL",
+                issuer("C=4E4C, O=Über GmbH, CN=b + OU=a, OID(2.3.4)=odd, Email=r@x"),
+                "",
+            ),
+            // The key, the extensions and the signature.
+            (b"\x30\x59\x30\x13\x06", b"\x30\x59\x31\x13\x06", whole.clone(), "tls.certificate_invalid_der"),
+            (
+                b"\x30\x2e\x06\x03\x55\x1d\x11",
+                b"\x30\x2e\x06\x03\x55\x1d\x12",
+                Leaf { alternative_names: vec![], ..whole.clone() },
+                "",
+            ),
+            (b"\x30\x1d\x06\x03\x55\x1d\x0e", b"\x30\x1d\x0c\x03\x55\x1d\x0e", whole.clone(), ""),
         ] {
-            assert_eq!(date_text(seconds), text);
+            let (leaf, anomalies) = odd_with(from, to);
+            assert_eq!(leaf.unwrap(), expected, "{to:x?}");
+            assert_eq!(anomalies.join(" "), anomaly, "{to:x?}");
         }
     }
 
@@ -280,7 +257,7 @@ mod tests {
     fn what_is_no_certificate_still_has_a_fingerprint() {
         let mut anomalies = vec![];
         let list = [0, 0, 4, 0, 0, 1, b'a'];
-        let certificates = Certificates::read(&list, &mut anomalies).unwrap();
+        let certificates = Certificates::read(&list, false, &mut anomalies).unwrap();
         assert_eq!(certificates.fingerprint, "86:f7:e4:37:fa:a5:a7:fc:e1:5d:1d:dc:b9:ea:ea:ea:37:76:67:b8");
         assert_eq!((certificates.leaf, anomalies.len()), (None, 1));
     }
@@ -288,7 +265,7 @@ mod tests {
     #[test]
     fn a_length_past_the_end_is_an_anomaly() {
         let mut anomalies = vec![];
-        assert_eq!(Certificates::read(&[0, 0, 9, 1], &mut anomalies), None);
+        assert_eq!(Certificates::read(&[0, 0, 9, 1], false, &mut anomalies), None);
         assert_eq!(anomalies, [Anomaly("tls.certificate_invalid_length")]);
     }
 }

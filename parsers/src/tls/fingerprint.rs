@@ -52,9 +52,12 @@ pub(super) fn ja4(hello: &Hello, carrier: Carrier) -> String {
     extensions.retain(|&e| e != extension::SERVER_NAME && e != extension::ALPN);
     extensions.sort_unstable();
     let mut details = hex_list(&extensions);
-    // The separator stays without algorithms: fingerprints in circulation were made so.
-    details.push('_');
-    details.push_str(&hex_list(&without_grease(&hello.signature_algorithms)));
+    let algorithms = hex_list(&without_grease(&hello.signature_algorithms));
+    // "If there are no signature algorithms in the hello packet, then the string ends without an underscore."
+    if !algorithms.is_empty() {
+        details.push('_');
+        details.push_str(&algorithms);
+    }
     let extensions_hash = if extensions.is_empty() { "000000000000".into() } else { short_hash(&details) };
     let ciphers_hash = if ciphers.is_empty() { "000000000000".into() } else { short_hash(&hex_list(&ciphers)) };
     let version = version_code(hello.version());
@@ -162,9 +165,9 @@ mod tests {
     }
 
     #[test]
-    fn ja3_keeps_empty_places_and_ja4_its_separator() {
+    fn ja3_keeps_empty_places_and_ja4_no_separator() {
         let hello = Hello { legacy_version: 769, ciphers: vec![53, 255], extensions: vec![35, 15], ..Hello::default() };
-        assert_eq!(ja4(&hello, Carrier::Tcp), "t10i020200_f2d8273d9564_98f780df59b3");
+        assert_eq!(ja4(&hello, Carrier::Tcp), "t10i020200_f2d8273d9564_18d1e47e0978");
         let ja3 = ja3(&hello);
         assert_eq!(
             (ja3.string.as_str(), ja3.hash.as_str()),

@@ -1,19 +1,19 @@
 //! Handshake messages from the fragments that records carry them in.
 //!
 //! A message may be cut anywhere and a record may carry many. A message that is whole in a fragment is read where it is;
-//! otherwise it is collected, up to [`MESSAGE_LIMIT`] octets; a longer one is an anomaly and passed over.
+//! otherwise it is collected, up to a limit; of a longer one what came first is read and the rest passed over.
 
 use crate::protocol::held;
 
-/// Most octets of a handshake message that are collected.
-pub(super) const MESSAGE_LIMIT: usize = 128 << 10;
-
-/// A message that could be read, or one that was too long.
-pub(super) enum Message<'a> {
-    /// Type and body.
-    Whole(u8, &'a [u8]),
-    /// The type of a message that is passed over.
-    TooLong(u8),
+/// A message.
+#[derive(Clone, Copy)]
+pub(super) struct Message<'a> {
+    /// Its type.
+    pub(super) kind: u8,
+    /// Its body.
+    pub(super) body: &'a [u8],
+    /// The body goes on behind what is kept, or behind what came.
+    pub(super) is_cut: bool,
 }
 
 /// Collects the messages of one direction.
@@ -28,8 +28,9 @@ pub(super) struct Assembler {
 }
 
 impl Assembler {
-    /// Takes octets from the front of a fragment until a message is whole or the fragment is used up.
-    pub(super) fn next(&mut self, fragment: &mut &[u8], take: impl FnOnce(Message<'_>)) {
+    /// Takes octets from the front of a fragment until a message is there or the fragment is used up. Of a message no more than
+    /// `limit` octets are collected.
+    pub(super) fn next(&mut self, fragment: &mut &[u8], limit: usize, take: impl FnOnce(Message<'_>)) {
         if self.header_filled < self.header.len() {
             while let (Some(slot), Some((&octet, rest))) =
                 (self.header.get_mut(self.header_filled), fragment.split_first())
@@ -43,30 +44,35 @@ impl Assembler {
             }
             let [_, a, b, c] = self.header;
             self.missing = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-            if self.missing > MESSAGE_LIMIT {
-                self.passing_over = true;
-                take(Message::TooLong(self.kind()));
-                return;
-            }
         }
         let (part, rest) = fragment.split_at_checked(self.missing).unwrap_or((fragment, &[]));
         *fragment = rest;
         self.missing -= part.len();
         let whole = self.missing == 0;
-        if self.passing_over {
-            if whole {
-                self.reset();
-            }
-        } else if whole && self.body.is_empty() {
-            take(Message::Whole(self.kind(), part));
-            self.reset();
-        } else {
+        let kind = self.kind();
+        if !self.passing_over && self.body.len() + part.len() > limit {
+            let kept = part.get(..limit.saturating_sub(self.body.len())).unwrap_or(part);
+            self.body.extend_from_slice(kept);
+            take(Message { kind, body: &std::mem::take(&mut self.body), is_cut: true });
+            self.passing_over = true;
+        } else if !self.passing_over && whole && self.body.is_empty() {
+            take(Message { kind, body: part, is_cut: false });
+        } else if !self.passing_over {
             self.body.extend_from_slice(part);
             if whole {
-                take(Message::Whole(self.kind(), &self.body));
-                self.reset();
+                take(Message { kind, body: &self.body, is_cut: false });
             }
         }
+        if whole {
+            self.reset();
+        }
+    }
+
+    /// What came of a message whose rest will not come.
+    pub(super) fn rest(&mut self) -> Option<(u8, Vec<u8>)> {
+        let kind = self.kind();
+        let body = std::mem::take(self).body;
+        (!body.is_empty()).then_some((kind, body))
     }
 
     /// Bytes that it keeps.
@@ -93,16 +99,16 @@ impl Assembler {
 mod tests {
     use super::*;
 
+    const LIMIT: usize = 1000;
+
     fn messages(fragments: &[&[u8]]) -> Vec<(u8, usize)> {
         let (mut assembler, mut seen) = (Assembler::default(), vec![]);
         for fragment in fragments {
             let mut rest = *fragment;
             while !rest.is_empty() {
-                assembler.next(&mut rest, |message| {
-                    seen.push(match message {
-                        Message::Whole(kind, body) => (kind, body.len()),
-                        Message::TooLong(kind) => (kind, usize::MAX),
-                    });
+                assembler.next(&mut rest, LIMIT, |message| {
+                    assert_eq!(message.is_cut, message.body.len() == LIMIT);
+                    seen.push((message.kind, message.body.len()));
                 });
             }
         }
@@ -118,10 +124,21 @@ mod tests {
     }
 
     #[test]
-    fn a_message_over_the_limit_is_passed_over() {
-        let mut bytes = vec![1, 3, 0, 0];
+    fn of_a_message_over_the_limit_the_first_octets_are_read() {
+        let mut bytes = vec![11, 3, 0, 0];
         bytes.extend(vec![0; 3 << 16]);
         bytes.extend([14, 0, 0, 0]);
-        assert_eq!(messages(&[&bytes]), [(1, usize::MAX), (14, 0)]);
+        for piece in [1, 300, 1000, 1001, usize::MAX] {
+            assert_eq!(messages(&bytes.chunks(piece).collect::<Vec<_>>()), [(11, LIMIT), (14, 0)], "{piece}");
+        }
+    }
+
+    #[test]
+    fn what_came_of_a_message_is_handed_over_at_the_end() {
+        let mut assembler = Assembler::default();
+        for (fragment, rest) in [(&[11, 0, 0, 9, 7][..], Some((11, vec![7]))), (&[11, 0, 0, 9], None)] {
+            assembler.next(&mut &*fragment, LIMIT, |_| panic!("it is not whole"));
+            assert_eq!(assembler.rest(), rest);
+        }
     }
 }

@@ -91,6 +91,7 @@ impl Hello {
     /// Reads the body of a client hello.
     pub(super) fn client(body: &[u8], anomalies: &mut Vec<Anomaly>) -> Option<Hello> {
         let (mut hello, mut reader) = Self::start(body)?;
+        hello.session_id = reader.vector8()?.0.to_vec();
         hello.ciphers = reader.vector16()?.numbers();
         reader.vector8()?;
         hello.read_extensions(reader, true, anomalies);
@@ -100,9 +101,13 @@ impl Hello {
     /// Reads the body of a server hello.
     pub(super) fn server(body: &[u8], anomalies: &mut Vec<Anomaly>) -> Option<Hello> {
         let (mut hello, mut reader) = Self::start(body)?;
+        // Drafts of 1.3 before the twenty-second had neither session nor compression here; the first ones had the session.
+        let drafted = hello.legacy_version >> 8 == 0x7f;
+        if !drafted || !ends_with_extensions(reader.0.get(2..).unwrap_or_default()) {
+            hello.session_id = reader.vector8()?.0.to_vec();
+        }
         hello.ciphers = vec![reader.u16()?];
-        // Drafts before the twenty-second had no compression method here, and extensions follow at once.
-        if hello.legacy_version >> 8 != 0x7f {
+        if !drafted {
             reader.u8()?;
         }
         hello.read_extensions(reader, false, anomalies);
@@ -118,19 +123,21 @@ impl Hello {
         let mut reader = Reader(body);
         let legacy_version = reader.u16()?;
         let random = reader.take(32)?.to_vec();
-        let drafted = legacy_version >> 8 == 0x7f;
-        let session_id = if drafted { Vec::new() } else { reader.vector8()?.0.to_vec() };
-        Some((Hello { legacy_version, random, session_id, ..Hello::default() }, reader))
+        Some((Hello { legacy_version, random, ..Hello::default() }, reader))
     }
 
     fn read_extensions(&mut self, mut reader: Reader<'_>, from_client: bool, anomalies: &mut Vec<Anomaly>) {
         if reader.0.is_empty() {
             return;
         }
-        let Some(mut reader) = reader.vector16() else {
+        let Some(length) = reader.u16().map(usize::from) else {
             anomalies.push(Anomaly("tls.handshake_invalid_length"));
             return;
         };
+        if length > reader.0.len() {
+            anomalies.push(Anomaly("tls.handshake_invalid_length"));
+        }
+        let mut reader = Reader(reader.0.get(..length).unwrap_or(reader.0));
         while !reader.0.is_empty() {
             let (Some(kind), Some(body)) = (reader.u16(), reader.vector16()) else {
                 anomalies.push(Anomaly("tls.handshake_invalid_length"));
@@ -160,8 +167,12 @@ impl Hello {
             extension::SIGNATURE_ALGORITHMS => self.signature_algorithms = body.vector16()?.numbers(),
             extension::ALPN => {
                 let mut names = body.vector16()?;
-                while !names.0.is_empty() && self.alpn.len() < ALPN_LIMIT {
+                while !names.0.is_empty() {
                     let name = names.vector8()?.0;
+                    if self.alpn.len() == ALPN_LIMIT {
+                        anomalies.push(Anomaly("tls.handshake_cut"));
+                        break;
+                    }
                     if !name.is_empty() {
                         self.alpn.push(name.to_vec());
                     }
@@ -197,6 +208,12 @@ impl Hello {
     }
 }
 
+/// Whether octets are nothing, or extensions whose stated length is that of all that follows.
+fn ends_with_extensions(octets: &[u8]) -> bool {
+    let mut reader = Reader(octets);
+    octets.is_empty() || reader.u16().is_some_and(|length| usize::from(length) == reader.0.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,6 +244,25 @@ mod tests {
             (&[0, 10, 0, 9, 0], "tls.handshake_invalid_length"),
         ] {
             assert_eq!(hello(extension).1, [Anomaly(anomaly)]);
+        }
+    }
+
+    #[test]
+    fn hellos_of_drafts_are_read_as_they_were_written() {
+        let client = [&[0x7f, 14][..], &[7; 32], &[1, 9, 0, 2, 0x13, 1, 1, 0]].concat();
+        let client = Hello::client(&client, &mut vec![]).unwrap();
+        assert_eq!((client.version(), &client.session_id[..], &client.ciphers[..]), (0x7f0e, &[9][..], &[0x1301][..]));
+        // With extensions, with nothing behind the cipher, and with a session before it.
+        for (rest, session, extensions) in [
+            (&[0x13, 1, 0, 4, 0, 40, 0, 0][..], &[][..], &[40][..]),
+            (&[0x13, 1], &[], &[]),
+            (&[1, 9, 0x13, 1, 0, 4, 0, 40, 0, 0], &[9], &[40]),
+            (&[0, 0x13, 1, 0, 0], &[], &[]),
+        ] {
+            let mut anomalies = vec![];
+            let server = Hello::server(&[&[0x7f, 14][..], &[7; 32], rest].concat(), &mut anomalies).unwrap();
+            assert_eq!((&server.session_id[..], &server.ciphers[..]), (session, &[0x1301][..]), "{rest:?}");
+            assert_eq!((&server.extensions[..], anomalies), (extensions, vec![]), "{rest:?}");
         }
     }
 }

@@ -4,6 +4,7 @@
 //! before encryption.
 
 mod certificates;
+mod dates;
 mod fingerprint;
 mod handshake;
 mod hello;
@@ -14,6 +15,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod x509;
 
 pub use certificates::{Certificates, Leaf};
 pub use fingerprint::Ja3;
@@ -61,6 +63,11 @@ static SETTINGS: &[Setting] = &[
         "`track-only`",
         "What becomes of a flow once it is encrypted, as for SSH: `full`, `bypass` or anything else.",
     ),
+    Setting::of_parser(
+        "handshake-message-limit",
+        "128 KiB",
+        "How much of a handshake message is read; where more comes, what came first counts (`tls.handshake_cut`).",
+    ),
     Setting::of_parser("ja3-fingerprints", "yes", "JA3 fingerprints are made, and rules may require them."),
     Setting::of_parser("ja4-fingerprints", "yes", "JA4 fingerprints are made, and rules may require them."),
     Setting::of_records("extended", "no; without `--config` yes", "More of each handshake is shown."),
@@ -68,7 +75,11 @@ static SETTINGS: &[Setting] = &[
     Setting::of_records("ja3", "with `extended`", "The JA3 fingerprint is shown."),
     Setting::of_records("ja3s", "with `extended`", "That of the server is shown."),
     Setting::of_records("ja4", "with `extended`", "The JA4 fingerprint is shown."),
-    Setting::of_records("session-resumption", "yes", "Resumed sessions have records."),
+    Setting::of_records(
+        "session-resumption",
+        "yes; no for a type of which nothing but the name is written (`- tls`)",
+        "Resumed sessions have records.",
+    ),
 ];
 
 const PATTERNS: &[Pattern] = &[
@@ -104,12 +115,12 @@ static FIELDS: &[Field] = fields! { Transaction:
     "tls.certs": Bytes, "Each certificate of the chain that the side sent, as DER.", [CLIENT_CERTIFICATE, SERVER_CERTIFICATE], true,
         |tx, d, i| tx.certificates(d)?.chain.get(i).map(|der| Value::Bytes(der));
     "tls.cert_subject" | "tls_cert_subject": Text, "Whom the certificate is for.", [CLIENT_CERTIFICATE, SERVER_CERTIFICATE], false,
-        |tx, d, i| first(i, leaf(tx, d).map(|leaf| leaf.subject.as_slice()));
+        |tx, d, i| first(i, leaf(tx, d).and_then(|leaf| leaf.subject.as_deref()));
     "tls.cert_issuer" | "tls_cert_issuer": Text, "Who signed the certificate.", [CLIENT_CERTIFICATE, SERVER_CERTIFICATE], false,
-        |tx, d, i| first(i, leaf(tx, d).map(|leaf| leaf.issuer.as_slice()));
+        |tx, d, i| first(i, leaf(tx, d).and_then(|leaf| leaf.issuer.as_deref()));
     "tls.cert_serial" | "tls_cert_serial": Text, "Serial number of the certificate, upper-case hex with colons.",
         [CLIENT_CERTIFICATE, SERVER_CERTIFICATE], false,
-        |tx, d, i| first(i, leaf(tx, d).map(|leaf| leaf.serial.as_bytes()));
+        |tx, d, i| first(i, leaf(tx, d).and_then(|leaf| leaf.serial.as_deref()).map(str::as_bytes));
     "tls.cert_fingerprint" | "tls_cert_fingerprint": Hash, "SHA-1 of the certificate, lower-case hex with colons.",
         [CLIENT_CERTIFICATE, SERVER_CERTIFICATE], false,
         |tx, d, i| first(i, tx.certificates(d).map(|c| c.fingerprint.as_bytes()));
@@ -192,6 +203,8 @@ fn configure(settings: &Settings) -> Opener {
     };
     let fingerprints =
         Fingerprints { ja3: settings.switch("ja3-fingerprints", true), ja4: settings.switch("ja4-fingerprints", true) };
-    let options = Options { encrypted, fingerprints };
+    let message_limit = settings.bytes("handshake-message-limit", record_layer::MESSAGE_LIMIT_BYTES);
+    let message_limit = usize::try_from(message_limit).unwrap_or(usize::MAX);
+    let options = Options { message_limit, encrypted, fingerprints };
     Box::new(move |_| Box::new(TlsParser::new(options)))
 }

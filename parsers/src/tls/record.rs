@@ -2,7 +2,8 @@
 
 use data_encoding::BASE64;
 
-use super::certificates::{Certificates, Leaf, date_text};
+use super::certificates::{Certificates, Leaf};
+use super::dates;
 use super::fingerprint::Ja3;
 use super::hello::Hello;
 use super::tables::{is_grease, version_name};
@@ -57,7 +58,8 @@ pub(super) fn recorder(settings: &Settings) -> Recorder {
             shown.retain(|shown| *shown != name);
         }
     }
-    let resumed = settings.switch("session-resumption", true);
+    // Where nothing but the name of the type is written, resumed sessions are left out.
+    let resumed = settings.switch("session-resumption", !settings.is_bare());
     let all: Vec<&'static str> = NAMES.into_iter().take(EXTENDED).collect();
     Recorder::new(move |transaction, purpose, record| {
         let transaction: &dyn protocol::Transaction = transaction;
@@ -83,8 +85,8 @@ fn write(transaction: &Transaction, shown: &[&str], tls: &mut Object<'_>) {
         tls.boolean("session_resumed", true);
     }
     if let Some(server) = server {
-        if let Some(leaf) = server.leaf.as_ref().filter(|_| has("serial")) {
-            tls.text("serial", &leaf.serial);
+        if has("serial") {
+            write_serial(server.leaf.as_ref(), tls);
         }
         if has("fingerprint") {
             tls.text("fingerprint", &server.fingerprint);
@@ -120,11 +122,10 @@ fn write(transaction: &Transaction, shown: &[&str], tls: &mut Object<'_>) {
 
 fn write_names(leaf: Option<&Leaf>, has: &dyn Fn(&str) -> bool, object: &mut Object<'_>) {
     let Some(leaf) = leaf else { return };
-    if has("subject") {
-        object.text("subject", &leaf.subject);
-    }
-    if has("issuer") {
-        object.text("issuerdn", &leaf.issuer);
+    for (name, key, value) in [("subject", "subject", &leaf.subject), ("issuer", "issuerdn", &leaf.issuer)] {
+        if let Some(value) = value.as_ref().filter(|_| has(name)) {
+            object.text(key, value);
+        }
     }
     if has("subjectaltname") && !leaf.alternative_names.is_empty() {
         object.array("subjectaltname", |names| {
@@ -140,9 +141,7 @@ fn write_client(client: &Certificates, has: &dyn Fn(&str) -> bool, object: &mut 
     write_names(client.leaf.as_ref(), &|name| all && name != "subjectaltname", object);
     if all {
         object.text("fingerprint", &client.fingerprint);
-        if let Some(leaf) = &client.leaf {
-            object.text("serial", &leaf.serial);
-        }
+        write_serial(client.leaf.as_ref(), object);
         write_dates(client.leaf.as_ref(), true, true, object);
     }
     write_raw(client, has("client_certificate"), has("client_chain"), object);
@@ -161,13 +160,19 @@ fn write_raw(certificates: &Certificates, first: bool, chain: bool, object: &mut
     }
 }
 
-fn write_dates(leaf: Option<&Leaf>, start: bool, end: bool, object: &mut Object<'_>) {
-    let Some(leaf) = leaf else { return };
-    if start {
-        object.text("notbefore", date_text(leaf.not_before));
+fn write_serial(leaf: Option<&Leaf>, object: &mut Object<'_>) {
+    if let Some(serial) = leaf.and_then(|leaf| leaf.serial.as_ref()) {
+        object.text("serial", serial);
     }
-    if end {
-        object.text("notafter", date_text(leaf.not_after));
+}
+
+fn write_dates(leaf: Option<&Leaf>, start: bool, end: bool, object: &mut Object<'_>) {
+    let date = |date: fn(&Leaf) -> Option<i64>| leaf.and_then(date).map(dates::text);
+    if let Some(date) = date(|leaf| leaf.not_before).filter(|_| start) {
+        object.text("notbefore", date);
+    }
+    if let Some(date) = date(|leaf| leaf.not_after).filter(|_| end) {
+        object.text("notafter", date);
     }
 }
 

@@ -24,9 +24,14 @@ pub(super) enum Encrypted {
     ReadOn,
 }
 
+/// Most octets of a handshake message that are read, unless the settings say otherwise.
+pub(super) const MESSAGE_LIMIT_BYTES: u64 = 128 << 10;
+
 /// The settings of a parser.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Options {
+    /// Most octets of a handshake message that are read.
+    pub(super) message_limit: usize,
     pub(super) encrypted: Encrypted,
     pub(super) fingerprints: Fingerprints,
 }
@@ -127,12 +132,14 @@ impl TlsParser {
         if record.kind != Kind::Ssl2 && major == 3 && minor > 4 {
             transaction.raise("tls.invalid_record_version");
         }
+        let is_alert = record.kind == Kind::Tls(content::ALERT);
         let hello = record.kind == Kind::Ssl2 || matches!(record.kind, Kind::Tls(content::HANDSHAKE));
         if direction == Direction::ToServer && !hello && !transaction.seen.client_hello {
             transaction.raise("tls.record_before_hello");
         }
         let outer = transaction.outer_version.of_mut(direction);
-        if *outer == 0 && record.kind != Kind::Ssl2 {
+        // An alert has the version of whoever refuses, not one that was agreed on.
+        if *outer == 0 && record.kind != Kind::Ssl2 && !is_alert {
             *outer = u16::from_be_bytes([major, minor]);
         }
         if record.kind == Kind::Tls(content::APPLICATION_DATA) {
@@ -167,7 +174,7 @@ impl TlsParser {
         if self.frames_only {
             return;
         }
-        let fingerprints = self.options.fingerprints;
+        let Options { fingerprints, message_limit, .. } = self.options;
         let side = self.sides.of_mut(direction);
         match kind {
             Kind::Ssl2 => side.ssl2_body.extend_from_slice(part),
@@ -175,8 +182,9 @@ impl TlsParser {
                 let Some(transaction) = self.transactions.find_mut(0) else { return };
                 let mut part = part;
                 while !part.is_empty() {
-                    side.assembler
-                        .next(&mut part, |message| read_message(transaction, direction, message, fingerprints));
+                    side.assembler.next(&mut part, message_limit, |message| {
+                        read_message(transaction, direction, message, fingerprints);
+                    });
                 }
             }
             _ => {
@@ -212,6 +220,7 @@ impl TlsParser {
                 if record.length < 2 || !matches!(level, 1 | 2) {
                     transaction.raise("tls.invalid_alert_message");
                 }
+                transaction.refused |= direction == Direction::ToClient && !transaction.seen.server_hello;
             }
             Kind::Tls(content::HANDSHAKE) if !side.encrypted => {
                 if record.length == 0 {
@@ -252,8 +261,17 @@ impl TlsParser {
         }
     }
 
+    /// The certificates that came whole of a message whose rest will not come.
+    fn end_message(&mut self, direction: Direction) {
+        let rest = self.sides.of_mut(direction).assembler.rest();
+        if let (Some((message::CERTIFICATE, body)), Some(transaction)) = (rest, self.transactions.find_mut(0)) {
+            transaction.certificate(direction, &body, true);
+        }
+    }
+
     /// The rest of the flow cannot be read.
     fn stop(&mut self, anomaly: &'static str, output: &mut Output<'_>) {
+        Direction::BOTH.into_iter().for_each(|direction| self.end_message(direction));
         self.stopped = true;
         output.course = Course::Stop;
         self.sides = Both::default_sides();
@@ -348,6 +366,7 @@ impl Parser for TlsParser {
     }
 
     fn close(&mut self, direction: Direction, _: &mut Output<'_>) {
+        self.end_message(direction);
         if let Some(transaction) = self.transactions.find_mut(0) {
             transaction.finish(direction);
         }
@@ -382,9 +401,8 @@ fn check_header(kind: u8, version: [u8; 2], begun: bool) -> Result<(), &'static 
     match (known_type, known_version) {
         (true, true) => Ok(()),
         (true, false) => Err("tls.invalid_record_version"),
-        (false, true) => Err("tls.invalid_record_type"),
-        (false, false) if begun => Err("tls.invalid_ssl_record"),
-        (false, false) => Err("tls.invalid_tls_header"),
+        (false, false) if !begun => Err("tls.invalid_tls_header"),
+        (false, _) => Err("tls.invalid_record_type"),
     }
 }
 
@@ -404,19 +422,23 @@ fn ssl2_record(side: &mut Side) -> Result<Record, &'static str> {
 }
 
 fn read_message(transaction: &mut Transaction, direction: Direction, message: Message<'_>, fingerprints: Fingerprints) {
-    let (kind, body) = match message {
-        Message::Whole(kind, body) => (kind, body),
-        Message::TooLong(kind) if message::is_known(kind) => return transaction.raise("tls.handshake_invalid_length"),
-        Message::TooLong(_) => return transaction.raise("tls.invalid_handshake_message"),
-    };
+    let Message { kind, body, is_cut } = message;
+    if is_cut {
+        transaction.raise("tls.handshake_cut");
+    }
     match (kind, direction) {
         (message::CLIENT_HELLO, Direction::ToServer) => transaction.client_hello(body, fingerprints),
         (message::SERVER_HELLO, Direction::ToClient) => transaction.server_hello(body, fingerprints),
-        (message::CERTIFICATE, _) => transaction.certificate(direction, body),
-        (message::SERVER_KEY_EXCHANGE, Direction::ToClient) => transaction.seen.server_key_exchange = true,
+        (message::CERTIFICATE, _) => transaction.certificate(direction, body, is_cut),
+        (message::SERVER_KEY_EXCHANGE, Direction::ToClient) => {
+            (transaction.seen.server_key_exchange, transaction.is_full) = (true, true);
+        }
         (message::CLIENT_KEY_EXCHANGE, Direction::ToServer) => transaction.seen.client_key_exchange = true,
         (message::CERTIFICATE_REQUEST, Direction::ToClient) => transaction.certificate_requested = true,
-        (message::SERVER_HELLO_DONE, Direction::ToClient) => transaction.reach(direction, server::HELLO_DONE),
+        (message::SERVER_HELLO_DONE, Direction::ToClient) => {
+            transaction.is_full = true;
+            transaction.reach(direction, server::HELLO_DONE);
+        }
         (
             message::CLIENT_HELLO | message::SERVER_HELLO | message::SERVER_KEY_EXCHANGE | message::CLIENT_KEY_EXCHANGE,
             _,

@@ -110,49 +110,50 @@ pub fn version_name(version: u16) -> String {
 }
 
 macro_rules! anomalies {
-    ($($name:literal, $doc:literal;)*) => {
-        &[$(AnomalyKind { name: concat!("tls.", $name), record_name: $name, doc: $doc }),*]
+    ($($name:literal, $record_name:literal, $doc:literal;)*) => {
+        &[$(AnomalyKind { name: concat!("tls.", $name), record_name: $record_name, doc: $doc }),*]
     };
 }
 
 /// What can be wrong with a TLS flow.
 pub(super) static ANOMALIES: &[AnomalyKind] = anomalies! {
-    "invalid_sslv2_header", "An SSL 2 record header or hello that cannot be right.";
-    "invalid_tls_header", "A record header that cannot be right where one is expected.";
-    "invalid_record_version", "A record header with an unknown version.";
-    "invalid_record_type", "A record of an unknown type.";
-    "invalid_record_length", "A record that is longer than the standard allows.";
-    "record_before_hello", "A client sends something else before its hello.";
-    "empty_handshake_record", "A handshake record with nothing in it.";
-    "fragmented_handshake_header", "The header of a handshake message lies in two records.";
-    "invalid_handshake_message", "A handshake message that cannot be read or that is not allowed in its direction.";
-    "invalid_certificate", "A certificate message or a certificate that cannot be read.";
-    "certificate_missing_element", "A certificate ends before a part that it must have.";
-    "certificate_unknown_element", "A certificate has a part of an unexpected type.";
-    "certificate_invalid_length", "A length in a certificate message or a certificate points past its end.";
-    "certificate_invalid_string", "A name in a certificate has text that its type does not allow.";
-    "error_message_encountered", "An SSL 2 error message instead of an answer.";
-    "invalid_ssl_record", "The bytes of a direction are not TLS, or records are missing, and the rest cannot be read.";
-    "heartbeat_message", "A heartbeat message was sent.";
-    "overflow_heartbeat_message", "A heartbeat states more payload than it carries (CVE-2014-0160).";
-    "invalid_heartbeat_message", "A heartbeat of an unknown type or without its header.";
-    "dataleak_heartbeat_mismatch", "An encrypted heartbeat answer is longer than the request (CVE-2014-0160).";
-    "multiple_sni_extensions", "A client hello with more than one server name extension.";
-    "invalid_sni_type", "A server name of a type that is not a host name.";
-    "invalid_sni_length", "A server name extension whose lengths do not fit.";
-    "handshake_invalid_length", "A length in a handshake message points past its end, or the message is longer than what is kept.";
-    "too_many_records_in_packet", "Very many records at once before the handshake was over.";
-    "certificate_invalid_version", "A certificate of an unknown version.";
-    "certificate_invalid_serial", "A certificate whose serial number cannot be read.";
-    "certificate_invalid_algorithmidentifier", "A certificate whose algorithm cannot be read.";
-    "certificate_invalid_x509name", "A certificate with a name that cannot be read.";
-    "certificate_invalid_date", "A certificate with a date that cannot be read.";
-    "certificate_invalid_extensions", "A certificate whose extensions cannot be read.";
-    "certificate_invalid_der", "A certificate that is no valid DER.";
-    "certificate_invalid_subject", "A certificate whose subject cannot be read.";
-    "certificate_invalid_issuer", "A certificate whose issuer cannot be read.";
-    "certificate_invalid_validity", "A certificate whose validity cannot be read.";
-    "invalid_alert_message", "An alert before encryption that is not two octets long.";
+    "invalid_sslv2_header", "INVALID_SSLV2_HEADER", "An SSL 2 record header or hello that cannot be right.";
+    "invalid_tls_header", "INVALID_TLS_HEADER", "A record header that cannot be right where one is expected.";
+    "invalid_record_version", "INVALID_RECORD_VERSION", "A record header with an unknown version.";
+    "invalid_record_type", "INVALID_RECORD_TYPE", "A record of an unknown type.";
+    "invalid_record_length", "INVALID_RECORD_LENGTH", "A record that is longer than the standard allows.";
+    "record_before_hello", "RECORD_BEFORE_HELLO", "A client sends something else before its hello.";
+    "empty_handshake_record", "EMPTY_HANDSHAKE_RECORD", "A handshake record with nothing in it.";
+    "fragmented_handshake_header", "FRAGMENTED_HANDSHAKE_HEADER", "The header of a handshake message lies in two records.";
+    "invalid_handshake_message", "INVALID_HANDSHAKE_MESSAGE", "A handshake message that cannot be read or that is not allowed in its direction.";
+    "invalid_certificate", "INVALID_CERTIFICATE", "A certificate message or a certificate that cannot be read.";
+    "certificate_missing_element", "CERTIFICATE_MISSING_ELEMENT", "A certificate ends before a part that it must have.";
+    "certificate_unknown_element", "CERTIFICATE_UNKNOWN_ELEMENT", "A certificate has a part of an unexpected type.";
+    "certificate_invalid_length", "CERTIFICATE_INVALID_LENGTH", "A length in a certificate message or a certificate points past its end.";
+    "certificate_invalid_string", "CERTIFICATE_INVALID_STRING", "A name in a certificate has text that its type does not allow.";
+    "error_message_encountered", "ERROR_MESSAGE_ENCOUNTERED", "An SSL 2 error message instead of an answer.";
+    "invalid_ssl_record", "INVALID_SSL_RECORD", "The bytes of a direction are not TLS, or records are missing, and the rest cannot be read.";
+    "heartbeat_message", "HEARTBEAT_MESSAGE", "A heartbeat message was sent.";
+    "overflow_heartbeat_message", "OVERFLOW_HEARTBEAT_MESSAGE", "A heartbeat states more payload than it carries (CVE-2014-0160).";
+    "invalid_heartbeat_message", "INVALID_HEARTBEAT_MESSAGE", "A heartbeat of an unknown type or without its header.";
+    "dataleak_heartbeat_mismatch", "DATALEAK_HEARTBEAT_MISMATCH", "An encrypted heartbeat answer is longer than the request (CVE-2014-0160).";
+    "multiple_sni_extensions", "MULTIPLE_SNI_EXTENSIONS", "A client hello with more than one server name extension.";
+    "invalid_sni_type", "INVALID_SNI_TYPE", "A server name of a type that is not a host name.";
+    "invalid_sni_length", "INVALID_SNI_LENGTH", "A server name extension whose lengths do not fit.";
+    "handshake_invalid_length", "HANDSHAKE_INVALID_LENGTH", "A length in a handshake message points past its end.";
+    "handshake_cut", "HANDSHAKE_CUT", "More of a handshake came than is kept: of a message, of a chain (32 certificates), of the names of a certificate (2,048) or of application protocols (64). What came first is read.";
+    "too_many_records_in_packet", "TOO_MANY_RECORDS_IN_PACKET", "Very many records at once before the handshake was over.";
+    "certificate_invalid_version", "CERTIFICATE_INVALID_VERSION", "A certificate of an unknown version.";
+    "certificate_invalid_serial", "CERTIFICATE_INVALID_SERIAL", "A certificate whose serial number cannot be read.";
+    "certificate_invalid_algorithmidentifier", "CERTIFICATE_INVALID_ALGORITHMIDENTIFIER", "A certificate whose algorithm cannot be read.";
+    "certificate_invalid_x509name", "CERTIFICATE_INVALID_X509NAME", "A certificate with a name that cannot be read.";
+    "certificate_invalid_date", "CERTIFICATE_INVALID_DATE", "A certificate with a date that cannot be read.";
+    "certificate_invalid_extensions", "CERTIFICATE_INVALID_EXTENSIONS", "A certificate whose extensions cannot be read.";
+    "certificate_invalid_der", "CERTIFICATE_INVALID_DER", "A certificate that is no valid DER.";
+    "certificate_invalid_subject", "CERTIFICATE_INVALID_SUBJECT", "A certificate whose subject cannot be read.";
+    "certificate_invalid_issuer", "CERTIFICATE_INVALID_ISSUER", "A certificate whose issuer cannot be read.";
+    "certificate_invalid_validity", "CERTIFICATE_INVALID_VALIDITY", "A certificate whose validity cannot be read.";
+    "invalid_alert_message", "INVALID_ALERT_MESSAGE", "An alert before encryption that is not two octets long.";
 };
 
 #[cfg(test)]
@@ -172,6 +173,13 @@ mod tests {
             (0x9999, "0x9999"),
         ] {
             assert_eq!(version_name(version), name);
+        }
+    }
+
+    #[test]
+    fn events_have_the_names_that_records_have_always_had() {
+        for kind in ANOMALIES {
+            assert_eq!(kind.record_name, kind.name.trim_start_matches("tls.").to_ascii_uppercase());
         }
     }
 

@@ -212,6 +212,60 @@ fn a_hello_without_answer_shows_what_the_client_offers() {
 }
 
 #[test]
+fn a_hello_answered_by_an_alert_has_no_version() {
+    let mut parser = open(&[]);
+    feed(&mut *parser, TO_SERVER, &record(22, &client_hello(0)), 99);
+    feed(&mut *parser, TO_CLIENT, &record(21, &[2, 70]), 99);
+    assert!(shown(&*parser).contains(r#""version":"UNDETERMINED""#));
+}
+
+#[test]
+fn a_session_is_resumed_where_the_server_sends_nothing_but_a_hello() {
+    let hello = record(22, &server_hello(&[]));
+    let encrypts = record(20, &[1]);
+    for (bytes, is_resumed) in [
+        ([&hello[..], &encrypts].concat(), true),
+        ([&hello[..], &record(22, &message(11, &[0, 0, 9, 9])), &encrypts].concat(), false),
+        ([&hello[..], &record(22, &message(14, &[])), &encrypts].concat(), false),
+    ] {
+        let mut parser = open(&[]);
+        feed(&mut *parser, TO_SERVER, &record(22, &client_hello(0)), 99);
+        feed(&mut *parser, TO_CLIENT, &bytes, 99);
+        parser.close(TO_CLIENT, &mut Output::new(&mut NoFiles));
+        assert_eq!(transaction(&*parser).is_resumed(), is_resumed, "{bytes:?}");
+        // Where nothing but the name of the type is written, records leave it out.
+        let (mut bare, mut out) = (Settings::default(), Vec::new());
+        bare.note_bare();
+        let transaction = parser.transactions().get(0).unwrap();
+        let recorder = (PROTOCOL.recorder)(&bare);
+        assert_eq!(recorder.write(transaction, Purpose::Record, &mut Object::new(&mut out)), !is_resumed);
+    }
+}
+
+#[test]
+fn of_a_message_that_is_too_long_or_ends_early_the_first_certificates_are_read() {
+    let certificate = [0, 0, 1, b'a'];
+    let list = [&[8, 0, 0][..], &certificate, &[7, 0, 0], &[9; 5000]].concat();
+    // Over the limit that the settings say; cut by the end of the connection; cut by bytes that are missing.
+    for (limit, end) in [("1kb", 0), ("1mb", 1), ("1mb", 2)] {
+        let mut parser = open(&[("handshake-message-limit", limit)]);
+        feed(&mut *parser, TO_SERVER, &record(22, &client_hello(0)), 99);
+        feed(&mut *parser, TO_CLIENT, &record(22, &server_hello(&[])), 99);
+        feed(&mut *parser, TO_CLIENT, &record(22, &[&[11, 8, 0, 3][..], &list].concat()), 99);
+        let mut files = NoFiles;
+        let mut output = Output::new(&mut files);
+        match end {
+            0 => {}
+            1 => parser.close(TO_CLIENT, &mut output),
+            _ => assert!(!parser.gap(TO_CLIENT, 99, &mut output)),
+        }
+        assert_eq!(transaction(&*parser).chain_length(TO_CLIENT), 1, "{limit} {end}");
+        assert_eq!(anomalies(&*parser).contains(&"tls.handshake_cut"), end == 0, "{limit} {end}");
+        assert!(!transaction(&*parser).is_resumed());
+    }
+}
+
+#[test]
 fn bytes_after_the_transaction_was_retired_are_taken() {
     let (flow, mut parser) = (flow12(), open(&[]));
     feed(&mut *parser, TO_SERVER, &flow.to_server, 99);
@@ -239,10 +293,9 @@ fn what_is_wrong_is_an_anomaly() {
         (TO_SERVER, record(99, &[]), "tls.invalid_record_type"),
         (TO_SERVER, vec![22, 9, 9, 0, 0], "tls.invalid_record_version"),
         (TO_SERVER, b"GET / HTTP/1.1".to_vec(), "tls.invalid_tls_header"),
-        (TO_SERVER, [record(21, &[1, 0]), b"GET /".to_vec()].concat(), "tls.invalid_ssl_record"),
+        (TO_SERVER, [record(21, &[1, 0]), b"GET /".to_vec()].concat(), "tls.invalid_record_type"),
         (TO_SERVER, record(22, &message(2, &[])), "tls.invalid_handshake_message"),
         (TO_SERVER, record(22, &message(99, &[])), "tls.invalid_handshake_message"),
-        (TO_SERVER, record(22, &[1, 9, 0, 0]), "tls.handshake_invalid_length"),
         (TO_SERVER, vec![23, 3, 3, 0xff, 0xff], "tls.invalid_record_length"),
         (TO_SERVER, vec![0x80, 9, 1, 0, 2, 0, 9, 0, 0, 0, 0], "tls.invalid_sslv2_header"),
         (TO_CLIENT, record(22, &message(11, &[0, 9, 9])), "tls.certificate_invalid_length"),

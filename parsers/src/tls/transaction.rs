@@ -48,6 +48,10 @@ pub struct Transaction {
     pub(super) outer_version: Both<u16>,
     /// The server asked for a certificate.
     pub(super) certificate_requested: bool,
+    /// The server sent what it does not send where it takes up an earlier handshake: a certificate, its key, the end of its hello.
+    pub(super) is_full: bool,
+    /// The server answered with an alert before it chose anything.
+    pub(super) refused: bool,
     retried: bool,
     progress: Both<u8>,
     anomalies: Vec<Anomaly>,
@@ -59,9 +63,10 @@ impl Transaction {
         self.hello.of(direction).as_ref().map_or(*self.outer_version.of(direction), |hello| hello.version())
     }
 
-    /// The version of the flow: the server's choice, or what the client offers before there is one.
+    /// The version of the flow: the server's choice, or what the client offers before there is one; 0 where the server refused.
     pub fn negotiated_version(&self) -> u16 {
         match self.version(Direction::ToClient) {
+            0 if self.refused => 0,
             0 => self.version(Direction::ToServer),
             version => version,
         }
@@ -72,9 +77,14 @@ impl Transaction {
         self.certificates.of(direction).as_deref()
     }
 
-    /// Start and end of the validity of a side's certificate, in seconds since 1970.
-    pub fn validity(&self, direction: Direction) -> Option<(i64, i64)> {
-        self.certificates(direction)?.leaf.as_ref().map(|leaf| (leaf.not_before, leaf.not_after))
+    /// Start of the validity of a side's certificate, in seconds since 1970.
+    pub fn not_before(&self, direction: Direction) -> Option<i64> {
+        self.certificates(direction)?.leaf.as_ref()?.not_before
+    }
+
+    /// End of the validity of a side's certificate, in seconds since 1970.
+    pub fn not_after(&self, direction: Direction) -> Option<i64> {
+        self.certificates(direction)?.leaf.as_ref()?.not_after
     }
 
     /// How many certificates a side sent.
@@ -87,11 +97,10 @@ impl Transaction {
         self.seen
     }
 
-    /// Whether an earlier handshake was taken up again: up to TLS 1.2, a server that answers without a certificate knows
-    /// the client.
+    /// Whether an earlier handshake was taken up again: up to TLS 1.2, a server that sends nothing but a hello knows the client.
     pub fn is_resumed(&self) -> bool {
         let version = self.version(Direction::ToClient);
-        self.seen.server_hello && self.certificates.to_client.is_none() && version >> 8 == 3 && !is_tls13(version)
+        self.seen.server_hello && !self.is_full && version >> 8 == 3 && !is_tls13(version)
     }
 
     /// The server name that the client asked for.
@@ -178,10 +187,11 @@ impl Transaction {
         self.reach(Direction::ToClient, server::HELLO);
     }
 
-    pub(super) fn certificate(&mut self, direction: Direction, body: &[u8]) {
+    pub(super) fn certificate(&mut self, direction: Direction, body: &[u8], is_cut: bool) {
+        self.is_full |= direction == Direction::ToClient;
         if self.certificates.of(direction).is_none() {
             let mut anomalies = Vec::new();
-            *self.certificates.of_mut(direction) = Certificates::read(body, &mut anomalies).map(Box::new);
+            *self.certificates.of_mut(direction) = Certificates::read(body, is_cut, &mut anomalies).map(Box::new);
             anomalies.iter().for_each(|anomaly| self.raise(anomaly.0));
         }
         self.reach(

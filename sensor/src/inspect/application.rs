@@ -55,8 +55,6 @@ pub struct Application {
     pub recognition_due: Both<bool>,
     /// A rule with a tag matched.
     pub tag_asked: bool,
-    /// Whether its certificates are stored.
-    pub certificates: Certificates,
     /// Transactions that were opened since its protocol last changed, over all parsers; no more than it can count.
     pub opened: u32,
     /// It has datagrams, no streams.
@@ -98,6 +96,8 @@ pub(super) struct Rare {
     pub(super) silent: Option<Box<silence::Silent>>,
     /// Frames, where somebody wants them.
     pub(super) frames: Option<Box<Frames>>,
+    /// Whether the certificates that go in each direction are stored.
+    certificates: Both<Certificates>,
     /// Rules that ran out of fuel.
     pub(super) dry: Vec<RuleIndex>,
     /// Protocols inside the one of the flow.
@@ -122,9 +122,9 @@ impl Rare {
     }
 }
 
-/// Whether the certificates of a flow are stored.
+/// Whether the certificates of one side are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Certificates {
+enum Certificates {
     /// No rule wants that.
     #[default]
     Unwanted,
@@ -164,6 +164,27 @@ impl Application {
         self.find(transaction).map(|(open, _)| open)
     }
 
+    /// A rule that wants certificates stored matched in a direction: it means those that go there, and if that is to the server
+    /// those of the server too, which are yet to come as a rule.
+    pub fn want_certificates(&mut self, direction: Direction) {
+        for wanted in [direction, Direction::ToClient] {
+            let certificates = self.rare.get_or_insert_default().certificates.of_mut(wanted);
+            if *certificates == Certificates::Unwanted {
+                *certificates = Certificates::Wanted;
+            }
+        }
+    }
+
+    /// Whether certificates that go in a direction are to be stored.
+    pub fn wants_certificates(&self, direction: Direction) -> bool {
+        self.rare.as_ref().is_some_and(|rare| *rare.certificates.of(direction) == Certificates::Wanted)
+    }
+
+    /// They are.
+    pub fn note_certificates(&mut self, direction: Direction) {
+        *self.rare.get_or_insert_default().certificates.of_mut(direction) = Certificates::Stored;
+    }
+
     /// What rules may still spend on the flow, to be given back.
     #[inline]
     pub fn take_fuel(&mut self) -> FlowFuel {
@@ -196,7 +217,7 @@ impl Application {
     pub fn has_nothing_new(&self, last: bool) -> bool {
         let is_quiet = |parsed: &Parsed| if last { parsed.range().is_empty() } else { !parsed.has_unreported() };
         self.parsed.as_deref().is_none_or(is_quiet)
-            && (last || self.certificates != Certificates::Wanted)
+            && (last || !Direction::BOTH.into_iter().any(|direction| self.wants_certificates(direction)))
             && !self.files.has_closed()
             && self.rare.as_ref().is_none_or(|rare| {
                 let mut carried = rare.layers.iter().filter_map(|layer| layer.parsed.as_deref());

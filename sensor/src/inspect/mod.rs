@@ -36,7 +36,7 @@ use tapwire_signatures::verify::{Match, Matcher, Settings};
 use crate::flow::Flow;
 use crate::flow::expected::Announced;
 use application::Next;
-pub use application::{Application, Certificates, Remembered};
+pub use application::{Application, Remembered};
 use files::{FileSettings, Losses};
 use layers::Layer;
 pub use layers::id_within;

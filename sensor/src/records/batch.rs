@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tapwire_parsers::link::Timestamp;
+use tapwire_parsers::protocol::Direction;
 use tapwire_signatures::state::shared::Addition;
 
 use super::class::Tally;
@@ -102,10 +103,16 @@ impl RecordBatch {
         self.push_finding(place, What::File(file, step), data);
     }
 
-    /// Appends certificates that are stored: their chain, and what is known of it.
-    pub fn push_certificates(&mut self, place: Place, time: Timestamp, chain: &[u8], about: &[u8]) {
+    /// Appends certificates that are stored: their chain, when and in which direction it was seen, and what is known of it.
+    pub fn push_certificates(
+        &mut self,
+        place: Place,
+        (time, direction): (Timestamp, Direction),
+        chain: &[u8],
+        about: &[u8],
+    ) {
         let start = self.text.len();
-        self.push_finding(place, What::Certificates { time, chain: chain.len() }, chain);
+        self.push_finding(place, What::Certificates { time, direction, chain: chain.len() }, chain);
         self.text.extend_from_slice(about);
         if let Some(finding) = self.findings.last_mut() {
             finding.text = start..self.text.len();

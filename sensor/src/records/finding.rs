@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use tapwire_parsers::link::Timestamp;
+use tapwire_parsers::protocol::Direction;
 use tapwire_signatures::lua::Shown;
 use tapwire_signatures::state::shared::{Addition, Step};
 
@@ -53,6 +54,8 @@ pub enum What {
     Certificates {
         /// When they were seen.
         time: Timestamp,
+        /// The direction in which they went: those of the server to the client.
+        direction: Direction,
         /// Bytes of the chain.
         chain: usize,
     },

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use tapwire_parsers::link::Timestamp;
+use tapwire_parsers::protocol::Direction;
 
 use super::open::put_in_place;
 
@@ -36,14 +37,18 @@ impl Certificates {
         Self { folder, limit: settings.chains, stored: 0, refused: 0, errors: 0, failure: None }
     }
 
-    /// Stores a chain that was seen at a time, and what is known of it.
-    pub fn store(&mut self, time: Timestamp, chain: &[u8], about: &[u8]) {
+    /// Stores a chain that was seen at a time, on its way to the client from the server or the other way, and what is known of it.
+    pub fn store(&mut self, (time, direction): (Timestamp, Direction), chain: &[u8], about: &[u8]) {
         if self.stored >= self.limit {
             self.refused += 1;
             return;
         }
         self.stored += 1;
-        let name = format!("{}.{:06}-{}", time.0 / 1_000_000, time.0 % 1_000_000, self.stored);
+        let of_whom = match direction {
+            Direction::ToClient => "",
+            Direction::ToServer => "client-",
+        };
+        let name = format!("{of_whom}{}.{:06}-{}", time.0 / 1_000_000, time.0 % 1_000_000, self.stored);
         let put = |ending, text| put_in_place(&self.folder.join(format!("{name}.{ending}")), text);
         if let Err(error) = put("pem", chain).and_then(|()| put("meta", about)) {
             self.refuse(&error);
@@ -74,16 +79,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let settings = |folder: &str| Settings { folder: folder.into(), chains: 2 };
         let mut store = Certificates::new(&settings("certs"), folder.path());
-        for _ in 0..3 {
-            store.store(Timestamp(1_500_000_000_000_007), b"chain", b"about");
+        for direction in [Direction::ToClient, Direction::ToServer, Direction::ToClient] {
+            store.store((Timestamp(1_500_000_000_000_007), direction), b"chain", b"about");
         }
         assert_eq!((store.stored, store.refused, store.errors), (2, 1, 0));
         let read = |name: &str| std::fs::read(folder.path().join("certs").join(name)).unwrap();
-        assert_eq!(read("1500000000.000007-2.pem"), b"chain");
+        assert_eq!(read("client-1500000000.000007-2.pem"), b"chain");
         assert_eq!(read("1500000000.000007-1.meta"), b"about");
         std::fs::write(folder.path().join("file"), "").unwrap();
         let mut store = Certificates::new(&settings("file"), folder.path());
-        (0..2).for_each(|_| store.store(Timestamp(0), b"chain", b"about"));
+        (0..2).for_each(|_| store.store((Timestamp(0), Direction::ToClient), b"chain", b"about"));
         assert_eq!((store.stored, store.errors), (0, 2));
         assert!(store.take_failure().is_some() && store.take_failure().is_none());
     }

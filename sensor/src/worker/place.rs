@@ -12,7 +12,7 @@ use super::Settings;
 use crate::flow::stream::{Chunk, Stream};
 use crate::flow::{self, Flow, Key, key, pseudo};
 use crate::inspect::alerts::{is_open, settle};
-use crate::inspect::{Application, Certificates, Inspector, view_of};
+use crate::inspect::{Application, Inspector, view_of};
 use crate::records::report::{Moment, Reporter};
 use crate::stats::Counters;
 
@@ -140,8 +140,8 @@ impl Place<'_> {
             if let (true, Some(store), Ground::Transaction(id)) = (stores, rule.filestore, found.ground) {
                 flow.app.files.keep(store, rule.sid, (id, found.direction), found.file);
             }
-            if rule.keeps_certificates && flow.app.certificates == Certificates::Unwanted {
-                flow.app.certificates = Certificates::Wanted;
+            if rule.keeps_certificates {
+                flow.app.want_certificates(found.direction);
             }
             flow.bypassed |= rule.bypass;
         }

@@ -28,6 +28,13 @@ pub(super) static KEYWORDS: &[Keyword] = &[
         parse: |b, a| in_certificate(b, a, "tls.cert_issuer"),
     },
     Keyword {
+        name: "tls.fingerprint",
+        aliases: &[],
+        doc: "With a value, whether it is in the fingerprint of the certificate, lower-case hex with colons; without one, the sticky buffer `tls.cert_fingerprint`.",
+        examples: &["tls.fingerprint:\"4a:a3:66:76:82:cb:6b:23:bb:c3:58:47:23:a4:63:a7:78:a4:a1:18\""],
+        parse: |b, a| in_certificate(b, a, "tls.cert_fingerprint"),
+    },
+    Keyword {
         name: "tls.version",
         aliases: &[],
         doc: "Holds for one version of TLS.",
@@ -160,8 +167,8 @@ impl TransactionCondition for TlsCondition {
             Test::ChainLength(test) => {
                 tls.certificates(direction).is_some() && test.holds(tls.chain_length(direction) as u64)
             }
-            Test::NotBefore(test) => tls.validity(direction).is_some_and(|(start, _)| test.holds(date(start))),
-            Test::NotAfter(test) => tls.validity(direction).is_some_and(|(_, end)| test.holds(date(end))),
+            Test::NotBefore(test) => tls.not_before(direction).is_some_and(|start| test.holds(date(start))),
+            Test::NotAfter(test) => tls.not_after(direction).is_some_and(|end| test.holds(date(end))),
         }
     }
 }

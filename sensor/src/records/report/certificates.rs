@@ -9,7 +9,7 @@ use tapwire_parsers::protocol::{Direction, Field, Transaction, Value};
 
 use super::{Ends, Moment, Reporter};
 use crate::flow::Flow;
-use crate::inspect::{Application, Certificates};
+use crate::inspect::Application;
 use crate::records::finding::Topic;
 
 /// The fields of a protocol in which certificates stand: each of the chain, and what is said of the first.
@@ -23,25 +23,35 @@ const ABOUT: [(&str, &str); 3] = [
 const LINE_LETTERS: usize = 64;
 
 impl Reporter {
-    /// The server's certificates, once a rule wants them and they are there.
+    /// The certificates of each side, once a rule wants them and they are there: those of the server travel to the client.
     pub(super) fn certificates(&mut self, flow: &mut Flow<Application>, moment: &Moment) {
-        if flow.app.certificates != Certificates::Wanted || !self.outputs.topics.contains(&Topic::Certificates) {
+        for direction in [Direction::ToClient, Direction::ToServer] {
+            if flow.app.wants_certificates(direction) {
+                self.certificates_of(flow, direction, moment);
+            }
+        }
+    }
+
+    fn certificates_of(&mut self, flow: &mut Flow<Application>, direction: Direction, moment: &Moment) {
+        if !self.outputs.topics.contains(&Topic::Certificates) {
             return;
         }
         let fields = flow.app.protocol.map(|id| protocol(id).fields);
         let Some(fields) = fields.filter(|fields| fields.iter().any(|field| field.name == CHAIN)) else { return };
         let mut open = flow.app.open().filter_map(|id| flow.app.transaction(id));
-        let Some((transaction, chain)) = open.find_map(|open| Some((open, pem(fields, open)?))) else { return };
-        let about = self.about(flow, fields, transaction, moment);
-        self.batch.push_certificates(moment.place(Some(flow.id)), moment.time, &chain, &about);
-        flow.app.certificates = Certificates::Stored;
+        let Some((transaction, chain)) = open.find_map(|open| Some((open, pem(fields, open, direction)?))) else {
+            return;
+        };
+        let about = self.about(flow, fields, (transaction, direction), moment);
+        self.batch.push_certificates(moment.place(Some(flow.id)), (moment.time, direction), &chain, &about);
+        flow.app.note_certificates(direction);
     }
 
     fn about(
         &mut self,
         flow: &Flow<Application>,
         fields: &[Field],
-        transaction: &dyn Transaction,
+        (transaction, direction): (&dyn Transaction, Direction),
         moment: &Moment,
     ) -> Vec<u8> {
         let ends = Ends::of(&flow.key, Direction::ToServer);
@@ -57,7 +67,7 @@ impl Reporter {
         ];
         for (label, field) in ABOUT {
             let mut text = Vec::new();
-            json::write_string(&mut text, read(fields, transaction, field, 0).unwrap_or_default());
+            json::write_string(&mut text, read(fields, transaction, direction, (field, 0)).unwrap_or_default());
             // Written as in records, but for the quotes around it: one line whatever a certificate says.
             lines.push((label, String::from_utf8_lossy(&text).trim_matches('"').to_owned()));
         }
@@ -65,11 +75,11 @@ impl Reporter {
     }
 }
 
-/// The chain that a server sent, if it did.
-fn pem(fields: &[Field], transaction: &dyn Transaction) -> Option<Vec<u8>> {
-    read(fields, transaction, CHAIN, 0)?;
+/// The chain that went in a direction, if one did.
+fn pem(fields: &[Field], transaction: &dyn Transaction, direction: Direction) -> Option<Vec<u8>> {
+    read(fields, transaction, direction, (CHAIN, 0))?;
     let mut text = Vec::new();
-    for der in (0..).map_while(|index| read(fields, transaction, CHAIN, index)) {
+    for der in (0..).map_while(|index| read(fields, transaction, direction, (CHAIN, index))) {
         text.extend_from_slice(b"-----BEGIN CERTIFICATE-----\n");
         for line in BASE64.encode(der).as_bytes().chunks(LINE_LETTERS) {
             text.extend_from_slice(line);
@@ -80,9 +90,14 @@ fn pem(fields: &[Field], transaction: &dyn Transaction) -> Option<Vec<u8>> {
     Some(text)
 }
 
-fn read<'t>(fields: &[Field], transaction: &'t dyn Transaction, name: &str, index: usize) -> Option<&'t [u8]> {
+fn read<'t>(
+    fields: &[Field],
+    transaction: &'t dyn Transaction,
+    direction: Direction,
+    (name, index): (&str, usize),
+) -> Option<&'t [u8]> {
     let field = fields.iter().find(|field| field.name == name)?;
-    match (field.read)(transaction.as_any(), Direction::ToClient, index)? {
+    match (field.read)(transaction.as_any(), direction, index)? {
         Value::Bytes(bytes) => Some(bytes),
         _ => None,
     }

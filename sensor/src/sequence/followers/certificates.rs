@@ -25,10 +25,10 @@ impl Follower for Certificates {
     }
 
     fn finding(&mut self, seen: Seen<'_>) {
-        if let What::Certificates { time, chain } = seen.finding.what
+        if let What::Certificates { time, direction, chain } = seen.finding.what
             && let Some((chain, about)) = seen.text.split_at_checked(chain)
         {
-            self.store(time, chain, about);
+            self.store((time, direction), chain, about);
         }
     }
 

@@ -187,6 +187,9 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
                 "files" => out.files = Some(files(settings, faults, warnings)),
                 _ => {
                     let mut settings = settings.flatten();
+                    if item.text().is_some() {
+                        settings.note_bare();
+                    }
                     // Suricata has such a variable for DNS.
                     if let Ok(version) = std::env::var(format!("SURICATA_EVE_{}_VERSION", name.to_uppercase())) {
                         settings.0.entry("version".into()).or_insert(version);

@@ -26,10 +26,10 @@ pub(super) const LIBRARY: Library = Library {
         ("get_server_cert_info", |lua, context, _| certificate(lua, context, SERVER)),
         ("get_client_cert_chain", |lua, context, _| chain(lua, context, CLIENT)),
         ("get_server_cert_chain", |lua, context, _| chain(lua, context, SERVER)),
-        ("get_client_cert_not_before", |lua, context, _| date(lua, context, CLIENT, |v| v.0)),
-        ("get_server_cert_not_before", |lua, context, _| date(lua, context, SERVER, |v| v.0)),
-        ("get_client_cert_not_after", |lua, context, _| date(lua, context, CLIENT, |v| v.1)),
-        ("get_server_cert_not_after", |lua, context, _| date(lua, context, SERVER, |v| v.1)),
+        ("get_client_cert_not_before", |lua, context, _| date(lua, context, |tls| tls.not_before(CLIENT))),
+        ("get_server_cert_not_before", |lua, context, _| date(lua, context, |tls| tls.not_before(SERVER))),
+        ("get_client_cert_not_after", |lua, context, _| date(lua, context, |tls| tls.not_after(CLIENT))),
+        ("get_server_cert_not_after", |lua, context, _| date(lua, context, |tls| tls.not_after(SERVER))),
     ],
 };
 
@@ -61,9 +61,8 @@ fn version(lua: &Lua, context: &mut Context<'_>, direction: Direction) -> Result
 }
 
 /// A date of a side's certificate.
-fn date(lua: &Lua, context: &Context<'_>, direction: Direction, of: fn((i64, i64)) -> i64) -> Result<MultiValue> {
-    let validity = transaction(context).and_then(|tls| tls.validity(direction));
-    give_or(lua, validity.map(of), "there is no certificate with dates")
+fn date(lua: &Lua, context: &Context<'_>, read: fn(&Transaction) -> Option<i64>) -> Result<MultiValue> {
+    give_or(lua, transaction(context).and_then(read), "there is no certificate with such a date")
 }
 
 /// Version, subject, issuer and fingerprint.
