@@ -48,7 +48,7 @@ fn replay(rules: &str, more: &[&str]) -> (Run, Option<i32>, String, Value) {
 fn rules_in_use_are_told_and_none_of_those_that_were_named_is_the_end() {
     let (_, status, said, summary) = replay(&(rule("sid:1;") + "alert tcp any any -> any any (wrong; sid:2;)\n"), &[]);
     assert_eq!((status, &summary["rules"]["in_use"], &summary["rules"]["refused"]), (Some(0), &1.into(), &1.into()));
-    assert_eq!(said.matches("1 rules in use, 1 refused").count(), 2, "at the begin and at the end: {said}");
+    assert_eq!(said.matches("1 rule in use, 1 refused").count(), 2, "at the begin and at the end: {said}");
     let (run, status, said, _) = replay("alert tcp any any -> any any (wrong; sid:2;)\n", &[]);
     assert!(status == Some(1) && said.contains("none of the rules that were named can be used"), "{said}");
     assert!(!run.folder().join("eve.json.zst").exists());
@@ -279,7 +279,7 @@ fn the_examples_are_right() {
         String::from_utf8(output.stdout).unwrap()
     };
     let said = command("site", &["check", "--config", "site.yaml"]);
-    assert!(said.contains("1 rules loaded, 0 refused"), "{said}");
+    assert!(said.contains("1 rule loaded, 0 refused"), "{said}");
     command("rules-in-ci", &["check", "--format", "github", "--rules", "rules/"]);
     assert!(command("rules-in-ci", &["rules", "test", "tests/"]).contains("1 ok"));
 }

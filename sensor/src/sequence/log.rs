@@ -126,7 +126,7 @@ impl Log {
 
     /// The outputs, with the records that each has of this run.
     pub(super) fn written(&self) -> Vec<(String, u64)> {
-        self.outputs.iter().map(|output| (output.name().to_owned(), output.books().stored.total())).collect()
+        self.outputs.iter().map(|output| (output.name().to_owned(), output.kept())).collect()
     }
 
     /// Records that are lost so far.

@@ -40,6 +40,8 @@ pub struct Output {
     urgent: Option<Instant>,
     name: String,
     live: bool,
+    /// Records that it took.
+    taken: u64,
 }
 
 impl Output {
@@ -65,6 +67,7 @@ impl Output {
             urgent: None,
             name,
             live,
+            taken: 0,
         })
     }
 
@@ -79,7 +82,13 @@ impl Output {
                 self.urgent = Some(*began);
             }
         }
+        self.taken += 1;
         self.piece.push(class, record);
+    }
+
+    /// Records that it took and did not lose, with what the sensor says of itself.
+    pub fn kept(&self) -> u64 {
+        self.taken.saturating_sub(self.books().lost.total())
     }
 
     /// Hands over what has waited for long enough, where an interface is watched.

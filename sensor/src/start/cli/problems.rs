@@ -16,6 +16,15 @@ struct Kind<'p> {
     problems: Vec<&'p Problem>,
 }
 
+impl Kind<'_> {
+    /// What all of them say; with the words in quotes where these are always the same.
+    fn name(&self) -> String {
+        let mut messages = self.problems.iter().map(|problem| &problem.message);
+        let first = messages.next().filter(|first| messages.all(|message| message == *first));
+        escaped(first.unwrap_or(&self.pattern), false)
+    }
+}
+
 /// How problems are shown.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Style {
@@ -40,12 +49,7 @@ pub(super) fn texts(problems: &[Problem], severity: Severity, style: Style) -> V
         texts.extend(kind.problems.iter().take(shown).map(|problem| render(problem)));
         let others = kind.problems.get(shown..).unwrap_or_default();
         if !others.is_empty() {
-            texts.push(format!(
-                "{} more like these{}: {}",
-                others.len(),
-                places(others),
-                escaped(&kind.pattern, false)
-            ));
+            texts.push(format!("{} more like these{}: {}", others.len(), places(others), kind.name()));
         }
     }
     texts
@@ -58,12 +62,7 @@ pub(super) fn left_out(problems: &[Problem], style: Style) -> Vec<String> {
     }
     let line = |kind: Kind<'_>| {
         let rules = if kind.problems.len() == 1 { "rule is" } else { "rules are" };
-        format!(
-            "note: {} {rules} left out{}: {}",
-            kind.problems.len(),
-            places(&kind.problems),
-            escaped(&kind.pattern, false)
-        )
+        format!("note: {} {rules} left out{}: {}", kind.problems.len(), places(&kind.problems), kind.name())
     };
     kinds(problems).into_iter().map(line).collect()
 }
@@ -131,7 +130,7 @@ mod tests {
         assert_eq!(texts(&problems, Severity::Error, Style { all: true, coloured: false }).len(), 1_001);
         assert_eq!(
             left_out(&problems[..1], Style::default()),
-            ["note: 1 rule is left out (a.rules 1): `…` is no keyword"]
+            ["note: 1 rule is left out (a.rules 1): `k1` is no keyword"]
         );
     }
 }

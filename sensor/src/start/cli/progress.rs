@@ -36,7 +36,7 @@ impl Shown {
         let size = |path: &PathBuf| path.metadata().ok().filter(|file| file.is_file()).map(|file| file.len());
         let bar = match captures.iter().map(size).sum::<Option<u64>>() {
             Some(bytes) => {
-                ProgressBar::new(bytes).with_style(style("{bar:24} {percent:>3} % {bytes_per_sec} {eta} left"))
+                ProgressBar::new(bytes).with_style(style("{bar:16} {percent:>3} %  {bytes_per_sec}  {eta} left"))
             }
             None => ProgressBar::new_spinner().with_style(style("{spinner} {bytes} {bytes_per_sec}")),
         };
@@ -54,7 +54,7 @@ impl Shown {
 }
 
 fn style(counts: &str) -> ProgressStyle {
-    ProgressStyle::with_template(&format!("{counts}  {{msg}}")).unwrap_or_else(|_| ProgressStyle::default_bar())
+    ProgressStyle::with_template(&format!("{counts}  {{wide_msg}}")).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// The packets so far, and the file that is read.

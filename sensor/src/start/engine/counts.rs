@@ -59,7 +59,8 @@ impl RuleCounts {
 
     /// All of it in a line.
     pub fn in_words(&self) -> String {
-        let mut text = format!("{} rules in use, {} refused", self.in_use(), self.failed);
+        let word = if self.in_use() == 1 { "rule" } else { "rules" };
+        let mut text = format!("{} {word} in use, {} refused", self.in_use(), self.failed);
         if self.skipped > 0 {
             text.push_str(&format!(", {} left out by what they require", self.skipped));
         }

@@ -100,7 +100,8 @@ impl Report {
         lines.extend(problems::left_out(&self.left_out, style));
         let rules = &self.rules;
         for (name, count) in &rules.later {
-            lines.push(format!("not active yet: {count} rules that use {}", escaped(name, false)));
+            let word = if *count == 1 { "rule that uses" } else { "rules that use" };
+            lines.push(format!("not active yet: {count} {word} {}", escaped(name, false)));
         }
         for (tenant, counts) in &rules.tenants {
             let whose = if *tenant > 0 { format!("tenant {tenant}") } else { "no tenant".into() };
@@ -108,8 +109,9 @@ impl Report {
             lines.push(format!("{whose}: {loaded} rules loaded, {failed} refused, {skipped} skipped"));
         }
         lines.push(format!(
-            "{} rules loaded, {} refused, {} skipped; the prefilters hold {} KiB",
+            "{} {} loaded, {} refused, {} skipped; the prefilters hold {} KiB",
             rules.loaded,
+            if rules.loaded == 1 { "rule" } else { "rules" },
             rules.failed,
             rules.skipped,
             rules.prefilter_bytes / 1024
