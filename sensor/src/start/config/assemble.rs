@@ -42,6 +42,14 @@ pub(super) fn parse(text: &str) -> Node {
     node.and_then(Result::ok).unwrap_or_default()
 }
 
+/// That a path leads to no item of a list.
+pub(super) fn no_place(path: &str) -> String {
+    format!("the key `{path}` leads to no item of a list, and is ignored")
+}
+
+pub(super) const NO_PLACE_HINT: &str =
+    "items are counted from 0, such as `outputs.0.eve-log`, or named by what they are";
+
 /// A line of a file of a configuration.
 pub(super) fn line_of(file: &str, line: u32) -> Option<String> {
     let text = read_plain(Path::new(file), FILE_BYTES).ok()?;
@@ -170,7 +178,10 @@ impl Assembler<'_> {
         let node = Node { key: key.place, ..self.node(written, file, below)? };
         if name.contains('.') {
             let parts: Vec<&str> = name.split('.').collect();
-            map.lay_at(&parts, node);
+            let place = Node { key: node.key, file: node.file.clone(), ..Node::default() };
+            if !map.lay_at(&parts, node) {
+                self.warnings.push(place.key_problem(no_place(&name), NO_PLACE_HINT));
+            }
             return Ok(());
         }
         if let Some(before) = map.get(&name).filter(|before| before.file.as_ref() == Some(file)) {

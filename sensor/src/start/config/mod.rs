@@ -435,7 +435,9 @@ pub fn load(given: Given<'_>) -> Result<Loaded, Vec<Problem>> {
         root.put(&["outputs"], outputs::usual());
     }
     for (key, value) in set {
-        root.set(key, value);
+        if !root.set(key, value) {
+            warnings.push(Node::default().problem(assemble::no_place(key), assemble::NO_PLACE_HINT));
+        }
     }
     let mut reader = read::Reader::new(&root);
     let mut configuration = Configuration::default();

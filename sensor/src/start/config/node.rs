@@ -158,11 +158,11 @@ impl Node {
         }
     }
 
-    /// Sets a value at a dotted path, making what is missing on the way.
-    pub fn set(&mut self, path: &str, value: &str) {
+    /// Sets a value at a dotted path, making what is missing on the way; whether there is such a place.
+    pub fn set(&mut self, path: &str, value: &str) -> bool {
         let parts: Vec<&str> = path.split('.').collect();
         let value = Node { value: Value::Scalar(value.trim_matches(['"', '\'']).to_owned()), ..Node::default() };
-        self.put(&parts, value);
+        self.put(&parts, value)
     }
 
     /// The entries of a map.
@@ -186,10 +186,13 @@ impl Node {
         }
     }
 
-    /// Lays a node over what is at a path, making what is missing on the way.
-    pub(super) fn lay_at(&mut self, parts: &[&str], node: Node) {
+    /// Lays a node over what is at a path, making what is missing on the way; whether there is such a place.
+    pub(super) fn lay_at(&mut self, parts: &[&str], node: Node) -> bool {
         match self.at_mut(parts) {
-            Some(before) => before.lay_over(&node),
+            Some(before) => {
+                before.lay_over(&node);
+                true
+            }
             None => self.put(parts, node),
         }
     }
@@ -217,36 +220,39 @@ impl Node {
         }
     }
 
-    pub(super) fn put(&mut self, parts: &[&str], value: Node) {
+    /// Puts a node at a path, making what is missing on the way; whether there is such a place.
+    pub(super) fn put(&mut self, parts: &[&str], value: Node) -> bool {
         let Some((part, rest)) = parts.split_first() else {
             *self = value;
-            return;
+            return true;
         };
         if matches!(self.value, Value::Null) && *part == "0" {
             self.value = Value::List(Vec::new());
         }
-        if let (Value::List(items), Ok(index)) = (&mut self.value, part.parse::<usize>()) {
+        if let Value::List(items) = &mut self.value {
+            let Ok(index) = part.parse::<usize>() else {
+                // An item by what it is, such as `outputs.eve-log`.
+                let is_meant = |item: &&mut Node| item.get(part).is_some() || item.text() == Some(part);
+                return items.iter_mut().find(is_meant).is_some_and(|item| item.put(parts, value));
+            };
             if index == items.len() {
                 items.push(Node::default());
             }
-            if let Some(item) = items.get_mut(index) {
-                item.put(rest, value);
-            }
-            return;
+            return items.get_mut(index).is_some_and(|item| item.put(rest, value));
         }
         // Something that is no map gives way; a plain list entry such as `- http` becomes the map `http:`.
         if !matches!(self.value, Value::Map(_)) {
             let before = self.text().filter(|t| t == part).map(|t| (t.to_owned(), Node::default()));
             self.value = Value::Map(before.into_iter().collect());
         }
-        if let Value::Map(entries) = &mut self.value {
-            match entries.iter().position(|(k, _)| k == part).and_then(|i| entries.get_mut(i)) {
-                Some((_, node)) => node.put(rest, value),
-                None => {
-                    let mut node = Node::default();
-                    node.put(rest, value);
-                    entries.push(((*part).to_owned(), node));
-                }
+        let Value::Map(entries) = &mut self.value else { return false };
+        match entries.iter().position(|(k, _)| k == part).and_then(|i| entries.get_mut(i)) {
+            Some((_, node)) => node.put(rest, value),
+            None => {
+                let mut node = Node::default();
+                let is_put = node.put(rest, value);
+                entries.push(((*part).to_owned(), node));
+                is_put
             }
         }
     }
@@ -329,9 +335,8 @@ mod tests {
         let mut root = read("%YAML 1.1\n---\na:\n  b: yes\n  c:\n  - x\n  - y: 0\nd: null\n");
         assert_eq!(root.at("a.b").and_then(Node::switch), Some(true));
         assert_eq!(root.at("a.b").map(|n| n.place.line), Some(4));
-        root.set("a.c.0.z", "5");
-        root.set("d.e.f", "g");
-        root.set("a.c.1.y", "7");
+        assert!(root.set("a.c.0.z", "5") && root.set("d.e.f", "g") && root.set("a.c.y", "7"));
+        assert!(!root.set("a.c.7.y", "7") && !root.set("a.c.waldo", "7"));
         assert_eq!(root.at("a.c.0.z").and_then(Node::text), Some("5"));
         assert_eq!(root.at("d.e.f").and_then(Node::text), Some("g"));
         assert_eq!(root.at("a.c.1.y").and_then(Node::text), Some("7"));

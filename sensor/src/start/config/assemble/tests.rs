@@ -71,6 +71,8 @@ fn what_stands_last_counts_and_keys_are_paths() {
             "l.0.e.f=2 l.0.e.t.0=w l.0.e.t.1=z",
             "",
         ),
+        ("l:\n- e: {f: 1}\nl.e.f: 2\n", "l.0.e.f=2", ""),
+        ("l:\n- e: {f: 1}\nl.3.f: 2\n", "l.0.e.f=1", "main.yaml:3:1 the key `l.3.f` leads to no item"),
         (
             "default_log_dir: /x\n",
             "default-log-dir=/x",
