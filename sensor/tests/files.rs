@@ -21,7 +21,9 @@ const WEB: &str = "http/get-and-upload/capture.pcap";
 fn run(capture: &str, outputs: &str, rules: &str, threads: &str, folder: &Path) -> Run {
     let (config, rule_file) = (folder.join("site.yaml"), folder.join("own.rules"));
     let eve = "outputs:\n- eve-log:\n    enabled: yes\n    types: [stats, files, alert]\n";
-    std::fs::write(&config, format!("{eve}{outputs}tapwire: {{}}\n")).unwrap();
+    let limits = "default-config: {request-body-limit: 100kb, response-body-limit: 100kb}";
+    let http = format!("app-layer: {{protocols: {{http: {{enabled: yes, libhtp: {{{limits}}}}}}}}}\n");
+    std::fs::write(&config, format!("{eve}{outputs}{http}tapwire: {{}}\n")).unwrap();
     std::fs::write(&rule_file, rules).unwrap();
     let run = Run::replay(&captures().join(capture)).arg("--threads").arg(threads).arg("--config").path(&config);
     run.arg("--strict").arg("--rules").path(&rule_file)

@@ -1,7 +1,11 @@
 //! Bodies (RFC 9112, section 6): what delimits them, what is kept of them, and the files in them.
 
+use std::borrow::Cow;
+
 use super::decode::{Decoder, Faults};
-use super::multipart::{Multipart, Part, parameter};
+use super::headers::trim;
+use super::multipart::{Multipart, Part};
+use super::parameters::parameter;
 use super::parser::{FileState, Framing, HttpParser, State, Step, blank};
 use super::record::content_range;
 use super::transaction::Exchange;
@@ -16,17 +20,18 @@ impl HttpParser {
     /// The headers of a message are whole: decides what delimits its body.
     pub(super) fn choose_body(&mut self, direction: Direction, id: u64, output: &mut Output<'_>) {
         let Some(tx) = self.transactions.find_mut(id) else { return };
-        let framing = framing(tx, direction);
+        let framing = match framing(tx, direction) {
+            Ok(framing) => framing,
+            // What a server makes of it cannot be told: all up to the next request may be the body.
+            Err(Unreadable) if direction == Direction::ToServer => {
+                self.side(direction).state = State::Surplus;
+                return;
+            }
+            Err(Unreadable) => None,
+        };
         let mut decoder = None;
         if let Some(encoding) = tx.message(direction).header(b"content-encoding").map(<[u8]>::to_vec) {
-            let (layers, many, unknown) = Decoder::new(&encoding, self.limits.budget);
-            if many {
-                tx.note("http.too_many_encoding_layers");
-            }
-            if unknown {
-                tx.note("http.abnormal_ce_header");
-            }
-            decoder = Some(layers);
+            decoder = Some(Decoder::new(&encoding, self.limits.budget, &mut |name| tx.note(name)));
         }
         let mut form = None;
         if direction == Direction::ToServer && matches!(&*tx.method, b"POST" | b"PUT") {
@@ -46,6 +51,10 @@ impl HttpParser {
         if state == State::Known(0) {
             self.finish(direction, true, output);
         }
+        let connects = self.current(direction).is_some_and(|tx| *tx.method == *b"CONNECT");
+        if direction == Direction::ToServer && connects {
+            self.side(direction).state = State::Tunnel;
+        }
     }
 
     fn choose_response(&mut self, id: u64, framing: Option<Framing>, output: &mut Output<'_>) -> State {
@@ -55,10 +64,24 @@ impl HttpParser {
             None | Some(Framing::Length(0)) => State::Known(0),
             Some(framing) => State::Bare(framing),
         };
-        if *tx.method == *b"CONNECT" && (200..300).contains(&code) {
-            output.turn_into(None, None);
-            return State::Known(0);
+        let framed =
+            ["content-length", "transfer-encoding"].iter().any(|name| tx.response.header(name.as_bytes()).is_some());
+        if framed && code == 101 {
+            tx.note("http.switching_proto_with_content_length");
+        } else if framed && matches!(code, 102..=199 | 204 | 304) && *tx.method != *b"HEAD" {
+            tx.note("http.response_body_unexpected");
         }
+        if *tx.method == *b"CONNECT" && code >= 200 {
+            if code < 300 {
+                self.leave_for_tunnel(Direction::ToClient, output);
+                return State::Known(0);
+            }
+            let side = self.side(Direction::ToServer);
+            if side.state == State::Tunnel {
+                side.state = State::Line;
+            }
+        }
+        let Some(tx) = self.transactions.find_mut(id) else { return State::Line };
         match code {
             101 if upgrade(&tx.response, output) => {}
             // It changes to nothing: clients take what follows for a body.
@@ -90,13 +113,15 @@ impl HttpParser {
     /// A line with the size of a chunk.
     pub(super) fn chunk_line(&mut self, direction: Direction, text: &[u8], total: usize) -> Step {
         let text = text.iter().position(|b| !blank(*b)).and_then(|at| text.get(at..)).unwrap_or_default();
-        self.count_framing(direction, total);
         if text.is_empty() {
+            self.count_framing(direction, total);
             return Some(total);
         }
+        // The digits at the begin count, whatever follows.
         let digits = text.iter().take_while(|b| hex(**b).is_some()).count();
         let size = text.iter().take(digits).try_fold(0u64, |n, &b| n.checked_mul(16)?.checked_add(u64::from(hex(b)?)));
         let Some(size) = size.filter(|_| digits > 0) else { return self.no_chunk(direction) };
+        self.count_framing(direction, total);
         if text.get(digits..).is_some_and(|rest| rest.contains(&b';')) {
             self.note(direction, "http.request_chunk_extension", "http.response_chunk_extension");
         }
@@ -107,7 +132,7 @@ impl HttpParser {
     /// What was announced as chunks is none: the rest is the body, so that nothing hides in it.
     pub(super) fn no_chunk(&mut self, direction: Direction) -> Step {
         self.note(direction, "http.invalid_request_chunk_len", "http.invalid_response_chunk_len");
-        self.side(direction).state = State::UntilClose;
+        self.side(direction).state = if direction == Direction::ToServer { State::Surplus } else { State::UntilClose };
         Some(0)
     }
 
@@ -130,7 +155,7 @@ impl HttpParser {
         self.count_framing(direction, data.len());
         let limit = self.limit(direction);
         // What nobody looks at is not decoded.
-        let past = limit > 0 && self.current(direction).is_none_or(|tx| tx.message(direction).body().total >= limit);
+        let past = limit > 0 && self.current(direction).is_none_or(|tx| tx.message(direction).body().came >= limit);
         if past && !(self.side(direction).file == FileState::Open && output.files.is_kept(direction.into())) {
             self.cut_file(direction, output);
             // Its window may be the largest thing that the flow holds.
@@ -158,7 +183,7 @@ impl HttpParser {
                 tx.note(name);
             }
         }
-        let before = tx.message(direction).body().total;
+        let before = tx.message(direction).body().came;
         let mut room = if limit == 0 { u64::MAX } else { limit.saturating_sub(before) };
         let mut state = file;
         if form.is_none() && !data.is_empty() && room > 0 && state == FileState::None {
@@ -175,7 +200,7 @@ impl HttpParser {
         let cut = kept.len() < data.len();
         let whole_form = last && !cut && file != FileState::Cut;
         let form = if let Some(mut form) = form {
-            push_form(&mut form, kept, whole_form, id, tx, &mut state, output.files);
+            push_form(&mut form, (kept, whole_form, cut), id, tx, &mut state, output.files);
             Some(form)
         } else {
             if !kept.is_empty() && state == FileState::Open {
@@ -229,60 +254,95 @@ impl HttpParser {
         }
         (side.file, side.form, side.state) = (FileState::None, None, State::Line);
         output.flush_raw = true;
+        // With the answer a request without an end has one.
+        let asked = self.to_server();
+        if direction == Direction::ToClient && asked.state == State::Surplus && asked.transaction == self.answered() {
+            self.finish(Direction::ToServer, true, output);
+        }
+    }
+
+    fn answered(&mut self) -> u64 {
+        self.side(Direction::ToClient).transaction
     }
 }
 
+/// A length that is no number (RFC 9112, section 6.3).
+struct Unreadable;
+
 /// What delimits the body of a message, by its headers alone.
-fn framing(tx: &mut Exchange, direction: Direction) -> Option<Framing> {
+fn framing(tx: &mut Exchange, direction: Direction) -> Result<Option<Framing>, Unreadable> {
     let to_server = direction == Direction::ToServer;
+    let by = |to_server_name, to_client_name| if to_server { to_server_name } else { to_client_name };
     let message = tx.message(direction);
     let coding: Option<Vec<u8>> = message
         .header(b"transfer-encoding")
         .map(|v| v.iter().filter(|&&b| b != 0).map(u8::to_ascii_lowercase).collect());
-    let length = message.header(b"content-length").map(content_length);
+    let length = message.header(b"content-length").map(ContentLength::read);
     let old = matches!(message.protocol.get(5..), Some(b"0.9" | b"1.0"));
     let ranges = message
         .header(b"content-type")
         .is_some_and(|v| v.get(..20).is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/byteranges")));
     let chunked = coding.as_ref().map(|v| memchr::memmem::find(v, b"chunked").is_some());
-    if chunked == Some(false) {
-        tx.note(if to_server {
-            "http.invalid_transfer_encoding_value_in_request"
-        } else {
-            "http.invalid_transfer_encoding_value_in_response"
-        });
+    if chunked == Some(false) || to_server && chunked == Some(true) && old {
+        tx.note(by(
+            "http.invalid_transfer_encoding_value_in_request",
+            "http.invalid_transfer_encoding_value_in_response",
+        ));
     }
-    if length == Some(None) {
-        tx.note(if to_server {
-            "http.invalid_content_length_field_in_request"
-        } else {
-            "http.invalid_content_length_field_in_response"
-        });
-    }
-    if !to_server {
-        if chunked == Some(true) && coding.as_ref().is_some_and(|v| v.trim_ascii() != b"chunked") {
+    if chunked == Some(true) && !to_server {
+        if coding.as_ref().is_some_and(|v| v.trim_ascii() != b"chunked") {
             tx.note("http.response_abnormal_transfer_encoding");
         }
-        if chunked == Some(true) && old {
+        if old {
             tx.note("http.response_chunked_old_proto");
         }
-        if ranges {
-            tx.note("http.response_multipart_byteranges");
-        }
     }
-    if chunked == Some(true) { Some(Framing::Chunks) } else { length.flatten().map(Framing::Length) }
+    if ranges && !to_server && chunked.is_none() && length.is_none() {
+        tx.note("http.response_multipart_byteranges");
+    }
+    let Some(length) = length else { return Ok(chunked.filter(|chunked| *chunked).map(|_| Framing::Chunks)) };
+    if length.extra_before {
+        tx.note("http.content_length_extra_data_start");
+    }
+    if length.extra_behind {
+        tx.note("http.content_length_extra_data_end");
+    }
+    // Clients read what they can, servers have to refuse it.
+    let odd = length.extra_before || length.extra_behind;
+    let bytes = length.bytes.filter(|_| !(to_server && odd));
+    if bytes.is_none() {
+        tx.note(by("http.invalid_content_length_field_in_request", "http.invalid_content_length_field_in_response"));
+    }
+    match (chunked, bytes) {
+        (Some(true), _) => Ok(Some(Framing::Chunks)),
+        (_, Some(bytes)) => Ok(Some(Framing::Length(bytes))),
+        (_, None) => Err(Unreadable),
+    }
 }
 
-/// The greatest number in a `Content-Length`: where several contradict each other, no byte of the body shall escape.
-fn content_length(value: &[u8]) -> Option<u64> {
-    value
-        .split(|b| matches!(b, b',' | b' ' | b'\t'))
-        .filter_map(|part| {
-            let from = part.iter().position(u8::is_ascii_digit)?;
-            let digits: Vec<u8> = part.get(from..)?.iter().copied().take_while(u8::is_ascii_digit).collect();
-            std::str::from_utf8(&digits).ok()?.parse().ok()
-        })
-        .max()
+/// What a `Content-Length` says.
+struct ContentLength {
+    /// The greatest of its numbers: where several contradict each other, no byte of the body shall escape.
+    bytes: Option<u64>,
+    extra_before: bool,
+    extra_behind: bool,
+}
+
+impl ContentLength {
+    fn read(value: &[u8]) -> Self {
+        let mut all = Self { bytes: None, extra_before: false, extra_behind: false };
+        for part in value.split(|b| *b == b',').map(trim) {
+            let from = part.iter().position(u8::is_ascii_digit).unwrap_or(part.len());
+            let (before, number) = part.split_at(from);
+            let digits = number.iter().take_while(|b| b.is_ascii_digit()).count();
+            let (digits, behind) = number.split_at(digits);
+            all.extra_before |= !before.is_empty();
+            all.extra_behind |= !behind.is_empty();
+            let bytes = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+            all.bytes = all.bytes.max(bytes);
+        }
+        all
+    }
 }
 
 fn open_file(direction: Direction, id: u64, tx: &mut Exchange, files: &mut dyn FileSink) {
@@ -290,7 +350,7 @@ fn open_file(direction: Direction, id: u64, tx: &mut Exchange, files: &mut dyn F
     let named = message.header(b"content-disposition").and_then(|v| parameter(v, b"filename"));
     let name = named
         .filter(|n| !n.is_empty())
-        .map_or_else(|| tx.uri.split(|&b| b == b'?').next().unwrap_or_default().to_vec(), <[u8]>::to_vec);
+        .map_or_else(|| tx.uri.split(|&b| b == b'?').next().unwrap_or_default().to_vec(), Cow::into_owned);
     let range = message.header(b"content-range").map(content_range);
     if name.len() > NAME_BYTES {
         tx.note("http.file_name_too_long");
@@ -303,14 +363,13 @@ fn open_file(direction: Direction, id: u64, tx: &mut Exchange, files: &mut dyn F
 
 fn push_form(
     form: &mut Multipart,
-    data: &[u8],
-    last: bool,
+    (data, last, cut): (&[u8], bool, bool),
     id: u64,
     tx: &mut Exchange,
     state: &mut FileState,
     files: &mut dyn FileSink,
 ) {
-    form.push(data, last, &mut |part| match part {
+    let mut take = |part: Part<'_>| match part {
         Part::Open(text) => {
             files.open(Direction::ToServer.into(), id, text, None);
             *state = FileState::Open;
@@ -321,5 +380,9 @@ fn push_form(
             *state = FileState::None;
         }
         Part::Odd(anomaly) => tx.note(anomaly),
-    });
+    };
+    form.push(data, last, &mut take);
+    if cut {
+        form.cut(&mut take);
+    }
 }

@@ -3,14 +3,13 @@
 //! Data that does not decode passes as it is, so that a wrong label hides nothing. What comes out is bounded by a ratio to what went
 //! in, and by the work that one body may cost.
 
-use std::io::Write;
-
-use flate2::{Decompress, FlushDecompress, Status};
-use lzma_rs::decompress::{Options, Stream};
+use flate2::Decompress;
 use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
 
 use super::brotli::Brotli;
 use super::headers::trim;
+use super::inflate::{GzipHeader, run_inflate};
+use super::lzma::{HEADER_BYTES, Lzma, Taken};
 use crate::protocol::held;
 
 /// What went wrong while decoding.
@@ -35,7 +34,7 @@ pub(crate) struct Budget {
     pub(crate) work_bytes: u64,
     /// Whether lzma is undone.
     pub(crate) lzma: bool,
-    /// Greatest dictionary of lzma.
+    /// How far back lzma may refer.
     pub(crate) lzma_memory_bytes: u64,
 }
 
@@ -51,9 +50,13 @@ pub(crate) struct Decoder {
 
 struct Layer {
     kind: Kind,
-    /// Input before the first output, to be passed on if it never decodes.
+    /// Input that would be passed on if it did not decode, and what came out of it so far.
     held: Vec<u8>,
-    produced: bool,
+    waiting: Vec<u8>,
+    /// Any bytes decode to something for a while: what it makes of the first ones may be none of its own.
+    is_doubtful: bool,
+    /// It is what it was said to be, or passes as it is.
+    is_settled: bool,
 }
 
 enum Kind {
@@ -71,14 +74,9 @@ enum Kind {
     Late(Late),
     Brotli(Box<Brotli>),
     LzmaHead {
-        memory_bytes: u64,
+        memory_bytes: usize,
     },
-    Lzma {
-        stream: Box<Stream<Vec<u8>>>,
-        /// What its table of probabilities holds, and its dictionary may.
-        tables_bytes: usize,
-        memory_bytes: u64,
-    },
+    Lzma(Lzma),
     Zstd(DCtx<'static>),
     Pass,
     Done,
@@ -93,6 +91,8 @@ enum Late {
 
 /// Input held for a layer that has not produced anything.
 const HELD_BYTES: usize = 64 * 1024;
+/// Input that has to decode before it is believed that it was encoded, where nothing else tells.
+const TRIAL_BYTES: usize = 2048;
 /// Times that a body may grow before it counts as a bomb.
 const BOMB_RATIO: u64 = 2048;
 /// Times that a body may grow before its output counts against the budget of work.
@@ -105,40 +105,48 @@ const GZIP_TRAILER_BYTES: usize = 8;
 const INFLATE_BYTES: usize = 48 << 10;
 /// What one of zstd holds before anything comes out.
 const ZSTD_BYTES: usize = 112 << 10;
-/// What one of lzma holds besides its dictionary and its table of literals.
-const LZMA_BYTES: usize = 8 << 10;
-/// Probabilities of each context of literals in lzma.
-const LZMA_LITERALS: usize = 0x300;
-/// Header of an lzma stream.
-const LZMA_HEADER_BYTES: usize = 13;
 
 impl Decoder {
-    /// Layers for a `Content-Encoding`; whether there were too many, and whether one is unknown.
-    pub(crate) fn new(value: &[u8], budget: Budget) -> (Self, bool, bool) {
-        let (mut layers, mut many, mut unknown) = (Vec::new(), false, false);
+    /// Layers for a `Content-Encoding`; anomalies of it are told.
+    pub(crate) fn new(value: &[u8], budget: Budget, tell: &mut dyn FnMut(&'static str)) -> Self {
+        let mut layers: Vec<Layer> = Vec::new();
         for token in value.split(|&b| b == b',').rev() {
             let token: Vec<u8> = trim(token).iter().filter(|&&b| b != 0).map(u8::to_ascii_lowercase).collect();
             let has = |word: &[u8]| memchr::memmem::find(&token, word).is_some();
             let kind = if has(b"gzip") || has(b"deflate") {
+                if !matches!(token.strip_prefix(b"x-").unwrap_or(&token), b"gzip" | b"deflate") {
+                    tell("http.abnormal_ce_header");
+                }
                 // Browsers take what they find for either.
                 Kind::Unsure
             } else if token == b"br" {
                 Kind::Late(Late::Brotli)
             } else if token == b"zstd" {
                 Kind::Late(Late::Zstd)
-            } else if token == b"lzma" && budget.lzma {
-                Kind::LzmaHead { memory_bytes: budget.lzma_memory_bytes }
+            } else if token == b"lzma" {
+                if !budget.lzma {
+                    tell("http.lzma_decompression_disabled");
+                    continue;
+                }
+                if layers.iter().any(|layer| matches!(layer.kind, Kind::LzmaHead { .. })) {
+                    tell("http.compression_bomb_double_lzma");
+                    break;
+                }
+                Kind::LzmaHead { memory_bytes: usize::try_from(budget.lzma_memory_bytes).unwrap_or(usize::MAX) }
             } else {
-                unknown |= !token.is_empty() && token != b"identity" && token != b"inflate";
+                if !token.is_empty() && token != b"identity" && token != b"inflate" {
+                    tell("http.abnormal_ce_header");
+                }
                 continue;
             };
             if layers.len() >= budget.layers.max(1) {
-                many = true;
+                tell("http.too_many_encoding_layers");
                 break;
             }
-            layers.push(Layer { kind, held: Vec::new(), produced: false });
+            let (held, waiting) = (Vec::new(), Vec::new());
+            layers.push(Layer { kind, held, waiting, is_doubtful: true, is_settled: false });
         }
-        (Self { layers, budget, taken: 0, given: 0, stopped: false }, many, unknown)
+        Self { layers, budget, taken: 0, given: 0, stopped: false }
     }
 
     /// Bytes that it holds.
@@ -161,8 +169,8 @@ impl Decoder {
             let mut out = Vec::new();
             let mut over = false;
             layer.push(&data, room, &mut out, &mut over, faults);
-            if last && !layer.produced {
-                out.append(&mut layer.held);
+            if last {
+                layer.end(&mut out, faults);
             }
             if over {
                 *(if bomb <= work { &mut faults.bomb } else { &mut faults.work }) = true;
@@ -182,14 +190,11 @@ impl Layer {
         let kind = match &self.kind {
             Kind::Inflate { .. } => INFLATE_BYTES,
             Kind::Brotli(brotli) => held::boxed::<Brotli>(brotli.held_bytes()),
-            Kind::Lzma { tables_bytes, memory_bytes, .. } => {
-                let dictionary = written.min(usize::try_from(*memory_bytes).unwrap_or(usize::MAX));
-                held::boxed::<Stream<Vec<u8>>>(LZMA_BYTES + tables_bytes + 2 * dictionary)
-            }
+            Kind::Lzma(lzma) => lzma.held_bytes(usize::MAX),
             Kind::Zstd(decoder) => decoder.sizeof().min(ZSTD_BYTES.saturating_add(written)),
             _ => 0,
         };
-        kind + held::list(&self.held)
+        kind + held::list(&self.held) + held::list(&self.waiting)
     }
 
     fn push(&mut self, data: &[u8], room: u64, out: &mut Vec<u8>, over: &mut bool, faults: &mut Faults) {
@@ -197,40 +202,64 @@ impl Layer {
             out.extend_from_slice(data);
             return;
         }
-        if !self.produced {
+        if !self.is_settled {
             self.held.extend_from_slice(data);
         }
+        let mut made = std::mem::take(&mut self.waiting);
         let mut rest = data;
-        while let Some((used, sound)) = self.step(rest, room, out, over, faults) {
+        while let Some((used, sound)) = self.step(rest, room, &mut made, over, faults) {
             rest = rest.get(used..).unwrap_or_default();
-            self.produced |= !out.is_empty();
-            if *over {
-                return;
-            }
             if !sound {
                 faults.failed = true;
-                self.pass(rest, out);
-                return;
+                self.give_up(rest, &mut made);
+            }
+            if *over || !sound {
+                break;
             }
         }
-        if self.produced {
+        let ended = matches!(self.kind, Kind::Done | Kind::Trailer(_));
+        self.is_settled |= *over || !made.is_empty() && (!self.is_doubtful || ended || self.held.len() > TRIAL_BYTES);
+        if !self.is_settled && self.held.len() > HELD_BYTES {
+            // Lzma keeps what it makes until its dictionary is full; of others so much without a result is what it is.
+            self.is_settled = matches!(self.kind, Kind::Lzma(_));
+            if !self.is_settled {
+                faults.failed = true;
+                self.give_up(b"", &mut made);
+            }
+        }
+        if self.is_settled {
             self.held = Vec::new();
-        } else if self.held.len() > HELD_BYTES {
-            // So much without a result: it is what it is.
-            faults.failed = true;
-            self.pass(b"", out);
+            out.append(&mut made);
+        } else {
+            self.waiting = made;
         }
     }
 
-    /// Gives up: what was held or is left passes as it is.
-    fn pass(&mut self, rest: &[u8], out: &mut Vec<u8>) {
+    /// It is unsound: what was held or is left passes as it is.
+    fn give_up(&mut self, rest: &[u8], made: &mut Vec<u8>) {
         self.kind = Kind::Pass;
-        if self.produced {
-            out.extend_from_slice(rest);
+        if self.is_settled || !self.is_doubtful && !made.is_empty() {
+            made.extend_from_slice(rest);
         } else {
-            out.append(&mut self.held);
-            self.produced = true;
+            *made = std::mem::take(&mut self.held);
         }
+        self.is_settled = true;
+    }
+
+    /// No more comes.
+    fn end(&mut self, out: &mut Vec<u8>, faults: &mut Faults) {
+        let before = self.waiting.len();
+        if let Kind::Lzma(lzma) = &mut self.kind {
+            lzma.finish(&mut self.waiting);
+            self.is_settled |= self.waiting.len() > before;
+        }
+        out.append(&mut self.waiting);
+        // Whether it was cut or is something else cannot be told: both are shown.
+        if !self.is_settled && !self.held.is_empty() {
+            faults.failed |= !matches!(self.kind, Kind::Unsure);
+            out.append(&mut self.held);
+        }
+        (self.kind, self.is_settled) = (Kind::Done, true);
     }
 
     /// One step: the bytes that were used and whether they were sound; `None` when it needs more.
@@ -254,7 +283,9 @@ impl Layer {
                 let (&first, &second) = (self.held.first()?, self.held.get(1)?);
                 // All that came is held, so that the decoder starts with the first byte of it.
                 let input = self.held.clone();
+                let before = input.len().saturating_sub(data.len());
                 let zlib = first & 15 == 8 && (u16::from(first) << 8 | u16::from(second)) % 31 == 0;
+                self.is_doubtful = (first, second) != (0x1f, 0x8b);
                 self.kind = if (first, second) == (0x1f, 0x8b) {
                     Kind::Header(GzipHeader::default())
                 } else {
@@ -264,7 +295,7 @@ impl Layer {
                 while let Some((more, sound)) = self.step(input.get(used..)?, room, out, over, faults) {
                     used += more;
                     if !sound || *over {
-                        return Some((data.len(), sound));
+                        return Some((used.saturating_sub(before), sound));
                     }
                 }
                 Some((data.len(), true))
@@ -297,29 +328,25 @@ impl Layer {
                     Late::Brotli => Kind::Brotli(Box::new(Brotli::new())),
                     Late::Zstd => zstd_decoder().map_or(Kind::Pass, Kind::Zstd),
                 };
+                // Frames of zstd begin with a mark.
+                self.is_doubtful = matches!(self.kind, Kind::Brotli(_));
                 Some((0, true))
             }
             Kind::Brotli(brotli) => Some((data.len(), brotli.push(data, room, out, over))),
             Kind::LzmaHead { memory_bytes } => {
-                let head = self.held.get(..LZMA_HEADER_BYTES)?;
-                let dictionary = head.get(1..5).and_then(|d| d.try_into().ok()).map_or(0, u32::from_le_bytes);
-                if u64::from(dictionary) > *memory_bytes {
-                    faults.lzma_memory = true;
-                    self.pass(b"", out);
-                    return Some((data.len(), true));
-                }
-                let options = Options {
-                    memlimit: usize::try_from(*memory_bytes).ok(),
-                    allow_incomplete: true,
-                    ..Options::default()
-                };
-                let (memory_bytes, tables_bytes) = (*memory_bytes, lzma_tables_bytes(head));
-                let mut stream = Box::new(Stream::new_with_options(&options, Vec::new()));
-                let sound = write_lzma(&mut stream, &self.held, room, out, over);
-                self.kind = Kind::Lzma { stream, tables_bytes, memory_bytes };
-                Some((data.len(), sound))
+                let memory_bytes = *memory_bytes;
+                let (header, rest) = self.held.split_first_chunk::<HEADER_BYTES>()?;
+                let mut lzma = Lzma::new(header, memory_bytes);
+                let taken = lzma.push(rest, room, out, over);
+                self.kind = Kind::Lzma(lzma);
+                faults.lzma_memory |= taken == Taken::BeyondMemory;
+                Some((data.len(), taken == Taken::Sound))
             }
-            Kind::Lzma { stream, .. } => Some((data.len(), write_lzma(stream, data, room, out, over))),
+            Kind::Lzma(lzma) => {
+                let taken = lzma.push(data, room, out, over);
+                faults.lzma_memory |= taken == Taken::BeyondMemory;
+                Some((data.len(), taken == Taken::Sound))
+            }
             Kind::Zstd(decoder) => Some(run_zstd(decoder, data, room, out, over)),
         }
     }
@@ -331,13 +358,6 @@ fn zstd_decoder() -> Option<DCtx<'static>> {
     decoder.init().ok()?;
     decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG)).ok()?;
     Some(decoder)
-}
-
-/// The table of an lzma stream, whose first octet says how many contexts literals have.
-fn lzma_tables_bytes(head: &[u8]) -> usize {
-    let properties = head.first().copied().unwrap_or(0);
-    let (context, position) = (properties % 9, properties / 9 % 5);
-    (LZMA_LITERALS * size_of::<u16>()) << (context + position)
 }
 
 /// Decodes a piece of zstd; how much of it was used, and whether it is sound.
@@ -365,136 +385,10 @@ fn run_zstd(decoder: &mut DCtx<'static>, data: &[u8], room: u64, out: &mut Vec<u
     }
 }
 
-/// The header of a gzip member (RFC 1952, section 2.3), byte by byte.
-#[derive(Clone, Copy, Debug, Default)]
-struct GzipHeader {
-    flags: u8,
-    part: Part,
-    /// Bytes of the part that came.
-    count: usize,
-    /// Length of the extra field.
-    extra: usize,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Part {
-    #[default]
-    Fixed,
-    Extra,
-    Name,
-    Comment,
-    Check,
-    Over,
-}
-
-impl GzipHeader {
-    fn is_over(&self) -> bool {
-        self.part == Part::Over
-    }
-
-    /// Takes bytes of the header and returns how many they were.
-    fn skip(&mut self, data: &[u8]) -> usize {
-        let mut used = 0;
-        for &byte in data {
-            if self.part == Part::Over {
-                break;
-            }
-            used += 1;
-            self.byte(byte);
-        }
-        used
-    }
-
-    fn byte(&mut self, byte: u8) {
-        self.count += 1;
-        let done = match self.part {
-            Part::Fixed => {
-                if self.count == 4 {
-                    self.flags = byte;
-                }
-                self.count == 10
-            }
-            Part::Extra => {
-                match self.count {
-                    1 => self.extra = usize::from(byte),
-                    2 => self.extra += usize::from(byte) << 8,
-                    _ => {}
-                }
-                self.count >= 2 && self.count == self.extra + 2
-            }
-            Part::Name | Part::Comment => byte == 0,
-            Part::Check => self.count == 2,
-            Part::Over => false,
-        };
-        while done && self.part != Part::Over {
-            let (next, flag) = match self.part {
-                Part::Fixed => (Part::Extra, 4),
-                Part::Extra => (Part::Name, 8),
-                Part::Name => (Part::Comment, 16),
-                Part::Comment => (Part::Check, 2),
-                Part::Check | Part::Over => (Part::Over, 0),
-            };
-            (self.part, self.count) = (next, 0);
-            if self.flags & flag != 0 {
-                break;
-            }
-        }
-    }
-}
-
-/// Inflates a piece: the bytes used, whether the stream ended, and whether it was sound.
-fn run_inflate(
-    inflate: &mut Decompress,
-    data: &[u8],
-    room: u64,
-    out: &mut Vec<u8>,
-    over: &mut bool,
-) -> (usize, bool, bool) {
-    let (mut at, mut buffer) = (0, [0u8; 8192]);
-    loop {
-        let (taken, given) = (inflate.total_in(), inflate.total_out());
-        let status = inflate.decompress(data.get(at..).unwrap_or_default(), &mut buffer, FlushDecompress::None);
-        let made = usize::try_from(inflate.total_out() - given).unwrap_or(0);
-        out.extend_from_slice(buffer.get(..made).unwrap_or_default());
-        let used = usize::try_from(inflate.total_in() - taken).unwrap_or(0);
-        at += used;
-        if out.len() as u64 > room {
-            *over = true;
-            return (at, false, true);
-        }
-        match status {
-            Ok(Status::StreamEnd) => return (at, true, true),
-            Err(_) => return (at, false, false),
-            Ok(_) if made == 0 && (at >= data.len() || used == 0) => return (data.len(), false, true),
-            Ok(_) => {}
-        }
-    }
-}
-
-fn write_lzma(stream: &mut Stream<Vec<u8>>, data: &[u8], room: u64, out: &mut Vec<u8>, over: &mut bool) -> bool {
-    let sound = write_all(stream, data, room, over, |s| s.get_output().map_or(0, Vec::len));
-    if let Some(made) = stream.get_output_mut() {
-        out.append(made);
-    }
-    sound
-}
-
-/// Writes piece by piece, so that a bomb is noticed early; whether the data was sound.
-fn write_all<W: Write>(writer: &mut W, data: &[u8], room: u64, over: &mut bool, made: impl Fn(&W) -> usize) -> bool {
-    for piece in data.chunks(256) {
-        if writer.write_all(piece).is_err() {
-            return false;
-        }
-        if made(writer) as u64 > room {
-            *over = true;
-            return true;
-        }
-    }
-    true
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
     use flate2::{
         Compression,
@@ -518,7 +412,7 @@ mod tests {
         named.extend_from_slice(&gzip(b"one ")[10..]);
         let data = [named, gzip(b"two")].concat();
         for cut in [1, 3, 1000] {
-            let (mut decoder, mut faults) = (Decoder::new(b"gzip", BUDGET).0, Faults::default());
+            let (mut decoder, mut faults) = (Decoder::new(b"gzip", BUDGET, &mut |_| {}), Faults::default());
             let out: Vec<u8> = data.chunks(cut).flat_map(|piece| decoder.push(piece, false, &mut faults)).collect();
             assert_eq!((out.as_slice(), faults), (&b"one two"[..], Faults::default()));
         }
@@ -528,15 +422,15 @@ mod tests {
     fn zstd_is_read_in_any_pieces_and_bounded() {
         let frames = [zstd::encode_all(&b"one "[..], 3).unwrap(), zstd::encode_all(&b"two"[..], 3).unwrap()].concat();
         for cut in [1, 7, 1000] {
-            let (mut decoder, mut faults) = (Decoder::new(b"zstd", BUDGET).0, Faults::default());
+            let (mut decoder, mut faults) = (Decoder::new(b"zstd", BUDGET, &mut |_| {}), Faults::default());
             let out: Vec<u8> = frames.chunks(cut).flat_map(|piece| decoder.push(piece, false, &mut faults)).collect();
             assert_eq!((out.as_slice(), faults), (&b"one two"[..], Faults::default()));
         }
         let bomb = zstd::encode_all(&vec![0; 64 << 20][..], 3).unwrap();
-        let (mut decoder, mut faults) = (Decoder::new(b"zstd", BUDGET).0, Faults::default());
+        let (mut decoder, mut faults) = (Decoder::new(b"zstd", BUDGET, &mut |_| {}), Faults::default());
         let out: usize = bomb.chunks(100).map(|piece| decoder.push(piece, false, &mut faults).len()).sum();
         assert!(out <= (1 << 20) + (32 << 10) && faults.bomb, "{out} {faults:?}");
-        let (mut decoder, mut faults) = (Decoder::new(b"zstd", BUDGET).0, Faults::default());
+        let (mut decoder, mut faults) = (Decoder::new(b"zstd", BUDGET, &mut |_| {}), Faults::default());
         assert_eq!(decoder.push(b"no zstd at all", true, &mut faults), b"no zstd at all");
     }
 
@@ -549,18 +443,44 @@ mod tests {
             ("gzip", &once, Budget { work_bytes: u64::MAX, ..BUDGET }, false, false),
             ("gzip, gzip", &twice, Budget { work_bytes: u64::MAX, ..BUDGET }, true, false),
         ] {
-            let (mut decoder, mut faults) = (Decoder::new(encoding.as_bytes(), budget).0, Faults::default());
+            let (mut decoder, mut faults) = (Decoder::new(encoding.as_bytes(), budget, &mut |_| {}), Faults::default());
             let out: usize = data.chunks(1000).map(|piece| decoder.push(piece, false, &mut faults).len()).sum();
             assert_eq!((faults.bomb, faults.work), (bomb, work), "{out}");
         }
     }
 
     #[test]
-    fn a_great_lzma_dictionary_is_refused() {
-        let data = [0x5d, 0, 0, 0, 0x40, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0];
-        let (mut decoder, mut faults) = (Decoder::new(b"lzma", BUDGET).0, Faults::default());
-        assert_eq!(decoder.push(&data, false, &mut faults), data);
-        assert!(faults.lzma_memory);
+    fn lzma_needs_the_memory_that_it_refers_to() {
+        let text = b"EICAR, EICAR, and the like".repeat(20);
+        let mut data = Vec::new();
+        lzma_rs::lzma_compress(&mut &*text, &mut data).unwrap();
+        // A dictionary of 1 GiB, of which hardly anything is filled.
+        data[1..5].copy_from_slice(&(1u32 << 30).to_le_bytes());
+        for cut in [1, 1000] {
+            let (mut decoder, mut faults) = (Decoder::new(b"lzma", BUDGET, &mut |_| {}), Faults::default());
+            let mut out: Vec<u8> = data.chunks(cut).flat_map(|piece| decoder.push(piece, false, &mut faults)).collect();
+            out.extend(decoder.push(b"", true, &mut faults));
+            assert_eq!((out, faults), (text.clone(), Faults::default()));
+        }
+    }
+
+    #[test]
+    fn what_is_not_encoded_passes_whole() {
+        for (encoding, plain) in [
+            ("deflate", &b"\x4b\x4c\x4a plain text that begins like deflate"[..]),
+            ("gzip", b"just text"),
+            ("gzip", b"K"),
+            ("br", b"\x0b\x02\x80abc plain"),
+            ("lzma", b"no header of lzma"),
+        ] {
+            for cut in [1, 7, 1000] {
+                let mut decoder = Decoder::new(encoding.as_bytes(), BUDGET, &mut |_| {});
+                let mut faults = Faults::default();
+                let mut out: Vec<u8> = plain.chunks(cut).flat_map(|p| decoder.push(p, false, &mut faults)).collect();
+                out.extend(decoder.push(b"", true, &mut faults));
+                assert!(out.ends_with(plain), "{encoding} {cut} {}", out.escape_ascii());
+            }
+        }
     }
 
     #[test]
@@ -577,7 +497,7 @@ mod tests {
             ("deflate", zlib.finish().unwrap()),
             ("gzip", b"hello hello".to_vec()),
         ] {
-            let (mut decoder, _, _) = Decoder::new(name.as_bytes(), BUDGET);
+            let mut decoder = Decoder::new(name.as_bytes(), BUDGET, &mut |_| {});
             let mut out: Vec<u8> =
                 data.iter().flat_map(|&b| decoder.push(&[b], false, &mut Faults::default())).collect();
             out.extend(decoder.push(b"", true, &mut Faults::default()));

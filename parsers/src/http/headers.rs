@@ -3,9 +3,12 @@
 //! Lines end in CR LF or LF; to client a bare CR ends one as well, because browsers accept it. Folded lines are joined with one
 //! space, repeated fields with `, `, as rules expect them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use memchr::memchr2;
+
+use super::transaction::Exchange;
+use crate::protocol::Direction;
 
 /// A header field; repeated ones are joined.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,15 +18,47 @@ pub(crate) struct Header {
 }
 
 /// What was odd in a block of header lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Oddities {
     pub(crate) missing_colon: bool,
     pub(crate) bad_folding: bool,
-    /// Fields that were there before.
-    pub(crate) repetitions: usize,
-    pub(crate) invalid: bool,
+    /// Names that came more than once.
+    pub(crate) repeated: usize,
+    pub(crate) no_token: bool,
+    pub(crate) empty_name: bool,
+    pub(crate) space_after_name: bool,
     pub(crate) too_many: bool,
-    pub(crate) lengths: usize,
+    /// Values of `Content-Length` that differ.
+    pub(crate) lengths_differ: bool,
+}
+
+impl Oddities {
+    /// Notes them, by the direction of the message.
+    pub(crate) fn tell(&self, direction: Direction, tx: &mut Exchange) {
+        for (wrong, to_server, to_client) in [
+            (self.missing_colon, "http.request_field_missing_colon", "http.response_field_missing_colon"),
+            (self.bad_folding, "http.invalid_request_field_folding", "http.invalid_response_field_folding"),
+            (self.no_token, "http.request_header_invalid", "http.response_header_name_not_token"),
+            (self.empty_name, "http.request_invalid_empty_name", "http.response_invalid_empty_name"),
+            (self.space_after_name, "http.request_invalid_lws_after_name", "http.response_invalid_lws_after_name"),
+            (self.too_many, "http.request_too_many_headers", "http.response_too_many_headers"),
+            (
+                self.lengths_differ,
+                "http.duplicate_content_length_field_in_request",
+                "http.duplicate_content_length_field_in_response",
+            ),
+        ] {
+            if wrong {
+                tx.note(if direction == Direction::ToServer { to_server } else { to_client });
+            }
+        }
+        for _ in 0..self.repeated {
+            tx.note_again(match direction {
+                Direction::ToServer => "http.request_header_repetition",
+                Direction::ToClient => "http.response_header_repetition",
+            });
+        }
+    }
 }
 
 /// Header fields kept of one message.
@@ -117,14 +152,18 @@ pub(crate) fn begins_field(data: &[u8]) -> Begins {
     if matches!(data.first(), Some(b'\r' | b'\n' | b' ' | b'\t')) {
         return Begins::Blank;
     }
-    let token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
-    let name = data.iter().take(NAME_BYTES).take_while(|b| token(b)).count();
+    let name = data.iter().take(NAME_BYTES).take_while(|b| is_token(**b)).count();
     match data.get(name) {
         _ if name == NAME_BYTES => Begins::Other,
         Some(b':') if name > 0 => Begins::Field,
         Some(_) => Begins::Other,
         None => Begins::Unsure,
     }
+}
+
+/// Whether an octet is one of a token (RFC 9110, section 5.6.2).
+pub(crate) fn is_token(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
 }
 
 /// A folded line that some clients take for a field which decides how the body is read.
@@ -139,27 +178,28 @@ fn hides_framing(text: &[u8]) -> bool {
 #[derive(Default)]
 struct Fields {
     all: Vec<Header>,
+    /// Places of those that came more than once.
+    repeated: HashSet<usize>,
     /// Where many of them first came, by their names in lower case, and the same without NUL bytes. A peer cannot choose names
     /// that meet in it: it has a key of its own.
     places: HashMap<Vec<u8>, usize>,
 }
 
 impl Fields {
-    /// The first field with a name.
-    fn find(&mut self, name: &[u8]) -> Option<&mut Header> {
+    /// The place of the first field with a name.
+    fn find(&mut self, name: &[u8]) -> Option<usize> {
         if name.is_empty() {
             return None;
         }
         if self.all.len() <= FEW {
-            return self.all.iter_mut().find(|header| same_name(&header.name, name));
+            return self.all.iter().position(|header| same_name(&header.name, name));
         }
         if self.places.is_empty() {
             for place in 0..self.all.len() {
                 self.note(place);
             }
         }
-        let place = *self.places.get(&name.to_ascii_lowercase())?;
-        self.all.get_mut(place)
+        self.places.get(&name.to_ascii_lowercase()).copied()
     }
 
     fn push(&mut self, header: Header) {
@@ -204,16 +244,23 @@ fn add(out: &mut Fields, text: &[u8], odd: &mut Oddities) {
             (&b""[..], trim(text))
         }
     };
-    odd.invalid |= name.iter().any(|b| b.is_ascii_whitespace() || *b == 0);
-    odd.lengths += usize::from(same_name(name, b"content-length"));
-    match out.find(name) {
-        Some(first) => {
-            odd.repetitions += 1;
-            first.value.extend_from_slice(b", ");
-            first.value.extend_from_slice(value);
-        }
-        None => out.push(Header { name: name.into(), value: value.to_vec() }),
+    odd.empty_name |= text.first() == Some(&b':');
+    odd.no_token |= !name.iter().all(|octet| is_token(*octet));
+    odd.space_after_name |= text.get(name.len()..).is_some_and(|rest| matches!(rest.first(), Some(b' ' | b'\t')));
+    let is_length = same_name(name, b"content-length");
+    let Some(place) = out.find(name) else {
+        out.push(Header { name: name.into(), value: value.to_vec() });
+        return;
+    };
+    let Some(first) = out.all.get_mut(place) else { return };
+    // The same length once more says nothing new.
+    if is_length && first.value == value {
+        return;
     }
+    odd.lengths_differ |= is_length;
+    first.value.extend_from_slice(b", ");
+    first.value.extend_from_slice(value);
+    odd.repeated += usize::from(out.repeated.insert(place));
 }
 
 #[cfg(test)]
@@ -225,7 +272,7 @@ mod tests {
         let (headers, odd) = fields(b"A: 1\r\n 2\r\nB : x\na: 3\r\nnone\r\n", false);
         assert_eq!(find(&headers, b"a"), Some(&b"1 2, 3"[..]));
         assert_eq!(find(&headers, b"b"), Some(&b"x"[..]));
-        assert!(odd.missing_colon && odd.repetitions == 1);
+        assert!(odd.missing_colon && odd.space_after_name && odd.repeated == 1);
     }
 
     #[test]
@@ -239,7 +286,7 @@ mod tests {
             let (headers, odd) = fields(&raw, false);
             let found: Vec<_> = headers.iter().skip(fillers).map(|h| h.value.escape_ascii().to_string()).collect();
             assert_eq!(found, ["0, 1, 2, 4, 6, 7, 8, 10", "3, 9", "5", "11"], "{fillers}");
-            assert_eq!(odd.repetitions, 8);
+            assert_eq!(odd.repeated, 2);
         }
     }
 }

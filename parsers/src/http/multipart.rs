@@ -6,6 +6,7 @@
 use memchr::{memchr, memmem};
 
 use super::headers::{same_name, trim};
+use super::parameters::parameter;
 use crate::protocol::held;
 
 /// What was found in a body, in order.
@@ -30,6 +31,8 @@ pub(crate) struct Multipart {
     scanned: usize,
     state: State,
     name: Option<Vec<u8>>,
+    /// A header line to which folded ones may be added.
+    header: Vec<u8>,
     headers: usize,
 }
 
@@ -68,19 +71,23 @@ impl Multipart {
             return Some(Err("http.multipart_generic_error"));
         }
         Some(Ok(Self {
-            needle: [b"\n--", boundary].concat(),
+            needle: [b"\n--", &*boundary].concat(),
             // The first delimiter may stand at the very start.
             pending: b"\n".to_vec(),
             scanned: 0,
             state: State::Preamble,
             name: None,
+            header: Vec::new(),
             headers: 0,
         }))
     }
 
     /// Bytes that it holds.
     pub(crate) fn held_bytes(&self) -> usize {
-        held::list(&self.needle) + held::list(&self.pending) + self.name.as_ref().map_or(0, held::list)
+        held::list(&self.needle)
+            + held::list(&self.pending)
+            + held::list(&self.header)
+            + self.name.as_ref().map_or(0, held::list)
     }
 
     /// Takes a piece of the body; `last` when nothing more comes.
@@ -101,6 +108,17 @@ impl Multipart {
             self.state = State::End;
             self.pending = Vec::new();
         }
+    }
+
+    /// Nothing more is looked at: what waits is content of the open file.
+    pub(crate) fn cut(&mut self, tell: &mut dyn FnMut(Part<'_>)) {
+        if let State::Content { file: true, any } = self.state {
+            let rest = self.pending.get(usize::from(!any)..).unwrap_or_default();
+            if !rest.is_empty() {
+                tell(Part::Content(rest));
+            }
+        }
+        (self.state, self.pending) = (State::End, Vec::new());
     }
 
     /// One step at the start of `data`: how many bytes it is done with, `None` when it needs more.
@@ -125,8 +143,17 @@ impl Multipart {
             }
             State::Headers => {
                 let length = self.line(data)?;
-                let line = trim(data.get(..length)?);
-                if line.is_empty() {
+                let line = data.get(..length)?;
+                if matches!(line.first(), Some(b' ' | b'\t')) && !trim(line).is_empty() && !self.header.is_empty() {
+                    let room = LINE_BYTES.saturating_sub(self.header.len());
+                    self.header.extend(line.iter().take(room));
+                    return Some(length);
+                }
+                let before = std::mem::take(&mut self.header);
+                if !before.is_empty() {
+                    self.header(trim(&before), tell);
+                }
+                if trim(line).is_empty() {
                     if let Some(name) = self.name.take() {
                         tell(Part::Open(&name));
                         self.state = State::Content { file: true, any: false };
@@ -136,7 +163,7 @@ impl Multipart {
                     // The line end of an empty part belongs to its delimiter.
                     return Some(length.saturating_sub(1));
                 }
-                self.header(line, tell);
+                self.header = line.to_vec();
                 Some(length)
             }
         }
@@ -174,7 +201,7 @@ impl Multipart {
             if file.len() > NAME_BYTES {
                 tell(Part::Odd("http.file_name_too_long"));
             }
-            self.name = Some(file.get(..NAME_BYTES).unwrap_or(file).to_vec());
+            self.name = Some(file.get(..NAME_BYTES).unwrap_or(&file).to_vec());
         }
     }
 
@@ -231,33 +258,6 @@ impl Multipart {
     }
 }
 
-/// A parameter of a header value, without its quotes.
-pub(crate) fn parameter<'a>(value: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let mut rest = value.get(memchr(b';', value)? + 1..)?;
-    while !rest.is_empty() {
-        let mut quoted = false;
-        let length = rest
-            .iter()
-            .position(|&b| {
-                quoted ^= b == b'"';
-                b == b';' && !quoted
-            })
-            .unwrap_or(rest.len());
-        let piece = rest.get(..length)?;
-        rest = rest.get(length + 1..).unwrap_or_default();
-        if let Some(equals) = memchr(b'=', piece)
-            && same_name(trim(piece.get(..equals)?), name)
-        {
-            let text = trim(piece.get(equals + 1..)?);
-            return Some(match text.strip_prefix(b"\"") {
-                Some(open) => open.split(|&b| b == b'"').next().unwrap_or_default(),
-                None => text,
-            });
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,6 +279,21 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_when_it_is_cut_belongs_to_the_file() {
+        let mut form = Multipart::announced(b"multipart/form-data; boundary=xx").unwrap().unwrap();
+        let mut content = Vec::new();
+        let mut tell = |part: Part<'_>| {
+            if let Part::Content(data) = part {
+                content.extend_from_slice(data);
+            }
+        };
+        form.push(b"--xx\r\nContent-Disposition: form-data; filename=a\r\n\r\none\r\n--x", false, &mut tell);
+        form.cut(&mut tell);
+        form.push(b"more", true, &mut tell);
+        assert_eq!(content, b"one\r\n--x");
+    }
+
+    #[test]
     fn any_cut_finds_the_same_files() {
         let disposition = "Content-Disposition: form-data; name=f; filename=";
         for (body, expected) in [
@@ -287,6 +302,13 @@ mod tests {
                     "--xx\r\n{disposition}\"a;b\"\r\nX: y\r\n\r\none\r\n--x\r\r\n--xx\r\n\r\nno file\r\n--xx\r\n{disposition}c\r\n\r\ntwo\r\n--xx--\r\n"
                 ),
                 vec![("a;b", "one\r\n--x\r$"), ("c", "two$")],
+            ),
+            (
+                format!(
+                    "--xx\r\n{}\r\n\tfilename*=utf-8''%41\r\n\r\none\r\n--xx--",
+                    disposition.trim_end_matches("filename=")
+                ),
+                vec![("A", "one$")],
             ),
             (format!("pre\n--xx\n{disposition}a\n\nhalf"), vec![("a", "half"), ("http.multipart_generic_error", "$")]),
             (

@@ -4,10 +4,10 @@
 
 use super::decode::{Budget, Decoder};
 use super::headers::{Begins, begins_field, fields, line, trim};
+use super::look::{Look, begins_status_line, looks_like_version, surplus};
 use super::multipart::Multipart;
 use super::request;
 use super::transaction::Exchange;
-use super::uri::hex;
 use crate::protocol::{
     Advance, Anomaly, Course, Direction, Input, Output, Parser, Settings, TransactionList, Transactions, held,
 };
@@ -18,11 +18,13 @@ pub(crate) struct Limits {
     pub(super) open: u64,
     pub(super) body: [u64; 2],
     pub(super) budget: Budget,
-    field: usize,
+    pub(super) field: usize,
     pub(super) twice_path: bool,
     pub(super) twice_query: bool,
 }
 
+/// Bytes of a body that are looked at where a configuration does not say how many.
+const BODY_LIMIT_BYTES: u64 = 4 << 10;
 /// Bytes that decoding may give for each microsecond of `decompression-time-limit`.
 const DECODED_PER_MICROSECOND: u64 = 512;
 
@@ -33,8 +35,8 @@ impl Limits {
         Self {
             open: settings.number(&key("max-tx"), 512),
             body: [
-                settings.bytes(&key("request-body-limit"), 100 << 10),
-                settings.bytes(&key("response-body-limit"), 100 << 10),
+                settings.bytes(&key("request-body-limit"), BODY_LIMIT_BYTES),
+                settings.bytes(&key("response-body-limit"), BODY_LIMIT_BYTES),
             ],
             budget: Budget {
                 layers: usize::try_from(settings.number(&key("response-body-decompress-layer-limit"), 4))
@@ -60,6 +62,10 @@ pub(super) enum State {
     Line,
     /// A request line without a protocol came: header fields or the next request follow.
     Protocolless,
+    /// A CONNECT came: its answer says what follows.
+    Tunnel,
+    /// What followed a request in place of the next one, line by line, up to one.
+    Surplus,
     /// What came in place of a status line, up to its end.
     Junk,
     /// The first bytes after such a line.
@@ -108,12 +114,18 @@ pub(super) enum FileState {
 #[derive(Default)]
 pub(super) struct Side {
     pub(super) state: State,
-    scanned: usize,
-    look: Look,
+    pub(super) scanned: usize,
+    pub(super) look: Look,
     pub(super) transaction: u64,
-    raw: Vec<u8>,
+    pub(super) raw: Vec<u8>,
+    /// A copy of the unfinished line that waits in the stream, for the end or the other side may show that nothing follows.
+    pub(super) pending: Vec<u8>,
+    /// Bytes that were taken from that copy and are still to come.
+    pub(super) ahead: usize,
     /// The rest of a line that was too long is skipped.
     skipping: bool,
+    /// A message came.
+    pub(super) begun: bool,
     pub(super) decoder: Option<Decoder>,
     pub(super) form: Option<Multipart>,
     pub(super) file: FileState,
@@ -123,21 +135,21 @@ pub(super) struct Side {
 impl Side {
     fn held_bytes(&self) -> usize {
         let decoder = self.decoder.as_ref().map_or(0, Decoder::held_bytes);
-        held::list(&self.raw) + decoder + self.form.as_ref().map_or(0, Multipart::held_bytes)
+        held::list(&self.raw)
+            + held::list(&self.pending)
+            + decoder
+            + self.form.as_ref().map_or(0, Multipart::held_bytes)
     }
 }
-
-/// Longest line of junk that may stand before a status line.
-const JUNK_BYTES: usize = 4096;
 
 /// The parser of one flow.
 pub(crate) struct HttpParser {
     pub(super) limits: Limits,
     sides: [Side; 2],
     pub(super) transactions: Transactions<Exchange, 65_536>,
-    next_response: u64,
+    pub(super) next_response: u64,
     /// Transactions before this one were given up, with or without an answer.
-    given_up: u64,
+    pub(super) given_up: u64,
 }
 
 /// What a step came to: bytes done with, or that it needs more.
@@ -161,6 +173,11 @@ impl HttpParser {
             Direction::ToServer => to_server,
             Direction::ToClient => to_client,
         }
+    }
+
+    pub(super) fn to_server(&self) -> &Side {
+        let [to_server, _] = &self.sides;
+        to_server
     }
 
     pub(super) fn current(&mut self, direction: Direction) -> Option<&mut Exchange> {
@@ -203,6 +220,12 @@ impl HttpParser {
                 self.body(direction, data, output);
                 Some(data.len())
             }
+            State::Tunnel => self.tunnel(data, output),
+            State::Surplus => self.surplus(data, output),
+            State::Line if direction == Direction::ToServer && self.begins_surplus(data) => {
+                self.begin_surplus();
+                Some(0)
+            }
             State::ChunkData(left) => {
                 let now = usize::try_from(left).unwrap_or(usize::MAX).min(data.len());
                 self.body(direction, data.get(..now)?, output);
@@ -214,7 +237,7 @@ impl HttpParser {
                 self.side(direction).state = State::ChunkLine;
                 Some(0)
             }
-            State::ChunkLine if !may_be_chunk_line(data, &mut self.side(direction).look) => self.no_chunk(direction),
+            State::ChunkLine if !self.side(direction).look.may_begin_chunk(data) => self.no_chunk(direction),
             State::Bare(framing) => match begins_status_line(data) {
                 None => None,
                 Some(true) => {
@@ -263,6 +286,7 @@ impl HttpParser {
         let mut too_long = false;
         let (length, total) = match found {
             Some((length, total)) if length <= limit => (length, total),
+            None if closed && data.len() <= limit => (data.len(), data.len()),
             None if data.len() <= limit.saturating_add(LINE_END_BYTES) => return None,
             _ => {
                 too_long = true;
@@ -278,7 +302,7 @@ impl HttpParser {
             },
             State::Lost => {
                 let begins = match direction {
-                    Direction::ToServer => is_request_line(text) && memchr::memmem::find(text, b" HTTP/").is_some(),
+                    Direction::ToServer => request::begins(text) && memchr::memmem::find(text, b" HTTP/").is_some(),
                     Direction::ToClient => looks_like_version(text),
                 };
                 if begins {
@@ -315,148 +339,6 @@ impl HttpParser {
         done
     }
 
-    fn request_line(&mut self, text: &[u8], total: usize, output: &mut Output<'_>) -> Step {
-        if trim(text).is_empty() {
-            return Some(total);
-        }
-        if let State::Bare(_) = self.side(Direction::ToClient).state {
-            self.finish(Direction::ToClient, true, output);
-        }
-        let (twice_path, twice_query) = (self.limits.twice_path, self.limits.twice_query);
-        let tx = request::read(text, twice_path, twice_query);
-        let alone = tx.request.protocol.is_empty();
-        self.side(Direction::ToServer).transaction = self.open(tx, output)?;
-        self.side(Direction::ToServer).state = if alone { State::Protocolless } else { State::Headers };
-        Some(total)
-    }
-
-    fn after_protocolless(&mut self, text: &[u8], total: usize, output: &mut Output<'_>) -> usize {
-        if begins_field(text) == Begins::Field {
-            self.side(Direction::ToServer).state = State::Headers;
-            return 0;
-        }
-        self.finish(Direction::ToServer, true, output);
-        if trim(text).is_empty() { total } else { 0 }
-    }
-
-    /// Opens a transaction. When too many are open the oldest is given up, so that the newest is always looked at.
-    fn open(&mut self, mut tx: Exchange, output: &mut Output<'_>) -> Option<u64> {
-        let range = self.transactions.range();
-        if range.end - self.given_up.max(range.start) >= self.limits.open {
-            output.anomalies.push(Anomaly("http.too_many_transactions"));
-            tx.note("http.too_many_transactions");
-            let oldest = self.given_up.max(range.start);
-            let answered = self.transactions.find(oldest).is_none_or(|old| old.progress.to_client > 0);
-            if answered {
-                self.next_response = self.next_response.max(oldest + 1);
-            }
-            if let Some(old) = self.transactions.find_mut(oldest) {
-                old.complete();
-            }
-            self.given_up = oldest + 1;
-        }
-        self.open_unbounded(tx)
-    }
-
-    /// Opens a transaction however many are open, as far as they can be counted.
-    fn open_unbounded(&mut self, tx: Exchange) -> Option<u64> {
-        let range = self.transactions.range();
-        if range.end - range.start >= OPEN_LIMIT {
-            self.transactions.remove(range.start);
-        }
-        self.transactions.open(tx)
-    }
-
-    fn response_line(&mut self, text: &[u8], total: usize, output: &mut Output<'_>) -> Step {
-        let clean: Vec<u8> = trim(text).iter().copied().filter(|&b| b != 0).collect();
-        if clean.is_empty() {
-            return Some(total);
-        }
-        if !looks_like_version(&clean) {
-            self.side(Direction::ToClient).state = State::Junk;
-            return Some(0);
-        }
-        let Some(id) = self.match_response(output) else {
-            self.side(Direction::ToClient).state = State::Lost;
-            return Some(total);
-        };
-        self.side(Direction::ToClient).transaction = id;
-        let tx = self.transactions.find_mut(id)?;
-        tx.progress.to_client = 2;
-        let mut words = clean.splitn(2, |b| blank(*b));
-        tx.response.protocol = words.next()?.into();
-        let rest = trim(words.next().unwrap_or_default());
-        let end = rest.iter().position(|b| blank(*b)).unwrap_or(rest.len());
-        let (status, reason) = rest.split_at(end);
-        tx.response.line = text.into();
-        tx.status = status.into();
-        tx.reason = trim(reason).into();
-        if tx.code().is_none_or(|c| !(100..1000).contains(&c)) {
-            tx.note("http.response_invalid_status");
-        }
-        if !matches!(tx.response.protocol.get(5..), Some([b'0'..=b'9', b'.', b'0'..=b'9'])) {
-            tx.note("http.response_invalid_protocol");
-        }
-        self.side(Direction::ToClient).state = State::Headers;
-        Some(total)
-    }
-
-    fn junk(&mut self, data: &[u8], output: &mut Output<'_>) -> Step {
-        let side = self.side(Direction::ToClient);
-        let room = JUNK_BYTES.saturating_sub(side.raw.len()).min(data.len());
-        let area = data.get(..room)?;
-        let end = memchr::memchr(b'\n', area).map(|at| at + 1);
-        let taken = area.get(..end.unwrap_or(room))?;
-        side.raw.extend_from_slice(taken);
-        output.spend(taken.len() as u64);
-        if end.is_some() {
-            side.state = State::JunkEnd;
-        } else if side.raw.len() >= JUNK_BYTES {
-            self.junk_is_body(output);
-        }
-        Some(taken.len())
-    }
-
-    /// What came in place of a status line is the body of an answer without headers.
-    fn junk_is_body(&mut self, output: &mut Output<'_>) {
-        let junk = std::mem::take(&mut self.side(Direction::ToClient).raw);
-        self.side(Direction::ToClient).state = State::Lost;
-        let Some(id) = self.match_response(output) else { return };
-        self.side(Direction::ToClient).transaction = id;
-        if let Some(tx) = self.transactions.find_mut(id) {
-            tx.progress.to_client = 3;
-            tx.note("http.response_body_unexpected");
-        }
-        self.side(Direction::ToClient).state = State::UntilClose;
-        self.body(Direction::ToClient, &junk, output);
-    }
-
-    /// The transaction that the next response belongs to.
-    fn match_response(&mut self, output: &mut Output<'_>) -> Option<u64> {
-        let range = self.transactions.range();
-        if self.next_response < self.given_up {
-            // Its request was given up: the answer stands alone, so that later ones find theirs.
-            self.next_response += 1;
-            return self.open_unbounded(Exchange::unseen());
-        }
-        self.next_response = self.next_response.max(range.start);
-        while self.next_response < range.end
-            && self.transactions.find(self.next_response).is_none_or(|t| t.progress.to_client >= 5)
-        {
-            self.next_response += 1;
-        }
-        if self.next_response < range.end {
-            let request = self.side(Direction::ToServer);
-            if request.state == State::Protocolless && request.transaction == self.next_response {
-                self.finish(Direction::ToServer, true, output);
-            }
-            return Some(self.next_response);
-        }
-        let mut tx = Exchange::unseen();
-        tx.note("http.unable_to_match_response_to_request");
-        self.open(tx, output)
-    }
-
     fn header_line(
         &mut self,
         direction: Direction,
@@ -466,10 +348,13 @@ impl HttpParser {
         output: &mut Output<'_>,
     ) -> Step {
         let limit = self.limits.field.saturating_mul(4);
-        let side = self.side(direction);
         if text.iter().all(|&b| matches!(b, b' ' | b'\t')) {
+            let end = data.get(text.len()..total).unwrap_or_default();
             let odd = !matches!(data.get(..total), Some(b"\r\n" | b"\n"));
-            if odd && !side.closed {
+            if end.len() > 2 {
+                self.note(direction, "http.deformed_eol", "http.deformed_eol");
+            }
+            if odd && !self.side(direction).closed {
                 // A blank line that is not empty is part of the headers when more of them follow, else clients take it
                 // for the end.
                 match data.get(total..).map(begins_field) {
@@ -481,6 +366,7 @@ impl HttpParser {
             self.head_done(direction, output);
             return Some(total);
         }
+        let side = self.side(direction);
         if side.raw.len().saturating_add(total) > limit {
             self.note(direction, "http.request_too_many_headers", "http.response_too_many_headers");
         } else {
@@ -490,31 +376,20 @@ impl HttpParser {
     }
 
     fn head_done(&mut self, direction: Direction, output: &mut Output<'_>) {
+        self.take_fields(direction, output);
+        let id = self.side(direction).transaction;
+        self.choose_body(direction, id, output);
+    }
+
+    /// Reads the header lines that came.
+    fn take_fields(&mut self, direction: Direction, output: &mut Output<'_>) {
         let side = self.side(direction);
         let raw = std::mem::take(&mut side.raw);
         let id = side.transaction;
         let (headers, odd) = fields(&raw, direction == Direction::ToClient);
         output.spend(raw.len() as u64);
-        for (wrong, to_server, to_client) in [
-            (odd.missing_colon, "http.request_field_missing_colon", "http.response_field_missing_colon"),
-            (odd.bad_folding, "http.invalid_request_field_folding", "http.invalid_response_field_folding"),
-            (odd.repetitions > 0, "http.request_header_repetition", "http.response_header_repetition"),
-            (odd.invalid, "http.request_header_invalid", "http.response_header_invalid"),
-            (odd.too_many, "http.request_too_many_headers", "http.response_too_many_headers"),
-            (
-                odd.lengths > 1,
-                "http.duplicate_content_length_field_in_request",
-                "http.duplicate_content_length_field_in_response",
-            ),
-        ] {
-            if wrong {
-                self.note(direction, to_server, to_client);
-            }
-        }
-        let Some(tx) = self.transactions.find_mut(id) else {
-            self.side(direction).state = State::Line;
-            return;
-        };
+        let Some(tx) = self.transactions.find_mut(id) else { return };
+        odd.tell(direction, tx);
         let message = tx.message_mut(direction);
         message.raw = raw.into();
         message.set_headers(headers);
@@ -522,18 +397,34 @@ impl HttpParser {
         if direction == Direction::ToServer {
             request::check_headers(tx);
         }
-        self.choose_body(direction, id, output);
+    }
+
+    /// What waits of a direction came without the end of its line: all of it is taken, for nothing follows.
+    fn take_pending(&mut self, direction: Direction, output: &mut Output<'_>) {
+        let pending = std::mem::take(&mut self.side(direction).pending);
+        let mut rest = &*pending;
+        while !rest.is_empty() && output.course == Course::Parse {
+            let Some(done) = self.step(direction, rest, output) else { break };
+            rest = rest.get(done..).unwrap_or_default();
+        }
     }
 }
 
 impl Parser for HttpParser {
     fn advance(&mut self, input: &Input<'_>, output: &mut Output<'_>) -> Advance {
         let Input { direction, data: chunk, .. } = *input;
-        let mut consumed = 0;
+        let side = self.side(direction);
+        let mut consumed = side.ahead.min(chunk.len());
+        side.ahead -= consumed;
         while let Some(rest) = chunk.get(consumed..).filter(|rest| !rest.is_empty()) {
-            let Some(done) = self.step(direction, rest, output) else { break };
+            let Some(done) = self.step(direction, rest, output) else {
+                self.side(direction).keep_pending(rest);
+                break;
+            };
             if done > 0 {
-                self.side(direction).look = Look::default();
+                let side = self.side(direction);
+                side.look = Look::default();
+                side.pending.clear();
             }
             consumed += done;
             if output.course != Course::Parse || output.fuel.is_empty() {
@@ -545,7 +436,8 @@ impl Parser for HttpParser {
 
     fn gap(&mut self, direction: Direction, missing: u64, output: &mut Output<'_>) -> bool {
         let side = self.side(direction);
-        (side.scanned, side.look) = (0, Look::default());
+        (side.scanned, side.look, side.ahead) = (0, Look::default(), 0);
+        side.pending.clear();
         let left = match self.side(direction).state {
             State::Known(left) | State::ChunkData(left) => left,
             State::UntilClose => u64::MAX,
@@ -560,6 +452,9 @@ impl Parser for HttpParser {
         if missing > left || left == 0 {
             // A gap behind another one, with no message between them, says nothing new.
             if self.side(direction).state != State::Lost {
+                if self.side(direction).state == State::Headers {
+                    self.take_fields(direction, output);
+                }
                 self.finish(direction, false, output);
                 self.side(direction).state = State::Lost;
                 output.anomalies.push(Anomaly("http.invalid_gap"));
@@ -587,6 +482,10 @@ impl Parser for HttpParser {
 
     fn close(&mut self, direction: Direction, output: &mut Output<'_>) {
         self.side(direction).closed = true;
+        self.take_pending(direction, output);
+        if self.side(direction).state == State::Headers {
+            self.head_done(direction, output);
+        }
         if let State::Junk | State::JunkEnd = self.side(direction).state {
             self.junk_is_body(output);
         }
@@ -595,12 +494,13 @@ impl Parser for HttpParser {
             State::UntilClose
             | State::Bare(_)
             | State::Protocolless
+            | State::Surplus
             | State::Known(_)
             | State::ChunkLine
             | State::ChunkData(_)
             | State::ChunkEnd
             | State::Trailer => self.finish(direction, true, output),
-            State::Line | State::Headers | State::Lost | State::Junk | State::JunkEnd => {}
+            State::Line | State::Headers | State::Lost | State::Tunnel | State::Junk | State::JunkEnd => {}
         }
     }
 
@@ -617,106 +517,23 @@ impl Parser for HttpParser {
     }
 }
 
+impl Side {
+    /// Keeps a copy of an unfinished first line or header line.
+    fn keep_pending(&mut self, rest: &[u8]) {
+        let is_line = matches!(self.state, State::Line | State::Headers | State::Protocolless | State::Surplus);
+        match rest.get(self.pending.len()..) {
+            Some(new) if is_line => self.pending.extend_from_slice(new),
+            _ => self.pending.clear(),
+        }
+    }
+}
+
 /// White space, and the line ends among it.
 pub(super) fn blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | 0x0b | 0x0c | b'\r' | b'\n')
 }
 
-/// `HTTP/1.1`, and what cameras say in its place (`RTSP/1.0`).
-fn looks_like_version(text: &[u8]) -> bool {
-    [&b"HTTP/"[..], b"RTSP/"]
-        .iter()
-        .any(|name| text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
-}
-
-/// A method, and a path or a version at the end: no header line has either.
-fn is_request_line(text: &[u8]) -> bool {
-    let Some(space) = text.iter().position(|&b| b == b' ') else { return false };
-    let (method, rest) = text.split_at(space);
-    let last = rest.rsplit(|&b| blank(b)).find(|word| !word.is_empty()).unwrap_or_default();
-    !method.is_empty()
-        && method.iter().all(u8::is_ascii_uppercase)
-        && (trim(rest).starts_with(b"/") || looks_like_version(last))
-}
-
-/// Whether what follows is a status line; `None` while it cannot be told.
-fn begins_status_line(data: &[u8]) -> Option<bool> {
-    match data.get(..5) {
-        Some(start) => Some(start == b"HTTP/"),
-        None if b"HTTP/".starts_with(data) => None,
-        None => Some(false),
-    }
-}
-
-/// How far the bytes that wait were looked at to tell what begins with them, so that none is looked at again.
-#[derive(Clone, Copy, Default)]
-struct Look {
-    /// Bytes that were looked at.
-    seen: usize,
-    /// One of them was not blank.
-    begun: bool,
-    /// Letters of a version among them, and that it is the second of [`VERSIONS`].
-    letters: usize,
-    second: bool,
-}
-
-/// What the versions of answers begin with.
-const VERSIONS: [&[u8; 5]; 2] = [b"HTTP/", b"RTSP/"];
-
-impl Look {
-    /// Whether the first bytes of an answer are those of a status line or blank; `None` while it cannot be told.
-    fn begins_response(&mut self, data: &[u8]) -> Option<bool> {
-        for &byte in data.get(self.seen..).unwrap_or_default() {
-            if self.letters >= VERSIONS[0].len() {
-                break;
-            }
-            if self.begun || !blank(byte) {
-                self.begun = true;
-                let letter = byte.to_ascii_uppercase();
-                if byte != 0 {
-                    self.second |= self.letters == 0 && letter == b'R';
-                    let [first, second] = VERSIONS;
-                    let expected = if self.second { second } else { first }.get(self.letters);
-                    if expected != Some(&letter) {
-                        return Some(false);
-                    }
-                    self.letters += 1;
-                }
-            }
-            self.seen += 1;
-        }
-        (self.letters >= VERSIONS[0].len()).then_some(true)
-    }
-}
-
-/// Bytes that came together with the end of a body and begin no answer: they belong to the body, which some servers count short
-/// by a line end. A body ends with its length all the same, so that nothing waits for bytes that need not come.
-fn surplus(rest: &[u8]) -> usize {
-    if rest.iter().all(|&b| blank(b)) || Look::default().begins_response(rest) == Some(false) {
-        memchr::memmem::find(rest, b"\nHTTP/").map_or(rest.len(), |at| at + 1)
-    } else {
-        0
-    }
-}
-
-/// Whether a line with the size of a chunk can begin like this.
-fn may_be_chunk_line(data: &[u8], look: &mut Look) -> bool {
-    let unseen = data.get(look.seen..).unwrap_or_default();
-    look.seen += unseen.iter().take_while(|&&b| blank(b)).count();
-    let data = data.get(look.seen..).unwrap_or_default();
-    let mut rest = data.iter().copied().skip_while({
-        let mut digits = 0;
-        move |&b| {
-            digits += 1;
-            hex(b).is_some() && digits <= CHUNK_DIGITS
-        }
-    });
-    data.first().is_none_or(|&b| hex(b).is_some()) && rest.next().is_none_or(|b| !b.is_ascii_alphanumeric())
-}
-
 /// Transactions that can be open at all.
-const OPEN_LIMIT: u64 = 65_536;
+pub(super) const OPEN_LIMIT: u64 = 65_536;
 /// Bytes that the end of a line can have beyond its limit.
 const LINE_END_BYTES: usize = 16;
-/// Digits of a chunk size, with leading zeros.
-const CHUNK_DIGITS: usize = 64;

@@ -1,11 +1,12 @@
 //! Request lines (RFC 9112, section 3) and what a request's headers say about its target (RFC 9110, section 7).
 
-use super::headers::{same_name, trim};
+use super::headers::{is_token, same_name, trim};
+use super::probe::is_version;
 use super::transaction::Exchange;
 use super::uri::{Target, hex, host_port, normalise_path, percent_decode};
 
-/// Methods of RFC 9110, 5789, 4918, 3253 and 5323, and what cameras add.
-const METHODS: &[&[u8]] = &[
+/// Methods of RFC 9110, 5789, 4918, 3253 and 5323.
+pub(super) const METHODS: &[&[u8]] = &[
     b"GET",
     b"HEAD",
     b"POST",
@@ -35,12 +36,42 @@ const METHODS: &[&[u8]] = &[
     b"MERGE",
     b"SEARCH",
     b"INVALID",
-    b"DESCRIBE",
 ];
 /// Schemes of `Authorization` that are told apart.
 const SCHEMES: &[&[u8]] = &[b"basic", b"digest", b"bearer"];
 /// Longest host name (RFC 1035).
 const HOST_BYTES: usize = 255;
+
+/// The words of a request line.
+struct Words<'a> {
+    method: &'a [u8],
+    target: &'a [u8],
+    version: &'a [u8],
+}
+
+impl<'a> Words<'a> {
+    /// The target goes on to the last white space, for servers take one with spaces; what follows is the version, however wrong.
+    /// Anomalies are told of white space other than spaces.
+    fn split(line: &'a [u8], tell: &mut dyn FnMut(&'static str)) -> Self {
+        let space = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
+        let (method, after) = line.split_at(space);
+        let rest = trim(after);
+        let delimiter = after.get(..after.len() - rest.len()).unwrap_or_default();
+        if !rest.is_empty() && delimiter.iter().any(|octet| *octet != b' ') {
+            tell("http.method_delim_non_compliant");
+        }
+        let Some(last) = rest.iter().rposition(u8::is_ascii_whitespace) else {
+            return Self { method, target: rest, version: b"" };
+        };
+        let (before, version) = rest.split_at(last);
+        let target = trim(before);
+        let delimiter = rest.get(target.len()..=last).unwrap_or_default();
+        if delimiter.iter().any(|octet| *octet != b' ') {
+            tell("http.uri_delim_non_compliant");
+        }
+        Self { method, target, version: trim(version) }
+    }
+}
 
 /// Reads a request line.
 pub(crate) fn read(text: &[u8], twice_path: bool, twice_query: bool) -> Exchange {
@@ -49,44 +80,62 @@ pub(crate) fn read(text: &[u8], twice_path: bool, twice_query: bool) -> Exchange
     if text.first().is_some_and(u8::is_ascii_whitespace) {
         tx.note("http.request_line_leading_whitespace");
     }
-    let clean = trim(text);
-    let space = clean.iter().position(u8::is_ascii_whitespace).unwrap_or(clean.len());
-    let (method, after) = clean.split_at(space);
-    let rest = trim(after);
-    if !after.is_empty() && !delimits(after, rest) {
-        tx.note("http.method_delim_non_compliant");
-    }
-    let (target, protocol) = match rest.iter().rposition(u8::is_ascii_whitespace).map(|at| rest.split_at(at)) {
-        Some((target, version)) if is_version(trim(version)) => {
-            if version.first() != Some(&b' ') || target.last().is_some_and(u8::is_ascii_whitespace) {
-                tx.note("http.uri_delim_non_compliant");
-            }
-            (trim(target), trim(version))
+    let Words { method, target, version } = Words::split(trim(text), &mut |name| tx.note(name));
+    let sound = is_sound_version(version, &mut tx);
+    if !METHODS.contains(&method) && !sound {
+        tx.note(match (target.is_empty(), version.is_empty()) {
+            (true, _) => "http.request_line_unknown_method",
+            (false, true) => "http.request_line_unknown_method_no_protocol",
+            (false, false) => "http.request_line_unknown_method_invalid_protocol",
+        });
+        if version.is_empty() {
+            tx.note("http.request_line_invalid");
         }
-        _ => (rest, &b""[..]),
-    };
-    let known = METHODS.contains(&method);
-    if rest.is_empty() {
-        tx.note("http.request_line_incomplete");
-    } else if protocol.is_empty() {
-        tx.note("http.request_line_missing_protocol");
-    }
-    let sound = matches!(protocol.get(5..), Some([b'0'..=b'9', b'.', b'0'..=b'9']));
-    if !protocol.is_empty() && !sound {
-        tx.note("http.request_line_invalid");
-    }
-    if !known && !sound {
-        tx.note("http.request_line_unknown_method_invalid_protocol");
-    }
-    if !known && protocol.is_empty() && !method.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b)) {
-        tx.note("http.request_body_unexpected");
     }
     set_target(&mut tx, method, target, twice_path, twice_query);
     tx.request.line = text.into();
-    tx.request.protocol = protocol.into();
+    tx.request.protocol = version.into();
     tx.method = method.into();
     tx.target = target.into();
     tx
+}
+
+/// Whether a line begins a request: a known method, or a token, a target and the version of a protocol.
+pub(super) fn begins(line: &[u8]) -> bool {
+    let Words { method, target, version } = Words::split(trim(line), &mut |_| {});
+    if METHODS.contains(&method) {
+        return true;
+    }
+    let Some((name, number)) = memchr::memchr(b'/', version).map(|at| version.split_at(at)) else { return false };
+    !method.is_empty()
+        && method.iter().all(|octet| is_token(*octet))
+        && !target.is_empty()
+        && !name.is_empty()
+        && name.iter().all(u8::is_ascii_alphabetic)
+        && matches!(number, [b'/', b'0'..=b'9', b'.', b'0'..=b'9'])
+}
+
+/// Whether a line ends in a version of HTTP.
+pub(super) fn ends_in_version(line: &[u8]) -> bool {
+    let Words { version, .. } = Words::split(trim(line), &mut |_| {});
+    version.len() == VERSION_BYTES && is_version(version)
+}
+
+/// Length of `HTTP/1.1`.
+const VERSION_BYTES: usize = 8;
+
+/// Whether a version is one, if leniently read: with white space in it, or zeros before it, servers take it all the same.
+fn is_sound_version(version: &[u8], tx: &mut Exchange) -> bool {
+    let Some((name, number)) = memchr::memchr(b'/', version).map(|at| version.split_at(at)) else { return false };
+    let number = trim(number.get(1..).unwrap_or_default());
+    let short = number.iter().position(|digit| *digit != b'0').and_then(|at| number.get(at..)).unwrap_or_default();
+    let short =
+        if short.starts_with(b".") { number.get(number.len() - short.len() - 1..).unwrap_or_default() } else { short };
+    let sound = trim(name).eq_ignore_ascii_case(b"HTTP") && matches!(short, [b'0'..=b'9', b'.', b'0'..=b'9']);
+    if sound && version.len() != VERSION_BYTES {
+        tx.note("http.protocol_contains_extra_data");
+    }
+    sound
 }
 
 /// Looks at the headers of a request that say something about it as a whole.
@@ -119,7 +168,9 @@ pub(crate) fn check_headers(tx: &mut Exchange) {
 
 fn set_target(tx: &mut Exchange, method: &[u8], target: &[u8], twice_path: bool, twice_query: bool) {
     let connect = method == b"CONNECT";
-    let parts = Target::read(target, connect);
+    // An authority has no spaces.
+    let own = if connect { target.split(u8::is_ascii_whitespace).next().unwrap_or_default() } else { target };
+    let parts = Target::read(own, connect);
     let mut uri = if connect { target.to_vec() } else { normalise_path(parts.path, twice_path) };
     let query = percent_decode(parts.query);
     if has_escape(&percent_decode(parts.path)) || has_escape(&query) {
@@ -139,16 +190,6 @@ fn set_target(tx: &mut Exchange, method: &[u8], target: &[u8], twice_path: bool,
             tx.note(if connect { "http.invalid_authority_port" } else { "http.invalid_server_port_in_request" });
         }
     }
-}
-
-/// `HTTP/1.1`, and what cameras say in its place (`RTSP/1.0`).
-fn is_version(text: &[u8]) -> bool {
-    text.get(..5).is_some_and(|s| s.eq_ignore_ascii_case(b"HTTP/") || s.eq_ignore_ascii_case(b"RTSP/"))
-}
-
-/// Whether a single space stands between two words.
-fn delimits(after: &[u8], rest: &[u8]) -> bool {
-    rest.is_empty() || (after.first() == Some(&b' ') && after.len() == rest.len() + 1)
 }
 
 fn has_escape(text: &[u8]) -> bool {

@@ -19,7 +19,10 @@ const WINDOW_BYTES: usize = 128 * 1024;
 pub(crate) struct Body {
     pub(crate) data: Vec<u8>,
     pub(crate) offset: u64,
+    /// Bytes of it that came or are missing.
     pub(crate) total: u64,
+    /// Bytes of it that came, as decoded.
+    pub(crate) came: u64,
     /// Bytes as they came: encoded, with the sizes of chunks.
     pub(crate) wire: u64,
     pub(crate) complete: bool,
@@ -30,6 +33,7 @@ impl Body {
     pub(crate) fn push(&mut self, data: &[u8], limit: u64) {
         let kept = self.offset + self.data.len() as u64;
         self.total += data.len() as u64;
+        self.came += data.len() as u64;
         let room =
             if limit == 0 { usize::MAX } else { usize::try_from(limit.saturating_sub(kept)).unwrap_or(usize::MAX) };
         self.data.extend_from_slice(data.get(..room.min(data.len())).unwrap_or_default());
@@ -54,7 +58,7 @@ impl Body {
 }
 
 /// A message without a body.
-static NO_BODY: Body = Body { data: Vec::new(), offset: 0, total: 0, wire: 0, complete: false };
+static NO_BODY: Body = Body { data: Vec::new(), offset: 0, total: 0, came: 0, wire: 0, complete: false };
 
 /// One side of a transaction. Thousands may be open, most of them small: what few have is boxed, and texts have no room to grow.
 #[derive(Debug, Default)]
@@ -174,7 +178,14 @@ impl Exchange {
         if self.noted == WARNINGS {
             self.note("http.too_many_warnings");
         }
-        if self.found.len() < ANOMALIES && !self.found.contains(&Anomaly(name)) {
+        if !self.found.contains(&Anomaly(name)) {
+            self.note_again(name);
+        }
+    }
+
+    /// Notes something wrong that may be so more than once.
+    pub(crate) fn note_again(&mut self, name: &'static str) {
+        if self.found.len() < ANOMALIES {
             self.found.push(Anomaly(name));
         }
     }

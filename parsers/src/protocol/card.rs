@@ -47,6 +47,8 @@ pub enum Probe {
     Yes,
     /// It looks like this protocol so far, unless another one is sure.
     Likely,
+    /// The parser can read it, but so may others: it counts on the protocol's own ports, unless another one is sure.
+    AtHome,
     /// It is this protocol, but these bytes travel in the other direction than the flow says (midstream only).
     Reversed,
     /// Theirs, and as the other direction begins; that says which way it is only where the begin of the flow was not seen.
@@ -64,7 +66,7 @@ pub struct Pattern {
     pub carrier: Carrier,
     /// The direction in which it is looked for.
     pub direction: Direction,
-    /// The bytes.
+    /// The bytes; none where only the probe can tell.
     pub bytes: &'static [u8],
     /// Whether ASCII case is ignored.
     pub nocase: bool,
@@ -123,6 +125,8 @@ pub struct Setting {
     pub of: SettingOf,
     /// What holds without it, as the manual says it.
     pub default: &'static str,
+    /// What it is set to where there is no configuration at all.
+    pub alone: Option<&'static str>,
     /// What it does, in a sentence or two.
     pub doc: &'static str,
 }
@@ -139,12 +143,17 @@ pub enum SettingOf {
 impl Setting {
     /// One of the parser.
     pub const fn of_parser(key: &'static str, default: &'static str, doc: &'static str) -> Self {
-        Self { key, of: SettingOf::Parser, default, doc }
+        Self { key, of: SettingOf::Parser, default, alone: None, doc }
     }
 
     /// One of records.
     pub const fn of_records(key: &'static str, default: &'static str, doc: &'static str) -> Self {
-        Self { key, of: SettingOf::Records, default, doc }
+        Self { key, of: SettingOf::Records, default, alone: None, doc }
+    }
+
+    /// The same, with a value of its own where there is no configuration at all.
+    pub const fn alone(self, value: &'static str) -> Self {
+        Self { alone: Some(value), ..self }
     }
 }
 

@@ -48,6 +48,8 @@ pub struct Output<'a> {
     pub course: Course,
     /// What the parser of the next protocol is to know.
     pub context: Option<Context>,
+    /// The server's port that the next protocol was asked for on, where that is not the flow's.
+    pub next_port: Option<u16>,
     /// A message ended: raw bytes of this direction should be inspected now, without waiting for a full chunk.
     pub flush_raw: bool,
     /// What reading costs, and may.
@@ -198,6 +200,7 @@ impl<'a> Output<'a> {
             anomalies,
             course,
             context: None,
+            next_port: None,
             flush_raw: false,
             fuel: Fuel::ENDLESS,
             files,

@@ -84,6 +84,8 @@ pub(super) struct Rare {
     pub(super) parent: Option<u64>,
     /// The protocol that both sides agreed to change to, by name: it need not be one that is parsed.
     pub(super) agreed: Option<&'static str>,
+    /// The server's port that the protocol which is spoken now was asked for on.
+    pub(super) asked_port: Option<u16>,
     /// The protocol is about to change.
     pub(super) change: Option<Next>,
     /// New anomalies outside transactions.
@@ -110,6 +112,8 @@ pub(super) struct Next {
     pub(super) protocol: Option<&'static str>,
     /// What its parser is to know.
     pub(super) context: Option<Context>,
+    /// The server's port that it was asked for on.
+    pub(super) port: Option<u16>,
 }
 
 impl Rare {
@@ -209,6 +213,11 @@ impl Application {
     /// The protocol that both sides agreed to change to, by name: it need not be one that is parsed.
     pub fn agreed(&self) -> Option<&'static str> {
         self.rare.as_ref()?.agreed
+    }
+
+    /// The server's port that the protocol which is spoken now was asked for on, where that is not the flow's.
+    pub(super) fn asked_port(&self) -> Option<u16> {
+        self.rare.as_ref()?.asked_port
     }
 
     /// Whether there is nothing that could be recorded: no transaction that changed, or at the `last` chance none that is open, no
@@ -440,7 +449,7 @@ impl Application {
     pub(super) fn leave_protocol(&mut self) -> Option<Next> {
         let rare = self.rare.as_mut()?;
         let next = rare.change.take()?;
-        rare.agreed = next.protocol;
+        (rare.agreed, rare.asked_port) = (next.protocol, next.port);
         rare.lapsed = false;
         rare.layers = Vec::new();
         self.original = self.original.or(self.protocol);

@@ -246,6 +246,10 @@ impl Inspector {
         if app.changes() {
             return 0;
         }
+        let between = ends_between(app, carrier, chunk);
+        if between > 0 {
+            return between;
+        }
         if app.protocol.is_none() && !self.recognise(app, carrier, direction, ports, chunk) {
             // Failed here, open there: the bytes wait within a bound, for the other direction may tell what they are.
             let hopeless = app.is_deaf() || chunk.len() >= WAITING_LIMIT_BYTES || carrier.has_messages();
@@ -275,7 +279,8 @@ impl Inspector {
     /// Looks at ordered bytes of a flow of which nothing is known yet; whether they tell its protocol.
     pub fn recognises(&mut self, app: &mut Application, carrier: Carrier, input: &Input<'_>) -> bool {
         let ports = Ports::of(&input.ends);
-        !app.is_deaf() && !app.changes() && self.recognise(app, carrier, input.direction, ports, input.data)
+        let data = input.data.get(ends_between(app, carrier, input.data)..).unwrap_or_default();
+        !app.is_deaf() && !app.changes() && self.recognise(app, carrier, input.direction, ports, data)
     }
 
     /// Takes another version of bytes that were just taken. They are parsed by themselves, as the first ones of a flow with the
@@ -347,7 +352,7 @@ impl Inspector {
 
     /// Goes over to the protocol that a flow changes to, if it does.
     pub fn change_protocol(&mut self, app: &mut Application, carrier: Carrier) {
-        let Some(Next { protocol: Some(name), context }) = app.leave_protocol() else { return };
+        let Some(Next { protocol: Some(name), context, .. }) = app.leave_protocol() else { return };
         let Some(id) = protocol_id(name).filter(|id| self.engine.recogniser.knows(*id)) else { return };
         app.failed = false;
         app.parsed = self.open_with(id, &Opening { carrier, context });
@@ -398,6 +403,7 @@ impl Inspector {
             return false;
         }
         let whole = carrier.has_messages();
+        let ports = Ports { server: app.asked_port().unwrap_or(ports.server), ..ports };
         let answer = self.engine.recogniser.recognise(carrier, direction, ports, chunk, whole, app.turnable);
         *app.recognised.of_mut(direction) = answer;
         match answer {
@@ -431,6 +437,7 @@ impl Inspector {
         if *app.recognised.of(direction) != Recognition::Open || carrier.has_messages() {
             return;
         }
+        let ports = Ports { server: app.asked_port().unwrap_or(ports.server), ..ports };
         let answer = self.engine.recogniser.recognise(carrier, direction, ports, chunk, false, false);
         *app.recognised.of_mut(direction) = answer;
         *app.recognition_due.of_mut(direction) |= answer != Recognition::Open;
@@ -558,7 +565,8 @@ impl Inspector {
         let fuel = level.fuel();
         let mut output = Output { wants_frames, carried, fuel, ..Output::new(&mut files) };
         let result = catch_unwind(AssertUnwindSafe(|| call(&mut *level.parser, &mut output)));
-        let Output { anomalies, course, context, flush_raw, frames, expected, carried, fuel, .. } = output;
+        let Output { anomalies, course, context, next_port: port, flush_raw, frames, expected, carried, fuel, .. } =
+            output;
         let ran_dry = level.spend(fuel.spent());
         self.carried = carried;
         if layer.is_none() {
@@ -592,7 +600,9 @@ impl Inspector {
                 (app.encrypted, app.frames_only) = (true, course == Course::FramesOnly);
             }
             Course::Stop => app.stopped = true,
-            Course::Change(protocol) => app.rare.get_or_insert_default().change = Some(Next { protocol, context }),
+            Course::Change(protocol) => {
+                app.rare.get_or_insert_default().change = Some(Next { protocol, context, port })
+            }
         }
         if result.is_err() {
             self.let_go_of_parser(app, layer, direction);
@@ -710,6 +720,12 @@ impl Inspector {
         self.due = due;
         self.waiting_cut += parsed.take_waiting_cut();
     }
+}
+
+/// Line ends between two protocols of a flow, which belong to neither.
+fn ends_between(app: &Application, carrier: Carrier, chunk: &[u8]) -> usize {
+    let is_between = app.protocol.is_none() && app.original.is_some() && !carrier.has_messages();
+    if is_between { chunk.iter().take_while(|octet| matches!(octet, b'\r' | b'\n')).count() } else { 0 }
 }
 
 /// What rules may know of a flow at the time of a packet.

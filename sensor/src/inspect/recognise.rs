@@ -1,7 +1,7 @@
 //! Which protocol a flow speaks, from the first bytes of each direction.
 //!
 //! Without IP the Ethernet type says it, and the probe confirms it. Else patterns are tried on any port and confirmed by the
-//! protocol's probe; then the probes of the protocols that are at home on the server's port. Who is sure counts before who finds it
+//! protocol's probe (a pattern without bytes stands everywhere); then the probes of the protocols that are at home on the server's port. Who is sure counts before who finds it
 //! likely. A direction that nobody can claim any more has failed; the first direction that is claimed binds the flow.
 
 use smallvec::SmallVec;
@@ -166,6 +166,10 @@ impl Recogniser {
                 likely = likely.or(Some(known.id));
                 None
             }
+            Probe::AtHome => {
+                likely = likely.or(known.at_home(ports.server).then_some(known.id));
+                None
+            }
             Probe::Either => Some(Recognition::Found(known.id, turnable)),
             Probe::Reversed if turnable => Some(Recognition::Found(known.id, true)),
             Probe::Reversed => None,
@@ -273,6 +277,9 @@ impl Ports {
 /// Whether a pattern stands in the bytes; `None` when too few came to tell.
 fn stands(pattern: &Pattern, bytes: &[u8]) -> Option<bool> {
     let size = pattern.bytes.len();
+    if size == 0 {
+        return Some(true);
+    }
     let area = bytes.get(pattern.offset..bytes.len().min(pattern.depth)).unwrap_or(&[]);
     let equal = |part: &[u8], with: &[u8]| if pattern.nocase { part.eq_ignore_ascii_case(with) } else { part == with };
     if area.windows(size).any(|window| equal(window, pattern.bytes)) {

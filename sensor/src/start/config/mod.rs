@@ -451,6 +451,9 @@ pub fn load(given: Given<'_>) -> Result<Loaded, Vec<Problem>> {
         for card in REGISTRY {
             let settings = &mut configuration.protocols.entry(card.name.to_owned()).or_default().settings;
             settings.0.entry("extended".into()).or_insert_with(|| "yes".into());
+            for (key, value) in card.settings.iter().filter_map(|setting| Some((setting.key, setting.alone?))) {
+                settings.0.entry(key.into()).or_insert_with(|| value.into());
+            }
         }
     }
     keys::name_unknown(&root, &mut warnings);
