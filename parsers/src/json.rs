@@ -11,19 +11,33 @@ use std::net::IpAddr;
 pub struct Object<'a> {
     out: &'a mut Vec<u8>,
     empty: bool,
+    style: Style,
 }
 
 /// An array that is being written; it is closed when it is dropped.
 pub struct Array<'a> {
     out: &'a mut Vec<u8>,
     empty: bool,
+    style: Style,
+}
+
+/// How values are written where there are several ways.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// Addresses of IPv6 have their shortest form (RFC 5952), and not all eight groups with four digits.
+    pub short_addresses: bool,
 }
 
 impl<'a> Object<'a> {
     /// Opens an object at the end of `out`.
     pub fn new(out: &'a mut Vec<u8>) -> Self {
+        Self::styled(out, Style::default())
+    }
+
+    /// The same in a style, which all that is inside has as well.
+    pub fn styled(out: &'a mut Vec<u8>, style: Style) -> Self {
         out.push(b'{');
-        Self { out, empty: true }
+        Self { out, empty: true, style }
     }
 
     /// Where what was written so far ends in the text.
@@ -89,22 +103,25 @@ impl<'a> Object<'a> {
 
     /// An address in its usual text form.
     pub fn address(&mut self, key: &str, value: IpAddr) -> &mut Self {
+        let style = self.style;
         let out = self.key(key);
         out.push(b'"');
-        write_address(out, value);
+        write_address_in(out, value, style);
         out.push(b'"');
         self
     }
 
     /// An object inside this one.
     pub fn object(&mut self, key: &str, fill: impl FnOnce(&mut Object<'_>)) -> &mut Self {
-        fill(&mut Object::new(self.key(key)));
+        let style = self.style;
+        fill(&mut Object::styled(self.key(key), style));
         self
     }
 
     /// An array inside this object.
     pub fn array(&mut self, key: &str, fill: impl FnOnce(&mut Array<'_>)) -> &mut Self {
-        fill(&mut Array::new(self.key(key)));
+        let style = self.style;
+        fill(&mut Array::styled(self.key(key), style));
         self
     }
 
@@ -136,8 +153,12 @@ impl Drop for Object<'_> {
 impl<'a> Array<'a> {
     /// Opens an array at the end of `out`.
     pub fn new(out: &'a mut Vec<u8>) -> Self {
+        Self::styled(out, Style::default())
+    }
+
+    fn styled(out: &'a mut Vec<u8>, style: Style) -> Self {
         out.push(b'[');
-        Self { out, empty: true }
+        Self { out, empty: true, style }
     }
 
     fn item(&mut self) -> &mut Vec<u8> {
@@ -168,7 +189,8 @@ impl<'a> Array<'a> {
 
     /// An object.
     pub fn object(&mut self, fill: impl FnOnce(&mut Object<'_>)) -> &mut Self {
-        fill(&mut Object::new(self.item()));
+        let style = self.style;
+        fill(&mut Object::styled(self.item(), style));
         self
     }
 }
@@ -212,6 +234,13 @@ pub fn write_address(out: &mut Vec<u8>, address: IpAddr) {
                 }
             }
         }
+    }
+}
+
+fn write_address_in(out: &mut Vec<u8>, address: IpAddr, style: Style) {
+    match address {
+        IpAddr::V6(v6) if style.short_addresses => out.extend_from_slice(v6.to_string().as_bytes()),
+        _ => write_address(out, address),
     }
 }
 
@@ -413,6 +442,21 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn all_addresses_of_a_record_have_its_style() {
+        let address: IpAddr = "fe80::20c:0:0:1".parse().unwrap();
+        for (short_addresses, text) in [(true, "fe80::20c:0:0:1"), (false, "fe80:0000:0000:0000:020c:0000:0000:0001")] {
+            let mut out = Vec::new();
+            Object::styled(&mut out, Style { short_addresses }).address("a", address).array("b", |array| {
+                array.object(|inner| {
+                    inner.address("c", address);
+                });
+            });
+            let expected = format!(r#"{{"a":"{text}","b":[{{"c":"{text}"}}]}}"#);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
     }
 

@@ -19,6 +19,7 @@ mod lists;
 mod overlap;
 mod parked;
 pub mod pseudo;
+pub mod stations;
 mod store;
 pub mod stream;
 mod table;
@@ -43,6 +44,7 @@ pub use self::urgent::UrgentPolicy;
 pub use self::worth::Worth;
 
 use self::exceptions::ExceptionPolicy;
+use self::stations::Stations;
 use self::stream::Stream;
 use self::timeouts::Class;
 
@@ -120,7 +122,7 @@ impl Marks {
 }
 
 /// What only some flows have.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Rare {
     /// The VLANs of packets to the client, if they are others than those of its key.
     answer_vlans: Option<Vlans>,
@@ -129,6 +131,8 @@ struct Rare {
     elephant: Both<bool>,
     /// Type and code of the first ICMP packet to the client.
     icmp_answer: Option<(u8, u8)>,
+    /// Where its packets came from on Ethernet, where that is asked for.
+    stations: Stations,
 }
 
 /// When a flow is an elephant.
@@ -389,6 +393,18 @@ impl<A> Flow<A> {
         }
     }
 
+    /// Where its packets came from on Ethernet, where that is asked for and known.
+    pub fn stations(&self) -> Option<&Stations> {
+        self.rare.as_ref().map(|rare| &rare.stations).filter(|stations| !stations.clients().is_empty())
+    }
+
+    /// Notes where a packet came from on Ethernet.
+    fn note_stations(&mut self, packet: &Packet<'_>, direction: Direction) {
+        if packet.ethernet.is_some() {
+            self.rare.get_or_insert_default().stations.note(packet, direction);
+        }
+    }
+
     /// The client and the server change places: what comes later shows that the first packet was the server's.
     pub fn swap(&mut self) {
         self.key = self.key.reverse();
@@ -400,6 +416,9 @@ impl<A> Flow<A> {
         self.marks.set(Marks::ASKED, answered);
         self.marks.set(Marks::ANSWERED, asked);
         std::mem::swap(&mut self.ttl.to_server, &mut self.ttl.to_client);
+        if let Some(rare) = &mut self.rare {
+            rare.stations.swap();
+        }
         if let Some(tcp) = &mut self.tcp {
             tcp.swap();
         }

@@ -50,6 +50,8 @@ pub struct Settings {
     pub exceptions: ExceptionPolicies,
     /// When a flow is an elephant, where that is asked for.
     pub elephant: Option<Elephant>,
+    /// Whether flows note the Ethernet addresses of their packets.
+    pub stations: bool,
     /// Connections of each kind that are remembered when their flow ends before them.
     pub remembered: usize,
 }
@@ -67,6 +69,7 @@ impl Default for Settings {
             systems: ByNetwork::default(),
             exceptions: ExceptionPolicies::default(),
             elephant: None,
+            stations: false,
             remembered: 32_768,
         }
     }
@@ -232,6 +235,9 @@ impl<A: Default> Table<A> {
         let was_established = flow.established();
         let mut direction = if answered { Direction::ToClient } else { flow.direction_of(&key, packet) };
         flow.count(packet, direction);
+        if settings.stations {
+            flow.note_stations(packet, direction);
+        }
         if let Some(elephant) = &settings.elephant {
             let before = flow.elephant();
             flow.measure(packet, direction, elephant);
@@ -548,7 +554,7 @@ impl<A: Default> Table<A> {
     /// What a flow is charged.
     fn cost(&self, key: &Key) -> usize {
         let tagged = if key.vlans.count > 0 { ANSWER_BYTES } else { 0 };
-        let measured = if self.settings.elephant.is_some() { size_of::<Rare>() } else { 0 };
+        let measured = if self.settings.elephant.is_some() || self.settings.stations { size_of::<Rare>() } else { 0 };
         Self::FLOW_BYTES + tagged + measured
     }
 

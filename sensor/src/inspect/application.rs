@@ -10,6 +10,7 @@ use tapwire_signatures::state::flow::FlowState;
 use tapwire_signatures::verify::fuel::FlowFuel;
 
 use super::anomalies::Anomalies;
+use super::excerpt::Excerpt;
 use super::files::Files;
 use super::frames::{Frame, Frames};
 use super::layers::{Layer, apart, mark};
@@ -104,6 +105,8 @@ pub(super) struct Rare {
     pub(super) dry: Vec<RuleIndex>,
     /// Protocols inside the one of the flow.
     pub(super) layers: Vec<Layer>,
+    /// What alerts show of its streams, where they show that.
+    excerpts: Option<Box<Both<Excerpt>>>,
 }
 
 /// What a flow is about to change to.
@@ -122,7 +125,11 @@ impl Rare {
         let silent = self.silent.as_ref().map_or(0, |silent| held::boxed::<silence::Silent>(silent.held_bytes()));
         let rival = self.rival.as_ref();
         let rival = rival.map_or(0, |rival| held::boxed::<(Direction, Application)>(rival.1.held_bytes()));
-        held::boxed::<Self>(frames + silent + rival) + self.anomalies.held_bytes()
+        let excerpts = self.excerpts.as_ref().map_or(0, |excerpts| {
+            let texts = excerpts.to_server.held_bytes() + excerpts.to_client.held_bytes();
+            held::boxed::<Both<Excerpt>>(texts)
+        });
+        held::boxed::<Self>(frames + silent + rival + excerpts) + self.anomalies.held_bytes()
     }
 }
 
@@ -346,6 +353,18 @@ impl Application {
         std::mem::take(&mut self.unweighed).then(|| self.held_bytes())
     }
 
+    /// What alerts show of the stream of a direction.
+    pub fn excerpt(&self, direction: Direction) -> &[u8] {
+        let excerpts = self.rare.as_ref().and_then(|rare| rare.excerpts.as_ref());
+        excerpts.map_or(&[], |excerpts| excerpts.of(direction).text())
+    }
+
+    /// The same, to go on with.
+    pub fn excerpt_mut(&mut self, direction: Direction) -> &mut Excerpt {
+        self.unweighed = true;
+        self.rare.get_or_insert_default().excerpts.get_or_insert_default().of_mut(direction)
+    }
+
     /// Bytes of a direction wait for more.
     pub(super) fn note_left(&mut self, direction: Direction, bytes: usize) {
         if let Some(parsed) = &mut self.parsed {
@@ -369,6 +388,7 @@ impl Application {
         if let Some(rare) = &mut self.rare {
             (rare.frames, rare.rival) = (None, None);
             rare.layers.iter_mut().for_each(|layer| layer.parsed = None);
+            rare.excerpts = None;
             rare.lapsed |= lapsed;
         }
     }

@@ -8,6 +8,7 @@ pub mod alerts;
 mod anomalies;
 mod application;
 mod counts;
+mod excerpt;
 pub mod files;
 pub mod frames;
 mod layers;

@@ -28,6 +28,19 @@ pub struct FlowBrief {
     pub ports: Option<(u16, u16)>,
 }
 
+/// Inspected bytes, and how they are shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Payload<'a> {
+    /// The bytes.
+    pub bytes: &'a [u8],
+    /// As text.
+    pub printable: bool,
+    /// In base64.
+    pub base64: bool,
+    /// How many there are.
+    pub length: bool,
+}
+
 /// An alert.
 pub struct Alert<'a> {
     /// The rule.
@@ -46,8 +59,8 @@ pub struct Alert<'a> {
     pub flow: Option<FlowBrief>,
     /// How far the transaction had come in each direction.
     pub progress: Option<(&'static str, &'static str)>,
-    /// The inspected bytes: text form wanted, base64 form wanted.
-    pub payload: Option<(&'a [u8], bool, bool)>,
+    /// The inspected bytes.
+    pub payload: Option<Payload<'a>>,
     /// Whether they are reassembled ones.
     pub stream: bool,
     /// The packet and its link type.
@@ -128,12 +141,15 @@ pub fn write(
                 });
             });
         }
-        if let Some((bytes, printable, base64)) = alert.payload {
+        if let Some(Payload { bytes, printable, base64, length }) = alert.payload {
             if base64 && !bytes.is_empty() {
                 object.text("payload", BASE64.encode(bytes));
             }
             if printable && !bytes.is_empty() {
                 object.shown("payload_printable", &self::printable(bytes));
+            }
+            if length {
+                object.number("payload_length", bytes.len());
             }
             object.number("stream", u8::from(alert.stream));
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use tapwire_parsers::json::Style;
 use tapwire_parsers::protocol::Settings;
 
 use super::forwarded::Forwarded;
@@ -35,6 +36,8 @@ pub struct EveOutput {
     pub version: bool,
     /// Whether records show Ethernet addresses.
     pub ethernet: bool,
+    /// How addresses are written.
+    pub style: Style,
     /// Whether records show what rules remember of their flow.
     pub metadata: bool,
     /// Alerts, where they are wanted.
@@ -47,6 +50,8 @@ pub struct EveOutput {
     pub netflows: bool,
     /// Frames of protocols.
     pub frames: bool,
+    /// What rules took down of a packet (variables), a record for each packet of which they did.
+    pub variables: bool,
     /// Counters.
     pub stats: bool,
     /// Files, where they are wanted.
@@ -66,6 +71,8 @@ pub struct Alerts {
     pub payload_printable: bool,
     /// Bytes of payload that are shown.
     pub payload_limit: usize,
+    /// How many bytes the payload has.
+    pub payload_length: bool,
     /// The packet.
     pub packet: bool,
     /// The transaction's object.
@@ -95,6 +102,8 @@ pub struct Anomalies {
     pub application: bool,
     /// Of the first two those that name a way to hide from a sensor.
     pub evasion: bool,
+    /// Those of the first two show their packet.
+    pub packet: bool,
 }
 
 /// What file records show.

@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use tapwire_parsers::json::Object;
+use tapwire_parsers::json::{Object, Style};
 use tapwire_parsers::link::Timestamp;
-use tapwire_parsers::protocol::mac_text;
+use tapwire_parsers::protocol::{Mac, mac_text};
 
 use super::metadata::Metadata;
+use crate::flow::stations::Stations;
 
 /// The version of the records, as they name it.
 pub const RECORDS_VERSION: &str = "9.0.0";
@@ -85,7 +86,9 @@ pub struct Header<'a> {
     pub ports: Option<(u16, u16)>,
     /// IP protocol number.
     pub protocol: Option<u8>,
-    /// The Ethernet type of what travels without IP.
+    /// What it is about travels on Ethernet without IP.
+    pub is_without_ip: bool,
+    /// The Ethernet type of its frame.
     pub ether_type: Option<u16>,
     /// Type and code of ICMP.
     pub icmp: Option<(u8, u8)>,
@@ -96,7 +99,9 @@ pub struct Header<'a> {
     /// Where the packet came from; absent in flow records.
     pub packet_source: Option<&'a str>,
     /// Ethernet source and destination.
-    pub ethernet: Option<([u8; 6], [u8; 6])>,
+    pub ethernet: Option<(Mac, Mac)>,
+    /// Of a flow that has ended, all of its client and of its server.
+    pub stations: Option<&'a Stations>,
     /// What rules remember of the flow.
     pub metadata: Option<Metadata<'a>>,
     /// Community id.
@@ -109,6 +114,8 @@ pub struct Header<'a> {
     pub capture: Option<&'a str>,
     /// The version of the records.
     pub version: Option<&'a str>,
+    /// How addresses are written.
+    pub style: Style,
 }
 
 impl Header<'_> {
@@ -158,7 +165,7 @@ impl Header<'_> {
         }
         if let Some(protocol) = self.protocol {
             object.text("proto", protocol_name(protocol).as_bytes());
-        } else if self.ether_type.is_some() {
+        } else if self.is_without_ip {
             object.text("proto", "Ethernet");
         }
         if let Some(version) = version.filter(|_| !flow_record) {
@@ -176,7 +183,17 @@ impl Header<'_> {
         if let Some(source) = self.packet_source {
             object.text("pkt_src", source);
         }
-        if let Some((source, destination)) = self.ethernet {
+        if let Some(stations) = self.stations {
+            object.object("ether", |ether| {
+                for (name, macs) in [("src_macs", stations.clients()), ("dest_macs", stations.servers())] {
+                    ether.array(name, |array| {
+                        for &mac in macs {
+                            array.text(mac_text(mac));
+                        }
+                    });
+                }
+            });
+        } else if let Some((source, destination)) = self.ethernet {
             object.object("ether", |ether| {
                 if let Some(ether_type) = self.ether_type {
                     ether.number("ether_type", ether_type);
@@ -228,7 +245,7 @@ pub fn protocol_name(protocol: u8) -> std::borrow::Cow<'static, str> {
 /// Writes a record of one object.
 pub fn record(out: &mut Vec<u8>, header: &Header<'_>, clock: &mut Clock, fill: impl FnOnce(&mut Object<'_>)) {
     {
-        let mut object = Object::new(out);
+        let mut object = Object::styled(out, header.style);
         header.write(&mut object, clock);
         fill(&mut object);
     }

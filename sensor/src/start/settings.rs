@@ -70,6 +70,7 @@ fn flow(configuration: &Configuration) -> flow::Settings {
         systems: configuration.systems.clone(),
         exceptions: configuration.exceptions,
         elephant: configuration.elephant,
+        stations: configuration.eve.iter().any(|eve| eve.ethernet),
         remembered: bytes(stream.remembered),
     }
 }
@@ -80,10 +81,18 @@ fn worker(configuration: &Configuration) -> worker::Settings {
         checksums: Treatment::default(),
         chunk_bytes: [bytes(stream.to_server_chunk_bytes), bytes(stream.to_client_chunk_bytes)],
         bypass_depth: configuration.stream.bypass,
+        excerpt_bytes: excerpt_bytes(configuration),
         alert_limit: configuration.alert_limit,
         expected_flows: bytes(stream.expected),
         tunnels: configuration.tunnels,
     }
+}
+
+/// Alerts whose evidence has places in the payload show the very bytes that were looked at, others the stream up to there.
+fn excerpt_bytes(configuration: &Configuration) -> usize {
+    let alerts = configuration.eve.iter().filter_map(|eve| eve.alerts.as_ref());
+    let shown = alerts.filter(|alerts| alerts.payload || alerts.payload_printable).map(|alerts| alerts.payload_limit);
+    if configuration.evidence_pieces > 0 { 0 } else { shown.max().unwrap_or(0) }
 }
 
 fn records(configuration: &Configuration) -> report::Settings {

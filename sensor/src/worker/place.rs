@@ -283,7 +283,7 @@ impl Place<'_> {
         }
         let due = self.settings.chunk_bytes.get(direction.index()).copied().unwrap_or(0);
         let Flow { tcp, app, key, .. } = flow;
-        let mut raw_seen = false;
+        let (mut raw_seen, excerpt_bytes) = (false, self.settings.excerpt_bytes);
         if let Some(tcp) = tcp {
             let ending = std::mem::take(app.flush_raw.of_mut(direction)) || closing || tcp.state.is_ending();
             while let Some(stream) = tcp.touched_stream_mut(direction) {
@@ -292,6 +292,9 @@ impl Place<'_> {
                     Chunk::Data(chunk) if flush || chunk.len() >= due => {
                         raw_seen = true;
                         let length = chunk.len();
+                        if excerpt_bytes > 0 {
+                            app.excerpt_mut(direction).append(chunk, excerpt_bytes);
+                        }
                         let rival = if stream.has_rivals() { stream.raw_alternative() } else { None };
                         let matcher = &mut self.inspector.matcher;
                         app.rules.lend(|rules| {
@@ -310,7 +313,12 @@ impl Place<'_> {
                             self.matches.extend(only_new(self.matches, further));
                         }
                     }
-                    Chunk::Gap(_) => stream.raw_skip_gap(),
+                    Chunk::Gap(missing) => {
+                        if excerpt_bytes > 0 {
+                            app.excerpt_mut(direction).gap(missing, excerpt_bytes);
+                        }
+                        stream.raw_skip_gap();
+                    }
                     _ => break,
                 }
             }
@@ -323,6 +331,13 @@ impl Place<'_> {
             let mut further = Vec::new();
             self.inspector.transactions(&mut rival, &view, &[], &mut further);
             self.matches.extend(only_new(self.matches, further));
+        }
+        if excerpt_bytes > 0 && !self.matches.is_empty() {
+            let Flow { tcp, app, .. } = flow;
+            let stream = tcp.as_mut().and_then(|tcp| tcp.touched_stream_mut(direction));
+            if let Some(Chunk::Data(ahead)) = stream.map(|stream| stream.raw_next()) {
+                app.excerpt_mut(direction).look_ahead(ahead, excerpt_bytes);
+            }
         }
         self.act(plan, flow);
         let watch = self.inspector.matcher.watch.as_deref_mut();
@@ -338,6 +353,7 @@ impl Place<'_> {
             let certain = self.reporter.alert(plan, found, packet, flow, (direction, settled.verdict()), moment);
             flow.note_alert(certain);
         }
+        self.reporter.variables(flow, direction, moment);
         self.reporter.frames(flow, direction, moment);
         flow.app.retire_frames(direction);
         self.reporter.transactions(flow, moment, false);

@@ -12,6 +12,8 @@ pub struct Settings {
     pub chunk_bytes: [usize; 2],
     /// Whether connections are not followed any more once one of their directions reached its depth.
     pub bypass_depth: bool,
+    /// Bytes of a stream that its alerts show; 0 where they show the bytes that their rule looked at.
+    pub excerpt_bytes: usize,
     /// Alerts that one packet may raise.
     pub alert_limit: usize,
     /// Announced flows that are waited for.

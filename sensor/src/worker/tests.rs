@@ -21,6 +21,7 @@ fn a_panic_costs_one_packet_and_the_books_still_add_up() {
         checksums: Treatment::Ignored,
         chunk_bytes: [1, 1],
         bypass_depth: false,
+        excerpt_bytes: 0,
         alert_limit: 15,
         expected_flows: 16,
         tunnels: Tunnels::default(),

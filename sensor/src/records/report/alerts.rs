@@ -17,7 +17,7 @@ use super::{Ends, Moment, Reporter, flow_header, headers, packet_header, protoco
 use crate::flow::Flow;
 use crate::inspect::alerts::{is_open, is_recorded, shares};
 use crate::inspect::{Application, id_within, view_of};
-use crate::records::alert::{self, Alert, FlowBrief};
+use crate::records::alert::{self, Alert, FlowBrief, Payload};
 use crate::records::cause::{Charge, Name};
 use crate::records::class::Class;
 use crate::records::eve::Alerts;
@@ -131,7 +131,15 @@ impl Reporter {
         for (index, output) in (0..).zip(&*outputs.list) {
             let Some(settings) = &output.eve.alerts else { continue };
             // What was found in a stream is shown in the stream: the packet may have none of it.
-            let payload = if found.chunk.is_empty() { packet.payload } else { &found.chunk };
+            let excerpt = match found.ground {
+                Ground::Stream | Ground::Transaction(_) => flow.app.excerpt(direction),
+                Ground::Packet | Ground::Frame(_) => &[],
+            };
+            let payload = match (excerpt, &*found.chunk) {
+                ([], []) => packet.payload,
+                ([], chunk) => chunk,
+                (excerpt, _) => excerpt,
+            };
             let of_transaction = transaction.and_then(|id| flow.app.protocol_of(id)).map(|id| protocol(id).name);
             let app_protocol = of_transaction.or_else(|| protocol_text(&flow.app));
             let brief = FlowBrief {
@@ -305,8 +313,8 @@ fn files(app: &Application, transaction: u64, direction: Direction, object: &mut
 }
 
 /// The bytes that an alert shows, printable and in base64, where an output wants either.
-fn shown_payload<'p>(settings: &Alerts, payload: &'p [u8]) -> Option<(&'p [u8], bool, bool)> {
-    let shown = payload.get(..settings.payload_limit).unwrap_or(payload);
-    let wanted = settings.payload || settings.payload_printable;
-    wanted.then_some((shown, settings.payload_printable, settings.payload))
+fn shown_payload<'p>(settings: &Alerts, payload: &'p [u8]) -> Option<Payload<'p>> {
+    let Alerts { payload: base64, payload_printable: printable, payload_length: length, .. } = *settings;
+    let bytes = payload.get(..settings.payload_limit).unwrap_or(payload);
+    (printable || base64).then_some(Payload { bytes, printable, base64, length })
 }

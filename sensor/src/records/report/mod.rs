@@ -12,6 +12,7 @@ use tapwire_parsers::protocol::{Anomaly, Direction, FLOW_ANOMALIES, Mac, Protoco
 use tapwire_signatures::lua::{Piece, Shown};
 use tapwire_signatures::rule::condition::FlowView;
 use tapwire_signatures::rule::entry::Entry;
+use tapwire_signatures::state::flow::FlowState;
 
 use crate::capture::origin::Origin;
 use crate::decode::tunnels::Tunnel;
@@ -29,6 +30,7 @@ use crate::records::flow;
 use crate::records::flow::{FlowRecord, TcpRecord};
 use crate::records::header::{Clock, Header, RECORDS_VERSION, record};
 use crate::records::metadata::Metadata;
+use crate::records::packet;
 use crate::records::subject::Subject;
 
 mod alerts;
@@ -87,16 +89,27 @@ pub struct Moment {
     /// Position among all records.
     pub order: u64,
     packet_number: Option<u64>,
-    ethernet: Option<([u8; 6], [u8; 6])>,
+    frame: Option<Frame>,
     tunnel: Option<Tunnel>,
+}
+
+/// An Ethernet frame, and which end of a flow sent it.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    source: Mac,
+    destination: Mac,
+    ether_type: u16,
+    from: Option<(IpAddr, u16)>,
 }
 
 impl Moment {
     /// That of a packet, which came in another one or not.
     pub fn packet(packet: &Packet<'_>, tunnel: Option<Tunnel>) -> Self {
-        let ethernet = packet.ethernet.map(|e| (e.source, e.destination));
+        let from = packet.ip.as_ref().map(|ip| (ip.source, packet.ports().0));
+        let frame =
+            packet.ethernet.map(|e| Frame { source: e.source, destination: e.destination, ether_type: e.kind, from });
         let order = place(packet.number, packet.joined, packet.depth);
-        Self { time: packet.time, now: packet.time, order, packet_number: Some(packet.number), ethernet, tunnel }
+        Self { time: packet.time, now: packet.time, order, packet_number: Some(packet.number), frame, tunnel }
     }
 
     /// That of a flow's end because the run ends: behind all packets, in the order in which flows began.
@@ -108,7 +121,7 @@ impl Moment {
 
     /// That of a flow's end, which no packet tells; `now` is when it is told.
     pub fn flow_end(order: u64, time: Timestamp, now: Timestamp) -> Self {
-        Self { time, now, order, packet_number: None, ethernet: None, tunnel: None }
+        Self { time, now, order, packet_number: None, frame: None, tunnel: None }
     }
 
     /// Whether it is the end of the run that leads to it.
@@ -214,6 +227,7 @@ impl Ends {
             destination: self.hosts.map(|(_, destination)| destination),
             ports: self.has_ports.then_some(self.ports),
             protocol: self.protocol,
+            is_without_ip: stations.is_some(),
             ether_type: stations.map(|ends| ends.ether_type),
             ethernet: stations.map(|ends| (ends.source, ends.destination)),
             icmp: self.icmp,
@@ -222,6 +236,9 @@ impl Ends {
         }
     }
 }
+
+/// Bytes of a packet that an anomaly shows.
+const SHOWN_HEADER_BYTES: usize = 32;
 
 impl Reporter {
     /// The reporter of a worker to shared outputs.
@@ -294,7 +311,8 @@ impl Reporter {
             let Some(wanted) = output.eve.anomalies else { continue };
             for anomaly in packet.anomalies.iter().filter(|a| wanted.decode || (wanted.evasion && is_evasion(a))) {
                 let header = packet_header("anomaly", ends.as_ref(), packet, (output, &outputs), moment);
-                self.anomaly(index, &header, ("decode", anomaly.0), charge, moment);
+                let packet = Some(packet).filter(|_| wanted.packet);
+                self.anomaly(index, &header, ("decode", anomaly.0, packet), charge, moment);
             }
         }
     }
@@ -317,8 +335,28 @@ impl Reporter {
             let Some(wanted) = output.eve.anomalies else { continue };
             for anomaly in anomalies.iter().filter(|a| wanted.stream || (wanted.evasion && is_evasion(a))) {
                 let header = flow_header(ends.header("anomaly", moment), flow, output, &outputs, moment);
-                self.anomaly(index, &header, ("stream", anomaly.0), charge, moment);
+                let packet = Some(packet).filter(|_| wanted.packet);
+                self.anomaly(index, &header, ("stream", anomaly.0, packet), charge, moment);
             }
+        }
+    }
+
+    /// What rules took down of a packet.
+    pub fn variables(&mut self, flow: &Flow<Application>, direction: Direction, moment: &Moment) {
+        let notes = flow.app.rules.state().and_then(FlowState::notes);
+        if notes.is_none_or(|notes| notes.packet_variables.is_empty()) {
+            return;
+        }
+        let (outputs, charge) = (Arc::clone(&self.outputs), self.charge_flow(flow));
+        for (index, output) in (0..).zip(&*outputs.list).filter(|(_, output)| output.eve.variables) {
+            let ends = Ends::of(&flow.key, direction);
+            let header = flow_header(ends.header("metadata", moment), flow, output, &outputs, moment);
+            let metadata = flow.app.rules.state().map(|state| Metadata { plan: &outputs.engine.plan, state });
+            let header = Header { metadata, ..header };
+            let cause = self.cause(&header, "metadata", charge, moment);
+            let clock = &mut self.clock;
+            let finding = Record { output: index, class: Class::Transaction, gate: None, cause };
+            self.batch.push(moment.place(Some(flow.id)), finding, |out, _| record(out, &header, clock, |_| {}));
         }
     }
 
@@ -326,7 +364,7 @@ impl Reporter {
         &mut self,
         output: u16,
         header: &Header<'_>,
-        (kind, event): (&str, &'static str),
+        (kind, event, packet): (&str, &'static str, Option<&Packet<'_>>),
         charge: Charge,
         moment: &Moment,
     ) {
@@ -338,6 +376,10 @@ impl Reporter {
                 o.object("anomaly", |a| {
                     a.text("type", kind).text("event", event);
                 });
+                if let Some(packet) = packet {
+                    let begin = packet.data.get(..SHOWN_HEADER_BYTES).unwrap_or(packet.data);
+                    packet::bytes(o, begin, packet.link_type);
+                }
             });
         });
     }
@@ -629,7 +671,9 @@ impl Reporter {
             let header = Header {
                 packet_source: None,
                 packet_number: None,
-                ethernet: base.ethernet.filter(|_| base.ether_type.is_some()),
+                ethernet: base.ethernet.filter(|_| flow.key.link().is_some()),
+                ether_type: base.ether_type.filter(|_| flow.key.link().is_some()),
+                stations: flow.stations().filter(|_| output.eve.ethernet && flow.key.link().is_none()),
                 spi: flow.key.spi(),
                 icmp_response: flow.icmp_answer(),
                 ..base
@@ -743,13 +787,18 @@ fn packet_header<'a>(
         packet_source: Some(moment.source()),
         ..Header::default()
     };
+    let base = ends.map_or(plain, |ends| ends.header(event_type, moment));
+    let frame = packet.ethernet.filter(|_| output.eve.ethernet);
     Header {
         tenant: packet.tenant,
         vlans: packet.vlans.as_slice(),
         capture: outputs.capture_name(&output.eve),
         version: output.eve.version.then_some(RECORDS_VERSION),
         interface: outputs.interface(),
-        ..ends.map_or(plain, |ends| ends.header(event_type, moment))
+        ethernet: base.ethernet.or(frame.map(|frame| (frame.source, frame.destination))),
+        ether_type: base.ether_type.or(frame.map(|frame| frame.kind)),
+        style: output.eve.style,
+        ..base
     }
 }
 
@@ -783,6 +832,7 @@ fn flow_header<'a>(
         let id = flow.app.community_id.get_or_init(|| Box::new(community_id(&ends, seed)));
         Some(id.as_str())
     });
+    let shown = if output.eve.ethernet { stations(&header, flow, moment) } else { None };
     Header {
         flow_id: (!flow.key.is_background()).then_some(flow.id),
         parent: flow.app.parent(),
@@ -791,12 +841,31 @@ fn flow_header<'a>(
         tenant: flow.key.tenant.into(),
         vlans: flow.key.vlans.as_slice(),
         community_id,
-        ethernet: header.ethernet.or(moment.ethernet.filter(|_| output.eve.ethernet)),
+        ethernet: header.ethernet.or(shown.map(|(macs, _)| macs)),
+        ether_type: header.ether_type.or(shown.and_then(|(_, kind)| kind)),
+        style: output.eve.style,
         capture: outputs.capture_name(&output.eve),
         version: output.eve.version.then_some(RECORDS_VERSION),
         interface: outputs.interface(),
         ..header
     }
+}
+
+/// The Ethernet addresses of a record's source and destination, and the type of the frame: those of its packet, which may have gone the
+/// other way; without one, those that its flow began with.
+fn stations(header: &Header<'_>, flow: &Flow<Application>, moment: &Moment) -> Option<((Mac, Mac), Option<u16>)> {
+    let from = header.source.map(|address| (address, header.ports.map_or(0, |ports| ports.0)));
+    let Some(frame) = moment.frame else {
+        let client = Ends::of(&flow.key, Direction::ToServer);
+        let is_client = client.hosts.map(|(address, _)| (address, client.ports.0)) == from;
+        let direction = if is_client { Direction::ToServer } else { Direction::ToClient };
+        return flow.stations()?.first(direction).map(|macs| (macs, None));
+    };
+    let has_ports = header.ports.is_some();
+    let is_own =
+        from.is_none() || frame.from.map(|(address, port)| (address, if has_ports { port } else { 0 })) == from;
+    let macs = if is_own { (frame.source, frame.destination) } else { (frame.destination, frame.source) };
+    Some((macs, Some(frame.ether_type)))
 }
 
 /// Adds the objects of a transaction to a record that refers to it.

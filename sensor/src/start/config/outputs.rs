@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tapwire_parsers::REGISTRY;
+use tapwire_parsers::json::Style;
 use tapwire_parsers::protocol::{Protocol, parse_size};
 use tapwire_signatures::lua::OutputScript;
 use tapwire_signatures::rule::script;
@@ -149,12 +150,14 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
         community_id_seed: node.switch_at("community-id", false, faults).then_some(seed),
         version: node.switch_at("suricata-version", false, faults),
         ethernet: node.switch_at("ethernet", false, faults),
+        style: Style { short_addresses: node.switch_at("ipv6-compress", false, faults) },
         metadata: node.switch_at("metadata", true, faults),
         alerts: None,
         anomalies: None,
         flows: false,
         netflows: false,
         frames: false,
+        variables: false,
         stats: false,
         files: None,
         protocols: BTreeMap::new(),
@@ -182,6 +185,7 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
                 "anomaly" => out.anomalies = Some(anomalies(settings, faults)),
                 "flow" => out.flows = true,
                 "frame" => out.frames = true,
+                "metadata" => out.variables = true,
                 "netflow" => out.netflows = true,
                 "stats" => out.stats = true,
                 "files" => out.files = Some(files(settings, faults, warnings)),
@@ -210,6 +214,7 @@ fn alerts(node: &Node, above: Option<&Node>, metadata: bool, faults: &mut Vec<Pr
         payload: switch("payload", false),
         payload_printable: switch("payload-printable", false),
         payload_limit: 4 << 10,
+        payload_length: switch("payload-length", false),
         packet: switch("packet", false),
         tagged_packets: switch("tagged-packets", false),
         app_layer: all && switch("metadata.app-layer", true),
@@ -247,6 +252,7 @@ fn anomalies(node: &Node, faults: &mut Vec<Problem>) -> Anomalies {
         stream: on("stream", false),
         application: on("applayer", true),
         evasion: on("evasion", false),
+        packet: node.switch_at("packethdr", false, faults),
     }
 }
 

@@ -40,7 +40,16 @@ pub(super) static KEYS: &[Key] = &[
         "Records show the Community ID of their flow.",
     ),
     used("outputs.N.eve-log.community-id-seed", |_| "0".into(), "The seed of that."),
-    used("outputs.N.eve-log.ethernet", |_| switch(false), "Records show Ethernet addresses."),
+    used(
+        "outputs.N.eve-log.ethernet",
+        |_| switch(false),
+        "Records show Ethernet addresses; those of flows all that their packets had.",
+    ),
+    used(
+        "outputs.N.eve-log.ipv6-compress",
+        |_| switch(false),
+        "Addresses of IPv6 have their shortest form, and not all eight groups with four digits.",
+    ),
     used("outputs.N.eve-log.suricata-version", |_| switch(false), "Records name the version of EVE that they are of."),
     used(
         "outputs.N.eve-log.xff.enabled",
@@ -105,10 +114,10 @@ pub(super) static KEYS: &[Key] = &[
         |_| "that of `eve-log`".into(),
         "The same as `eve-log.xff`, for alerts alone.",
     ),
-    idle(
+    used(
         "outputs.N.eve-log.types.N.alert.payload-length",
-        "Alerts show the length of the payload.",
-        "it is that of the payload",
+        |_| switch(false),
+        "Alerts that show the payload show its length.",
     ),
     idle(
         "outputs.N.eve-log.types.N.alert.http-body",
@@ -142,9 +151,19 @@ pub(super) static KEYS: &[Key] = &[
     used("outputs.N.eve-log.types.N.anomaly.types.stream", |_| switch(false), "Those of streams."),
     used("outputs.N.eve-log.types.N.anomaly.types.applayer", |_| switch(true), "Those of application protocols."),
     used(
+        "outputs.N.eve-log.types.N.anomaly.packethdr",
+        |_| switch(false),
+        "Those of headers and streams show the first 32 bytes of their packet.",
+    ),
+    used(
         "outputs.N.eve-log.types.N.anomaly.types.evasion",
         |_| "no; without `--config` yes".into(),
         "Of those of headers and streams the ones that name a way to hide from a sensor. It is a key of tapwire's own.",
+    ),
+    used(
+        "outputs.N.eve-log.types.N.metadata.enabled",
+        |_| switch(true),
+        "Each packet of which rules took down a variable (`pkt:` of `pcre`) has a record with what they remember.",
     ),
     used("outputs.N.eve-log.types.N.flow.enabled", |_| switch(true), "Each flow has a record when it ends."),
     used(
