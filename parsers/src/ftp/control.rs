@@ -21,6 +21,8 @@ pub(super) struct FtpParser {
     waiting: u64,
     /// The connection for data that was announced last.
     order: Option<Order>,
+    /// One was announced.
+    has_announced: bool,
     transactions: Transactions<Exchange, MAX_OPEN>,
 }
 
@@ -65,6 +67,7 @@ impl FtpParser {
                 }
             }
             b"RETR" | b"STOR" | b"STOU" | b"APPE" | b"LIST" | b"NLST" | b"MLSD" => {
+                exchange.note_transfer(self.has_announced);
                 if let Some(order) = self.order.take() {
                     let _ = order.set((exchange.command().to_vec(), exchange.argument().to_vec()));
                 }
@@ -86,6 +89,7 @@ impl FtpParser {
     fn expect(&mut self, from: (IpAddr, Option<u16>), to: (IpAddr, Option<u16>), output: &mut Output<'_>) {
         let order = Order::default();
         self.order = Some(Arc::clone(&order));
+        self.has_announced = true;
         let context = Context::new(order);
         output.expect(Expected { from, to, carrier: Carrier::Tcp, protocol: "ftp-data", context, within_s: WITHIN_S });
     }

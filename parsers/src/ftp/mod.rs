@@ -99,4 +99,14 @@ static ANOMALIES: &[AnomalyKind] = &[
         record_name: "too_many_transactions",
         doc: "More commands wait for a reply than are kept; one was passed over.",
     },
+    AnomalyKind {
+        name: "ftp.file_before_port",
+        record_name: "file_before_port",
+        doc: "A file is to be moved before any connection for data was announced.",
+    },
+    AnomalyKind {
+        name: "ftp.file_without_name",
+        record_name: "file_without_name",
+        doc: "A file is to be moved that has no name.",
+    },
 ];

@@ -134,7 +134,7 @@ fn data_belongs_to_the_command_that_follows() {
 
 #[test]
 fn long_lines_are_cut() {
-    let long = [b"RETR ", &[b'a'; 10_000][..], b"\r\nRETR b\r\n"].concat();
+    let long = [b"SIZE ", &[b'a'; 10_000][..], b"\r\nSIZE b\r\n"].concat();
     let reply = [b"150 ", &[b'x'; 5_000][..], b"\r\n226 ok\r\n"].concat();
     for size in [1, 1_000, 20_000] {
         let run = run(&[(TO_SERVER, &long), (TO_CLIENT, &reply)], size);
@@ -173,5 +173,19 @@ fn beginnings_tell_ftp_from_others() {
         (control::begins_with_reply, b"SSH-2.0", Probe::No),
     ] {
         assert_eq!(probe(data), answer, "{data:?}");
+    }
+}
+
+#[test]
+fn a_transfer_without_a_connection_or_a_name_is_an_anomaly() {
+    for (turns, expected) in [
+        (&[(TO_SERVER, &b"RETR a\r\n"[..])][..], "ftp.file_before_port"),
+        (&[(TO_SERVER, b"PORT 10,0,0,1,4,5\r\nRETR \r\n")], "ftp.file_without_name"),
+        (&[(TO_SERVER, b"EPSV\r\n"), (TO_CLIENT, b"229 x (|||6446|)\r\n"), (TO_SERVER, b"STOR a\r\nAPPE b\r\n")], ""),
+        (&[(TO_SERVER, b"LIST\r\nSTOU\r\n")], ""),
+    ] {
+        let run = run(turns, usize::MAX);
+        let names: Vec<&str> = run.all().iter().flat_map(|tx| tx.anomalies()).map(|anomaly| anomaly.0).collect();
+        assert_eq!(names.join(" "), expected, "{turns:?}");
     }
 }

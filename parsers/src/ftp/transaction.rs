@@ -39,6 +39,18 @@ impl Exchange {
         exchange
     }
 
+    /// It moves a file or a list: notes what is missing for that.
+    pub(super) fn note_transfer(&mut self, has_connection: bool) {
+        if matches!(&self.command[..], b"RETR" | b"STOR" | b"APPE") {
+            if !has_connection {
+                self.anomalies.push(Anomaly("ftp.file_before_port"));
+            }
+            if self.argument.trim_ascii().is_empty() {
+                self.anomalies.push(Anomaly("ftp.file_without_name"));
+            }
+        }
+    }
+
     /// Adds a line of a reply: its text, and its code if it is the last one of the reply.
     pub(super) fn reply(&mut self, line: &Line<'_>, text: &[u8], code: Option<[u8; 3]>) {
         if line.is_cut && !std::mem::replace(&mut self.is_reply_cut, true) {
