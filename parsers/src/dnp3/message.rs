@@ -1,6 +1,7 @@
 //! The application layer (IEEE 1815 clauses 4 and 11): a request or a response with the headers of its objects.
 
 use super::frame::Header;
+use super::objects::{Layout, layout};
 use crate::protocol::{Anomaly, Direction, OneWay, held};
 
 /// A request, a response or an unsolicited response, put together from its frames.
@@ -37,12 +38,38 @@ pub struct ObjectHeader {
     pub range: (u32, u32),
     /// How many there are.
     pub count: u32,
+    /// Where they begin in the octets of the message; a request to read has none, nor have objects without a range.
+    pub(super) at: Option<u32>,
+}
+
+/// How much of a message is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Points of all objects.
+    pub(super) points: u64,
+    /// Headers of objects.
+    pub(super) objects: usize,
 }
 
 impl ObjectHeader {
     /// What stands before each object: its index in 1, 2, 4 octets, or its size.
     pub fn prefix_code(&self) -> u8 {
         self.qualifier >> 4 & 7
+    }
+
+    /// Octets that stand before each object.
+    pub(super) fn prefix_octets(&self) -> usize {
+        [0, 1, 2, 4, 1, 2, 4].get(usize::from(self.prefix_code())).copied().unwrap_or(0)
+    }
+
+    /// Whether those are its index.
+    pub(super) fn has_index(&self) -> bool {
+        matches!(self.prefix_code(), 1..=3)
+    }
+
+    /// Whether those are its size.
+    pub(super) fn has_size(&self) -> bool {
+        matches!(self.prefix_code(), 4..=6)
     }
 
     /// Which range there is.
@@ -52,8 +79,8 @@ impl ObjectHeader {
 }
 
 impl Message {
-    /// Reads what the frames of a message carried, up to a number of points.
-    pub(super) fn read(direction: Direction, link: Header, data: Vec<u8>, max_points: u64) -> Self {
+    /// Reads what the frames of a message carried, within limits.
+    pub(super) fn read(direction: Direction, link: Header, data: Vec<u8>, limits: Limits) -> Self {
         let mut message = Self {
             direction,
             link,
@@ -80,7 +107,7 @@ impl Message {
             at = 4;
         }
         let data = std::mem::take(&mut message.data);
-        match read_objects(data.get(at..).unwrap_or(&[]), function, max_points, &mut message.objects) {
+        match read_objects(&data, at, function, limits, &mut message.objects) {
             Ok(()) => message.complete = true,
             Err(name) => message.anomalies.push(Anomaly(name)),
         }
@@ -90,6 +117,11 @@ impl Message {
 
     pub(super) fn seen(&self, direction: Direction) -> Option<&Self> {
         (self.direction == direction).then_some(self)
+    }
+
+    /// The octets of an object's points, and what is behind them.
+    pub(super) fn points(&self, header: &ObjectHeader) -> Option<&[u8]> {
+        self.data.get(usize::try_from(header.at?).ok()?..)
     }
 
     /// What kind of message it is, as records name it.
@@ -123,14 +155,16 @@ impl OneWay for Message {
 }
 
 fn read_objects(
-    mut rest: &[u8],
+    data: &[u8],
+    at: usize,
     function: u8,
-    max_points: u64,
+    limits: Limits,
     objects: &mut Vec<ObjectHeader>,
 ) -> Result<(), &'static str> {
+    let mut rest = data.get(at..).unwrap_or_default();
     let mut points = 0_u64;
     while !rest.is_empty() {
-        if objects.len() >= MAX_OBJECTS {
+        if objects.len() >= limits.objects {
             return Err("dnp3.too_many_objects");
         }
         let &[group, variation, qualifier] = take(&mut rest)?;
@@ -154,11 +188,15 @@ fn read_objects(
             }
             _ => return Err("dnp3.malformed"),
         }
-        objects.push(header);
         // A request to read names objects and has none.
-        if function != READ && header.range_code() != 6 {
+        let has_points = function != READ && header.range_code() != 6;
+        if has_points {
+            header.at = u32::try_from(data.len() - rest.len()).ok();
             points = points.saturating_add(header.count.into());
-            if points > max_points {
+        }
+        objects.push(header);
+        if has_points {
+            if points > limits.points {
                 return Err("dnp3.too_many_points");
             }
             pass_over(&header, &mut rest)?;
@@ -170,29 +208,33 @@ fn read_objects(
 /// Passes over the objects behind a header.
 fn pass_over(header: &ObjectHeader, rest: &mut &[u8]) -> Result<(), &'static str> {
     let count = usize::try_from(header.count).unwrap_or(usize::MAX);
-    let sized = match header.prefix_code() {
-        code @ 0..=3 => Err([0, 1, 2, 4].get(usize::from(code)).copied().unwrap_or(0)),
-        code @ 4..=6 => Ok([1, 2, 4].get(usize::from(code - 4)).copied().unwrap_or(1)),
-        _ => return Err("dnp3.malformed"),
-    };
-    match sized {
-        Ok(width) => {
-            for _ in 0..count {
-                let (size, behind) = rest.split_at_checked(width).ok_or("dnp3.malformed")?;
-                let size = size.iter().rev().fold(0_usize, |sum, octet| sum << 8 | usize::from(*octet));
-                *rest = behind.get(size..).ok_or("dnp3.malformed")?;
-            }
-        }
-        Err(index) => {
-            let bits = size_bits(header.group, header.variation).ok_or("dnp3.unknown_object")?;
-            let bytes = if bits < 8 && index == 0 {
-                count.saturating_mul(bits).div_ceil(8)
-            } else {
-                count.saturating_mul(index + bits.div_ceil(8))
-            };
-            *rest = rest.get(bytes..).ok_or("dnp3.malformed")?;
-        }
+    let prefix = header.prefix_octets();
+    if header.prefix_code() == 7 {
+        return Err("dnp3.malformed");
     }
+    if header.has_size() {
+        for _ in 0..count {
+            let (size, behind) = rest.split_at_checked(prefix).ok_or("dnp3.malformed")?;
+            let size = size.iter().rev().fold(0_usize, |sum, octet| sum << 8 | usize::from(*octet));
+            *rest = behind.get(size..).ok_or("dnp3.malformed")?;
+        }
+        return Ok(());
+    }
+    let layout = layout(header.group, header.variation).ok_or("dnp3.unknown_object")?;
+    if let Layout::Attribute = layout {
+        for _ in 0..count {
+            let length = *rest.get(prefix + 1).ok_or("dnp3.malformed")?;
+            *rest = rest.get(prefix + 2 + usize::from(length)..).ok_or("dnp3.malformed")?;
+        }
+        return Ok(());
+    }
+    let bits = layout.size_bits().ok_or("dnp3.unknown_object")?;
+    let bytes = if bits < 8 && prefix == 0 {
+        count.saturating_mul(bits).div_ceil(8)
+    } else {
+        count.saturating_mul(prefix + bits.div_ceil(8))
+    };
+    *rest = rest.get(bytes..).ok_or("dnp3.malformed")?;
     Ok(())
 }
 
@@ -202,40 +244,9 @@ fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Result<&'a [u8; N], &'static
     Ok(taken)
 }
 
-/// Bits of an object (IEEE 1815 annex A).
-fn size_bits(group: u8, variation: u8) -> Option<usize> {
-    let octets: &[usize] = match group {
-        1 | 10 => return [1, 8].get(usize::from(variation.checked_sub(1)?)).copied(),
-        3 => return [2, 8].get(usize::from(variation.checked_sub(1)?)).copied(),
-        12 if variation == 3 => return Some(1),
-        80 if variation == 1 => return Some(1),
-        2 | 4 => &[1, 7, 3],
-        11 | 13 => &[1, 7],
-        12 => &[11, 11],
-        20 => &[5, 3, 5, 3, 4, 2, 4, 2],
-        21 => &[5, 3, 5, 3, 11, 9, 11, 9, 4, 2, 4, 2],
-        22 | 23 => &[5, 3, 5, 3, 11, 9, 11, 9],
-        30 => &[5, 3, 4, 2, 5, 9],
-        31 => &[5, 3, 11, 9, 4, 2, 5, 9],
-        32 | 33 | 42 => &[5, 3, 11, 9, 5, 9, 11, 15],
-        34 => &[2, 4, 4],
-        40 | 41 => &[5, 3, 5, 9],
-        43 => &[5, 3, 11, 9, 5, 9, 11, 15],
-        50 => &[6, 10, 6, 11],
-        51 => &[6, 6],
-        52 => &[2, 2],
-        60 => &[0, 0, 0, 0],
-        110 | 111 => return Some(usize::from(variation) * 8),
-        _ => return None,
-    };
-    octets.get(usize::from(variation.checked_sub(1)?)).map(|octets| octets * 8)
-}
-
 const READ: u8 = 1;
 const RESPONSE: u8 = 129;
 const UNSOLICITED: u8 = 130;
-/// Headers of objects that are kept of a message.
-const MAX_OBJECTS: usize = 256;
 
 /// Function codes by the names that rules use.
 pub const FUNCTIONS: [(u8, &str); 37] = [

@@ -4,8 +4,12 @@
 
 mod frame;
 mod message;
+mod objects;
 mod parser;
+mod points;
 mod record;
+#[cfg(test)]
+mod tests;
 
 pub use frame::Header;
 pub use message::{FUNCTIONS, INDICATIONS, Message, ObjectHeader};
@@ -49,13 +53,31 @@ static SETTINGS: &[Setting] = &[
         "500",
         "Messages of a flow that are open at once; one more is passed over and an anomaly (`dnp3.flooded`).",
     ),
-    Setting::of_parser("max-points", "16,384", "Points of a message that are kept."),
+    Setting::of_parser("max-points", "16,384", "Points of a message that are read (`dnp3.too_many_points`)."),
+    Setting::of_parser(
+        "max-objects",
+        "2,048",
+        "Headers of objects of a message that are read (`dnp3.too_many_objects`).",
+    ),
+    Setting::of_parser(
+        "max-message",
+        "64 KiB",
+        "Octets of a message that are put together from its frames (`dnp3.too_long_reassembly`).",
+    ),
+    Setting::of_records("points", "1,024", "Points of a message that its record shows."),
 ];
 
 fn configure(settings: &Settings) -> Opener {
-    let max_open = settings.number("max-tx", parser::DEFAULT_OPEN);
-    let max_points = settings.number("max-points", parser::DEFAULT_POINTS);
-    Box::new(move |opening| Box::new(Dnp3Parser::new(opening.carrier, max_open, max_points)))
+    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let limits = parser::Settings {
+        open: settings.number("max-tx", parser::DEFAULT_OPEN),
+        message_bytes: size(settings.bytes("max-message", parser::DEFAULT_MESSAGE_BYTES)),
+        message: message::Limits {
+            points: settings.number("max-points", parser::DEFAULT_POINTS),
+            objects: size(settings.number("max-objects", parser::DEFAULT_OBJECTS)),
+        },
+    };
+    Box::new(move |opening| Box::new(Dnp3Parser::new(opening.carrier, limits)))
 }
 
 const READ: Option<u8> = Some(1);
@@ -75,12 +97,17 @@ const fn kind(name: &'static str, record_name: &'static str, doc: &'static str) 
 }
 
 static ANOMALIES: &[AnomalyKind] = &[
-    kind("dnp3.flooded", "flooded", "More messages wait for inspection than are kept; one was passed over."),
-    kind("dnp3.len_too_small", "len_too_small", "A frame is shorter than its header."),
-    kind("dnp3.bad_link_crc", "bad_link_crc", "The check of a frame's header is wrong."),
-    kind("dnp3.bad_transport_crc", "bad_transport_crc", "A check of a frame's data is wrong."),
-    kind("dnp3.unknown_object", "unknown_object", "An object of a kind whose size is not known."),
-    kind("dnp3.too_many_objects", "too_many_objects", "More headers of objects than are kept."),
-    kind("dnp3.too_many_points", "too_many_points", "The objects of a message have more points than are read."),
-    kind("dnp3.malformed", "malformed", "A frame or a message that cannot be read."),
+    kind("dnp3.flooded", "FLOODED", "More messages wait for inspection than are kept; one was passed over."),
+    kind("dnp3.len_too_small", "LEN_TOO_SMALL", "A frame is shorter than its header."),
+    kind("dnp3.bad_link_crc", "BAD_LINK_CRC", "The check of a frame's header is wrong."),
+    kind("dnp3.bad_transport_crc", "BAD_TRANSPORT_CRC", "A check of a frame's data is wrong."),
+    kind("dnp3.unknown_object", "UNKNOWN_OBJECT", "An object of a kind whose size is not known."),
+    kind("dnp3.too_many_objects", "TOO_MANY_OBJECTS", "More headers of objects than are kept."),
+    kind("dnp3.too_many_points", "TOO_MANY_POINTS", "The objects of a message have more points than are read."),
+    kind(
+        "dnp3.too_long_reassembly",
+        "TOO_LONG_REASSEMBLY",
+        "The frames of a message have more octets than are put together; it was passed over.",
+    ),
+    kind("dnp3.malformed", "MALFORMED", "A frame or a message that cannot be read."),
 ];

@@ -1,7 +1,7 @@
 //! Frames to messages: the transport function (IEEE 1815 clause 8) puts the parts of a message together.
 
 use super::frame::{self, Begin, HEADER_LEN, Header};
-use super::message::Message;
+use super::message::{Limits, Message};
 use crate::protocol::{
     Advance, Anomaly, Both, Carrier, Direction, Input, Output, Parser, Probe, TransactionList, Transactions, held,
 };
@@ -10,18 +10,30 @@ use crate::protocol::{
 pub(super) const DEFAULT_OPEN: u64 = 500;
 /// Points of a message that are read by default.
 pub(super) const DEFAULT_POINTS: u64 = 16_384;
-/// Most of them in any case.
+/// Headers of its objects.
+pub(super) const DEFAULT_OBJECTS: u64 = 2_048;
+/// Octets of a message that are put together by default: more than any device takes.
+pub(super) const DEFAULT_MESSAGE_BYTES: u64 = 64 << 10;
+/// Most messages in any case.
 const MAX_OPEN: usize = 4096;
-/// Octets of a message: more than any device takes.
-const MAX_MESSAGE: usize = 64 << 10;
 
 /// The parser of one flow.
 pub(super) struct Dnp3Parser {
     carrier: Carrier,
     messages: Transactions<Message, MAX_OPEN>,
-    max_open: u64,
-    max_points: u64,
+    settings: Settings,
     parts: Both<Parts>,
+}
+
+/// How much is kept of a flow and of its messages.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    /// Messages that wait to be inspected.
+    pub(super) open: u64,
+    /// Octets of a message that are put together.
+    pub(super) message_bytes: usize,
+    /// What is read of it.
+    pub(super) message: Limits,
 }
 
 /// What came of a message in one direction.
@@ -35,9 +47,9 @@ struct Parts {
 }
 
 impl Dnp3Parser {
-    pub(super) fn new(carrier: Carrier, max_open: u64, max_points: u64) -> Self {
-        let max_open = max_open.clamp(1, MAX_OPEN as u64);
-        Self { carrier, messages: Transactions::default(), max_open, max_points, parts: Both::default() }
+    pub(super) fn new(carrier: Carrier, settings: Settings) -> Self {
+        let settings = Settings { open: settings.open.clamp(1, MAX_OPEN as u64), ..settings };
+        Self { carrier, messages: Transactions::default(), settings, parts: Both::default() }
     }
 
     fn frame(&mut self, direction: Direction, header: Header, bytes: &[u8], output: &mut Output<'_>) {
@@ -57,9 +69,9 @@ impl Dnp3Parser {
         } else if !parts.open {
             return;
         }
-        if parts.data.len() + part.len() > MAX_MESSAGE {
+        if parts.data.len() + part.len() > self.settings.message_bytes {
             *parts = Parts::default();
-            output.anomalies.push(Anomaly("dnp3.malformed"));
+            output.anomalies.push(Anomaly("dnp3.too_long_reassembly"));
             return;
         }
         parts.data.extend_from_slice(part);
@@ -69,14 +81,14 @@ impl Dnp3Parser {
             if direction == Direction::ToServer && data.get(1) == Some(&CONFIRM) {
                 return;
             }
-            self.message(Message::read(direction, link, data, self.max_points), output);
+            self.message(Message::read(direction, link, data, self.settings.message), output);
         }
     }
 
     fn message(&mut self, message: Message, output: &mut Output<'_>) {
         output.flush_raw = true;
         let range = self.messages.range();
-        let flooded = range.end - range.start >= self.max_open;
+        let flooded = range.end - range.start >= self.settings.open;
         if flooded || self.messages.open(message).is_none() {
             output.anomalies.push(Anomaly("dnp3.flooded"));
         }
@@ -144,10 +156,11 @@ impl Parser for Dnp3Parser {
     }
 }
 
-/// Whether a stream begins with a frame.
+/// Whether a stream begins with a frame, right or not: behind a broken one there are others.
 pub(super) fn probe(_: Carrier, direction: Direction, data: &[u8]) -> Probe {
     match Header::read(data) {
         Begin::Short => Probe::Unsure,
+        Begin::Wrong(_) if data.starts_with(&frame::START) => Probe::Yes,
         Begin::Wrong(_) => Probe::No,
         // Masters are clients, and say that they are masters.
         Begin::Header(header) if (header.control & MASTER != 0) != (direction == Direction::ToServer) => Probe::Either,
@@ -176,8 +189,11 @@ mod tests {
         output.anomalies.iter().map(|anomaly| anomaly.0).collect()
     }
 
+    const SETTINGS: Settings =
+        Settings { open: DEFAULT_OPEN, message_bytes: 300, message: Limits { points: DEFAULT_POINTS, objects: 2 } };
+
     fn parser() -> Dnp3Parser {
-        Dnp3Parser::new(Carrier::Tcp, DEFAULT_OPEN, DEFAULT_POINTS)
+        Dnp3Parser::new(Carrier::Tcp, SETTINGS)
     }
 
     #[test]
@@ -210,7 +226,8 @@ mod tests {
         // Two headers with a packed bit for each of 9 and 8 points; a request to read carries none.
         let objects = [1, 1, 0, 0, 8, 0, 0, 1, 1, 0, 0, 7, 0];
         for (function, most, expected) in [(2, 17, &[][..]), (2, 16, &["dnp3.too_many_points"]), (1, 1, &[])] {
-            let mut parser = Dnp3Parser::new(Carrier::Tcp, DEFAULT_OPEN, most);
+            let message = Limits { points: most, ..SETTINGS.message };
+            let mut parser = Dnp3Parser::new(Carrier::Tcp, Settings { message, ..SETTINGS });
             let carried = if function == 1 { &[1, 1, 0, 0, 8, 1, 1, 0, 0, 7][..] } else { &objects };
             let data = [&[0xc0, 0xc1, function][..], carried].concat();
             feed(&mut parser, Direction::ToServer, &build(0xc4, 1, 2, &data));
@@ -233,10 +250,35 @@ mod tests {
 
     #[test]
     fn limits_and_what_is_unknown_have_names() {
-        let mut parser = Dnp3Parser::new(Carrier::Tcp, 1, DEFAULT_POINTS);
+        let mut parser = Dnp3Parser::new(Carrier::Tcp, Settings { open: 1, ..SETTINGS });
         let odd = build(0xc4, 1, 2, &[0xc0, 0xc1, 2, 77, 1, 7, 1]);
         feed(&mut parser, Direction::ToServer, &odd);
         assert_eq!(parser.messages.find(0).unwrap().anomalies[0].0, "dnp3.unknown_object");
         assert_eq!(feed(&mut parser, Direction::ToServer, &odd), ["dnp3.flooded"]);
+        let many = build(0xc4, 1, 2, &[0xc0, 0xc1, 1, 60, 2, 6, 60, 3, 6, 60, 4, 6]);
+        let mut parser = self::parser();
+        feed(&mut parser, Direction::ToServer, &many);
+        assert_eq!(parser.messages.find(0).unwrap().anomalies[0].0, "dnp3.too_many_objects");
+        let parts = [&[0x40, 0xc1, 2][..], &[0; 200]].concat();
+        let more = [&[0x01][..], &[0; 200]].concat();
+        feed(&mut parser, Direction::ToServer, &build(0xc4, 1, 2, &parts));
+        assert_eq!(feed(&mut parser, Direction::ToServer, &build(0xc4, 1, 2, &more)), ["dnp3.too_long_reassembly"]);
+    }
+
+    #[test]
+    fn two_start_octets_are_enough_for_a_stream() {
+        let right = build(0xc4, 1, 2, &[0xc0, 0xc1, 13]);
+        let mut broken = right.clone();
+        broken[8] ^= 1;
+        for (data, direction, expected) in [
+            (&right[..], Direction::ToServer, Probe::Yes),
+            (&right, Direction::ToClient, Probe::Either),
+            (&broken, Direction::ToServer, Probe::Yes),
+            (&[0x05, 0x64, 1, 0, 0, 0, 0, 0, 0, 0], Direction::ToClient, Probe::Yes),
+            (&[0x05, 0x64], Direction::ToServer, Probe::Unsure),
+            (b"GET / HTTP/1.1", Direction::ToServer, Probe::No),
+        ] {
+            assert_eq!(probe(Carrier::Tcp, direction, data), expected, "{data:?}");
+        }
     }
 }

@@ -1,13 +1,15 @@
 //! The `dnp3` object of records.
 
 use super::message::Message;
+use super::points;
 use crate::json::Object;
 use crate::protocol::{Purpose, Recorder, Settings, Transaction};
 
 /// Reads the settings of records.
 pub(super) fn recorder(settings: &Settings) -> Recorder {
     let enabled = settings.switch("enabled", true);
-    Recorder::new(move |transaction: &dyn Transaction, purpose, record| {
+    let limit = usize::try_from(settings.number("points", POINTS)).unwrap_or(usize::MAX);
+    let mut recorder = Recorder::new(move |transaction: &dyn Transaction, purpose, record| {
         let Some(message) = transaction.as_any().downcast_ref::<Message>() else { return false };
         if purpose == Purpose::Record && !enabled {
             return false;
@@ -15,16 +17,22 @@ pub(super) fn recorder(settings: &Settings) -> Recorder {
         record.object("dnp3", |dnp3| {
             if purpose == Purpose::Reference {
                 let key = if message.kind() == "request" { "request" } else { "response" };
-                dnp3.object(key, |out| write(message, out));
+                dnp3.object(key, |out| write(message, limit, out));
             } else {
-                write(message, dnp3);
+                write(message, limit, dnp3);
             }
         });
         true
-    })
+    });
+    recorder.shows_flow_ends = true;
+    recorder
 }
 
-fn write(message: &Message, out: &mut Object<'_>) {
+/// Points of a message that its record shows, unless the settings say otherwise.
+const POINTS: u64 = 1_024;
+
+fn write(message: &Message, limit: usize, out: &mut Object<'_>) {
+    let mut left = limit;
     let link = message.link.control;
     out.text("type", message.kind());
     out.object("control", |control| {
@@ -48,6 +56,9 @@ fn write(message: &Message, out: &mut Object<'_>) {
                         o.number("qualifier", header.qualifier).number("prefix_code", header.prefix_code());
                         o.number("range_code", header.range_code()).number("start", header.range.0);
                         o.number("stop", header.range.1).number("count", header.count);
+                        if left > 0 && points::are_known(header) {
+                            o.array("points", |points| left -= points::write(message, header, left, points));
+                        }
                     });
                 }
             });
