@@ -197,6 +197,9 @@ fn a_check_is_wrong_where_something_was_not_used() {
         (status, &report["errors"][0]["line"], &report["errors"][0]["column"]),
         (Some(1), &1.into(), &35.into())
     );
+    let (status, said) = check("stream: {midstream: yes}\nstream.memcap: 1mb\n", &["--dump-config", "--set", "a.b=c"]);
+    let lines: Vec<&str> = said.lines().map(|line| line.split("    # ").next().unwrap()).collect();
+    assert_eq!((status, lines), (Some(0), vec!["stream.midstream = yes", "stream.memcap = 1mb", "a.b = c"]), "{said}");
     let (_, said) = check("stream: {midstrem: yes}\n", &["--format", "github"]);
     assert!(said.starts_with("::warning file=") && said.contains("did you mean `midstream`?"), "{said}");
 }

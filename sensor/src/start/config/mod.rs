@@ -419,18 +419,19 @@ pub struct Given<'a> {
     pub set: &'a [(String, String)],
 }
 
-/// Reads a configuration. What is wrong in a way that a run would not mean what was said is all that comes back.
-pub fn load(given: Given<'_>) -> Result<Loaded, Vec<Problem>> {
+/// The tree of all that is said, and the file that it is read for.
+fn tree<'a>(given: Given<'a>, warnings: &mut Vec<Problem>) -> Result<(Node, Option<&'a Path>), Problem> {
     let Given { file, over, set } = given;
-    let (mut warnings, first) = (Vec::new(), over.first().map(PathBuf::as_path));
     // Whether files are given decides what holds where they say nothing.
-    let file = file.or(first);
-    let over = if given.file.is_none() { over.get(1..).unwrap_or_default() } else { over };
-    let mut root = match file {
-        Some(path) => assemble::read(path, over, &mut warnings).map_err(|problem| vec![problem])?,
+    let (first, over) = match (file, over.split_first()) {
+        (None, Some((first, rest))) => (Some(first.as_path()), rest),
+        _ => (file, over),
+    };
+    let mut root = match first {
+        Some(path) => assemble::read(path, over, warnings)?,
         None => Node::default(),
     };
-    if file.is_none() && set.iter().any(|(key, _)| key.starts_with("outputs.")) {
+    if first.is_none() && set.iter().any(|(key, _)| key.starts_with("outputs.")) {
         // What is set is a part of what would be written anyway.
         root.put(&["outputs"], outputs::usual());
     }
@@ -439,6 +440,24 @@ pub fn load(given: Given<'_>) -> Result<Loaded, Vec<Problem>> {
             warnings.push(Node::default().problem(assemble::no_place(key), assemble::NO_PLACE_HINT));
         }
     }
+    Ok((root, first))
+}
+
+/// What a configuration says, a line for each value: its dotted key, the value, and the file and line that say it.
+pub fn said(given: Given<'_>) -> Result<String, Problem> {
+    let (root, _) = tree(given, &mut Vec::new())?;
+    let line = |(path, node): (String, &Node)| {
+        let place =
+            node.file.as_deref().map_or_else(|| "--set".to_owned(), |file| format!("{file}:{}", node.place.line));
+        format!("{path} = {}    # {place}\n", node.text().unwrap_or_default())
+    };
+    Ok(root.scalars().into_iter().map(line).collect())
+}
+
+/// Reads a configuration. What is wrong in a way that a run would not mean what was said is all that comes back.
+pub fn load(given: Given<'_>) -> Result<Loaded, Vec<Problem>> {
+    let mut warnings = Vec::new();
+    let (root, file) = tree(given, &mut warnings).map_err(|problem| vec![problem])?;
     let mut reader = read::Reader::new(&root);
     let mut configuration = Configuration::default();
     reader.fill(&mut configuration, file);

@@ -259,20 +259,24 @@ impl Node {
 
     /// All scalars below it by their dotted paths.
     pub fn flatten(&self) -> tapwire_parsers::protocol::Settings {
-        fn walk(node: &Node, path: &str, out: &mut tapwire_parsers::protocol::Settings) {
+        let text = |(path, node): (String, &Node)| Some((path, node.text()?.to_owned()));
+        tapwire_parsers::protocol::Settings(self.scalars().into_iter().filter_map(text).collect())
+    }
+
+    /// The same as nodes, in their order.
+    pub(super) fn scalars(&self) -> Vec<(String, &Node)> {
+        fn walk<'n>(node: &'n Node, path: &str, out: &mut Vec<(String, &'n Node)>) {
             let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
             match &node.value {
                 Value::Null => {}
-                Value::Scalar(text) => {
-                    out.0.insert(path.to_owned(), text.clone());
-                }
+                Value::Scalar(_) => out.push((path.to_owned(), node)),
                 Value::List(items) => {
                     items.iter().enumerate().for_each(|(i, item)| walk(item, &below(&i.to_string()), out))
                 }
                 Value::Map(entries) => entries.iter().for_each(|(key, item)| walk(item, &below(key), out)),
             }
         }
-        let mut out = tapwire_parsers::protocol::Settings::default();
+        let mut out = Vec::new();
         walk(self, "", &mut out);
         out
     }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 
 use super::Common;
-use super::begin::leave_to_system;
+use super::begin::{leave_to_system, refused};
 use super::problems::{self, Style};
-use crate::start::config::{Problem, Severity};
+use crate::start::config::{self, Problem, Severity};
 use crate::start::engine::{Found, Prepared, RuleCounts, prepare};
 use crate::start::terminal::{escaped, is_coloured, show, show_rendered};
 
@@ -32,6 +32,9 @@ pub struct Check {
     /// The same as --format json
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
+    /// Show what the configuration says once all files are put together, with the file and line of each value
+    #[arg(long)]
+    pub dump_config: bool,
 }
 
 /// How problems are reported.
@@ -59,6 +62,15 @@ struct Report {
 impl Check {
     /// Does it; the exit status.
     pub fn run(&self) -> u8 {
+        if self.dump_config {
+            return match config::said(self.common.given()) {
+                Ok(text) => {
+                    show(text);
+                    0
+                }
+                Err(problem) => refused(&[problem]),
+            };
+        }
         let report = match prepare(&self.common) {
             Ok(Prepared { found, rules, engine, .. }) => {
                 leave_to_system(Arc::clone(&engine));
