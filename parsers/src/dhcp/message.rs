@@ -116,9 +116,11 @@ impl Message {
                     }
                     None => return self.raise("dhcp.truncated_options"),
                 },
-                (_, []) => return self.raise("dhcp.truncated_options"),
+                (_, []) => break,
             };
         }
+        // The end is an option of its own.
+        self.raise("dhcp.truncated_options");
     }
 
     fn raise(&mut self, name: &'static str) {

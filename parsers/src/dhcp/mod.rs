@@ -72,7 +72,11 @@ const fn kind(name: &'static str, record_name: &'static str, doc: &'static str) 
 }
 
 static ANOMALIES: &[AnomalyKind] = &[
-    kind("dhcp.truncated_options", "truncated_options", "The last option goes past the end of its field."),
+    kind(
+        "dhcp.truncated_options",
+        "truncated_options",
+        "The options of a field go past its end, or do not say where theirs is.",
+    ),
     kind(
         "dhcp.malformed_options",
         "malformed_options",

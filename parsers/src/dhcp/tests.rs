@@ -80,7 +80,8 @@ fn options_stand_in_other_fields_too() {
 #[test]
 fn what_is_wrong_is_an_anomaly_and_the_rest_is_read() {
     for (options, expected) in [
-        (&[53, 1, 5][..], None),
+        (&[53, 1, 5, 255][..], None),
+        (&[53, 1, 5], Some("dhcp.truncated_options")),
         (&[53, 1, 5, 12, 9, b'x'], Some("dhcp.truncated_options")),
         (&[53, 1, 5, 12], Some("dhcp.truncated_options")),
         (&[53, 1, 5, 51, 3, 0, 0, 1, 255], Some("dhcp.malformed_options")),

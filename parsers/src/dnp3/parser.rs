@@ -160,12 +160,19 @@ impl Parser for Dnp3Parser {
 pub(super) fn probe(_: Carrier, direction: Direction, data: &[u8]) -> Probe {
     match Header::read(data) {
         Begin::Short => Probe::Unsure,
-        Begin::Wrong(_) if data.starts_with(&frame::START) => Probe::Yes,
+        Begin::Wrong(_) if data.starts_with(&frame::START) || has_frame(data) => Probe::Yes,
         Begin::Wrong(_) => Probe::No,
         // Masters are clients, and say that they are masters.
         Begin::Header(header) if (header.control & MASTER != 0) != (direction == Direction::ToServer) => Probe::Either,
         Begin::Header(_) => Probe::Yes,
     }
+}
+
+/// Whether a frame with the right check begins anywhere.
+fn has_frame(data: &[u8]) -> bool {
+    memchr::memmem::find_iter(data, &frame::START)
+        .filter_map(|at| data.get(at..))
+        .any(|rest| matches!(Header::read(rest), Begin::Header(_)))
 }
 
 /// The bit of the link's control octet that masters set.
@@ -277,6 +284,8 @@ mod tests {
             (&[0x05, 0x64, 1, 0, 0, 0, 0, 0, 0, 0], Direction::ToClient, Probe::Yes),
             (&[0x05, 0x64], Direction::ToServer, Probe::Unsure),
             (b"GET / HTTP/1.1", Direction::ToServer, Probe::No),
+            (&[b"\x06\x64 and more", &right[..]].concat(), Direction::ToServer, Probe::Yes),
+            (&[b"\x06\x64 and more", &broken[..]].concat(), Direction::ToServer, Probe::No),
         ] {
             assert_eq!(probe(Carrier::Tcp, direction, data), expected, "{data:?}");
         }
