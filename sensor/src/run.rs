@@ -17,7 +17,7 @@ use crate::capture::batch::Pool;
 use crate::capture::fanout::{self, Depth};
 use crate::capture::files::{Files, Progress};
 use crate::capture::live::Interface;
-use crate::capture::offload::{Checksums, Offload, looks_offloaded};
+use crate::capture::offload::{Checksums, Offload};
 use crate::capture::origin::Origin;
 use crate::capture::ring::ring;
 use crate::capture::shard::Shards;
@@ -197,14 +197,8 @@ fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, source: &mut
         (FILE_DEPTH, Depth::Batches(FILE_DEPTH))
     };
     let pool = Pool::new(depth * 2);
-    // The first batch tells whether the checksums of a file mean anything.
     let mut first = pool.take();
     let first_result = source.next_batch(&mut first);
-    let checksums = match plan.checksums {
-        Checksums::Auto if !live && looks_offloaded(&first) => Checksums::Off,
-        Checksums::Auto if !live => Checksums::On,
-        given => given,
-    };
     let books = Books::new(plan.workers, first.frames.first().map(|frame| frame.time).or(first.tick));
     let (failed, errors) = (AtomicBool::new(false), Mutex::default());
     let reported: Mutex<BTreeSet<(u32, u32, u32, bool)>> = Mutex::default();
@@ -236,7 +230,8 @@ fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, source: &mut
         // From here on each batch brings its own.
         drop((engine, outputs));
         let (failed, errors, books) = (&failed, &errors, &books);
-        let reader = Reader { plan, live, distributor, offload: Offload::new(checksums), pool, books, errors, failed };
+        let offload = Offload::new(plan.checksums, live, settings.worker.tunnels.how(true));
+        let reader = Reader { plan, live, distributor, offload, refused_told: 0, pool, books, errors, failed };
         scope.spawn(move || reader.run(source, (first, first_result)));
         // This thread is the writer.
         let merge = Merge::new(from_workers, live);

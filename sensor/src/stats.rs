@@ -21,7 +21,7 @@ pub struct Counters {
     /// Packets that were left aside, by reason.
     pub dropped: BTreeMap<&'static str, u64>,
     layers: Layers,
-    /// TCP and UDP packets that were refused for their checksum, and those that were accepted as their host left it to its card.
+    /// Packets that were refused for their checksum, and those that were accepted as their host left it to its card.
     pub checksums: (u64, u64),
     /// What became of rules that matched.
     pub alerts: Alerts,
@@ -76,6 +76,12 @@ struct Layers {
 impl Counters {
     /// Counts a packet and its headers.
     pub fn packet(&mut self, packet: &Packet<'_>) {
+        for anomaly in &packet.anomalies {
+            *self.events.entry(anomaly.0).or_default() += 1;
+        }
+        if packet.incomplete {
+            return;
+        }
         let layers = &mut self.layers;
         if packet.depth == 0 && packet.joined == 0 {
             self.seen += 1;
@@ -101,9 +107,6 @@ impl Counters {
             for (count, (header, _)) in layers.others.iter_mut().zip(Header::ALL) {
                 *count += u64::from(packet.has(header));
             }
-        }
-        for anomaly in &packet.anomalies {
-            *self.events.entry(anomaly.0).or_default() += 1;
         }
     }
 
@@ -252,7 +255,16 @@ impl Counters {
 }
 
 /// Events of decoding that EVE's `stats` have no member for.
-pub(crate) const NOT_IN_EVE: [&str; 3] = ["gre.unknown_protocol", "ipv6.frag_too_small", "too_many_layers"];
+pub(crate) const NOT_IN_EVE: [&str; 8] = [
+    "docsis.pkt_too_small",
+    "gre.unknown_protocol",
+    "ipv4.frag_incomplete",
+    "ipv6.frag_incomplete",
+    "ipv6.frag_too_small",
+    "link.pkt_too_small",
+    "too_many_layers",
+    "wlan.pkt_too_small",
+];
 
 /// Why packets are left aside: they could not be decoded, live they came faster than they were taken, or a worker panicked at
 /// them.

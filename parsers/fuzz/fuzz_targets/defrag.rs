@@ -40,7 +40,7 @@ fuzz_target!(|input: (u8, Vec<Piece>)| {
     for piece in &input.1 {
         now += u64::from(piece.millis) * 1000;
         let data = packet(piece);
-        let outcome = all.packet(&Packet::decode(1, Timestamp(now), 101, &data, 0, false));
+        let outcome = all.packet(&Packet::decode(1, Timestamp(now), 101, &data, 0, false), None);
         assert!(all.memory_bytes() as u64 <= LIMIT_BYTES);
         for datagram in outcome.datagrams {
             let packet = Packet::decode(1, Timestamp(now), 101, &datagram, 0, false);

@@ -6,23 +6,33 @@ use super::ip_protocols::{ICMP, ICMP_V6, SCTP, TCP, UDP};
 use super::{Anomalies, Icmp, Ip, Packet, internet_checksum, raise};
 use crate::protocol::Anomaly;
 
-/// Reads the ICMP header of what an IPv4 packet carries and gives what follows its eight octets.
+/// Reads the ICMP header of what an IPv4 packet carries, as long as its type has it, and gives what follows it.
 pub fn read_v4<'a>(
     ip: &Ip<'a>,
     verify_checksum: bool,
     anomalies: &mut Anomalies,
 ) -> Result<(Icmp<'a>, &'a [u8]), Anomaly> {
-    let Some((header, payload)) = ip.payload.split_at_checked(8) else {
+    let Some(&[kind, code, _, _, i0, i1, s0, s1]) = ip.payload.first_chunk::<8>() else {
         return Err(Anomaly("decoder.icmpv4.pkt_too_small"));
     };
-    let &[kind, code, _, _, i0, i1, s0, s1] = header.first_chunk().unwrap_or(&[0; 8]);
+    let length = match kind {
+        // As many entries, of as many words of four octets.
+        ROUTER_ADVERTISEMENT => 8 + 4 * usize::from(i0) * usize::from(i1),
+        TIMESTAMP | TIMESTAMP_REPLY => 20,
+        ADDRESS_MASK | ADDRESS_MASK_REPLY => 12,
+        _ => 8,
+    };
+    if length > ip.payload.len() + ip.missing as usize {
+        raise(anomalies, "decoder.icmpv4.pkt_too_small");
+    }
+    let (header, payload) = ip.payload.split_at_checked(length).unwrap_or((ip.payload, &[]));
     match CODES_V4.iter().find(|(known, _)| *known == kind) {
         None => raise(anomalies, "decoder.icmpv4.unknown_type"),
         Some((_, last)) if code > *last => raise(anomalies, "decoder.icmpv4.unknown_code"),
         // An error carries the beginning of the packet that caused it.
         Some(_) if matches!(kind, 3 | 4 | 5 | 11 | 12) => match payload.first() {
             None => {}
-            _ if payload.len() < 20 => raise(anomalies, "decoder.icmpv4.ipv4_trunc_pkt"),
+            _ if payload.len() < 20 && ip.missing == 0 => raise(anomalies, "decoder.icmpv4.ipv4_trunc_pkt"),
             Some(version) if version >> 4 != 4 => raise(anomalies, "decoder.icmpv4.ipv4_unknown_ver"),
             _ => {}
         },
@@ -35,7 +45,7 @@ pub fn read_v4<'a>(
         id: numbered.then_some(u16::from_be_bytes([i0, i1])),
         sequence: numbered.then_some(u16::from_be_bytes([s0, s1])),
         header,
-        checksum_ok: !verify_checksum || internet_checksum::holds(ip.payload),
+        checksum_ok: !verify_checksum || ip.missing > 0 || internet_checksum::holds(ip.payload),
     };
     Ok((icmp, payload))
 }
@@ -57,7 +67,7 @@ pub fn read_v6<'a>(
             None => raise(anomalies, "decoder.icmpv6.unknown_type"),
             Some((_, last)) if code > *last => raise(anomalies, "decoder.icmpv6.unknown_code"),
             Some(_) if kind <= 4 => match payload.first() {
-                _ if payload.len() < 40 => raise(anomalies, "decoder.icmpv6.ipv6_trunc_pkt"),
+                _ if payload.len() < 40 && ip.missing == 0 => raise(anomalies, "decoder.icmpv6.ipv6_trunc_pkt"),
                 Some(version) if version >> 4 != 6 => raise(anomalies, "decoder.icmpv6.ipv6_unknown_version"),
                 _ => {}
             },
@@ -74,7 +84,7 @@ pub fn read_v6<'a>(
         id: numbered.then_some(u16::from_be_bytes([i0, i1])),
         sequence: numbered.then_some(u16::from_be_bytes([s0, s1])),
         header,
-        checksum_ok: !verify_checksum || internet_checksum::holds_over(ip, ICMP_V6, ip.payload),
+        checksum_ok: !verify_checksum || ip.missing > 0 || internet_checksum::holds_over(ip, ICMP_V6, ip.payload),
     };
     Ok((icmp, payload))
 }
@@ -83,6 +93,12 @@ pub fn read_v6<'a>(
 pub fn follows(ip: &Ip<'_>) -> bool {
     ip.protocol == if ip.source.is_ipv4() { ICMP } else { ICMP_V6 }
 }
+
+const ROUTER_ADVERTISEMENT: u8 = 9;
+const TIMESTAMP: u8 = 13;
+const TIMESTAMP_REPLY: u8 = 14;
+const ADDRESS_MASK: u8 = 17;
+const ADDRESS_MASK_REPLY: u8 = 18;
 
 /// Types of ICMP that are known, and their highest code.
 const CODES_V4: [(u8, u8); 15] = [
@@ -202,6 +218,7 @@ mod tests {
             flags: 0,
             header: &[],
             payload,
+            missing: 0,
             detour: false,
             checksum_ok: true,
         }
@@ -215,6 +232,28 @@ mod tests {
         let data = [1, 0, 0, 0, 1, 2, 3, 4];
         let (icmp, _) = read_v6(&ip(Ipv6Addr::LOCALHOST.into(), &data), false, &mut Anomalies::new()).unwrap();
         assert_eq!((icmp.id, icmp.sequence), (None, None));
+    }
+
+    #[test]
+    fn headers_are_as_long_as_their_type_has_them() {
+        let message = |kind, counts: [u8; 2]| [&[kind, 0, 0, 0][..], &counts, &[0; 30]].concat();
+        for (data, length, whole) in [
+            (message(8, [1, 2]), 8, true),
+            (message(13, [1, 2]), 20, true),
+            (message(14, [1, 2]), 20, true),
+            (message(17, [1, 2]), 12, true),
+            (message(9, [3, 2]), 32, true),
+            (message(9, [0, 2]), 8, true),
+            (message(9, [4, 2]), 36, false),
+        ] {
+            let mut anomalies = Anomalies::new();
+            let (icmp, payload) = read_v4(&ip(Ipv4Addr::LOCALHOST.into(), &data), false, &mut anomalies).unwrap();
+            assert_eq!(
+                (icmp.header.len(), payload.len(), anomalies.is_empty()),
+                (length, 36 - length, whole),
+                "{data:?}"
+            );
+        }
     }
 
     #[test]

@@ -22,9 +22,12 @@ pub fn holds_over(ip: &Ip<'_>, protocol: u8, data: &[u8]) -> bool {
     pseudo_sum(ip, protocol, data).is_some_and(|pseudo| fold(sum(data) + pseudo) == 0xffff)
 }
 
-/// Whether a checksum is the sum of the pseudo header alone: what a host leaves there for its network card to go on with.
+/// Whether a checksum is the sum of the pseudo header alone: what a host leaves there for its network card to go on with. Of a segment
+/// that the card is to cut up, the length is left to it as well.
 pub fn is_unfinished(ip: &Ip<'_>, protocol: u8, data: &[u8], checksum: [u8; 2]) -> bool {
-    pseudo_sum(ip, protocol, data).is_some_and(|pseudo| fold(pseudo) == u64::from(u16::from_ne_bytes(checksum)))
+    [data, &[]].into_iter().any(|counted| {
+        pseudo_sum(ip, protocol, counted).is_some_and(|pseudo| fold(pseudo) == u64::from(u16::from_ne_bytes(checksum)))
+    })
 }
 
 fn pseudo_sum(ip: &Ip<'_>, protocol: u8, data: &[u8]) -> Option<u64> {

@@ -1,19 +1,26 @@
 //! IPv4 options (RFC 791, 1108, 2113; FIPS 188): what is odd about them. Rules look at the header's bytes for what is in them.
+//!
+//! Where one ends nobody knows if its length cannot be: then the packet is broken. Anything else that is odd leaves it whole.
 
 use super::{Anomalies, raise};
+use crate::protocol::Anomaly;
 
 /// Raises what is odd in the options of a header. Returns whether one of them is a source route.
-pub fn check(header: &[u8], anomalies: &mut Anomalies) -> bool {
+pub fn check(header: &[u8], anomalies: &mut Anomalies) -> Result<bool, Anomaly> {
     let mut source_route = false;
     let mut note = |kind, option: &[u8], anomalies: &mut Anomalies| {
         source_route |= matches!(kind, LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE);
         check_one(kind, option, anomalies);
     };
-    check_each(header, &mut note, anomalies);
-    source_route
+    check_each(header, &mut note, anomalies)?;
+    Ok(source_route)
 }
 
-fn check_each(header: &[u8], note: &mut dyn FnMut(u8, &[u8], &mut Anomalies), anomalies: &mut Anomalies) {
+fn check_each(
+    header: &[u8],
+    note: &mut dyn FnMut(u8, &[u8], &mut Anomalies),
+    anomalies: &mut Anomalies,
+) -> Result<(), Anomaly> {
     let mut rest = header.get(20..).unwrap_or(&[]);
     if !rest.len().is_multiple_of(8) {
         raise(anomalies, "decoder.ipv4.opt_pad_required");
@@ -21,18 +28,21 @@ fn check_each(header: &[u8], note: &mut dyn FnMut(u8, &[u8], &mut Anomalies), an
     let mut seen = [0u64; 4];
     loop {
         let (kind, option) = match rest {
-            [] | [END, ..] => return,
+            [] | [END, ..] => return Ok(()),
             [NO_OPERATION, after @ ..] => {
                 rest = after;
                 continue;
             }
-            [_] => return raise(anomalies, "decoder.ipv4.opt_eol_required"),
+            [_] => {
+                raise(anomalies, "decoder.ipv4.opt_eol_required");
+                return Ok(());
+            }
             &[kind, len, ..] => match rest.split_at_checked(usize::from(len)) {
                 Some((option, after)) if len >= 2 => {
                     rest = after;
                     (kind, option)
                 }
-                _ => return raise(anomalies, "decoder.ipv4.opt_invalid_len"),
+                _ => return Err(Anomaly("decoder.ipv4.opt_invalid_len")),
             },
         };
         let bit = 1 << (kind & 63);
@@ -62,7 +72,8 @@ fn check_one(kind: u8, option: &[u8], anomalies: &mut Anomalies) {
         }
         TIMESTAMP if len < 4 => raise(anomalies, "decoder.ipv4.opt_invalid_len"),
         TIMESTAMP if pointer < 5 || pointer > len + 1 => raise(anomalies, "decoder.ipv4.opt_malformed"),
-        SECURITY if len != 11 => raise(anomalies, "decoder.ipv4.opt_invalid_len"),
+        // A level of classification, then flags as far as some are set; or a format, then what that says.
+        SECURITY | EXTENDED_SECURITY if len < 3 => raise(anomalies, "decoder.ipv4.opt_invalid_len"),
         STREAM_ID | ROUTER_ALERT if len != 4 => raise(anomalies, "decoder.ipv4.opt_invalid_len"),
         COMMERCIAL_SECURITY if len < 8 => raise(anomalies, "decoder.ipv4.opt_malformed"),
         _ if !KNOWN.contains(&kind) => raise(anomalies, "decoder.ipv4.opt_unknown"),
@@ -99,22 +110,33 @@ mod tests {
 
     #[test]
     fn odd_options_have_names() {
+        let malformed = "decoder.ipv4.opt_malformed";
         for (options, names) in [
             (&[1, 1, 1, 1, 1, 1, 1, 0][..], &[][..]),
             (&[148, 4, 0, 0, 1, 1, 1, 0], &[]),
             (&[148, 4, 0, 0], &["decoder.ipv4.opt_pad_required"]),
             (&[1, 1, 1, 1, 1, 1, 1, 7], &["decoder.ipv4.opt_eol_required"]),
-            (&[7, 9, 4, 0, 0, 0, 0, 0], &["decoder.ipv4.opt_invalid_len"]),
-            (&[7, 1, 4, 0, 0, 0, 0, 0], &["decoder.ipv4.opt_invalid_len"]),
+            (&[130, 4, 0xab, 0, 1, 1, 1, 0], &[]),
+            (&[130, 2, 1, 1, 1, 1, 1, 0], &["decoder.ipv4.opt_invalid_len"]),
+            (&[133, 3, 1, 0, 0, 0, 0, 0], &[]),
+            (&[7, 3, 3, 131, 3, 3, 1, 0], &[malformed, malformed]),
             (&[7, 7, 3, 0, 0, 0, 0, 0], &["decoder.ipv4.opt_malformed"]),
             (&[131, 7, 8, 0, 0, 0, 0, 0], &[]),
             (&[131, 7, 12, 0, 0, 0, 0, 0], &["decoder.ipv4.opt_malformed"]),
             (&[148, 4, 0, 0, 148, 4, 0, 0], &["decoder.ipv4.opt_duplicate"]),
-            (&[30, 2, 30, 2, 30, 2, 30, 2], &["decoder.ipv4.opt_unknown"]),
+            (&[30, 2, 30, 2, 30, 2, 1, 0], &["decoder.ipv4.opt_unknown"; 3]),
         ] {
             let mut anomalies = Anomalies::new();
-            check(&[&[0; 20], options].concat(), &mut anomalies);
+            check(&[&[0; 20], options].concat(), &mut anomalies).unwrap();
             assert_eq!(anomalies.iter().map(|a| a.0).collect::<Vec<_>>(), names, "{options:?}");
+        }
+    }
+
+    #[test]
+    fn an_option_without_an_end_breaks_the_packet() {
+        for options in [&[7, 9, 4, 0, 0, 0, 0, 0][..], &[1, 7, 1, 4, 0, 0, 0, 0], &[30, 0, 1, 1, 1, 1, 1, 1]] {
+            let broken = check(&[&[0; 20], options].concat(), &mut Anomalies::new());
+            assert_eq!(broken, Err(Anomaly("decoder.ipv4.opt_invalid_len")), "{options:?}");
         }
     }
 }

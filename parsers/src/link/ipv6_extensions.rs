@@ -97,6 +97,29 @@ fn read_all(end: &mut End<'_>, anomalies: &mut Anomalies) -> Result<(), Anomaly>
     Ok(())
 }
 
+/// Looks through authentication headers of IPv4 (RFC 4302), as far as they are whole.
+pub fn authenticated(protocol: &mut u8, payload: &mut &[u8]) {
+    while *protocol == AUTHENTICATION
+        && let Ok((next, _, rest)) = split(payload, 4, 2)
+    {
+        (*protocol, *payload) = (next, rest);
+    }
+}
+
+/// The length of a jumbogram, from its options for each hop on (RFC 2675 section 2).
+pub fn jumbo_length(data: &[u8]) -> Option<u32> {
+    let (_, header, _) = split(data, 8, 1).ok()?;
+    let mut options = header.get(2..)?;
+    loop {
+        options = match *options {
+            [0, ref rest @ ..] => rest,
+            [JUMBO, 4, a, b, c, d, ..] => return Some(u32::from_be_bytes([a, b, c, d])),
+            [_, length, ref rest @ ..] => rest.get(usize::from(length)..)?,
+            _ => return None,
+        };
+    }
+}
+
 /// Splits off a header whose second octet counts units of `unit` octets, of which `uncounted` are not counted.
 fn split(data: &[u8], unit: usize, uncounted: usize) -> Result<(u8, &[u8], &[u8]), Anomaly> {
     let &[next, len, ..] = data else { return Err(Anomaly("decoder.ipv6.trunc_exthdr")) };
@@ -173,11 +196,13 @@ fn check_options(hop_by_hop: bool, header: &[u8], anomalies: &mut Anomalies) -> 
 
 /// Octets of the smallest thing that may follow an extension header.
 const SMALLEST: usize = 2;
-const HOP_BY_HOP: u8 = 0;
+/// The number of the header with options for each hop.
+pub const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
 const AUTHENTICATION: u8 = 51;
-const NONE: u8 = 59;
+/// The number that says that nothing follows.
+pub const NONE: u8 = 59;
 const DESTINATION: u8 = 60;
 const MOBILITY: u8 = 135;
 const HOST_IDENTITY: u8 = 139;
@@ -232,7 +257,12 @@ mod tests {
             (
                 60,
                 [padding(60), padding(60), padding(6)].concat(),
-                &["decoder.ipv6.dstopts_only_padding", "decoder.ipv6.exthdr_dupl_dh"],
+                &[
+                    "decoder.ipv6.dstopts_only_padding",
+                    "decoder.ipv6.dstopts_only_padding",
+                    "decoder.ipv6.exthdr_dupl_dh",
+                    "decoder.ipv6.dstopts_only_padding",
+                ],
             ),
             (43, routing(0).to_vec(), &["decoder.ipv6.rh_type_0"]),
             (60, vec![6, 0, 0x3e, 4, 0, 0, 0, 0], &["decoder.ipv6.dstopts_unknown_opt"]),
@@ -272,6 +302,20 @@ mod tests {
             let data = [6, 0, kind, left, 0, 0, 0, 0, 0xaa, 0xaa];
             let (end, _) = read(43, &data, &mut Anomalies::new());
             assert_eq!(end.detour, expected, "type {kind}, {left} left");
+        }
+    }
+
+    #[test]
+    fn authentication_headers_of_ipv4_are_looked_through() {
+        let header = |next: u8| [next, 1, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2];
+        for (data, expected) in [
+            ([&header(6)[..], &[9]].concat(), (6, &[9][..])),
+            ([&header(51)[..], &header(17), &[9]].concat(), (17, &[9])),
+            (vec![6, 9, 0, 0], (51, &[6, 9, 0, 0])),
+        ] {
+            let (mut protocol, mut payload) = (51, &data[..]);
+            authenticated(&mut protocol, &mut payload);
+            assert_eq!((protocol, payload), expected);
         }
     }
 

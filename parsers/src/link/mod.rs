@@ -7,12 +7,16 @@
 //! the header and what follows it, or the [`Anomaly`] of a header that is broken, after which nothing can be read. What is
 //! odd in a header that can be read all the same goes to the packet's [`Anomalies`].
 
+pub mod aggregate;
 pub mod arp;
 pub mod cisco_hdlc;
 mod decode;
+pub mod docsis;
 pub mod ethernet;
 pub mod events;
 pub mod fragments;
+pub mod frame_relay;
+pub mod gre;
 pub mod icmp;
 pub mod igmp;
 pub mod internet_checksum;
@@ -20,17 +24,23 @@ pub mod ipv4;
 pub mod ipv4_options;
 pub mod ipv6;
 pub mod ipv6_extensions;
+mod link_types;
 pub mod linux_cooked;
+pub mod llc;
+pub mod nflog;
 pub mod null;
 pub mod ppp;
 pub mod sctp;
 pub mod tags;
 pub mod tcp;
 pub mod tunnel;
+pub mod tunnel_ports;
 pub mod udp;
 pub mod vlan;
+pub mod wireless;
 
-pub use decode::{is_plain, is_supported, name};
+pub use aggregate::{Aggregate, Beside};
+pub use decode::{How, is_plain, is_supported, name};
 
 use std::net::IpAddr;
 
@@ -99,6 +109,8 @@ pub struct Ip<'a> {
     pub header: &'a [u8],
     /// What follows the header, cut at the length that it states.
     pub payload: &'a [u8],
+    /// Octets of the payload that were not captured.
+    pub missing: u32,
     /// It has a source route, or a routing header that names further places to go to: hosts drop it unless told otherwise.
     pub detour: bool,
     /// Whether the IPv4 header checksum is right (always so for IPv6).
@@ -122,6 +134,8 @@ pub mod ether_types {
     pub const ARP: u16 = 0x0806;
     /// IPv6.
     pub const IPV6: u16 = 0x86dd;
+    /// Logical link control, where a frame has no length in the place of a type (IEEE 802.1AC).
+    pub const LLC: u16 = 0x8870;
     /// A VLAN tag (IEEE 802.1Q).
     pub const VLAN: u16 = 0x8100;
     /// A service VLAN tag (IEEE 802.1ad).
@@ -142,6 +156,8 @@ pub mod ip_protocols {
     pub const UDP: u8 = 17;
     /// Encapsulating security payload.
     pub const ESP: u8 = 50;
+    /// Authentication header.
+    pub const AH: u8 = 51;
     /// ICMPv6.
     pub const ICMP_V6: u8 = 58;
     /// SCTP.
@@ -165,8 +181,10 @@ pub struct Tcp<'a> {
     pub window: u16,
     /// Urgent pointer.
     pub urgent: u16,
-    /// The whole header with its options.
+    /// The whole header with its options, as far as it was captured.
     pub header: &'a [u8],
+    /// Octets behind it that were not captured.
+    pub missing: u32,
     /// The options that the stream engine and rules use.
     pub options: TcpOptions,
     /// Whether the checksum is right.
@@ -222,7 +240,7 @@ pub enum Layer4<'a> {
     /// ICMP or ICMPv6.
     Icmp(Icmp<'a>),
     /// Group management.
-    Igmp(igmp::Igmp),
+    Igmp(igmp::Igmp<'a>),
     /// SCTP.
     Sctp(sctp::Sctp<'a>),
 }
@@ -251,7 +269,7 @@ pub struct Icmp<'a> {
     pub id: Option<u16>,
     /// Sequence number of an echo or similar.
     pub sequence: Option<u16>,
-    /// The first eight octets.
+    /// The header, as long as its type has it.
     pub header: &'a [u8],
     /// Whether the checksum is right.
     pub checksum_ok: bool,
@@ -322,13 +340,16 @@ impl Header {
 /// What was odd or wrong in a packet's headers.
 pub type Anomalies = SmallVec<[Anomaly; 4]>;
 
-/// Adds an anomaly that is not there yet, so that there are never more than there are kinds.
+/// Adds an anomaly, which may be there already; the first [`ANOMALY_LIMIT`] of a packet are kept.
 #[cold]
 pub fn raise(anomalies: &mut Anomalies, name: &'static str) {
-    if !anomalies.contains(&Anomaly(name)) {
+    if anomalies.len() < ANOMALY_LIMIT {
         anomalies.push(Anomaly(name));
     }
 }
+
+/// Anomalies that are kept of a packet.
+pub const ANOMALY_LIMIT: usize = 15;
 
 /// A decoded packet.
 #[derive(Clone, Debug)]
@@ -363,6 +384,10 @@ pub struct Packet<'a> {
     pub anomalies: Anomalies,
     /// A header was broken: the packet has no flow and is counted as invalid.
     pub invalid: bool,
+    /// It stands for a datagram that never became whole, and is no packet of its own.
+    pub incomplete: bool,
+    /// Octets at its end that were not captured.
+    pub cut: u32,
     /// Headers that it has, a bit for each [`Header`].
     pub headers: u32,
     /// In how many other packets it came.
@@ -371,6 +396,8 @@ pub struct Packet<'a> {
     pub joined: u8,
     /// A packet that it carries, which is one of its own: see [`Packet::decode_inner`].
     pub inner: Option<tunnel::Inner<'a>>,
+    /// Packets beside it in the same frame.
+    pub beside: Option<Beside<'a>>,
 }
 
 impl<'a> Packet<'a> {
@@ -392,10 +419,13 @@ impl<'a> Packet<'a> {
             payload: &[],
             anomalies: Anomalies::new(),
             invalid: false,
+            incomplete: false,
+            cut: wire_len.saturating_sub(u32::try_from(data.len()).unwrap_or(u32::MAX)),
             headers: 0,
             depth: 0,
             joined: 0,
             inner: None,
+            beside: None,
         }
     }
 
@@ -422,6 +452,28 @@ impl<'a> Packet<'a> {
             Layer4::Udp(udp) => udp.checksum_ok,
             Layer4::Icmp(icmp) => icmp.checksum_ok,
         }
+    }
+
+    /// Whether it has a checksum of TCP or UDP.
+    pub fn has_transport_sum(&self) -> bool {
+        matches!(self.layer4, Layer4::Tcp(_) | Layer4::Udp(_))
+    }
+
+    /// Takes a checksum of TCP or UDP for right; whether it has one.
+    pub fn accept_checksum(&mut self) -> bool {
+        match &mut self.layer4 {
+            Layer4::Tcp(tcp) => tcp.checksum_ok = true,
+            Layer4::Udp(udp) => udp.checksum_ok = true,
+            _ => return false,
+        }
+        true
+    }
+
+    /// Takes the checksum of an IPv4 header for right, if the header is one for which that is so; whether it is right now.
+    pub fn accept_header_checksum(&mut self, is_excused: impl FnOnce(&[u8]) -> bool) -> bool {
+        let Some(ip) = &mut self.ip else { return true };
+        ip.checksum_ok = ip.checksum_ok || is_excused(ip.header);
+        ip.checksum_ok
     }
 
     /// Takes a checksum of TCP or UDP for right that its host left for its network card to finish; whether it is such a one.

@@ -1,10 +1,10 @@
-//! Headers between Ethernet and IP that name what follows them: provider backbone tags, bridge extension tags, FabricPath,
-//! MPLS labels, PPPoE sessions and network service headers.
+//! Headers between Ethernet and IP that name what follows them: provider backbone tags, bridge extension tags, FabricPath and other
+//! fabrics, MPLS labels, PPPoE sessions, network service headers and logical link control.
 //!
 //! [`read`] takes one such header off. What follows is named by its Ethernet type, or is a whole Ethernet frame again.
 
-use super::ether_types::{IPV4, IPV6};
-use super::{Anomalies, Header, ppp, raise};
+use super::ether_types::{IPV4, IPV6, LLC};
+use super::{Anomalies, Header, llc, ppp, raise};
 use crate::protocol::Anomaly;
 
 /// What follows a header.
@@ -14,6 +14,8 @@ pub enum Follows {
     Type(u16),
     /// An Ethernet frame.
     Frame,
+    /// A header of logical link control.
+    Control,
     /// Nothing that is read.
     Nothing,
 }
@@ -22,7 +24,17 @@ pub enum Follows {
 pub fn is_tag(ether_type: u16) -> bool {
     matches!(
         ether_type,
-        MPLS_UNICAST | MPLS_MULTICAST | PPPOE_SESSION | PPPOE_DISCOVERY | BACKBONE | FABRIC_PATH | E_TAG | VN_TAG | NSH
+        MPLS_UNICAST
+            | MPLS_MULTICAST
+            | PPPOE_SESSION
+            | PPPOE_DISCOVERY
+            | BACKBONE
+            | FABRIC_PATH
+            | FABRIC_TAG
+            | E_TAG
+            | VN_TAG
+            | NSH
+            | LLC
     )
 }
 
@@ -48,12 +60,14 @@ pub fn read<'a>(ether_type: u16, data: &'a [u8], anomalies: &mut Anomalies) -> R
         BACKBONE => fixed::<18>(data, 16, "decoder.ieee8021ah.header_too_small"),
         E_TAG => fixed::<8>(data, 6, "decoder.etag.header_too_small"),
         VN_TAG => fixed::<6>(data, 4, "decoder.vntag.header_too_small"),
+        FABRIC_TAG => fixed::<8>(data, 6, "decoder.link.pkt_too_small"),
+        LLC => Ok(llc::read(data).unwrap_or((Follows::Nothing, data))),
         FABRIC_PATH => {
             // The frame's own header follows two octets behind the type of this one.
             let rest = data.get(2..).filter(|rest| rest.len() >= 14).ok_or(Anomaly("decoder.dce.pkt_too_small"))?;
             Ok((Follows::Frame, rest))
         }
-        _ => nsh(data),
+        _ => nsh(data, anomalies),
     }
 }
 
@@ -110,7 +124,7 @@ fn pppoe_session(data: &[u8]) -> Result<(Follows, &[u8]), Anomaly> {
     let length = usize::from(u16::from_be_bytes([high, low]));
     let session = rest.get(..length).unwrap_or(rest);
     Ok(match ppp::read(session) {
-        Ok((ether_type, rest)) => (Follows::Type(ether_type), rest),
+        Ok(follows) => follows,
         // Sessions are opened and kept by other protocols of PPP.
         Err(Anomaly("decoder.ppp.unsup_proto")) => (Follows::Nothing, session),
         Err(anomaly) => return Err(anomaly),
@@ -135,31 +149,47 @@ fn pppoe_discovery<'a>(data: &'a [u8], anomalies: &mut Anomalies) -> Result<(Fol
     Ok((Follows::Nothing, rest))
 }
 
-/// A network service header (RFC 8300).
-fn nsh(data: &[u8]) -> Result<(Follows, &[u8]), Anomaly> {
-    let &[first, second, _, next] = data.first_chunk::<4>().ok_or(Anomaly("decoder.nsh.header_too_small"))?;
+/// A network service header (RFC 8300). Its second kind of metadata has any length.
+fn nsh<'a>(data: &'a [u8], anomalies: &mut Anomalies) -> Result<(Follows, &'a [u8]), Anomaly> {
+    let &[first, second, kind, next] = data.first_chunk::<4>().ok_or(Anomaly("decoder.nsh.header_too_small"))?;
     if first >> 6 != 0 {
         return Err(Anomaly("decoder.nsh.unsupported_version"));
     }
     let words = usize::from(second & 0x3f);
     let rest = data.get(words * 4..).filter(|_| words >= 2).ok_or(Anomaly("decoder.nsh.bad_header_length"))?;
+    match kind & 0x0f {
+        0 => return Err(Anomaly("decoder.nsh.reserved_type")),
+        1 if words != 6 => return Err(Anomaly("decoder.nsh.bad_header_length")),
+        1 | 2 | 0x0f => {}
+        _ => return Err(Anomaly("decoder.nsh.unsupported_type")),
+    }
     Ok(match next {
         1 => (Follows::Type(IPV4), rest),
         2 => (Follows::Type(IPV6), rest),
         3 => (Follows::Frame, rest),
-        _ => return Err(Anomaly("decoder.nsh.unsupported_type")),
+        4 => (Follows::Type(NSH), rest),
+        5 => (Follows::Type(MPLS_UNICAST), rest),
+        _ => {
+            raise(anomalies, "decoder.nsh.unknown_payload");
+            (Follows::Nothing, rest)
+        }
     })
 }
 
-const MPLS_UNICAST: u16 = 0x8847;
-const MPLS_MULTICAST: u16 = 0x8848;
+/// MPLS, to one receiver.
+pub const MPLS_UNICAST: u16 = 0x8847;
+/// MPLS, to several.
+pub const MPLS_MULTICAST: u16 = 0x8848;
+/// A session of PPPoE.
+pub const PPPOE_SESSION: u16 = 0x8864;
+/// A network service header.
+pub const NSH: u16 = 0x894f;
 const PPPOE_DISCOVERY: u16 = 0x8863;
-const PPPOE_SESSION: u16 = 0x8864;
 const BACKBONE: u16 = 0x88e7;
 const FABRIC_PATH: u16 = 0x8903;
+const FABRIC_TAG: u16 = 0x8988;
 const VN_TAG: u16 = 0x8926;
 const E_TAG: u16 = 0x893f;
-const NSH: u16 = 0x894f;
 /// PADI, PADO, PADR, PADS, PADT.
 const DISCOVERY_CODES: [u8; 5] = [0x09, 0x07, 0x19, 0x65, 0xa7];
 
@@ -182,8 +212,14 @@ mod tests {
             (E_TAG, &[0, 0, 0, 0, 0, 0, 0x86, 0xdd, 0x60], Ok((Follows::Type(IPV6), &[0x60]))),
             (VN_TAG, &[0, 0, 0, 0, 8, 0, 0x45], Ok((Follows::Type(IPV4), &[0x45]))),
             (BACKBONE, &tag, Ok((Follows::Type(IPV4), &[]))),
-            (NSH, &[0, 2, 1, 1, 0, 0, 0, 0, 0x45], Ok((Follows::Type(IPV4), &[0x45]))),
-            (NSH, &[0, 1, 1, 1], Err(Anomaly("decoder.nsh.bad_header_length"))),
+            (FABRIC_TAG, &[1, 1, 1, 1, 1, 1, 8, 0, 0x45], Ok((Follows::Type(IPV4), &[0x45]))),
+            (LLC, &[6, 6, 3, 0x45], Ok((Follows::Type(IPV4), &[0x45]))),
+            (NSH, &[0, 2, 2, 1, 0, 0, 0, 0, 0x45], Ok((Follows::Type(IPV4), &[0x45]))),
+            (NSH, &[0, 2, 2, 9, 0, 0, 0, 0, 0x45], Ok((Follows::Nothing, &[0x45]))),
+            (NSH, &[0, 2, 0, 1, 0, 0, 0, 0], Err(Anomaly("decoder.nsh.reserved_type"))),
+            (NSH, &[0, 2, 3, 1, 0, 0, 0, 0], Err(Anomaly("decoder.nsh.unsupported_type"))),
+            (NSH, &[0, 2, 1, 1, 0, 0, 0, 0], Err(Anomaly("decoder.nsh.bad_header_length"))),
+            (NSH, &[0, 1, 2, 1], Err(Anomaly("decoder.nsh.bad_header_length"))),
         ] {
             assert_eq!(read(ether_type, data, &mut Anomalies::new()), expected, "{ether_type:x} {data:?}");
         }

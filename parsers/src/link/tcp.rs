@@ -8,8 +8,9 @@ use crate::protocol::Anomaly;
 #[inline]
 pub fn read<'a>(ip: &Ip<'a>, verify_checksum: bool, anomalies: &mut Anomalies) -> Result<(Tcp<'a>, &'a [u8]), Anomaly> {
     let data = ip.payload;
+    let mut filled = [0; 20];
     let Some(&[s0, s1, d0, d1, n0, n1, n2, n3, a0, a1, a2, a3, offset, flags, w0, w1, _, _, u0, u1]) =
-        data.first_chunk::<20>()
+        data.first_chunk::<20>().or_else(|| fill(ip, &mut filled))
     else {
         return Err(Anomaly("decoder.tcp.pkt_too_small"));
     };
@@ -17,10 +18,17 @@ pub fn read<'a>(ip: &Ip<'a>, verify_checksum: bool, anomalies: &mut Anomalies) -
     if header_len < 20 {
         return Err(Anomaly("decoder.tcp.hlen_too_small"));
     }
-    let Some((header, payload)) = data.split_at_checked(header_len) else {
+    let captured = if ip.missing > 0 { header_len.min(data.len()) } else { header_len };
+    let Some((header, payload)) = data.split_at_checked(captured) else {
         return Err(Anomaly("decoder.tcp.invalid_optlen"));
     };
-    let options = if header_len > 20 { read_options(header, anomalies) } else { TcpOptions::default() };
+    let options = match header.get(20..) {
+        None | Some([]) => TcpOptions::default(),
+        // The last option may be one that was not captured whole.
+        Some(_) if captured < header_len => read_options(header, &mut Anomalies::new()),
+        Some(_) => read_options(header, anomalies),
+    };
+    let missing = data.len() + ip.missing as usize - header_len.min(data.len() + ip.missing as usize) - payload.len();
     let tcp = Tcp {
         source_port: u16::from_be_bytes([s0, s1]),
         destination_port: u16::from_be_bytes([d0, d1]),
@@ -30,10 +38,22 @@ pub fn read<'a>(ip: &Ip<'a>, verify_checksum: bool, anomalies: &mut Anomalies) -
         window: u16::from_be_bytes([w0, w1]),
         urgent: u16::from_be_bytes([u0, u1]),
         header,
+        missing: u32::try_from(missing).unwrap_or(u32::MAX),
         options,
-        checksum_ok: !verify_checksum || internet_checksum::holds_over(ip, TCP, data),
+        checksum_ok: !verify_checksum || ip.missing > 0 || internet_checksum::holds_over(ip, TCP, data),
     };
     Ok((tcp, payload))
+}
+
+/// A header whose end was not captured, but whose ports, numbers and flags were: the rest counts as 0.
+#[cold]
+fn fill<'f>(ip: &Ip<'_>, filled: &'f mut [u8; 20]) -> Option<&'f [u8; 20]> {
+    let captured = ip.payload;
+    if ip.missing == 0 || captured.len() < AS_FAR_AS_FLAGS {
+        return None;
+    }
+    filled.iter_mut().zip(captured).for_each(|(to, from)| *to = *from);
+    Some(filled)
 }
 
 /// The first of each option counts.
@@ -77,9 +97,8 @@ fn read_options(header: &[u8], anomalies: &mut Anomalies) -> TcpOptions {
                 &mut options.timestamps,
                 (u32::from_be_bytes([v0, v1, v2, v3]), u32::from_be_bytes([e0, e1, e2, e3])),
             ),
-            [SACK, _, ref blocks @ ..] if !blocks.is_empty() && blocks.len().is_multiple_of(8) => {
-                std::mem::replace(&mut seen_blocks, true)
-            }
+            // Without blocks it says nothing, and is legal.
+            [SACK, _, ref blocks @ ..] if blocks.len().is_multiple_of(8) => std::mem::replace(&mut seen_blocks, true),
             [SIGNATURE, 18, ..] => std::mem::replace(&mut options.signed, true),
             [AUTHENTICATION, _, _, _, ..] => std::mem::replace(&mut options.signed, true),
             // A cookie has an even length of 4 to 16 octets; without one it is a request.
@@ -115,6 +134,7 @@ fn set<T>(place: &mut Option<T>, value: T) -> bool {
     duplicate
 }
 
+const AS_FAR_AS_FLAGS: usize = 14;
 const END: u8 = 0;
 const NO_OPERATION: u8 = 1;
 const MAXIMUM_SEGMENT: u8 = 2;
@@ -146,6 +166,7 @@ mod tests {
             flags: 0,
             header: &[],
             payload,
+            missing: 0,
             detour: false,
             checksum_ok: true,
         }
@@ -176,6 +197,9 @@ mod tests {
             (&[2, 4, 5, 0xb4, 3, 3, 7, 0], TcpOptions { mss: Some(1460), window_scale: Some(7), ..none }, &[]),
             (&[4, 2, 4, 2], TcpOptions { sack_permitted: true, ..none }, &[twice]),
             (&[2, 4, 0, 1, 2, 4, 0, 2], TcpOptions { mss: Some(1), ..none }, &[twice]),
+            (&[5, 2, 1, 1], none, &[]),
+            (&[5, 2, 5, 2], none, &[twice]),
+            (&[5, 6, 1, 1, 1, 1, 1, 1], none, &[length]),
             (&[2, 3, 5, 1], none, &[length]),
             (&[1, 1, 1, 2], none, &[length]),
             (&[9, 1, 0, 0], none, &[length]),
@@ -189,6 +213,24 @@ mod tests {
             assert_eq!(tcp.options, expected, "{options:?}");
             assert_eq!(anomalies.iter().map(|a| a.0).collect::<Vec<_>>(), names, "{options:?}");
         }
+    }
+
+    #[test]
+    fn a_header_counts_as_far_as_it_was_captured() {
+        let data = segment(&[2, 4, 5, 0xb4, 1, 1, 1, 0]);
+        // What is captured, of 60 octets, and what is missing behind the header.
+        for (captured, mss, missing) in
+            [(30, Some(1460), 30), (28, Some(1460), 32), (24, Some(1460), 32), (20, None, 32), (14, None, 32)]
+        {
+            let cut = Ip { missing: 60 - u32::try_from(captured).unwrap(), ..ip(&data[..captured]) };
+            let mut anomalies = Anomalies::new();
+            let (tcp, payload) = read(&cut, true, &mut anomalies).unwrap();
+            assert_eq!((tcp.sequence, tcp.flags, tcp.options.mss), (9, 0x18, mss), "{captured}");
+            assert_eq!((payload.len(), tcp.missing, tcp.checksum_ok), (captured.saturating_sub(28), missing, true));
+            assert!(anomalies.is_empty());
+        }
+        let cut = Ip { missing: 47, ..ip(&data[..13]) };
+        assert!(read(&cut, true, &mut Anomalies::new()).is_err());
     }
 
     #[test]

@@ -1,10 +1,12 @@
-//! Packets inside packets: IP in IP, GRE with its mirrors, VXLAN, Geneve, Teredo and GTP-U.
+//! Packets inside packets: IP in IP, GRE with its mirrors ([`gre`]), VXLAN, Geneve, Teredo and GTP-U.
 //!
 //! [`inside`] looks behind the last header of a packet for another one. That one is a packet of its own, with a flow of its own;
 //! it borrows the same captured bytes.
 
 use super::ether_types::{ARP, IPV4, IPV6};
-use super::{Anomalies, Ip, Layer4, raise};
+use super::tags::{MPLS_UNICAST, NSH};
+use super::tunnel_ports::Ports;
+use super::{Aggregate, Anomalies, Ip, Layer4, gre, raise};
 use crate::protocol::Anomaly;
 
 /// A packet within a packet.
@@ -61,13 +63,17 @@ pub enum Begins {
     Type(u16),
     /// As PPP.
     Ppp,
-    /// As a mirror session's header of so many octets, whose first 12 bits behind its version are a VLAN, and a frame.
-    Mirror(u8),
-}
-
-/// Whether a port is that of a tunnel over UDP.
-pub fn is_tunnel_port(port: u16) -> bool {
-    matches!(port, VXLAN_PORT | 8472 | 4790 | 48_879 | GENEVE_PORT | TEREDO_PORT | GTP_PORT)
+    /// As frame relay.
+    FrameRelay,
+    /// As one of the packets that share a frame.
+    Beside(Aggregate),
+    /// As the header of a mirror session, whose first 12 bits behind its version are a VLAN, and what it mirrors.
+    Mirror {
+        /// Its octets.
+        header: u8,
+        /// An Ethernet frame follows, and no IP packet.
+        frame: bool,
+    },
 }
 
 /// The packet inside a packet, if one of the carriers is there.
@@ -75,22 +81,35 @@ pub fn inside<'a>(
     ip: &Ip<'a>,
     layer4: &Layer4<'a>,
     payload: &'a [u8],
+    ports: &Ports,
     anomalies: &mut Anomalies,
 ) -> Result<Option<Inner<'a>>, Anomaly> {
     if ip.fragment.is_some() {
         return Ok(None);
     }
     Ok(match (layer4, ip.protocol) {
-        (Layer4::Udp(udp), _) => match (udp.destination_port, udp.source_port) {
-            (VXLAN_PORT | 8472 | 4790 | 48_879, _) => vxlan(payload),
-            (GENEVE_PORT, _) => geneve(payload),
-            (TEREDO_PORT, _) | (_, TEREDO_PORT) => teredo(payload),
-            (GTP_PORT, _) => gtp(payload),
-            _ => None,
-        },
+        (Layer4::Udp(udp), _) => {
+            let (source, destination) = (udp.source_port, udp.destination_port);
+            // Where a carrier may be on any port, the ports of others are theirs first.
+            if ports.vxlan.names(destination) {
+                vxlan(payload, anomalies)
+            } else if ports.geneve.names(destination) {
+                geneve(payload, anomalies)
+            } else if destination == GTP_PORT {
+                gtp(payload)
+            } else if ports.teredo.has(destination) || ports.teredo.has(source) {
+                teredo(payload)
+            } else if ports.vxlan.has(destination) {
+                vxlan(payload, &mut Anomalies::new())
+            } else if ports.geneve.has(destination) {
+                geneve(payload, &mut Anomalies::new())
+            } else {
+                None
+            }
+        }
         (Layer4::None, 4) => Some(ip_in_ip(ip, IPV4)?),
         (Layer4::None, 41) => Some(ip_in_ip(ip, IPV6)?),
-        (Layer4::None, 47) => gre(ip.payload, anomalies)?,
+        (Layer4::None, 47) => gre::read(ip.payload, anomalies)?,
         _ => None,
     })
 }
@@ -116,106 +135,35 @@ fn ip_in_ip<'a>(ip: &Ip<'a>, ether_type: u16) -> Result<Inner<'a>, Anomaly> {
     Ok(Inner { carrier: Carrier::Ip, begins: Begins::Type(ether_type), data })
 }
 
-fn gre<'a>(data: &'a [u8], anomalies: &mut Anomalies) -> Result<Option<Inner<'a>>, Anomaly> {
-    let short = Anomaly("decoder.gre.pkt_too_small");
-    let &[flags, second, high, low] = data.first_chunk::<4>().ok_or(short)?;
-    let protocol = u16::from_be_bytes([high, low]);
-    let has = |bit: u8| flags & bit != 0;
-    let mut length = 4;
-    match second & 7 {
-        0 => {
-            if flags & 7 != 0 {
-                return Err(Anomaly("decoder.gre.version0_recur"));
-            }
-            if second & 0xf8 != 0 {
-                return Err(Anomaly("decoder.gre.version0_flags"));
-            }
-            // A checksum or a route bring both fields along; then a key, then a number.
-            length += 4 * (usize::from(has(0x80) || has(0x40)) + usize::from(has(0x20)) + usize::from(has(0x10)));
-            while has(0x40) {
-                let entry = data.get(length..).and_then(|rest| rest.first_chunk::<4>()).ok_or(short)?;
-                let [family, family_low, _, size] = *entry;
-                length += 4 + usize::from(size);
-                if family == 0 && family_low == 0 && size == 0 {
-                    break;
-                }
-                if length > data.len() {
-                    return Err(Anomaly("decoder.gre.version0_malformed_sre_hdr"));
-                }
-            }
-            if length > data.len() {
-                return Err(Anomaly("decoder.gre.version0_hdr_too_big"));
-            }
-        }
-        1 => {
-            for (wrong, name) in [
-                (has(0x80), "decoder.gre.version1_chksum"),
-                (has(0x40), "decoder.gre.version1_route"),
-                (has(0x08), "decoder.gre.version1_ssr"),
-                (flags & 7 != 0, "decoder.gre.version1_recur"),
-                (second & 0x78 != 0, "decoder.gre.version1_flags"),
-                (protocol != PPTP, "decoder.gre.version1_wrong_protocol"),
-                (!has(0x20), "decoder.gre.version1_no_key"),
-            ] {
-                if wrong {
-                    return Err(Anomaly(name));
-                }
-            }
-            length += 4 * (1 + usize::from(has(0x10)) + usize::from(second & 0x80 != 0));
-            if length > data.len() {
-                return Err(Anomaly("decoder.gre.version1_hdr_too_big"));
-            }
-        }
-        _ => return Err(Anomaly("decoder.gre.wrong_version")),
-    }
-    let rest = data.get(length..).unwrap_or(&[]);
-    let inner = |carrier, begins, data| Ok(Some(Inner { carrier, begins, data }));
-    match protocol {
-        IPV4 | IPV6 | ARP | MPLS | VLAN => inner(Carrier::Gre, Begins::Type(protocol), rest),
-        BRIDGED => inner(Carrier::Gre, Begins::Frame, rest),
-        PPTP if !rest.is_empty() => inner(Carrier::Gre, Begins::Ppp, rest),
-        ERSPAN => {
-            // Without a number it is the first kind, which has no header of its own.
-            if !has(0x10) {
-                return inner(Carrier::Erspan, Begins::Frame, rest);
-            }
-            let header = rest.first_chunk::<8>().ok_or(Anomaly("decoder.erspan.header_too_small"))?;
-            if header[0] >> 4 != 1 {
-                return Err(Anomaly("decoder.erspan.unsupported_version"));
-            }
-            inner(Carrier::Erspan, Begins::Mirror(8), rest)
-        }
-        ERSPAN_III => {
-            let fixed = rest.first_chunk::<12>().ok_or(Anomaly("decoder.erspan.header_too_small"))?;
-            if fixed[0] >> 4 != 2 {
-                return Err(Anomaly("decoder.erspan.unsupported_version"));
-            }
-            let header = if fixed[11] & 1 != 0 { 20 } else { 12 };
-            inner(Carrier::Erspan, Begins::Mirror(header), rest)
-        }
+/// VXLAN (RFC 7348), with the next protocol of its extension (draft-ietf-nvo3-vxlan-gpe).
+fn vxlan<'a>(data: &'a [u8], anomalies: &mut Anomalies) -> Option<Inner<'a>> {
+    let (&[flags, _, _, next, ..], rest) = data.split_first_chunk::<8>()?;
+    let begins = match (flags & NEXT_PROTOCOL != 0, next) {
+        // The bit that says that there is an identifier, which is always there.
+        (false, _) => (flags & IDENTIFIED != 0 && rest.len() >= 14).then_some(Begins::Frame)?,
+        (true, 1) => Begins::Type(IPV4),
+        (true, 2) => Begins::Type(IPV6),
+        (true, 0 | 3) => Begins::Frame,
+        (true, 4) => Begins::Type(NSH),
+        (true, 5) => Begins::Type(MPLS_UNICAST),
         _ => {
-            if protocol != PPTP && protocol != 0 {
-                raise(anomalies, "decoder.gre.unknown_protocol");
-            }
-            Ok(None)
+            raise(anomalies, "decoder.vxlan.unknown_payload_type");
+            return None;
         }
-    }
+    };
+    Some(Inner { carrier: Carrier::Vxlan, begins, data: rest })
 }
 
-fn vxlan(data: &[u8]) -> Option<Inner<'_>> {
-    let (&[flags, ..], rest) = data.split_first_chunk::<8>()?;
-    // The bit that says that there is an identifier, which is always there.
-    let framed = flags & 8 != 0 && rest.len() >= 14;
-    framed.then_some(Inner { carrier: Carrier::Vxlan, begins: Begins::Frame, data: rest })
-}
-
-fn geneve(data: &[u8]) -> Option<Inner<'_>> {
+fn geneve<'a>(data: &'a [u8], anomalies: &mut Anomalies) -> Option<Inner<'a>> {
     let &[first, _, high, low] = data.first_chunk::<4>()?;
     let rest = data.get(8 + usize::from(first & 0x3f) * 4..).filter(|_| first >> 6 == 0)?;
     let begins = match u16::from_be_bytes([high, low]) {
         BRIDGED => Begins::Frame,
-        other @ (IPV4 | IPV6 | ARP) => Begins::Type(other),
-        _ => return None,
+        other @ (IPV4 | IPV6 | ARP | MPLS_UNICAST | NSH) => Begins::Type(other),
+        _ => {
+            raise(anomalies, "decoder.geneve.unknown_payload_type");
+            return None;
+        }
     };
     Some(Inner { carrier: Carrier::Geneve, begins, data: rest })
 }
@@ -260,22 +208,18 @@ fn gtp(data: &[u8]) -> Option<Inner<'_>> {
     Some(Inner { carrier: Carrier::Gtp, begins, data: rest })
 }
 
-const VXLAN_PORT: u16 = 4789;
-const GENEVE_PORT: u16 = 6081;
-const TEREDO_PORT: u16 = 3544;
+pub(super) const BRIDGED: u16 = 0x6558;
 const GTP_PORT: u16 = 2152;
-const BRIDGED: u16 = 0x6558;
-const PPTP: u16 = 0x880b;
-const MPLS: u16 = 0x8847;
-const VLAN: u16 = 0x8100;
-const ERSPAN: u16 = 0x88be;
-const ERSPAN_III: u16 = 0x22eb;
+/// Flags of VXLAN.
+const IDENTIFIED: u8 = 0x08;
+const NEXT_PROTOCOL: u8 = 0x04;
 
 #[cfg(test)]
 mod tests {
     use etherparse::PacketBuilder;
 
-    use super::super::{Packet, Timestamp};
+    use super::super::{How, Packet, Timestamp};
+    use crate::link::tunnel_ports::{PortSet, Ports};
 
     const RAW: u32 = 101;
 
@@ -308,6 +252,26 @@ mod tests {
         data
     }
 
+    fn erspan_3(gre_type: u16, kind: u8, body: &[u8]) -> Vec<u8> {
+        let [high, low] = gre_type.to_be_bytes();
+        let header =
+            [0x10, 0, high, low, 0, 0, 0, 1, 0x20, 23, 0, 0, 0, 0, 0, 0, 0, 0, kind, 1, 7, 7, 7, 7, 7, 7, 7, 7];
+        over_ip(47, &[&header, body].concat())
+    }
+
+    #[test]
+    fn ports_are_those_that_are_set() {
+        let inner = web(b"hello");
+        let data = over_udp(5000, &[&[8, 0, 0, 0, 0, 0, 9, 0], &frame(&inner)[..]].concat());
+        for (ports, carries) in [(&[(5000, 5000)][..], true), (&[(0, u16::MAX)], true), (&[(4789, 4790)], false)] {
+            let vxlan = PortSet::of(ports).unwrap();
+            let how = How { checksums: true, ports: Ports { vxlan, ..Ports::default() } };
+            let mut packet = Packet::new(1, Timestamp(1), RAW, &data, 0);
+            packet.read_captured(&how);
+            assert_eq!(packet.inner.is_some(), carries, "{ports:?}");
+        }
+    }
+
     #[test]
     fn each_carrier_gives_the_packet_in_it() {
         let inner = web(b"hello");
@@ -329,6 +293,25 @@ mod tests {
                 ),
                 &[23],
             ),
+            ("gre of a cache", over_ip(47, &[&[0, 0, 0x88, 0x3e, 0, 0, 0, 0], &inner[..]].concat()), &[]),
+            ("gre of an older cache", over_ip(47, &[&[0, 0, 0x88, 0x3e], &inner[..]].concat()), &[]),
+            (
+                "gre with frame relay",
+                over_ip(47, &[&[0, 0, 0x65, 0x59, 0x18, 0x41, 3, 0xcc], &inner[..]].concat()),
+                &[],
+            ),
+            ("gre with mpls", over_ip(47, &[&[0, 0, 0x88, 0x47, 0, 6, 0x41, 0xff], &inner[..]].concat()), &[]),
+            ("erspan 3", erspan_3(0x22eb, 0x80, &frame(&inner)), &[23]),
+            ("erspan 3 with ip", erspan_3(0x22eb, 0x08, &inner), &[23]),
+            ("erspan 3 by the older type", erspan_3(0x88be, 0, &frame(&inner)), &[23]),
+            ("vxlan with ip", over_udp(4790, &[&[0x0c, 0, 0, 1, 0, 0, 9, 0], &inner[..]].concat()), &[]),
+            ("vxlan with ipv6", over_udp(4789, &[&[0x0c, 0, 0, 2, 0, 0, 9, 0], &v6[..]].concat()), &[]),
+            ("vxlan with a frame", over_udp(4790, &[&[0x0c, 0, 0, 3, 0, 0, 9, 0], &frame(&inner)[..]].concat()), &[]),
+            (
+                "vxlan with a service header",
+                over_udp(4790, &[&[0x0c, 0, 0, 4, 0, 0, 9, 0, 0, 2, 2, 1, 0, 0, 0, 0], &inner[..]].concat()),
+                &[],
+            ),
             ("vxlan", over_udp(4789, &[&[8, 0, 0, 0, 0, 0, 9, 0], &frame(&inner)[..]].concat()), &[]),
             (
                 "geneve",
@@ -339,7 +322,8 @@ mod tests {
             ("gtp-u", over_udp(2152, &[&[0x30, 0xff, 0, 33, 0, 0, 0, 1], &inner[..]].concat()), &[]),
         ] {
             let outer = Packet::decode(7, Timestamp(1), RAW, &outer, 0, true);
-            let packet = Packet::decode_inner(&outer, true).unwrap_or_else(|| panic!("{name} carries nothing"));
+            let packet =
+                Packet::decode_inner(&outer, &How::default()).unwrap_or_else(|| panic!("{name} carries nothing"));
             assert_eq!((packet.ports(), packet.payload), ((1000, 2000), &b"hello"[..]), "{name}");
             assert_eq!((packet.depth, packet.number, packet.vlans.as_slice()), (1, 7, vlans), "{name}");
             assert!(packet.anomalies.is_empty() && outer.anomalies.is_empty(), "{name}: {:?}", packet.anomalies);
@@ -369,7 +353,7 @@ mod tests {
             data = over_ip(47, &[&[0, 0, 8, 0], &data[..]].concat());
         }
         let mut packet = Packet::decode(1, Timestamp(1), RAW, &data, 0, true);
-        while let Some(inner) = Packet::decode_inner(&packet, true) {
+        while let Some(inner) = Packet::decode_inner(&packet, &How::default()) {
             packet = inner;
         }
         assert_eq!((packet.depth, packet.invalid), (17, true));

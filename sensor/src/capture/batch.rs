@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use crossbeam::queue::ArrayQueue;
 use tapwire_parsers::link::tunnel::Begins;
-use tapwire_parsers::link::{Packet, Timestamp};
+use tapwire_parsers::link::{How, Packet, Timestamp};
 use tapwire_parsers::protocol::Anomaly;
 
 use super::PACKET_LIMIT_BYTES;
-use super::offload::Treatment;
+use super::offload::{Excused, Treatment};
+use crate::decode::defrag::{GivenUp, Origin};
 
 /// Packets that a batch holds at most.
 pub const PACKETS: usize = 1024;
@@ -44,6 +45,10 @@ pub struct Frame {
     pub depth: u8,
     /// How it is read, if it came in another packet.
     pub begins: Option<Begins>,
+    /// Which of its checksums mean nothing.
+    pub excused: Excused,
+    /// It stands for a datagram that never became whole: it has the head of a piece of it and no more.
+    pub incomplete: bool,
     /// What is odd about a piece in it: place in the batch's list, from 1.
     odd: u16,
     offset: u32,
@@ -56,10 +61,10 @@ impl Frame {
         if self.joined == 0 { self.len } else { 0 }
     }
 
-    /// Its headers. Without `checksums` every checksum counts as right.
-    pub fn decode<'b>(&self, batch: &'b Batch, checksums: bool) -> Packet<'b> {
+    /// Its headers.
+    pub fn decode<'b>(&self, batch: &'b Batch, how: &How) -> Packet<'b> {
         let mut packet = self.unread(batch);
-        self.read(&mut packet, checksums);
+        self.read(&mut packet, how);
         packet
     }
 
@@ -71,14 +76,19 @@ impl Frame {
 
     /// Reads the headers of its packet.
     #[inline]
-    pub fn read(&self, packet: &mut Packet<'_>, checksums: bool) {
+    pub fn read(&self, packet: &mut Packet<'_>, how: &How) {
         packet.depth = self.depth;
         match self.begins {
-            None => packet.read_captured(checksums),
-            Some(begins) => packet.read_carried(begins, checksums),
+            None => packet.read_captured(how),
+            Some(begins) => packet.read_carried(begins, how),
         }
         packet.joined = self.joined;
         packet.interface = self.interface;
+        if self.incomplete {
+            // What is odd about the piece itself was told.
+            packet.anomalies.clear();
+            (packet.invalid, packet.incomplete) = (true, true);
+        }
     }
 }
 
@@ -165,6 +175,8 @@ impl Batch {
             joined: 0,
             depth: 0,
             begins: None,
+            excused: Excused::default(),
+            incomplete: false,
             odd: 0,
             offset,
             len,
@@ -182,6 +194,33 @@ impl Batch {
         }
         self.arena.extend_from_slice(data);
         Some(Frame { wire_len: len, joined, depth, begins, odd: 0, tunnel: false, offset, len, ..*last })
+    }
+
+    /// Adds a frame for a datagram that never became whole, at the place of the piece of it that came first.
+    pub fn stand_in(&mut self, given_up: &GivenUp) -> Option<Frame> {
+        let Origin { number, time, link_type, interface, joined, depth, begins } = given_up.origin;
+        let (offset, len) = (u32::try_from(self.arena.len()).ok()?, u32::try_from(given_up.head.len()).ok()?);
+        self.arena.extend_from_slice(&given_up.head);
+        let mut frame = Frame {
+            number,
+            time,
+            link_type,
+            // The bytes behind the head count as not captured.
+            wire_len: len.saturating_add(u16::MAX.into()),
+            shard: 0,
+            tunnel: false,
+            interface,
+            joined: JOINED_LIMIT.min(joined + 1),
+            depth,
+            begins,
+            excused: Excused::default(),
+            incomplete: true,
+            odd: 0,
+            offset,
+            len,
+        };
+        self.note_oddity(&mut frame, depth, given_up.anomaly);
+        Some(frame)
     }
 
     /// Notes what is odd about a piece, which came at `depth` in a frame. One is kept for each frame.

@@ -1,11 +1,13 @@
-//! Compressed files, recognised by their first bytes: gzip (RFC 1952), zstd (RFC 8878) and lz4 frames, of several members or
-//! frames too. Bytes are decompressed as they are asked for, so that none of them can make the sensor hold more than its
-//! window.
+//! Compressed files, recognised by their first bytes: gzip (RFC 1952), bzip2, xz, zstd (RFC 8878) and lz4 frames, of several
+//! members, streams or frames too. Bytes are decompressed as they are asked for, so that none of them can make the sensor hold
+//! more than its window.
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use flate2::bufread::MultiGzDecoder;
+use bzip2::bufread::BzDecoder;
+use flate2::bufread::GzDecoder;
 use lz4_flex::frame::FrameDecoder;
+use lzma_rust2::XzReader;
 
 /// Reads what a file has, and whether that was compressed.
 pub(crate) fn open(file: impl Read + Send + 'static) -> io::Result<(Box<dyn Read + Send>, bool)> {
@@ -13,7 +15,9 @@ pub(crate) fn open(file: impl Read + Send + 'static) -> io::Result<(Box<dyn Read
     // A pipe may give less than four bytes at once, but not a compressed file's writer.
     let magic = file.fill_buf()?.first_chunk::<4>().copied().unwrap_or_default();
     Ok(match magic {
-        [0x1f, 0x8b, ..] => (Box::new(MultiGzDecoder::new(file)), true),
+        [0x1f, 0x8b, ..] => (Box::new(Members::<GzDecoder<_>>::new(file)), true),
+        [b'B', b'Z', b'h', b'1'..=b'9'] => (Box::new(Members::<BzDecoder<_>>::new(file)), true),
+        [0xfd, b'7', b'z', b'X'] => (Box::new(XzReader::new_mem_limit(file, true, XZ_MEMORY_KIB)), true),
         [0x28, 0xb5, 0x2f, 0xfd] => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(file)?;
             decoder.window_log_max(ZSTD_WINDOW_LOG)?;
@@ -23,6 +27,92 @@ pub(crate) fn open(file: impl Read + Send + 'static) -> io::Result<(Box<dyn Read
         // An input reads more than the buffer holds, so that it is passed by.
         _ => (Box::new(file), false),
     })
+}
+
+/// What reads one member of a file of several.
+trait Member: Read {
+    type Reader: BufRead;
+    /// The first octet of a member.
+    const FIRST: u8;
+
+    fn begin(reader: Self::Reader) -> Self;
+    fn into_reader(self) -> Self::Reader;
+}
+
+impl<R: BufRead> Member for GzDecoder<R> {
+    type Reader = R;
+    const FIRST: u8 = 0x1f;
+
+    fn begin(reader: R) -> Self {
+        Self::new(reader)
+    }
+
+    fn into_reader(self) -> R {
+        self.into_inner()
+    }
+}
+
+impl<R: BufRead> Member for BzDecoder<R> {
+    type Reader = R;
+    const FIRST: u8 = b'B';
+
+    fn begin(reader: R) -> Self {
+        Self::new(reader)
+    }
+
+    fn into_reader(self) -> R {
+        self.into_inner()
+    }
+}
+
+/// Members, one behind the other. Zeros behind them are what a tape or a file system filled its last block with, as gzip's manual says;
+/// anything else is damage.
+struct Members<M> {
+    /// None behind the last one.
+    member: Option<M>,
+}
+
+impl<M: Member> Members<M> {
+    fn new(reader: M::Reader) -> Self {
+        Self { member: Some(M::begin(reader)) }
+    }
+}
+
+impl<M: Member> Read for Members<M> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let read = member.read(buffer)?;
+            if read > 0 || buffer.is_empty() {
+                return Ok(read);
+            }
+            let Some(mut reader) = self.member.take().map(M::into_reader) else { break };
+            self.member = match skip_zeros(&mut reader)? {
+                None => None,
+                Some(first) if first == M::FIRST => Some(M::begin(reader)),
+                Some(_) => {
+                    let what = "what follows the compressed bytes is none of them";
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+                }
+            };
+        }
+        Ok(0)
+    }
+}
+
+/// Leaves zeros behind; the first byte that is none.
+fn skip_zeros(reader: &mut impl BufRead) -> io::Result<Option<u8>> {
+    loop {
+        let here = reader.fill_buf()?;
+        let zeros = here.iter().take_while(|byte| **byte == 0).count();
+        match here.get(zeros).copied() {
+            Some(byte) => {
+                reader.consume(zeros);
+                return Ok(Some(byte));
+            }
+            None if zeros == 0 => return Ok(None),
+            None => reader.consume(zeros),
+        }
+    }
 }
 
 /// lz4 frames, one behind the other. The library reads one frame, and takes bytes that are missing between two blocks for
@@ -78,6 +168,8 @@ impl<R: Read> Read for Tail<R> {
 const BUFFER_BYTES: usize = 64 << 10;
 /// 128 MiB, the most that zstd uses without being asked for more.
 const ZSTD_WINDOW_LOG: u32 = 27;
+/// The same: twice what `xz -9` takes.
+const XZ_MEMORY_KIB: u32 = 128 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -87,6 +179,18 @@ mod tests {
 
     fn gzip(data: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(data).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn bzip2(data: &[u8]) -> Vec<u8> {
+        let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        encoder.write_all(data).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn xz(data: &[u8]) -> Vec<u8> {
+        let mut encoder = lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(1)).unwrap();
         encoder.write_all(data).unwrap();
         encoder.finish().unwrap()
     }
@@ -110,7 +214,7 @@ mod tests {
     fn members_and_frames_are_read_one_behind_the_other() {
         let (first, second) = (vec![1; 300_000], vec![2; 5]);
         let both = [&first[..], &second].concat();
-        for compress in [gzip as fn(&[u8]) -> Vec<u8>, lz4, |data| zstd::encode_all(data, 1).unwrap()] {
+        for compress in [gzip as fn(&[u8]) -> Vec<u8>, bzip2, xz, lz4, |data| zstd::encode_all(data, 1).unwrap()] {
             assert_eq!(all([compress(&first), compress(&second)].concat()), (both.clone(), true));
         }
         assert_eq!(all(both.clone()), (both, false));
@@ -118,10 +222,21 @@ mod tests {
     }
 
     #[test]
+    fn zeros_behind_the_last_member_are_nothing_and_other_bytes_are_damage() {
+        for compressed in [gzip(b"packets"), bzip2(b"packets")] {
+            let padded = [&compressed[..], &[0; 100_000]].concat();
+            assert_eq!(all(padded.clone()), (b"packets".to_vec(), true));
+            let (mut reader, _) = open(io::Cursor::new([padded, vec![7]].concat())).unwrap();
+            let error = io::copy(&mut reader, &mut io::sink()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        }
+    }
+
+    #[test]
     fn missing_bytes_are_an_error() {
-        let data: Vec<u8> = (0u32..200_000).flat_map(|n| n.wrapping_mul(0x9e37_79b9).to_le_bytes()).collect();
-        for whole in [gzip(&data), lz4(&data), zstd::encode_all(&data[..], 1).unwrap()] {
-            let cuts = (1..10).map(|n| whole.len() - n).chain((1..400).map(|n| n * whole.len() / 400));
+        let data: Vec<u8> = (0u32..20_000).flat_map(|n| n.wrapping_mul(0x9e37_79b9).to_le_bytes()).collect();
+        for whole in [gzip(&data), bzip2(&data), xz(&data), lz4(&data), zstd::encode_all(&data[..], 1).unwrap()] {
+            let cuts = (1..10).map(|n| whole.len() - n).chain((1..40).map(|n| n * whole.len() / 40));
             for cut in cuts.filter(|cut| *cut > 16) {
                 let (mut reader, _) = open(io::Cursor::new(whole[..cut].to_vec())).unwrap();
                 let error = io::copy(&mut reader, &mut io::sink()).unwrap_err();

@@ -63,6 +63,18 @@ pub enum CaptureError {
         /// What is not known.
         what: String,
     },
+    /// Some interfaces of a capture are of a kind that is not known.
+    #[error(
+        "{name}: {packets} packets of a link type that is not supported were left out (the first of {link_type}); all others were read"
+    )]
+    LeftOut {
+        /// The file.
+        name: String,
+        /// How many.
+        packets: u64,
+        /// Link type of the first of them.
+        link_type: u32,
+    },
     /// An interface cannot be opened, or fails.
     #[error(
         "{name}: cannot capture: {cause}; check the name, that the interface is up, and that this user may capture (CAP_NET_RAW)"
@@ -88,6 +100,7 @@ impl CaptureError {
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Unreadable { .. } | Self::Nothing { .. } | Self::Interface { .. } | Self::Filter { .. } => 1,
+            Self::LeftOut { .. } => 0,
             Self::CutOff { .. } => 3,
             Self::Corrupt { .. } => 4,
             Self::Unsupported { .. } => 5,

@@ -10,9 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use smallvec::SmallVec;
+use tapwire_parsers::link::tunnel::Begins;
 use tapwire_parsers::link::{Packet, Vlans, is_plain};
 
 use super::batch::{Batch, Frame};
+use super::offload::settle;
 use super::ring::{self, Sender, ring};
 use super::shard::Shards;
 use crate::decode::defrag::{Counters, Defragmenter};
@@ -190,15 +192,44 @@ impl<E: Epoch> Distributor<E> {
         let mut addressed = std::mem::take(&mut self.spare);
         let mut frames = std::mem::take(&mut batch.frames);
         for frame in frames.drain(..) {
-            if alone && is_plain(frame.link_type, batch.data(&frame)) {
+            if alone && is_plain(frame.link_type, batch.data(&frame), &self.reading.tunnels.ports) {
                 addressed.push(frame);
             } else {
                 self.read(&mut batch, frame, &|vlans| epoch.tenant(vlans), &mut addressed);
             }
         }
+        if let Some(last) = addressed.last() {
+            self.reading.defragmenter.expire(last.time);
+        }
+        self.stand_in(&mut batch, &mut addressed);
         batch.frames = addressed;
         self.spare = frames;
         batch
+    }
+
+    /// Hands over frames for datagrams that will never become whole: the last batch has been handed over.
+    pub fn end(&mut self, mut batch: Batch, epoch: E) -> Handed {
+        self.reading.defragmenter.end();
+        let mut frames = Vec::new();
+        self.stand_in(&mut batch, &mut frames);
+        if frames.is_empty() {
+            return Handed::Over;
+        }
+        batch.sequence = self.sequence;
+        self.sequence += 1;
+        batch.frames = frames;
+        let work = Arc::new(Work { batch, epoch });
+        self.ways.iter_mut().for_each(|way| way.send(&work));
+        Handed::Over
+    }
+
+    /// Adds frames for datagrams that were given up.
+    fn stand_in(&mut self, batch: &mut Batch, addressed: &mut Vec<Frame>) {
+        for given_up in self.reading.defragmenter.take_given_up() {
+            let Some(mut frame) = batch.stand_in(&given_up) else { continue };
+            frame.shard = self.shards.of(&frame.decode(batch, &self.reading.tunnels.how(false)));
+            addressed.push(frame);
+        }
     }
 
     /// Reads a frame, whose tenant its VLANs tell, and what becomes whole by it, which goes behind it.
@@ -210,30 +241,36 @@ impl<E: Epoch> Distributor<E> {
         addressed: &mut Vec<Frame>,
     ) {
         let Reading { tunnels, defragmenter } = &mut self.reading;
-        let checksums = batch.checksums.verifies();
+        let (how, treatment) = (tunnels.how(batch.checksums.verifies()), batch.checksums);
         let (mut whole, mut odd) = (Vec::new(), None);
         let mut begins = frame.begins;
-        let mut packet = frame.decode(batch, checksums);
+        let mut packet = frame.decode(batch, &how);
         let tenant = tenant(&packet.vlans);
         packet.tenant = tenant;
         frame.shard = self.shards.of(&packet);
         frame.tunnel = packet.inner.is_some();
         loop {
-            let outcome = defragmenter.packet(&packet);
+            settle(&mut packet, treatment, frame.excused);
+            if let Some(beside) = packet.beside {
+                let begins = Some(Begins::Beside(beside.kind));
+                whole.extend(beside.packets().map(|data| (packet.depth, begins, data.to_vec())));
+            }
+            let outcome = defragmenter.packet(&packet, begins);
             odd = odd.or(outcome.anomaly.map(|anomaly| (packet.depth, anomaly)));
             let (depth, number) = (packet.depth, packet.link_type);
             let datagrams = choose(outcome.datagrams, |data| {
                 let mut joined = Packet::new(0, packet.time, number, data, 0);
                 joined.depth = depth;
+                let how = tunnels.how(true);
                 match begins {
-                    Some(begins) => joined.read_carried(begins, true),
-                    None => joined = Packet::decode(0, packet.time, number, data, 0, true),
+                    Some(begins) => joined.read_carried(begins, &how),
+                    None => joined.read_captured(&how),
                 }
                 joined.has_right_checksum()
             });
             whole.extend(datagrams.into_iter().map(|data| (depth, begins, data)));
             let Some(carried) = packet.inner.filter(|inner| tunnels.reads(inner.carrier)) else { break };
-            let Some(inner) = Packet::decode_inner(&packet, checksums) else { break };
+            let Some(inner) = Packet::decode_inner(&packet, &how) else { break };
             begins = Some(carried.begins);
             packet = inner;
         }

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use tapwire_parsers::link::is_supported;
+
 use super::batch::Batch;
 use super::format::{Damage, Format};
 use super::input::Input;
@@ -40,6 +42,32 @@ struct Open {
     input: Input,
     name: Arc<str>,
     compressed: bool,
+    /// Some of its packets were of a link type that is read.
+    useful: bool,
+    left_out: LeftOut,
+}
+
+/// Packets of a link type that is not known.
+#[derive(Default)]
+struct LeftOut {
+    packets: u64,
+    /// Link type of the first of them, and where it stands.
+    first: Option<(u32, u64)>,
+}
+
+impl Open {
+    /// What is to be said of packets that were left out, when the file has ended.
+    fn left_out(&mut self) -> Option<CaptureError> {
+        let LeftOut { packets, first } = &self.left_out;
+        let (link_type, offset) = (*first)?;
+        let name = self.name.to_string();
+        Some(if self.useful {
+            CaptureError::LeftOut { name, packets: *packets, link_type }
+        } else {
+            let what = format!("link type {link_type}");
+            CaptureError::Unsupported { name, offset, uncompressed: self.compressed, what }
+        })
+    }
 }
 
 impl Files {
@@ -62,7 +90,8 @@ impl Files {
         let (mut input, compressed) = open_input(&path, &self.progress).map_err(unreadable)?;
         let damage = match Format::open(&mut input) {
             Ok(Some(format)) => {
-                self.open = Some(Open { format, input, name: name.into(), compressed });
+                let (name, left_out) = (name.into(), LeftOut::default());
+                self.open = Some(Open { format, input, name, compressed, useful: false, left_out });
                 return Ok(true);
             }
             Ok(None) if matches!(input.view_some(1), Ok(&[])) => Damage::Cut,
@@ -104,6 +133,7 @@ impl Source for Files {
             match fill(open, &mut self.number, batch) {
                 Ok(Filled::Full) => return Ok(More::Yes),
                 Ok(Filled::Ended) => {
+                    self.failed = open.left_out();
                     self.open = None;
                     // A batch is of one file, which records name.
                     if !batch.frames.is_empty() {
@@ -138,7 +168,13 @@ fn fill(open: &mut Open, number: &mut u64, batch: &mut Batch) -> Result<Filled, 
     while !batch.is_full() {
         let Some((arrival, data)) = open.format.next(&mut open.input)? else { return Ok(Filled::Ended) };
         *number += 1;
-        batch.push(*number, arrival, data);
+        if is_supported(arrival.link_type) {
+            open.useful = true;
+            batch.push(*number, arrival, data);
+        } else {
+            open.left_out.packets += 1;
+            open.left_out.first.get_or_insert((arrival.link_type, open.input.position()));
+        }
     }
     Ok(Filled::Full)
 }

@@ -90,12 +90,3 @@ impl Order {
         header.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| self.u16(*bytes))
     }
 }
-
-/// The link type, or that it is not known.
-pub(super) fn known_link_type(link_type: u32) -> Result<u32, Damage> {
-    if tapwire_parsers::link::is_supported(link_type) {
-        Ok(link_type)
-    } else {
-        Err(Damage::Unsupported(format!("link type {link_type}")))
-    }
-}

@@ -1,10 +1,11 @@
 //! Which captures a command line names.
 //!
-//! A folder stands for the captures in it and in the folders in it, in the order of their names. What a file is, its first
-//! bytes tell.
+//! A folder stands for the captures in it and in the folders in it, in the order of their names, in which numbers are counted:
+//! what `tcpdump -C` calls `x`, `x1`, … `x10` is read as it was written. What a file is, its first bytes tell.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -44,7 +45,7 @@ impl Listing {
     fn look(&mut self, folder: &Path, depth: usize) -> Result<(), CaptureError> {
         let list = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
         let mut list = list.map_err(|cause| unreadable(folder, cause))?;
-        list.sort_by_key(fs::DirEntry::file_name);
+        list.sort_by_cached_key(|entry| Counted(entry.file_name()));
         for entry in list {
             let path = entry.path();
             let kind = entry.file_type().map_err(|cause| unreadable(&path, cause))?;
@@ -60,6 +61,55 @@ impl Listing {
         }
         Ok(())
     }
+}
+
+/// A name in an order in which the numbers in it are counted.
+#[derive(PartialEq, Eq)]
+struct Counted(OsString);
+
+impl Ord for Counted {
+    fn cmp(&self, other: &Self) -> Ordering {
+        by_numbers(&self.0, &other.0).then_with(|| self.0.cmp(&other.0))
+    }
+}
+
+impl PartialOrd for Counted {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+fn by_numbers(one: &OsStr, other: &OsStr) -> Ordering {
+    let (mut one, mut other) = (one.as_encoded_bytes(), other.as_encoded_bytes());
+    loop {
+        let (first, second) = (leading_number(&mut one), leading_number(&mut other));
+        // Of two numbers without zeros before them, the one with more digits is the greater.
+        let order = match (first, second) {
+            (Some(first), Some(second)) => first.len().cmp(&second.len()).then_with(|| first.cmp(second)),
+            // Nothing, and what is no digit, stand before digits as they do in ASCII, as far as names have it.
+            (Some(_), None) => b'0'.cmp(other.first().unwrap_or(&0)),
+            (None, Some(_)) => one.first().unwrap_or(&0).cmp(&b'0'),
+            (None, None) => match (one.split_first(), other.split_first()) {
+                (Some((a, rest)), Some((b, more))) if a == b => {
+                    (one, other) = (rest, more);
+                    continue;
+                }
+                (a, b) => return a.map(|(a, _)| a).cmp(&b.map(|(b, _)| b)),
+            },
+        };
+        if order != Ordering::Equal {
+            return order;
+        }
+    }
+}
+
+/// Takes the digits off that a name begins with, and gives them without the zeros before them.
+fn leading_number<'n>(name: &mut &'n [u8]) -> Option<&'n [u8]> {
+    let digits = name.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (number, rest) = name.split_at_checked(digits).filter(|(number, _)| !number.is_empty())?;
+    *name = rest;
+    let zeros = number.iter().take_while(|byte| **byte == b'0').count();
+    number.get(zeros..)
 }
 
 /// A name for each capture that no other one has: that of its file, and a number behind it where several are called so.
@@ -109,6 +159,19 @@ mod tests {
         ] {
             let paths: Vec<PathBuf> = paths.into_iter().map(PathBuf::from).collect();
             assert_eq!(own_names(&paths), expected);
+        }
+    }
+
+    #[test]
+    fn numbers_in_names_are_counted() {
+        for names in [
+            &["cap.pcap", "cap.pcap1", "cap.pcap2", "cap.pcap10"][..],
+            &["cap.pcap.gz", "cap.pcap1.gz", "cap.pcap2.gz", "cap.pcap10.gz"],
+            &["a", "a-1", "a00", "a01", "a1", "a002", "a10b", "a10c", "a99999999999999999999999", "b"],
+        ] {
+            let mut sorted: Vec<_> = names.iter().rev().map(|name| Counted((*name).into())).collect();
+            sorted.sort();
+            assert!(sorted.iter().map(|name| &name.0).eq(names), "{names:?}");
         }
     }
 

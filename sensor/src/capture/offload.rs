@@ -2,23 +2,23 @@
 //!
 //! What such a host leaves in the field of a TCP or UDP header is the sum of the pseudo header (Linux: `CHECKSUM_PARTIAL`), also for
 //! segments that the kernel glued together on their way in. That is told packet by packet, from the first one on. Other wrong
-//! checksums are judged by the first thousand TCP and UDP packets of an interface, and again later.
+//! checksums are judged by samples: of the first packets of each capture, and from time to time again. What is left to a card is left
+//! by one host and for one protocol, so that each interface, and on it each sender, is judged by itself ([`sides`]).
 
-use tapwire_parsers::link::Packet;
+mod sides;
 
-use super::batch::Batch;
+use std::sync::Arc;
 
-/// TCP and UDP packets that are judged by.
-const SAMPLE: u64 = 1_000;
-/// So many packets after a judgement the next one begins.
-const PACKETS_BETWEEN: u64 = 100_000;
-/// Before the sample is whole, so many packets are enough if most are wrong.
-const FEW: u64 = 20;
+use tapwire_parsers::link::{How, Packet};
+
+pub use self::sides::Sum;
+use self::sides::{Sides, Tally, Verdict};
+use super::batch::{Batch, Frame};
 
 /// Whether checksums are verified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Checksums {
-    /// Guessed from the first packets.
+    /// Guessed from samples.
     #[default]
     Auto,
     /// Yes.
@@ -46,78 +46,216 @@ impl Treatment {
     }
 }
 
-/// Judges the checksums of an interface.
-#[derive(Debug)]
+/// The checksums of a frame that mean nothing if they are wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Excused(u8);
+
+impl Excused {
+    /// Whether one is among them.
+    pub fn has(self, sum: Sum) -> bool {
+        self.0 & 1 << sum as u8 != 0
+    }
+
+    fn add(&mut self, sum: Sum) {
+        self.0 |= 1 << sum as u8;
+    }
+}
+
+/// What became of a packet with a wrong checksum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is refused.
+    Refused,
+    /// It is accepted: its host left the sum to its card.
+    Accepted,
+}
+
+/// Takes checksums for right that are wrong and mean nothing. Nothing if none was wrong.
+#[inline]
+pub fn settle(packet: &mut Packet<'_>, treatment: Treatment, excused: Excused) -> Option<Outcome> {
+    let wrong_header = packet.ip.as_ref().is_some_and(|ip| !ip.checksum_ok);
+    let wrong_sum = packet.has_transport_sum() && !packet.has_right_checksum();
+    if wrong_header || wrong_sum { Some(settle_wrong(packet, treatment, excused)) } else { None }
+}
+
+#[cold]
+fn settle_wrong(packet: &mut Packet<'_>, treatment: Treatment, excused: Excused) -> Outcome {
+    let header = packet.accept_header_checksum(|header| excused.has(Sum::Ipv4) && left_to_card(header));
+    let transport = packet.has_right_checksum()
+        || !packet.has_transport_sum()
+        || (treatment == Treatment::Lenient && packet.accept_unfinished_checksum())
+        || (Sum::of(packet).is_some_and(|sum| excused.has(sum)) && packet.accept_checksum());
+    if header && transport { Outcome::Accepted } else { Outcome::Refused }
+}
+
+/// Whether the checksum of an IPv4 header is the 0 that is left for the card. No router passes such a packet on.
+fn left_to_card(header: &[u8]) -> bool {
+    header.get(10..12) == Some(&[0, 0])
+}
+
+/// Judges the checksums of a source.
 pub struct Offload {
     treatment: Treatment,
-    automatic: bool,
-    /// Packets to come before the next sample.
-    pause: u64,
-    seen: u64,
-    wrong: u64,
+    how: How,
+    live: bool,
+    /// The capture that was judged last.
+    capture: Option<Arc<str>>,
+    /// Packets of it so far.
+    packets: u64,
+    /// Where the next sample begins, in packets, and until where one goes on.
+    next: u64,
+    until: u64,
+    interfaces: [[Tally; Sum::COUNT]; INTERFACES],
+    sides: Sides,
+    excuses: bool,
 }
 
 impl Offload {
-    /// One for an interface.
-    pub fn new(checksums: Checksums) -> Self {
+    /// One for the packets of a file or, `live`, of an interface, that are read so.
+    pub fn new(checksums: Checksums, live: bool, how: How) -> Self {
         let treatment = match checksums {
             Checksums::On => Treatment::Verified,
             Checksums::Off => Treatment::Ignored,
             Checksums::Auto => Treatment::Lenient,
         };
-        Self { treatment, automatic: checksums == Checksums::Auto, pause: 0, seen: 0, wrong: 0 }
+        Self {
+            treatment,
+            how: How { checksums: true, ..how },
+            live,
+            capture: None,
+            packets: 0,
+            next: 0,
+            until: FIRST_SAMPLE,
+            interfaces: Default::default(),
+            sides: Sides::default(),
+            excuses: false,
+        }
     }
 
-    /// Looks at a batch, and says what its checksums mean.
-    pub fn judge(&mut self, batch: &Batch) -> Treatment {
-        if self.automatic {
+    /// Looks at a batch, and notes at it what its checksums mean.
+    pub fn judge(&mut self, batch: &mut Batch) {
+        batch.checksums = self.treatment;
+        if !self.treatment.verifies() {
+            return;
+        }
+        if !is_same(batch.capture.as_ref(), self.capture.as_ref()) {
+            // Another file is another host.
+            self.capture.clone_from(&batch.capture);
+            (self.packets, self.next, self.until) = (0, 0, FIRST_SAMPLE);
+            self.interfaces = Default::default();
+            self.sides.forget();
+        }
+        if self.packets >= self.next {
             self.sample(batch);
         }
-        self.treatment
+        self.packets += batch.frames.len() as u64;
+        if self.packets >= self.until && self.next <= self.packets {
+            (self.next, self.until) = (self.packets + BETWEEN, self.packets + BETWEEN + SAMPLE);
+        }
+        if self.excuses && self.treatment == Treatment::Lenient {
+            self.excuse(batch);
+        }
+    }
+
+    /// What is to be said of senders whose packets are refused, once for each.
+    pub fn news(&mut self) -> Option<String> {
+        let treatment = self.treatment;
+        self.sides.news(self.live, |verdict: Verdict| treatment == Treatment::Lenient && verdict.excused)
     }
 
     fn sample(&mut self, batch: &Batch) {
-        let packets = batch.frames.len() as u64;
-        if self.pause >= packets {
-            self.pause -= packets;
-            return;
+        let mut found = false;
+        for frame in &batch.frames {
+            each_packet(batch, frame, &self.how, &mut |packet| {
+                let Some(ip) = packet.ip.as_ref().filter(|ip| ip.missing == 0 && ip.fragment.is_none()) else { return };
+                let interface = self.interfaces.get_mut(place(frame.interface));
+                let Some(side) = self.sides.of(packet, frame.interface, ip.source) else { return };
+                if ip.source.is_ipv4() {
+                    found |= !ip.checksum_ok;
+                    side.count(Sum::Ipv4, !ip.checksum_ok && left_to_card(ip.header));
+                }
+                if let Some(sum) = Sum::of(packet) {
+                    let wrong = !packet.has_right_checksum() && !packet.clone().accept_unfinished_checksum();
+                    found |= wrong;
+                    side.count(sum, wrong);
+                    if let Some(tally) = interface.and_then(|sums| sums.get_mut(sum as usize)) {
+                        tally.count(wrong, WINDOW);
+                    }
+                }
+            });
         }
-        let skipped = usize::try_from(std::mem::take(&mut self.pause)).unwrap_or(usize::MAX);
-        for frame in batch.frames.iter().skip(skipped) {
-            let mut packet = frame.decode(batch, true);
-            let is_right = packet.tcp().map(|t| t.checksum_ok).or(packet.udp().map(|u| u.checksum_ok));
-            let Some(is_right) = is_right else { continue };
-            self.seen += 1;
-            self.wrong += u64::from(!is_right && !packet.accept_unfinished_checksum());
-            if self.seen == SAMPLE {
-                self.treatment =
-                    if is_offloaded(self.seen, self.wrong) { Treatment::Ignored } else { Treatment::Lenient };
-                (self.seen, self.wrong, self.pause) = (0, 0, PACKETS_BETWEEN);
-                return;
-            }
+        if found {
+            // Something begins or goes on: it is looked at more closely.
+            self.until = self.until.max(self.packets + SAMPLE);
         }
-        if self.seen >= FEW && self.wrong * 2 > self.seen {
-            self.treatment = Treatment::Ignored;
+        let interfaces = self.interfaces.iter().flatten().any(|tally| self.tells(*tally));
+        self.excuses = interfaces || self.sides.any_excused(self.live);
+    }
+
+    /// A tenth of all is more than damage on a wire does. Of a file all is known at once; of an interface, few packets tell only if most
+    /// are wrong.
+    fn tells(&self, tally: Tally) -> bool {
+        let Tally { seen, wrong } = tally;
+        let is_much = wrong * 10 > seen;
+        is_much && (!self.live || seen >= WINDOW / 2 || (seen >= FEW && wrong * 2 > seen))
+    }
+
+    fn excuse(&mut self, batch: &mut Batch) {
+        let how = How { checksums: false, ..self.how };
+        let mut frames = std::mem::take(&mut batch.frames);
+        for frame in &mut frames {
+            let mut excused = Excused::default();
+            let interface = frame.interface;
+            each_packet(batch, frame, &how, &mut |packet| {
+                let Some(ip) = &packet.ip else { return };
+                let side = self.sides.find(packet, interface, ip.source);
+                for sum in Sum::of(packet).into_iter().chain([Sum::Ipv4]) {
+                    let tally = self.interfaces.get(place(interface)).and_then(|sums| sums.get(sum as usize));
+                    let by_side = side.is_some_and(|side| side.verdict(sum, self.live).excused);
+                    if by_side || tally.is_some_and(|tally| self.tells(*tally)) {
+                        excused.add(sum);
+                    }
+                }
+            });
+            frame.excused = excused;
         }
+        batch.frames = frames;
     }
 }
 
-/// Whether the first packets of a capture tell that the host that captured them left checksums to its card.
-pub fn looks_offloaded(batch: &Batch) -> bool {
-    let (mut seen, mut wrong) = (0, 0);
-    for frame in batch.frames.iter().take(usize::try_from(SAMPLE).unwrap_or(usize::MAX)) {
-        let packet = Packet::decode(frame.number, frame.time, frame.link_type, batch.data(frame), frame.wire_len, true);
-        let right = packet.tcp().map(|t| t.checksum_ok).or(packet.udp().map(|u| u.checksum_ok));
-        seen += u64::from(right.is_some());
-        wrong += u64::from(right == Some(false));
+/// Looks at the packet of a frame and at those that it carries.
+fn each_packet(batch: &Batch, frame: &Frame, how: &How, look: &mut dyn FnMut(&Packet<'_>)) {
+    let mut packet = frame.decode(batch, how);
+    look(&packet);
+    while let Some(inner) = Packet::decode_inner(&packet, how) {
+        packet = inner;
+        look(&packet);
     }
-    is_offloaded(seen, wrong)
 }
 
-/// A tenth of all is more than damage on a wire does.
-fn is_offloaded(seen: u64, wrong: u64) -> bool {
-    wrong * 10 > seen
+/// Whether two captures are one, and not two of one name.
+fn is_same(one: Option<&Arc<str>>, other: Option<&Arc<str>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (one, other) => one.is_none() && other.is_none(),
+    }
 }
+
+/// Where an interface is counted: beyond so many, some are counted together.
+fn place(interface: u16) -> usize {
+    usize::from(interface) % INTERFACES
+}
+
+const INTERFACES: usize = 16;
+/// Packets of a file or an interface that are all looked at.
+const FIRST_SAMPLE: u64 = 4_096;
+/// Packets that are looked at later, and how many pass between two such samples.
+const SAMPLE: u64 = 1_024;
+const BETWEEN: u64 = 15_360;
+/// Packets of one protocol after which those before count half.
+const WINDOW: u32 = 1_000;
+/// Before there are so many, an interface is not judged by part of its packets.
+const FEW: u32 = 20;
 
 #[cfg(test)]
 mod tests {
@@ -139,6 +277,8 @@ mod tests {
             _ => 0x1234,
         };
         data[26..28].copy_from_slice(&sum.to_be_bytes());
+        let header = tapwire_parsers::link::internet_checksum::of(&data[..20]);
+        data[10..12].copy_from_slice(&header);
         data
     }
 
@@ -155,26 +295,87 @@ mod tests {
     fn what_a_card_was_to_finish_is_accepted_from_the_first_packet_on() {
         for (kind, right, accepted) in [(b'r', true, false), (b'u', false, true), (b'w', false, false)] {
             let batch = batch(&[kind]);
-            let mut packet = batch.frames[0].decode(&batch, true);
+            let mut packet = batch.frames[0].decode(&batch, &How::default());
             assert_eq!(packet.has_right_checksum(), right);
             assert_eq!(packet.accept_unfinished_checksum(), accepted);
             assert_eq!(packet.has_right_checksum(), right || accepted);
         }
     }
 
+    /// What becomes of packets of these kinds, judged together.
+    fn judged(offload: &mut Offload, kinds: &[u8]) -> Vec<Option<Outcome>> {
+        let mut batch = batch(kinds);
+        offload.judge(&mut batch);
+        let settle = |frame: &Frame| {
+            let how = How { checksums: batch.checksums.verifies(), ..How::default() };
+            settle(&mut frame.decode(&batch, &how), batch.checksums, frame.excused)
+        };
+        batch.frames.iter().map(settle).collect()
+    }
+
+    fn many(kind: u8, count: usize) -> Vec<u8> {
+        vec![kind; count]
+    }
+
+    const ACCEPTED: Option<Outcome> = Some(Outcome::Accepted);
+    const REFUSED: Option<Outcome> = Some(Outcome::Refused);
+
     #[test]
-    fn the_first_thousand_decide_and_later_ones_again() {
-        let many = |kind: u8, count: usize| batch(&vec![kind; count]);
-        let mut offload = Offload::new(Checksums::Auto);
-        assert_eq!(offload.judge(&many(b'u', 10)), Treatment::Lenient);
-        assert_eq!(offload.judge(&many(b'w', 5)), Treatment::Lenient, "too few to tell");
-        assert_eq!(offload.judge(&many(b'w', 100)), Treatment::Ignored, "most are wrong");
-        assert_eq!(offload.judge(&many(b'r', 885)), Treatment::Ignored, "a tenth of a thousand");
-        for _ in 0..100 {
-            assert_eq!(offload.judge(&many(b'r', 1_000)), Treatment::Ignored);
+    fn a_file_is_judged_at_once_and_an_interface_by_enough_packets() {
+        let offload = |checksums, live| Offload::new(checksums, live, How::default());
+        let mut file = offload(Checksums::Auto, false);
+        assert_eq!(judged(&mut file, b"rrrrw"), [None, None, None, None, ACCEPTED]);
+        let mut interface = offload(Checksums::Auto, true);
+        assert_eq!(judged(&mut interface, b"uuw"), [ACCEPTED, ACCEPTED, REFUSED]);
+        assert_eq!(judged(&mut interface, &many(b'w', 100))[99], ACCEPTED, "most are wrong");
+        for _ in 0..5 {
+            assert_eq!(judged(&mut interface, &many(b'r', 1_000))[0], None);
         }
-        assert_eq!(offload.judge(&many(b'r', 1_000)), Treatment::Lenient, "they are right by now");
-        assert_eq!(Offload::new(Checksums::On).judge(&many(b'w', 1_000)), Treatment::Verified);
-        assert_eq!(Offload::new(Checksums::Off).judge(&many(b'r', 1_000)), Treatment::Ignored);
+        assert_eq!(judged(&mut interface, b"w"), [REFUSED], "they are right by now");
+        assert_eq!(judged(&mut offload(Checksums::On, false), b"rwu"), [None, REFUSED, REFUSED]);
+        assert_eq!(judged(&mut offload(Checksums::Off, false), b"rwu"), [None; 3]);
+    }
+
+    #[test]
+    fn what_begins_later_is_found_later_and_another_file_begins_anew() {
+        let mut file = Offload::new(Checksums::Auto, false, How::default());
+        for _ in 0..40 {
+            judged(&mut file, &many(b'r', 1_000));
+        }
+        let later: Vec<_> = (0..40).flat_map(|_| judged(&mut file, &many(b'w', 1_000))).collect();
+        assert!(later.into_iter().filter(|outcome| *outcome == REFUSED).count() <= 16_000);
+        let mut next = batch(&many(b'r', 100));
+        next.capture = Some("next".into());
+        file.judge(&mut next);
+        assert_eq!(next.frames[0].excused, Excused::default());
+    }
+
+    #[test]
+    fn a_header_whose_sum_was_left_is_told_by_its_zero() {
+        let judged = |sums: [[u8; 2]; 3]| {
+            let mut batch = Batch::new();
+            for (number, sum) in (1..).zip(sums) {
+                let mut data = datagram(b'r');
+                data[10..12].copy_from_slice(&sum);
+                // Each of another host.
+                (data[15], data[26], data[27]) = (data[15] + number, 0, 0);
+                let arrival = Arrival { time: Timestamp(1), link_type: 101, interface: 0, wire_len: 29 };
+                batch.push(number.into(), arrival, &data);
+            }
+            Offload::new(Checksums::Auto, false, How::default()).judge(&mut batch);
+            batch.frames.iter().map(|frame| frame.excused.has(Sum::Ipv4)).collect::<Vec<_>>()
+        };
+        assert_eq!(judged([[0, 0], [0xde, 0xad], [0, 0]]), [true, false, true]);
+    }
+
+    #[test]
+    fn who_is_refused_is_said_once() {
+        let mut strict = Offload::new(Checksums::On, false, How::default());
+        judged(&mut strict, &many(b'w', 9));
+        assert_eq!(strict.news(), None);
+        judged(&mut strict, &many(b'w', 3));
+        let news = strict.news().unwrap();
+        assert!(news.starts_with("10.0.0.1: 12 of 12 UDP checksums"), "{news}");
+        assert_eq!(strict.news(), None);
     }
 }

@@ -4,11 +4,11 @@
 //! Walked by hand rather than with `pcap-parser`: a packet header is four numbers, and errors must say at which byte they are
 //! and whether bytes are missing or wrong, which that library's reader does not tell.
 
-use tapwire_parsers::link::Timestamp;
+use tapwire_parsers::link::{Timestamp, is_supported};
 
 use super::PACKET_LIMIT_BYTES;
 use super::batch::Arrival;
-use super::format::{Damage, Order, known_link_type};
+use super::format::{Damage, Order};
 use super::input::{Input, Short};
 
 /// A capture in this format.
@@ -41,7 +41,10 @@ impl Pcap {
             return Err(Damage::Unsupported(format!("version {major} of the pcap format")));
         }
         // The upper bits tell of checksums behind the packets, which are behind what IP says is its end.
-        let link_type = known_link_type(order.u32_at(&header, 20) & 0xffff)?;
+        let link_type = order.u32_at(&header, 20) & 0xffff;
+        if !is_supported(link_type) {
+            return Err(Damage::Unsupported(format!("link type {link_type}")));
+        }
         input.skip(24)?;
         Ok(Some(Self { order, parts, link_type, header_len, last_len: 0 }))
     }

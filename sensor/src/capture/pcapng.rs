@@ -1,5 +1,6 @@
 //! The pcapng format (draft-ietf-opsawg-pcapng): blocks, of which those with packets and the descriptions of their
-//! interfaces are read, and all others are left out.
+//! interfaces are read, and all others are left out. Packets of an interface of a kind that is not known are given out all the
+//! same: who reads the file counts them and leaves them out.
 //!
 //! Walked by hand rather than with `pcap-parser`, whose reader wants a whole block in its buffer, however long the block says
 //! it is, and does not tell where an error is: here a block without packets may have any length and takes no memory.
@@ -8,7 +9,7 @@ use tapwire_parsers::link::Timestamp;
 
 use super::PACKET_LIMIT_BYTES;
 use super::batch::Arrival;
-use super::format::{Damage, Order, known_link_type};
+use super::format::{Damage, Order};
 use super::input::{Input, Short, VIEW_LIMIT_BYTES};
 
 /// A capture in this format.
@@ -155,7 +156,7 @@ impl Pcapng {
             return Err(Damage::Corrupt("a packet longer than its block"));
         }
         let time = interface.time(ticks);
-        let link_type = known_link_type(interface.link_type)?;
+        let link_type = interface.link_type;
         self.time = time;
         let interface = u16::try_from(index).unwrap_or(u16::MAX);
         Ok((Arrival { time, link_type, interface, wire_len: wire_len.max(len) }, data_len))
@@ -169,8 +170,7 @@ impl Pcapng {
         if len > PACKET_LIMIT_BYTES {
             return Err(Damage::Corrupt("a packet longer than any"));
         }
-        let link_type = known_link_type(interface.link_type)?;
-        Ok((Arrival { time: self.time, link_type, interface: 0, wire_len }, 4, len))
+        Ok((Arrival { time: self.time, link_type: interface.link_type, interface: 0, wire_len }, 4, len))
     }
 
     fn skip_block(&self, block: &Block, input: &mut Input) -> Result<(), Damage> {

@@ -105,11 +105,11 @@ pub static COUNTERS: &[Counter] = &[
     ),
     count(
         "tapwire.checksums.refused",
-        "Packets of TCP and UDP whose checksum was wrong and that were left out for it.",
+        "Packets whose checksum, of the IPv4 header, TCP or UDP, was wrong and that were left out for it.",
     ),
     count(
         "tapwire.checksums.unfinished",
-        "Packets of TCP and UDP whose checksum was wrong and that were accepted, because their host left it to its network card.",
+        "Packets whose checksum was wrong and that were accepted, because their host leaves it to its network card.",
     ),
     count("tapwire.decoder.event.OTHER", "Packets that raised this anomaly, for those that EVE has no member for."),
     count(

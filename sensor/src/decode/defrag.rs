@@ -13,6 +13,7 @@ use foldhash::quality::RandomState;
 use hashlink::LinkedHashMap;
 use smallvec::SmallVec;
 use tapwire_parsers::link::fragments::Piece;
+use tapwire_parsers::link::tunnel::Begins;
 use tapwire_parsers::link::{Packet, Timestamp, Vlans};
 use tapwire_parsers::protocol::Anomaly;
 
@@ -59,6 +60,36 @@ pub struct Outcome {
     pub datagrams: SmallVec<[Vec<u8>; 1]>,
 }
 
+/// A datagram that never became whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenUp {
+    /// The piece that came first.
+    pub origin: Origin,
+    /// What stood before the bytes of that piece, IP header included.
+    pub head: Vec<u8>,
+    /// Why it was given up.
+    pub anomaly: Anomaly,
+}
+
+/// Where a piece came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Number of its packet.
+    pub number: u64,
+    /// When it came.
+    pub time: Timestamp,
+    /// Link type of the capture.
+    pub link_type: u32,
+    /// The interface.
+    pub interface: u16,
+    /// How often its packet was put together from pieces.
+    pub joined: u8,
+    /// In how many packets it came.
+    pub depth: u8,
+    /// How it is read, if it came in another packet.
+    pub begins: Option<Begins>,
+}
+
 /// What was counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -101,6 +132,7 @@ pub struct Defragmenter {
     datagrams: LinkedHashMap<Key, Datagram, RandomState>,
     account: Account,
     pieces: u64,
+    given_up: Vec<GivenUp>,
     /// What was counted.
     pub counters: Counters,
 }
@@ -128,18 +160,20 @@ impl Defragmenter {
             datagrams: LinkedHashMap::with_hasher(RandomState::default()),
             account: Account::new(budget),
             pieces: 0,
+            given_up: Vec::new(),
             counters: Counters::default(),
         }
     }
 
-    /// Takes a packet; one that is no piece of a datagram has no outcome.
-    pub fn packet(&mut self, packet: &Packet<'_>) -> Outcome {
+    /// Takes a packet, which is read as `begins` says if it came in another one; one that is no piece of a datagram has no outcome.
+    pub fn packet(&mut self, packet: &Packet<'_>, begins: Option<Begins>) -> Outcome {
         let (Some(piece), Some(ip), false) = (Piece::of(packet), &packet.ip, packet.invalid) else {
             return Outcome::default();
         };
         let v6 = ip.source.is_ipv6();
         self.count(|counters| &mut counters.pieces, v6);
-        if piece.body.is_empty() || !ip.checksum_ok {
+        // Of one that was not captured whole nobody knows the bytes.
+        if piece.body.is_empty() || !ip.checksum_ok || ip.missing > 0 {
             return Outcome::default();
         }
         let end = piece.offset.saturating_add(u32::try_from(piece.body.len()).unwrap_or(u32::MAX));
@@ -159,7 +193,10 @@ impl Defragmenter {
         self.expire(packet.time);
         let mut datagram = self.take(&key, packet.time).unwrap_or_else(|| {
             let system = self.systems.of(ip.destination).unwrap_or_default();
-            Datagram::new(packet.time, if v6 { Policy::Drop } else { Policy::of(system) })
+            let policy = if v6 { Policy::Drop } else { Policy::of(system) };
+            // For IPv6 the fragment header tells that it is a piece.
+            let head = piece.head.bytes.len() + if v6 { FRAGMENT_HEADER } else { 0 };
+            Datagram::new(origin(packet, begins), packet.data.get(..head).unwrap_or(&[]), policy)
         });
         let fit = datagram.fit(piece.offset, piece.body);
         let contradicts = match datagram.end {
@@ -212,20 +249,36 @@ impl Defragmenter {
     }
 
     /// Gives up the oldest ones whose time is over.
-    fn expire(&mut self, now: Timestamp) {
+    pub fn expire(&mut self, now: Timestamp) {
         while let Some((key, datagram)) = self.datagrams.front() {
-            if now.since(datagram.begun) <= self.timeout_us(key) {
+            if now.since(datagram.origin.time) <= self.timeout_us(key) {
                 return;
             }
             self.counters.timed_out += 1;
-            self.give_up_oldest();
+            self.give_up_oldest(INCOMPLETE);
         }
     }
 
-    fn give_up_oldest(&mut self) -> bool {
-        let Some((_, datagram)) = self.datagrams.pop_front() else { return false };
+    /// Gives up all: no more pieces will come.
+    pub fn end(&mut self) {
+        while self.give_up_oldest(INCOMPLETE) {}
+    }
+
+    /// Those that were given up since this was last asked.
+    pub fn take_given_up(&mut self) -> Vec<GivenUp> {
+        std::mem::take(&mut self.given_up)
+    }
+
+    fn give_up_oldest(&mut self, why: [&'static str; 2]) -> bool {
+        let Some((key, datagram)) = self.datagrams.pop_front() else { return false };
         self.release(&datagram);
+        self.note(&key, datagram, why);
         true
+    }
+
+    fn note(&mut self, key: &Key, datagram: Datagram, [v4, v6]: [&'static str; 2]) {
+        let anomaly = Anomaly(if key.source.is_ipv4() { v4 } else { v6 });
+        self.given_up.push(GivenUp { origin: datagram.origin, head: datagram.first_head, anomaly });
     }
 
     fn release(&mut self, datagram: &Datagram) {
@@ -237,10 +290,11 @@ impl Defragmenter {
     fn take(&mut self, key: &Key, now: Timestamp) -> Option<Datagram> {
         let datagram = self.datagrams.remove(key)?;
         self.release(&datagram);
-        if now.since(datagram.begun) <= self.timeout_us(key) {
+        if now.since(datagram.origin.time) <= self.timeout_us(key) {
             return Some(datagram);
         }
         self.counters.timed_out += 1;
+        self.note(key, datagram, INCOMPLETE);
         None
     }
 
@@ -251,14 +305,14 @@ impl Defragmenter {
         };
         while many(self) {
             self.counters.too_many += 1;
-            if !self.give_up_oldest() {
+            if !self.give_up_oldest(IGNORED) {
                 return;
             }
         }
         datagram.charged = datagram.held_bytes();
         while !self.account.take(datagram.charged) {
             self.counters.evicted += 1;
-            if !self.give_up_oldest() {
+            if !self.give_up_oldest(IGNORED) {
                 return;
             }
         }
@@ -267,10 +321,21 @@ impl Defragmenter {
     }
 }
 
+fn origin(packet: &Packet<'_>, begins: Option<Begins>) -> Origin {
+    let &Packet { number, time, link_type, interface, joined, depth, .. } = packet;
+    Origin { number, time, link_type, interface, joined, depth, begins }
+}
+
 fn odd(name: &'static str) -> Outcome {
     Outcome { anomaly: Some(Anomaly(name)), ..Outcome::default() }
 }
 
+/// Pieces are missing, of IPv4 and IPv6.
+const INCOMPLETE: [&str; 2] = ["decoder.ipv4.frag_incomplete", "decoder.ipv6.frag_incomplete"];
+/// There was no room for it.
+const IGNORED: [&str; 2] = ["decoder.ipv4.frag_ignored", "decoder.ipv6.frag_ignored"];
+/// Octets of an IPv6 fragment header.
+const FRAGMENT_HEADER: usize = 8;
 /// Bytes of a packet that every IPv6 link takes (RFC 8200 section 5).
 const IPV6_MTU: usize = 1280;
 /// Seconds that Linux gives an IPv4 datagram.

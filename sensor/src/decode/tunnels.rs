@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use tapwire_parsers::link::tunnel::Carrier;
-use tapwire_parsers::link::{Layer4, Packet};
+use tapwire_parsers::link::tunnel_ports::Ports;
+use tapwire_parsers::link::{How, Layer4, Packet};
 
 /// Which tunnels are looked into, and whether what is in them has flows of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,17 +15,24 @@ pub struct Tunnels {
     pub geneve: bool,
     /// `decoder.teredo.enabled`
     pub teredo: bool,
+    /// On which ports they are looked for.
+    pub ports: Ports,
     /// `decoder.recursion-level.use-for-tracking`: packets at another depth belong to another flow.
     pub separate_flows: bool,
 }
 
 impl Default for Tunnels {
     fn default() -> Self {
-        Self { vxlan: true, geneve: true, teredo: true, separate_flows: true }
+        Self { vxlan: true, geneve: true, teredo: true, ports: Ports::default(), separate_flows: true }
     }
 }
 
 impl Tunnels {
+    /// How packets are read.
+    pub fn how(&self, checksums: bool) -> How {
+        How { checksums, ports: self.ports }
+    }
+
     /// Whether a carrier's packets are read.
     pub fn reads(&self, carrier: Carrier) -> bool {
         match carrier {

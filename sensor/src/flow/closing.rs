@@ -107,7 +107,7 @@ impl TcpFlow {
 
     pub(super) fn fin(&mut self, step: &mut Step<'_, '_>) {
         let direction = step.direction;
-        let place = step.tcp.sequence.wrapping_add(length(step.payload));
+        let place = step.tcp.sequence.wrapping_add(length(step.payload)).wrapping_add(step.tcp.missing);
         let sender = self.sides.of_mut(direction);
         sender.stream.get_mut().finish(place);
         if !after(sender.next, place) {

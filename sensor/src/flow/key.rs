@@ -20,8 +20,6 @@ pub const ICMP: u8 = 1;
 pub const TCP: u8 = 6;
 /// Protocol number of UDP.
 pub const UDP: u8 = 17;
-/// Protocol number of IPv6 in IP.
-pub const IPV6_IN_IP: u8 = 41;
 /// Protocol number of the encapsulating security payload.
 pub const ESP: u8 = 50;
 /// Protocol number of ICMPv6.
@@ -75,12 +73,12 @@ impl From<TenantNumber> for u32 {
 }
 
 impl Key {
-    /// The key of a packet, if it is not broken or a fragment, and what it carries has flows.
+    /// The key of a packet, if it is not broken or a fragment.
     pub fn of(packet: &Packet<'_>, use_vlans: bool, use_interfaces: bool, tunnel_depth: u8) -> Option<Self> {
         let Some(ip) = packet.ip.as_ref() else {
             return Self::of_frame(packet, use_vlans, use_interfaces, tunnel_depth);
         };
-        if packet.invalid || !FOLLOWED.contains(&ip.protocol) {
+        if packet.invalid {
             return None;
         }
         let (source_port, destination_port) = match &packet.layer4 {
@@ -345,8 +343,8 @@ fn mix(x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-/// Protocols whose packets make flows.
-const FOLLOWED: [u8; 7] = [ICMP, TCP, UDP, IPV6_IN_IP, ESP, ICMP_V6, SCTP];
+/// Protocols over IP that have flows where not all have: ICMP, IPv4, TCP, UDP, IPv6, ESP, ICMPv6 and SCTP.
+pub const FOLLOWED: [u8; 8] = [ICMP, 4, TCP, UDP, 41, ESP, ICMP_V6, SCTP];
 const ICMP_PAIRS: [(u8, u8); 5] = [(8, 0), (9, 10), (13, 14), (15, 16), (17, 18)];
 const ICMP_V6_PAIRS: [(u8, u8); 6] = [(128, 129), (130, 131), (133, 134), (135, 136), (139, 140), (144, 145)];
 

@@ -111,6 +111,8 @@ impl Marks {
     const ANSWERED: u8 = 32;
     /// It was said that one side alone is seen.
     const ONE_SIDE: u8 = 64;
+    /// The end of one of its packets was not captured.
+    const TRUNCATED: u8 = 128;
 
     fn has(self, mark: u8) -> bool {
         self.0 & mark != 0
@@ -359,6 +361,11 @@ impl<A> Flow<A> {
         }
     }
 
+    /// Whether the end of one of its packets was not captured.
+    pub fn is_truncated(&self) -> bool {
+        self.marks.has(Marks::TRUNCATED)
+    }
+
     fn count(&mut self, packet: &Packet<'_>, direction: Direction) {
         *self.packets.of_mut(direction) += 1;
         *self.bytes.of_mut(direction) += packet.data.len() as u64;
@@ -372,6 +379,9 @@ impl<A> Flow<A> {
             let ttl = self.ttl.of_mut(direction);
             let (low, high) = ttl.unwrap_or((ip.ttl, ip.ttl));
             *ttl = Some((low.min(ip.ttl), high.max(ip.ttl)));
+            if ip.missing > 0 {
+                self.marks.set(Marks::TRUNCATED, true);
+            }
         }
         if let Some(icmp) = packet.icmp()
             && direction == Direction::ToClient

@@ -25,6 +25,7 @@ pub fn packet(key: &Key, time: Timestamp) -> Packet<'static> {
         flags: 0,
         header: &[],
         payload: &[],
+        missing: 0,
         detour: false,
         checksum_ok: true,
     });
@@ -38,6 +39,7 @@ pub fn packet(key: &Key, time: Timestamp) -> Packet<'static> {
             window: 0,
             urgent: 0,
             header: &[],
+            missing: 0,
             options: TcpOptions::default(),
             checksum_ok: true,
         }),

@@ -38,6 +38,10 @@ pub struct Settings {
     pub recovery_percent: u64,
     /// Whether VLAN ids separate flows.
     pub use_vlans: bool,
+    /// Whether an answer in other VLANs than its question belongs to its flow where no handshake proves it.
+    pub join_vlans: bool,
+    /// Whether every protocol over IP has flows, and not only those that have ports or the like, or carry IP.
+    pub all_protocols: bool,
     /// Whether interfaces separate flows.
     pub use_interfaces: bool,
     /// Whether packets with a wrong checksum are kept from streams.
@@ -63,6 +67,8 @@ impl Default for Settings {
             emergency: Timeouts::emergency(),
             recovery_percent: 30,
             use_vlans: true,
+            join_vlans: true,
+            all_protocols: true,
             use_interfaces: false,
             checksums: true,
             tcp: TcpSettings::default(),
@@ -192,15 +198,17 @@ impl<A: Default> Table<A> {
         self
     }
 
-    /// Takes a packet. `None` if it has no flow: it has no IP header and no card names its Ethernet type, it is broken, it is an ICMP error about no known flow, its
-    /// protocol has none, or memory has run out. Flows that end
-    /// because of it are handed to `ended`.
+    /// Takes a packet. `None` if it has no flow: it has no IP header and no card names its Ethernet type, it is broken, it is an ICMP
+    /// error about no known flow, or memory has run out. Flows that end because of it are handed to `ended`.
     pub fn packet(
         &mut self,
         packet: &Packet<'_>,
         tunnel_depth: u8,
         ended: &mut dyn FnMut(Flow<A>, EndReason),
     ) -> Option<Arrival<'_, A>> {
+        if !self.settings.all_protocols && packet.ip.is_some_and(|ip| !key::FOLLOWED.contains(&ip.protocol)) {
+            return None;
+        }
         let mut key = Key::of(packet, self.settings.use_vlans, self.settings.use_interfaces, tunnel_depth)?;
         let mut hash = key.digest(&self.secret);
         let mut found = self.find(&key, hash);
@@ -425,7 +433,7 @@ impl<A: Default> Table<A> {
         let flow = self.slots.get_mut(place as usize)?.as_mut()?;
         let answers = match (&flow.tcp, packet.tcp()) {
             (Some(connection), Some(tcp)) => connection.is_answered_by(tcp),
-            (None, None) => true,
+            (None, None) => self.settings.join_vlans,
             _ => false,
         };
         if !answers || flow.key.untagged() != question || flow.packets.to_client > 0 || flow.answer_vlans().is_some() {

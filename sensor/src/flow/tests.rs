@@ -58,6 +58,7 @@ impl Play {
         let data = [0; 60];
         let mut packet = Packet::new(self.number, Timestamp(self.time_s * 1_000_000 + self.time_us), 1, &data, 60);
         packet.ip = Some(Ip {
+            missing: 0,
             source: source.parse::<IpAddr>().unwrap(),
             destination: destination.parse::<IpAddr>().unwrap(),
             protocol,
@@ -127,6 +128,7 @@ impl Play {
         let (from, to) = if to_server { (own, other) } else { (other, own) };
         let (source, destination) = if to_server { (&*client, "10.0.0.2") } else { ("10.0.0.2", &*client) };
         let tcp = Tcp {
+            missing: 0,
             source_port: from,
             destination_port: to,
             sequence,
@@ -541,6 +543,27 @@ fn frames_of_a_card_have_flows_without_ip() {
         play.ended.push((flow.bytes.to_server, reason));
     });
     assert_eq!(play.ended.len(), 4, "they end as those of other protocols do");
+}
+
+#[test]
+fn answers_in_other_vlans_and_protocols_without_ports_have_flows_where_that_is_wanted() {
+    let tagged = |vlan: u8, protocol: u8, ends: [u8; 2], ports: [u8; 2]| {
+        let head = [&[2; 12][..], &[0x81, 0, 0, vlan, 8, 0, 0x45, 0, 0, 28, 0, 1, 0, 0, 64, protocol, 0, 0]].concat();
+        [&head[..], &[10, 0, 0, ends[0], 10, 0, 0, ends[1]], &[0, ports[0], 0, ports[1], 0, 8, 0, 0]].concat()
+    };
+    for wanted in [true, false] {
+        let settings = Settings { join_vlans: wanted, all_protocols: wanted, ..Settings::default() };
+        let mut play = Play::new(settings);
+        let mut give = |data: &[u8]| {
+            let packet = Packet::decode(1, Timestamp(1_000_000_000), 1, data, 0, false);
+            play.table.packet(&packet, 0, &mut |_, _| ()).map(|arrival| (arrival.new, arrival.direction))
+        };
+        assert_eq!(give(&tagged(5, 17, [1, 2], [9, 53])), Some((true, Direction::ToServer)));
+        let answer = give(&tagged(6, 17, [2, 1], [53, 9]));
+        assert_eq!(answer, Some(if wanted { (false, Direction::ToClient) } else { (true, Direction::ToServer) }));
+        assert_eq!(give(&tagged(5, 89, [1, 2], [0, 0])).is_some(), wanted);
+        assert!(give(&tagged(5, 4, [1, 2], [0, 0])).is_some(), "IP in IP");
+    }
 }
 
 #[test]

@@ -38,6 +38,8 @@ pub struct FlowRecord<'a> {
     pub exceptions: [Option<(&'a str, &'a str)>; 2],
     /// Its inspection ended before it did.
     pub bypassed: bool,
+    /// The end of one of its packets was not captured; said only where own members are.
+    pub truncated: bool,
     /// The directions in which it was an elephant.
     pub elephant: (bool, bool),
     /// It ended because its memory was needed by others.
@@ -131,6 +133,11 @@ pub fn write(out: &mut Vec<u8>, header: &Header<'_>, flow: &FlowRecord<'_>, cloc
         }
         if let Some(tcp) = &flow.tcp {
             object.object("tcp", |o| connection(o, tcp));
+        }
+        if flow.truncated {
+            object.object("tapwire", |o| {
+                o.boolean("truncated", true);
+            });
         }
     });
     slot

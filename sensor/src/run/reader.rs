@@ -18,6 +18,8 @@ use crate::stats::Counters;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Packets wait in the system's buffer for so long until a worker may have room.
 const NAP: Duration = Duration::from_millis(1);
+/// Senders whose packets are refused that are told of.
+const REFUSED_TOLD: u32 = 8;
 /// No packet is lost any more if none was for so long.
 const CALM: Duration = Duration::from_secs(5);
 
@@ -27,6 +29,8 @@ pub(super) struct Reader<'a> {
     pub(super) live: bool,
     pub(super) distributor: Distributor<Arc<Engine>>,
     pub(super) offload: Offload,
+    /// Senders whose packets are refused that were told of.
+    pub(super) refused_told: u32,
     pub(super) pool: Pool,
     pub(super) books: &'a Books,
     pub(super) errors: &'a Mutex<Vec<RunError>>,
@@ -69,12 +73,18 @@ impl Reader<'_> {
                 break;
             }
         }
+        if !self.failed.load(Ordering::Relaxed) {
+            let (batch, rules) = (self.pool.take(), self.plan.active.engine());
+            self.distributor.end(batch, rules);
+            self.books.read(self.distributor.sequence(), None, None);
+        }
         losses.ask(source, self.live);
         self.count(losses.counters);
+        self.tell_refused();
     }
 
     fn hand(&mut self, mut batch: Batch) -> Handed {
-        batch.checksums = self.offload.judge(&batch);
+        self.offload.judge(&mut batch);
         let last = batch.frames.last();
         let (packets, time) = (last.map(|frame| frame.number), last.map(|frame| frame.time).or(batch.tick));
         if let (Some(progress), Some(packets)) = (&self.plan.progress, packets) {
@@ -88,13 +98,25 @@ impl Reader<'_> {
     }
 
     /// Looks from time to time at what was lost, and says so when that begins and ends.
-    fn look(&self, source: &mut dyn Source, losses: &mut Losses) {
+    fn look(&mut self, source: &mut dyn Source, losses: &mut Losses) {
         if !self.live || losses.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
             return;
         }
         losses.ask(source, true);
         self.count(losses.counters.clone());
         if let (Some(warn), Some(news)) = (self.plan.warn, losses.news()) {
+            warn(&news);
+        }
+        self.tell_refused();
+    }
+
+    /// Says whose packets are refused for their checksums, once for each and of the first ones.
+    fn tell_refused(&mut self) {
+        let Some(warn) = self.plan.warn else { return };
+        while self.refused_told < REFUSED_TOLD
+            && let Some(news) = self.offload.news()
+        {
+            self.refused_told += 1;
             warn(&news);
         }
     }

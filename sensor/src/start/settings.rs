@@ -54,6 +54,8 @@ fn flow(configuration: &Configuration) -> flow::Settings {
         emergency: configuration.emergency_timeouts,
         recovery_percent: configuration.emergency_recovery_percent,
         use_vlans: configuration.vlan_tracking,
+        join_vlans: configuration.join_vlans,
+        all_protocols: configuration.flows_of_all_protocols,
         use_interfaces: configuration.interface_tracking,
         checksums: stream.checksum_validation,
         tcp: TcpSettings {

@@ -1,11 +1,11 @@
 //! The packets of a batch that are a worker's: its own frames, and what those of others carry.
 
-use tapwire_parsers::link::{self, Layer4, Packet};
+use tapwire_parsers::link::{self, How, Packet};
 use tapwire_parsers::protocol::Anomaly;
 
 use super::Worker;
 use crate::capture::batch::Batch;
-use crate::capture::offload::Treatment;
+use crate::capture::offload::{Excused, Outcome, settle};
 use crate::decode::tunnels::Tunnel;
 use crate::inspect::tenants::Select;
 
@@ -13,6 +13,7 @@ impl Worker {
     /// Takes the packets of its shard, from a frame of the batch on.
     pub(super) fn frames(&mut self, batch: &Batch, from: usize) {
         let own = self.index;
+        let how = self.how();
         for (at, frame) in batch.frames.iter().enumerate().skip(from) {
             self.traffic += u64::from(frame.captured_bytes());
             if frame.shard != own && !frame.tunnel {
@@ -23,32 +24,31 @@ impl Worker {
             #[cfg(test)]
             assert_ne!(self.trip_at, Some(frame.number), "the packet at which a test lets it panic");
             let mut packet = frame.unread(batch);
-            frame.read(&mut packet, self.settings.checksums.verifies());
+            frame.read(&mut packet, &how);
             packet.tenant = self.tenant(batch, at, &packet);
             let oddity = batch.oddity(frame);
             note(&mut packet, oddity);
             if frame.shard == own {
-                self.look_at_checksum(&mut packet);
+                self.look_at_checksum(&mut packet, frame.excused);
                 let tunnel = if frame.depth > 0 { self.tunnel_around(batch, at) } else { None };
                 self.packet(&packet, tunnel);
             }
             if packet.inner.is_some() {
-                self.inner_packets(packet, oddity);
+                self.inner_packets(packet, oddity, frame.excused);
             }
         }
     }
 
-    /// Forgives a checksum that a host left to its network card, and counts what is refused.
+    /// How the packets of this batch are read.
+    fn how(&self) -> How {
+        self.settings.tunnels.how(self.settings.checksums.verifies())
+    }
+
+    /// Forgives checksums that a host left to its network card, and counts what is refused.
     #[inline]
-    fn look_at_checksum(&mut self, packet: &mut Packet<'_>) {
-        let is_wrong = match &packet.layer4 {
-            Layer4::Tcp(tcp) => !tcp.checksum_ok,
-            Layer4::Udp(udp) => !udp.checksum_ok,
-            _ => false,
-        };
-        if is_wrong {
-            let accepted = self.settings.checksums == Treatment::Lenient && packet.accept_unfinished_checksum();
-            self.counters.wrong_checksum(accepted);
+    fn look_at_checksum(&mut self, packet: &mut Packet<'_>, excused: Excused) {
+        if let Some(outcome) = settle(packet, self.settings.checksums, excused) {
+            self.counters.wrong_checksum(outcome == Outcome::Accepted);
         }
     }
 
@@ -68,7 +68,7 @@ impl Worker {
     fn captured<'b>(&self, batch: &'b Batch, at: usize) -> Option<Packet<'b>> {
         let number = batch.frames.get(at)?.number;
         let before = batch.frames.get(..at)?.iter().rev().take_while(|other| other.number == number);
-        before.last().map(|frame| frame.decode(batch, false))
+        before.last().map(|frame| frame.decode(batch, &self.settings.tunnels.how(false)))
     }
 
     /// The tunnel that the last piece of a datagram came in, which was put together into the frame at a place.
@@ -76,21 +76,23 @@ impl Worker {
         let frame = batch.frames.get(at)?;
         let before = batch.frames.get(..at)?.iter().rev().take_while(|other| other.number == frame.number);
         let last = before.filter(|other| other.joined < frame.joined).max_by_key(|other| other.joined)?;
-        let mut outer = last.decode(batch, false);
+        let how = self.settings.tunnels.how(false);
+        let mut outer = last.decode(batch, &how);
         while outer.depth + 1 < frame.depth {
-            outer = Packet::decode_inner(&outer, false)?;
+            outer = Packet::decode_inner(&outer, &how)?;
         }
         Tunnel::around(&outer, outer.inner?.carrier, frame.depth)
     }
 
     /// The packets that a packet carries, each inside the one before; those of this shard are taken.
-    fn inner_packets(&mut self, mut outer: Packet<'_>, oddity: Option<(u8, Anomaly)>) {
+    fn inner_packets(&mut self, mut outer: Packet<'_>, oddity: Option<(u8, Anomaly)>, excused: Excused) {
+        let how = self.how();
         while let Some(carried) = outer.inner.filter(|inner| self.settings.tunnels.reads(inner.carrier))
-            && let Some(mut packet) = Packet::decode_inner(&outer, self.settings.checksums.verifies())
+            && let Some(mut packet) = Packet::decode_inner(&outer, &how)
         {
             note(&mut packet, oddity);
             if self.shards.of(&packet) == self.index {
-                self.look_at_checksum(&mut packet);
+                self.look_at_checksum(&mut packet, excused);
                 let tunnel = Tunnel::around(&outer, carried.carrier, packet.depth);
                 self.packet(&packet, tunnel);
             }

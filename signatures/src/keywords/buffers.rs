@@ -26,10 +26,10 @@ pub(super) static KEYWORDS: &[Keyword] = buffers! {
     "ipv6.hdr" "The IPv6 header.";
     "tcp.hdr" "The TCP header.";
     "udp.hdr" "The UDP header.";
-    "icmpv4.hdr" "The ICMP header and what it carries.";
+    "icmpv4.hdr" "The ICMP header, as long as the type of the message has it.";
     "icmpv6.hdr" "The ICMPv6 header and what it carries.";
-    "igmp.hdr" "The IGMP header.";
-    "sctp.hdr" "The SCTP header.";
+    "igmp.hdr" "The IGMP header; in version 3 with the sources of a query or the records of a report.";
+    "sctp.hdr" "The SCTP header and all chunks.";
     "sctp.chunk_data" "What an SCTP chunk carries.";
     "ether.hdr" "The Ethernet header.";
 };

@@ -89,7 +89,8 @@ mod tests {
             ("sctp.chunk_type:init", false),
             ("sctp.chunk_type:!init,all", true),
             ("sctp.chunk_type:0,nb 1", true),
-            ("sctp.hdr; content:\"|00 07 00 50|\"; startswith; bsize:12", true),
+            ("sctp.hdr; content:\"|00 07 00 50|\"; startswith; bsize:44", true),
+            ("content:\"GET\"; startswith", true),
             ("sctp.chunk_data; content:\"GET\"; startswith", true),
             ("sctp.chunk_data; content:\"|01 02|\"", false),
         ] {

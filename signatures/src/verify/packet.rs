@@ -413,7 +413,10 @@ fn header_bytes<'a>(packet: &Packet<'a>, name: &str) -> Option<Cow<'a, [u8]>> {
         "icmpv4.hdr" => packet.icmp().filter(|_| packet.ip.is_some_and(|ip| ip.source.is_ipv4())).map(|i| i.header),
         "icmpv6.hdr" => packet.icmp().filter(|_| packet.ip.is_some_and(|ip| ip.source.is_ipv6())).map(|i| i.header),
         "sctp.hdr" => packet.sctp().map(|sctp| sctp.header),
-        "igmp.hdr" if matches!(packet.layer4, Layer4::Igmp(_)) => packet.ip.and_then(|ip| ip.payload.get(..8)),
+        "igmp.hdr" => match &packet.layer4 {
+            Layer4::Igmp(igmp) => Some(igmp.header),
+            _ => None,
+        },
         _ => None,
     };
     bytes.map(Cow::Borrowed)

@@ -217,6 +217,16 @@ fn damage_has_a_place_and_a_status() {
     ng[last] ^= 1;
     assert_eq!((Reading::of_bytes(&ng).statuses(), Reading::of_bytes(&ng).packets.len()), (vec![4], 1));
 
+    let mixed = |kinds: [u16; 2]| {
+        let o = Order::Little;
+        let interfaces = kinds.map(|kind| interface(o, kind, 0, &[])).concat();
+        let packets = [enhanced(o, 0, 1, b"one"), enhanced(o, 1, 2, b"two"), enhanced(o, 0, 3, b"three")].concat();
+        Reading::of_bytes(&[section(o), interfaces, packets].concat())
+    };
+    let reading = mixed([ETHERNET, 147]);
+    assert_eq!((reading.data(), reading.statuses()), (vec![&b"one"[..], b"three"], vec![0]));
+    assert_eq!(reading.packets[1].0.number, 3, "what is left out is counted");
+    assert_eq!((mixed([147, 147]).statuses(), mixed([147, 147]).packets.len()), (vec![5], 0));
     let other_link = pcap(Order::Little, MICRO, 147, &[]);
     assert_eq!(Reading::of_bytes(&other_link).statuses(), [5]);
     assert_eq!(Reading::of_bytes(b"no capture at all").statuses(), [5]);

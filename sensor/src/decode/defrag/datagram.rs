@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
-use tapwire_parsers::link::Timestamp;
 use tapwire_parsers::link::fragments::{self, Head, Piece};
 
-use super::Key;
+use super::{Key, Origin};
 use crate::decode::hosts::System;
 
 /// What a host makes of a piece that overlaps another one.
@@ -58,7 +57,9 @@ impl Policy {
 
 /// A datagram of which pieces are missing.
 pub(super) struct Datagram {
-    pub(super) begun: Timestamp,
+    /// The piece that came first, and what stood before its bytes.
+    pub(super) origin: Origin,
+    pub(super) first_head: Vec<u8>,
     pub(super) policy: Policy,
     /// Head of the piece with offset 0.
     head: Option<FirstHead>,
@@ -107,9 +108,10 @@ pub(super) enum Fit {
 }
 
 impl Datagram {
-    pub(super) fn new(begun: Timestamp, policy: Policy) -> Self {
+    pub(super) fn new(origin: Origin, first_head: &[u8], policy: Policy) -> Self {
         Self {
-            begun,
+            origin,
+            first_head: first_head.to_vec(),
             policy,
             head: None,
             end: None,
@@ -125,7 +127,7 @@ impl Datagram {
 
     /// Bytes of memory, each place in a collection counted as what it costs.
     pub(super) fn held_bytes(&self) -> usize {
-        let head = self.head.as_ref().map_or(0, |head| head.bytes.capacity());
+        let head = self.head.as_ref().map_or(0, |head| head.bytes.capacity()) + self.first_head.capacity();
         let parts = (self.parts.len() + self.others.len()) * 2 * size_of::<(u32, Part)>();
         size_of::<(Key, Self)>() + head + self.bytes.capacity() + parts
     }

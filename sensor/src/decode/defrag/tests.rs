@@ -35,7 +35,7 @@ fn defragmenter(policy: &str) -> Defragmenter {
 }
 
 fn give(all: &mut Defragmenter, second: u64, data: &[u8]) -> Outcome {
-    all.packet(&Packet::decode(1, Timestamp(second * 1_000_000), 101, data, 0, false))
+    all.packet(&Packet::decode(1, Timestamp(second * 1_000_000), 101, data, 0, false), None)
 }
 
 /// The bytes behind the headers of what is whole, and the anomaly. Pieces are small here.
@@ -140,6 +140,8 @@ fn late_pieces_find_nothing_and_floods_push_out_what_came_first() {
     let late = give(&mut all, 31, &ipv4(16, false, &[2; 8]));
     assert!(late.datagrams.is_empty());
     assert_eq!((all.counters.timed_out, all.datagrams.len()), (1, 1));
+    let [given_up] = &all.take_given_up()[..] else { panic!("one is given up") };
+    assert_eq!((given_up.anomaly.0, given_up.head.len()), ("decoder.ipv4.frag_incomplete", 20));
     let mut all = defragmenter("none");
     all.settings.trackers = 3;
     for id in 0..10 {

@@ -57,10 +57,15 @@ fn place(number: u64, joined: u8, depth: u8) -> u64 {
 
 /// Anomalies of packets and streams that name a way to hide from a sensor: what was done so that the sensor sees something
 /// else than the host, or a limit of what the sensor looks at.
-pub(crate) const EVASION: [&str; 12] = [
+pub(crate) const EVASION: [&str; 17] = [
+    "decoder.ipv4.frag_ignored",
+    "decoder.ipv4.frag_incomplete",
     "decoder.ipv4.frag_overlap",
+    "decoder.ipv6.frag_ignored",
+    "decoder.ipv6.frag_incomplete",
     "decoder.ipv6.frag_overlap",
     "decoder.ipv6.frag_too_small",
+    "decoder.ipv6.rh_type_0",
     "decoder.too_many_layers",
     "stream.one_side_seen",
     "stream.reassembly_overlap_different_data",
@@ -704,6 +709,7 @@ impl Reporter {
                 alerted: flow.alerted,
                 transactions: flow.app.opened.into(),
                 bypassed: flow.is_bypassed(),
+                truncated: outputs.own && flow.is_truncated(),
                 elephant: (elephant.to_server, elephant.to_client),
                 emergency: flow.emergency,
                 exceptions: [
@@ -811,7 +817,7 @@ fn headers(object: &mut Object<'_>, packet: &Packet<'_>) {
     }
 }
 
-fn group_management(object: &mut Object<'_>, message: &Igmp) {
+fn group_management(object: &mut Object<'_>, message: &Igmp<'_>) {
     object.object(if message.version.is_some() { "igmp" } else { "rgmp" }, |o| {
         o.number("type", message.kind);
         if let Some(version) = message.version {

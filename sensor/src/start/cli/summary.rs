@@ -56,7 +56,7 @@ impl Told<'_> {
     }
 
     fn is_fatal(&self, error: &RunError) -> bool {
-        self.damage_status || !error.is_damage()
+        error.exit_status() > 0 && (self.damage_status || !error.is_damage())
     }
 
     fn counts(&self, summary: &Summary) -> Vec<String> {

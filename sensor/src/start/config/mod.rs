@@ -160,6 +160,10 @@ pub struct Configuration {
     pub stream: Stream,
     /// `vlan.use-for-tracking`
     pub vlan_tracking: bool,
+    /// `tapwire.flows-of-all-protocols`
+    pub flows_of_all_protocols: bool,
+    /// `tapwire.join-vlans`
+    pub join_vlans: bool,
     /// `livedev.use-for-tracking`: when live, packets of different interfaces belong to different flows.
     pub interface_tracking: bool,
     /// `packet-alert-max`
@@ -356,6 +360,8 @@ impl Default for Configuration {
                 expected: 4_096,
             },
             vlan_tracking: true,
+            join_vlans: true,
+            flows_of_all_protocols: true,
             interface_tracking: true,
             alert_limit: 15,
             tunnels: Tunnels::default(),

@@ -160,7 +160,7 @@ impl<'a> Reader<'a> {
         } else if let Some(node) = self.root.at("packet-alert-max") {
             self.warnings.push(node.problem("a packet may raise at least one alert".into(), "15 is used"));
         }
-        c.tunnels = Tunnels::read(self.root, &mut self.faults);
+        c.tunnels = Tunnels::read(self.root, &c.port_groups, &mut self.faults);
         c.exceptions = ExceptionPolicies::read(self.root, &mut self.faults);
         c.systems = hosts::systems(self.root, &mut self.faults);
         let defrag = &mut c.defrag;
@@ -211,10 +211,15 @@ impl<'a> Reader<'a> {
             // What was written for Suricata expects its records, and its exit status for captures that end badly.
             c.own_records = self.root.at("tapwire").is_some();
             c.damage_status = c.own_records;
+            // It also never joins what comes in different VLANs, and has flows of a few protocols only.
+            c.join_vlans = c.own_records;
+            c.flows_of_all_protocols = c.own_records;
             c.eve = Vec::new();
         }
         self.switch("tapwire.records", &mut c.own_records);
         self.switch("tapwire.damage-status", &mut c.damage_status);
+        self.switch("tapwire.join-vlans", &mut c.join_vlans);
+        self.switch("tapwire.flows-of-all-protocols", &mut c.flows_of_all_protocols);
         self.switch("tapwire.rules.watch", &mut c.rule_watch.enabled);
         self.switch("tapwire.rules.files-anywhere", &mut c.rule_files_anywhere);
         self.seconds("tapwire.rules.watch-interval", &mut c.rule_watch.interval_s);

@@ -14,6 +14,16 @@ pub(super) static KEYS: &[Key] = &[
         "A capture that is cut off or damaged gives the run an exit status of its own.",
     ),
     used(
+        "tapwire.join-vlans",
+        |_| "yes; with `--config` where there is a section `tapwire`".into(),
+        "An answer of UDP or ICMP that comes in other VLANs than its question belongs to its flow; one of TCP does where the handshake proves it.",
+    ),
+    used(
+        "tapwire.flows-of-all-protocols",
+        |_| "yes; with `--config` where there is a section `tapwire`".into(),
+        "Every protocol over IP has flows; otherwise only ICMP, TCP, UDP, SCTP, ESP and IP in IP.",
+    ),
+    used(
         "tapwire.memory",
         |c| format!("{}; with `--config` no limit", size(c.memory_bytes)),
         "Memory for flows, streams and parsers together ([limits](limits.md)); 0 means that only their own limits count.",

@@ -3,6 +3,7 @@
 use super::{Key, idle, number, seconds, size, switch, used, value};
 
 const GROWS: &str = "tables grow as they need to, within their memory";
+const PORTS: &str = "Ports of UDP on which it is looked for, as in a rule, or `any`; at most 8 ranges.";
 const LISTENS: &str = "a sensor that only listens drops nothing";
 const ONE_MEMORY: &str = "connections are part of `flow.memcap`";
 
@@ -15,8 +16,11 @@ pub(super) static KEYS: &[Key] = &[
     ),
     idle("vlan-tracking", "An older name of `vlan.use-for-tracking`.", "write the newer one"),
     used("decoder.vxlan.enabled", |c| switch(c.tunnels.vxlan), "VXLAN is looked into."),
+    used("decoder.vxlan.ports", |c| value(&c.tunnels.ports.vxlan.to_string()), PORTS),
     used("decoder.geneve.enabled", |c| switch(c.tunnels.geneve), "Geneve is looked into."),
+    used("decoder.geneve.ports", |c| value(&c.tunnels.ports.geneve.to_string()), PORTS),
     used("decoder.teredo.enabled", |c| switch(c.tunnels.teredo), "Teredo is looked into."),
+    used("decoder.teredo.ports", |c| value(&c.tunnels.ports.teredo.to_string()), PORTS),
     used(
         "decoder.recursion-level.use-for-tracking",
         |c| switch(c.tunnels.separate_flows),

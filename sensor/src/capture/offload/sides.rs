@@ -1,0 +1,177 @@
+//! Senders, and what their checksums are like.
+
+use std::hash::BuildHasher;
+use std::net::IpAddr;
+
+use foldhash::fast::FixedState;
+use tapwire_parsers::link::{Layer4, Packet};
+
+/// A checksum that may be left to a network card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sum {
+    /// Of an IPv4 header.
+    Ipv4,
+    /// Of TCP.
+    Tcp,
+    /// Of UDP.
+    Udp,
+}
+
+impl Sum {
+    /// How many there are.
+    pub(super) const COUNT: usize = 3;
+    const ALL: [Self; Self::COUNT] = [Self::Ipv4, Self::Tcp, Self::Udp];
+
+    /// That of what is above IP.
+    pub(super) fn of(packet: &Packet<'_>) -> Option<Self> {
+        match packet.layer4 {
+            Layer4::Tcp(_) => Some(Self::Tcp),
+            Layer4::Udp(_) => Some(Self::Udp),
+            _ => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ipv4 => "IPv4",
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+        }
+    }
+}
+
+/// Checksums that were looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) seen: u32,
+    pub(super) wrong: u32,
+}
+
+impl Tally {
+    /// Counts one more; with `window` of them, those before count half.
+    pub(super) fn count(&mut self, wrong: bool, window: u32) {
+        if self.seen >= window {
+            (self.seen, self.wrong) = (self.seen / 2, self.wrong / 2);
+        }
+        self.seen += 1;
+        self.wrong += u32::from(wrong);
+    }
+}
+
+/// What the checksums of a sender mean.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Verdict {
+    /// Nearly all are wrong, and of enough packets.
+    pub(super) excused: bool,
+    tally: Tally,
+    sum: Sum,
+}
+
+/// A sender on an interface: a station with an address.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Side {
+    key: u64,
+    address: IpAddr,
+    sums: [Tally; Sum::COUNT],
+    told: bool,
+}
+
+impl Side {
+    pub(super) fn count(&mut self, sum: Sum, wrong: bool) {
+        if let Some(tally) = self.sums.get_mut(sum as usize) {
+            tally.count(wrong, WINDOW);
+        }
+    }
+
+    pub(super) fn verdict(&self, sum: Sum, live: bool) -> Verdict {
+        let tally = self.sums.get(sum as usize).copied().unwrap_or_default();
+        // The 0 that is left in an IPv4 header is like nothing else; other sums are wrong by damage or by malice too.
+        let enough = match (live, sum) {
+            (true, _) => ENOUGH_LIVE,
+            (false, Sum::Ipv4) => 1,
+            (false, _) => ENOUGH,
+        };
+        Verdict { excused: tally.seen >= enough && is_nearly_all(tally), tally, sum }
+    }
+}
+
+fn is_nearly_all(tally: Tally) -> bool {
+    tally.wrong * 10 >= tally.seen * 9 && tally.wrong > 0
+}
+
+/// The senders that were seen last: each has a place, which another one may take. Which one, does not change from run to run.
+pub(super) struct Sides {
+    places: Box<[Option<Side>]>,
+    hasher: FixedState,
+}
+
+impl Default for Sides {
+    fn default() -> Self {
+        Self { places: vec![None; PLACES].into_boxed_slice(), hasher: FixedState::default() }
+    }
+}
+
+impl Sides {
+    pub(super) fn forget(&mut self) {
+        self.places.fill(None);
+    }
+
+    fn key(&self, packet: &Packet<'_>, interface: u16, address: IpAddr) -> u64 {
+        self.hasher.hash_one((packet.ethernet.map(|header| header.source), interface, address))
+    }
+
+    /// The sender of a packet.
+    pub(super) fn of(&mut self, packet: &Packet<'_>, interface: u16, address: IpAddr) -> Option<&mut Side> {
+        let key = self.key(packet, interface, address);
+        let fresh = Side { key, address, sums: Default::default(), told: false };
+        let side = self.places.get_mut(index(key))?.get_or_insert(fresh);
+        if side.key != key {
+            *side = fresh;
+        }
+        Some(side)
+    }
+
+    /// The sender of a packet, if it was seen.
+    pub(super) fn find(&self, packet: &Packet<'_>, interface: u16, address: IpAddr) -> Option<&Side> {
+        let key = self.key(packet, interface, address);
+        self.places.get(index(key))?.as_ref().filter(|side| side.key == key)
+    }
+
+    /// Whether checksums of any are excused.
+    pub(super) fn any_excused(&self, live: bool) -> bool {
+        self.places.iter().flatten().any(|side| Sum::ALL.iter().any(|sum| side.verdict(*sum, live).excused))
+    }
+
+    /// What is to be said of one whose packets are refused.
+    pub(super) fn news(&mut self, live: bool, is_excused: impl Fn(Verdict) -> bool) -> Option<String> {
+        let refused = |side: &Side| {
+            let verdicts = Sum::ALL.iter().map(|sum| side.verdict(*sum, live));
+            verdicts
+                .filter(|verdict| verdict.tally.seen >= WORTH_SAYING && is_nearly_all(verdict.tally))
+                .find(|v| !is_excused(*v))
+        };
+        let mut untold = self.places.iter_mut().flatten().filter(|side| !side.told);
+        let (side, verdict) = untold.find_map(|side| refused(side).map(|verdict| (side, verdict)))?;
+        side.told = true;
+        let (Tally { seen, wrong }, name) = (verdict.tally, verdict.sum.name());
+        Some(format!(
+            "{}: {wrong} of {seen} {name} checksums that were looked at are wrong, and its packets are not inspected; if it leaves them \
+             to its network card, use --checksums auto, or off",
+            side.address
+        ))
+    }
+}
+
+fn index(key: u64) -> usize {
+    usize::try_from(key % PLACES as u64).unwrap_or(0)
+}
+
+/// Senders that are known at once.
+const PLACES: usize = 4_096;
+/// Packets after which those before count half.
+const WINDOW: u32 = 32;
+/// Packets that a sender is judged by, of a file and live.
+const ENOUGH: u32 = 3;
+const ENOUGH_LIVE: u32 = 20;
+/// Fewer that are refused are no reason to warn.
+const WORTH_SAYING: u32 = 10;
