@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use tapwire_parsers::json::Object;
 
+use super::plural;
 use crate::run::{self, RunError, Summary};
 use crate::sequence::in_words;
 use crate::start::engine::RuleCounts;
@@ -62,9 +63,14 @@ impl Told<'_> {
     fn counts(&self, summary: &Summary) -> Vec<String> {
         let Packets { seen, processed, not_decodable, .. } = Packets::of(summary);
         let (flows, alerts) = (count(summary, "flow.total"), count(summary, "detect.alert"));
-        let mut lines = vec![format!(
-            "{seen} packets seen, {processed} processed, {not_decodable} not decodable; {flows} flows, {alerts} alerts"
-        )];
+        let counted = |count: u64, one, many| {
+            let word = plural(usize::try_from(count).unwrap_or(usize::MAX), one, many);
+            format!("{count} {word}")
+        };
+        let packets = counted(seen, "packet", "packets");
+        let (flows, alerts) = (counted(flows, "flow", "flows"), counted(alerts, "alert", "alerts"));
+        let mut lines =
+            vec![format!("{packets} seen, {processed} processed, {not_decodable} not decodable; {flows}, {alerts}")];
         lines.extend(self.rules.filter(|rules| !rules.files.is_empty()).map(RuleCounts::in_words));
         let written = summary.written.iter().map(|(path, records)| format!("{path} ({records})"));
         let written = written.collect::<Vec<_>>().join(", ");

@@ -29,10 +29,10 @@ pub(super) fn environment(
     let (classes, references) = words(word_files(configuration, rules), found);
     let mut reputation = Reputation::default();
     let lists = &configuration.reputation;
-    let (file, text) = read(lists.categories.as_deref(), "reputation category", found);
+    let (file, text) = read(lists.categories.as_deref(), ("reputation category", ""), found);
     let mut wrong = vec![(file, reputation.read_categories(&text))];
     for list in &lists.lists {
-        let (file, text) = read(Some(list), "reputation", found);
+        let (file, text) = read(Some(list), ("reputation", ""), found);
         wrong.push((file, reputation.read_list(&text)));
     }
     for (file, lines) in wrong {
@@ -69,12 +69,12 @@ pub(super) fn environment(
 }
 
 /// The name and the text of a file, where one is named that can be read.
-fn read(path: Option<&Path>, what: &str, found: &mut Found) -> (String, String) {
+fn read(path: Option<&Path>, (what, instead): (&str, &str), found: &mut Found) -> (String, String) {
     let Some(path) = path else { return (String::new(), String::new()) };
     match read_text(path) {
         Ok(text) => (path.display().to_string(), text),
         Err(error) => {
-            let message = format!("the {what} file cannot be read: {error}");
+            let message = format!("the {what} file cannot be read{instead}: {error}");
             found.warnings.push(Problem::of_file(path, message, "check the path and its permissions"));
             (String::new(), String::new())
         }
@@ -95,12 +95,13 @@ pub(super) fn word_files(configuration: &Configuration, rules: &[PathBuf]) -> [O
 /// The classes and kinds of references of some files; the usual ones where there is no file.
 pub(super) fn words(files: [Option<PathBuf>; 2], found: &mut Found) -> (Classification, References) {
     let [class_file, reference_file] = files;
-    let (class_file, text) = read(class_file.as_deref(), "classification", found);
+    let (class_file, text) = read(class_file.as_deref(), ("classification", ", and the usual classes are used"), found);
     let (mut classes, class_faults) = Classification::parse(&text);
     if class_file.is_empty() {
         classes = Classification::usual();
     }
-    let (reference_file, text) = read(reference_file.as_deref(), "reference", found);
+    let (reference_file, text) =
+        read(reference_file.as_deref(), ("reference", ", and the usual kinds are used"), found);
     let (mut references, reference_faults) = References::parse(&text);
     if reference_file.is_empty() {
         references = References::usual();

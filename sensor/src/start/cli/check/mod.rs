@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
-use super::Common;
 use super::begin::{leave_to_system, refused};
 use super::problems::{self, Style};
+use super::{Common, plural};
 use crate::start::config::{self, Problem, Severity};
 use crate::start::engine::{Found, Prepared, RuleCounts, prepare};
 use crate::start::terminal::{escaped, is_coloured, show, show_rendered};
@@ -112,7 +112,7 @@ impl Report {
         lines.extend(problems::left_out(&self.left_out, style));
         let rules = &self.rules;
         for (name, count) in &rules.later {
-            let word = if *count == 1 { "rule that uses" } else { "rules that use" };
+            let word = plural(*count, "rule that uses", "rules that use");
             lines.push(format!("not active yet: {count} {word} {}", escaped(name, false)));
         }
         for (tenant, counts) in &rules.tenants {
@@ -123,7 +123,7 @@ impl Report {
         lines.push(format!(
             "{} {} loaded, {} refused, {} skipped; the prefilters hold {} KiB",
             rules.loaded,
-            if rules.loaded == 1 { "rule" } else { "rules" },
+            plural(rules.loaded, "rule", "rules"),
             rules.failed,
             rules.skipped,
             rules.prefilter_bytes / 1024

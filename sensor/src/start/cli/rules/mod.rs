@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Common, pair};
+use super::{Common, pair, plural};
 use crate::start::config::{Problem, Severity};
 use crate::start::engine::{Prepared, prepare};
 use crate::start::terminal::{say, show, tell};
@@ -101,9 +101,4 @@ fn prepared(common: &Common) -> Option<Prepared> {
             None
         }
     }
-}
-
-/// A word after a number of things.
-fn plural<'a>(count: usize, one: &'a str, many: &'a str) -> &'a str {
-    if count == 1 { one } else { many }
 }
