@@ -145,6 +145,7 @@ impl Message {
             names: Vec::new(),
             options: Vec::new(),
             extended_result: 0,
+            odd_class: false,
             faults: NameFaults::default(),
             malformed: false,
             too_many: false,
@@ -170,6 +171,10 @@ impl Message {
         let mut goes_on = reader.queries(queries, &mut message.queries).is_some()
             && reader.section(answers, &mut message.answers).is_some();
         message.malformed = reader.take_fault() || !goes_on;
+        if message.malformed && reader.odd_class && !dialect.is_symmetric {
+            // Where a message breaks, a question of a class that there is not is what damage left of something else.
+            message.queries.clear();
+        }
         let mut faults = [false; 2];
         let rest = [(authorities, &mut message.authorities), (additionals, &mut message.additionals)];
         for ((count, section), fault) in rest.into_iter().zip(&mut faults) {
@@ -253,6 +258,8 @@ pub(super) struct Reader<'a> {
     names: Vec<(usize, Text)>,
     options: Vec<(u16, Text)>,
     extended_result: u8,
+    /// A question had a class that is not assigned.
+    odd_class: bool,
     faults: NameFaults,
     malformed: bool,
     too_many: bool,
@@ -280,8 +287,9 @@ impl<'a> Reader<'a> {
         for _ in 0..count {
             let name = self.entry_name(queries.len())?;
             let kind = short(self.data, self.at)?;
-            short(self.data, self.at + 2)?;
+            let class = short(self.data, self.at + 2)?;
             self.at += 4;
+            self.odd_class |= !is_assigned(class);
             // A name that leads out of the message asks for nothing.
             if let Some(name) = name.filter(|_| !self.faults.astray) {
                 queries.push(Query { name, kind });
@@ -425,6 +433,11 @@ impl<'a> Reader<'a> {
         let count = u16::try_from(self.options.len()).ok()?.saturating_sub(first);
         Some(Data::Opt { first, count })
     }
+}
+
+/// Whether a class is one (IANA DNS parameters): Internet, Chaos, Hesiod, none, any.
+pub(super) fn is_assigned(class: u16) -> bool {
+    matches!(class, 1 | 3 | 4 | 254 | 255)
 }
 
 /// The number of two octets at a position.

@@ -4,7 +4,7 @@
 //! one is stepped over. Behind a gap the parser goes on where the message that the gap fell into ends; if it does not know where
 //! that is, it looks for the next place where a message can begin.
 
-use crate::dns::message::{HEADER_BYTES, Header, Message, short};
+use crate::dns::message::{HEADER_BYTES, Header, Message, is_assigned, short};
 use crate::dns::{Dialect, name};
 use crate::protocol::{
     Advance, Both, Carrier, Direction, Fuel, Input, Output, Parser, Probe, TransactionList, Transactions,
@@ -187,7 +187,7 @@ fn begins(data: &[u8], direction: Direction, fuel: &mut Fuel) -> Begin {
     let look = length.min(LOOK_BYTES);
     let Some(message) = data.get(2..2 + look) else { return Begin::Needs(2 + look) };
     let class = name::skip(message, HEADER_BYTES, fuel).and_then(|after| short(message, after + 2));
-    if matches!(class, Some(1 | 3 | 4 | 254 | 255)) { Begin::Yes } else { Begin::No }
+    if class.is_some_and(is_assigned) { Begin::Yes } else { Begin::No }
 }
 
 /// Looks at the first bytes of a direction.
