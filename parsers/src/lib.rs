@@ -10,6 +10,7 @@ pub mod cotp;
 pub mod dhcp;
 pub mod dnp3;
 pub mod dns;
+pub mod forwarded;
 pub mod ftp;
 pub mod ftp_data;
 pub mod goose;

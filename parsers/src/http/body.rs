@@ -252,7 +252,7 @@ impl HttpParser {
         if side.file == FileState::Open {
             output.files.close(direction.into(), complete);
         }
-        (side.file, side.form, side.state) = (FileState::None, None, State::Line);
+        (side.file, side.form, side.state, side.frames.ends) = (FileState::None, None, State::Line, true);
         output.flush_raw = true;
         // With the answer a request without an end has one.
         let asked = self.to_server();

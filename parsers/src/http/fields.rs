@@ -40,9 +40,10 @@ pub(crate) static FIELDS: &[Field] = crate::fields! { Exchange:
     "http.response_body": Bytes, "Decoded body of the response.", [None, Some(3)], false, |t, _, i| body(t.response.body(), i);
     "http.stat_code": Text, "Status code.", [None, Some(2)], false, |t, _, i| whole(i, &t.status);
     "http.stat_msg": Text, "Reason phrase.", [None, Some(2)], false, |t, _, i| whole(i, &t.reason);
-    "frame.http1.request": Frame, "The whole request.", [Some(5), None], false, |t, _, i| whole(i, frame(&t.request));
-    "frame.http1.response": Frame, "The whole response, its body decoded.", [None, Some(5)], false, |t, _, i| whole(i, frame(&t.response));
     files "Decoded body, or each file in one that is a form.", [Some(3), Some(3)];
+    frame "frame:http.stream", "All that a side sends, from the first message on.", [true, true];
+    frame "frame:http.request", "A request, as it came.", [true, false];
+    frame "frame:http.response", "A response, as it came.", [false, true];
 };
 
 fn whole(index: usize, bytes: &[u8]) -> Option<Value<'_>> {
@@ -99,11 +100,6 @@ fn names(message: &Message) -> &[u8] {
 
 fn start(message: &Message) -> &[u8] {
     message.made().start.get_or_init(|| [&message.line[..], b"\r\n", &message.raw, b"\r\n"].concat())
-}
-
-fn frame(message: &Message) -> &[u8] {
-    let body = if message.body().offset == 0 { &message.body().data[..] } else { &[] };
-    message.made().frame.get_or_init(|| [start(message), body].concat())
 }
 
 fn each(message: &Message, index: usize) -> Option<Value<'_>> {

@@ -125,6 +125,18 @@ static SETTINGS: &[Setting] = &[
         "More of each exchange is shown: method, protocol, status, length, where it came from and goes to.",
     ),
     Setting::of_records("custom", "none", "Names of further header fields that are shown."),
+    Setting::of_records("xff.enabled", "that of `eve-log.xff`", "The client behind a proxy is shown (`xff`)."),
+    Setting::of_records(
+        "xff.mode",
+        "that of `eve-log.xff`",
+        "`extra-data`: it is shown; with `overwrite` it is not, for records keep the addresses of their packets.",
+    ),
+    Setting::of_records(
+        "xff.deployment",
+        "that of `eve-log.xff`",
+        "`reverse`: the proxy stands before the servers, the last address counts; `forward`: before the clients, the first one.",
+    ),
+    Setting::of_records("xff.header", "that of `eve-log.xff`", "The header that names it."),
     Setting::of_records(
         "dump-all-headers",
         "none",

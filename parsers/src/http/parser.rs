@@ -126,10 +126,24 @@ pub(super) struct Side {
     skipping: bool,
     /// A message came.
     pub(super) begun: bool,
+    pub(super) frames: Frames,
     pub(super) decoder: Option<Decoder>,
     pub(super) form: Option<Multipart>,
     pub(super) file: FileState,
     pub(super) closed: bool,
+}
+
+/// The frames of a direction.
+#[derive(Default)]
+pub(super) struct Frames {
+    /// That of the whole direction was named.
+    stream: bool,
+    /// That of a message was, and has no end yet.
+    open: bool,
+    /// A message begins with what is read now, by its transaction.
+    pub(super) begins: Option<u64>,
+    /// A message ends with it.
+    pub(super) ends: bool,
 }
 
 impl Side {
@@ -399,6 +413,24 @@ impl HttpParser {
         }
     }
 
+    /// Names the frames that begin at the parser's place and end so many bytes behind it.
+    fn name_frames(&mut self, direction: Direction, done: usize, output: &mut Output<'_>) {
+        let frames = &mut self.side(direction).frames;
+        let name = if direction == Direction::ToServer { "request" } else { "response" };
+        if !std::mem::replace(&mut frames.stream, true) {
+            output.open_frame("stream", 0, None);
+        }
+        if let Some(id) = frames.begins.take() {
+            if std::mem::replace(&mut frames.open, true) {
+                output.end_frame(name, 0);
+            }
+            output.open_frame(name, 0, Some(id));
+        }
+        if std::mem::take(&mut frames.ends) && std::mem::take(&mut frames.open) {
+            output.end_frame(name, i64::try_from(done).unwrap_or(i64::MAX));
+        }
+    }
+
     /// What waits of a direction came without the end of its line: all of it is taken, for nothing follows.
     fn take_pending(&mut self, direction: Direction, output: &mut Output<'_>) {
         let pending = std::mem::take(&mut self.side(direction).pending);
@@ -413,14 +445,17 @@ impl HttpParser {
 impl Parser for HttpParser {
     fn advance(&mut self, input: &Input<'_>, output: &mut Output<'_>) -> Advance {
         let Input { direction, data: chunk, .. } = *input;
+        self.name_frames(direction, 0, output);
         let side = self.side(direction);
         let mut consumed = side.ahead.min(chunk.len());
         side.ahead -= consumed;
         while let Some(rest) = chunk.get(consumed..).filter(|rest| !rest.is_empty()) {
+            output.place = consumed;
             let Some(done) = self.step(direction, rest, output) else {
                 self.side(direction).keep_pending(rest);
                 break;
             };
+            self.name_frames(direction, done, output);
             if done > 0 {
                 let side = self.side(direction);
                 side.look = Look::default();

@@ -2,6 +2,7 @@
 
 use super::headers::{Header, same_name, trim};
 use super::transaction::{Exchange, UNSEEN};
+use crate::forwarded::forwarded_address;
 use crate::json::Object;
 use crate::protocol::{FileRange, Purpose, Recorder, Settings, Transaction};
 
@@ -10,9 +11,14 @@ pub(crate) fn recorder(settings: &Settings) -> Recorder {
     let extended = settings.switch("extended", false);
     let custom: Vec<String> = settings.list("custom").into_iter().map(str::to_ascii_lowercase).collect();
     let dump = settings.text("dump-all-headers").unwrap_or_default().to_ascii_lowercase();
+    let shown = settings.switch("xff.enabled", false) && settings.text("xff.mode") != Some("overwrite");
+    let header = settings.text("xff.header").unwrap_or("X-Forwarded-For").to_ascii_lowercase();
+    let reverse = settings.text("xff.deployment") != Some("forward");
     Recorder::new(move |transaction, purpose, record| {
         // What refers to a transaction shows all of it.
-        write(transaction, extended || purpose == Purpose::Reference, &custom, &dump, record)
+        let is_reference = purpose == Purpose::Reference;
+        let proxy = Some((header.as_bytes(), reverse)).filter(|_| shown && !is_reference);
+        write(transaction, (extended || is_reference, proxy), &custom, &dump, record)
     })
 }
 
@@ -27,7 +33,7 @@ pub(crate) fn content_range(value: &[u8]) -> Option<FileRange> {
 
 fn write(
     transaction: &dyn Transaction,
-    extended: bool,
+    (extended, proxy): (bool, Option<(&[u8], bool)>),
     custom: &[String],
     dump: &str,
     record: &mut Object<'_>,
@@ -65,6 +71,11 @@ fn write(
             if let Some(value) = value {
                 http.text(&name.replace('-', "_"), value);
             }
+        }
+        if let Some((header, reverse)) = proxy
+            && let Some(client) = tx.request.header(header).and_then(|value| forwarded_address(value, reverse))
+        {
+            http.address("xff", client);
         }
         for (key, wanted, headers) in [
             ("request_headers", "request", tx.request.headers()),

@@ -28,7 +28,7 @@ impl HttpParser {
         let alone = tx.request.protocol.is_empty();
         let id = self.open(tx, output)?;
         let side = self.side(Direction::ToServer);
-        (side.transaction, side.begun) = (id, true);
+        (side.transaction, side.begun, side.frames.begins) = (id, true, Some(id));
         side.state = if alone { State::Protocolless } else { State::Headers };
         Some(total)
     }
@@ -91,7 +91,8 @@ impl HttpParser {
             tx.progress.to_server = 3;
             tx.request.body_mut().complete = false;
         }
-        self.side(Direction::ToServer).state = State::Surplus;
+        let side = self.side(Direction::ToServer);
+        (side.state, side.frames.begins) = (State::Surplus, Some(side.transaction));
     }
 
     /// A line of a body without a length, unless a request begins with it.

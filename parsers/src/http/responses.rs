@@ -23,7 +23,8 @@ impl HttpParser {
             self.side(Direction::ToClient).state = State::Lost;
             return Some(total);
         };
-        self.side(Direction::ToClient).transaction = id;
+        let side = self.side(Direction::ToClient);
+        (side.transaction, side.frames.begins) = (id, Some(id));
         let tx = self.transactions.find_mut(id)?;
         tx.progress.to_client = 2;
         let mut words = clean.splitn(2, |b| blank(*b));
@@ -65,7 +66,8 @@ impl HttpParser {
         let junk = std::mem::take(&mut self.side(Direction::ToClient).raw);
         self.side(Direction::ToClient).state = State::Lost;
         let Some(id) = self.match_response(output) else { return };
-        self.side(Direction::ToClient).transaction = id;
+        let side = self.side(Direction::ToClient);
+        (side.transaction, side.frames.begins) = (id, Some(id));
         if let Some(tx) = self.transactions.find_mut(id) {
             tx.progress.to_client = 3;
             // To a request of HTTP/0.9 that is the answer.

@@ -4,8 +4,9 @@ use super::PROTOCOL;
 use super::anomalies::ANOMALIES;
 use super::parser::{HttpParser, Limits};
 use super::transaction::Exchange;
+use crate::json::Object;
 use crate::protocol::{
-    Anomaly, Course, Direction, FileHandle, FileRange, FileSink, Input, Output, Parser, Settings, Transaction,
+    Anomaly, Course, Direction, FileHandle, FileRange, FileSink, Input, Output, Parser, Purpose, Settings, Transaction,
     TransactionList,
 };
 
@@ -418,6 +419,71 @@ fn limits_count_bytes_that_came() {
         "POST / HTTP/1.1\r\nHost: b\r\nContent-Length: 9999\r\nContent-Type: multipart/form-data; boundary=B\r\n\r\n";
     let done = run_with(&Settings::default(), format!("{head}{body}").as_bytes(), b"", 1000);
     assert_eq!(done.files, [format!("0 a {} cut", "x".repeat(4096 - (body.len() - 5000)))]);
+}
+
+#[test]
+fn messages_are_frames_with_their_place() {
+    let requests = [GET, b"POST /b HTTP/1.1\r\nHost: b\r\nContent-Length: 3\r\n\r\nabc", b"(x\r\n"].concat();
+    let responses = [&b"HTTP/1.1 100 go\r\n\r\n"[..], OK, OK].concat();
+    let (get, ok) = (GET.len(), OK.len());
+    for cut in [1, 1000] {
+        let mut parser = HttpParser::new(Limits::read(&settings(&[])));
+        let mut book = Book::default();
+        let mut found: Vec<(&str, usize, Option<u64>, Option<usize>)> = Vec::new();
+        for (direction, data) in [(Direction::ToServer, &requests), (Direction::ToClient, &responses)] {
+            let (mut from, mut to) = (0, 0);
+            while to < data.len() {
+                to = (to + cut).min(data.len());
+                let mut output = Output { wants_frames: true, ..Output::new(&mut book) };
+                let done = parser.advance(&Input::new(direction, &data[from..to]), &mut output).consumed;
+                let at = |place: i64| from + usize::try_from(place).unwrap();
+                for (name, end) in &output.ended_frames {
+                    found.iter_mut().rfind(|f| f.0 == *name && f.3.is_none()).unwrap().3 = Some(at(*end));
+                }
+                let named = output.frames.iter();
+                found.extend(named.map(|f| {
+                    (f.name, at(f.begin), f.transaction, f.length.map(|l| at(f.begin) + usize::try_from(l).unwrap()))
+                }));
+                from += done;
+            }
+        }
+        let post = requests.len() - 4;
+        assert_eq!(
+            found,
+            [
+                ("stream", 0, None, None),
+                ("request", 0, Some(0), Some(get)),
+                ("request", get, Some(1), Some(post)),
+                ("request", post, Some(1), None),
+                ("stream", 0, None, None),
+                ("response", 0, Some(0), Some(19)),
+                ("response", 19, Some(0), Some(19 + ok)),
+                ("response", 19 + ok, Some(1), Some(19 + 2 * ok)),
+            ]
+        );
+    }
+}
+
+#[test]
+fn a_record_names_the_client_behind_a_proxy() {
+    let request = b"GET / HTTP/1.1\r\nHost: b\r\nX-Real: 10.0.0.1, 10.0.0.2:99\r\n\r\n";
+    for (more, expected) in [
+        (&[("xff.enabled", "yes"), ("xff.header", "x-real")][..], Some(r#""xff":"10.0.0.2""#)),
+        (
+            &[("xff.enabled", "yes"), ("xff.header", "x-real"), ("xff.deployment", "forward")],
+            Some(r#""xff":"10.0.0.1""#),
+        ),
+        (&[("xff.enabled", "yes"), ("xff.header", "x-real"), ("xff.mode", "overwrite")], None),
+        (&[("xff.header", "x-real")], None),
+        (&[("xff.enabled", "yes")], None),
+    ] {
+        let settings = Settings(more.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect());
+        let (done, mut out) = (run(request, OK, 1000), Vec::new());
+        (PROTOCOL.recorder)(&settings).write(done.exchange(0), Purpose::Record, &mut Object::new(&mut out));
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(expected.is_some_and(|part| text.contains(part)), text.contains("xff"), "{text}");
+        assert_eq!(expected.is_some(), text.contains("xff"), "{more:?} {text}");
+    }
 }
 
 fn multipart(part: &str) -> String {

@@ -78,7 +78,6 @@ pub(crate) struct Made {
     pub(crate) block: OnceCell<Vec<u8>>,
     pub(crate) names: OnceCell<Vec<u8>>,
     pub(crate) start: OnceCell<Vec<u8>>,
-    pub(crate) frame: OnceCell<Vec<u8>>,
     pub(crate) each: OnceCell<Vec<Vec<u8>>>,
 }
 
@@ -129,8 +128,8 @@ impl Message {
     }
 
     fn made_bytes(&self, made: &Made) -> usize {
-        let Made { block, names, start, frame, each } = made;
-        let texts: usize = [block, names, start, frame].into_iter().filter_map(OnceCell::get).map(held::list).sum();
+        let Made { block, names, start, each } = made;
+        let texts: usize = [block, names, start].into_iter().filter_map(OnceCell::get).map(held::list).sum();
         // Each line has a field's name and value.
         texts + each.get().map_or(0, |each| held::list(each) + self.headers_bytes as usize)
     }

@@ -98,12 +98,14 @@ pub struct Opening {
     /// What was said of it where it was announced by another flow ([`Output::expect`](super::Output::expect)) or by the protocol
     /// that this flow spoke before ([`Output::turn_into`](super::Output::turn_into)).
     pub context: Option<Context>,
+    /// The protocol that this flow spoke before.
+    pub before: Option<&'static str>,
 }
 
 impl Opening {
     /// A flow of which nothing but its carrier is known.
     pub fn by(carrier: Carrier) -> Self {
-        Self { carrier, context: None }
+        Self { carrier, context: None, before: None }
     }
 }
 

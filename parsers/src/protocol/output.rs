@@ -62,6 +62,8 @@ pub struct Output<'a> {
     pub place: usize,
     /// Frames that were named.
     pub frames: Vec<Frame>,
+    /// Names of frames of calls before that end, and where in the chunk.
+    pub ended_frames: Vec<(&'static str, i64)>,
     /// Flows that were announced.
     pub expected: Vec<Expected>,
     /// Messages of protocols inside this one.
@@ -176,8 +178,8 @@ pub struct Frame {
     pub name: &'static str,
     /// Where it begins in the chunk that the parser was given; its first bytes may have come in chunks before.
     pub begin: i64,
-    /// Its length, of which not all need to be there yet.
-    pub length: u64,
+    /// Its length, of which not all need to be there yet; `None` until its end is told ([`Output::end_frame`]).
+    pub length: Option<u64>,
     /// The transaction that it belongs to, where that is known.
     pub transaction: Option<u64>,
 }
@@ -207,6 +209,7 @@ impl<'a> Output<'a> {
             wants_frames: false,
             place: 0,
             frames,
+            ended_frames: Vec::new(),
             expected: Vec::new(),
             carried: Carried::default(),
         }
@@ -243,9 +246,33 @@ impl<'a> Output<'a> {
 
     /// Names a frame that begins so many bytes from the parser's place, or before it.
     pub fn frame(&mut self, name: &'static str, from: i64, length: u64, transaction: Option<u64>) {
+        let begin = self.at(from);
+        self.put_frame(Frame { name, begin, length: Some(length), transaction });
+    }
+
+    /// Names a frame whose end is not known yet; of those with one name only the last one can be ended.
+    pub fn open_frame(&mut self, name: &'static str, from: i64, transaction: Option<u64>) {
+        let begin = self.at(from);
+        self.put_frame(Frame { name, begin, length: None, transaction });
+    }
+
+    /// The end of the open frame with this name is so many bytes from the parser's place.
+    pub fn end_frame(&mut self, name: &'static str, to: i64) {
+        let end = self.at(to);
+        match self.frames.iter_mut().rev().find(|frame| frame.name == name && frame.length.is_none()) {
+            Some(frame) => frame.length = Some(u64::try_from(end.saturating_sub(frame.begin)).unwrap_or(0)),
+            None if self.wants_frames && self.ended_frames.len() < FRAMES_LIMIT => self.ended_frames.push((name, end)),
+            None => {}
+        }
+    }
+
+    fn at(&self, from: i64) -> i64 {
+        i64::try_from(self.place).unwrap_or(i64::MAX).saturating_add(from)
+    }
+
+    fn put_frame(&mut self, frame: Frame) {
         if self.wants_frames && self.frames.len() < FRAMES_LIMIT {
-            let place = i64::try_from(self.place).unwrap_or(i64::MAX);
-            self.frames.push(Frame { name, begin: place.saturating_add(from), length, transaction });
+            self.frames.push(frame);
         }
     }
 }

@@ -206,5 +206,5 @@ fn configure(settings: &Settings) -> Opener {
     let message_limit = settings.bytes("handshake-message-limit", record_layer::MESSAGE_LIMIT_BYTES);
     let message_limit = usize::try_from(message_limit).unwrap_or(usize::MAX);
     let options = Options { message_limit, encrypted, fingerprints };
-    Box::new(move |_| Box::new(TlsParser::new(options)))
+    Box::new(move |opening| Box::new(TlsParser::new(options, opening.before)))
 }

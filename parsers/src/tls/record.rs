@@ -109,6 +109,9 @@ fn write(transaction: &Transaction, shown: &[&str], tls: &mut Object<'_>) {
     if let Some(server) = server {
         write_raw(server, has("certificate"), has("chain"), tls);
     }
+    if let Some(before) = transaction.before {
+        tls.text("from_proto", before);
+    }
     if let Some(client) = client.filter(|_| has("client") || has("client_certificate") || has("client_chain")) {
         tls.object("client", |object| write_client(client, &has, object));
     }

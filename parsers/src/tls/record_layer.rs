@@ -84,9 +84,9 @@ enum Kind {
 }
 
 impl TlsParser {
-    pub(super) fn new(options: Options) -> Self {
+    pub(super) fn new(options: Options, before: Option<&'static str>) -> Self {
         let mut transactions = Transactions::default();
-        transactions.open(Transaction::default());
+        transactions.open(Transaction::after(before));
         let sides = Both::default_sides();
         Self { options, transactions, sides, ssl2: false, stopped: false, frames_only: false, heartbeat: None }
     }

@@ -112,6 +112,14 @@ fn shown_with(parser: &dyn Parser, settings: &[(&str, &str)]) -> String {
 }
 
 #[test]
+fn a_record_says_what_was_spoken_before() {
+    let opening = Opening { before: Some("http"), ..Opening::by(Carrier::Tcp) };
+    let mut parser = (PROTOCOL.configure)(&Settings::default())(&opening);
+    feed(&mut *parser, TO_SERVER, &record(22, &client_hello(10)), 99);
+    assert!(shown(&*parser).contains(r#""from_proto":"http""#));
+}
+
+#[test]
 fn a_flow_of_tls12_is_recorded_and_left_aside() {
     let (flow, mut parser) = (flow12(), open(&[]));
     feed(&mut *parser, TO_SERVER, &record(22, &client_hello(10)), 99);

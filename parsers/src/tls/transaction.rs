@@ -39,6 +39,8 @@ pub(super) struct Fingerprints {
 /// A TLS flow.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Transaction {
+    /// The protocol that the flow spoke before.
+    pub(super) before: Option<&'static str>,
     pub(super) hello: Both<Option<Box<Hello>>>,
     pub(super) certificates: Both<Option<Box<Certificates>>>,
     pub(super) ja3: Both<Option<Ja3>>,
@@ -58,6 +60,11 @@ pub struct Transaction {
 }
 
 impl Transaction {
+    /// That of a flow which spoke another protocol before.
+    pub(super) fn after(before: Option<&'static str>) -> Self {
+        Self { before, ..Self::default() }
+    }
+
     /// The version that a direction spoke: chosen by the server, highest offered by the client; 0 where unknown.
     pub fn version(&self, direction: Direction) -> u16 {
         self.hello.of(direction).as_ref().map_or(*self.outer_version.of(direction), |hello| hello.version())

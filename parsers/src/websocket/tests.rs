@@ -12,7 +12,7 @@ fn parser(extensions: &[u8], limit: &str) -> Box<dyn Parser> {
     let mut settings = Settings::default();
     settings.0.insert("max-payload-size".into(), limit.into());
     let context = Some(Context::new(Upgraded { extensions: extensions.to_vec() }));
-    (PROTOCOL.configure)(&settings)(&Opening { carrier: Carrier::Tcp, context })
+    (PROTOCOL.configure)(&settings)(&Opening { context, ..Opening::by(Carrier::Tcp) })
 }
 
 /// A frame; those to the server are masked.

@@ -116,6 +116,8 @@ pub struct Inspector {
     unrecognised: [u64; 2],
     /// What a parser named in the call that has just been.
     named_frames: Vec<protocol::Frame>,
+    /// Names of frames that it ended, and where.
+    ended_frames: Vec<(&'static str, i64)>,
     /// Flows that the one at hand announced.
     announced: Vec<Expected>,
     /// Parsers that took more work than their flow's bytes are worth.
@@ -157,6 +159,7 @@ impl Inspector {
             books,
             unrecognised: [0; 2],
             named_frames: Vec::new(),
+            ended_frames: Vec::new(),
             announced: Vec::new(),
             parsers_dry: 0,
             carried: Carried::default(),
@@ -341,7 +344,7 @@ impl Inspector {
     pub fn open_announced(&mut self, app: &mut Application, announced: &Announced) {
         let Expected { carrier, protocol, context, .. } = &announced.expected;
         let Some(id) = protocol_id(protocol) else { return };
-        let opening = Opening { carrier: *carrier, context: Some(context.clone()) };
+        let opening = Opening { context: Some(context.clone()), ..Opening::by(*carrier) };
         if let Some(parsed) = self.open_with(id, &opening) {
             app.parsed = Some(parsed);
             let found = Recognition::Found(id, false);
@@ -356,7 +359,8 @@ impl Inspector {
         let Some(Next { protocol: Some(name), context, .. }) = app.leave_protocol() else { return };
         let Some(id) = protocol_id(name).filter(|id| self.engine.recogniser.knows(*id)) else { return };
         app.failed = false;
-        app.parsed = self.open_with(id, &Opening { carrier, context });
+        app.parsed =
+            self.open_with(id, &Opening { carrier, context, before: app.original.map(|id| protocol(id).name) });
         app.stopped = app.parsed.is_none();
         let found = Recognition::Found(id, false);
         app.recognised = Both { to_server: found, to_client: found };
@@ -410,7 +414,8 @@ impl Inspector {
         match answer {
             Recognition::Found(id, turned) => {
                 app.turned = turned;
-                app.parsed = self.open(id, carrier);
+                let before = app.original.map(|id| protocol(id).name);
+                app.parsed = self.open_with(id, &Opening { before, ..Opening::by(carrier) });
                 app.stopped = app.parsed.is_none();
                 self.note_found(app, id, carrier);
                 true
@@ -488,8 +493,9 @@ impl Inspector {
             frames.begin(direction);
         }
         let done = if app.is_datagram { chunk.len() } else { done };
-        self.frames_cut += frames.take((protocol, direction), &self.named_frames, chunk, done);
+        self.frames_cut += frames.take((protocol, direction), &self.named_frames, &self.ended_frames, chunk, done);
         self.named_frames.clear();
+        self.ended_frames.clear();
     }
 
     fn wants_frames(&self, protocol: ProtocolId) -> bool {
@@ -566,12 +572,23 @@ impl Inspector {
         let fuel = level.fuel();
         let mut output = Output { wants_frames, carried, fuel, ..Output::new(&mut files) };
         let result = catch_unwind(AssertUnwindSafe(|| call(&mut *level.parser, &mut output)));
-        let Output { anomalies, course, context, next_port: port, flush_raw, frames, expected, carried, fuel, .. } =
-            output;
+        let Output {
+            anomalies,
+            course,
+            context,
+            next_port: port,
+            flush_raw,
+            frames,
+            ended_frames,
+            expected,
+            carried,
+            fuel,
+            ..
+        } = output;
         let ran_dry = level.spend(fuel.spent());
         self.carried = carried;
         if layer.is_none() {
-            self.named_frames = frames;
+            (self.named_frames, self.ended_frames) = (frames, ended_frames);
         }
         if !app.is_rival {
             self.announced.extend(expected);

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use tapwire_parsers::forwarded::forwarded_address;
 use tapwire_parsers::protocol::{Direction, Protocol, Transaction, Value};
 
 /// The buffer in which request headers stand as `name: value`.
@@ -29,15 +30,7 @@ impl Forwarded {
                 _ => None,
             },
         )?;
-        let mut addresses = std::str::from_utf8(value).ok()?.split(',');
-        let text = if self.reverse { addresses.next_back() } else { addresses.next() }?.trim();
-        // A port may follow an IPv4 address, or an IPv6 one in brackets.
-        let bare = match text.strip_prefix('[') {
-            Some(rest) => rest.split(']').next()?,
-            None if text.matches(':').count() == 1 => text.split(':').next()?,
-            None => text,
-        };
-        bare.parse().ok()
+        forwarded_address(value, self.reverse)
     }
 
     fn value<'v>(&self, line: &'v [u8]) -> Option<&'v [u8]> {

@@ -24,8 +24,10 @@ pub fn write(out: &mut Vec<u8>, header: &Header<'_>, frame: &Frame, protocol: Op
 pub fn object(record: &mut Object<'_>, frame: &Frame) {
     record.object("frame", |o| {
         let direction = frame.direction.name().replace('_', "");
-        o.text("type", frame.name).number("id", frame.id).text("direction", direction);
-        o.number("stream_offset", frame.begin).number("length", frame.length).boolean("complete", frame.is_complete());
+        o.text("type", frame.name).number("id", frame.number()).text("direction", direction);
+        o.number("stream_offset", frame.begin)
+            .number("length", frame.length())
+            .boolean("complete", frame.is_complete());
         let shown = frame.data.get(..SHOWN_BYTES).unwrap_or(&frame.data);
         o.text("payload", BASE64.encode(shown)).shown("payload_printable", &printable(shown));
         if let Some(id) = frame.transaction {

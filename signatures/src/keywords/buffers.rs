@@ -49,8 +49,14 @@ pub(super) fn resolve(name: &'static str) -> Buffer {
 fn frame(builder: &Builder<'_>, text: &str) -> Option<Buffer> {
     let fields = || REGISTRY.iter().flat_map(|p| p.fields).map(|field| field.name);
     let known = |whole: &str| {
-        let found = fields().find(|name| name.strip_prefix("frame:") == Some(whole)).map(Buffer::Frame);
-        found.or_else(|| FieldName::find(&format!("frame.{whole}")).map(Buffer::Field))
+        // Protocols have other names in rules.
+        let (protocol, name) = whole.split_once('.')?;
+        let card = REGISTRY.iter().find(|card| card.name == protocol || card.aliases.contains(&protocol))?;
+        let own = |field: &str| {
+            let short = field.strip_prefix("frame:").and_then(|field| field.strip_prefix(card.name));
+            short.and_then(|field| field.strip_prefix('.')) == Some(name)
+        };
+        fields().find(|field| own(field)).map(Buffer::Frame)
     };
     let of_header = match builder.rule.protocol {
         RuleProtocol::Application(protocol) => Some(protocol),

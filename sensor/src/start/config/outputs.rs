@@ -194,6 +194,10 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
                     if item.text().is_some() {
                         settings.note_bare();
                     }
+                    // What holds for the whole output holds for a type that says nothing else of it.
+                    for (key, value) in node.get("xff").map(Node::flatten).unwrap_or_default().0 {
+                        settings.0.entry(format!("xff.{key}")).or_insert(value);
+                    }
                     // Suricata has such a variable for DNS.
                     if let Ok(version) = std::env::var(format!("SURICATA_EVE_{}_VERSION", name.to_uppercase())) {
                         settings.0.entry("version".into()).or_insert(version);
