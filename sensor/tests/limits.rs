@@ -61,3 +61,18 @@ fn every_counter_exists() {
         }
     }
 }
+
+#[test]
+fn a_stream_that_is_full_ends_what_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("hooks.rules");
+    let text = "alert http1:response_body any any -> any any (sid:1;)\nalert http1:response_complete any any -> any any (sid:2;)\n";
+    std::fs::write(&rules, text).unwrap();
+    let run = Run::replay(&captures().join("http/get-and-upload/capture.pcap")).arg("--set");
+    let run = run.arg("stream.reassembly.depth=600b").arg("--rules").path(&rules);
+    run.succeed();
+    let alerts = run.records();
+    let alerts = alerts.lines().filter(|line| line.contains(r#""signature_id":2,"#));
+    let cut = alerts.filter(|line| line.contains(r#""pcap_cnt":"#)).count();
+    assert!(cut > 0, "what its depth cuts is complete at that packet, not at the end of the flow");
+}

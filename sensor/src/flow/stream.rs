@@ -354,6 +354,11 @@ impl Stream {
         self.depth_reached
     }
 
+    /// Whether all that its depth has room for is visible: its reader gets no more.
+    pub fn is_full(&self) -> bool {
+        self.depth_reached && self.acknowledged >= self.end()
+    }
+
     /// Whether the receiver acknowledged bytes that did not come.
     pub fn gap_seen(&self) -> bool {
         self.gap

@@ -230,7 +230,7 @@ impl Place<'_> {
         if let Some(bytes) = engine.files.depth_bytes.filter(|_| app.files.is_storing(direction)) {
             stream.set_depth(bytes);
         }
-        if stream.closed() && stream.fin_seen() {
+        if stream.closed() && stream.fin_seen() || stream.is_full() {
             self.inspector.close(app, direction);
         }
     }
