@@ -264,6 +264,21 @@ fn a_fault_stands_at_the_word_that_is_wrong_and_names_the_one_it_is_like() {
 }
 
 #[test]
+fn what_is_switched_off_cannot_be_asked_for() {
+    for (options, loads) in [
+        ("ja4.hash; content:\"x\";", false),
+        ("ja3.hash; content:\"x\";", true),
+        ("tls.sni; content:\"x\";", true),
+        ("requires:feature ja4; ja4.hash; content:\"x\";", true),
+    ] {
+        let text = format!("alert tls any any -> any any ({options} sid:1;)");
+        let environment = Environment { switched_off: vec!["ja4".into()], ..environment() };
+        let loaded = load(&[Source { name: "t".into(), text }], &environment);
+        assert_eq!(loaded.faults.is_empty(), loads, "{options} {:?}", loaded.faults);
+    }
+}
+
+#[test]
 fn hooks_are_those_of_packets_and_of_the_protocols_states() {
     for (head, loads) in [
         ("tcp:flow_start", true),

@@ -30,6 +30,8 @@ pub struct Environment {
     pub version: (u32, u32, u32),
     /// Names of what the sensor can do, for `requires`.
     pub features: Vec<String>,
+    /// Names of what the sensor could do and is told not to: rules cannot ask for it.
+    pub switched_off: Vec<String>,
     /// What scripts of rules are allowed.
     pub scripts: script::Settings,
     /// Elements of ASN.1 that a rule looks at.
@@ -71,6 +73,7 @@ impl Default for Environment {
             keep_labels: false,
             version: (0, 0, 0),
             features: Vec::new(),
+            switched_off: Vec::new(),
             scripts: script::Settings::default(),
             asn1_elements: 0,
             files: Files::default(),
@@ -94,7 +97,14 @@ impl Environment {
             "{:?}",
             (
                 (&self.addresses, &self.ports, &self.classes, &self.references, self.keep_text, self.version),
-                (&self.features, self.scripts, self.dataset_limit_bytes, &self.datasets, self.absolute_dataset_names),
+                (
+                    &self.features,
+                    &self.switched_off,
+                    self.scripts,
+                    self.dataset_limit_bytes,
+                    &self.datasets,
+                    self.absolute_dataset_names
+                ),
                 (self.asn1_elements, self.tenant, self.kept_datasets, self.uses_datasets, self.flowbit_limit),
             )
         );

@@ -83,6 +83,12 @@ pub(super) fn enter(builder: &mut Builder<'_>, argument: &Argument<'_>, name: &'
             "put a content or another condition after it",
         ));
     }
+    let needs =
+        |feature: &&String| name.strip_prefix(feature.as_str()).is_some_and(|rest| rest.starts_with(['.', 's']));
+    if let Some(feature) = builder.environment.switched_off.iter().find(needs) {
+        let message = format!("`{}` looks at {feature}, which is switched off", argument.keyword);
+        return Err(argument.fault(message, "switch it on in the configuration of its protocol, or leave the rule out"));
+    }
     let direction = match argument.text {
         None => None,
         Some(_) if name == "frame" => None,

@@ -19,6 +19,19 @@ pub struct Statement<'a> {
     pub start: usize,
 }
 
+impl Statement<'_> {
+    /// Where a position in the rule stands in the text of its file: the line and the column, from 1, and that line; the whole rule where
+    /// that is its first one.
+    pub(super) fn line_of<'t>(&'t self, file: &'t str, position: usize) -> (u32, usize, &'t str) {
+        let before = file.get(self.start..self.start.saturating_add(position)).unwrap_or_default();
+        let Some(end) = before.rfind('\n') else { return (self.line, position + 1, &self.text) };
+        let further = u32::try_from(before.matches('\n').count()).unwrap_or(0);
+        let line = file.get(self.start + end + 1..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        let line = line.strip_suffix('\\').unwrap_or(line).trim_end();
+        (self.line.saturating_add(further), position - end, line)
+    }
+}
+
 /// The statements of a file: lines that are neither empty nor comments.
 pub fn statements(text: &str) -> Vec<Statement<'_>> {
     let mut found = Vec::new();
@@ -137,6 +150,17 @@ mod tests {
             found.iter().map(|s| (s.text.as_ref(), s.line, s.start)).collect::<Vec<_>>(),
             [("a b    c", 3, 7), ("d", 6, 21)]
         );
+    }
+
+    #[test]
+    fn a_position_has_its_own_line() {
+        let text = "\n alert x (msg:\"a\"; \\\r\n   nocas; \\\n sid:1;)\n";
+        let [rule] = &statements(text)[..] else { panic!("{text}") };
+        for (word, line, column, shown) in
+            [("msg", 2, 10, &*rule.text), ("nocas", 3, 4, "   nocas;"), ("sid", 4, 2, " sid:1;)")]
+        {
+            assert_eq!(rule.line_of(text, rule.text.find(word).unwrap()), (line, column, shown), "{word}");
+        }
     }
 
     #[test]

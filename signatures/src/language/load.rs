@@ -27,9 +27,9 @@ pub struct Source {
 pub struct Located {
     /// Name of the file.
     pub file: String,
-    /// Line, from 1.
+    /// Line, from 1: of several that are one rule, the one that is meant.
     pub line: u32,
-    /// Column of its first byte, from 1, in the rule's first line where the rule is one line.
+    /// Column of its first byte, from 1.
     pub column: u32,
     /// Bytes of what is wrong, from there on; 0 where that is not known.
     pub length: u32,
@@ -37,7 +37,7 @@ pub struct Located {
     pub warning: bool,
     /// What is wrong.
     pub fault: Fault,
-    /// The rule's text.
+    /// The rule's text, or that line of it where it is not the first one.
     pub text: String,
 }
 

@@ -135,14 +135,17 @@ impl Loading<'_> {
             let file = self.files;
             self.files += 1;
             for statement in lexer::statements(&source.text) {
-                let locate = |fault: Fault, warning: bool| Located {
-                    file: source.name.clone(),
-                    line: statement.line,
-                    column: u32::try_from(fault.span.start).unwrap_or(0).saturating_add(1),
-                    length: u32::try_from(fault.span.len()).unwrap_or(0),
-                    warning,
-                    text: statement.text.clone().into_owned(),
-                    fault,
+                let locate = |fault: Fault, warning: bool| {
+                    let (line, column, text) = statement.line_of(&source.text, fault.span.start);
+                    Located {
+                        file: source.name.clone(),
+                        line,
+                        column: u32::try_from(column).unwrap_or(u32::MAX),
+                        length: u32::try_from(fault.span.len()).unwrap_or(0),
+                        warning,
+                        text: text.to_owned(),
+                        fault,
+                    }
                 };
                 let place = (&*source.name, (file, statement.line), Digest::of(&*statement.text));
                 let with = (environment, &reader, &mut sets);

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use super::point::at_its_word;
 use crate::keywords::threshold::{ThresholdParts, positive};
 use crate::rule::fault::Fault;
 use crate::rule::{Action, Addresses, Threshold, Track};
@@ -67,8 +68,8 @@ pub enum Side {
 pub struct ThresholdFile {
     /// Entries in order, with the rules that they are about.
     pub entries: Vec<(Rules, Entry)>,
-    /// Faults with their line, from 1; the span is within that line.
-    pub faults: Vec<(usize, Fault)>,
+    /// Faults with their line, from 1, and the whole entry, in which their span is.
+    pub faults: Vec<(usize, Fault, String)>,
 }
 
 /// Reads the addresses of a list such as `[10.0.0.0/8,!10.1.1.1]` or `$HOME_NET`.
@@ -94,7 +95,10 @@ impl ThresholdFile {
             }
             match read_entry(entry, addresses) {
                 Ok(entry) => file.entries.push(entry),
-                Err(message) => file.faults.push((number, Fault::new(0..whole.len(), message, HINT))),
+                Err(message) => {
+                    let fault = at_its_word(Fault::new(0..whole.len(), message, HINT), &whole);
+                    file.faults.push((number, fault, whole));
+                }
             }
         }
         file
@@ -250,6 +254,13 @@ mod tests {
             "this is not correct\nsuppress gen_id 1, sig_id 7\nsuppress gen_id 1, sig_id 8, track by_src, ip x\nrate_filter gen_id 1\nsuppress gen_id 1, sig_id 9, 10.0.0.1",
         );
         assert_eq!(file.faults.iter().map(|f| f.0).collect::<Vec<_>>(), [1, 3, 4, 5]);
+        let slip = read("suppress gen_id 1, sig_id 7, track by_scr, ip 10.0.0.1");
+        let (_, fault, text) = &slip.faults[0];
+        assert_eq!(
+            (text.get(fault.span.clone()), fault.hint.contains("`by_src`")),
+            (Some("by_scr"), true),
+            "{fault:?}"
+        );
         assert_eq!(file.entries.len(), 1);
     }
 }

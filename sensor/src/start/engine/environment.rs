@@ -47,7 +47,8 @@ pub(super) fn environment(
         keep_text: configuration.eve.iter().any(|e| e.alerts.as_ref().is_some_and(|a| a.rule_text)),
         keep_labels: common.keep_labels,
         version: LANGUAGE_VERSION,
-        features: features(configuration),
+        features: features(configuration, true),
+        switched_off: features(configuration, false),
         asn1_elements: configuration.asn1_elements,
         files: files(
             (sets_dir(common, configuration), configuration.rule_path.clone()),
@@ -139,12 +140,12 @@ pub(super) fn sets_dir(common: &Common, configuration: &Configuration) -> Option
     }
 }
 
-/// What rules may require of protocols, unless it is switched off.
-fn features(configuration: &Configuration) -> Vec<String> {
+/// What rules may require of protocols, or with `on` false what of that is switched off.
+fn features(configuration: &Configuration, on: bool) -> Vec<String> {
     let of_card = |card: &&'static Protocol| {
         let said = configuration.protocols.get(card.name);
-        let on = move |switch: &str| said.is_none_or(|said| said.settings.switch(switch, true));
-        card.features.iter().filter(move |(_, switch)| on(switch)).map(|(name, _)| (*name).to_owned())
+        let is_on = move |switch: &str| said.is_none_or(|said| said.settings.switch(switch, true));
+        card.features.iter().filter(move |(_, switch)| is_on(switch) == on).map(|(name, _)| (*name).to_owned())
     };
     REGISTRY.iter().flat_map(|card| of_card(card)).collect()
 }

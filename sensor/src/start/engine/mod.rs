@@ -272,7 +272,12 @@ fn thresholds(configuration: &Configuration, found: &mut Found) -> Arc<[(Rules, 
     let addresses =
         |text: &str| Sets::default().addresses(text, &configuration.address_groups).map(|set| (*set).clone());
     let read = ThresholdFile::read(&text, &addresses);
-    found.lines.extend(read.faults.into_iter().map(|(line, fault)| problem(line, fault.message, &fault.hint)));
+    found.lines.extend(read.faults.into_iter().map(|(line, fault, text)| Problem {
+        column: u32::try_from(fault.span.start).unwrap_or(0).saturating_add(1),
+        length: u32::try_from(fault.span.len()).unwrap_or(0),
+        excerpt: Some(text),
+        ..problem(line, fault.message, &fault.hint)
+    }));
     read.entries.into()
 }
 
