@@ -3,6 +3,7 @@
 //! A message may be cut anywhere and a record may carry many. A message that is whole in a fragment is read where it is;
 //! otherwise it is collected, up to a limit; of a longer one what came first is read and the rest passed over.
 
+use super::tables::message;
 use crate::protocol::held;
 
 /// A message.
@@ -44,6 +45,12 @@ impl Assembler {
             }
             let [_, a, b, c] = self.header;
             self.missing = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+            // Nothing is read of it, and its length may be no length: what is wrong is told before it is through.
+            if !message::is_known(self.kind()) {
+                self.passing_over = true;
+                take(Message { kind: self.kind(), body: &[], is_cut: false });
+                return;
+            }
         }
         let (part, rest) = fragment.split_at_checked(self.missing).unwrap_or((fragment, &[]));
         *fragment = rest;
@@ -117,8 +124,8 @@ mod tests {
 
     #[test]
     fn messages_are_the_same_however_they_are_cut() {
-        let bytes = [1, 0, 0, 2, 9, 9, 14, 0, 0, 0, 11, 0, 0, 1, 5];
-        let expected = [(1, 2), (14, 0), (11, 1)];
+        let bytes = [1, 0, 0, 2, 9, 9, 14, 0, 0, 0, 99, 0, 0, 2, 9, 9, 99, 0, 0, 0, 11, 0, 0, 1, 5];
+        let expected = [(1, 2), (14, 0), (99, 0), (99, 0), (11, 1)];
         assert_eq!(messages(&[&bytes]), expected);
         assert_eq!(messages(&bytes.chunks(1).collect::<Vec<_>>()), expected);
     }

@@ -304,6 +304,7 @@ fn what_is_wrong_is_an_anomaly() {
         (TO_SERVER, [record(21, &[1, 0]), b"GET /".to_vec()].concat(), "tls.invalid_record_type"),
         (TO_SERVER, record(22, &message(2, &[])), "tls.invalid_handshake_message"),
         (TO_SERVER, record(22, &message(99, &[])), "tls.invalid_handshake_message"),
+        (TO_CLIENT, record(22, &[99, 0xff, 0xff, 0xff, 7]), "tls.invalid_handshake_message"),
         (TO_SERVER, vec![23, 3, 3, 0xff, 0xff], "tls.invalid_record_length"),
         (TO_SERVER, vec![0x80, 9, 1, 0, 2, 0, 9, 0, 0, 0, 0], "tls.invalid_sslv2_header"),
         (TO_CLIENT, record(22, &message(11, &[0, 9, 9])), "tls.certificate_invalid_length"),
