@@ -43,7 +43,7 @@ pub struct Replay {
     /// Tell at the end what was done as JSON on standard output, one line for each run
     #[arg(long)]
     pub json: bool,
-    /// Capture files (pcap, pcapng; plain, .gz, .zst, .lz4), folders of them, or - for standard input
+    /// Capture files (pcap, pcapng; plain, .gz, .zst, .lz4, .xz, .bz2), folders of them, or - for standard input
     #[arg(required = true, value_name = "CAPTURE|DIR|-")]
     pub captures: Vec<PathBuf>,
 }

@@ -16,7 +16,7 @@ pub(super) fn long() -> &'static str {
         let protocols = REGISTRY.iter().map(|card| card.name).collect::<Vec<_>>().join(" ");
         format!(
             "{SHORT}\nrules and records of Suricata {major}.{minor}.{patch}\nLua 5.4, PCRE2, MaxMind databases, file types\n\
-             captures: pcap pcapng, plain gzip zstd lz4; bodies: gzip deflate brotli lzma\nprotocols: {protocols}"
+             captures: pcap pcapng, plain gzip zstd lz4 xz bzip2; bodies: gzip deflate brotli lzma\nprotocols: {protocols}"
         )
     });
     &LONG
