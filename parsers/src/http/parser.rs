@@ -433,7 +433,10 @@ impl HttpParser {
 
     /// What waits of a direction came without the end of its line: all of it is taken, for nothing follows.
     fn take_pending(&mut self, direction: Direction, output: &mut Output<'_>) {
-        let pending = std::mem::take(&mut self.side(direction).pending);
+        let side = self.side(direction);
+        let pending = std::mem::take(&mut side.pending);
+        // The stream has these bytes still.
+        side.ahead = pending.len();
         let mut rest = &*pending;
         while !rest.is_empty() && output.course == Course::Parse {
             let Some(done) = self.step(direction, rest, output) else { break };

@@ -374,6 +374,17 @@ fn the_end_and_the_answer_complete_what_has_no_line_end() {
 }
 
 #[test]
+fn what_was_taken_at_the_end_is_not_read_again() {
+    let mut parser = HttpParser::new(Limits::read(&settings(&[])));
+    let mut book = Book::default();
+    let mut output = Output::new(&mut book);
+    parser.advance(&Input::new(Direction::ToServer, b"GET /a HTTP/1.1\r\nHost: b\r\nX: y"), &mut output);
+    parser.close(Direction::ToServer, &mut output);
+    assert_eq!(parser.advance(&Input::new(Direction::ToServer, b"X: y"), &mut output).consumed, 4);
+    assert!(parser.transactions.find(0).unwrap().anomalies().is_empty());
+}
+
+#[test]
 fn sizes_of_chunks_are_their_leading_digits() {
     for (chunks, content) in
         [("2junk\r\nab\r\n0\r\n\r\n", "ab"), ("2 2\r\nab\r\n0x4\r\n\r\n", "ab"), ("0x4\r\nabcd\r\n", "")]
