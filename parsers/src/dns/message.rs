@@ -171,10 +171,6 @@ impl Message {
         let mut goes_on = reader.queries(queries, &mut message.queries).is_some()
             && reader.section(answers, &mut message.answers).is_some();
         message.malformed = reader.take_fault() || !goes_on;
-        if message.malformed && reader.odd_class && !dialect.is_symmetric {
-            // Where a message breaks, a question of a class that there is not is what damage left of something else.
-            message.queries.clear();
-        }
         let mut faults = [false; 2];
         let rest = [(authorities, &mut message.authorities), (additionals, &mut message.additionals)];
         for ((count, section), fault) in rest.into_iter().zip(&mut faults) {
@@ -188,6 +184,12 @@ impl Message {
             }
         }
         let [bad_authorities, bad_additionals] = faults;
+        if reader.odd_class && (message.malformed || reader.at < data.len()) && !dialect.is_symmetric {
+            // Where a message breaks or has more than it states, a question of a class that there is not is what damage left of
+            // something else.
+            message.queries.clear();
+            message.malformed = true;
+        }
         for (happened, name) in [
             (header.is_response() && direction == Direction::ToServer, "not_request"),
             (!header.is_response() && direction == Direction::ToClient, "not_response"),

@@ -266,9 +266,10 @@ fn a_fault_is_that_of_its_section() {
 fn a_question_whose_name_leads_out_of_the_message_asks_for_nothing() {
     let data = b"\0\x01\x01\0\0\x01\0\0\0\0\0\0\x011\xdd0\x03127\0\0\x0c\0\x01";
     assert_eq!(datagram(ToServer, data), ["dns.malformed_data"]);
-    // Nor does one of a class that there is not, where the message breaks behind it.
-    for (answers, expected) in [(0, "[]"), (1, "dns.malformed_data")] {
-        let data = [&b"\0\x01\x01\0\0\x01\0"[..], &[answers], b"\0\0\0\0\x01a\0\x5f\x75\x64\x70"].concat();
+    // Nor does one of a class that there is not, where the message breaks or goes on behind it.
+    for (answers, rest, expected) in [(0, "", "[]"), (1, "", "dns.malformed_data"), (0, "rest", "dns.malformed_data")] {
+        let question = [b"\0\0\0\0\x01a\0\x5f\x75\x64\x70", rest.as_bytes()].concat();
+        let data = [&b"\0\x01\x01\0\0\x01\0"[..], &[answers], &question].concat();
         assert!(datagram(ToServer, &data)[0].ends_with(expected), "{:?}", datagram(ToServer, &data));
     }
 }
