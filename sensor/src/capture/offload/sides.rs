@@ -85,11 +85,11 @@ impl Side {
 
     pub(super) fn verdict(&self, sum: Sum, live: bool) -> Verdict {
         let tally = self.sums.get(sum as usize).copied().unwrap_or_default();
-        // The 0 that is left in an IPv4 header is like nothing else; other sums are wrong by damage or by malice too.
+        // The 0 that is left in an IPv4 header is like nothing else, and datagrams cannot displace each other as segments do.
         let enough = match (live, sum) {
             (true, _) => ENOUGH_LIVE,
-            (false, Sum::Ipv4) => 1,
-            (false, _) => ENOUGH,
+            (false, Sum::Ipv4 | Sum::Udp) => 1,
+            (false, Sum::Tcp) => ENOUGH,
         };
         Verdict { excused: tally.seen >= enough && is_nearly_all(tally), tally, sum }
     }
@@ -170,7 +170,7 @@ fn index(key: u64) -> usize {
 const PLACES: usize = 4_096;
 /// Packets after which those before count half.
 const WINDOW: u32 = 32;
-/// Packets that a sender is judged by, of a file and live.
+/// Packets that a sender is judged by: segments of a file, and live.
 const ENOUGH: u32 = 3;
 const ENOUGH_LIVE: u32 = 20;
 /// Fewer that are refused are no reason to warn.
