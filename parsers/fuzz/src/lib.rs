@@ -19,7 +19,7 @@ pub fn ask(plan: &Plan, which: u8, bytes: &[u8]) {
     for protocol in [6, 17] {
         let data = packet(protocol, bytes);
         let packet = Packet::decode(1, Timestamp(0), 101, &data, 0, false);
-        let view = PacketView { packet: &packet, flow: None, stream_anomalies: &[] };
+        let view = PacketView { packet: &packet, flow: None, stream_anomalies: &[], flow_anomalies: &[] };
         let occasion = Occasion { first: true, ..Occasion::default() };
         matcher.begin_packet(Default::default(), 0);
         matcher.packet(plan, &view, occasion, &mut state, &mut matches);
