@@ -5,6 +5,7 @@
 
 mod alone;
 mod batches;
+mod clock;
 mod ends;
 mod frames;
 mod place;
@@ -27,6 +28,7 @@ use crate::inspect::tenants::Select;
 use crate::inspect::{Application, Inspector, view_of};
 use crate::records::report::{Moment, Reporter};
 use crate::stats::{Books, Counters};
+use clock::Clock;
 use place::Place;
 pub use settings::Settings;
 
@@ -47,6 +49,7 @@ pub struct Worker {
     ended: Vec<(Flow<Application>, EndReason)>,
     /// What it counted.
     pub counters: Counters,
+    clock: Clock,
     /// Position of the packet in its batch, and the books before it.
     at: usize,
     books: Books,

@@ -117,3 +117,87 @@ fn behind_its_depth_a_packet_is_inspected_once() {
                  alert tcp any any -> any any (msg:\"anywhere\"; content:\"EVIL\"; sid:2;)\n";
     assert_eq!(alerts(&replay(&wire, rules, &["--set", "stream.reassembly.depth=4kb"])), [1, 2]);
 }
+
+#[test]
+fn what_lies_behind_a_limit_is_told_once_and_how_much_was_inspected() {
+    let mut wire = Wire::to(4_444);
+    wire.handshake();
+    for at in 0..8 {
+        wire.segment(true, ACK, at * 1_000, at * 1_000, &[7; 1_000]);
+        wire.segment(false, ACK, at * 1_000, (at + 1) * 1_000, &[7; 1_000]);
+    }
+    let records = replay(&wire, "", &["--set", "stream.reassembly.depth=4kb"]);
+    let told = |records: &[Value], event: &str| {
+        of_type(records, "anomaly").iter().filter(|record| record["anomaly"]["event"] == event).count()
+    };
+    assert_eq!(told(&records, "stream.reassembly_depth_reached"), 1);
+    let inspected = &of_type(&records, "flow")[0]["tapwire"]["inspected"];
+    assert_eq!((&inspected["bytes_toserver"], &inspected["bytes_toclient"]), (&4_096.into(), &4_096.into()));
+
+    let mut wire = Wire::to(80);
+    wire.handshake().segment(true, ACK, 0, 0, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let answer = [b"HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n", &[b'.'; 3_000][..]].concat();
+    wire.segment(false, ACK, 0, 27, &answer).segment(true, ACK, 27, 3_041, b"");
+    let limit = "app-layer.protocols.http.libhtp.default-config.response-body-limit=";
+    for (size, times) in [("2kb", 1), ("3kb", 0)] {
+        let records = replay(&wire, "", &["--set", &format!("{limit}{size}")]);
+        assert_eq!(told(&records, "APPLAYER_INSPECTION_LIMIT"), times, "{size}");
+    }
+}
+
+#[test]
+fn of_two_copies_both_alert_or_the_policy_alone_counts() {
+    let mut wire = Wire::to(4_444);
+    wire.handshake().segment(true, ACK, 0, 0, b"GOOD").segment(true, ACK, 0, 0, b"EVIL").segment(false, ACK, 0, 4, b"");
+    wire.segment(true, ACK, 4, 0, b"....");
+    let rules = "alert tcp-stream any any -> any any (msg:\"good\"; content:\"GOOD\"; sid:1;)\n\
+                 alert tcp-stream any any -> any any (msg:\"evil\"; content:\"EVIL\"; sid:2;)\n";
+    let records = replay(&wire, rules, &[]);
+    assert_eq!(alerts(&records), [1, 2]);
+    let marks: Vec<_> =
+        of_type(&records, "alert").into_iter().map(|alert| alert["tapwire"]["other_copy"] == true).collect();
+    assert_eq!(marks, [false, true]);
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("site.yaml");
+    std::fs::write(&config, "%YAML 1.1\n---\noutputs:\n  - eve-log: {enabled: yes, types: [alert]}\n").unwrap();
+    let with = |set: &str| alerts(&replay(&wire, rules, &["--config", config.to_str().unwrap(), "--set", set]));
+    assert_eq!(with("stream.midstream=no"), [1]);
+    assert_eq!(with("tapwire.rival-bytes=64kb"), [1, 2]);
+}
+
+#[test]
+fn flows_end_when_their_time_is_over_whoever_sees_the_packet() {
+    let mut wire = Wire::to(9_999);
+    let begun = wire.time_us;
+    for (second, port) in [(0, 9_999), (1, 9_998), (2, 53), (40, 7), (41, 7), (80, 7)] {
+        (wire.time_us, wire.port) = (begun + second * 1_000_000, port);
+        wire.datagram(true, if port == 7 { b"" } else { b"x" });
+    }
+    let records: Vec<_> = ["1", "2", "3", "5"].map(|threads| replay(&wire, "", &["--threads", threads])).into();
+    let ends: Vec<_> = of_type(&records[0], "flow")
+        .into_iter()
+        .map(|flow| (flow["dest_port"].as_u64().unwrap(), flow["flow"]["reason"].as_str().unwrap().to_owned()))
+        .collect();
+    let over = |port: u64, reason: &str| (port, reason.to_owned());
+    let expected = [(9_999, "timeout"), (9_998, "timeout"), (53, "timeout"), (7, "timeout"), (7, "shutdown")];
+    assert_eq!(ends, expected.map(|(port, reason)| over(port, reason)));
+    assert!(of_type(&records[0], "flow").iter().all(|flow| flow["app_proto"] == "failed"));
+    let without_stats =
+        |records: &[Value]| records.iter().filter(|r| r["event_type"] != "stats").cloned().collect::<Vec<_>>();
+    assert!(records.iter().all(|other| without_stats(other) == without_stats(&records[0])));
+}
+
+#[test]
+fn a_flow_that_changes_to_a_protocol_without_a_parser_is_not_what_it_was() {
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: chess\r\n\r\n";
+    let answer = b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: chess\r\n\r\n";
+    let [asked, answered] = [request.len(), answer.len()].map(|length| u32::try_from(length).unwrap());
+    let moves = [7; 900];
+    let mut wire = Wire::to(80);
+    wire.handshake().segment(true, ACK, 0, 0, request).segment(false, ACK, 0, asked, answer);
+    wire.segment(true, ACK, asked, answered, &moves).segment(false, ACK, answered, asked + 900, &moves);
+    wire.segment(true, ACK, asked + 900, answered + 900, b"");
+    let records = replay(&wire, "", &[]);
+    let flow = of_type(&records, "flow")[0];
+    assert_eq!((&flow["app_proto"], &flow["app_proto_orig"]), (&"failed".into(), &"http".into()));
+}

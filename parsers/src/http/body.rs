@@ -156,6 +156,9 @@ impl HttpParser {
         let limit = self.limit(direction);
         // What nobody looks at is not decoded.
         let past = limit > 0 && self.current(direction).is_none_or(|tx| tx.message(direction).body().came >= limit);
+        if past {
+            output.limit();
+        }
         if past && !(self.side(direction).file == FileState::Open && output.files.is_kept(direction.into())) {
             self.cut_file(direction, output);
             // Its window may be the largest thing that the flow holds.
@@ -196,6 +199,9 @@ impl HttpParser {
         let kept = data.get(..usize::try_from(room).unwrap_or(usize::MAX).min(data.len())).unwrap_or(data);
         if !data.is_empty() {
             tx.message_mut(direction).body_mut().push(data, limit);
+        }
+        if limit > 0 && before.saturating_add(data.len() as u64) > limit {
+            output.limit();
         }
         let cut = kept.len() < data.len();
         let whole_form = last && !cut && file != FileState::Cut;

@@ -15,6 +15,11 @@ pub const FLOW_ANOMALIES: &[AnomalyKind] = &[
         doc: "The first bytes of one direction are of a protocol that is known, those of the other of none.",
     },
     AnomalyKind {
+        name: "applayer_inspection_limit",
+        record_name: "APPLAYER_INSPECTION_LIMIT",
+        doc: "More came than is inspected, of a body, of a message or of encodings inside one another; the rest was passed over. It is told once a flow.",
+    },
+    AnomalyKind {
         name: "applayer_memory_limit",
         record_name: "APPLAYER_MEMORY_LIMIT",
         doc: "What the parser kept of this flow was given up for the memory of others; it begins anew with the next message.",

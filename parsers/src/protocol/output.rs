@@ -52,6 +52,8 @@ pub struct Output<'a> {
     pub next_port: Option<u16>,
     /// A message ended: raw bytes of this direction should be inspected now, without waiting for a full chunk.
     pub flush_raw: bool,
+    /// More came than is inspected ([`Output::limit`]).
+    pub is_limited: bool,
     /// What reading costs, and may.
     pub fuel: Fuel,
     /// Where file contents go.
@@ -204,6 +206,7 @@ impl<'a> Output<'a> {
             context: None,
             next_port: None,
             flush_raw: false,
+            is_limited: false,
             fuel: Fuel::ENDLESS,
             files,
             wants_frames: false,
@@ -219,6 +222,11 @@ impl<'a> Output<'a> {
     #[inline]
     pub fn spend(&mut self, units: u64) -> bool {
         self.fuel.spend(units)
+    }
+
+    /// Says that more came than is inspected: of a body, a message, or encodings one inside another. The flow tells it once.
+    pub fn limit(&mut self) {
+        self.is_limited = true;
     }
 
     /// Hands on a message of a protocol inside this one.

@@ -3,7 +3,7 @@
 //! A packet within a packet goes by its own flow: the worker that owns the outer one need not be the one that owns the inner one.
 //! Flows between two hosts belong to one worker, for one of them may announce another. Those of protocols that announce none are
 //! spread by their ports, as far as the port of a server tells that. Pieces of datagrams have no ports and go by their
-//! addresses; an ICMP error goes with the packet that it tells of, as it belongs to that one's flow. Frames without IP go by their
+//! addresses; an error of ICMPv4 goes with the packet that it tells of, as it belongs to that one's flow (of ICMPv6 each has its own). Frames without IP go by their
 //! stations, and by what tells flows between them apart where their protocol announces none. VLANs do not count, as the configuration may say that they do not separate flows.
 
 use std::net::IpAddr;
@@ -31,7 +31,7 @@ impl Shards {
 /// The hash of the flow that a packet belongs to, under a secret key; 0 where it has none.
 pub fn flow_hash(packet: &Packet<'_>, key: u64) -> u64 {
     let Some(ip) = &packet.ip else { return link_hash(packet, key) };
-    if let Some(cause) = icmp::cause(packet) {
+    if let Some(cause) = icmp::cause(packet).filter(|cause| cause.source.is_ipv4()) {
         return hash(cause.source, cause.destination, cause.protocol, cause.ports, key);
     }
     let ports = match &packet.layer4 {
@@ -215,6 +215,15 @@ mod tests {
         let packet = ipv4(17, A, B, 0, &udp(1, 2));
         let error = ipv4(1, [10, 9, 9, 9], A, 0, &[&[3, 1, 0, 0, 0, 0, 0, 0], &packet[..]].concat());
         assert_eq!(hash_of(&error), hash_of(&packet));
+    }
+
+    #[test]
+    fn errors_of_icmpv6_go_by_their_own_ends() {
+        let error = |port: u16| {
+            let packet = ipv6(17, 1, 3, &udp(port, 53));
+            hash_of(&ipv6(58, 2, 1, &[&[1, 4, 0, 0, 0, 0, 0, 0], &packet[..]].concat()))
+        };
+        assert_eq!(error(4000), error(4001));
     }
 
     #[test]

@@ -204,14 +204,16 @@ impl Key {
         matches!(self.protocol, TCP | UDP | SCTP)
     }
 
-    /// For an ICMP error, the key of the packet that it answers, of which it carries the first bytes.
+    /// For an error of ICMPv4, the key of the packet that it answers, of which it carries the first bytes. Errors of ICMPv6 begin
+    /// flows of their own: a worker that has not the flow that one is about cannot know whether another one has it.
     pub fn of_cause(packet: &Packet<'_>, key: &Key) -> Option<Self> {
-        let icmp::Cause { source, destination, protocol, ports } = icmp::cause(packet)?;
+        let icmp::Cause { source, destination, protocol, ports } =
+            icmp::cause(packet).filter(|_| key.protocol == ICMP)?;
         let (source, destination) = (source.into(), destination.into());
         Some(Self { source, destination, source_port: ports.0, destination_port: ports.1, protocol, ..*key })
     }
 
-    /// Whether it is that of an ICMP error, which never begins a flow.
+    /// Whether it is that of an error of ICMPv4, which never begins a flow.
     pub fn is_error(&self) -> bool {
         self.protocol == ICMP && self.icmp().is_some_and(|(kind, _)| icmp::is_error(kind, false))
     }

@@ -94,6 +94,9 @@ pub struct Stream {
     rare: Option<Box<Rare>>,
     /// Where raw inspection ends.
     raw_end: u64,
+    /// Where the reader stands that has read most, and what was missing before that.
+    read: u64,
+    missed: u64,
     parser_on: bool,
     /// Whether the receiver acknowledged the sender's FIN.
     finish_acknowledged: bool,
@@ -136,6 +139,8 @@ impl Stream {
             charged: 0,
             rare: None,
             raw_end: NOWHERE,
+            read: 0,
+            missed: 0,
             parser_on: true,
             finish_acknowledged: false,
             depth_reached: false,
@@ -359,6 +364,11 @@ impl Stream {
         self.depth_reached && self.acknowledged >= self.end()
     }
 
+    /// Bytes that its parser or raw inspection is done with.
+    pub fn inspected_bytes(&self) -> u64 {
+        self.read - self.missed
+    }
+
     /// Whether the receiver acknowledged bytes that did not come.
     pub fn gap_seen(&self) -> bool {
         self.gap
@@ -443,7 +453,8 @@ impl Stream {
             if let Some(fitting) = data.get(..room) {
                 if fitting.len() < data.len() && !self.depth_reached {
                     self.depth_reached = true;
-                    stored.anomaly = Some(Anomaly("stream.reassembly_depth_reached"));
+                    // Where nobody reads any more, nothing is hidden behind it.
+                    stored.anomaly = self.is_read().then_some(DEPTH_REACHED);
                 }
                 data = fitting;
             }
@@ -582,11 +593,14 @@ impl Stream {
         Chunk::Nothing
     }
 
-    fn consumed(&self, reader: Reader, count: usize) -> u64 {
-        match self.next(reader) {
-            Chunk::Data(data) => reader.offset + count.min(data.len()) as u64,
-            Chunk::Gap(_) | Chunk::Nothing => reader.offset,
+    fn consumed(&mut self, reader: Reader, count: usize) -> u64 {
+        let Chunk::Data(data) = self.next(reader) else { return reader.offset };
+        let upto = reader.offset + count.min(data.len()) as u64;
+        if upto > self.read {
+            self.missed += reader.offset.saturating_sub(self.read);
+            self.read = upto;
         }
+        upto
     }
 
     fn behind_gap(&self, reader: Reader) -> u64 {
@@ -775,6 +789,8 @@ fn index(distance: u64) -> usize {
     usize::try_from(distance).unwrap_or(usize::MAX)
 }
 
+/// The depth is reached while somebody reads.
+pub(super) const DEPTH_REACHED: Anomaly = Anomaly("stream.reassembly_depth_reached");
 const DIFFERENT: Anomaly = Anomaly("stream.reassembly_overlap_different_data");
 
 /// Gaps that a slow reader may have before it.

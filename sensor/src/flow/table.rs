@@ -299,10 +299,14 @@ impl<A: Default> Table<A> {
 
     /// Ends flows that had no packet for too long at `now`, in the order of their last packets. Without it they end when a
     /// packet with their key comes late, when their memory is needed, or at shutdown.
+    #[inline]
     pub fn expire(&mut self, now: Timestamp, ended: &mut dyn FnMut(Flow<A>, EndReason)) {
-        if now <= self.next_end {
-            return;
+        if now > self.next_end {
+            self.expire_due(now, ended);
         }
+    }
+
+    fn expire_due(&mut self, now: Timestamp, ended: &mut dyn FnMut(Flow<A>, EndReason)) {
         let timeouts = *self.timeouts();
         loop {
             let mut next_end = Timestamp(u64::MAX);
@@ -331,9 +335,11 @@ impl<A: Default> Table<A> {
         places.into_iter().map(|(number, _, place)| (number, place)).collect()
     }
 
-    /// Ends the flow at a place because the run ends.
-    pub fn shut_down(&mut self, place: u32, ended: &mut dyn FnMut(Flow<A>, EndReason)) {
-        self.end(place, EndReason::Shutdown, ended);
+    /// Ends the flow at a place because the run ends, if its time was not over before at `now`.
+    pub fn shut_down(&mut self, place: u32, now: Timestamp, ended: &mut dyn FnMut(Flow<A>, EndReason)) {
+        let flow = self.slots.get(place as usize).and_then(Option::as_ref);
+        let is_over = flow.is_some_and(|flow| now.since(flow.end) > self.timeouts().of(flow.class()));
+        self.end(place, if is_over { EndReason::Timeout } else { EndReason::Shutdown }, ended);
     }
 
     /// The flow at a place.

@@ -12,7 +12,7 @@ use tapwire_signatures::rule::condition::TcpPhase;
 use super::closing::Reset;
 use super::overlap::Overlap;
 use super::store::Store;
-use super::stream::{Chunk, Lazy, Stream, StreamSettings};
+use super::stream::{Chunk, DEPTH_REACHED, Lazy, Stream, StreamSettings};
 use super::urgent::UrgentPolicy;
 
 /// How TCP is followed.
@@ -152,6 +152,8 @@ pub(super) enum Oddity {
     /// Bytes went to the receiver by another way.
     UrgentToServer,
     UrgentToClient,
+    /// A direction has more bytes than are inspected.
+    Depth,
 }
 
 /// What a SYN says.
@@ -402,6 +404,7 @@ impl TcpFlow {
             step.anomaly(match oddity {
                 Oddity::OneSide => "stream.one_side_seen",
                 Oddity::UrgentToServer | Oddity::UrgentToClient => "stream.urgent_data",
+                Oddity::Depth => DEPTH_REACHED.0,
             });
         }
     }
@@ -596,7 +599,12 @@ impl TcpFlow {
         let stored = stream.insert(step.tcp.sequence, step.payload, urgent, &step.settings.stream, step.store);
         step.update.accepted = stored.accepted;
         step.update.waits = stream.early_bytes() > 0;
-        step.update.anomalies.extend(stored.anomaly);
+        if stored.anomaly == Some(DEPTH_REACHED) {
+            self.raise_once(step, Oddity::Depth);
+        } else {
+            step.update.anomalies.extend(stored.anomaly);
+        }
+        let stream = self.stream(step.direction);
         step.update.gaps += stream.holes() - holes;
         if stream.holes() > holes {
             step.anomaly("stream.reassembly_seq_gap");

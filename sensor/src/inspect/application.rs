@@ -89,6 +89,8 @@ pub(super) struct Rare {
     pub(super) asked_port: Option<u16>,
     /// The protocol is about to change.
     pub(super) change: Option<Next>,
+    /// It was told that more came than is inspected.
+    pub(super) limit_told: bool,
     /// New anomalies outside transactions.
     pub(super) anomalies: Anomalies,
     /// What another version of one direction's bytes makes, until rules were asked about it.
@@ -453,6 +455,11 @@ impl Application {
     /// Whether the parser wants no bytes at all.
     pub fn is_deaf(&self) -> bool {
         self.stopped || self.encrypted && !self.frames_only || self.failed
+    }
+
+    /// Whether more came than a parser inspects.
+    pub fn is_limited(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.limit_told)
     }
 
     /// Whether there is a parser that was not told that a direction ended.

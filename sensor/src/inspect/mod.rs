@@ -235,10 +235,14 @@ impl Inspector {
     pub fn bytes(&mut self, app: &mut Application, carrier: Carrier, input: &Input<'_>) -> usize {
         let Input { direction, data: chunk, ends, .. } = *input;
         let ports = Ports::of(&ends);
+        if carrier.has_messages() && chunk.is_empty() && app.protocol.is_none() {
+            // It says nothing of a protocol.
+            app.failed = true;
+            return 0;
+        }
         if carrier.has_messages()
             && app.failed
             && !app.stopped
-            && !chunk.is_empty()
             && self.engine.recogniser.may_claim(carrier, ports, chunk)
         {
             // A datagram says nothing of the next one: what keeps a way open, or is junk, hides no protocol.
@@ -578,6 +582,7 @@ impl Inspector {
             context,
             next_port: port,
             flush_raw,
+            is_limited,
             frames,
             ended_frames,
             expected,
@@ -596,6 +601,9 @@ impl Inspector {
         self.file_losses += app.files.take_losses();
         for anomaly in anomalies {
             app.raise(direction, anomaly);
+        }
+        if is_limited && !std::mem::replace(&mut app.rare.get_or_insert_default().limit_told, true) {
+            app.raise(direction, Anomaly("applayer_inspection_limit"));
         }
         if ran_dry {
             self.parsers_dry += 1;

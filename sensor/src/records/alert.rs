@@ -75,6 +75,8 @@ pub struct Alert<'a> {
     pub verdict: Option<&'static str>,
     /// The bytes that fulfilled the rule's conditions.
     pub evidence: &'a [Evidence],
+    /// It is on a copy of bytes other than the one that counts.
+    pub other_copy: bool,
 }
 
 /// Writes an alert; `protocols` adds the objects of its transaction. What became of the packet is a slot.
@@ -132,13 +134,18 @@ pub fn write(
                 }
             });
         }
-        if !alert.evidence.is_empty() {
+        if !alert.evidence.is_empty() || alert.other_copy {
             object.object("tapwire", |o| {
-                o.array("evidence", |array| {
-                    for piece in alert.evidence {
-                        array.object(|o| evidence(o, piece));
-                    }
-                });
+                if alert.other_copy {
+                    o.boolean("other_copy", true);
+                }
+                if !alert.evidence.is_empty() {
+                    o.array("evidence", |array| {
+                        for piece in alert.evidence {
+                            array.object(|o| evidence(o, piece));
+                        }
+                    });
+                }
             });
         }
         if let Some(Payload { bytes, printable, base64, length }) = alert.payload {

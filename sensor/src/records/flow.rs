@@ -48,6 +48,8 @@ pub struct FlowRecord<'a> {
     pub action: Option<&'a str>,
     /// The connection.
     pub tcp: Option<TcpRecord<'a>>,
+    /// Bytes of its streams that were inspected, to server and to client, where a limit left out some.
+    pub inspected: Option<(u64, u64)>,
 }
 
 /// A flow's connection. Pairs are to server and to client.
@@ -134,9 +136,16 @@ pub fn write(out: &mut Vec<u8>, header: &Header<'_>, flow: &FlowRecord<'_>, cloc
         if let Some(tcp) = &flow.tcp {
             object.object("tcp", |o| connection(o, tcp));
         }
-        if flow.truncated {
-            object.object("tapwire", |o| {
-                o.boolean("truncated", true);
+        if flow.truncated || flow.inspected.is_some() {
+            object.object("tapwire", |own| {
+                if flow.truncated {
+                    own.boolean("truncated", true);
+                }
+                if let Some((to_server, to_client)) = flow.inspected {
+                    own.object("inspected", |o| {
+                        o.number("bytes_toserver", to_server).number("bytes_toclient", to_client);
+                    });
+                }
             });
         }
     });

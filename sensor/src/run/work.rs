@@ -41,7 +41,7 @@ pub(super) fn work_through(
     while let Some(work) = work.recv() {
         let batch = &work.batch;
         worker.adopt(&work.epoch, batch);
-        if live && let Some(time) = batch.frames.last().map(|frame| frame.time).or(batch.tick) {
+        if live && let Some(time) = batch.tick {
             worker.expire(time);
         }
         let records = worker.batch(batch, fresh, &mut lost);

@@ -51,7 +51,7 @@ pub(super) fn in_order(batches: &[RecordBatch]) -> Vec<(&RecordBatch, &Finding)>
     let mut all: Vec<_> =
         batches.iter().flat_map(|batch| batch.findings.iter().map(move |finding| (batch, finding))).collect();
     // Equal ones stay as they are: a packet belongs to one worker, so that the order within a packet is that worker's.
-    all.sort_by_key(|(_, finding)| finding.place.packet);
+    all.sort_by_key(|(_, finding)| (finding.place.packet, finding.place.ended));
     all
 }
 
@@ -64,7 +64,7 @@ mod tests {
     fn findings_of_two_workers_at_one_place_are_not_mixed() {
         let mut batches = [RecordBatch::new(0, 0), RecordBatch::new(1, 0)];
         for (worker, packet, flow) in [(1, 5, 10), (1, 7, 11), (1, 7, 12), (0, 7, 20), (0, 7, 21), (0, 9, 22)] {
-            batches[worker].push_flow_end(Place { packet, flow: Some(flow) });
+            batches[worker].push_flow_end(Place { packet, ended: Place::PACKET, flow: Some(flow) });
         }
         let order = in_order(&batches).into_iter().filter_map(|(_, finding)| finding.place.flow);
         assert_eq!(order.collect::<Vec<_>>(), [10, 20, 21, 11, 12, 22]);

@@ -171,7 +171,7 @@ mod tests {
     }
 
     fn place(packet: u64) -> Place {
-        Place { packet, flow: Some(7) }
+        Place { packet, ended: Place::PACKET, flow: Some(7) }
     }
 
     /// How many of 20 packets, one a second, are recorded after an alert on the first.

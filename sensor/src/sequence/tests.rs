@@ -18,7 +18,7 @@ fn run(harm: impl FnOnce(&mut Writer, &mut [RecordBatch])) -> (Vec<String>, BTre
     let mut batches = [RecordBatch::new(0, 0), RecordBatch::new(1, 0)];
     for packet in 0..4 {
         let record = Record { output: 0, class: Class::Flow, gate: None, cause: None };
-        let place = Place { packet, flow: None };
+        let place = Place { packet, ended: Place::PACKET, flow: None };
         batches[usize::try_from(packet).unwrap() % 2].push(place, record, |out, _| out.extend_from_slice(b"{}\n"));
     }
     harm(&mut writer, &mut batches);

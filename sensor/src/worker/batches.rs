@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tapwire_signatures::rule::Rule;
 use tapwire_signatures::verify::cost::CostReport;
 
+use super::clock::Clock;
 use super::{Settings, Worker};
 use crate::capture::batch::{Batch, Frame};
 use crate::capture::shard::Shards;
@@ -38,6 +39,7 @@ impl Worker {
             matches: Vec::new(),
             ended: Vec::new(),
             counters: Counters::default(),
+            clock: Clock::default(),
             at: 0,
             books: Books::default(),
             traffic: 0,

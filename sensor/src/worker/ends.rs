@@ -25,6 +25,28 @@ impl Worker {
         self.finish_ended(&Moment::flow_end(u64::MAX / 4, now, now));
     }
 
+    /// Ends the flows whose time is over before a packet of any worker.
+    #[inline]
+    pub(super) fn age(&mut self, number: u64, time: Timestamp) {
+        let now = self.clock.tick(time);
+        let ended = &mut self.ended;
+        self.table.expire(now, &mut |flow, reason| ended.push((flow, reason)));
+        if !self.ended.is_empty() {
+            self.finish_aged(number, now);
+        }
+    }
+
+    #[cold]
+    fn finish_aged(&mut self, number: u64, now: Timestamp) {
+        self.reporter.note_traffic(self.traffic);
+        let mut ended = std::mem::take(&mut self.ended);
+        for (flow, reason) in ended.drain(..) {
+            let moment = Moment::timeout(&flow, number, now);
+            self.finish(flow, reason, moment);
+        }
+        self.ended = ended;
+    }
+
     /// Ends every flow and hands out the last records, in as many batches as every other worker's after `packets` packets: so
     /// that not all of them are in memory at once. A panic costs those that were not written yet.
     pub fn shut_down(mut self, sequence: u64, packets: u64, hand: &mut dyn FnMut(RecordBatch) -> bool) -> Counters {
@@ -48,7 +70,7 @@ impl Worker {
 
     fn end_at(&mut self, place: u32) {
         let ended = &mut self.ended;
-        self.table.shut_down(place, &mut |flow, reason| ended.push((flow, reason)));
+        self.table.shut_down(place, self.clock.last(), &mut |flow, reason| ended.push((flow, reason)));
         for (flow, reason) in std::mem::take(&mut self.ended) {
             let moment = Moment::shutdown(&flow);
             self.finish(flow, reason, moment);

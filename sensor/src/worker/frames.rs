@@ -15,12 +15,13 @@ impl Worker {
         let own = self.index;
         let how = self.how();
         for (at, frame) in batch.frames.iter().enumerate().skip(from) {
+            (self.at, self.books) = (at, self.counters.books());
+            self.age(frame.number, frame.time);
             self.traffic += u64::from(frame.captured_bytes());
             if frame.shard != own && !frame.tunnel {
                 continue;
             }
             self.reporter.note_traffic(self.traffic);
-            (self.at, self.books) = (at, self.counters.books());
             #[cfg(test)]
             assert_ne!(self.trip_at, Some(frame.number), "the packet at which a test lets it panic");
             let mut packet = frame.unread(batch);

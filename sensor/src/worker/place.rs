@@ -480,7 +480,7 @@ impl Flow<Application> {
 fn only_new(matches: &[Match], mut further: Vec<Match>) -> Vec<Match> {
     further.retain(|new| matches.iter().all(|known| known.rule != new.rule));
     for new in &mut further {
-        new.ground = Ground::Stream;
+        (new.ground, new.is_other_copy) = (Ground::Stream, true);
     }
     further
 }

@@ -60,6 +60,8 @@ pub struct Match {
     pub direction: Direction,
     /// The file that it is about, by its number in the flow, where it is about one.
     pub file: Option<u64>,
+    /// It is on a copy of bytes other than the one that counts.
+    pub is_other_copy: bool,
     /// What the rule captured for its alert.
     pub context: Context,
     /// What is left to decide about it, with what all flows share.

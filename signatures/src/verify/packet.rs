@@ -163,7 +163,17 @@ impl Matcher {
                         Ground::Stream => place_in_chunk(&mut evidence, &chunk),
                         _ => {}
                     }
-                    matches.push(Match { rule: index, ground, direction, file: None, context, steps, evidence, chunk });
+                    matches.push(Match {
+                        rule: index,
+                        ground,
+                        direction,
+                        file: None,
+                        is_other_copy: false,
+                        context,
+                        steps,
+                        evidence,
+                        chunk,
+                    });
                 }
                 Verdict::NotYet => self.held_back.keep(ground, index),
                 Verdict::No => {}

@@ -202,7 +202,17 @@ impl Matcher {
                     place_in_packet(&mut evidence, subject.raw, view.packet.payload);
                     let (ground, direction) = (about.ground, asked.direction);
                     let chunk = Box::default();
-                    matches.push(Match { rule: index, ground, direction, file, context, steps, evidence, chunk });
+                    matches.push(Match {
+                        rule: index,
+                        ground,
+                        direction,
+                        file,
+                        is_other_copy: false,
+                        context,
+                        steps,
+                        evidence,
+                        chunk,
+                    });
                 }
                 Verdict::NotYet if rearmed.is_none() => side.waiting.push(index),
                 Verdict::No if rearmed.is_some() => side.rearm(index, newest_file),

@@ -74,6 +74,7 @@ impl Reporter {
                 text: settings.rule_text,
                 verdict: settings.verdict.then_some(verdict),
                 evidence: &found.evidence,
+                other_copy: found.is_other_copy && outputs.own,
             };
             let name = Name::Rule(rule.gid, rule.sid);
             let cause = self.cause(&header, "alert", charge, moment).map(|cause| cause.named(name));
@@ -181,6 +182,7 @@ impl Reporter {
                 text: settings.rule_text,
                 verdict: settings.verdict.then_some(verdict),
                 evidence: &found.evidence,
+                other_copy: found.is_other_copy && outputs.own,
             };
             let name = Name::Rule(rule.gid, rule.sid);
             let cause = self.cause(&header, "alert", charge, moment).map(|cause| cause.named(name));

@@ -57,7 +57,7 @@ fn place(number: u64, joined: u8, depth: u8) -> u64 {
 
 /// Anomalies of packets and streams that name a way to hide from a sensor: what was done so that the sensor sees something
 /// else than the host, or a limit of what the sensor looks at.
-pub(crate) const EVASION: [&str; 17] = [
+pub(crate) const EVASION: [&str; 18] = [
     "decoder.ipv4.frag_ignored",
     "decoder.ipv4.frag_incomplete",
     "decoder.ipv4.frag_overlap",
@@ -68,6 +68,7 @@ pub(crate) const EVASION: [&str; 17] = [
     "decoder.ipv6.rh_type_0",
     "decoder.too_many_layers",
     "stream.one_side_seen",
+    "stream.reassembly_depth_reached",
     "stream.reassembly_overlap_different_data",
     "stream.resumed_after_eviction",
     "stream.resumed_after_idle",
@@ -93,6 +94,8 @@ pub struct Moment {
     pub now: Timestamp,
     /// Position among all records.
     pub order: u64,
+    /// And among those of flows whose time was over before the packet there.
+    ended: u64,
     packet_number: Option<u64>,
     frame: Option<Frame>,
     tunnel: Option<Tunnel>,
@@ -114,7 +117,15 @@ impl Moment {
         let frame =
             packet.ethernet.map(|e| Frame { source: e.source, destination: e.destination, ether_type: e.kind, from });
         let order = place(packet.number, packet.joined, packet.depth);
-        Self { time: packet.time, now: packet.time, order, packet_number: Some(packet.number), frame, tunnel }
+        let ended = Place::PACKET;
+        Self { time: packet.time, now: packet.time, order, ended, packet_number: Some(packet.number), frame, tunnel }
+    }
+
+    /// That of the end of a flow whose time is over before the packet of a number, in the order in which flows began.
+    pub fn timeout<A>(flow: &Flow<A>, number: u64, now: Timestamp) -> Self {
+        let (joined, depth) = flow.first_place;
+        let ended = place(flow.first_packet, joined, depth);
+        Self { ended, ..Self::flow_end(place(number, 0, 0), flow.end, now) }
     }
 
     /// That of a flow's end because the run ends: behind all packets, in the order in which flows began.
@@ -126,7 +137,7 @@ impl Moment {
 
     /// That of a flow's end, which no packet tells; `now` is when it is told.
     pub fn flow_end(order: u64, time: Timestamp, now: Timestamp) -> Self {
-        Self { time, now, order, packet_number: None, frame: None, tunnel: None }
+        Self { time, now, order, ended: Place::PACKET, packet_number: None, frame: None, tunnel: None }
     }
 
     /// Whether it is the end of the run that leads to it.
@@ -141,7 +152,7 @@ impl Moment {
 
     /// Where what was found then belongs.
     fn place(&self, flow: Option<u64>) -> Place {
-        Place { packet: self.order, flow }
+        Place { packet: self.order, ended: self.ended, flow }
     }
 
     fn source(&self) -> &'static str {
@@ -716,6 +727,7 @@ impl Reporter {
                     flow.midstream.map(|policy| ("stream_midstream", policy.name())),
                     flow.starved.map(|policy| ("stream_reassembly_memcap", policy.name())),
                 ],
+                inspected: if outputs.own { inspected_bytes(flow) } else { None },
                 tcp,
                 action: flow.app.passed.then_some("pass"),
             };
@@ -902,6 +914,14 @@ fn protocol_text(app: &Application) -> Option<&'static str> {
         Some(id) => Some(protocol(id).name),
         None => app.failed.then_some("failed"),
     }
+}
+
+/// Bytes of each side's stream that were inspected, where a limit left out some.
+fn inspected_bytes(flow: &Flow<Application>) -> Option<(u64, u64)> {
+    let tcp = flow.tcp.as_ref()?;
+    let [server, client] = Direction::BOTH.map(|direction| tcp.stream(direction));
+    let is_limited = flow.app.is_limited() || server.depth_reached() || client.depth_reached();
+    is_limited.then(|| (server.inspected_bytes(), client.inspected_bytes()))
 }
 
 /// What there is to say of a connection. Of a flow without one nothing is told where records are to be those of others.

@@ -98,7 +98,11 @@ fn talkers(workers: u16) -> Vec<String> {
     let mut batches: Vec<_> = (0..workers).map(|worker| RecordBatch::new(worker, 0)).collect();
     for (id, ends, bytes) in [(1, [1, 2], 99), (2, [3, 4], 99), (3, [1, 5], 9), (4, [6, 4], 9)] {
         let worker = usize::try_from(id).unwrap() % batches.len();
-        batches[worker].push_shown(Place { packet: id, flow: Some(id) }, flow(id, ends, bytes), &[]);
+        batches[worker].push_shown(
+            Place { packet: id, ended: Place::PACKET, flow: Some(id) },
+            flow(id, ends, bytes),
+            &[],
+        );
     }
     for (batch, finding) in in_order(&batches) {
         followers.finding(Seen { finding, text: batch.text(finding), alerted: false });

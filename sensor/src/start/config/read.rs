@@ -126,6 +126,10 @@ impl<'a> Reader<'a> {
             c.memory_bytes = 0;
             c.parser_memory_bytes = 256 << 20;
         }
+        if file.is_some() && self.root.at("tapwire").is_none() {
+            // What was written for Suricata says which copy counts, and means that one alone.
+            c.stream.rival_bytes = 0;
+        }
         self.bytes("tapwire.memory", &mut c.memory_bytes);
         self.bytes("tapwire.parser-memory", &mut c.parser_memory_bytes);
         self.bytes("tapwire.rival-bytes", &mut c.stream.rival_bytes);

@@ -35,8 +35,8 @@ pub(super) static KEYS: &[Key] = &[
     ),
     used(
         "tapwire.rival-bytes",
-        |c| size(c.stream.rival_bytes),
-        "Bytes kept of each direction of copies that differ from those that count.",
+        |c| format!("{}; 0 with a configuration that has nothing below `tapwire`", size(c.stream.rival_bytes)),
+        "Bytes kept of each direction of copies that differ from those that count: rules are asked about both, and alerts on them have `tapwire.other_copy`. With 0 the policy alone counts (`host-os-policy`).",
     ),
     used(
         "tapwire.early-segments",
