@@ -3,6 +3,8 @@
 //! Both expiry and eviction look at the first flow of each list only. The links lie by themselves, packed: a packet moves its
 //! flow to the end of a list, and must not touch its neighbours.
 
+use tapwire_parsers::link::Timestamp;
+
 use super::crowds::Membership;
 use super::timeouts::Class;
 use super::worth::Worth;
@@ -29,6 +31,8 @@ struct Links {
     behind: u32,
     class: Class,
     member: Membership,
+    /// When it was put there.
+    since: Timestamp,
 }
 
 /// The place of no flow.
@@ -43,7 +47,8 @@ impl Lists {
     /// Makes the next place one that can be linked.
     pub(super) fn push(&mut self) {
         let member = Membership::default();
-        self.links.push(Links { before: NONE, behind: NONE, class: Class::OtherNew, member });
+        let since = Timestamp::default();
+        self.links.push(Links { before: NONE, behind: NONE, class: Class::OtherNew, member, since });
     }
 
     /// The class of a flow when it was linked, and the crowds that it was counted in.
@@ -74,37 +79,48 @@ impl Lists {
         self.counts.iter().copied().map(u64::from).sum()
     }
 
+    /// When a flow was last put into its list.
+    pub(super) fn since(&self, place: u32) -> Timestamp {
+        self.links.get(place as usize).map_or(Timestamp::default(), |links| links.since)
+    }
+
+    /// A flow at the end of its list was put there later than was thought.
+    pub(super) fn set_since(&mut self, place: u32, since: Timestamp) {
+        if let Some(links) = self.links.get_mut(place as usize) {
+            links.since = links.since.max(since);
+        }
+    }
+
     /// Makes a flow the last of its list. `false` if it is in none of this class.
-    pub(super) fn renew(&mut self, place: u32, class: Class) -> bool {
-        let Some(&Links { before, behind, class: listed, member }) = self.links.get(place as usize) else {
+    pub(super) fn renew(&mut self, place: u32, class: Class, now: Timestamp) -> bool {
+        let Some(links) = self.links.get_mut(place as usize).filter(|links| links.class == class) else {
             return false;
         };
-        if listed != class {
-            return false;
-        }
+        links.since = now;
+        let Links { before, behind, member, .. } = *links;
         if behind != NONE {
             self.take_out(place, before, behind, class, member);
-            self.append(place, class, member);
+            self.append(place, class, member, now);
         }
         true
     }
 
-    pub(super) fn link(&mut self, place: u32, class: Class, member: Membership) {
-        self.append(place, class, member);
+    pub(super) fn link(&mut self, place: u32, class: Class, member: Membership, now: Timestamp) {
+        self.append(place, class, member, now);
         if let Some(count) = self.counts.get_mut(class.worth() as usize) {
             *count += 1;
         }
     }
 
     pub(super) fn unlink(&mut self, place: u32) {
-        let Some(&Links { before, behind, class, member }) = self.links.get(place as usize) else { return };
+        let Some(&Links { before, behind, class, member, .. }) = self.links.get(place as usize) else { return };
         self.take_out(place, before, behind, class, member);
         if let Some(count) = self.counts.get_mut(class.worth() as usize) {
             *count = count.saturating_sub(1);
         }
     }
 
-    fn append(&mut self, place: u32, class: Class, member: Membership) {
+    fn append(&mut self, place: u32, class: Class, member: Membership, since: Timestamp) {
         let Some(list) = self.list_mut(class, member) else { return };
         let before = std::mem::replace(&mut list.last, place);
         if list.first == NONE {
@@ -114,7 +130,7 @@ impl Lists {
             links.behind = place;
         }
         if let Some(links) = self.links.get_mut(place as usize) {
-            *links = Links { before, behind: NONE, class, member };
+            *links = Links { before, behind: NONE, class, member, since };
         }
     }
 

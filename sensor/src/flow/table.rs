@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 use hashbrown::{HashMap, HashTable};
+use smallvec::SmallVec;
 use tapwire_parsers::link::{Layer4, Packet, Tcp, Timestamp};
 use tapwire_parsers::protocol::{Anomaly, Both, Direction};
 
@@ -161,6 +162,10 @@ pub struct Table<A> {
     /// Memory is short.
     emergency: bool,
     pub(super) counters: Counters,
+    /// The latest time so far.
+    now: Timestamp,
+    /// Flows that had packets since that was known.
+    fresh: SmallVec<[u32; 4]>,
     /// Nothing ends before this time.
     next_end: Timestamp,
 }
@@ -188,6 +193,8 @@ impl<A: Default> Table<A> {
             holders: VecDeque::new(),
             emergency: false,
             counters: Counters::default(),
+            now: Timestamp::default(),
+            fresh: SmallVec::new(),
             next_end: Timestamp(u64::MAX),
         }
     }
@@ -301,23 +308,25 @@ impl<A: Default> Table<A> {
     /// packet with their key comes late, when their memory is needed, or at shutdown.
     #[inline]
     pub fn expire(&mut self, now: Timestamp, ended: &mut dyn FnMut(Flow<A>, EndReason)) {
-        if now > self.next_end {
-            self.expire_due(now, ended);
+        self.advance(now);
+        if self.now > self.next_end {
+            self.expire_due(ended);
         }
     }
 
-    fn expire_due(&mut self, now: Timestamp, ended: &mut dyn FnMut(Flow<A>, EndReason)) {
+    fn expire_due(&mut self, ended: &mut dyn FnMut(Flow<A>, EndReason)) {
+        let now = self.now;
         let timeouts = *self.timeouts();
         loop {
             let mut next_end = Timestamp(u64::MAX);
             let over = self
                 .heads(&Class::ALL)
-                .filter(|(class, _, _, flow)| {
-                    let end = Timestamp(flow.end.0.saturating_add(timeouts.of(*class)));
+                .filter(|(class, _, place, _)| {
+                    let end = Timestamp(self.lists.since(*place).0.saturating_add(timeouts.of(*class)));
                     next_end = next_end.min(end);
                     now > end
                 })
-                .min_by_key(|(_, _, _, flow)| (flow.end, flow.first_packet))
+                .min_by_key(|(_, _, place, flow)| (self.lists.since(*place), flow.end, flow.first_packet))
                 .map(|(_, _, place, _)| place);
             let Some(place) = over else {
                 self.next_end = next_end;
@@ -335,11 +344,29 @@ impl<A: Default> Table<A> {
         places.into_iter().map(|(number, _, place)| (number, place)).collect()
     }
 
-    /// Ends the flow at a place because the run ends, if its time was not over before at `now`.
-    pub fn shut_down(&mut self, place: u32, now: Timestamp, ended: &mut dyn FnMut(Flow<A>, EndReason)) {
-        let flow = self.slots.get(place as usize).and_then(Option::as_ref);
-        let is_over = flow.is_some_and(|flow| now.since(flow.end) > self.timeouts().of(flow.class()));
+    /// Ends the flow at a place because the run ends, if its time is not over anyway.
+    pub fn shut_down(&mut self, place: u32, ended: &mut dyn FnMut(Flow<A>, EndReason)) {
+        let timeout = self.lists.of(place).map_or(u64::MAX, |(class, _)| self.timeouts().of(class));
+        let is_over = self.now.0 > self.lists.since(place).0.saturating_add(timeout);
         self.end(place, if is_over { EndReason::Timeout } else { EndReason::Shutdown }, ended);
+    }
+
+    /// When the time of a flow was over that had no further packet.
+    pub fn over_at(&self, flow: &Flow<A>) -> Timestamp {
+        Timestamp(flow.end.0.saturating_add(self.timeouts().of(flow.class())))
+    }
+
+    /// Goes on to a time. It never goes back: where packets do, as in a capture behind a later one, flows do not age until it
+    /// is later again, and how they do does not depend on which other ones there are.
+    #[inline]
+    pub fn advance(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+        // What had the last packet is as old as that, now that its time is known to be one.
+        for place in std::mem::take(&mut self.fresh) {
+            if let Some(Some(flow)) = self.slots.get(place as usize) {
+                self.lists.set_since(place, flow.end.min(self.now));
+            }
+        }
     }
 
     /// The flow at a place.
@@ -480,7 +507,7 @@ impl<A: Default> Table<A> {
             }
             // Those whose time is over anyway go first.
             let before = self.len();
-            self.expire(packet.time, ended);
+            self.expire_due(ended);
             if self.len() == before && !self.relieve(Need::Flow, packet.time, ended) {
                 self.counters.refused_packets += 1;
                 return None;
@@ -543,7 +570,7 @@ impl<A: Default> Table<A> {
         let hash_of = |place: &u32| slots.get(*place as usize).and_then(Option::as_ref).map_or(0, |flow| flow.hash);
         self.index.insert_unique(hash, place, hash_of);
         let member = self.enter(Worth::New, &key, false);
-        self.lists.link(place, Class::OtherNew, member);
+        self.lists.link(place, Class::OtherNew, member, self.now);
         Some(place)
     }
 
@@ -558,7 +585,7 @@ impl<A: Default> Table<A> {
             // The flow itself stays.
             self.lists.unlink(place);
             let relieved = self.relieve(Need::Bytes, now, ended);
-            self.lists.link(place, class, member);
+            self.lists.link(place, class, member, self.now);
             if !relieved {
                 return;
             }
@@ -614,7 +641,10 @@ impl<A: Default> Table<A> {
     fn touch(&mut self, place: u32) {
         let Some(Some(flow)) = self.slots.get(place as usize) else { return };
         let class = flow.class();
-        if !self.lists.renew(place, class) {
+        if self.fresh.last() != Some(&place) && self.fresh.len() < FRESH_LIMIT {
+            self.fresh.push(place);
+        }
+        if !self.lists.renew(place, class, self.now) {
             self.reclass(place, class);
         }
     }
@@ -625,7 +655,7 @@ impl<A: Default> Table<A> {
         else {
             return;
         };
-        let (key, swapped, end) = (flow.key, flow.marks.has(Marks::SWAPPED), flow.end);
+        let (key, swapped) = (flow.key, flow.marks.has(Marks::SWAPPED));
         self.lists.unlink(place);
         if class.worth() != before.worth() {
             if let Some(crowds) = &mut self.crowds {
@@ -633,8 +663,8 @@ impl<A: Default> Table<A> {
             }
             member = self.enter(class.worth(), &key, swapped);
         }
-        self.lists.link(place, class, member);
-        let ends = Timestamp(end.0.saturating_add(self.timeouts().of(class)));
+        self.lists.link(place, class, member, self.now);
+        let ends = Timestamp(self.now.0.saturating_add(self.timeouts().of(class)));
         self.next_end = self.next_end.min(ends);
     }
 
@@ -660,5 +690,7 @@ const ALLOCATION_BYTES: usize = 16;
 const ANSWER_BYTES: usize = 2 * size_of::<(Key, u32)>() + size_of::<Rare>() + ALLOCATION_BYTES;
 /// What a segment may cost besides its bytes.
 const SEGMENT_BYTES: usize = 1024;
+/// Flows that one captured packet, with all that it carries, may concern.
+const FRESH_LIMIT: usize = 32;
 /// Flows that begin between two looks at how many there are.
 const WATCHED_EVERY: u64 = 64;

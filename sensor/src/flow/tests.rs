@@ -76,6 +76,7 @@ impl Play {
         packet.payload = payload;
         let ended = &mut self.ended;
         let mut end = |flow: Flow<()>, reason| ended.push((flow.first_packet, reason));
+        self.table.advance(packet.time);
         let Some(arrival) = self.table.packet(&packet, 0, &mut end) else { return Seen::default() };
         let mut seen = Seen {
             direction: Some(arrival.direction),
@@ -200,7 +201,7 @@ fn a_connection_is_followed_from_syn_to_close() {
     let last = play.tcp(true, ACK, client.wrapping_add(9), server.wrapping_add(8), b"");
     assert_eq!((last.state, last.closed), (Some(TcpState::Closed), true));
     let (_, place) = play.table.by_begin()[0];
-    play.table.shut_down(place, Timestamp(0), &mut |flow, reason| {
+    play.table.shut_down(place, &mut |flow, reason| {
         assert_eq!((flow.state(), reason), (FlowState::Closed, EndReason::Shutdown));
         assert_eq!((flow.packets.to_server, flow.bytes.to_client), (5, 180));
         let tcp = flow.tcp.as_ref().unwrap();
@@ -373,7 +374,7 @@ fn what_was_acknowledged_beyond_the_window_was_delivered() {
     let reset = play.tcp(false, RST, 20_204, 0, b"");
     assert!(reset.closed && reset.anomalies.is_empty(), "{:?}", reset.anomalies);
     let mut ends = Vec::new();
-    play.table.shut_down(0, Timestamp(0), &mut |mut flow, _| {
+    play.table.shut_down(0, &mut |mut flow, _| {
         let stream = flow.stream_mut(Direction::ToClient).unwrap();
         stream.parser_skip_gap();
         ends.push((stream.parser_next() == Chunk::Data(b"two"), stream.gap_seen(), flow.state()));
@@ -430,7 +431,7 @@ fn flags_are_noted_without_a_connection() {
     let mut play = Play::new(Settings::default());
     play.tcp(true, ACK | 8, 100, 200, b"data");
     play.tcp(false, RST, 200, 0, b"");
-    play.table.shut_down(0, Timestamp(0), &mut |flow, _| {
+    play.table.shut_down(0, &mut |flow, _| {
         assert!(flow.tcp.is_none());
         assert_eq!((flow.tcp_flags.to_server, flow.tcp_flags.to_client), (ACK | 8, RST));
     });
@@ -531,6 +532,7 @@ fn frames_of_a_card_have_flows_without_ip() {
     .iter()
     .map(|data| {
         let packet = Packet::decode(1, Timestamp(1_000_000_000), 1, data, 0, false);
+        play.table.advance(packet.time);
         let arrival = play.table.packet(&packet, 0, &mut |_, _| ())?;
         Some((arrival.new, arrival.direction == Direction::ToServer))
     })
@@ -761,7 +763,7 @@ proptest! {
             prop_assert!(play.table.len() <= 1);
         }
         for (_, place) in play.table.by_begin() {
-            play.table.shut_down(place, Timestamp(0), &mut |_, _| {});
+            play.table.shut_down(place, &mut |_, _| {});
         }
         prop_assert_eq!(play.table.store().used_bytes(), 0);
     }

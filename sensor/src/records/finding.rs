@@ -20,16 +20,16 @@ use crate::inspect::silence::Quiet;
 pub struct Place {
     /// Number of the packet in the order of all.
     pub packet: u64,
-    /// Of what a packet's time ends before it is looked at: which of several such flows it is, in the order of their begins.
-    /// [`Place::PACKET`] for what the packet itself brings.
-    pub ended: u64,
+    /// Of flows whose time is over before the packet is looked at: when it was, and where the flow began. [`Place::PACKET`] for
+    /// what the packet itself brings.
+    pub ended: (Timestamp, u64),
     /// The flow.
     pub flow: Option<u64>,
 }
 
 impl Place {
     /// Behind the ends of flows.
-    pub const PACKET: u64 = u64::MAX;
+    pub const PACKET: (Timestamp, u64) = (Timestamp(u64::MAX), u64::MAX);
 }
 
 /// Something that a worker found. Its text and the slots of that are in its batch.

@@ -5,18 +5,18 @@ use tapwire_parsers::link::Timestamp;
 /// The time of the last two packets. One packet with a time far ahead, as damage or an attacker makes it, does not age the flows.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Clock {
-    last: Timestamp,
+    last: Option<Timestamp>,
 }
 
 impl Clock {
     /// Goes on to a packet; the time that it is by this one and the one before.
     #[inline]
     pub(super) fn tick(&mut self, time: Timestamp) -> Timestamp {
-        std::mem::replace(&mut self.last, time).min(time)
+        self.last.replace(time).map_or(time, |before| before.min(time))
     }
 
     /// The time of the last packet.
     pub(super) fn last(self) -> Timestamp {
-        self.last
+        self.last.unwrap_or_default()
     }
 }

@@ -41,7 +41,7 @@ impl Worker {
         self.reporter.note_traffic(self.traffic);
         let mut ended = std::mem::take(&mut self.ended);
         for (flow, reason) in ended.drain(..) {
-            let moment = Moment::timeout(&flow, number, now);
+            let moment = Moment::timeout(&flow, number, self.table.over_at(&flow).min(now));
             self.finish(flow, reason, moment);
         }
         self.ended = ended;
@@ -51,6 +51,7 @@ impl Worker {
     /// that not all of them are in memory at once. A panic costs those that were not written yet.
     pub fn shut_down(mut self, sequence: u64, packets: u64, hand: &mut dyn FnMut(RecordBatch) -> bool) -> Counters {
         self.reporter.note_traffic(self.traffic);
+        self.table.advance(self.clock.last());
         let flows = catch_unwind(AssertUnwindSafe(|| self.table.by_begin())).unwrap_or_default();
         let mut flows = flows.into_iter().peekable();
         let width = (packets / LAST_BATCHES).max(LAST_BATCH_PACKETS);
@@ -70,7 +71,7 @@ impl Worker {
 
     fn end_at(&mut self, place: u32) {
         let ended = &mut self.ended;
-        self.table.shut_down(place, self.clock.last(), &mut |flow, reason| ended.push((flow, reason)));
+        self.table.shut_down(place, &mut |flow, reason| ended.push((flow, reason)));
         for (flow, reason) in std::mem::take(&mut self.ended) {
             let moment = Moment::shutdown(&flow);
             self.finish(flow, reason, moment);

@@ -95,7 +95,7 @@ pub struct Moment {
     /// Position among all records.
     pub order: u64,
     /// And among those of flows whose time was over before the packet there.
-    ended: u64,
+    ended: (Timestamp, u64),
     packet_number: Option<u64>,
     frame: Option<Frame>,
     tunnel: Option<Tunnel>,
@@ -124,7 +124,7 @@ impl Moment {
     /// That of the end of a flow whose time is over before the packet of a number, in the order in which flows began.
     pub fn timeout<A>(flow: &Flow<A>, number: u64, now: Timestamp) -> Self {
         let (joined, depth) = flow.first_place;
-        let ended = place(flow.first_packet, joined, depth);
+        let ended = (now, place(flow.first_packet, joined, depth));
         Self { ended, ..Self::flow_end(place(number, 0, 0), flow.end, now) }
     }
 
