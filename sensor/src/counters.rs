@@ -1,8 +1,9 @@
 //! What each counter of `stats` records counts: one table, which the manual prints.
 //!
 //! A counter is a number under a dotted name. Where there is one for each of some things, a word in capitals stands for their names:
-//! `PROTOCOL`, `OWNPROTOCOL`, `HEADER`, `EVENT`, `CLASS`, `TYPE`, and `N` for a position in a list.
+//! `PROTOCOL`, `OWNPROTOCOL`, `HEADER`, `EVENT`, `STREAMEVENT`, `CLASS`, `TYPE`, and `N` for a position in a list.
 
+mod awaited;
 mod table;
 
 use tapwire_parsers::REGISTRY;
@@ -11,7 +12,8 @@ use tapwire_parsers::link::events::EVENTS;
 use tapwire_parsers::protocol::Protocol;
 
 use crate::records::class::Class;
-use crate::stats::NOT_IN_EVE;
+use crate::stats::{NOT_IN_EVE, stream_counters};
+pub use awaited::awaited;
 pub use table::COUNTERS;
 
 /// A counter, or several that are alike.
@@ -56,10 +58,13 @@ pub fn names(word: &str) -> Vec<String> {
             let forms =
                 |card: &Protocol| card.carriers.iter().map(|&carrier| card.counted_on(carrier)).collect::<Vec<_>>();
             let cards = REGISTRY.iter().filter(|card| card.is_own == (word == "OWNPROTOCOL"));
-            cards.flat_map(|card| std::iter::once(card.counted_as()).chain(forms(card))).collect()
+            let parsed = cards.flat_map(|card| std::iter::once(card.counted_as()).chain(forms(card)));
+            let awaited = awaited::PROTOCOLS.iter().filter(|_| word == "PROTOCOL").map(owned);
+            parsed.chain(awaited).collect()
         }
         "HEADER" => Header::ALL.iter().map(|(_, name)| (*name).to_owned()).collect(),
         "EVENT" => EVENTS.iter().map(|(name, _)| name).filter(|name| !NOT_IN_EVE.contains(name)).map(owned).collect(),
+        "STREAMEVENT" => stream_counters().map(|(name, _)| name.to_owned()).collect(),
         "OTHER" => NOT_IN_EVE.iter().map(owned).collect(),
         "CLASS" => Class::BOOKED.iter().map(|(_, name)| (*name).to_owned()).collect(),
         "TYPE" => {

@@ -42,7 +42,7 @@ mod work;
 mod writing;
 
 pub use active::Active;
-pub use settings::{LiveSettings, Memory, Settings};
+pub use settings::{Counting, LiveSettings, Memory, Settings};
 pub use writing::mostly_refused;
 
 /// Batches of records on their way back from one worker, and of packets that are kept to be filled again, where an interface is watched.

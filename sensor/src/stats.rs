@@ -1,12 +1,18 @@
 //! Counters of a run: each worker has its own, and they are added up when they are shown.
 
+mod special;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tapwire_parsers::link::events::EVENTS;
+use tapwire_parsers::link::tunnel::Inner;
 use tapwire_parsers::link::{Header, Layer4, Packet};
+use tapwire_signatures::keywords::packet_event::STREAM_EVENTS;
 use tapwire_signatures::verify::cost::CostBooks;
 use tapwire_signatures::verify::explain::Watch;
+
+use special::Special;
 
 /// Packets by layer and by what became of them.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +29,8 @@ pub struct Counters {
     layers: Layers,
     /// Packets that were refused for their checksum, and those that were accepted as their host left it to its card.
     pub checksums: (u64, u64),
+    /// The most Ethernet addresses that packets of one flow came from, and went to.
+    pub stations: (u64, u64),
     /// What became of rules that matched.
     pub alerts: Alerts,
     /// Events of decoding by name.
@@ -71,6 +79,7 @@ struct Layers {
     icmpv4: u64,
     icmpv6: u64,
     others: [u64; Header::ALL.len()],
+    special: Special,
 }
 
 impl Counters {
@@ -103,11 +112,17 @@ impl Counters {
             (Layer4::Icmp(_), _) => layers.icmpv6 += 1,
             (Layer4::None | Layer4::Igmp(_) | Layer4::Sctp(..), _) => {}
         }
+        layers.special.count(packet);
         if packet.headers != 0 {
             for (count, (header, _)) in layers.others.iter_mut().zip(Header::ALL) {
                 *count += u64::from(packet.has(header));
             }
         }
+    }
+
+    /// Counts what a packet carries, where that is read.
+    pub fn carried(&mut self, packet: &Packet<'_>, inner: &Inner<'_>) {
+        self.layers.special.carried(packet, inner);
     }
 
     /// Adds to a counter by its dotted name.
@@ -166,6 +181,7 @@ impl Counters {
             self.watched = Some(watched.clone());
         }
         self.panics += other.panics;
+        self.stations = (self.stations.0.max(other.stations.0), self.stations.1.max(other.stations.1));
         self.checksums.0 += other.checksums.0;
         self.checksums.1 += other.checksums.1;
         self.alerts.asked |= other.alerts.asked;
@@ -178,6 +194,7 @@ impl Counters {
         for (mine, theirs) in a.others.iter_mut().zip(b.others) {
             *mine += theirs;
         }
+        a.special.merge(&b.special);
         a.longest = a.longest.max(b.longest);
         for (mine, theirs) in [
             (&mut a.packets, b.packets),
@@ -194,6 +211,12 @@ impl Counters {
         ] {
             *mine += theirs;
         }
+    }
+
+    /// Events of streams by their dotted names in `stats` records.
+    pub fn stream_events(&self) -> impl Iterator<Item = (String, u64)> {
+        let count = |event: &str| self.events.iter().find(|(name, _)| name.strip_prefix("stream.") == Some(event));
+        stream_counters().map(move |(name, event)| (format!("stream.{name}"), count(event).map_or(0, |(_, n)| *n)))
     }
 
     /// Everything by its dotted name in `stats` records. `own` adds the books of packets and records under `tapwire`.
@@ -214,11 +237,22 @@ impl Counters {
             ("decoder.icmpv6", layers.icmpv6),
             ("decoder.avg_pkt_size", layers.bytes.checked_div(layers.packets).unwrap_or(0)),
             ("decoder.max_pkt_size", layers.longest),
+            ("decoder.max_mac_addrs_src", self.stations.0),
+            ("decoder.max_mac_addrs_dst", self.stations.1),
         ] {
             all.insert(name.to_owned(), count);
         }
+        all.extend(layers.special.by_name().map(|(name, count)| (name.to_owned(), count)));
+        for (name, event) in EVENTS_BESIDES {
+            all.insert(name.to_owned(), self.events.get(event).copied().unwrap_or(0));
+        }
         if self.alerts.asked {
+            let Alerts { raised, overflow, suppressed, .. } = self.alerts;
+            let decided = self.names.get("tapwire.rules.candidates").copied().unwrap_or(0);
+            let of_packet = |count: u64| count.checked_div(self.processed).unwrap_or(0);
             for (name, count) in [
+                ("detect.match_list", of_packet(raised + overflow + suppressed)),
+                ("detect.mpm_list", of_packet(decided)),
                 ("detect.alert", self.alerts.raised),
                 ("detect.alert_queue_overflow", self.alerts.overflow),
                 ("detect.alerts_suppressed", self.alerts.suppressed),
@@ -266,9 +300,37 @@ pub(crate) const NOT_IN_EVE: [&str; 8] = [
     "wlan.pkt_too_small",
 ];
 
+/// Events of streams that EVE's `stats` have a member for, by its name and theirs, which differ for two.
+pub(crate) fn stream_counters() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let names = STREAM_EVENTS.iter().map(|(name, _)| *name).filter(|name| !OWN_STREAM_EVENTS.contains(name));
+    names.map(|event| match event {
+        "3whs_synack_resend_with_different_ack" => ("3whs_synack_resend_with_diff_ack", event),
+        "est_synack_resend_with_different_ack" => ("est_synack_resend_with_diff_ack", event),
+        _ => (event, event),
+    })
+}
+
+/// Events of streams that EVE's `stats` have no member for.
+const OWN_STREAM_EVENTS: [&str; 6] = [
+    "one_side_seen",
+    "resumed_after_eviction",
+    "resumed_after_idle",
+    "suspected_fin_inject",
+    "urgent_data",
+    "vlan_differs_by_direction",
+];
+
 /// Why packets are left aside: they could not be decoded, live they came faster than they were taken, or a worker panicked at
 /// them.
 pub const DROP_REASONS: [&str; 5] = ["invalid", "ring_full", "kernel", "interface", "worker_panic"];
 
 /// Fewer packets that are refused for their checksum are no reason to warn.
 const MANY_REFUSED: u64 = 20;
+
+/// Counters that EVE has beside those of events: as many packets as raised the event.
+const EVENTS_BESIDES: [(&str, &str); 4] = [
+    ("decoder.too_many_layers", "decoder.too_many_layers"),
+    ("decoder.unknown_ethertype", "decoder.ethernet.unknown_ethertype"),
+    ("tcp.overlap_diff_data", "stream.reassembly_overlap_different_data"),
+    ("tcp.stream_depth_reached", "stream.reassembly_depth_reached"),
+];

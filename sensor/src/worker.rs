@@ -79,6 +79,9 @@ impl Worker {
     /// What its headers say is counted and recorded.
     fn decode(&mut self, packet: &Packet<'_>, moment: &Moment) {
         self.counters.packet(packet);
+        if let Some(inner) = packet.inner.as_ref().filter(|inner| self.settings.tunnels.reads(inner.carrier)) {
+            self.counters.carried(packet, inner);
+        }
         self.reporter.decode_anomalies(packet, moment);
         // What a packet carries is a part of it in the books.
         match (packet.depth + packet.joined, packet.invalid) {

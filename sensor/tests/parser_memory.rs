@@ -106,6 +106,7 @@ fn who_keeps_most_is_let_go_of_and_inspected_on() {
         let events = of("anomaly").iter().filter(|a| a["anomaly"]["event"] == "APPLAYER_MEMORY_LIMIT").count();
         let evicted = run.stats()["tapwire"]["app_layer"]["evicted"].as_u64().unwrap();
         assert_eq!(usize::try_from(evicted).unwrap(), events, "{budget}");
+        assert_eq!(run.stats()["http"]["memcap"], evicted, "{budget}");
         assert_eq!(events == 0, limits == 0, "{budget}");
     }
 }

@@ -97,28 +97,40 @@ pub struct Counters {
     pub pieces: [u64; 2],
     /// Datagrams that became whole, of IPv4 and IPv6.
     pub joined: [u64; 2],
-    /// Datagrams given up because there were too many at once, or too many pieces.
+    /// Datagrams given up because there were too many at once.
     pub too_many: u64,
+    /// Datagrams given up because there were too many pieces.
+    pub too_many_pieces: u64,
     /// Datagrams given up for their memory.
     pub evicted: u64,
-    /// Datagrams given up because their time was over.
-    pub timed_out: u64,
+    /// Datagrams given up because their time was over, of IPv4 and IPv6.
+    pub timed_out: [u64; 2],
+    /// Those of them that a piece of their own found.
+    pub found_over: u64,
     /// Datagrams given up because the host drops them: their pieces contradict each other.
     pub contradicting: u64,
 }
 
 impl Counters {
     /// The counters by their names in `stats` records.
-    pub fn by_name(&self) -> [(&'static str, u64); 8] {
-        let ([v4, v6], [joined_v4, joined_v6]) = (self.pieces, self.joined);
+    pub fn by_name(&self) -> [(&'static str, u64); 15] {
+        let ([v4, v6], [joined_v4, joined_v6], [over_v4, over_v6]) = (self.pieces, self.joined, self.timed_out);
+        let timed_out = over_v4 + over_v6;
         [
             ("defrag.ipv4.fragments", v4),
             ("defrag.ipv4.reassembled", joined_v4),
             ("defrag.ipv6.fragments", v6),
             ("defrag.ipv6.reassembled", joined_v6),
+            ("defrag.ipv4.timeouts", over_v4),
+            ("defrag.ipv6.timeouts", over_v6),
+            ("defrag.mgr.tracker_timeout", timed_out - self.found_over),
+            ("defrag.wrk.tracker_timeout", self.found_over),
+            ("defrag.tracker_hard_reuse", self.too_many + self.too_many_pieces + self.evicted),
+            ("defrag.tracker_soft_reuse", 0),
+            ("defrag.max_frags_reached", self.too_many_pieces),
             ("defrag.max_trackers_reached", self.too_many),
             ("tapwire.defrag.evicted", self.evicted),
-            ("tapwire.defrag.timed_out", self.timed_out),
+            ("tapwire.defrag.timed_out", timed_out),
             ("tapwire.defrag.contradicting", self.contradicting),
         ]
     }
@@ -254,7 +266,8 @@ impl Defragmenter {
             if now.since(datagram.origin.time) <= self.timeout_us(key) {
                 return;
             }
-            self.counters.timed_out += 1;
+            let v6 = key.source.is_ipv6();
+            self.count(|counters| &mut counters.timed_out, v6);
             self.give_up_oldest(INCOMPLETE);
         }
     }
@@ -293,18 +306,22 @@ impl Defragmenter {
         if now.since(datagram.origin.time) <= self.timeout_us(key) {
             return Some(datagram);
         }
-        self.counters.timed_out += 1;
+        self.count(|counters| &mut counters.timed_out, key.source.is_ipv6());
+        self.counters.found_over += 1;
         self.note(key, datagram, INCOMPLETE);
         None
     }
 
     /// Puts a datagram behind all others, which are given up before it where there is no room.
     fn keep(&mut self, key: Key, mut datagram: Datagram) {
-        let many = |all: &Self| {
-            all.datagrams.len() as u64 >= all.settings.trackers || all.pieces + datagram.pieces > all.settings.pieces
-        };
-        while many(self) {
-            self.counters.too_many += 1;
+        loop {
+            if self.datagrams.len() as u64 >= self.settings.trackers {
+                self.counters.too_many += 1;
+            } else if self.pieces + datagram.pieces > self.settings.pieces {
+                self.counters.too_many_pieces += 1;
+            } else {
+                break;
+            }
             if !self.give_up_oldest(IGNORED) {
                 return;
             }

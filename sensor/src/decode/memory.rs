@@ -36,6 +36,11 @@ impl Budget {
         self.drawn_bytes.load(Ordering::Relaxed)
     }
 
+    /// Bytes that accounts may draw.
+    pub fn limit_bytes(&self) -> usize {
+        self.limit_bytes
+    }
+
     /// How much of it, or of what it is a part of, is drawn, in percent.
     pub fn used_percent(&self) -> u64 {
         let whole = self.whole.as_ref().map_or(0, |whole| whole.used_percent());

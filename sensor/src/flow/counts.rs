@@ -9,6 +9,8 @@ impl<A: Default> Table<A> {
         let begun = self.counters();
         let (bypassed_packets, bypassed_bytes) = begun.bypassed;
         let (segments, refused_bytes) = self.store().refused();
+        let (again, made) = self.store().buffers();
+        let [evicted_for_flows, _] = begun.evicted.needed_for;
         let of_carriers = ["flow.tcp", "flow.udp", "flow.icmpv4", "flow.icmpv6"].into_iter().zip(begun.begun);
         let others = [
             ("flow.total", begun.begun.iter().sum()),
@@ -18,8 +20,6 @@ impl<A: Default> Table<A> {
             ("tcp.reassembly_gap", begun.gaps),
             ("flow_bypassed.local_pkts", bypassed_packets),
             ("flow_bypassed.local_bytes", bypassed_bytes),
-            ("flow_bypassed.local_capture_pkts", 0),
-            ("flow_bypassed.local_capture_bytes", 0),
             ("tapwire.flow.resumed", begun.resumed.0),
             ("tapwire.flow.picked_up", begun.resumed.1),
             ("tapwire.flow.forgotten", self.forgotten()),
@@ -31,8 +31,17 @@ impl<A: Default> Table<A> {
             ("tapwire.flow.refused_packets", begun.refused_packets),
             ("tcp.segment_memcap_drop", segments),
             ("tapwire.stream.refused_bytes", refused_bytes),
+            ("tcp.insert_data_normal_fail", self.store().placeless()),
+            ("tcp.segment_from_cache", again),
+            ("tcp.segment_from_pool", made),
+            ("flow.active", self.len() as u64),
+            ("flow.memcap", evicted_for_flows + begun.refused_packets),
+            ("flow.get_used", evicted_for_flows),
+            ("flow.get_used_eval", evicted_for_flows + begun.refused_packets),
+            ("flow.get_used_failed", begun.refused_packets),
         ];
-        of_carriers.chain(others).chain(begun.evicted.by_name())
+        let own = others.into_iter().chain(begun.tally.by_name()).chain(begun.evicted.by_name());
+        of_carriers.chain(own).chain(ALWAYS_NONE.iter().map(|name| (*name, 0)))
     }
 }
 
@@ -48,3 +57,30 @@ impl ExpectedFlows {
         ]
     }
 }
+
+/// What Suricata counts and no table ever does: each worker owns its flows, and nothing is set aside for those to come.
+const ALWAYS_NONE: &[&str] = &[
+    "flow.end.state.capture_bypassed",
+    "flow.get_used_eval_busy",
+    "flow.get_used_eval_reject",
+    "flow.mgr.rows_maxlen",
+    "flow.mgr.rows_per_sec",
+    "flow.recycler.queue_avg",
+    "flow.recycler.queue_max",
+    "flow.spare",
+    "flow.wrk.flows_injected",
+    "flow.wrk.flows_injected_max",
+    "flow.wrk.spare_sync",
+    "flow.wrk.spare_sync_avg",
+    "flow.wrk.spare_sync_empty",
+    "flow.wrk.spare_sync_incomplete",
+    "flow_bypassed.bytes",
+    "flow_bypassed.closed",
+    "flow_bypassed.local_capture_bytes",
+    "flow_bypassed.local_capture_pkts",
+    "flow_bypassed.pkts",
+    "tcp.pkt_on_wrong_thread",
+    "tcp.ssn_from_cache",
+    "tcp.ssn_from_pool",
+    "tcp.ssn_memcap_drop",
+];

@@ -30,4 +30,6 @@ pub struct ExceptionPolicies {
     pub midstream: ExceptionPolicy,
     /// `stream.reassembly.memcap-policy`: there is no memory for its bytes.
     pub reassembly: ExceptionPolicy,
+    /// `app-layer.error-policy`: its parser gave up.
+    pub application: ExceptionPolicy,
 }

@@ -23,6 +23,7 @@ pub mod stations;
 mod store;
 pub mod stream;
 mod table;
+mod tally;
 pub mod tcp;
 mod timeouts;
 mod urgent;
@@ -80,6 +81,8 @@ pub struct Flow<A> {
     pub midstream: Option<ExceptionPolicy>,
     /// What is done with it because there was no memory for its bytes.
     pub starved: Option<ExceptionPolicy>,
+    /// What is done with it because its parser gave up.
+    pub given_up: Option<ExceptionPolicy>,
     /// A rule, the end of what is inspected of it, or encryption ended its inspection.
     pub bypassed: bool,
     /// The connection, if its begin was seen.
@@ -249,12 +252,12 @@ impl<A> Flow<A> {
 
     /// Whether nothing is done with it any more.
     pub fn is_bypassed(&self) -> bool {
-        self.bypassed || [self.midstream, self.starved].contains(&Some(ExceptionPolicy::Bypass))
+        self.bypassed || [self.midstream, self.starved, self.given_up].contains(&Some(ExceptionPolicy::Bypass))
     }
 
     /// Whether an exception policy says that no rule is asked about it.
     pub fn is_passed(&self) -> bool {
-        [self.midstream, self.starved].contains(&Some(ExceptionPolicy::PassFlow))
+        [self.midstream, self.starved, self.given_up].contains(&Some(ExceptionPolicy::PassFlow))
     }
 
     /// What `flow:established` asks.

@@ -13,12 +13,23 @@ pub struct Store {
     spare: [Vec<Vec<u8>>; SIZES],
     refused_segments: u64,
     refused_bytes: u64,
+    /// Of the refused segments those for which there was no place.
+    placeless: u64,
+    /// Buffers that were used again, and new ones.
+    buffers: (u64, u64),
 }
 
 impl Store {
     /// A store that draws from `account`.
     pub fn new(account: Account) -> Self {
-        Self { account, spare: [const { Vec::new() }; SIZES], refused_segments: 0, refused_bytes: 0 }
+        Self {
+            account,
+            spare: [const { Vec::new() }; SIZES],
+            refused_segments: 0,
+            refused_bytes: 0,
+            placeless: 0,
+            buffers: (0, 0),
+        }
     }
 
     /// Bytes that streams are charged with.
@@ -29,6 +40,16 @@ impl Store {
     /// Segments that were dropped because memory or places for early segments had run out, and their bytes.
     pub fn refused(&self) -> (u64, u64) {
         (self.refused_segments, self.refused_bytes)
+    }
+
+    /// Of those the segments for which all places for early ones were taken.
+    pub(super) fn placeless(&self) -> u64 {
+        self.placeless
+    }
+
+    /// Buffers of streams that were used again, and those that were made.
+    pub(super) fn buffers(&self) -> (u64, u64) {
+        self.buffers
     }
 
     /// Whether the budget has `bytes`.
@@ -52,6 +73,12 @@ impl Store {
         self.refused_bytes += bytes as u64;
     }
 
+    /// Counts a segment for which all places for early ones were taken.
+    pub(super) fn refuse_place(&mut self, bytes: usize) {
+        self.refuse(bytes);
+        self.placeless += 1;
+    }
+
     /// Appends to a buffer, which is exchanged for a larger one where it is too small.
     pub(super) fn append(&mut self, buffer: &mut Vec<u8>, data: &[u8]) {
         let wanted = buffer.len().saturating_add(data.len());
@@ -60,6 +87,8 @@ impl Store {
             let half = buffer.capacity() + buffer.capacity() / 2;
             let bytes = fitting(wanted.max(half.min(LARGEST_BYTES)));
             let spare = self.spare.get_mut(size_index(bytes)).and_then(Vec::pop);
+            let (again, made) = &mut self.buffers;
+            *(if spare.is_some() { again } else { made }) += 1;
             let mut larger = spare.unwrap_or_else(|| Vec::with_capacity(bytes));
             larger.extend_from_slice(buffer);
             self.recycle(std::mem::replace(buffer, larger));

@@ -64,6 +64,10 @@ impl Default for StreamSettings {
 pub struct Stored {
     /// Some of its bytes were new and are kept.
     pub accepted: bool,
+    /// Some of its bytes had come before.
+    pub overlaps: bool,
+    /// Another copy of some of them was not kept, for there was no room.
+    pub unkept: bool,
     /// What was wrong with it.
     pub anomaly: Option<Anomaly>,
 }
@@ -462,6 +466,7 @@ impl Stream {
         if self.flushed || data.is_empty() {
             return stored;
         }
+        stored.overlaps = offset < self.end();
         if !self.is_read() {
             self.pass_over(offset, offset + data.len() as u64);
             return stored;
@@ -768,7 +773,7 @@ impl Stream {
             }
         }
         for (place, copy) in rivals {
-            self.rare().keep_rival(place, &copy, settings);
+            stored.unkept |= !self.rare().keep_rival(place, &copy, settings);
         }
     }
 

@@ -20,6 +20,7 @@ use super::lists::{Lists, NONE};
 use super::parked::{Ends, Parked};
 use super::store::Store;
 use super::stream::Stream;
+use super::tally::{Tally, count_over};
 use super::tcp::{TcpFlow, TcpSettings, TcpUpdate};
 use super::timeouts::{Class, Timeouts};
 use super::weights::Weights;
@@ -113,6 +114,8 @@ pub struct Counters {
     pub elephants: u64,
     /// Packets of flows that are passed over, and their bytes.
     pub bypassed: (u64, u64),
+    /// Connections, and ends of flows.
+    pub tally: Tally,
 }
 
 /// A packet's flow, and what the packet did to it.
@@ -234,6 +237,9 @@ impl<A: Default> Table<A> {
         if let Some(place) = found
             && let Some(reason) = self.is_over(place, packet, &key)
         {
+            if let (EndReason::Timeout, Some(Some(flow))) = (reason, self.slots.get(place as usize)) {
+                count_over(&mut self.counters.tally.found_over, flow);
+            }
             self.end(place, reason, ended);
             found = None;
         }
@@ -256,7 +262,9 @@ impl<A: Default> Table<A> {
         if let Some(elephant) = &settings.elephant {
             let before = flow.elephant();
             flow.measure(packet, direction, elephant);
-            counters.elephants += u64::from(before == Both::default() && before != flow.elephant());
+            let now = flow.elephant();
+            counters.elephants += u64::from(before == Both::default() && before != now);
+            *counters.tally.elephants.of_mut(direction) += u64::from(before.of(direction) != now.of(direction));
         }
         if flow.is_bypassed() {
             counters.bypassed.0 += 1;
@@ -267,7 +275,9 @@ impl<A: Default> Table<A> {
             if settings.checksums && !tcp.checksum_ok {
                 counters.bad_checksums += 1;
             } else {
+                counters.tally.packet(tcp);
                 *flow.tcp_flags.of_mut(direction) |= tcp.flags;
+                let (had_connection, policies) = (flow.tcp.is_some(), [flow.midstream, flow.starved]);
                 let ends = match flow.tcp {
                     None => parked.get(hash).filter(|ends| flow.resume(tcp, ends, &key, &mut direction, settings)),
                     Some(_) => None,
@@ -276,6 +286,11 @@ impl<A: Default> Table<A> {
                 let picked_up = picks_up && flow.pick_up(tcp, packet.payload, &mut direction, settings);
                 update = flow.connection(tcp, packet.payload, &mut direction, settings, store);
                 counters.gaps += update.gaps;
+                counters.tally.update(&update);
+                counters.tally.policies(policies, [flow.midstream, flow.starved]);
+                if let (false, Some(connection)) = (had_connection, &flow.tcp) {
+                    counters.tally.begin(connection);
+                }
                 if ends.is_some() {
                     parked.take(hash, flows);
                 }
@@ -318,20 +333,26 @@ impl<A: Default> Table<A> {
         let now = self.now;
         let timeouts = *self.timeouts();
         loop {
-            let mut next_end = Timestamp(u64::MAX);
+            let (mut next_end, mut looked_at) = (Timestamp(u64::MAX), 0);
             let over = self
                 .heads(&Class::ALL)
                 .filter(|(class, _, place, _)| {
                     let end = Timestamp(self.lists.since(*place).0.saturating_add(timeouts.of(*class)));
                     next_end = next_end.min(end);
+                    looked_at += 1;
                     now > end
                 })
                 .min_by_key(|(_, _, place, flow)| (self.lists.since(*place), flow.end, flow.first_packet))
                 .map(|(_, _, place, _)| place);
+            self.counters.tally.looked_at.0 += looked_at;
             let Some(place) = over else {
+                self.counters.tally.looked_at.1 += 1;
                 self.next_end = next_end;
                 return;
             };
+            if let Some(Some(flow)) = self.slots.get(place as usize) {
+                count_over(&mut self.counters.tally.looked_for, flow);
+            }
             self.end(place, EndReason::Timeout, ended);
         }
     }
@@ -414,6 +435,11 @@ impl<A: Default> Table<A> {
     /// The application of a flow cannot keep less than it does: it is not named again until it keeps more or less.
     pub fn leave(&mut self, place: u32) {
         self.weights.leave(place);
+    }
+
+    /// All flows.
+    pub fn flows(&self) -> impl Iterator<Item = &Flow<A>> {
+        self.slots.iter().flatten()
     }
 
     /// How many flows there are.
@@ -510,6 +536,7 @@ impl<A: Default> Table<A> {
             self.expire_due(ended);
             if self.len() == before && !self.relieve(Need::Flow, packet.time, ended) {
                 self.counters.refused_packets += 1;
+                self.counters.tally.without_flow += u64::from(key.protocol == key::TCP);
                 return None;
             }
         }
@@ -537,6 +564,7 @@ impl<A: Default> Table<A> {
             rare: None,
             midstream: None,
             starved: None,
+            given_up: None,
             bypassed: false,
             tcp: None,
             app: A::default(),
@@ -623,6 +651,7 @@ impl<A: Default> Table<A> {
             tcp.believe_refused(&mut self.store);
             tcp.discharge(&mut self.store);
         }
+        self.counters.tally.end(&flow);
         match reason {
             EndReason::Timeout | EndReason::Forced => {
                 self.counters.timed_out += u64::from(reason == EndReason::Timeout);

@@ -109,6 +109,14 @@ pub struct TcpUpdate {
     pub waits: bool,
     /// Holes that were acknowledged, so that nobody fills them any more.
     pub gaps: u64,
+    /// Some of its payload had come before.
+    pub overlaps: bool,
+    /// Another copy of some of it was not kept, for there was no room.
+    pub unkept: bool,
+    /// It acknowledges bytes that were not seen.
+    pub acknowledges_unseen: bool,
+    /// Urgent bytes of it that were taken out of the stream.
+    pub urgent_bytes: u64,
     /// It shows that the connection was not reset after all.
     pub revived: bool,
     /// What was wrong with it (`stream.est_packet_out_of_window`).
@@ -595,9 +603,11 @@ impl TcpFlow {
             sender.next = end;
         }
         let stream = sender.stream.get_mut();
-        let holes = stream.holes();
+        let (holes, urgent_bytes) = (stream.holes(), stream.urgent_bytes());
         let stored = stream.insert(step.tcp.sequence, step.payload, urgent, &step.settings.stream, step.store);
         step.update.accepted = stored.accepted;
+        (step.update.overlaps, step.update.unkept) = (stored.overlaps, stored.unkept);
+        step.update.urgent_bytes += stream.urgent_bytes() - urgent_bytes;
         step.update.waits = stream.early_bytes() > 0;
         if stored.anomaly == Some(DEPTH_REACHED) {
             self.raise_once(step, Oddity::Depth);
@@ -630,6 +640,9 @@ impl TcpFlow {
         }
         receiver.acknowledged = tcp.acknowledgement;
         let stream = receiver.stream.get_mut();
+        // A FIN counts one.
+        let seen = receiver.next.wrapping_add(receiver.early).wrapping_add(u32::from(stream.fin_seen()));
+        step.update.acknowledges_unseen |= after(tcp.acknowledgement, seen);
         let holes = stream.holes();
         step.update.acknowledged |= stream.acknowledge(tcp.acknowledgement, step.store);
         step.update.gaps += stream.holes() - holes;

@@ -806,3 +806,31 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     files.extend(folders.iter().flat_map(|folder| files_below(folder)));
     files
 }
+
+#[test]
+fn what_is_there_now_is_counted_now() {
+    let count = |play: &Play, name: &str| play.table.by_name().find(|(known, _)| *known == name).unwrap().1;
+    let mut play = Play::with_memory(Settings::default(), 2 * Table::<()>::FLOW_BYTES, 0);
+    play.handshake(100, 500);
+    play.udp("10.0.0.1", 5000, "10.0.0.2", 53);
+    let counts = |play: &Play, names: &[&str]| names.iter().map(|name| count(play, name)).collect::<Vec<_>>();
+    let now = ["flow.active", "tcp.active_sessions", "tcp.sessions", "flow.memcap", "flow.get_used"];
+    assert_eq!(counts(&play, &now), [2, 1, 1, 0, 0]);
+    let memory = usize::try_from(count(&play, "tcp.memuse")).unwrap();
+    assert!((size_of::<TcpFlow>()..Table::<()>::FLOW_BYTES).contains(&memory));
+    play.time_s += 2;
+    play.udp("10.0.0.1", 5001, "10.0.0.2", 53);
+    assert_eq!(counts(&play, &now), [2, 1, 1, 1, 1]);
+    assert_eq!(counts(&play, &["flow.get_used_eval", "flow.get_used_failed"]), [1, 0]);
+    play.table.expire(Timestamp(100_000_000_000), &mut |_, _| ());
+    assert_eq!(counts(&play, &now), [0, 0, 1, 1, 1]);
+    let managed = ["flow.mgr.flows_timeout", "flow.mgr.flows_evicted", "flow.mgr.flows_evicted_needs_work"];
+    assert_eq!(counts(&play, &managed), [2, 2, 1]);
+    assert_eq!(count(&play, "flow.mgr.full_hash_pass"), 2, "one when memory was short");
+    let looked = counts(&play, &["flow.mgr.flows_checked", "flow.mgr.flows_notimeout"]);
+    assert_eq!(looked[0], looked[1] + 2);
+
+    let mut none = Play::with_memory(Settings::default(), 1, 0);
+    none.tcp(true, SYN, 100, 0, b"");
+    assert_eq!(counts(&none, &["tcp.no_flow", "flow.get_used_failed", "flow.memcap", "flow.active"]), [1, 1, 1, 0]);
+}

@@ -34,6 +34,8 @@ pub struct Application {
     pub(super) failed_before: bool,
     /// Nothing more is parsed.
     pub stopped: bool,
+    /// Its parser has just given up.
+    pub given_up: bool,
     /// That is so because the flow seemed to be over.
     pub(super) released: bool,
     /// What it holds may have changed since it was weighed.

@@ -246,7 +246,7 @@ impl Inspector {
         match layer {
             None => {
                 app.parsed = None;
-                app.stopped = true;
+                (app.stopped, app.given_up) = (true, true);
             }
             Some(layer) => {
                 if let Some(layer) = app.layers_mut().get_mut(layer) {

@@ -38,6 +38,7 @@ use crate::flow::Flow;
 use crate::flow::expected::Announced;
 use application::Next;
 pub use application::{Application, Remembered};
+pub use counts::memory;
 use files::{FileSettings, Losses};
 use layers::Layer;
 pub use layers::id_within;
@@ -625,7 +626,7 @@ impl Inspector {
             Course::Encrypted | Course::FramesOnly => {
                 (app.encrypted, app.frames_only) = (true, course == Course::FramesOnly);
             }
-            Course::Stop => app.stopped = true,
+            Course::Stop => (app.stopped, app.given_up) = (true, true),
             Course::Change(protocol) => {
                 app.rare.get_or_insert_default().change = Some(Next { protocol, context, port })
             }

@@ -44,6 +44,19 @@ fn a_datagram_that_nobody_claims_hides_no_protocol() {
     }
 }
 
+#[test]
+fn memory_is_told_of_the_protocols_that_eve_names() {
+    let kept = |name: &str| {
+        let mut app = Application { protocol: protocol_id(name), ..Application::default() };
+        app.raise(Direction::ToServer, Anomaly("applayer_memory_limit"));
+        app
+    };
+    let apps = ["http", "http", "dns"].map(kept);
+    let bytes = apps[0].held_bytes() as u64;
+    assert!(bytes > 0);
+    assert_eq!(memory(apps.iter()).collect::<Vec<_>>(), [("http.memuse", 2 * bytes), ("ftp.memuse", 0)]);
+}
+
 /// A parser that looks at all that waits again with each byte, and never has enough.
 struct Wasteful {
     looked: Arc<AtomicU64>,

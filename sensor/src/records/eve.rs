@@ -19,6 +19,13 @@ pub enum CaptureName {
     OfSeveral,
 }
 
+/// How counters are shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Stats {
+    /// Those that are 0 as well.
+    pub zeros: bool,
+}
+
 /// An EVE output.
 #[derive(Clone, Debug, Default)]
 pub struct EveOutput {
@@ -52,8 +59,8 @@ pub struct EveOutput {
     pub frames: bool,
     /// What rules took down of a packet (variables), a record for each packet of which they did.
     pub variables: bool,
-    /// Counters.
-    pub stats: bool,
+    /// Counters, where they are wanted.
+    pub stats: Option<Stats>,
     /// Files, where they are wanted.
     pub files: Option<Files>,
     /// Transactions by the protocol's name in `types`, with their settings.

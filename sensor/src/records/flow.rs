@@ -35,7 +35,7 @@ pub struct FlowRecord<'a> {
     /// Transactions, where there were some.
     pub transactions: u64,
     /// What could not be inspected as it should be, and what was done with the flow.
-    pub exceptions: [Option<(&'a str, &'a str)>; 2],
+    pub exceptions: [Option<(&'a str, &'a str)>; 3],
     /// Its inspection ended before it did.
     pub bypassed: bool,
     /// The end of one of its packets was not captured; said only where own members are.

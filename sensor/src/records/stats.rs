@@ -1,7 +1,5 @@
 //! `stats`: counters of the program, by dotted name.
 
-use std::collections::BTreeMap;
-
 use tapwire_parsers::json::Object;
 use tapwire_parsers::link::Timestamp;
 
@@ -32,21 +30,20 @@ pub struct Rules<'a> {
     pub dearest: &'a [DearRule],
 }
 
-/// Writes the counters, dots in their names as nested objects.
+/// Writes the counters, which are in the order of their names, dots in their names as nested objects.
 pub fn write(
     out: &mut Vec<u8>,
     time: Timestamp,
     uptime_s: u64,
-    counters: &BTreeMap<String, u64>,
+    counters: &[(&str, u64)],
     rules: Rules<'_>,
     clock: &mut Clock,
 ) {
     let header = Header { time, event_type: "stats", packet_source: None, ..Header::default() };
-    let all: Vec<(&str, u64)> = counters.iter().map(|(name, count)| (name.as_str(), *count)).collect();
     record(out, &header, clock, |object| {
         object.object("stats", |stats| {
             stats.number("uptime", uptime_s);
-            nested(stats, &all, 0, rules);
+            nested(stats, counters, 0, rules);
         });
     });
 }
@@ -124,7 +121,7 @@ mod tests {
 
     #[test]
     fn dots_become_objects() {
-        let counters = [("a.b", 1), ("a.c.d", 2), ("a.c.e", 3), ("f", 4)].map(|(n, c)| (n.to_owned(), c)).into();
+        let counters = [("a.b", 1), ("a.c.d", 2), ("a.c.e", 3), ("f", 4)];
         let mut out = Vec::new();
         write(&mut out, Timestamp(0), 9, &counters, Rules::default(), &mut Clock::default());
         let value: serde_json::Value = serde_json::from_slice(&out).unwrap();

@@ -9,7 +9,9 @@ use tapwire_signatures::verify::cost::CostBooks;
 
 use super::Plan;
 use super::settings::Budgets;
+use crate::counters::awaited;
 use crate::decode::memory::Budget;
+use crate::flow::exceptions::{ExceptionPolicies, ExceptionPolicy};
 use crate::sequence::Report;
 use crate::stats::Counters;
 
@@ -99,15 +101,57 @@ impl Books {
 
 /// All counters by name.
 pub(super) fn by_name(plan: &Plan<'_>, counters: &Counters, budgets: &Budgets) -> BTreeMap<String, u64> {
-    let own = plan.settings.own;
+    let (own, counting) = (plan.settings.own, plan.settings.counting);
     let mut by_name = counters.by_name(own);
+    if !counting.decoder_events {
+        by_name.retain(|name, _| !name.contains("decoder.event."));
+    }
+    if counting.stream_events {
+        by_name.extend(counters.stream_events());
+    }
+    by_name.extend(missing(&by_name, awaited()));
+    follow_policies(&mut by_name, &plan.settings.flow.exceptions, counting.errors_by_protocol);
     by_name.insert("flow.memuse".into(), budgets.flows.drawn_bytes() as u64);
     by_name.insert("tcp.reassembly_memuse".into(), budgets.streams.drawn_bytes() as u64);
     by_name.insert("memcap.pressure".into(), budgets.most(Budget::used_percent));
     by_name.insert("memcap.pressure_max".into(), budgets.most(Budget::peak_percent));
+    if let Some(parts) = &plan.active.engine().files.parts {
+        by_name.insert("http.byterange.memuse".into(), parts.drawn_bytes() as u64);
+        by_name.insert("http.byterange.memcap".into(), parts.limit_bytes() as u64);
+    }
     if own {
         by_name.insert("tapwire.app_layer.memuse".into(), budgets.applications.drawn_bytes() as u64);
         by_name.extend(plan.active.counters().map(|(name, count)| (name.to_owned(), count)));
     }
     by_name
+}
+
+/// Shows what exception policies did where they are set, each with all that it may do.
+fn follow_policies(by_name: &mut BTreeMap<String, u64>, policies: &ExceptionPolicies, by_protocol: bool) {
+    let done = [ExceptionPolicy::Bypass, ExceptionPolicy::PassFlow].map(ExceptionPolicy::name);
+    for (policy, group) in [
+        (policies.midstream, "exception_policy.tcp.midstream."),
+        (policies.reassembly, "exception_policy.tcp.reassembly."),
+        (policies.application, "exception_policy.app_layer.error."),
+    ] {
+        match policy {
+            ExceptionPolicy::Ignore => by_name.retain(|name, _| !name.starts_with(group)),
+            _ => by_name.extend(missing(by_name, done.map(|what| format!("{group}{what}")))),
+        }
+    }
+    if !by_protocol || policies.application == ExceptionPolicy::Ignore {
+        by_name.retain(|name, _| !name.contains(".exception_policy."));
+        return;
+    }
+    let of_protocols = by_name.keys().filter_map(|name| {
+        let protocol = name.strip_suffix(".parser")?;
+        protocol.starts_with("app_layer.error.").then(|| done.map(|what| format!("{protocol}.exception_policy.{what}")))
+    });
+    let names: Vec<String> = of_protocols.flatten().collect();
+    by_name.extend(missing(by_name, names));
+}
+
+/// Counters that are not there yet: nothing happened.
+fn missing(by_name: &BTreeMap<String, u64>, names: impl IntoIterator<Item = String>) -> Vec<(String, u64)> {
+    names.into_iter().filter(|name| !by_name.contains_key(name)).map(|name| (name, 0)).collect()
 }

@@ -64,6 +64,7 @@ impl Reader<'_> {
             let more = match result {
                 Ok(more) => more == More::Yes,
                 Err(problem) => {
+                    losses.counters.add("capture.errors", u64::from(self.live));
                     note(self.errors, RunError::Capture(problem));
                     !self.live
                 }
@@ -160,7 +161,9 @@ impl Losses {
         self.lose("interface", lost.dropped_by_interface);
         if live {
             self.counters.add("capture.kernel_packets", lost.received);
-            self.counters.add("capture.kernel_drops", lost.dropped + lost.dropped_by_interface);
+            self.counters.add("capture.kernel_drops", lost.dropped);
+            self.counters.add("capture.kernel_ifdrops", lost.dropped_by_interface);
+            self.counters.add("capture.errors", 0);
         }
     }
 

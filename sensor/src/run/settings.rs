@@ -29,6 +29,25 @@ pub struct Settings {
     pub live: LiveSettings,
     /// Whether there is what only Tapwire counts.
     pub own: bool,
+    /// Which counters there are.
+    pub counting: Counting,
+}
+
+/// Which counters there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counting {
+    /// `stats.decoder-events`: those of events of decoding.
+    pub decoder_events: bool,
+    /// `stats.stream-events`: those of events of streams.
+    pub stream_events: bool,
+    /// `stats.exception-policy.per-app-proto-errors`: what is done with flows whose parser gave up, by protocol.
+    pub errors_by_protocol: bool,
+}
+
+impl Default for Counting {
+    fn default() -> Self {
+        Self { decoder_events: true, stream_events: false, errors_by_protocol: false }
+    }
 }
 
 /// Bytes of what may be kept; 0 for no limit.

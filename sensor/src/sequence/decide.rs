@@ -150,6 +150,22 @@ impl Decide {
         self.last = None;
     }
 
+    /// Memory of thresholds, and of what rules remember of hosts and of pairs of hosts, by name.
+    pub(super) fn memory(&self) -> [(&'static str, u64); 8] {
+        let (thresholds, most_thresholds) = self.thresholds.memory_bytes();
+        let (hosts, pairs, most_bits) = self.shared.bit_memory_bytes();
+        [
+            ("detect.thresholds.memuse", thresholds),
+            ("detect.thresholds.memcap", most_thresholds),
+            ("detect.thresholds.bitmap_memuse", 0),
+            ("detect.thresholds.bitmap_alloc_fail", 0),
+            ("host.memuse", hosts),
+            ("host.memcap", most_bits),
+            ("ippair.memuse", pairs),
+            ("ippair.memcap", most_bits),
+        ]
+    }
+
     /// Matches that became no alert.
     pub(super) fn suppressed(&self) -> u64 {
         self.held_back.values().sum()

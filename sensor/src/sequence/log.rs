@@ -24,8 +24,8 @@ pub struct FastOutput {
 /// The outputs of a run, by the position that records name.
 pub(super) struct Log {
     outputs: Vec<Output>,
-    /// Positions of those that take counters.
-    stats: Vec<usize>,
+    /// Positions of those that take counters, and whether they take those that are 0.
+    stats: Vec<(usize, bool)>,
     /// How many are EVE's; they are the first.
     eve: usize,
     /// Records may have members that only Tapwire writes.
@@ -48,7 +48,8 @@ impl Log {
         if let Some(fast) = &settings.fast {
             outputs.push(open(&fast.filename, false, fast.append.unwrap_or(true))?);
         }
-        let stats = (0..).zip(&settings.eve).filter(|(_, eve)| eve.stats).map(|(place, _)| place).collect();
+        let stats = (0..).zip(&settings.eve);
+        let stats = stats.filter_map(|(place, eve)| Some((place, eve.stats?.zeros))).collect();
         let (eve, own) = (settings.eve.len(), settings.own);
         Ok(Self { outputs, stats, eve, own, clock: Clock::default() })
     }
@@ -60,11 +61,13 @@ impl Log {
         }
     }
 
-    /// Takes counters for the outputs that show them.
-    pub(super) fn write_stats(&mut self, record: &[u8]) {
-        for place in &self.stats {
+    /// Takes counters for the outputs that show them: `record` writes all of them, or those that are not 0.
+    pub(super) fn write_stats(&mut self, record: &mut dyn FnMut(bool) -> Vec<u8>) {
+        let (mut all, mut counted) = (None, None);
+        for (place, zeros) in &self.stats {
             if let Some(output) = self.outputs.get_mut(*place) {
-                output.write(Class::Sensor, record);
+                let line = if *zeros { &mut all } else { &mut counted };
+                output.write(Class::Sensor, line.get_or_insert_with(|| record(*zeros)));
             }
         }
     }

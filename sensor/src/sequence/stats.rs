@@ -78,12 +78,17 @@ impl Writer {
     }
 
     fn deliver_stats(&mut self, report: Report<'_>, counters: &BTreeMap<String, u64>) {
-        let mut line = Vec::new();
         let numbers = self.order.engine.tenants.numbers();
         let dearest = if report.own { self.dearest(report.costs) } else { Vec::new() };
         let rules = Rules { numbers: &numbers, dearest: &dearest };
-        stats::write(&mut line, report.time, report.uptime_s, counters, rules, &mut self.records.clock);
-        self.log.write_stats(&line);
+        let clock = &mut self.records.clock;
+        self.log.write_stats(&mut |zeros| {
+            let mut line = Vec::new();
+            let shown = counters.iter().filter(|(_, count)| zeros || **count > 0);
+            let shown: Vec<(&str, u64)> = shown.map(|(name, count)| (name.as_str(), *count)).collect();
+            stats::write(&mut line, report.time, report.uptime_s, &shown, rules, clock);
+            line
+        });
     }
 
     /// Adds what was counted here.
@@ -93,6 +98,7 @@ impl Writer {
         let raised = counters.get("detect.alert").copied().unwrap_or(0).saturating_sub(suppressed);
         counters.insert("detect.alert".into(), self.records.alerts().unwrap_or(raised));
         *counters.entry("detect.alerts_suppressed".into()).or_default() += suppressed;
+        counters.extend(self.decide.memory().map(|(name, count)| (name.to_owned(), count)));
         self.followers.count(counters);
         if !report.own {
             counters.retain(|name, _| !name.starts_with("tapwire."));

@@ -30,6 +30,7 @@ impl Configuration {
             writer: writer(self),
             live: self.live,
             own: self.own_records,
+            counting: self.counting,
         }
     }
 
@@ -87,6 +88,7 @@ fn worker(configuration: &Configuration) -> worker::Settings {
         alert_limit: configuration.alert_limit,
         expected_flows: bytes(stream.expected),
         tunnels: configuration.tunnels,
+        error_policy: configuration.exceptions.application,
     }
 }
 

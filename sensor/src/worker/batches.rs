@@ -12,7 +12,7 @@ use crate::capture::batch::{Batch, Frame};
 use crate::capture::shard::Shards;
 use crate::flow::Table;
 use crate::flow::expected::ExpectedFlows;
-use crate::inspect::{Application, Engine, Inspector};
+use crate::inspect::{Application, Engine, Inspector, memory};
 use crate::records::batch::RecordBatch;
 use crate::records::report::Reporter;
 use crate::stats::{Books, Counters};
@@ -105,10 +105,12 @@ impl Worker {
     pub fn counted(&mut self) -> Counters {
         let own = self.counters.clone();
         let parts = self.table.by_name().chain(self.expected.by_name()).chain(self.inspector.by_name());
+        let parts = parts.chain(memory(self.table.flows().map(|flow| &flow.app)));
         parts.for_each(|(name, count)| self.counters.add(name, count));
         for (name, count) in self.inspector.counters() {
             self.counters.add(name, count);
         }
+        self.counters.stations = self.table.counters().tally.stations();
         self.counters.costs = self.inspector.matcher.cost_books();
         std::mem::replace(&mut self.counters, own)
     }

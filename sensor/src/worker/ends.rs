@@ -97,6 +97,9 @@ impl Worker {
             at.let_go(flow, &moment);
             let after = flow.app.weigh().unwrap_or(0);
             self.counters.add("tapwire.app_layer.evicted", 1);
+            if let Some((_, refused)) = flow.app.memory_counters() {
+                self.counters.add(refused, 1);
+            }
             self.counters.add("tapwire.app_layer.evicted_bytes", before.saturating_sub(after) as u64);
             self.table.charge(place, after);
             if after >= before {

@@ -9,6 +9,7 @@ use tapwire_signatures::verify::packet::Occasion;
 use tapwire_signatures::verify::{Ground, Match};
 
 use super::Settings;
+use crate::flow::exceptions::ExceptionPolicy;
 use crate::flow::stream::{Chunk, Stream};
 use crate::flow::{self, Flow, Key, key, pseudo};
 use crate::inspect::alerts::{is_open, settle};
@@ -86,7 +87,10 @@ impl Place<'_> {
             );
             *flow.app.updated.of_mut(direction) = true;
         }
-        if flow.app.passed {
+        if std::mem::take(&mut flow.app.given_up) {
+            self.follow_error_policy(flow);
+        }
+        if flow.app.passed || flow.is_bypassed() {
             self.reporter.pieces(flow, moment);
             self.leave_out();
             return;
@@ -107,6 +111,21 @@ impl Place<'_> {
         }
         if flow.tcp.as_ref().is_some_and(|tcp| tcp.is_read_out()) {
             flow.app.release();
+        }
+    }
+
+    /// Does what the configuration says of a flow whose parser gave up.
+    #[cold]
+    fn follow_error_policy(&mut self, flow: &mut Flow<Application>) {
+        let policy = self.settings.error_policy;
+        if policy == ExceptionPolicy::Ignore {
+            return;
+        }
+        flow.given_up = Some(policy);
+        flow.app.passed |= flow.is_passed();
+        self.counters.add(format!("{POLICIES}{}", policy.name()), 1);
+        if let Some(name) = flow.app.counted_as() {
+            self.counters.add(format!("app_layer.error.{name}.exception_policy.{}", policy.name()), 1);
         }
     }
 
@@ -240,6 +259,10 @@ impl Place<'_> {
         let recognised = std::mem::take(flow.app.recognition_due.of_mut(direction));
         let occasion = Occasion { recognised, without_packet: true, ..Occasion::default() };
         let pseudo = pseudo_packet(flow, direction, moment.time);
+        self.counters.add(PSEUDO_PACKETS, 1);
+        if flow.tcp.is_some() {
+            self.counters.add(PSEUDO_TCP, 1);
+        }
         self.inspect(&pseudo, flow, direction, &[], occasion, &[], true, moment);
     }
 
@@ -474,6 +497,12 @@ impl Flow<Application> {
         self.app.turn();
     }
 }
+
+/// Packets that stand for what is left of a flow, and those of them that are of a connection.
+const PSEUDO_PACKETS: &str = "flow.wrk.flows_evicted_pkt_inject";
+const PSEUDO_TCP: &str = "tcp.pseudo";
+/// What was done with flows whose parser gave up.
+const POLICIES: &str = "exception_policy.app_layer.error.";
 
 /// Of matches on another version of what was inspected those of rules that did not match on that one. They are on no
 /// transaction that would be recorded.

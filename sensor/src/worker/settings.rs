@@ -2,6 +2,7 @@
 
 use crate::capture::offload::Treatment;
 use crate::decode::tunnels::Tunnels;
+use crate::flow::exceptions::ExceptionPolicy;
 
 /// How a worker treats streams and alerts.
 #[derive(Clone, Copy, Debug)]
@@ -20,4 +21,6 @@ pub struct Settings {
     pub expected_flows: usize,
     /// Which tunnels are looked into.
     pub tunnels: Tunnels,
+    /// What is done with flows whose parser gave up.
+    pub error_policy: ExceptionPolicy,
 }

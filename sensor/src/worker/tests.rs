@@ -25,6 +25,7 @@ fn a_panic_costs_one_packet_and_the_books_still_add_up() {
         alert_limit: 15,
         expected_flows: 16,
         tunnels: Tunnels::default(),
+        error_policy: Default::default(),
     };
     let mut worker = Worker::new(
         (0, Shards { key: 0, count: 1 }),

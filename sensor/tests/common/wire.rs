@@ -21,6 +21,10 @@ pub struct Wire {
     pub port: u16,
     /// Options of the next segments, padded to words.
     pub options: Vec<u8>,
+    /// The urgent pointer of the next segments.
+    pub urgent: u8,
+    /// Packets begin with their Ethernet header, not with that of IP.
+    pub ethernet: bool,
 }
 
 impl Wire {
@@ -45,7 +49,7 @@ impl Wire {
         let mut tcp = [ports.0.to_be_bytes(), ports.1.to_be_bytes()].concat();
         tcp.extend(own.wrapping_add(sequence).to_be_bytes());
         tcp.extend(acknowledgement.to_be_bytes());
-        tcp.extend([words << 4, flags, 0x80, 0, 0, 0, 0, 0]);
+        tcp.extend([words << 4, flags, 0x80, 0, 0, 0, 0, self.urgent]);
         tcp.extend(&self.options);
         tcp.extend(payload);
         self.ip(to_server, 6, &tcp)
@@ -74,17 +78,18 @@ impl Wire {
         self.raw(&[&[0x45, 0, high, low, 0, 0, 0, 0, 64, protocol, 0, 0], &from[..], &to, payload].concat())
     }
 
-    /// A packet from its IP header on.
+    /// A packet from its first header on.
     pub fn raw(&mut self, packet: &[u8]) -> &mut Self {
         self.packets.push((self.time_us, packet.to_vec()));
         self.time_us += 1_000;
         self
     }
 
-    /// Writes them as a capture of raw IP.
+    /// Writes them as a capture.
     pub fn write(&self, path: &Path) {
+        let link_type = if self.ethernet { 1 } else { 101 };
         let mut file: Vec<u8> =
-            [0xa1b2_c3d4_u32, 2 << 16 | 4, 0, 0, 65_535, 101].iter().flat_map(|w| w.to_be_bytes()).collect();
+            [0xa1b2_c3d4_u32, 2 << 16 | 4, 0, 0, 65_535, link_type].iter().flat_map(|w| w.to_be_bytes()).collect();
         for (time, data) in &self.packets {
             let length = u32::try_from(data.len()).unwrap();
             let head =

@@ -57,7 +57,7 @@ fn push(builder: &mut Builder<'_>, argument: &Argument<'_>, prefix: &str) -> Res
 
 /// What can be odd about a packet in its stream, in order, each with what it means in a sentence; without one where other sensors tell
 /// it, and this one never: rules load all the same.
-pub const STREAM_EVENTS: [(&str, &str); 75] = [
+pub const STREAM_EVENTS: [(&str, &str); 77] = [
     ("3whs_ack_data_inject", ""),
     (
         "3whs_ack_in_wrong_dir",
@@ -95,6 +95,7 @@ pub const STREAM_EVENTS: [(&str, &str); 75] = [
     ("closewait_pkt_before_last_ack", "After one side has finished, bytes come that were acknowledged before."),
     ("closing_ack_wrong_seq", "While both sides finish, a segment is beyond the window."),
     ("closing_invalid_ack", "While both sides finish, a segment acknowledges what was not sent, or what was long ago."),
+    ("est_ack_zwp_data", ""),
     ("est_invalid_ack", "A segment acknowledges what was not sent, or what was long ago."),
     ("est_packet_out_of_window", "A segment is beyond the window."),
     ("est_pkt_before_last_ack", "Bytes come that were acknowledged before."),
@@ -146,6 +147,7 @@ pub const STREAM_EVENTS: [(&str, &str); 75] = [
     ("resumed_after_idle", "A connection goes on whose flow ended because its time was over."),
     ("rst_but_no_session", "A RST belongs to no connection that is known."),
     ("rst_invalid_ack", "A RST with the right sequence number acknowledges what was not sent."),
+    ("rst_with_data", ""),
     ("shutdown_syn_resend", "A SYN comes while the connection is being closed."),
     ("suspected_fin_inject", "The receiver acknowledges what comes behind a FIN, so that it never got that FIN."),
     ("suspected_rst_inject", "A RST is one that its receiver does not take, or the connection goes on after it."),

@@ -16,6 +16,12 @@ enum Owner {
     Pair(IpAddr, IpAddr),
 }
 
+impl Owner {
+    fn is_pair(&self) -> bool {
+        matches!(self, Owner::Pair(..))
+    }
+}
+
 /// The tenant, the bit and whose it is.
 type Key = (u32, u16, Owner);
 
@@ -36,13 +42,15 @@ pub struct HostBits {
     limit: usize,
     until: HashMap<Key, Timestamp, foldhash::fast::RandomState>,
     order: VecDeque<Key>,
+    /// Those kept that are of pairs of hosts.
+    of_pairs: usize,
     evicted: u64,
 }
 
 impl HostBits {
     /// A table of at most `limit` bits.
     pub fn new(limit: usize) -> Self {
-        Self { limit: limit.max(1), until: HashMap::default(), order: VecDeque::new(), evicted: 0 }
+        Self { limit: limit.max(1), until: HashMap::default(), order: VecDeque::new(), of_pairs: 0, evicted: 0 }
     }
 
     /// Whether what a keyword asks for holds; those that change something hold always. Bits of transactions are not kept here.
@@ -80,6 +88,12 @@ impl HostBits {
         self.evicted
     }
 
+    /// Memory of the bits of hosts, of those of pairs, and of as many as may be of both, in bytes.
+    pub fn memory_bytes(&self) -> (u64, u64, u64) {
+        let bytes = |count: usize| (count * BIT_BYTES) as u64;
+        (bytes(self.len() - self.of_pairs), bytes(self.of_pairs), bytes(self.limit))
+    }
+
     /// Number of bits kept, those that expired and were not yet dropped included.
     pub fn len(&self) -> usize {
         self.until.len()
@@ -104,18 +118,28 @@ impl HostBits {
             let Some(oldest) = self.order.pop_front() else { break };
             let expired = self.until.get(&oldest).is_none_or(|until| *until <= now);
             if expired {
-                self.until.remove(&oldest);
+                self.remove(&oldest);
             } else if self.until.len() >= self.limit {
-                self.until.remove(&oldest);
+                self.remove(&oldest);
                 self.evicted += 1;
             } else {
                 self.order.push_back(oldest);
             }
         }
         self.until.insert(key, until);
+        self.of_pairs += usize::from(key.2.is_pair());
         self.order.push_back(key);
     }
+
+    fn remove(&mut self, key: &Key) {
+        if self.until.remove(key).is_some() {
+            self.of_pairs -= usize::from(key.2.is_pair());
+        }
+    }
 }
+
+/// What a bit takes, with its place in the order.
+const BIT_BYTES: usize = 2 * size_of::<Key>() + size_of::<Timestamp>();
 
 fn owner(track: BitTrack, Parties { source, destination, .. }: Parties) -> Option<Owner> {
     match track {

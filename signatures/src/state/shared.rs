@@ -119,6 +119,11 @@ impl Shared {
         })
     }
 
+    /// Memory of bits of hosts, of those of pairs, and of as many as may be, in bytes.
+    pub fn bit_memory_bytes(&self) -> (u64, u64, u64) {
+        self.bits.memory_bytes()
+    }
+
     /// What is counted: bits that had to go before their time, values that were refused for lack of room.
     pub fn lost(&self) -> (u64, u64) {
         (self.bits.evicted(), self.sets.iter().map(|(_, changes)| changes.refused).sum())

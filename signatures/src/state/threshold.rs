@@ -150,6 +150,11 @@ impl Thresholds {
         self.evicted
     }
 
+    /// Memory of the windows kept, and of as many as may be, in bytes.
+    pub fn memory_bytes(&self) -> (u64, u64) {
+        ((self.entries.len() * WINDOW_BYTES) as u64, (self.limit * WINDOW_BYTES) as u64)
+    }
+
     /// Number of windows kept, those that are over and were not yet dropped included.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -189,6 +194,9 @@ impl Thresholds {
         }
     }
 }
+
+/// What a window takes, with its place in the order.
+const WINDOW_BYTES: usize = 2 * size_of::<Key>() + size_of::<Entry>();
 
 impl Entry {
     fn new(threshold: &Threshold, now: Timestamp) -> Self {

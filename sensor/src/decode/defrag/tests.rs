@@ -139,9 +139,27 @@ fn late_pieces_find_nothing_and_floods_push_out_what_came_first() {
     give(&mut all, 0, &ipv4(0, true, &[1; 16]));
     let late = give(&mut all, 31, &ipv4(16, false, &[2; 8]));
     assert!(late.datagrams.is_empty());
-    assert_eq!((all.counters.timed_out, all.datagrams.len()), (1, 1));
+    assert_eq!((all.counters.timed_out, all.counters.found_over, all.datagrams.len()), ([1, 0], 0, 1));
     let [given_up] = &all.take_given_up()[..] else { panic!("one is given up") };
     assert_eq!((given_up.anomaly.0, given_up.head.len()), ("decoder.ipv4.frag_incomplete", 20));
+    let mut all = defragmenter("none");
+    let mut other = ipv4(0, true, &[1; 16]);
+    other[5] = 9;
+    give(&mut all, 0, &ipv4(0, true, &[1; 16]));
+    give(&mut all, 20, &other);
+    give(&mut all, 25, &ipv4(16, true, &[1; 8]));
+    give(&mut all, 31, &ipv4(24, false, &[1; 8]));
+    assert_eq!((all.counters.timed_out, all.counters.found_over), ([1, 0], 1), "its own last piece came too late");
+    let mut all = defragmenter("none");
+    all.settings.pieces = 3;
+    for id in 0..10 {
+        let mut data = ipv4(0, true, &[1; 16]);
+        data[5] = id;
+        give(&mut all, 0, &data);
+    }
+    assert_eq!((all.counters.too_many_pieces, all.counters.too_many, all.pieces), (7, 0, 3));
+    let hard = all.counters.by_name().into_iter().find(|(name, _)| *name == "defrag.tracker_hard_reuse");
+    assert_eq!(hard.map(|(_, count)| count), Some(7));
     let mut all = defragmenter("none");
     all.settings.trackers = 3;
     for id in 0..10 {

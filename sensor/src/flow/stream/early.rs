@@ -37,6 +37,8 @@ struct Origin {
 pub(super) struct Placed {
     /// Some of its bytes are kept.
     pub(super) accepted: bool,
+    /// Some were there already.
+    pub(super) overlaps: bool,
     /// Some are others than those that were there.
     pub(super) different: bool,
 }
@@ -112,6 +114,7 @@ impl Early {
             if from >= upto {
                 continue;
             }
+            placed.overlaps = true;
             if at < from {
                 holes.push((at, from));
             }

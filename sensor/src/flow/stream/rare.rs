@@ -51,8 +51,9 @@ impl Rare {
             + self.older.iter().map(|piece| piece.bytes.len()).sum::<usize>()
     }
 
-    pub(super) fn keep_rival(&mut self, offset: u64, copy: &[u8], settings: &StreamSettings) {
-        self.rivals.keep(offset, copy, settings);
+    /// Keeps another copy of bytes; whether there was room.
+    pub(super) fn keep_rival(&mut self, offset: u64, copy: &[u8], settings: &StreamSettings) -> bool {
+        self.rivals.keep(offset, copy, settings)
     }
 
     /// Puts the part of a segment that begins at `offset` among what waits, unless there is no place for more of them; one that
@@ -67,12 +68,16 @@ impl Rare {
         stored: &mut Stored,
     ) {
         if self.early.places() >= settings.early_segments && !due {
-            store.refuse(data.len());
+            store.refuse_place(data.len());
             return;
         }
         let rivals = &mut self.rivals;
-        let placed = self.early.place(offset, data, of, &mut |at, copy| rivals.keep(at, copy, settings));
+        let mut unkept = false;
+        let mut rival = |at: u64, copy: &[u8]| unkept |= !rivals.keep(at, copy, settings);
+        let placed = self.early.place(offset, data, of, &mut rival);
         stored.accepted |= placed.accepted;
+        stored.overlaps |= placed.overlaps;
+        stored.unkept |= unkept;
         if placed.different {
             stored.anomaly = Some(DIFFERENT);
         }
@@ -80,9 +85,10 @@ impl Rare {
 }
 
 impl Rivals {
-    fn keep(&mut self, offset: u64, copy: &[u8], settings: &StreamSettings) {
+    fn keep(&mut self, offset: u64, copy: &[u8], settings: &StreamSettings) -> bool {
         let bytes = copy.len() + RIVAL_BYTES;
-        if self.bytes + bytes <= settings.rival_bytes {
+        let fits = self.bytes + bytes <= settings.rival_bytes;
+        if fits {
             self.bytes += bytes;
             self.held_bytes += bytes;
             self.asked.end = self.asked.end.min(offset);
@@ -90,6 +96,7 @@ impl Rivals {
             self.first_end = if self.copies.is_empty() { end } else { self.first_end.min(end) };
             self.copies.push((offset, copy.to_vec()));
         }
+        fits
     }
 
     /// Forgets those that end before `passed`.

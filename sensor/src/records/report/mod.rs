@@ -726,6 +726,7 @@ impl Reporter {
                 exceptions: [
                     flow.midstream.map(|policy| ("stream_midstream", policy.name())),
                     flow.starved.map(|policy| ("stream_reassembly_memcap", policy.name())),
+                    flow.given_up.map(|policy| ("app_layer_error", policy.name())),
                 ],
                 inspected: if outputs.own { inspected_bytes(flow) } else { None },
                 tcp,

@@ -27,6 +27,7 @@ impl ExceptionPolicies {
         Self {
             midstream: one(root, "stream.midstream-policy", master, midstream_on, faults),
             reassembly: one(root, "stream.reassembly.memcap-policy", master, false, faults),
+            application: one(root, "app-layer.error-policy", master, false, faults),
         }
     }
 }

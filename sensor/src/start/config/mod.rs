@@ -37,7 +37,7 @@ use crate::inspect::ParserFuel;
 use crate::inspect::files::{OPEN_LIMIT, PARTS_BYTES};
 use crate::records::eve::EveOutput;
 use crate::records::ledger::LedgerSettings;
-use crate::run::LiveSettings;
+use crate::run::{Counting, LiveSettings};
 use crate::sequence::FastOutput;
 pub(crate) use keys::{Effect, KEYS, Key};
 pub use lists::{Datasets, ReputationFiles};
@@ -224,6 +224,8 @@ pub struct Configuration {
     pub rule_cache: RuleCache,
     /// `stats` and `tapwire.live`
     pub live: LiveSettings,
+    /// `stats`: which counters there are.
+    pub counting: Counting,
     /// `multi-detect`, where it is enabled.
     pub tenancy: Option<Tenancy>,
 }
@@ -392,6 +394,7 @@ impl Default for Configuration {
             rule_files_anywhere: false,
             rule_cache: RuleCache::default(),
             live: LiveSettings::default(),
+            counting: Counting::default(),
             tenancy: None,
         }
     }

@@ -13,7 +13,7 @@ use tapwire_signatures::rule::script;
 use super::node::{Node, Value, spelling};
 use super::stores::{CertificateStore, FileStore};
 use super::{Problem, keys, stores};
-use crate::records::eve::{Alerts, Anomalies, CaptureName, EveOutput, Files};
+use crate::records::eve::{Alerts, Anomalies, CaptureName, EveOutput, Files, Stats};
 use crate::records::forwarded::Forwarded;
 use crate::sequence::FastOutput;
 use crate::sinks::plain::read_plain;
@@ -158,7 +158,7 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
         netflows: false,
         frames: false,
         variables: false,
-        stats: false,
+        stats: None,
         files: None,
         protocols: BTreeMap::new(),
     };
@@ -187,7 +187,7 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
                 "frame" => out.frames = true,
                 "metadata" => out.variables = true,
                 "netflow" => out.netflows = true,
-                "stats" => out.stats = true,
+                "stats" => out.stats = Some(Stats { zeros: settings.switch_at("null-values", true, faults) }),
                 "files" => out.files = Some(files(settings, faults, warnings)),
                 _ => {
                     let mut settings = settings.flatten();

@@ -270,6 +270,9 @@ impl<'a> Reader<'a> {
         self.bytes("tapwire.record-summary.allowance", &mut sums.allowance);
         self.bytes("tapwire.record-summary.flow-anomalies", &mut sums.flow_anomalies);
         self.bytes("tapwire.record-summary.first-alerts", &mut sums.first_alerts);
+        self.switch("stats.decoder-events", &mut c.counting.decoder_events);
+        self.switch("stats.stream-events", &mut c.counting.stream_events);
+        self.switch("stats.exception-policy.per-app-proto-errors", &mut c.counting.errors_by_protocol);
         let mut counts = true;
         self.switch("stats.enabled", &mut counts);
         self.seconds("stats.interval", &mut c.live.stats_interval_s);

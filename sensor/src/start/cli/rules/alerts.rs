@@ -152,7 +152,7 @@ fn only_alerts(configuration: &Configuration) -> Configuration {
             flows: false,
             netflows: false,
             frames: false,
-            stats: false,
+            stats: None,
             files: None,
             protocols: Default::default(),
             ..eve.clone()

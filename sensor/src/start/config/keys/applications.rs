@@ -46,10 +46,10 @@ pub(super) static KEYS: &[Key] = &[
         "How long parts wait for each other.",
         "they wait as long as their flow is there",
     ),
-    idle(
-        "app-layer.protocols.error-policy",
-        "What is done with a flow whose parser found a fault.",
-        "its raw bytes are inspected on; `app_layer.error` counts it",
+    used(
+        "app-layer.error-policy",
+        |_| "as `exception-policy`".into(),
+        "What is done with a flow whose parser gave up because of a fault: `ignore` inspects its raw bytes on, `pass-flow` asks no more rules, `bypass` does nothing more with it.",
     ),
     idle("app-layer.protocols.smb2", "An older name of `smb`.", "it is not parsed yet"),
     idle("app-layer.protocols.http.libhtp.server-config", "Servers with a configuration of their own.", DEFAULT_ONLY),

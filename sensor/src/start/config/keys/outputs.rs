@@ -173,6 +173,7 @@ pub(super) static KEYS: &[Key] = &[
     ),
     used("outputs.N.eve-log.types.N.frame.enabled", |_| switch(true), "Frames of protocols have records."),
     used("outputs.N.eve-log.types.N.stats.enabled", |_| switch(true), "[Counters](counters.md) have records."),
+    used("outputs.N.eve-log.types.N.stats.null-values", |_| switch(true), "Counters that are 0 are there as well."),
     idle("outputs.N.eve-log.types.N.stats.totals", "Counters of all threads are added up.", "they always are"),
     idle("outputs.N.eve-log.types.N.stats.threads", "Counters of each thread are shown.", "only their sums are"),
     idle("outputs.N.eve-log.types.N.stats.deltas", "The growth of counters is shown.", "only their values are"),

@@ -32,6 +32,21 @@ pub(super) static KEYS: &[Key] = &[
     ),
     used("stats.interval", |c| seconds(c.live.stats_interval_s), "Time between two `stats` records."),
     used(
+        "stats.decoder-events",
+        |c| switch(c.counting.decoder_events),
+        "There are counters of events of decoding, `decoder.event`.",
+    ),
+    used(
+        "stats.exception-policy.per-app-proto-errors",
+        |c| switch(c.counting.errors_by_protocol),
+        "With `app-layer.error-policy`, there are counters of each protocol of what it did, `app_layer.error.PROTOCOL.exception_policy`.",
+    ),
+    used(
+        "stats.stream-events",
+        |c| switch(c.counting.stream_events),
+        "There are counters of events of streams, `stream`.",
+    ),
+    used(
         "pcap-file.checksum-checks",
         |_| value("auto"),
         "Replay: whether packets with wrong checksums are left out of streams. `auto` guesses from the first packets whether the capturing host left them to its network card. `--checksums` goes before it.",
