@@ -30,7 +30,8 @@ static CONFIGURATIONS: LazyLock<Vec<Configuration>> = LazyLock::new(|| {
             ("defrag.memcap".to_owned(), LIMIT_BYTES.to_string()),
         ]
     };
-    systems.iter().map(|system| config::load(None, &said(system)).unwrap().configuration).collect()
+    let load = |set: &[(String, String)]| config::load(config::Given { set, ..config::Given::default() });
+    systems.iter().map(|system| load(&said(system)).unwrap().configuration).collect()
 });
 
 fuzz_target!(|input: (u8, Vec<Piece>)| {
