@@ -10,6 +10,7 @@ use std::net::IpAddr;
 
 use sha1::{Digest, Sha1};
 use tapwire_parsers::link::{Ip, Layer4, Packet, Vlans, icmp};
+use tapwire_parsers::protocol::{Ends, Sides};
 use tapwire_parsers::{carried_by, protocol};
 
 pub use super::ends::{Address, IpEnds, LinkEnds};
@@ -73,6 +74,15 @@ impl From<TenantNumber> for u32 {
 }
 
 impl Key {
+    /// The two ends, that of the client first, as parsers are told.
+    pub fn sides(&self) -> Ends {
+        let Some(ends) = self.ip() else {
+            let (client, server) = self.link().map(|ends| (ends.source, ends.destination)).unwrap_or_default();
+            return Ends::Link(Sides { client, server });
+        };
+        Ends::Ip(Sides { client: (ends.source, ends.source_port), server: (ends.destination, ends.destination_port) })
+    }
+
     /// The key of a packet, if it is not broken or a fragment.
     pub fn of(packet: &Packet<'_>, use_vlans: bool, use_interfaces: bool, tunnel_depth: u8) -> Option<Self> {
         let Some(ip) = packet.ip.as_ref() else {

@@ -14,6 +14,7 @@ pub mod frames;
 mod layers;
 pub mod recognise;
 pub mod silence;
+mod streams;
 pub mod tenants;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! One packet of a flow, or a flow's end: its bytes are read, rules are asked, and what was found is recorded.
 
 use tapwire_parsers::link::{Layer4, Packet, Timestamp};
-use tapwire_parsers::protocol::{Anomaly, Carrier, Direction, Ends, Input, Sides};
+use tapwire_parsers::protocol::{Anomaly, Carrier, Direction, Input};
 use tapwire_signatures::lua::Piece;
 use tapwire_signatures::plan::Plan;
 use tapwire_signatures::rule::condition::PacketView;
@@ -11,7 +11,7 @@ use tapwire_signatures::verify::{Ground, Match};
 use super::Settings;
 use crate::flow::exceptions::ExceptionPolicy;
 use crate::flow::stream::{Chunk, Stream};
-use crate::flow::{self, Flow, Key, key, pseudo};
+use crate::flow::{self, Flow, key, pseudo};
 use crate::inspect::alerts::{is_open, settle};
 use crate::inspect::{Application, Inspector, view_of};
 use crate::records::report::{Moment, Reporter};
@@ -53,12 +53,12 @@ impl Place<'_> {
         if let Layer4::Udp(udp) = &packet.layer4 {
             if udp.checksum_ok {
                 datagram = packet.payload;
-                let input = Input { direction, data: datagram, offset: 0, time: packet.time, ends: ends_of(&flow.key) };
+                let input = Input { direction, data: datagram, offset: 0, time: packet.time, ends: flow.key.sides() };
                 self.inspector.bytes(&mut flow.app, Carrier::Udp, &input);
                 if flow.app.turned {
                     flow.turn();
                     direction = direction.reverse();
-                    let input = Input { direction, ends: ends_of(&flow.key), ..input };
+                    let input = Input { direction, ends: flow.key.sides(), ..input };
                     self.inspector.bytes(&mut flow.app, Carrier::Udp, &input);
                 }
                 *flow.app.updated.of_mut(direction) = true;
@@ -74,12 +74,12 @@ impl Place<'_> {
             if tcp.revived {
                 self.inspector.revive(&mut flow.app, Carrier::Tcp);
             }
-            if self.read_both(flow, direction.reverse()) {
+            if self.inspector.read_both(flow, direction.reverse()) {
                 direction = direction.reverse();
             }
         } else if let Some(ends) = flow.key.link() {
             datagram = packet.payload;
-            let (carrier, ends) = (Carrier::Link(ends.ether_type), ends_of(&flow.key));
+            let (carrier, ends) = (Carrier::Link(ends.ether_type), flow.key.sides());
             self.inspector.bytes(
                 &mut flow.app,
                 carrier,
@@ -173,88 +173,7 @@ impl Place<'_> {
         }
     }
 
-    /// Hands what is new in both streams to the parser, one of them first. Whether that showed that the client is the server.
-    fn read_both(&mut self, flow: &mut Flow<Application>, first: Direction) -> bool {
-        for side in [first, first.reverse()] {
-            self.read(flow, side);
-            if flow.app.turned {
-                flow.turn();
-                Direction::BOTH.into_iter().for_each(|side| self.read(flow, side));
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Hands what is new in a direction's stream to the parser.
-    fn read(&mut self, flow: &mut Flow<Application>, direction: Direction) {
-        let Flow { tcp, app, key, end: time, .. } = flow;
-        let Some(tcp) = tcp else { return };
-        let depths = &self.inspector.engine().depths;
-        let has_depth = depths.iter().any(|(id, _)| Some(*id) == app.protocol);
-        if tcp.touched_stream_mut(direction).is_none() && !app.is_deaf() && !has_depth {
-            return;
-        }
-        let (time, ends) = (*time, ends_of(key));
-        let other = direction.reverse();
-        let other_waits = app.protocol.is_none() && matches!(tcp.stream(other).parser_next(), Chunk::Data(_));
-        loop {
-            if app.encrypted {
-                // What is there is inspected yet: among it is what the encryption began with.
-                Direction::BOTH.into_iter().for_each(|side| tcp.stream_mut(side).raw_off());
-            }
-            let stream = tcp.stream_mut(direction);
-            if app.is_deaf() {
-                stream.parser_off();
-                return;
-            }
-            match stream.parser_next() {
-                Chunk::Data(data) => {
-                    let offset = stream.parser_offset();
-                    let input = Input { direction, data, offset, time, ends };
-                    // What spoke first is handed over first, where only the answer tells what it was.
-                    if other_waits
-                        && app.protocol.is_none()
-                        && self.inspector.recognises(app, Carrier::Tcp, &input)
-                        && !app.turned
-                    {
-                        self.read(flow, other);
-                        return self.read(flow, direction);
-                    }
-                    let done = self.inspector.bytes(app, Carrier::Tcp, &input);
-                    let rival = if stream.has_rivals() { stream.parser_alternative(done) } else { None };
-                    stream.parser_consume(done);
-                    if let Some(rival) = rival {
-                        self.inspector.rival_bytes(app, &Input { direction, data: &rival, offset, time, ends });
-                    }
-                    if app.changes() || app.turned {
-                        return;
-                    }
-                    if done == 0 && !(app.protocol.is_some() && stream.parser_drop_before_gap()) {
-                        break;
-                    }
-                }
-                Chunk::Gap(missing) => {
-                    stream.parser_skip_gap();
-                    self.inspector.gap(app, direction, missing);
-                }
-                Chunk::Nothing => break,
-            }
-        }
-        let stream = tcp.stream_mut(direction);
-        let engine = self.inspector.engine();
-        if let Some((_, bytes)) = engine.depths.iter().find(|(id, _)| Some(*id) == app.protocol) {
-            stream.set_depth(*bytes);
-        }
-        if let Some(bytes) = engine.files.depth_bytes.filter(|_| app.files.is_storing(direction)) {
-            stream.set_depth(bytes);
-        }
-        if stream.closed() && stream.fin_seen() || stream.is_full() {
-            self.inspector.close(app, direction);
-        }
-    }
-
-    /// The same of what is left of a direction, of which nothing more will come.
+    /// Asks the rules about what is left of a direction, of which nothing more will come, and records what was found.
     fn inspect_without_packet(&mut self, flow: &mut Flow<Application>, direction: Direction, moment: &Moment) {
         let recognised = std::mem::take(flow.app.recognition_due.of_mut(direction));
         let occasion = Occasion { recognised, without_packet: true, ..Occasion::default() };
@@ -397,7 +316,7 @@ impl Place<'_> {
         self.inspect_last(packet, flow, moment);
         self.inspector.change_protocol(&mut flow.app, Carrier::Tcp);
         for direction in Direction::BOTH {
-            self.read(flow, direction);
+            self.inspector.read(flow, direction);
         }
     }
 
@@ -462,7 +381,7 @@ impl Place<'_> {
     /// What the server's last bytes bring is not there yet when the client's are inspected, as with any other packets.
     fn side_end(&mut self, flow: &mut Flow<Application>, direction: Direction, moment: &Moment) -> bool {
         flow.stream_mut(direction).into_iter().for_each(Stream::flush);
-        self.read(flow, direction);
+        self.inspector.read(flow, direction);
         if flow.app.turned {
             flow.turn();
             return true;
@@ -490,12 +409,6 @@ impl Flow<Application> {
         self.alerted |= certain;
         self.alerts_asked |= !certain;
     }
-
-    /// The client and the server change places.
-    fn turn(&mut self) {
-        self.swap();
-        self.app.turn();
-    }
 }
 
 /// Packets that stand for what is left of a flow, and those of them that are of a connection.
@@ -512,14 +425,6 @@ fn only_new(matches: &[Match], mut further: Vec<Match>) -> Vec<Match> {
         (new.ground, new.is_other_copy) = (Ground::Stream, true);
     }
     further
-}
-
-fn ends_of(key: &Key) -> Ends {
-    let Some(ends) = key.ip() else {
-        let (client, server) = key.link().map(|ends| (ends.source, ends.destination)).unwrap_or_default();
-        return Ends::Link(Sides { client, server });
-    };
-    Ends::Ip(Sides { client: (ends.source, ends.source_port), server: (ends.destination, ends.destination_port) })
 }
 
 /// A packet without bytes that stands for a flow in a direction: rules compare its addresses and ports.
