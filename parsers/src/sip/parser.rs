@@ -173,7 +173,12 @@ impl SipParser {
             }
             length => {
                 match length {
-                    Ok(body) => stream.skip = body,
+                    Ok(body) => {
+                        stream.skip = body;
+                        if body > 0 {
+                            output.limit();
+                        }
+                    }
                     Err(()) => stream.lost = true,
                 }
                 self.name_frames(&message, (rest.get(..end).unwrap_or_default(), 0), output);

@@ -119,6 +119,7 @@ impl WebSocketParser {
         output.flush_raw = true;
         if is_cut {
             transaction.note("websocket.skip_end_of_payload");
+            output.limit();
         }
         let message = side.message.as_mut().filter(|_| !header.is_control());
         let Some(message) = message else {
@@ -151,6 +152,7 @@ impl WebSocketParser {
         }
         if message.is_cut {
             transaction.note("websocket.reassembly_limit_reached");
+            output.limit();
         }
         if header.is_final() {
             transaction.complete(std::mem::take(&mut message.data));
