@@ -10,7 +10,7 @@
 mod common;
 
 use common::Run;
-use common::wire::{ACK, FIN, Wire};
+use common::wire::{ACK, FIN, RST, Wire};
 use serde_json::Value;
 
 /// The records of a wire, with rules and further arguments.
@@ -54,6 +54,16 @@ fn what_a_server_says_last_is_read() {
     let records = replay(&wire, "", &[]);
     let answers = of_type(&records, "dns").into_iter().filter(|record| record["dns"]["type"] == "response");
     assert_eq!(answers.count(), 2);
+}
+
+#[test]
+fn a_message_that_only_its_end_makes_whole_is_read_after_a_reset() {
+    let mut wire = Wire::to(80);
+    wire.handshake().segment(true, ACK, 0, 0, b"GET /");
+    wire.segment(false, ACK, 0, 5, b"<html>hi</html>").segment(true, RST, 5, 0, b"");
+    let records = replay(&wire, "", &[]);
+    assert_eq!(of_type(&records, "http").len(), 1);
+    assert_eq!(of_type(&records, "http")[0]["http"]["url"], "/");
 }
 
 #[test]

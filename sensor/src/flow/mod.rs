@@ -131,6 +131,8 @@ impl Marks {
 struct Rare {
     /// The VLANs of packets to the client, if they are others than those of its key.
     answer_vlans: Option<Vlans>,
+    /// The VLANs of its first packet, where VLANs do not tell flows apart.
+    first_vlans: Vlans,
     rate: Both<Rate>,
     /// The directions in which it was an elephant.
     elephant: Both<bool>,
@@ -328,6 +330,14 @@ impl<A> Flow<A> {
     /// Type and code of the first ICMP packet to the client.
     pub fn icmp_answer(&self) -> Option<(u8, u8)> {
         self.rare.as_ref()?.icmp_answer
+    }
+
+    /// The VLANs that it is in, or that its first packet was in where VLANs do not tell flows apart.
+    pub fn vlans(&self) -> &Vlans {
+        match &self.rare {
+            Some(rare) if self.key.vlans.count == 0 => &rare.first_vlans,
+            _ => &self.key.vlans,
+        }
     }
 
     /// The VLANs of packets to the client, if they are others than those of its key.

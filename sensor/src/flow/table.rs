@@ -548,6 +548,7 @@ impl<A: Default> Table<A> {
         if begun.is_multiple_of(WATCHED_EVERY) {
             self.watch_crowds();
         }
+        let first_vlans = Some(packet.vlans).filter(|vlans| !self.settings.use_vlans && vlans.count > 0);
         let flow = Flow {
             key,
             id: flow_id(&key, packet.number),
@@ -561,7 +562,7 @@ impl<A: Default> Table<A> {
             ttl: Both::default(),
             alerted: false,
             alerts_asked: false,
-            rare: None,
+            rare: first_vlans.map(|first_vlans| Box::new(Rare { first_vlans, ..Rare::default() })),
             midstream: None,
             starved: None,
             given_up: None,
@@ -623,7 +624,8 @@ impl<A: Default> Table<A> {
     /// What a flow is charged.
     fn cost(&self, key: &Key) -> usize {
         let tagged = if key.vlans.count > 0 { ANSWER_BYTES } else { 0 };
-        let measured = if self.settings.elephant.is_some() || self.settings.stations { size_of::<Rare>() } else { 0 };
+        let Settings { elephant, stations, use_vlans, .. } = &self.settings;
+        let measured = if elephant.is_some() || *stations || !use_vlans { size_of::<Rare>() } else { 0 };
         Self::FLOW_BYTES + tagged + measured
     }
 

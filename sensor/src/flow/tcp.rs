@@ -270,10 +270,16 @@ impl TcpFlow {
         Some(flow)
     }
 
-    /// Whether nothing more will come for a parser: both sides closed and all of it was read, or it was reset.
+    /// Whether nothing is left for a parser: both sides closed or it was reset, and all of it was read. What is left may be a message that
+    /// only its end makes whole.
     pub fn is_read_out(&self) -> bool {
-        let is_read = |stream: &Stream| stream.closed() && stream.parser_next() == Chunk::Nothing;
-        self.reset().is_some() || Direction::BOTH.into_iter().all(|direction| is_read(self.stream(direction)))
+        let is_reset = self.reset().is_some();
+        let is_read = |stream: &Stream| match stream.parser_next() {
+            Chunk::Nothing => is_reset || stream.closed(),
+            Chunk::Gap(_) => is_reset,
+            Chunk::Data(_) => false,
+        };
+        Direction::BOTH.into_iter().all(|direction| is_read(self.stream(direction)))
     }
 
     pub(super) fn unusual(&mut self) -> &mut Unusual {

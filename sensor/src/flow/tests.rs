@@ -834,3 +834,20 @@ fn what_is_there_now_is_counted_now() {
     none.tcp(true, SYN, 100, 0, b"");
     assert_eq!(counts(&none, &["tcp.no_flow", "flow.get_used_failed", "flow.memcap", "flow.active"]), [1, 1, 1, 0]);
 }
+
+#[test]
+fn where_vlans_tell_no_flows_apart_records_still_know_them() {
+    for (use_vlans, expected) in [(true, &[&[7][..], &[8]][..]), (false, &[&[7]])] {
+        let mut play = Play::new(Settings { use_vlans, ..Settings::default() });
+        for vlan in [7, 8] {
+            let data = frame(vlan, 1, 2, 0x88b8, 1);
+            let packet = Packet::decode(vlan.into(), Timestamp(1_000_000_000), 1, &data, 0, false);
+            play.table.packet(&packet, 0, &mut |_, _| ());
+        }
+        let mut vlans = Vec::new();
+        for (_, place) in play.table.by_begin() {
+            vlans.push(play.table.flow(place).unwrap().vlans().as_slice().to_vec());
+        }
+        assert_eq!(vlans, expected);
+    }
+}

@@ -79,7 +79,7 @@ pub(super) fn flow_header<'a>(
         metadata: (flow.app.rules.state().filter(|_| output.eve.metadata))
             .map(|state| Metadata { plan: &outputs.engine.plan, state }),
         tenant: flow.key.tenant.into(),
-        vlans: flow.key.vlans.as_slice(),
+        vlans: flow.vlans().as_slice(),
         community_id,
         ethernet: header.ethernet.or(shown.map(|(macs, _)| macs)),
         ether_type: header.ether_type.or(shown.and_then(|(_, kind)| kind)),
