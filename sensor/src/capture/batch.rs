@@ -11,7 +11,7 @@ use tapwire_parsers::link::{How, Packet, Timestamp};
 use tapwire_parsers::protocol::Anomaly;
 
 use super::PACKET_LIMIT_BYTES;
-use super::offload::{Excused, Treatment};
+use super::offload::{Excuses, Treatment};
 use crate::decode::defrag::{GivenUp, Origin};
 
 /// Packets that a batch holds at most.
@@ -45,8 +45,6 @@ pub struct Frame {
     pub depth: u8,
     /// How it is read, if it came in another packet.
     pub begins: Option<Begins>,
-    /// Which of its checksums mean nothing.
-    pub excused: Excused,
     /// It stands for a datagram that never became whole: it has the head of a piece of it and no more.
     pub incomplete: bool,
     /// What is odd about a piece in it: place in the batch's list, from 1.
@@ -112,6 +110,8 @@ pub struct Batch {
     pub sequence: u64,
     /// What wrong checksums mean.
     pub checksums: Treatment,
+    /// Whose mean nothing.
+    pub excuses: Option<Arc<Excuses>>,
     /// The name of the file that all its packets are of, if they are of one.
     pub capture: Option<Arc<str>>,
     /// What time it is, where an interface is watched and no packets came.
@@ -175,7 +175,6 @@ impl Batch {
             joined: 0,
             depth: 0,
             begins: None,
-            excused: Excused::default(),
             incomplete: false,
             odd: 0,
             offset,
@@ -213,7 +212,6 @@ impl Batch {
             joined: JOINED_LIMIT.min(joined + 1),
             depth,
             begins,
-            excused: Excused::default(),
             incomplete: true,
             odd: 0,
             offset,

@@ -242,6 +242,7 @@ impl<E: Epoch> Distributor<E> {
     ) {
         let Reading { tunnels, defragmenter } = &mut self.reading;
         let (how, treatment) = (tunnels.how(batch.checksums.verifies()), batch.checksums);
+        let excuses = batch.excuses.clone();
         let (mut whole, mut odd) = (Vec::new(), None);
         let mut begins = frame.begins;
         let mut packet = frame.decode(batch, &how);
@@ -250,7 +251,7 @@ impl<E: Epoch> Distributor<E> {
         frame.shard = self.shards.of(&packet);
         frame.tunnel = packet.inner.is_some();
         loop {
-            settle(&mut packet, treatment, frame.excused);
+            settle(&mut packet, treatment, (excuses.as_deref(), frame.interface));
             if let Some(beside) = packet.beside {
                 let begins = Some(Begins::Beside(beside.kind));
                 whole.extend(beside.packets().map(|data| (packet.depth, begins, data.to_vec())));

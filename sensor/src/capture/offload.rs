@@ -7,8 +7,10 @@
 
 mod sides;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
 use tapwire_parsers::link::{How, Packet};
 
 pub use self::sides::Sum;
@@ -46,18 +48,35 @@ impl Treatment {
     }
 }
 
-/// The checksums of a frame that mean nothing if they are wrong.
+/// The checksums of a sender that mean nothing if they are wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Excused(u8);
+struct Excused(u8);
 
 impl Excused {
-    /// Whether one is among them.
-    pub fn has(self, sum: Sum) -> bool {
-        self.0 & 1 << sum as u8 != 0
+    /// Those of all for which something holds.
+    fn which(holds: impl Fn(Sum) -> bool) -> Self {
+        Sum::ALL.into_iter().filter(|sum| holds(*sum)).fold(Self(0), |all, sum| Self(all.0 | 1 << sum as u8))
     }
 
-    fn add(&mut self, sum: Sum) {
-        self.0 |= 1 << sum as u8;
+    fn has(self, sum: Sum) -> bool {
+        self.0 & 1 << sum as u8 != 0
+    }
+}
+
+/// Whose wrong checksums mean nothing: those of whole interfaces, and of single senders. Who has a wrong one in hand looks it up; others
+/// need not.
+#[derive(Debug, Default)]
+pub struct Excuses {
+    interfaces: [Excused; INTERFACES],
+    senders: HashMap<u64, Excused, FixedState>,
+}
+
+impl Excuses {
+    fn of(&self, packet: &Packet<'_>, interface: u16) -> Excused {
+        let Some(ip) = &packet.ip else { return Excused::default() };
+        let of_all = self.interfaces.get(place(interface)).copied().unwrap_or_default();
+        let own = self.senders.get(&sides::key(packet, interface, ip.source)).copied().unwrap_or_default();
+        Excused(of_all.0 | own.0)
     }
 }
 
@@ -72,14 +91,23 @@ pub enum Outcome {
 
 /// Takes checksums for right that are wrong and mean nothing. Nothing if none was wrong.
 #[inline]
-pub fn settle(packet: &mut Packet<'_>, treatment: Treatment, excused: Excused) -> Option<Outcome> {
+pub fn settle(
+    packet: &mut Packet<'_>,
+    treatment: Treatment,
+    (excuses, interface): (Option<&Excuses>, u16),
+) -> Option<Outcome> {
     let wrong_header = packet.ip.as_ref().is_some_and(|ip| !ip.checksum_ok);
     let wrong_sum = packet.has_transport_sum() && !packet.has_right_checksum();
-    if wrong_header || wrong_sum { Some(settle_wrong(packet, treatment, excused)) } else { None }
+    if wrong_header || wrong_sum { Some(settle_wrong(packet, treatment, (excuses, interface))) } else { None }
 }
 
 #[cold]
-fn settle_wrong(packet: &mut Packet<'_>, treatment: Treatment, excused: Excused) -> Outcome {
+fn settle_wrong(
+    packet: &mut Packet<'_>,
+    treatment: Treatment,
+    (excuses, interface): (Option<&Excuses>, u16),
+) -> Outcome {
+    let excused = known(excuses, packet, interface);
     let header = packet.accept_header_checksum(|header| excused.has(Sum::Ipv4) && left_to_card(header));
     let transport = packet.has_right_checksum()
         || !packet.has_transport_sum()
@@ -106,7 +134,7 @@ pub struct Offload {
     until: u64,
     interfaces: [[Tally; Sum::COUNT]; INTERFACES],
     sides: Sides,
-    excuses: bool,
+    excuses: Option<Arc<Excuses>>,
 }
 
 impl Offload {
@@ -126,7 +154,7 @@ impl Offload {
             until: FIRST_SAMPLE,
             interfaces: Default::default(),
             sides: Sides::default(),
-            excuses: false,
+            excuses: None,
         }
     }
 
@@ -142,14 +170,13 @@ impl Offload {
             (self.packets, self.until) = (0, FIRST_SAMPLE);
             self.interfaces = Default::default();
             self.sides.forget();
+            self.excuses = None;
         }
-        if self.packets < self.until || self.excuses || self.looks_odd(batch) {
+        if self.packets < self.until || self.looks_odd(batch) {
             self.sample(batch);
         }
         self.packets += batch.frames.len() as u64;
-        if self.excuses && self.treatment == Treatment::Lenient {
-            self.excuse(batch);
-        }
+        batch.excuses = self.excuses.clone().filter(|_| self.treatment == Treatment::Lenient);
     }
 
     /// What is to be said of senders whose packets are refused, once for each.
@@ -158,32 +185,38 @@ impl Offload {
         self.sides.news(self.live, |verdict: Verdict| treatment == Treatment::Lenient && verdict.excused)
     }
 
-    /// Whether one of some packets of a batch has a wrong checksum.
+    /// Whether one of some packets of a batch has a wrong checksum that is not known to mean nothing.
     fn looks_odd(&self, batch: &Batch) -> bool {
         let mut odd = false;
         for frame in batch.frames.iter().step_by(STRIDE) {
             each_packet(batch, frame, &self.how, &mut |packet| {
                 let wrong_header = packet.ip.as_ref().is_some_and(|ip| !ip.checksum_ok);
-                odd |= wrong_header || (packet.has_transport_sum() && !packet.has_right_checksum());
+                let wrong_sum = packet.has_transport_sum() && !packet.has_right_checksum();
+                if wrong_header || wrong_sum {
+                    let known = known(self.excuses.as_deref(), packet, frame.interface);
+                    let is_known = |sum| known.has(sum);
+                    odd |= wrong_header && !is_known(Sum::Ipv4) || wrong_sum && !Sum::of(packet).is_some_and(is_known);
+                }
             });
         }
         odd
     }
 
     fn sample(&mut self, batch: &Batch) {
-        let mut found = false;
+        let (mut found, excuses) = (false, self.excuses.clone());
         for frame in &batch.frames {
             each_packet(batch, frame, &self.how, &mut |packet| {
                 let Some(ip) = packet.ip.as_ref().filter(|ip| ip.missing == 0 && ip.fragment.is_none()) else { return };
+                let known = known(excuses.as_deref(), packet, frame.interface);
                 let interface = self.interfaces.get_mut(place(frame.interface));
                 let Some(side) = self.sides.of(packet, frame.interface, ip.source) else { return };
                 if ip.source.is_ipv4() {
-                    found |= !ip.checksum_ok;
+                    found |= !ip.checksum_ok && !known.has(Sum::Ipv4);
                     side.count(Sum::Ipv4, !ip.checksum_ok && left_to_card(ip.header));
                 }
                 if let Some(sum) = Sum::of(packet) {
                     let wrong = !packet.has_right_checksum() && !packet.clone().accept_unfinished_checksum();
-                    found |= wrong;
+                    found |= wrong && !known.has(sum);
                     side.count(sum, wrong);
                     if let Some(tally) = interface.and_then(|sums| sums.get_mut(sum as usize)) {
                         tally.count(wrong, WINDOW);
@@ -195,8 +228,12 @@ impl Offload {
             // Something begins or goes on: it is looked at more closely.
             self.until = self.until.max(self.packets + SAMPLE);
         }
-        let interfaces = self.interfaces.iter().flatten().any(|tally| self.tells(*tally));
-        self.excuses = interfaces || self.sides.any_excused(self.live);
+        let of_interface =
+            |sums: &[Tally; Sum::COUNT]| Excused::which(|sum| sums.get(sum as usize).is_some_and(|t| self.tells(*t)));
+        let interfaces = std::array::from_fn(|at| self.interfaces.get(at).map(of_interface).unwrap_or_default());
+        let senders: HashMap<_, _, _> = self.sides.excused(self.live).collect();
+        let is_any = !senders.is_empty() || interfaces != [Excused::default(); INTERFACES];
+        self.excuses = is_any.then(|| Arc::new(Excuses { interfaces, senders }));
     }
 
     /// A tenth of all is more than damage on a wire does. Of a file all is known at once; of an interface, few packets tell only if most
@@ -206,28 +243,11 @@ impl Offload {
         let is_much = wrong * 10 > seen;
         is_much && (!self.live || seen >= WINDOW / 2 || (seen >= FEW && wrong * 2 > seen))
     }
+}
 
-    fn excuse(&mut self, batch: &mut Batch) {
-        let how = How { checksums: false, ..self.how };
-        let mut frames = std::mem::take(&mut batch.frames);
-        for frame in &mut frames {
-            let mut excused = Excused::default();
-            let interface = frame.interface;
-            each_packet(batch, frame, &how, &mut |packet| {
-                let Some(ip) = &packet.ip else { return };
-                let side = self.sides.find(packet, interface, ip.source);
-                for sum in Sum::of(packet).into_iter().chain([Sum::Ipv4]) {
-                    let tally = self.interfaces.get(place(interface)).and_then(|sums| sums.get(sum as usize));
-                    let by_side = side.is_some_and(|side| side.verdict(sum, self.live).excused);
-                    if by_side || tally.is_some_and(|tally| self.tells(*tally)) {
-                        excused.add(sum);
-                    }
-                }
-            });
-            frame.excused = excused;
-        }
-        batch.frames = frames;
-    }
+/// Which wrong checksums of a packet are known to mean nothing.
+fn known(excuses: Option<&Excuses>, packet: &Packet<'_>, interface: u16) -> Excused {
+    excuses.map(|excuses| excuses.of(packet, interface)).unwrap_or_default()
 }
 
 /// Looks at the packet of a frame and at those that it carries.
@@ -316,7 +336,8 @@ mod tests {
         offload.judge(&mut batch);
         let settle = |frame: &Frame| {
             let how = How { checksums: batch.checksums.verifies(), ..How::default() };
-            settle(&mut frame.decode(&batch, &how), batch.checksums, frame.excused)
+            let excuses = (batch.excuses.as_deref(), frame.interface);
+            settle(&mut frame.decode(&batch, &how), batch.checksums, excuses)
         };
         batch.frames.iter().map(settle).collect()
     }
@@ -355,7 +376,7 @@ mod tests {
         let mut next = batch(&many(b'r', 100));
         next.capture = Some("next".into());
         file.judge(&mut next);
-        assert_eq!(next.frames[0].excused, Excused::default());
+        assert!(next.excuses.is_none());
     }
 
     #[test]
@@ -371,7 +392,9 @@ mod tests {
                 batch.push(number.into(), arrival, &data);
             }
             Offload::new(Checksums::Auto, false, How::default()).judge(&mut batch);
-            batch.frames.iter().map(|frame| frame.excused.has(Sum::Ipv4)).collect::<Vec<_>>()
+            let excuses = batch.excuses.as_deref().unwrap();
+            let packets = batch.frames.iter().map(|frame| frame.decode(&batch, &How::default()));
+            packets.map(|packet| excuses.of(&packet, 0).has(Sum::Ipv4)).collect::<Vec<_>>()
         };
         assert_eq!(judged([[0, 0], [0xde, 0xad], [0, 0]]), [true, false, true]);
     }

@@ -5,7 +5,7 @@ use tapwire_parsers::protocol::Anomaly;
 
 use super::Worker;
 use crate::capture::batch::Batch;
-use crate::capture::offload::{Excused, Outcome, settle};
+use crate::capture::offload::{Excuses, Outcome, settle};
 use crate::decode::tunnels::Tunnel;
 use crate::inspect::tenants::Select;
 
@@ -29,13 +29,14 @@ impl Worker {
             packet.tenant = self.tenant(batch, at, &packet);
             let oddity = batch.oddity(frame);
             note(&mut packet, oddity);
+            let excuses = (batch.excuses.as_deref(), frame.interface);
             if frame.shard == own {
-                self.look_at_checksum(&mut packet, frame.excused);
+                self.look_at_checksum(&mut packet, excuses);
                 let tunnel = if frame.depth > 0 { self.tunnel_around(batch, at) } else { None };
                 self.packet(&packet, tunnel);
             }
             if packet.inner.is_some() {
-                self.inner_packets(packet, oddity, frame.excused);
+                self.inner_packets(packet, oddity, excuses);
             }
         }
     }
@@ -47,8 +48,8 @@ impl Worker {
 
     /// Forgives checksums that a host left to its network card, and counts what is refused.
     #[inline]
-    fn look_at_checksum(&mut self, packet: &mut Packet<'_>, excused: Excused) {
-        if let Some(outcome) = settle(packet, self.settings.checksums, excused) {
+    fn look_at_checksum(&mut self, packet: &mut Packet<'_>, excuses: (Option<&Excuses>, u16)) {
+        if let Some(outcome) = settle(packet, self.settings.checksums, excuses) {
             self.counters.wrong_checksum(outcome == Outcome::Accepted);
         }
     }
@@ -86,14 +87,19 @@ impl Worker {
     }
 
     /// The packets that a packet carries, each inside the one before; those of this shard are taken.
-    fn inner_packets(&mut self, mut outer: Packet<'_>, oddity: Option<(u8, Anomaly)>, excused: Excused) {
+    fn inner_packets(
+        &mut self,
+        mut outer: Packet<'_>,
+        oddity: Option<(u8, Anomaly)>,
+        excuses: (Option<&Excuses>, u16),
+    ) {
         let how = self.how();
         while let Some(carried) = outer.inner.filter(|inner| self.settings.tunnels.reads(inner.carrier))
             && let Some(mut packet) = Packet::decode_inner(&outer, &how)
         {
             note(&mut packet, oddity);
             if self.shards.of(&packet) == self.index {
-                self.look_at_checksum(&mut packet, excused);
+                self.look_at_checksum(&mut packet, excuses);
                 let tunnel = Tunnel::around(&outer, carried.carrier, packet.depth);
                 self.packet(&packet, tunnel);
             }

@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use foldhash::fast::FixedState;
 use tapwire_parsers::link::{Layer4, Packet};
 
+use super::Excused;
+
 /// A checksum that may be left to a network card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sum {
@@ -20,7 +22,7 @@ pub enum Sum {
 impl Sum {
     /// How many there are.
     pub(super) const COUNT: usize = 3;
-    const ALL: [Self; Self::COUNT] = [Self::Ipv4, Self::Tcp, Self::Udp];
+    pub(super) const ALL: [Self; Self::COUNT] = [Self::Ipv4, Self::Tcp, Self::Udp];
 
     /// That of what is above IP.
     pub(super) fn of(packet: &Packet<'_>) -> Option<Self> {
@@ -102,12 +104,11 @@ fn is_nearly_all(tally: Tally) -> bool {
 /// The senders that were seen last: each has a place, which another one may take. Which one, does not change from run to run.
 pub(super) struct Sides {
     places: Box<[Option<Side>]>,
-    hasher: FixedState,
 }
 
 impl Default for Sides {
     fn default() -> Self {
-        Self { places: vec![None; PLACES].into_boxed_slice(), hasher: FixedState::default() }
+        Self { places: vec![None; PLACES].into_boxed_slice() }
     }
 }
 
@@ -116,13 +117,9 @@ impl Sides {
         self.places.fill(None);
     }
 
-    fn key(&self, packet: &Packet<'_>, interface: u16, address: IpAddr) -> u64 {
-        self.hasher.hash_one((packet.ethernet.map(|header| header.source), interface, address))
-    }
-
     /// The sender of a packet.
     pub(super) fn of(&mut self, packet: &Packet<'_>, interface: u16, address: IpAddr) -> Option<&mut Side> {
-        let key = self.key(packet, interface, address);
+        let key = key(packet, interface, address);
         let fresh = Side { key, address, sums: Default::default(), told: false };
         let side = self.places.get_mut(index(key))?.get_or_insert(fresh);
         if side.key != key {
@@ -131,15 +128,10 @@ impl Sides {
         Some(side)
     }
 
-    /// The sender of a packet, if it was seen.
-    pub(super) fn find(&self, packet: &Packet<'_>, interface: u16, address: IpAddr) -> Option<&Side> {
-        let key = self.key(packet, interface, address);
-        self.places.get(index(key))?.as_ref().filter(|side| side.key == key)
-    }
-
-    /// Whether checksums of any are excused.
-    pub(super) fn any_excused(&self, live: bool) -> bool {
-        self.places.iter().flatten().any(|side| Sum::ALL.iter().any(|sum| side.verdict(*sum, live).excused))
+    /// Those whose checksums are excused, by their keys.
+    pub(super) fn excused(&self, live: bool) -> impl Iterator<Item = (u64, Excused)> {
+        let of = move |side: &Side| (side.key, Excused::which(|sum| side.verdict(sum, live).excused));
+        self.places.iter().flatten().map(of).filter(|(_, excused)| *excused != Excused::default())
     }
 
     /// What is to be said of one whose packets are refused.
@@ -160,6 +152,11 @@ impl Sides {
             side.address
         ))
     }
+}
+
+/// What stands for a sender, the same in each run.
+pub(super) fn key(packet: &Packet<'_>, interface: u16, address: IpAddr) -> u64 {
+    FixedState::default().hash_one((packet.ethernet.map(|header| header.source), interface, address))
 }
 
 fn index(key: u64) -> usize {
