@@ -600,6 +600,7 @@ impl<A: Default> Table<A> {
         self.index.insert_unique(hash, place, hash_of);
         let member = self.enter(Worth::New, &key, false);
         self.lists.link(place, Class::OtherNew, member, self.now);
+        self.end_by(Class::OtherNew);
         Some(place)
     }
 
@@ -695,6 +696,11 @@ impl<A: Default> Table<A> {
             member = self.enter(class.worth(), &key, swapped);
         }
         self.lists.link(place, class, member, self.now);
+        self.end_by(class);
+    }
+
+    /// A flow that is now the last of its class is looked at when its time is over.
+    fn end_by(&mut self, class: Class) {
         let ends = Timestamp(self.now.0.saturating_add(self.timeouts().of(class)));
         self.next_end = self.next_end.min(ends);
     }

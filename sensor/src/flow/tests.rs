@@ -851,3 +851,14 @@ fn where_vlans_tell_no_flows_apart_records_still_know_them() {
         assert_eq!(vlans, expected);
     }
 }
+
+#[test]
+fn the_only_flow_of_a_table_ends_when_its_time_is_over() {
+    let mut play = Play::new(Settings::default());
+    let data = frame(0, 1, 2, 0x88b8, 1);
+    let packet = Packet::decode(1, Timestamp(1_000_000_000), 1, &data, 0, false);
+    play.table.packet(&packet, 0, &mut |_, _| ());
+    let mut ended = Vec::new();
+    play.table.expire(Timestamp(1_601_000_000), &mut |_, reason| ended.push(reason));
+    assert_eq!(ended, [EndReason::Timeout]);
+}
