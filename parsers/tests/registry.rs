@@ -14,8 +14,8 @@ use proptest::prelude::*;
 use tapwire_parsers::json::Object;
 use tapwire_parsers::link::{Layer4, Packet, Timestamp, tcp_flags};
 use tapwire_parsers::protocol::{
-    Both, Carrier, Course, Direction, Ends, FileHandle, FileRange, FileSink, Input, NoFiles, Opening, Output, Parser,
-    Probe, Protocol, Purpose, Settings, Sides, Value,
+    Both, Carrier, Course, Direction, Ends, FileHandle, FileRange, FileSink, Fuel, Input, NoFiles, Opening, Output,
+    Parser, Probe, Protocol, Purpose, Settings, Sides, Value,
 };
 use tapwire_parsers::{REGISTRY, carried_by};
 
@@ -177,6 +177,9 @@ fn inside(whole: Conversation) -> Conversation {
     Conversation { protocol, carrier, turns: inner, ends }
 }
 
+/// More than any call here is worth: who spends it goes in circles.
+const CALL_FUEL: u64 = 100_000_000;
+
 /// Hands a conversation to a parser, its turns cut into pieces whose sizes `cuts` gives in turn (none: whole).
 fn run(conversation: &Conversation, cuts: &[usize]) -> Outcome {
     let Conversation { protocol, carrier, ends, turns } = conversation;
@@ -200,8 +203,10 @@ fn run(conversation: &Conversation, cuts: &[usize]) -> Outcome {
             buffer.extend_from_slice(piece);
             while buffer.len() >= (*wanted.of(*direction)).max(1) && course == Course::Parse {
                 let mut output = Output::new(&mut files);
+                output.fuel = Fuel::of(CALL_FUEL);
                 let advance = parser.advance(&Input { ends: *ends, ..Input::new(*direction, buffer) }, &mut output);
                 (course, outcome.work) = (output.course, outcome.work + output.fuel.spent());
+                assert!(!output.fuel.is_empty(), "{}: endless work on {} bytes", protocol.name, buffer.len());
                 assert!(advance.consumed <= buffer.len(), "{}: consumed more than there was", protocol.name);
                 buffer.drain(..advance.consumed);
                 *wanted.of_mut(*direction) = advance.wanted;
@@ -349,7 +354,9 @@ proptest! {
             let mut parser = (conversation.protocol.configure)(&Settings::default())(&Opening::by(conversation.carrier));
             for (direction, data) in &conversation.turns {
                 let half = &data[..data.len() / 2];
+                output.fuel = Fuel::of(CALL_FUEL);
                 prop_assert!(parser.advance(&Input::new(*direction, half), &mut output).consumed <= half.len());
+                prop_assert!(!output.fuel.is_empty(), "{}: endless work", conversation.protocol.name);
                 parser.gap(*direction, missing, &mut output);
                 (conversation.protocol.probe)(conversation.carrier, *direction, half);
             }

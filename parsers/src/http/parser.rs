@@ -206,6 +206,8 @@ impl HttpParser {
     }
 
     fn step(&mut self, direction: Direction, data: &[u8], output: &mut Output<'_>) -> Step {
+        // A step that takes no bytes is work too: whatever the states make of each other, there is an end.
+        output.spend(1);
         if self.side(direction).skipping {
             output.spend(data.len() as u64);
             let end = memchr::memchr(b'\n', data);
@@ -438,7 +440,7 @@ impl HttpParser {
         // The stream has these bytes still.
         side.ahead = pending.len();
         let mut rest = &*pending;
-        while !rest.is_empty() && output.course == Course::Parse {
+        while !rest.is_empty() && output.course == Course::Parse && !output.fuel.is_empty() {
             let Some(done) = self.step(direction, rest, output) else { break };
             rest = rest.get(done..).unwrap_or_default();
         }

@@ -127,10 +127,12 @@ const VERSION_BYTES: usize = 8;
 /// Whether a version is one, if leniently read: with white space in it, or zeros before it, servers take it all the same.
 fn is_sound_version(version: &[u8], tx: &mut Exchange) -> bool {
     let Some((name, number)) = memchr::memchr(b'/', version).map(|at| version.split_at(at)) else { return false };
-    let number = trim(number.get(1..).unwrap_or_default());
-    let short = number.iter().position(|digit| *digit != b'0').and_then(|at| number.get(at..)).unwrap_or_default();
-    let short =
-        if short.starts_with(b".") { number.get(number.len() - short.len() - 1..).unwrap_or_default() } else { short };
+    let mut short = trim(number.get(1..).unwrap_or_default());
+    while let [b'0', rest @ ..] = short
+        && rest.first().is_some_and(u8::is_ascii_digit)
+    {
+        short = rest;
+    }
     let sound = trim(name).eq_ignore_ascii_case(b"HTTP") && matches!(short, [b'0'..=b'9', b'.', b'0'..=b'9']);
     if sound && version.len() != VERSION_BYTES {
         tx.note("http.protocol_contains_extra_data");

@@ -106,12 +106,12 @@ impl HttpParser {
         side.scanned = 0;
         let (length, total) = end.unwrap_or((data.len(), data.len()));
         let own = match request_in(data.get(..length)?) {
-            Some(0) => {
+            Some(0) if may_begin_request(data) => {
                 self.finish(Direction::ToServer, true, output);
                 return Some(0);
             }
-            Some(begin) => begin,
-            None => total,
+            Some(begin) if begin > 0 => begin,
+            _ => total,
         };
         self.body(Direction::ToServer, data.get(..own)?, output);
         Some(own)
