@@ -188,3 +188,31 @@ fn a_store_of_the_first_version_is_refused() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(1) && said.contains("site.yaml:5:") && said.contains("version: 2"), "{said}");
 }
+
+#[test]
+fn bytes_of_streams_and_bodies_are_written_as_they_were_read() {
+    let mut runs = Vec::new();
+    for threads in ["1", "3"] {
+        let folder = tempfile::tempdir().unwrap();
+        let outputs = "- tcp-data: {enabled: yes, type: both}\n- http-body-data: {enabled: yes, type: both, filename: bodies.log}\n";
+        let run = run(WEB, outputs, "", threads, folder.path());
+        run.succeed();
+        let (streams, bodies) = (on_disk(&run, "tcp-data"), on_disk(&run, "http-data"));
+        assert!(streams.keys().all(|name| name.ends_with("-ts.data") || name.ends_with("-tc.data")), "{streams:?}");
+        let sent = |all: &BTreeMap<String, Vec<u8>>, ending: &str| -> Vec<u8> {
+            all.iter().filter(|(name, _)| name.ends_with(ending)).flat_map(|(_, bytes)| bytes.clone()).collect()
+        };
+        assert!(sent(&streams, "-ts.data").starts_with(b"GET /"), "{streams:?}");
+        assert!(sent(&streams, "-tc.data").starts_with(b"HTTP/1."));
+        let text = long_text();
+        assert!(sent(&bodies, "-tc.data").windows(text.len()).any(|part| part == text), "{:?}", bodies.keys());
+        let [dump, of_bodies] =
+            ["tcp-data.log", "bodies.log"].map(|name| std::fs::read(run.folder().join(name)).unwrap());
+        assert!(String::from_utf8_lossy(&dump).contains("47 45 54 20 2F"));
+        let counted = run.stats();
+        assert!(counted["tapwire"]["tcp_data"]["written"].as_u64().unwrap() > 0);
+        assert_eq!(counted["tapwire"]["http_body_data"]["fs_errors"], 0);
+        runs.push((streams, bodies, dump, of_bodies));
+    }
+    assert!(runs[0] == runs[1], "whatever the number of workers");
+}

@@ -18,7 +18,7 @@ use crate::records::finding::{Finding, Topic};
 use crate::records::ledger::LedgerSettings;
 use crate::records::slot::{Blank, Value};
 use crate::sinks::sets::{OwnNames, Sets};
-use crate::sinks::{certificates, file_store};
+use crate::sinks::{certificates, file_store, stream_data};
 use decide::{Decide, Decision};
 use followers::{Followers, Seen};
 use log::Log;
@@ -63,6 +63,10 @@ pub struct Settings {
     pub file_store: Option<file_store::Settings>,
     /// Where certificates are stored.
     pub certificate_store: Option<certificates::Settings>,
+    /// Where bytes of streams are written.
+    pub tcp_data: Option<stream_data::Settings>,
+    /// Where bodies of HTTP are written.
+    pub http_body_data: Option<stream_data::Settings>,
     /// Names that sets of rules may not have.
     pub own_names: OwnNames,
 }

@@ -14,5 +14,6 @@ pub mod packet;
 pub mod piece;
 pub mod plain;
 pub mod sets;
+pub mod stream_data;
 pub mod target;
 pub mod zstd;

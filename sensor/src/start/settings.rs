@@ -10,7 +10,7 @@ use crate::records::eve::{EveOutput, Files};
 use crate::records::report;
 use crate::run::{Memory, Settings};
 use crate::sinks::sets::OwnNames;
-use crate::sinks::{certificates, file_store};
+use crate::sinks::{certificates, file_store, stream_data};
 use crate::{flow, sequence, worker};
 
 impl Configuration {
@@ -40,7 +40,9 @@ impl Configuration {
         let fast = self.fast.iter().map(|fast| PathBuf::from(&fast.filename));
         let files = self.file_store.iter().map(|store| store.folder.clone());
         let certificates = self.certificate_store.iter().map(|store| store.folder.clone());
-        OwnNames::new(eve.chain(fast).chain(files).chain(certificates))
+        let data = self.tcp_data.iter().chain(&self.http_body_data);
+        let data = data.flat_map(|data| data.filename.iter().chain(&data.folder)).cloned();
+        OwnNames::new(eve.chain(fast).chain(files).chain(certificates).chain(data))
     }
 }
 
@@ -121,6 +123,7 @@ fn beside_files(configuration: &Configuration, store: &FileStore) -> EveOutput {
 
 fn writer(configuration: &Configuration) -> sequence::Settings {
     let limits = configuration.store_limits;
+    let data = |data| stream_data::Settings { files: limits.data_files, ..data };
     sequence::Settings {
         eve: configuration.eve.clone(),
         fast: configuration.fast.clone(),
@@ -137,6 +140,8 @@ fn writer(configuration: &Configuration) -> sequence::Settings {
         }),
         certificate_store: (configuration.certificate_store.as_ref())
             .map(|store| certificates::Settings { folder: store.folder.clone(), chains: limits.chains }),
+        tcp_data: configuration.tcp_data.clone().map(data),
+        http_body_data: configuration.http_body_data.clone().map(data),
         own_names: configuration.own_names(),
     }
 }

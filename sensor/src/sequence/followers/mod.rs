@@ -6,6 +6,7 @@
 mod certificates;
 mod file_store;
 mod scripts;
+mod stream_data;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,7 +18,8 @@ use crate::records::finding::{FileId, Finding, Topic};
 use crate::sequence::Settings;
 
 /// Followers, in the order in which they are fed.
-const FOLLOWERS: &[Entry] = &[scripts::FOLLOWER, file_store::FOLLOWER, certificates::FOLLOWER];
+const FOLLOWERS: &[Entry] =
+    &[scripts::FOLLOWER, file_store::FOLLOWER, certificates::FOLLOWER, stream_data::STREAMS, stream_data::BODIES];
 
 /// A follower that there may be.
 pub(super) struct Entry {

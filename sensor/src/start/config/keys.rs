@@ -152,6 +152,7 @@ const CHECKED: &[&str] = &[
     "tapwire.record-summary",
     "tapwire.file-store",
     "tapwire.tls-store",
+    "tapwire.stream-data",
     "tapwire.fuel",
     "tapwire.rules",
     "tapwire.rules.cost",

@@ -1,6 +1,7 @@
 //! The configuration: Suricata's keys where Suricata has one, read into types, with defaults that need no file.
 
 mod assemble;
+mod data;
 mod exceptions;
 mod hosts;
 mod keys;
@@ -39,6 +40,7 @@ use crate::records::eve::EveOutput;
 use crate::records::ledger::LedgerSettings;
 use crate::run::{Counting, LiveSettings};
 use crate::sequence::FastOutput;
+use crate::sinks::stream_data;
 pub(crate) use keys::{Effect, KEYS, Key};
 pub use lists::{Datasets, ReputationFiles};
 use node::Node;
@@ -136,6 +138,10 @@ pub struct Configuration {
     pub file_store: Option<FileStore>,
     /// `outputs`: tls-store
     pub certificate_store: Option<CertificateStore>,
+    /// `outputs`: tcp-data
+    pub tcp_data: Option<stream_data::Settings>,
+    /// `outputs`: http-body-data
+    pub http_body_data: Option<stream_data::Settings>,
     /// `tapwire.file-store` and `tapwire.tls-store`
     pub store_limits: StoreLimits,
     /// `flow-timeouts`
@@ -335,6 +341,8 @@ impl Default for Configuration {
             output_scripts: Vec::new(),
             file_store: None,
             certificate_store: None,
+            tcp_data: None,
+            http_body_data: None,
             store_limits: StoreLimits::default(),
             timeouts: Timeouts::default(),
             emergency_timeouts: Timeouts::emergency(),

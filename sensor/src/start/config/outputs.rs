@@ -12,11 +12,12 @@ use tapwire_signatures::rule::script;
 
 use super::node::{Node, Value, spelling};
 use super::stores::{CertificateStore, FileStore};
-use super::{Problem, keys, stores};
+use super::{Problem, data, keys, stores};
 use crate::records::eve::{Alerts, Anomalies, CaptureName, EveOutput, Files, Stats};
 use crate::records::forwarded::Forwarded;
 use crate::sequence::FastOutput;
 use crate::sinks::plain::read_plain;
+use crate::sinks::stream_data;
 
 /// Bytes of the largest script.
 const SCRIPT_LIMIT: u64 = 1 << 20;
@@ -56,6 +57,10 @@ pub(super) struct Outputs {
     pub(super) file_store: Option<FileStore>,
     /// Where certificates are stored.
     pub(super) certificate_store: Option<CertificateStore>,
+    /// Where bytes of streams are written.
+    pub(super) tcp_data: Option<stream_data::Settings>,
+    /// Where bodies of HTTP are written.
+    pub(super) http_body_data: Option<stream_data::Settings>,
 }
 
 /// Reads the list of outputs.
@@ -87,6 +92,8 @@ pub(super) fn read(
                 let store = stores::file_store(node, stream_depth_bytes, faults, warnings);
                 read.file_store = store.or(read.file_store.take());
             }
+            "tcp-data" => read.tcp_data = Some(data::stream_data("tcp-data", node, faults, warnings)),
+            "http-body-data" => read.http_body_data = Some(data::stream_data("http-body-data", node, faults, warnings)),
             "tls-store" => read.certificate_store = Some(stores::certificate_store(node, warnings)),
             _ => {}
         }
@@ -104,7 +111,7 @@ fn capture_name(node: &Node, faults: &mut Vec<Problem>) -> CaptureName {
 }
 
 /// What is said of a file that is there already.
-fn append(node: &Node, faults: &mut Vec<Problem>) -> Option<bool> {
+pub(super) fn append(node: &Node, faults: &mut Vec<Problem>) -> Option<bool> {
     let said = node.switch_at("append", false, faults);
     node.get("append").and_then(Node::switch).map(|_| said)
 }

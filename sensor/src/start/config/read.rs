@@ -262,6 +262,7 @@ impl<'a> Reader<'a> {
         self.bytes("tapwire.file-store.files", &mut limits.begun_files);
         self.bytes("tapwire.file-store.bytes", &mut limits.begun_bytes);
         self.bytes("tapwire.tls-store.chains", &mut limits.chains);
+        self.bytes("tapwire.stream-data.files", &mut limits.data_files);
         self.bytes("tapwire.record-bytes", &mut c.record_bytes);
         let sums = &mut c.summaries;
         self.switch("tapwire.record-summary.enabled", &mut sums.enabled);
@@ -287,6 +288,7 @@ impl<'a> Reader<'a> {
             c.output_scripts = read.scripts;
             (c.eve, c.fast) = (read.eve, read.fast);
             (c.file_store, c.certificate_store) = (read.file_store, read.certificate_store);
+            (c.tcp_data, c.http_body_data) = (read.tcp_data, read.http_body_data);
         }
         c.tenancy = Tenancy::read((c, file), self);
     }

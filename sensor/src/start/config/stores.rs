@@ -48,11 +48,13 @@ pub struct StoreLimits {
     pub begun_bytes: u64,
     /// Certificate chains that a run stores.
     pub chains: u64,
+    /// `tapwire.stream-data.files`: files of bare bytes that a run makes.
+    pub data_files: u64,
 }
 
 impl Default for StoreLimits {
     fn default() -> Self {
-        Self { waiting_bytes: 128 << 20, begun_files: 4_096, begun_bytes: 4 << 30, chains: 65_536 }
+        Self { waiting_bytes: 128 << 20, begun_files: 4_096, begun_bytes: 4 << 30, chains: 65_536, data_files: 65_536 }
     }
 }
 

@@ -135,6 +135,7 @@ fn only_alerts(configuration: &Configuration) -> Configuration {
     own.fast = None;
     own.output_scripts = Vec::new();
     (own.file_store, own.certificate_store) = (None, None);
+    (own.tcp_data, own.http_body_data) = (None, None);
     own.eve = Configuration::default().eve;
     own.eve.truncate(1);
     for eve in &mut own.eve {

@@ -251,6 +251,22 @@ pub(super) static KEYS: &[Key] = &[
         |_| value("certs"),
         "Their folder, below that of records unless it is absolute.",
     ),
+    used("outputs.N.tcp-data.enabled", |_| switch(false), "Bytes of TCP streams are written ([files](files.md))."),
+    used("outputs.N.tcp-data.type", |_| value("file"), DATA_TYPE),
+    used("outputs.N.tcp-data.filename", |_| value("tcp-data.log"), DATA_FILE),
+    used("outputs.N.tcp-data.log-dir", |_| value("tcp-data"), DATA_FOLDER),
+    used("outputs.N.tcp-data.append", |_| switch(true), "The dump goes on behind what is in its file."),
+    used("outputs.N.tcp-data.ipv6-compress", |_| switch(false), DATA_ADDRESSES),
+    used(
+        "outputs.N.http-body-data.enabled",
+        |_| switch(false),
+        "Bodies of HTTP, unpacked, are written ([files](files.md)).",
+    ),
+    used("outputs.N.http-body-data.type", |_| value("file"), DATA_TYPE),
+    used("outputs.N.http-body-data.filename", |_| value("http-data.log"), DATA_FILE),
+    used("outputs.N.http-body-data.log-dir", |_| value("http-data"), DATA_FOLDER),
+    used("outputs.N.http-body-data.append", |_| switch(true), "The dump goes on behind what is in its file."),
+    used("outputs.N.http-body-data.ipv6-compress", |_| switch(false), DATA_ADDRESSES),
     idle("outputs.N.stats", "Counters as a text.", "`stats` records have them"),
     idle("outputs.N.pcap-log", "Packets are recorded.", NOT_WRITTEN_PACKETS),
     idle("outputs.N.alert-debug", "All that is known of each alert.", "`tapwire rules explain` shows it"),
@@ -259,8 +275,6 @@ pub(super) static KEYS: &[Key] = &[
     idle("outputs.N.dns-log", "A line for each message of DNS.", NOT_WRITTEN),
     idle("outputs.N.file-log", "A line for each file.", NOT_WRITTEN),
     idle("outputs.N.drop", "A line for each packet that was dropped.", "a sensor that only listens drops nothing"),
-    idle("outputs.N.tcp-data", "Bytes of streams.", NOT_WRITTEN_BYTES),
-    idle("outputs.N.http-body-data", "Bodies of HTTP.", NOT_WRITTEN_BYTES),
     idle("outputs.N.syslog", "Alerts go to syslog.", NOT_WRITTEN),
     idle("outputs.N.alert-syslog", "An older name of `syslog`.", NOT_WRITTEN),
     idle("outputs.N.alert-prelude", "Alerts go to Prelude.", NOT_WRITTEN),
@@ -268,4 +282,8 @@ pub(super) static KEYS: &[Key] = &[
 ];
 
 const NOT_WRITTEN_PACKETS: &str = "packets are not recorded; alerts can show theirs";
-const NOT_WRITTEN_BYTES: &str = "bytes are not written; alerts can show theirs";
+const DATA_TYPE: &str =
+    "`file`: a dump of all of them in one file; `dir`: a file of bare bytes for each direction of a flow; `both`.";
+const DATA_FILE: &str = "The file of the dump, below the folder of records.";
+const DATA_FOLDER: &str = "The folder of files of bare bytes, below that of records unless it is absolute.";
+const DATA_ADDRESSES: &str = "Addresses of IPv6 have their shortest form.";

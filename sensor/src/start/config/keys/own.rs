@@ -124,6 +124,11 @@ pub(super) static KEYS: &[Key] = &[
     ),
     used("tapwire.file-store.files", |c| number(c.store_limits.begun_files), "Files that may be in the making."),
     used("tapwire.file-store.bytes", |c| size(c.store_limits.begun_bytes), "Bytes that those may have."),
+    used(
+        "tapwire.stream-data.files",
+        |c| number(c.store_limits.data_files),
+        "Files of bare bytes that each of `tcp-data` and `http-body-data` makes in a run.",
+    ),
     used("tapwire.tls-store.chains", |c| number(c.store_limits.chains), "Certificate chains that a run stores."),
     used(
         "tapwire.fuel.flow",

@@ -57,8 +57,20 @@ fn keys_that_are_read_are_in_the_table_as_used() {
 
 #[test]
 fn a_key_that_is_said_to_be_used_is_read_somewhere() {
-    let files =
-        ["read", "tunnels", "exceptions", "lists", "hosts", "outputs", "stores", "tenants", "variables", "node", "mod"];
+    let files = [
+        "read",
+        "data",
+        "tunnels",
+        "exceptions",
+        "lists",
+        "hosts",
+        "outputs",
+        "stores",
+        "tenants",
+        "variables",
+        "node",
+        "mod",
+    ];
     let own = files.map(|file| source(&format!("{file}.rs"))).concat();
     let parsers = concat!(env!("CARGO_MANIFEST_DIR"), "/../parsers/src");
     let mut all_text = own.clone();
