@@ -82,7 +82,7 @@ impl<'t> Cutter<'t> {
         out.pop();
         out.extend_from_slice(if out.len() > 1 { b",\"tapwire\":" } else { b"\"tapwire\":" });
         match self.own {
-            Some(own) if !self.rules.no_objects => {
+            Some(own) => {
                 self.at = own;
                 self.object(&mut out, 1);
                 out.pop();

@@ -1,4 +1,5 @@
-//! `tapwire manual`: what the program knows, written by the program: protocols, keywords, settings, anomalies, counters.
+//! `tapwire manual`: what the program knows, written by the program: protocols, keywords, settings, anomalies, counters,
+//! encodings.
 //!
 //! Each page is made from the tables that the program itself works with, so that it cannot say something else than what is done. The
 //! pages in `docs/` are these.
@@ -6,6 +7,7 @@
 mod anomalies;
 mod configuration;
 mod counters;
+mod encodings;
 mod keywords;
 mod protocols;
 mod text;
@@ -46,11 +48,14 @@ pub enum Page {
     Anomalies,
     /// Counters of `stats` records
     Counters,
+    /// How records are written for other systems
+    Encodings,
 }
 
 impl Page {
     /// All pages.
-    pub const ALL: [Self; 5] = [Self::Protocols, Self::Keywords, Self::Configuration, Self::Anomalies, Self::Counters];
+    pub const ALL: [Self; 6] =
+        [Self::Protocols, Self::Keywords, Self::Configuration, Self::Anomalies, Self::Counters, Self::Encodings];
 
     /// The name of its file.
     pub fn file_name(self) -> &'static str {
@@ -60,6 +65,7 @@ impl Page {
             Self::Configuration => "configuration.md",
             Self::Anomalies => "anomalies.md",
             Self::Counters => "counters.md",
+            Self::Encodings => "encodings.md",
         }
     }
 
@@ -71,6 +77,7 @@ impl Page {
             Self::Configuration => configuration::page(),
             Self::Anomalies => anomalies::page(),
             Self::Counters => counters::page(),
+            Self::Encodings => encodings::page(),
         }
     }
 }

@@ -1,0 +1,38 @@
+//! The page of encodings.
+
+use super::text::{Text, code};
+use crate::sinks::encode::{ENCODINGS, SEVERITIES};
+
+pub(super) fn page() -> String {
+    let about = "Records are stored as EVE JSON, and written for other systems in the form that these read. A record that is longer than its delivery allows is cut as \
+                 [records](records.md) says, never its time, ends and identities, and says what it lacks.";
+    let mut text = Text::new("Encodings", about);
+    text.table(["name", "what"], ENCODINGS.iter().map(|encoding| [code(encoding.name), encoding.doc.into()]));
+    text.heading("Severities");
+    text.paragraph("One table for all encodings; EVE counts `alert.severity` down, 1 is worst.");
+    text.table(
+        [
+            "severity",
+            "records",
+            "CEF",
+            "LEEF `sev`",
+            "OCSF `severity_id`",
+            "Splunk CIM",
+            "ASIM",
+            "syslog, GELF `level`",
+        ],
+        SEVERITIES.iter().map(|row| {
+            [
+                row.name.into(),
+                row.of.into(),
+                row.cef.to_string(),
+                row.leef.to_string(),
+                format!("{} {}", row.ocsf, row.ocsf_name),
+                row.cim.into(),
+                row.asim.into(),
+                row.syslog.to_string(),
+            ]
+        }),
+    );
+    text.finish()
+}
