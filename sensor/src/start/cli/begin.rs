@@ -60,6 +60,7 @@ fn told(found: &Found, common: &Common) {
     if !common.quiet {
         texts.extend(problems::texts(&found.warnings, Severity::Warning, style));
         texts.extend(problems::left_out(&found.left_out, style));
+        texts.extend(problems::without_effect(&found.idle, style));
     }
     texts.iter().for_each(|text| tell_rendered(text));
 }

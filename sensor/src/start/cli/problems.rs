@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::start::config::{Problem, Severity};
+use crate::start::config::{Idle, Problem, Severity, in_one_line};
 use crate::start::terminal::escaped;
 
 /// Problems of a kind that are shown whole.
@@ -65,6 +65,16 @@ pub(super) fn left_out(problems: &[Problem], style: Style) -> Vec<String> {
         format!("note: {} {rules} left out{}: {}", kind.problems.len(), places(&kind.problems), kind.name())
     };
     kinds(problems).into_iter().map(line).collect()
+}
+
+/// One line for all keys of the configuration that change nothing.
+pub(super) fn without_effect(idle: &[Idle], style: Style) -> Vec<String> {
+    let problems: Vec<Problem> = idle.iter().map(|idle| idle.problem.clone()).collect();
+    if style.all || problems.is_empty() {
+        return texts(&problems, Severity::Note, style);
+    }
+    let names = escaped(&in_one_line(idle), false);
+    vec![format!("has no effect here: {names}; `tapwire check --verbose` says why")]
 }
 
 fn kinds(problems: &[Problem]) -> Vec<Kind<'_>> {

@@ -2,21 +2,15 @@
 
 use super::node::Node;
 use super::outputs::append;
-use super::{Problem, StoreLimits, keys};
+use super::{Problem, StoreLimits};
 use crate::sinks::stream_data::Settings;
 
 /// Reads either of them.
-pub(super) fn stream_data(
-    name: &'static str,
-    node: &Node,
-    faults: &mut Vec<Problem>,
-    warnings: &mut Vec<Problem>,
-) -> Settings {
-    let (path, [file, folder]) = match name {
-        "tcp-data" => ("outputs.N.tcp-data", ["tcp-data.log", "tcp-data"]),
-        _ => ("outputs.N.http-body-data", ["http-data.log", "http-data"]),
+pub(super) fn stream_data(name: &'static str, node: &Node, faults: &mut Vec<Problem>) -> Settings {
+    let [file, folder] = match name {
+        "tcp-data" => ["tcp-data.log", "tcp-data"],
+        _ => ["http-data.log", "http-data"],
     };
-    node.name_unknown(name, &keys::below(path), warnings);
     let kind = node.choice_at("type", &["file", "dir", "both"], faults);
     let named = |key: &str, usual: &str| Some(node.get(key).and_then(Node::text).unwrap_or(usual).into());
     Settings {
@@ -39,13 +33,13 @@ mod tests {
             ("type: dir\n", None, Some("tcp-data")),
             ("type: both\nfilename: a\nlog-dir: b\n", Some("a"), Some("b")),
         ] {
-            let (mut faults, mut warnings) = (Vec::new(), Vec::new());
-            let read = stream_data("tcp-data", &Node::parse(text), &mut faults, &mut warnings);
+            let mut faults = Vec::new();
+            let read = stream_data("tcp-data", &Node::parse(text), &mut faults);
             assert_eq!((read.filename, read.folder), (file.map(Into::into), folder.map(Into::into)), "{text}");
-            assert!(faults.is_empty() && warnings.is_empty());
+            assert!(faults.is_empty());
         }
-        let (mut faults, mut warnings) = (Vec::new(), Vec::new());
-        stream_data("http-body-data", &Node::parse("type: tape\nwaldo: 1\n"), &mut faults, &mut warnings);
-        assert_eq!((faults.len(), warnings.len()), (1, 1));
+        let mut faults = Vec::new();
+        stream_data("http-body-data", &Node::parse("type: tape\n"), &mut faults);
+        assert_eq!(faults.len(), 1);
     }
 }

@@ -8,17 +8,17 @@ mod cards;
 mod inspection;
 mod outputs;
 mod own;
+mod said;
 mod sensor;
 mod traffic;
 
 use std::sync::LazyLock;
 
-use tapwire_parsers::REGISTRY;
 use tapwire_parsers::protocol::SettingOf;
 
 use super::Configuration;
-use super::node::{Node, spelling};
-use super::problem::Problem;
+pub(super) use said::account;
+pub(crate) use said::{Idle, in_one_line};
 
 /// A key.
 pub(crate) struct Key {
@@ -104,61 +104,6 @@ pub(super) fn is_name(name: &str) -> bool {
 fn is_open(part: &str) -> bool {
     part.bytes().all(|byte| byte.is_ascii_uppercase())
 }
-
-/// Names what is not known in a configuration.
-pub(super) fn name_unknown(root: &Node, warnings: &mut Vec<Problem>) {
-    for path in CHECKED {
-        if let Some(section) = root.at(path) {
-            section.name_unknown(path, &below(path), warnings);
-        }
-    }
-    let known = below("");
-    for (key, node) in root.entries() {
-        if !known.contains(&key.as_str()) {
-            let message = format!("the key `{key}` is not known and ignored");
-            warnings.push(node.key_problem(message, &spelling(key, known.iter().copied())));
-        }
-    }
-    let protocols = below("app-layer.protocols");
-    let known = |name: &str| {
-        tapwire_signatures::rule::protocols::canonical_protocol(name).is_some() || protocols.contains(&name)
-    };
-    for (key, node) in root.at("app-layer.protocols").map(Node::entries).unwrap_or(&[]) {
-        if !known(key) {
-            let message = format!("the protocol `{key}` is not known and ignored");
-            let names = REGISTRY.iter().map(|card| card.name).chain(protocols.iter().copied());
-            warnings.push(node.key_problem(message, &spelling(key, names)));
-        }
-    }
-}
-
-/// Sections in which a key that is not in the table is named. Of others, sensors have more keys than anybody listed.
-const CHECKED: &[&str] = &[
-    "stream",
-    "stream.reassembly",
-    "vars",
-    "vlan",
-    "flow",
-    "flow.rate-tracking",
-    "flow-timeouts",
-    "flow-timeouts.tcp",
-    "flow-timeouts.udp",
-    "flow-timeouts.icmp",
-    "flow-timeouts.default",
-    "pcap-file",
-    "defrag",
-    "tapwire",
-    "tapwire.live",
-    "tapwire.record-summary",
-    "tapwire.file-store",
-    "tapwire.tls-store",
-    "tapwire.stream-data",
-    "tapwire.fuel",
-    "tapwire.rules",
-    "tapwire.rules.cost",
-    "tapwire.lua",
-    "security.lua",
-];
 
 /// A size, in the largest unit that it is a whole number of.
 fn size(bytes: u64) -> String {

@@ -41,7 +41,7 @@ use crate::records::ledger::LedgerSettings;
 use crate::run::{Counting, LiveSettings};
 use crate::sequence::FastOutput;
 use crate::sinks::stream_data;
-pub(crate) use keys::{Effect, KEYS, Key};
+pub(crate) use keys::{Effect, Idle, KEYS, Key, in_one_line};
 pub use lists::{Datasets, ReputationFiles};
 use node::Node;
 pub use problem::{Problem, Severity};
@@ -282,6 +282,8 @@ pub struct Loaded {
     pub faults: Vec<Problem>,
     /// What is not known.
     pub warnings: Vec<Problem>,
+    /// What changes nothing.
+    pub idle: Vec<Idle>,
 }
 
 impl Default for Configuration {
@@ -492,9 +494,9 @@ pub fn load(given: Given<'_>) -> Result<Loaded, Vec<Problem>> {
             }
         }
     }
-    keys::name_unknown(&root, &mut warnings);
+    let idle = keys::account(&root, &mut warnings);
     let faults = reader.faults;
-    Ok(Loaded { configuration, faults, warnings })
+    Ok(Loaded { configuration, faults, warnings, idle })
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tapwire_signatures::builder::nearest::nearest;
 
+use super::Problem;
 use super::assemble::{line_of, parse};
 use super::yaml::Place;
-use super::{Problem, keys};
 
 /// A value and where it stands.
 #[derive(Clone, Debug, Default)]
@@ -153,7 +153,7 @@ impl Node {
         for (key, node) in self.entries().iter().filter(|(key, _)| !known.contains(&key.as_str())) {
             warnings.push(node.key_problem(
                 format!("the key `{section}.{key}` is not known and ignored"),
-                &elsewhere(section, key).unwrap_or_else(|| spelling(key, known.iter().copied())),
+                &spelling(key, known.iter().copied()),
             ));
         }
     }
@@ -292,17 +292,6 @@ fn word(text: &str) -> usize {
     text.get(..end).unwrap_or(text).trim_end().trim_end_matches([':', ',']).len()
 }
 
-/// A hint at the only key of this name that stands below another one of the section.
-fn elsewhere(section: &str, key: &str) -> Option<String> {
-    let known = keys::KEYS.iter().flat_map(|(_, keys)| keys).map(|known| known.path);
-    let mut deeper = known.filter(|path| {
-        let below = path.strip_prefix(section).and_then(|rest| rest.strip_prefix('.'));
-        below.and_then(|rest| rest.strip_suffix(key)).is_some_and(|rest| rest.ends_with('.'))
-    });
-    let first = deeper.next()?;
-    deeper.next().is_none().then(|| format!("did you mean `{first}`?"))
-}
-
 /// A hint at the name that one which is not known may have meant.
 pub(super) fn spelling<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> String {
     let hint = nearest(name, known);
@@ -317,12 +306,6 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
         super::super::assemble::read(file.path(), &[], &mut Vec::new()).unwrap()
-    }
-
-    #[test]
-    fn a_key_in_the_wrong_place_is_told_the_right_one() {
-        assert_eq!(elsewhere("stream", "depth").unwrap(), "did you mean `stream.reassembly.depth`?");
-        assert_eq!(elsewhere("stream", "waldo").or(elsewhere("flow-timeouts", "new")), None);
     }
 
     #[test]

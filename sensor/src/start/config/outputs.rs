@@ -10,9 +10,9 @@ use tapwire_parsers::protocol::{Protocol, parse_size};
 use tapwire_signatures::lua::OutputScript;
 use tapwire_signatures::rule::script;
 
-use super::node::{Node, Value, spelling};
+use super::node::{Node, Value};
 use super::stores::{CertificateStore, FileStore};
-use super::{Problem, data, keys, stores};
+use super::{Problem, data, stores};
 use crate::records::eve::{Alerts, Anomalies, CaptureName, EveOutput, Files, Stats};
 use crate::records::forwarded::Forwarded;
 use crate::sequence::FastOutput;
@@ -71,13 +71,7 @@ pub(super) fn read(
     warnings: &mut Vec<Problem>,
 ) -> Outputs {
     let mut read = Outputs::default();
-    // Those that other sensors write besides are passed over.
-    let known = keys::below("outputs.N");
     for (name, node) in outputs.map(Node::items).unwrap_or(&[]).iter().flat_map(Node::entries) {
-        if !known.contains(&name.as_str()) {
-            let message = format!("the output `{name}` is not known and ignored");
-            warnings.push(node.key_problem(message, &spelling(name, known.iter().copied())));
-        }
         if !node.switch_at("enabled", false, faults) {
             continue;
         }
@@ -92,9 +86,9 @@ pub(super) fn read(
                 let store = stores::file_store(node, stream_depth_bytes, faults, warnings);
                 read.file_store = store.or(read.file_store.take());
             }
-            "tcp-data" => read.tcp_data = Some(data::stream_data("tcp-data", node, faults, warnings)),
-            "http-body-data" => read.http_body_data = Some(data::stream_data("http-body-data", node, faults, warnings)),
-            "tls-store" => read.certificate_store = Some(stores::certificate_store(node, warnings)),
+            "tcp-data" => read.tcp_data = Some(data::stream_data("tcp-data", node, faults)),
+            "http-body-data" => read.http_body_data = Some(data::stream_data("http-body-data", node, faults)),
+            "tls-store" => read.certificate_store = Some(stores::certificate_store(node)),
             _ => {}
         }
     }
@@ -123,7 +117,6 @@ fn scripts(
     faults: &mut Vec<Problem>,
     warnings: &mut Vec<Problem>,
 ) -> Vec<Arc<OutputScript>> {
-    node.name_unknown("lua", &keys::below("outputs.N.lua"), warnings);
     let folder = node.get("scripts-dir").and_then(Node::text).map(PathBuf::from).unwrap_or_default();
     let mut scripts = Vec::new();
     for item in node.get("scripts").map(Node::items).unwrap_or(&[]) {
@@ -146,7 +139,6 @@ fn scripts(
 }
 
 fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> EveOutput {
-    node.name_unknown("eve-log", &keys::below("outputs.N.eve-log"), warnings);
     let text = |key: &str| node.at(key).and_then(Node::text);
     let seed = text("community-id-seed").and_then(|s| s.parse().ok()).unwrap_or(0);
     let mut out = EveOutput {
@@ -185,7 +177,6 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
             }
             match name {
                 "alert" => {
-                    settings.name_unknown("alert", &keys::below("outputs.N.eve-log.types.N.alert"), warnings);
                     let metadata = node.switch_at("metadata", true, faults);
                     out.alerts = Some(alerts(settings, node.get("xff"), metadata, faults));
                 }
@@ -268,7 +259,6 @@ fn anomalies(node: &Node, faults: &mut Vec<Problem>) -> Anomalies {
 }
 
 fn files(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> Files {
-    node.name_unknown("files", &keys::below("outputs.N.eve-log.types.N.files"), warnings);
     Files {
         hashes: stores::hashes(node, warnings),
         magic: node.switch_at("force-magic", false, faults),

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use tapwire_parsers::protocol::parse_size;
 
+use super::Problem;
 use super::node::{Node, Value};
 use super::outputs::forwarded;
-use super::{Problem, keys};
 use crate::records::forwarded::Forwarded;
 
 /// `file-store`
@@ -75,7 +75,6 @@ pub(super) fn file_store(
         ));
         return None;
     }
-    node.name_unknown("file-store", &keys::below("outputs.N.file-store"), warnings);
     let mut open_files = OPEN_FILES;
     if let Some((wanted, text)) = node.get("max-open-files").and_then(|wanted| Some((wanted, wanted.text()?))) {
         match text.parse() {
@@ -128,8 +127,7 @@ pub(super) fn hashes(node: &Node, warnings: &mut Vec<Problem>) -> [bool; 3] {
 const DIGESTS: [&str; 3] = ["md5", "sha1", "sha256"];
 
 /// Reads `tls-store`.
-pub(super) fn certificate_store(node: &Node, warnings: &mut Vec<Problem>) -> CertificateStore {
-    node.name_unknown("tls-store", &keys::below("outputs.N.tls-store"), warnings);
+pub(super) fn certificate_store(node: &Node) -> CertificateStore {
     CertificateStore { folder: node.get("certs-log-dir").and_then(Node::text).unwrap_or("certs").into() }
 }
 
@@ -145,10 +143,9 @@ mod tests {
 
     #[test]
     fn a_store_is_of_version_two_and_says_what_it_does_not_know() {
-        let (store, faults, warnings) =
-            read("version: 2\nforce-hash: [MD5, sha1, sha512]\nwaldo: x\nmax-open-files: 3\n");
+        let (store, faults, warnings) = read("version: 2\nforce-hash: [MD5, sha1, sha512]\nmax-open-files: 3\n");
         let store = store.unwrap();
-        assert_eq!((faults, warnings), (0, 2));
+        assert_eq!((faults, warnings), (0, 1));
         assert_eq!((store.hashes, store.open_files, store.depth_bytes), ([true, true, false], 3, None));
         for text in ["enabled: yes\n", "version: 1\n"] {
             let (store, faults, _) = read(text);

@@ -31,7 +31,7 @@ use crate::inspect::Engine;
 use crate::inspect::recognise::Recogniser;
 use crate::inspect::tenants::{Own, RuleNumbers, Tenants};
 use crate::start::cli::Common;
-use crate::start::config::{self, Configuration, Enabled, Problem};
+use crate::start::config::{self, Configuration, Enabled, Idle, Problem};
 use cache::Cache;
 use watch::{Named, Watch};
 
@@ -75,6 +75,8 @@ pub struct Found {
     pub lines: Vec<Problem>,
     /// What is odd.
     pub warnings: Vec<Problem>,
+    /// Keys of the configuration that change nothing.
+    pub idle: Vec<Idle>,
     /// Rules that ask for what this sensor does not have.
     pub left_out: Vec<Problem>,
     /// Rule files, folders and patterns that could not be read, however that is told.
@@ -83,8 +85,8 @@ pub struct Found {
 
 /// Reads configuration and rules. What keeps anything from starting is all that comes back.
 pub fn prepare(common: &Common) -> Result<Prepared, Vec<Problem>> {
-    let config::Loaded { configuration, faults, warnings } = config::load(common.given())?;
-    let mut found = Found { faults, warnings, ..Found::default() };
+    let config::Loaded { configuration, faults, warnings, idle } = config::load(common.given())?;
+    let mut found = Found { faults, warnings, idle, ..Found::default() };
     let mut again = Again::default();
     let (engine, rules) = again.engine(common, &configuration, None, &mut found);
     let data_dir = environment::sets_dir(common, &configuration);

@@ -72,7 +72,7 @@ impl Reloader {
         let start = Instant::now();
         let mut found = Found::default();
         match config::load(self.common.given()) {
-            Ok(config::Loaded { configuration, faults, warnings }) => {
+            Ok(config::Loaded { configuration, faults, warnings, .. }) => {
                 self.take_over(configuration);
                 (found.faults, found.warnings) = (faults, warnings);
             }

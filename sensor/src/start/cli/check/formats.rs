@@ -38,6 +38,14 @@ pub(super) fn json(report: &Report) -> Vec<u8> {
                 }
             });
         }
+        object.array("no_effect", |array| {
+            for idle in &report.idle {
+                array.object(|o| {
+                    o.text("key", &idle.path);
+                    idle.problem.write(o);
+                });
+            }
+        });
     })
 }
 

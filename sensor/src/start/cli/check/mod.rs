@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::begin::{leave_to_system, refused};
 use super::problems::{self, Style};
 use super::{Common, plural};
-use crate::start::config::{self, Problem, Severity};
+use crate::start::config::{self, Idle, Problem, Severity};
 use crate::start::engine::{Found, Prepared, RuleCounts, prepare};
 use crate::start::terminal::{escaped, is_coloured, show, show_rendered};
 
@@ -56,6 +56,7 @@ struct Report {
     errors: Vec<Problem>,
     warnings: Vec<Problem>,
     left_out: Vec<Problem>,
+    idle: Vec<Idle>,
     rules: RuleCounts,
 }
 
@@ -74,9 +75,9 @@ impl Check {
         let report = match prepare(&self.common) {
             Ok(Prepared { found, rules, engine, .. }) => {
                 leave_to_system(Arc::clone(&engine));
-                let Found { mut faults, lines, warnings, left_out, .. } = found;
+                let Found { mut faults, lines, warnings, left_out, idle, .. } = found;
                 faults.extend(lines);
-                Report { errors: faults, warnings, left_out, rules }
+                Report { errors: faults, warnings, left_out, idle, rules }
             }
             Err(errors) => Report { errors, ..Report::default() },
         };
@@ -103,13 +104,15 @@ impl Report {
     fn all(&self) -> impl Iterator<Item = (Severity, &Problem)> {
         let lists =
             [(Severity::Error, &self.errors), (Severity::Warning, &self.warnings), (Severity::Note, &self.left_out)];
-        lists.into_iter().flat_map(|(severity, list)| list.iter().map(move |problem| (severity, problem)))
+        let idle = self.idle.iter().map(|idle| (Severity::Note, &idle.problem));
+        lists.into_iter().flat_map(|(severity, list)| list.iter().map(move |problem| (severity, problem))).chain(idle)
     }
 
     fn text(&self, style: Style) -> String {
         let mut lines = problems::texts(&self.errors, Severity::Error, style);
         lines.extend(problems::texts(&self.warnings, Severity::Warning, style));
         lines.extend(problems::left_out(&self.left_out, style));
+        lines.extend(problems::without_effect(&self.idle, style));
         let rules = &self.rules;
         for (name, count) in &rules.later {
             let word = plural(*count, "rule that uses", "rules that use");

@@ -11,7 +11,7 @@ pub(super) fn page() -> String {
         "A value that cannot be right is a fault that names its place, and its default is used; `--strict` ends the run. A key that is not known is named in a warning. `yes`, `true`, `on`, `1` and \
          their opposites are switches; sizes are such as `4096`, `64 KiB`, `1gb`; times are whole numbers of seconds.",
     );
-    text.paragraph("Keys that other sensors obey and this one need not are accepted: *No effect* says why.");
+    text.paragraph("Keys that other sensors obey and this one need not are accepted: *No effect* says why. Where a configuration has such keys, `check`, `replay` and `run` name them in one line.");
     let usual = Configuration::default();
     for (part, keys) in &*KEYS {
         text.heading(part);

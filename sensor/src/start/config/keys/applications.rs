@@ -4,6 +4,11 @@ use super::{Key, idle, size, used};
 
 const DEFAULT_ONLY: &str = "`default-config` counts for all servers";
 
+const CLIENTS: &str = "a protocol is looked for by the port of its server";
+const ONE_MEMORY: &str = "`tapwire.parser-memory` is for all protocols";
+const BODIES: &str = "a body is looked at as it comes, however it is cut";
+const SAME: &str = "the same input gives the same records";
+
 pub(super) static KEYS: &[Key] = &[
     used(
         "app-layer.protocols.NAME.enabled",
@@ -50,6 +55,61 @@ pub(super) static KEYS: &[Key] = &[
         "app-layer.error-policy",
         |_| "as `exception-policy`".into(),
         "What is done with a flow whose parser gave up because of a fault: `ignore` inspects its raw bytes on, `pass-flow` asks no more rules, `bypass` does nothing more with it.",
+    ),
+    idle("app-layer.protocols.NAME.detection-ports.sp", "Ports of clients on which it is looked for.", CLIENTS),
+    idle("app-layer.protocols.NAME.tcp.detection-ports.sp", "The same over TCP.", CLIENTS),
+    idle("app-layer.protocols.NAME.udp.detection-ports.sp", "The same over UDP.", CLIENTS),
+    idle("app-layer.protocols.ftp.memcap", "Memory of what is kept of FTP.", ONE_MEMORY),
+    idle("app-layer.protocols.http.memcap", "Memory of what is kept of HTTP.", ONE_MEMORY),
+    idle(
+        "app-layer.protocols.http.libhtp.default-config.personality",
+        "The server whose reading of requests counts.",
+        "there is one reading, and what others read otherwise is an anomaly",
+    ),
+    idle(
+        "app-layer.protocols.http.libhtp.default-config.request-body-minimal-inspect-size",
+        "Bytes of a request's body that are waited for before it is looked at.",
+        BODIES,
+    ),
+    idle(
+        "app-layer.protocols.http.libhtp.default-config.request-body-inspect-window",
+        "Bytes of a request's body that are looked at together.",
+        BODIES,
+    ),
+    idle(
+        "app-layer.protocols.http.libhtp.default-config.response-body-minimal-inspect-size",
+        "Bytes of an answer's body that are waited for before it is looked at.",
+        BODIES,
+    ),
+    idle(
+        "app-layer.protocols.http.libhtp.default-config.response-body-inspect-window",
+        "Bytes of an answer's body that are looked at together.",
+        BODIES,
+    ),
+    idle(
+        "app-layer.protocols.http.libhtp.default-config.http-body-inline",
+        "Bodies are looked at piece by piece as they come.",
+        BODIES,
+    ),
+    idle(
+        "app-layer.protocols.http.libhtp.default-config.swf-decompression",
+        "Flash files are unpacked.",
+        "they are looked at as they are",
+    ),
+    idle(
+        "app-layer.protocols.http.libhtp.default-config.headers-limit",
+        "Headers that a message may have.",
+        "its parser bounds them ([protocols](protocols.md))",
+    ),
+    idle(
+        "app-layer.protocols.http.libhtp.default-config.randomize-inspection-sizes",
+        "Sizes of what is looked at together are varied.",
+        SAME,
+    ),
+    idle(
+        "app-layer.protocols.http.libhtp.default-config.randomize-inspection-range",
+        "How much they are varied, in percent.",
+        SAME,
     ),
     idle("app-layer.protocols.smb2", "An older name of `smb`.", "it is not parsed yet"),
     idle("app-layer.protocols.http.libhtp.server-config", "Servers with a configuration of their own.", DEFAULT_ONLY),

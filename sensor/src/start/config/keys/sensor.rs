@@ -46,6 +46,7 @@ pub(super) static KEYS: &[Key] = &[
         |c| switch(c.counting.stream_events),
         "There are counters of events of streams, `stream`.",
     ),
+    idle("stats.decoder-events-prefix", "What the names of counters of decoding begin with.", "it is `decoder.event`"),
     used(
         "pcap-file.checksum-checks",
         |_| value("auto"),
@@ -113,6 +114,8 @@ pub(super) static KEYS: &[Key] = &[
         "files are for the sensor's user and group (0640), less where the umask says so",
     ),
     idle("coredump", "Size of what a crash leaves.", SELF),
+    idle("security.limit-noproc", "The sensor begins no other process.", "it never does"),
+    idle("security.landlock", "Folders that the sensor may reach.", "the service's unit says that"),
     idle("sys", "What is known of the system.", "it is asked where that is needed"),
     idle("magic-file", "The database by which types of files are told.", "one is built in"),
 ];

@@ -26,6 +26,7 @@ pub(super) static KEYS: &[Key] = &[
         |c| switch(c.tunnels.separate_flows),
         "Packets at another depth of tunnels belong to another flow.",
     ),
+    idle("decoder.max-layers", "Headers that a packet may have.", "a fixed number is read ([limits](limits.md))"),
     used(
         "defrag.memcap",
         |c| size(c.defrag.memory_bytes),
@@ -42,6 +43,11 @@ pub(super) static KEYS: &[Key] = &[
         "defrag.host-config",
         |_| "none".into(),
         "Such times for some networks: a list of entries with `timeout` and `address`, a list of networks. The longest prefix counts.",
+    ),
+    idle(
+        "defrag.memcap-policy",
+        "What is done with a packet for whose pieces there is no memory.",
+        "the oldest is given up for it",
     ),
     idle("defrag.hash-size", "Size of the table of datagrams.", GROWS),
     idle("defrag.prealloc", "Whether the table of datagrams is made at the start.", GROWS),
@@ -120,6 +126,7 @@ pub(super) static KEYS: &[Key] = &[
     idle("stream.memcap", "Memory for connections.", ONE_MEMORY),
     idle("stream.memcap-policy", "What is done with a connection for which there is no memory.", ONE_MEMORY),
     idle("stream.drop-invalid", "Segments that their receivers would refuse are dropped.", LISTENS),
+    idle("stream.max-sessions", "Connections that are followed at once.", ONE_MEMORY),
     idle("stream.max-syn-queued", "SYNs of a client that are remembered at once.", "it is 10"),
     idle("stream.max-synack-queued", "Answers of a server that are remembered at once.", "it is 5"),
     idle("stream.prealloc-sessions", "Connections that are set aside at the start.", GROWS),
@@ -153,6 +160,11 @@ pub(super) static KEYS: &[Key] = &[
         "stream.reassembly.urgent.policy",
         |_| value("oob"),
         "What becomes of urgent bytes: `oob` takes them out of the stream, `inline` leaves them in it, `drop` leaves their segment out.",
+    ),
+    idle(
+        "stream.reassembly.urgent.oob-limit-policy",
+        "What becomes of urgent bytes beyond their limit.",
+        "they stay in the stream, with an event",
     ),
     idle(
         "stream.reassembly.randomize-chunk-size",

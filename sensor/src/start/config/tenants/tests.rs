@@ -40,7 +40,7 @@ multi-detect:
 
 #[test]
 fn tenants_have_their_own_words_and_those_of_all() {
-    let Loaded { configuration, faults, warnings } =
+    let Loaded { configuration, faults, warnings, .. } =
         read(MAIN, &[ONE, TWO], &[("multi-detect.1.default-rule-path", "/one")]);
     assert_eq!((faults, warnings), (vec![], vec![]));
     let tenancy = configuration.tenancy.unwrap();
