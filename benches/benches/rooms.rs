@@ -207,6 +207,7 @@ fn replay(bencher: divan::Bencher<'_, '_>) {
             progress: None,
             stop: None,
             costly: None,
+            sandbox: None,
             warn: None,
         };
         tapwire::run::replay(&plan, std::slice::from_ref(&capture)).counters.len()

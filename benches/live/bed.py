@@ -6,7 +6,7 @@ sys.path[:0] = [str(HERE.parent / "evasion"), str(HERE.parent / "floods")]
 from host import namespace
 import traffic, wire
 
-CLIENT, SERVER = "tapwire-live-client", "tapwire-live-server"
+CLIENT, SERVER = ("tapwire-live-%s-%d" % (end, os.getpid()) for end in ("client", "server"))
 ADDRESS = {CLIENT: "10.98.0.1", SERVER: "10.98.0.2"}
 ADDRESS_V6 = {CLIENT: "fd00:98::1", SERVER: "fd00:98::2"}
 PATIENCE_S = 60
@@ -41,13 +41,13 @@ class Network:
 class Sensor:
     """The program on the server's end of the wire. What it says is kept line by line."""
 
-    def __init__(self, binary, folder, *options, environment=None, rules=None, wait=True):
+    def __init__(self, binary, folder, *options, environment=None, rules=None, wait=True, before=()):
         self.folder, self.lines = pathlib.Path(folder), []
         if rules is None:
             rules = self.folder.parent / "live.rules"
             rules.write_text(RULES)
         command = [binary, "run", "-i", "lv1", "--rules", str(rules), "--log-dir", str(folder), "--set", "tapwire.rules.watch=no", *options]
-        self.process = subprocess.Popen(["ip", "netns", "exec", SERVER, *command], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+        self.process = subprocess.Popen(["ip", "netns", "exec", SERVER, *before, *command], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
                                         env={**os.environ, **(environment or {})})
         threading.Thread(target=lambda: self.lines.extend(iter(self.process.stderr.readline, "")), daemon=True).start()
         if wait:

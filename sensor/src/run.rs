@@ -25,6 +25,7 @@ use crate::capture::{CaptureError, Source};
 use crate::inspect::Inspector;
 use crate::records::class::Tally;
 use crate::records::report::{Outputs, Reporter};
+use crate::rights::{self, Role};
 use crate::sequence::{HeldBack, Writer};
 use crate::sinks::lock::{FolderLock, Refused};
 use crate::worker::Worker;
@@ -141,6 +142,8 @@ pub struct Plan<'a> {
     pub stop: Option<Arc<AtomicBool>>,
     /// Told of each rule that takes more than its share of the work, once, when that is seen.
     pub costly: Option<&'a TellCostly>,
+    /// How far the sensor has given up its rights, where it watches an interface.
+    pub sandbox: Option<&'static str>,
     /// Told of what goes wrong beside the records, once.
     pub warn: Option<&'a (dyn Fn(&str) + Sync)>,
 }
@@ -219,20 +222,23 @@ fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, source: &mut
                 Inspector::new(Arc::clone(&engine)),
                 Reporter::new(index, Arc::clone(&outputs)),
             );
-            let (books, reported, folder) = (&books, &reported, plan.folder);
+            let (books, reported) = (&books, &reported);
             let mut costly = |tenant: u32, rule: &Rule, report: &CostReport| {
                 let what = (tenant, rule.gid, rule.sid, report.excess == Excess::Fuel);
                 let fresh = reported.lock().is_ok_and(|mut known| known.insert(what));
                 plan.costly.iter().filter(|_| fresh).for_each(|tell| tell(tenant, rule, report));
             };
-            scope.spawn(move || work::work_through(worker, work, done, (live, folder), &fresh, &mut costly, books));
+            scope.spawn(move || work::work_through(worker, work, done, live, &fresh, &mut costly, books));
         }
         // From here on each batch brings its own.
         drop((engine, outputs));
         let (failed, errors, books) = (&failed, &errors, &books);
         let offload = Offload::new(plan.checksums, live, settings.worker.tunnels.how(true));
         let reader = Reader { plan, live, distributor, offload, refused_told: 0, pool, books, errors, failed };
-        scope.spawn(move || reader.run(source, (first, first_result)));
+        scope.spawn(move || {
+            rights::enter(Role::Reader);
+            reader.run(source, (first, first_result));
+        });
         // This thread is the writer.
         let merge = Merge::new(from_workers, live);
         writing::write_all(plan, &mut writer, merge, lock, (books, &budgets), (errors, failed));
@@ -240,7 +246,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, source: &mut
     let mut counters = books.all();
     let script_failures = std::mem::take(&mut counters.script_failures);
     let by_name = books::by_name(plan, &counters, &budgets);
-    let (by_name, failure) = writer.finish(books.report(&counters.costs, settings.own), by_name);
+    let (by_name, failure) = writer.finish(books.report(plan, &counters.costs), by_name);
     if let Some(warn) = plan.warn {
         writer.take_news().iter().for_each(|news| warn(news));
     }

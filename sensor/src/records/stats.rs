@@ -30,26 +30,35 @@ pub struct Rules<'a> {
     pub dearest: &'a [DearRule],
 }
 
+/// What a record of counters shows besides them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shown<'a> {
+    /// Of rules.
+    pub rules: Rules<'a>,
+    /// Where an interface is watched: how far the sensor has given up its rights.
+    pub sandbox: Option<&'a str>,
+}
+
 /// Writes the counters, which are in the order of their names, dots in their names as nested objects.
 pub fn write(
     out: &mut Vec<u8>,
     time: Timestamp,
     uptime_s: u64,
     counters: &[(&str, u64)],
-    rules: Rules<'_>,
+    shown: Shown<'_>,
     clock: &mut Clock,
 ) {
     let header = Header { time, event_type: "stats", packet_source: None, ..Header::default() };
     record(out, &header, clock, |object| {
         object.object("stats", |stats| {
             stats.number("uptime", uptime_s);
-            nested(stats, counters, 0, rules);
+            nested(stats, counters, 0, shown);
         });
     });
 }
 
 /// Writes sorted names from position `skip` on; names that share a part become one object.
-fn nested(object: &mut Object<'_>, counters: &[(&str, u64)], skip: usize, rules: Rules<'_>) {
+fn nested(object: &mut Object<'_>, counters: &[(&str, u64)], skip: usize, shown: Shown<'_>) {
     let mut rest = counters;
     while let Some(((name, count), behind)) = rest.split_first() {
         let tail = name.get(skip..).unwrap_or_default();
@@ -65,11 +74,16 @@ fn nested(object: &mut Object<'_>, counters: &[(&str, u64)], skip: usize, rules:
                 let (inside, behind) = rest.split_at_checked(size).unwrap_or((rest, &[]));
                 object.object(part, |o| {
                     match name.get(..until) {
-                        Some("detect.") => engines(o, rules.numbers),
-                        Some("tapwire.rules.") => dearest(o, rules.dearest),
+                        Some("detect.") => engines(o, shown.rules.numbers),
+                        Some("tapwire.rules.") => dearest(o, shown.rules.dearest),
+                        Some("tapwire.") => {
+                            if let Some(level) = shown.sandbox {
+                                o.text("sandbox", level);
+                            }
+                        }
                         _ => {}
                     }
-                    nested(o, inside, until, rules);
+                    nested(o, inside, until, shown);
                 });
                 rest = behind;
             }
@@ -123,8 +137,18 @@ mod tests {
     fn dots_become_objects() {
         let counters = [("a.b", 1), ("a.c.d", 2), ("a.c.e", 3), ("f", 4)];
         let mut out = Vec::new();
-        write(&mut out, Timestamp(0), 9, &counters, Rules::default(), &mut Clock::default());
+        write(&mut out, Timestamp(0), 9, &counters, Shown::default(), &mut Clock::default());
         let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(value["stats"], serde_json::json!({"uptime": 9, "a": {"b": 1, "c": {"d": 2, "e": 3}}, "f": 4}));
+    }
+
+    #[test]
+    fn the_level_of_the_sandbox_stands_among_what_only_tapwire_says() {
+        let mut out = Vec::new();
+        let shown = Shown { sandbox: Some("full"), ..Shown::default() };
+        write(&mut out, Timestamp(0), 9, &[("tapwire.a", 1), ("z", 2)], shown, &mut Clock::default());
+        let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        let expected = serde_json::json!({"uptime": 9, "tapwire": {"sandbox": "full", "a": 1}, "z": 2});
+        assert_eq!(value["stats"], expected);
     }
 }

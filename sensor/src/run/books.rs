@@ -1,7 +1,7 @@
 //! What the threads of a run counted, while it goes on and at its end.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use tapwire_parsers::link::Timestamp;
@@ -9,11 +9,37 @@ use tapwire_signatures::verify::cost::CostBooks;
 
 use super::Plan;
 use super::settings::Budgets;
+use crate::capture::batch::Frame;
 use crate::counters::awaited;
 use crate::decode::memory::Budget;
 use crate::flow::exceptions::{ExceptionPolicies, ExceptionPolicy};
 use crate::sequence::Report;
 use crate::stats::Counters;
+
+/// Packets that are kept of those at which workers panic.
+const KEPT_PACKETS: usize = 16;
+
+/// Packets at which workers panicked, on their way to the writer.
+#[derive(Default)]
+pub(super) struct Lost {
+    kept: AtomicUsize,
+    packets: Mutex<Vec<(Frame, Vec<u8>)>>,
+}
+
+impl Lost {
+    /// Keeps a packet, if it is one of the first.
+    pub(super) fn keep(&self, frame: &Frame, data: &[u8]) {
+        if self.kept.fetch_add(1, Ordering::Relaxed) < KEPT_PACKETS {
+            let mut packets = self.packets.lock().unwrap_or_else(PoisonError::into_inner);
+            packets.push((*frame, data.to_vec()));
+        }
+    }
+
+    /// Those that were kept since this was last asked.
+    pub(super) fn take(&self) -> Vec<(Frame, Vec<u8>)> {
+        std::mem::take(&mut self.packets.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 /// The books of a run: each thread puts its counters there as they stand.
 pub(super) struct Books {
@@ -28,6 +54,8 @@ pub(super) struct Books {
     /// Batches and packets that were read.
     sequence: AtomicU64,
     packets: AtomicU64,
+    /// Packets at which workers panicked.
+    pub(super) lost: Lost,
 }
 
 impl Books {
@@ -40,6 +68,7 @@ impl Books {
             last_time: AtomicU64::new(0),
             sequence: AtomicU64::new(0),
             packets: AtomicU64::new(0),
+            lost: Lost::default(),
         }
     }
 
@@ -93,9 +122,10 @@ impl Books {
     }
 
     /// What a record of counters says besides.
-    pub(super) fn report<'a>(&self, costs: &'a CostBooks, own: bool) -> Report<'a> {
+    pub(super) fn report<'a>(&self, plan: &Plan<'a>, costs: &'a CostBooks) -> Report<'a> {
         let time = Timestamp(self.last_time.load(Ordering::Relaxed));
-        Report { time, uptime_s: time.since(self.start) / 1_000_000, costs, own }
+        let (own, sandbox) = (plan.settings.own, plan.sandbox);
+        Report { time, uptime_s: time.since(self.start) / 1_000_000, costs, own, sandbox }
     }
 }
 

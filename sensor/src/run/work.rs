@@ -1,6 +1,5 @@
 //! The thread of a worker.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use tapwire_signatures::rule::Rule;
@@ -13,33 +12,27 @@ use crate::capture::ring::Sender;
 use crate::flow::Table;
 use crate::inspect::{Application, Engine};
 use crate::records::batch::RecordBatch;
-use crate::sinks::packet;
+use crate::rights::{self, Role};
 use crate::worker::Worker;
-
-/// Packets that are kept of those at which one worker panics.
-const KEPT_PACKETS: u32 = 16;
 
 /// A worker's life: every batch in turn, then the end of all its flows.
 pub(super) fn work_through(
     mut worker: Worker,
     mut work: fanout::Receiver<Arc<Engine>>,
     mut done: Sender<RecordBatch>,
-    (live, folder): (bool, &Path),
+    live: bool,
     fresh: &dyn Fn() -> Table<Application>,
     costly: &mut dyn FnMut(u32, &Rule, &CostReport),
     books: &Books,
 ) {
+    rights::enter(Role::Worker);
     let (index, mut answered) = (usize::from(worker.index()), books.question());
-    let mut kept = 0;
-    let mut lost = |frame: &Frame, data: &[u8]| {
-        kept += 1;
-        if kept <= KEPT_PACKETS {
-            // What cannot be kept is counted all the same.
-            packet::keep(folder, frame, data).ok();
-        }
-    };
+    // It has no files itself.
+    let mut lost = |frame: &Frame, data: &[u8]| books.lost.keep(frame, data);
     while let Some(work) = work.recv() {
         let batch = &work.batch;
+        #[cfg(feature = "magic-packet")]
+        rights::probe::look_for_magic(batch.frames.iter().map(|frame| batch.data(frame)));
         worker.adopt(&work.epoch, batch);
         if live && let Some(time) = batch.tick {
             worker.expire(time);

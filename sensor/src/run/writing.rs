@@ -8,8 +8,10 @@ use super::books::{self, Books};
 use super::merge::{Merge, Next};
 use super::settings::Budgets;
 use super::{Plan, RunError, note};
+use crate::rights::{self, Role};
 use crate::sequence::Writer;
 use crate::sinks::lock::FolderLock;
+use crate::sinks::packet;
 
 /// Counters are written without those of workers that do not answer for so long.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -25,6 +27,7 @@ pub(super) fn write_all(
     (books, budgets): (&Books, &Budgets),
     (errors, failed): (&Mutex<Vec<RunError>>, &AtomicBool),
 ) {
+    rights::enter(Role::Writer);
     let warn = |news: &str| plan.warn.iter().for_each(|warn| warn(news));
     let mut interval = Interval::new(plan.settings.live.stats_interval_s);
     let (mut looked, mut told) = (Instant::now(), false);
@@ -39,7 +42,7 @@ pub(super) fn write_all(
             if interval.is_due(books) {
                 let counters = books.all();
                 let by_name = books::by_name(plan, &counters, budgets);
-                writer.write_stats(books.report(&counters.costs, plan.settings.own), by_name);
+                writer.write_stats(books.report(plan, &counters.costs), by_name);
                 if let Some((refused, all)) = counters.mostly_refused().filter(|_| !told) {
                     told = true;
                     warn(&mostly_refused(refused, all));
@@ -55,6 +58,10 @@ pub(super) fn write_all(
             }
         }
         writer.take_news().iter().for_each(|news| warn(news));
+        for (frame, data) in books.lost.take() {
+            // What cannot be kept is counted all the same.
+            packet::keep(plan.folder, &frame, &data).ok();
+        }
         if let Some(source) = writer.take_failure()
             && !failed.swap(true, Ordering::Relaxed)
         {

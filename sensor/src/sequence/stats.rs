@@ -9,7 +9,7 @@ use tapwire_signatures::verify::cost::CostBooks;
 
 use super::{Books, Writer};
 use crate::records::class::Tally;
-use crate::records::stats::{self, DearRule, Rules};
+use crate::records::stats::{self, DearRule, Rules, Shown};
 
 /// Rules that `stats` names of those that cost most.
 const DEAREST_SHOWN: usize = 10;
@@ -25,6 +25,8 @@ pub struct Report<'a> {
     pub costs: &'a CostBooks,
     /// Whether there is what only Tapwire counts.
     pub own: bool,
+    /// How far the sensor has given up its rights, where an interface is watched.
+    pub sandbox: Option<&'a str>,
 }
 
 impl Writer {
@@ -81,12 +83,13 @@ impl Writer {
         let numbers = self.order.engine.tenants.numbers();
         let dearest = if report.own { self.dearest(report.costs) } else { Vec::new() };
         let rules = Rules { numbers: &numbers, dearest: &dearest };
+        let counted = Shown { rules, sandbox: report.sandbox };
         let clock = &mut self.records.clock;
         self.log.write_stats(&mut |zeros| {
             let mut line = Vec::new();
             let shown = counters.iter().filter(|(_, count)| zeros || **count > 0);
             let shown: Vec<(&str, u64)> = shown.map(|(name, count)| (name.as_str(), *count)).collect();
-            stats::write(&mut line, report.time, report.uptime_s, &shown, rules, clock);
+            stats::write(&mut line, report.time, report.uptime_s, &shown, counted, clock);
             line
         });
     }

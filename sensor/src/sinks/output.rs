@@ -13,6 +13,7 @@ use super::backlog::{Backlog, Books, News, Next};
 use super::piece::Piece;
 use super::target::{Shape, Target};
 use crate::records::class::{Class, Tally};
+use crate::rights::{self, Role};
 
 /// Text in a frame.
 const FRAME_BYTES: usize = 1 << 20;
@@ -169,6 +170,7 @@ struct Disk {
 
 impl Disk {
     fn run(mut self) {
+        rights::enter(Role::Writer);
         let mut retry_at = Instant::now();
         loop {
             let failing = self.backlog.is_failing();

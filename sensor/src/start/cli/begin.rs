@@ -12,7 +12,7 @@ use crate::capture::offload::Checksums;
 use crate::inspect::Engine;
 use crate::run::{Active, Plan, Settings};
 use crate::start::config::{Configuration, Problem, Severity};
-use crate::start::engine::{Found, Prepared, prepare};
+use crate::start::engine::{Found, Prepared, RuleCounts, prepare};
 use crate::start::terminal::{is_coloured, say, tell, tell_rendered};
 
 /// Reads configuration and rules and tells their problems; the exit status where the run must not begin.
@@ -45,6 +45,12 @@ pub(super) fn prepared(common: &Common) -> Result<Prepared, u8> {
         });
     }
     Ok(prepared)
+}
+
+/// Whether rules are named, and none of them is in use.
+pub(super) fn no_rule_is_used(common: &Common, configuration: &Configuration, rules: &RuleCounts) -> bool {
+    let are_named = !common.rules.is_empty() || !configuration.rule_files.is_empty();
+    are_named && !common.no_rules && rules.in_use() == 0
 }
 
 /// Tells what keeps anything from starting; the exit status.
@@ -116,6 +122,7 @@ pub(super) fn plan<'a>(
         progress: None,
         stop: None,
         costly: Some(&tell_costly),
+        sandbox: None,
         warn: Some(&|warning| say(&format!("warning: {warning}"))),
     }
 }

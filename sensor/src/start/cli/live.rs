@@ -1,18 +1,23 @@
 //! `tapwire run`: packets of interfaces to records, until it is interrupted.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
-use super::begin::{folder, plan, prepared};
+use super::begin::{folder, no_rule_is_used, plan, prepared, refused};
 use super::summary::Told;
 use super::{Common, ended};
 use crate::capture::live::Interface;
+use crate::rights::user::RunAs;
+use crate::rights::{self, Level, Role};
 use crate::run;
+use crate::sinks::lock::FolderLock;
+use crate::start::config;
 use crate::start::engine::Reloader;
+use crate::start::places::places;
 use crate::start::terminal::{lines, say};
 
 pub(super) const HELP: &str = "Example:
@@ -30,6 +35,9 @@ pub struct Live {
     /// Only packets that a BPF expression lets through
     #[arg(long, value_name = "EXPRESSION")]
     pub bpf: Option<String>,
+    /// Start also where the system lacks what the sensor gives up its rights with
+    #[arg(long)]
+    pub allow_unsandboxed: bool,
     /// Tell at the end what was done as JSON on standard output, one line for each interface
     #[arg(long)]
     pub json: bool,
@@ -38,23 +46,24 @@ pub struct Live {
 impl Live {
     /// Does it; the exit status.
     pub fn run(&self) -> u8 {
+        self.begin().unwrap_or_else(|status| status)
+    }
+
+    /// Everything in its order: who the sensor is, rules, interfaces, then the doors are closed, and the first packet comes.
+    fn begin(&self) -> Result<u8, u8> {
         let common = &self.common;
         // Before rules are read: to ask for a reload too early must not end the program.
-        let (stop, reload) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        for (signal, flag) in [(SIGINT, &stop), (SIGTERM, &stop), (SIGHUP, &reload), (SIGUSR2, &reload)] {
-            if let Err(error) = signal_hook::flag::register(signal, Arc::clone(flag)) {
-                say(&format!("error: signals cannot be caught: {error}"));
-                return 1;
-            }
-        }
-        let prepared = match prepared(common) {
-            Ok(prepared) => prepared,
-            Err(status) => return status,
-        };
+        let Signals { stop, reload } = Signals::catch().map_err(|error| failed("signals cannot be caught", &error))?;
+        become_user(common)?;
+        let prepared = prepared(common)?;
         let (configuration, data_dir) = (prepared.configuration.clone(), prepared.data_dir.clone());
         let obeyed = configuration.settings();
         let settings = (&configuration, &obeyed, data_dir.as_deref());
         let rules = prepared.rules.clone();
+        if no_rule_is_used(common, &configuration, &rules) {
+            say("error: rules are named and none is in use, so nothing would be found; --no-rules goes without any");
+            return Err(1);
+        }
         let told = Told {
             rules: (!common.no_rules).then_some(&rules),
             damage_status: configuration.damage_status,
@@ -63,42 +72,101 @@ impl Live {
         };
         let reloader = Reloader::new(common, prepared);
         let active = reloader.active();
-        let folder = folder(common, &configuration);
-        let many = self.interfaces.len() > 1;
-        let watch = |interface: &String| {
-            // Each interface has its own records where there are several.
-            let own = if many { folder.join(interface) } else { folder.clone() };
-            let held = match run::hold(&own) {
-                Ok(held) => held,
-                Err(error) => {
-                    stop.store(true, Ordering::Relaxed);
-                    say(&format!("error: {error}"));
-                    return error.exit_status();
-                }
-            };
-            let source = Interface::open(interface, 0, self.bpf.as_deref(), Arc::clone(&stop));
-            let source = match source {
-                Ok(source) => source,
-                Err(error) => {
-                    stop.store(true, Ordering::Relaxed);
-                    return ended(&error);
-                }
-            };
+        let watched = self.open(&folder(common, &configuration), &stop)?;
+        let folders: Vec<PathBuf> = watched.iter().map(|watched| watched.folder.clone()).collect();
+        let places = places(&configuration, &folders, data_dir.as_deref());
+        let sandbox = if configuration.process.sandbox { Some(self.close_doors(&places)?) } else { None };
+        let level = sandbox.map_or("off", Level::word);
+        let watch = |Watched { source, held, folder }: Watched| {
+            let name = source.name().to_owned();
             if !common.quiet {
-                say(&format!("watching {interface}, records in {}; end with Ctrl-C", own.display()));
+                let sandbox = sandbox.map_or("off".into(), |level| level.to_string());
+                say(&format!("watching {name}, records in {}; sandbox: {sandbox}; end with Ctrl-C", folder.display()));
             }
-            let summary = run::live(&plan(common, settings, Arc::clone(&active), &own), source, held);
-            told.of(&summary, &[Path::new(interface).to_owned()])
+            let mut plan = plan(common, settings, Arc::clone(&active), &folder);
+            plan.sandbox = Some(level);
+            let summary = run::live(&plan, source, held);
+            told.of(&summary, &[PathBuf::from(name)])
         };
         let ended = AtomicBool::new(false);
-        std::thread::scope(|scope| {
+        Ok(std::thread::scope(|scope| {
             let (watch, ended) = (&watch, &ended);
-            let threads: Vec<_> =
-                self.interfaces.iter().map(|interface| scope.spawn(move || watch(interface))).collect();
-            scope.spawn(|| reloader.run(&reload, ended, &lines));
+            let threads: Vec<_> = watched.into_iter().map(|watched| scope.spawn(move || watch(watched))).collect();
+            scope.spawn(|| {
+                rights::enter(Role::Control);
+                reloader.run(&reload, ended, &lines);
+            });
+            rights::enter(Role::Control);
             let status = threads.into_iter().map(|thread| thread.join().unwrap_or(1)).max().unwrap_or(0);
             ended.store(true, Ordering::Relaxed);
             status
-        })
+        }))
     }
+
+    /// Opens all interfaces, each with a folder of its own below the one of records where there are several.
+    fn open(&self, folder: &std::path::Path, stop: &Arc<AtomicBool>) -> Result<Vec<Watched>, u8> {
+        let many = self.interfaces.len() > 1;
+        let open = |interface: &String| {
+            let own = if many { folder.join(interface) } else { folder.to_owned() };
+            let held = run::hold(&own).map_err(|error| {
+                say(&format!("error: {error}"));
+                error.exit_status()
+            })?;
+            let source = Interface::open(interface, 0, self.bpf.as_deref(), Arc::clone(stop));
+            Ok(Watched { source: source.map_err(|error| ended(&error))?, held, folder: own })
+        };
+        self.interfaces.iter().map(open).collect()
+    }
+
+    /// Gives up what nobody needs from here on.
+    fn close_doors(&self, places: &rights::Places) -> Result<Level, u8> {
+        rights::close(places, self.allow_unsandboxed).map_err(|error| failed("the sensor does not start", &error))
+    }
+}
+
+/// An interface that is open, and where its records go.
+struct Watched {
+    source: Interface,
+    held: FolderLock,
+    folder: PathBuf,
+}
+
+/// What signals ask for.
+struct Signals {
+    stop: Arc<AtomicBool>,
+    reload: Arc<AtomicBool>,
+}
+
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        let (stop, reload) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        // USR1 means nothing here, and must not end the sensor.
+        let nothing = Arc::new(AtomicBool::new(false));
+        let wanted = [(SIGINT, &stop), (SIGTERM, &stop), (SIGHUP, &reload), (SIGUSR2, &reload), (SIGUSR1, &nothing)];
+        for (signal, flag) in wanted {
+            signal_hook::flag::register(signal, Arc::clone(flag))?;
+        }
+        Ok(Self { stop, reload })
+    }
+}
+
+/// Becomes the user that the configuration names, before anything is read or written but the configuration itself.
+fn become_user(common: &Common) -> Result<(), u8> {
+    let configuration = config::load(common.given()).map_err(|problems| refused(&problems))?.configuration;
+    let Some((user, group)) = &configuration.process.run_as else { return Ok(()) };
+    let run_as = RunAs::find(user, group.as_deref()).map_err(|why| failed("run-as", &why))?;
+    if run_as.is_self() {
+        return Ok(());
+    }
+    let folders = [Some(folder(common, &configuration)), common.data_dir.clone().or(configuration.data_dir.clone())];
+    for folder in folders.iter().flatten() {
+        run_as.make_folder(folder).map_err(|error| failed(&folder.display().to_string(), &error))?;
+    }
+    let hint = || format!("to become {} takes root; leave run-as out where a service manager does it", run_as.name());
+    run_as.become_them().map_err(|error| failed(&hint(), &error))
+}
+
+fn failed(what: &str, why: &dyn std::fmt::Display) -> u8 {
+    say(&format!("error: {what}: {why}"));
+    1
 }

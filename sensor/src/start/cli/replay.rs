@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::flag;
 
 use super::begin::{folder, leave_to_system, plan, prepared};
@@ -117,6 +117,10 @@ fn stop() -> std::io::Result<Arc<AtomicBool>> {
     for signal in [SIGINT, SIGTERM] {
         flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&stop))?;
         flag::register(signal, Arc::clone(&stop))?;
+    }
+    // They mean nothing here, and must not end it.
+    for signal in [SIGUSR1, SIGUSR2] {
+        flag::register(signal, Arc::default())?;
     }
     Ok(stop)
 }

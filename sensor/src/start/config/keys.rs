@@ -8,6 +8,7 @@ mod cards;
 mod inspection;
 mod outputs;
 mod own;
+mod process;
 mod said;
 mod sensor;
 mod traffic;
@@ -64,7 +65,7 @@ pub(crate) static KEYS: LazyLock<Vec<(&str, Vec<&Key>)>> = LazyLock::new(|| {
     let of_parsers = cards::KEYS.iter().filter(|(of, _)| *of == SettingOf::Parser).map(|(_, key)| key);
     let of_records = cards::KEYS.iter().filter(|(of, _)| *of == SettingOf::Records).map(|(_, key)| key);
     vec![
-        ("The sensor", sensor::KEYS.iter().collect()),
+        ("The sensor", sensor::KEYS.iter().chain(process::KEYS).collect()),
         ("Packets, flows and streams", traffic::KEYS.iter().collect()),
         ("Timeouts of flows", traffic::TIMEOUTS.iter().collect()),
         ("Application protocols", applications::KEYS.iter().chain(of_parsers).collect()),

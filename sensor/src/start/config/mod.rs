@@ -9,6 +9,7 @@ mod lists;
 pub mod node;
 mod outputs;
 pub mod problem;
+mod process;
 mod read;
 mod stores;
 mod tenants;
@@ -45,6 +46,7 @@ pub(crate) use keys::{Effect, Idle, KEYS, Key, in_one_line};
 pub use lists::{Datasets, ReputationFiles};
 use node::Node;
 pub use problem::{Problem, Severity};
+pub use process::Process;
 pub use stores::{CertificateStore, FileStore, StoreLimits};
 pub use tenants::{Tenancy, Tenant};
 
@@ -232,6 +234,8 @@ pub struct Configuration {
     pub live: LiveSettings,
     /// `stats`: which counters there are.
     pub counting: Counting,
+    /// Whom the sensor runs as, and with which rights.
+    pub process: Process,
     /// `multi-detect`, where it is enabled.
     pub tenancy: Option<Tenancy>,
 }
@@ -404,6 +408,7 @@ impl Default for Configuration {
             rule_files_anywhere: false,
             rule_cache: RuleCache::default(),
             live: LiveSettings::default(),
+            process: Process::default(),
             counting: Counting::default(),
             tenancy: None,
         }

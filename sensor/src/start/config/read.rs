@@ -52,7 +52,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn switch(&mut self, key: &str, into: &mut bool) {
+    pub(super) fn switch(&mut self, key: &str, into: &mut bool) {
         if let Some(node) = self.root.at(key)
             && let Some(text) = node.text()
         {
@@ -282,6 +282,7 @@ impl<'a> Reader<'a> {
         }
         self.bytes("tapwire.live.packet-backlog", &mut c.live.packet_bytes);
         self.bytes("tapwire.live.record-backlog", &mut c.live.record_bytes);
+        self.process(&mut c.process);
         if self.root.at("outputs").is_some() || file.is_some() {
             let settings = (c.scripts, c.stream.depth_bytes);
             let read = outputs::read(self.root.at("outputs"), settings, &mut self.faults, &mut self.warnings);

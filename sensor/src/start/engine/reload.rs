@@ -224,6 +224,7 @@ mod tests {
             progress: None,
             stop: None,
             costly: None,
+            sandbox: None,
             warn: None,
         };
         let mut source = Steps { texts: texts.iter().copied(), rules: &rules, reloader, number: 0 };

@@ -96,6 +96,7 @@ pub(super) fn raised(prepared: &Prepared, captures: &[PathBuf]) -> Raised {
         progress: None,
         stop: None,
         costly: None,
+        sandbox: None,
         warn: None,
     };
     let summary = run::replay(&plan, captures);

@@ -67,6 +67,7 @@ fn a_key_that_is_said_to_be_used_is_read_somewhere() {
         "tenants",
         "variables",
         "node",
+        "process",
         "mod",
     ];
     let own = files.map(|file| source(&format!("{file}.rs"))).concat();
