@@ -6,6 +6,8 @@
 mod awaited;
 mod table;
 
+use std::collections::BTreeSet;
+
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::link::Header;
 use tapwire_parsers::link::events::EVENTS;
@@ -60,7 +62,9 @@ pub fn names(word: &str) -> Vec<String> {
             let cards = REGISTRY.iter().filter(|card| card.is_own == (word == "OWNPROTOCOL"));
             let parsed = cards.flat_map(|card| std::iter::once(card.counted_as()).chain(forms(card)));
             let awaited = awaited::PROTOCOLS.iter().filter(|_| word == "PROTOCOL").map(owned);
-            parsed.chain(awaited).collect()
+            // One that only one carrier brings is counted as it is called.
+            let names: BTreeSet<_> = parsed.chain(awaited).collect();
+            names.into_iter().collect()
         }
         "HEADER" => Header::ALL.iter().map(|(_, name)| (*name).to_owned()).collect(),
         "EVENT" => EVENTS.iter().map(|(name, _)| name).filter(|name| !NOT_IN_EVE.contains(name)).map(owned).collect(),
@@ -110,5 +114,12 @@ mod tests {
         for Counter { name, doc, .. } in COUNTERS {
             assert!(doc.len() > 5 && doc.ends_with('.'), "{name}: {doc}");
         }
+    }
+
+    #[test]
+    fn nothing_that_is_parsed_is_waited_for() {
+        let counted = |card: &&Protocol| card.carriers.iter().map(|&carrier| card.counted_on(carrier)).collect::<Vec<_>>();
+        let parsed: Vec<_> = REGISTRY.iter().flat_map(counted).collect();
+        assert_eq!(awaited::PROTOCOLS.iter().find(|name| parsed.iter().any(|parsed| parsed == *name)), None);
     }
 }

@@ -476,22 +476,19 @@ impl<'a> Packet<'a> {
         ip.checksum_ok
     }
 
-    /// Takes a checksum of TCP or UDP for right that its host left for its network card to finish; whether it is such a one.
-    pub fn accept_unfinished_checksum(&mut self) -> bool {
+    /// Whether its checksum of TCP or UDP is wrong, and is what a host leaves for its network card to finish.
+    pub fn has_unfinished_checksum(&self) -> bool {
         let Some(ip) = &self.ip else { return false };
-        let (is_right, protocol, data, at) = match &mut self.layer4 {
-            Layer4::Tcp(tcp) => (&mut tcp.checksum_ok, ip_protocols::TCP, ip.payload, 16),
+        let (is_right, protocol, data, at) = match &self.layer4 {
+            Layer4::Tcp(tcp) => (tcp.checksum_ok, ip_protocols::TCP, ip.payload, 16),
             Layer4::Udp(udp) => {
                 let len = udp.header.len() + self.payload.len();
-                (&mut udp.checksum_ok, ip_protocols::UDP, ip.payload.get(..len).unwrap_or(&[]), 6)
+                (udp.checksum_ok, ip_protocols::UDP, ip.payload.get(..len).unwrap_or(&[]), 6)
             }
             _ => return false,
         };
         let field = data.get(at..).and_then(|rest| rest.first_chunk::<2>());
-        let unfinished =
-            !*is_right && field.is_some_and(|sum| internet_checksum::is_unfinished(ip, protocol, data, *sum));
-        *is_right |= unfinished;
-        unfinished
+        !is_right && field.is_some_and(|sum| internet_checksum::is_unfinished(ip, protocol, data, *sum))
     }
 
     /// The TCP header.

@@ -2,8 +2,8 @@
 //!
 //! What such a host leaves in the field of a TCP or UDP header is the sum of the pseudo header (Linux: `CHECKSUM_PARTIAL`), also for
 //! segments that the kernel glued together on their way in. That is told packet by packet, from the first one on. Other wrong
-//! checksums are judged by samples: of the first packets of each capture, and later where one of some is wrong. What is left to a card is left
-//! by one host and for one protocol, so that each interface, and on it each sender, is judged by itself ([`sides`]).
+//! checksums are judged by samples: all of the first packets of each capture, later one of some, and all again where that one is news. What is
+//! left to a card is left by one host and for one protocol, so that each interface, and on it each sender, is judged by itself ([`sides`]).
 
 mod sides;
 
@@ -107,12 +107,15 @@ fn settle_wrong(
     treatment: Treatment,
     (excuses, interface): (Option<&Excuses>, u16),
 ) -> Outcome {
-    let excused = known(excuses, packet, interface);
+    let excused = excuses.map(|excuses| excuses.of(packet, interface)).unwrap_or_default();
     let header = packet.accept_header_checksum(|header| excused.has(Sum::Ipv4) && left_to_card(header));
+    let is_excused = |packet: &Packet<'_>| {
+        let is_left = treatment == Treatment::Lenient && packet.has_unfinished_checksum();
+        is_left || Sum::of(packet).is_some_and(|sum| excused.has(sum))
+    };
     let transport = packet.has_right_checksum()
         || !packet.has_transport_sum()
-        || (treatment == Treatment::Lenient && packet.accept_unfinished_checksum())
-        || (Sum::of(packet).is_some_and(|sum| excused.has(sum)) && packet.accept_checksum());
+        || (is_excused(packet) && packet.accept_checksum());
     if header && transport { Outcome::Accepted } else { Outcome::Refused }
 }
 
@@ -172,8 +175,13 @@ impl Offload {
             self.sides.forget();
             self.excuses = None;
         }
-        if self.packets < self.until || self.looks_odd(batch) {
-            self.sample(batch);
+        let closely = self.packets < self.until;
+        if self.sample(batch, if closely { 1 } else { STRIDE }) {
+            // Something begins or goes on: it is looked at more closely, and for a while.
+            if !closely {
+                self.sample(batch, 1);
+            }
+            self.until = self.until.max(self.packets + SAMPLE);
         }
         self.packets += batch.frames.len() as u64;
         batch.excuses = self.excuses.clone().filter(|_| self.treatment == Treatment::Lenient);
@@ -185,52 +193,40 @@ impl Offload {
         self.sides.news(self.live, |verdict: Verdict| treatment == Treatment::Lenient && verdict.excused)
     }
 
-    /// Whether one of some packets of a batch has a wrong checksum that is not known to mean nothing.
-    fn looks_odd(&self, batch: &Batch) -> bool {
-        let mut odd = false;
-        for frame in batch.frames.iter().step_by(STRIDE) {
-            each_packet(batch, frame, &self.how, &mut |packet| {
-                let wrong_header = packet.ip.as_ref().is_some_and(|ip| !ip.checksum_ok);
-                let wrong_sum = packet.has_transport_sum() && !packet.has_right_checksum();
-                if wrong_header || wrong_sum {
-                    let known = known(self.excuses.as_deref(), packet, frame.interface);
-                    let is_known = |sum| known.has(sum);
-                    odd |= wrong_header && !is_known(Sum::Ipv4) || wrong_sum && !Sum::of(packet).is_some_and(is_known);
-                }
-            });
-        }
-        odd
-    }
-
-    fn sample(&mut self, batch: &Batch) {
-        let (mut found, excuses) = (false, self.excuses.clone());
-        for frame in &batch.frames {
+    /// Looks at one of `stride` packets of a batch. Whether a wrong checksum is news: nothing tells what those of its sender mean.
+    fn sample(&mut self, batch: &Batch, stride: usize) -> bool {
+        let (mut is_news, mut is_changed) = (false, false);
+        let Self { sides, interfaces, live, .. } = self;
+        for frame in batch.frames.iter().step_by(stride) {
             each_packet(batch, frame, &self.how, &mut |packet| {
                 let Some(ip) = packet.ip.as_ref().filter(|ip| ip.missing == 0 && ip.fragment.is_none()) else { return };
-                let known = known(excuses.as_deref(), packet, frame.interface);
-                let interface = self.interfaces.get_mut(place(frame.interface));
-                let Some(side) = self.sides.of(packet, frame.interface, ip.source) else { return };
+                let Some(side) = sides.of(packet, frame.interface, ip.source) else { return };
+                let mut count = |sum, wrong: bool| {
+                    is_news |= wrong && !side.is_known(sum, *live);
+                    is_changed |= side.count(sum, wrong, *live);
+                };
                 if ip.source.is_ipv4() {
-                    found |= !ip.checksum_ok && !known.has(Sum::Ipv4);
-                    side.count(Sum::Ipv4, !ip.checksum_ok && left_to_card(ip.header));
+                    count(Sum::Ipv4, !ip.checksum_ok && left_to_card(ip.header));
                 }
                 if let Some(sum) = Sum::of(packet) {
-                    let wrong = !packet.has_right_checksum() && !packet.clone().accept_unfinished_checksum();
-                    found |= wrong && !known.has(sum);
-                    side.count(sum, wrong);
-                    if let Some(tally) = interface.and_then(|sums| sums.get_mut(sum as usize)) {
-                        tally.count(wrong, WINDOW);
-                    }
+                    let wrong = !packet.has_right_checksum() && !packet.has_unfinished_checksum();
+                    count(sum, wrong);
+                    let of_all = interfaces.get_mut(place(frame.interface)).and_then(|sums| sums.get_mut(sum as usize));
+                    of_all.into_iter().for_each(|tally| tally.count(wrong, WINDOW));
                 }
             });
-        }
-        if found {
-            // Something begins or goes on: it is looked at more closely.
-            self.until = self.until.max(self.packets + SAMPLE);
         }
         let of_interface =
             |sums: &[Tally; Sum::COUNT]| Excused::which(|sum| sums.get(sum as usize).is_some_and(|t| self.tells(*t)));
-        let interfaces = std::array::from_fn(|at| self.interfaces.get(at).map(of_interface).unwrap_or_default());
+        let excused = std::array::from_fn(|at| self.interfaces.get(at).map(of_interface).unwrap_or_default());
+        if is_changed || self.excuses.as_ref().map(|excuses| excuses.interfaces).unwrap_or_default() != excused {
+            self.excuse(excused);
+        }
+        is_news
+    }
+
+    /// Has it known whose checksums mean nothing.
+    fn excuse(&mut self, interfaces: [Excused; INTERFACES]) {
         let senders: HashMap<_, _, _> = self.sides.excused(self.live).collect();
         let is_any = !senders.is_empty() || interfaces != [Excused::default(); INTERFACES];
         self.excuses = is_any.then(|| Arc::new(Excuses { interfaces, senders }));
@@ -243,11 +239,6 @@ impl Offload {
         let is_much = wrong * 10 > seen;
         is_much && (!self.live || seen >= WINDOW / 2 || (seen >= FEW && wrong * 2 > seen))
     }
-}
-
-/// Which wrong checksums of a packet are known to mean nothing.
-fn known(excuses: Option<&Excuses>, packet: &Packet<'_>, interface: u16) -> Excused {
-    excuses.map(|excuses| excuses.of(packet, interface)).unwrap_or_default()
 }
 
 /// Looks at the packet of a frame and at those that it carries.
@@ -323,10 +314,9 @@ mod tests {
     fn what_a_card_was_to_finish_is_accepted_from_the_first_packet_on() {
         for (kind, right, accepted) in [(b'r', true, false), (b'u', false, true), (b'w', false, false)] {
             let batch = batch(&[kind]);
-            let mut packet = batch.frames[0].decode(&batch, &How::default());
+            let packet = batch.frames[0].decode(&batch, &How::default());
             assert_eq!(packet.has_right_checksum(), right);
-            assert_eq!(packet.accept_unfinished_checksum(), accepted);
-            assert_eq!(packet.has_right_checksum(), right || accepted);
+            assert_eq!(packet.has_unfinished_checksum(), accepted);
         }
     }
 

@@ -27,8 +27,6 @@ pub(super) const PROTOCOLS: &[&str] = &[
     "smtp",
     "snmp",
     "telnet",
-    "tftp",
-    "websocket",
 ];
 
 /// The names of their counters.

@@ -79,10 +79,19 @@ pub(super) struct Side {
 }
 
 impl Side {
-    pub(super) fn count(&mut self, sum: Sum, wrong: bool) {
+    /// Counts a checksum; whether that changes what wrong ones mean.
+    pub(super) fn count(&mut self, sum: Sum, wrong: bool, live: bool) -> bool {
+        let before = self.verdict(sum, live).excused;
         if let Some(tally) = self.sums.get_mut(sum as usize) {
             tally.count(wrong, WINDOW);
         }
+        self.verdict(sum, live).excused != before
+    }
+
+    /// Whether another wrong checksum says nothing new: they mean nothing, or right and wrong ones come in turn.
+    pub(super) fn is_known(&self, sum: Sum, live: bool) -> bool {
+        let Verdict { excused, tally, .. } = self.verdict(sum, live);
+        excused || (tally.seen >= WINDOW / 2 && tally.wrong * 10 > tally.seen)
     }
 
     pub(super) fn verdict(&self, sum: Sum, live: bool) -> Verdict {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tapwire_parsers::link::Packet;
 use tapwire_parsers::protocol;
-use tapwire_parsers::protocol::{Direction, ProtocolId, Value};
+use tapwire_parsers::protocol::{Direction, Kind, ProtocolId, Value};
 use tapwire_signatures::lua::{Piece, Shown};
 use tapwire_signatures::rule::condition::FlowView;
 use tapwire_signatures::rule::entry::Entry;
@@ -15,9 +15,6 @@ use crate::inspect::files::File;
 use crate::inspect::{Application, view_of};
 use crate::records::finding::{Gate, Topic};
 use crate::records::subject::Subject;
-
-/// Fields that are bodies of messages, of which scripts are shown each piece.
-const BODIES: [&str; 2] = ["http.request_body", "http.response_body"];
 
 impl Reporter {
     /// A packet that followers are shown.
@@ -86,8 +83,8 @@ impl Reporter {
         let outputs = Arc::clone(&self.outputs);
         let is_wanted = |id| outputs.topics.contains(&Topic::Each(Shown::Body(id)));
         let Some(id) = flow.app.protocol.filter(|id| is_wanted(*id)) else { return };
-        let bodies = protocol(id).fields.iter().filter(|field| BODIES.contains(&field.name));
-        for field in bodies {
+        // A body is what grows: a stream of bytes.
+        for field in protocol(id).fields.iter().filter(|field| matches!(field.kind, Kind::Bytes)) {
             let direction = if field.from.to_server.is_some() { Direction::ToServer } else { Direction::ToClient };
             let view = view_of(flow, direction, moment.time);
             for transaction in flow.app.open() {
