@@ -260,6 +260,13 @@ fn is_plain(text: &[u8]) -> bool {
     odd == 0
 }
 
+/// Copies what a text begins with and is written as it is, eight bytes at a time; how many.
+fn copy_plain(out: &mut Vec<u8>, text: &[u8]) -> usize {
+    let words = text.as_chunks::<8>().0.iter().take_while(|word| odd(**word) == 0).count();
+    out.extend_from_slice(text.get(..words * 8).unwrap_or_default());
+    words * 8
+}
+
 /// The high bits of bytes that need an escape, or 0.
 #[inline]
 fn odd(word: [u8; 8]) -> u64 {
@@ -278,8 +285,14 @@ pub fn write_string(out: &mut Vec<u8>, value: &[u8]) {
     if is_plain(value) {
         out.extend_from_slice(value);
     } else if let Ok(text) = std::str::from_utf8(value) {
-        for (at, c) in text.char_indices() {
-            write_at(out, c, value.get(at + 1..));
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
+            let mut done = copy_plain(out, rest.as_bytes());
+            if done == 0 {
+                write_at(out, c, rest.as_bytes().get(1..));
+                done = c.len_utf8();
+            }
+            rest = rest.get(done..).unwrap_or_default();
         }
     } else {
         for &byte in value {
@@ -299,11 +312,14 @@ fn write_readable(out: &mut Vec<u8>, value: &[u8]) {
         return write_string(out, value);
     }
     out.push(b'"');
-    for (at, &byte) in value.iter().enumerate() {
-        if byte.is_ascii() {
-            write_at(out, char::from(byte), value.get(at + 1..));
-        } else {
-            write_byte(out, byte);
+    let mut rest = value;
+    while let [byte, behind @ ..] = rest {
+        let plain = copy_plain(out, rest);
+        rest = if plain > 0 { rest.get(plain..).unwrap_or_default() } else { behind };
+        match plain {
+            0 if byte.is_ascii() => write_at(out, char::from(*byte), Some(behind)),
+            0 => write_byte(out, *byte),
+            _ => {}
         }
     }
     out.push(b'"');

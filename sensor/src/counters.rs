@@ -118,7 +118,8 @@ mod tests {
 
     #[test]
     fn nothing_that_is_parsed_is_waited_for() {
-        let counted = |card: &&Protocol| card.carriers.iter().map(|&carrier| card.counted_on(carrier)).collect::<Vec<_>>();
+        let counted =
+            |card: &&Protocol| card.carriers.iter().map(|&carrier| card.counted_on(carrier)).collect::<Vec<_>>();
         let parsed: Vec<_> = REGISTRY.iter().flat_map(counted).collect();
         assert_eq!(awaited::PROTOCOLS.iter().find(|name| parsed.iter().any(|parsed| parsed == *name)), None);
     }

@@ -266,9 +266,9 @@ fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, source: &mut
         script_failures,
         output_failures: std::mem::take(&mut writer.script_failures),
         watched: counters.watched.take(),
+        dropped: counters.dropped(),
         costs: counters.costs,
         held_back: writer.take_held_back(),
-        dropped: counters.dropped,
     }
 }
 

@@ -24,8 +24,10 @@ pub struct Counters {
     pub processed: u64,
     /// Packets at which a worker panicked.
     pub panics: u64,
-    /// Packets that were left aside, by reason.
-    pub dropped: BTreeMap<&'static str, u64>,
+    /// Packets that could not be decoded.
+    pub invalid: u64,
+    /// Packets that were left aside for other reasons, by these.
+    dropped: BTreeMap<&'static str, u64>,
     layers: Layers,
     /// Packets that were refused for their checksum, and those that were accepted as their host left it to its card.
     pub checksums: (u64, u64),
@@ -147,9 +149,15 @@ impl Counters {
         *self.dropped.entry(reason).or_default() += count;
     }
 
+    /// All packets that were left aside, by reason.
+    pub fn dropped(&self) -> BTreeMap<&'static str, u64> {
+        let invalid = Some(("invalid", self.invalid)).filter(|(_, count)| *count > 0);
+        self.dropped.iter().map(|(reason, count)| (*reason, *count)).chain(invalid).collect()
+    }
+
     /// The books of packets as they stand.
     pub fn books(&self) -> Books {
-        Books { seen: self.seen, processed: self.processed, invalid: self.dropped.get("invalid").copied().unwrap_or(0) }
+        Books { seen: self.seen, processed: self.processed, invalid: self.invalid }
     }
 
     /// Strikes out what was booked of a packet at which its worker panicked since `before`, and drops it. One that only came
@@ -158,9 +166,7 @@ impl Counters {
         self.panics += 1;
         self.seen = before.seen + u64::from(own);
         self.processed = before.processed;
-        if let Some(invalid) = self.dropped.get_mut("invalid") {
-            *invalid = before.invalid;
-        }
+        self.invalid = before.invalid;
         self.drop_packets("worker_panic", u64::from(own));
     }
 
@@ -169,6 +175,7 @@ impl Counters {
         for (name, count) in &other.names {
             self.add(name.clone(), *count);
         }
+        self.invalid += other.invalid;
         for (reason, count) in &other.dropped {
             self.drop_packets(reason, *count);
         }
@@ -280,8 +287,9 @@ impl Counters {
             all.insert("tapwire.packets.processed".into(), self.processed);
             all.insert("tapwire.checksums.refused".into(), self.checksums.0);
             all.insert("tapwire.checksums.unfinished".into(), self.checksums.1);
+            let dropped = self.dropped();
             for reason in DROP_REASONS {
-                all.insert(format!("tapwire.packets.dropped.{reason}"), self.dropped.get(reason).copied().unwrap_or(0));
+                all.insert(format!("tapwire.packets.dropped.{reason}"), dropped.get(reason).copied().unwrap_or(0));
             }
         }
         all

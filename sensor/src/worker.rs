@@ -69,7 +69,7 @@ struct Arrived {
 impl Worker {
     /// The way of a packet.
     fn packet(&mut self, packet: &Packet<'_>, tunnel: Option<Tunnel>) {
-        let moment = Moment::packet(packet, tunnel);
+        let moment = self.reporter.moment(packet, tunnel);
         self.decode(packet, &moment);
         let arrived = self.flow(packet, &moment);
         self.inspect(packet, arrived.as_ref(), &moment);
@@ -85,7 +85,7 @@ impl Worker {
         self.reporter.decode_anomalies(packet, moment);
         // What a packet carries is a part of it in the books.
         match (packet.depth + packet.joined, packet.invalid) {
-            (0, true) => self.counters.drop_packets("invalid", 1),
+            (0, true) => self.counters.invalid += 1,
             (0, false) => self.counters.processed += 1,
             _ => {}
         }

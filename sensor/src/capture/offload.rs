@@ -113,9 +113,8 @@ fn settle_wrong(
         let is_left = treatment == Treatment::Lenient && packet.has_unfinished_checksum();
         is_left || Sum::of(packet).is_some_and(|sum| excused.has(sum))
     };
-    let transport = packet.has_right_checksum()
-        || !packet.has_transport_sum()
-        || (is_excused(packet) && packet.accept_checksum());
+    let transport =
+        packet.has_right_checksum() || !packet.has_transport_sum() || (is_excused(packet) && packet.accept_checksum());
     if header && transport { Outcome::Accepted } else { Outcome::Refused }
 }
 

@@ -3,6 +3,7 @@
 use tapwire_parsers::link::{Tcp, tcp_flags};
 use tapwire_parsers::protocol::{Anomaly, Direction};
 
+use super::exceptions::Exception;
 use super::parked::Ends;
 use super::store::Store;
 use super::tcp::{TcpFlow, TcpSettings, TcpUpdate};
@@ -39,7 +40,7 @@ impl<A> Flow<A> {
         }
         let tcp_settings = TcpSettings { midstream: true, ..settings.tcp };
         let Some(begun) = TcpFlow::begin(tcp, payload.len(), &tcp_settings) else { return false };
-        self.midstream = Some(settings.exceptions.midstream);
+        self.followed.follow(Exception::Midstream, settings.exceptions.midstream);
         if !self.is_bypassed() {
             self.begin(begun, Direction::ToServer, direction, settings);
         }
@@ -82,7 +83,7 @@ impl<A> Flow<A> {
                 return self.without_connection(tcp, payload, *direction, settings);
             };
             if begun.midstream {
-                self.midstream = Some(settings.exceptions.midstream);
+                self.followed.follow(Exception::Midstream, settings.exceptions.midstream);
                 if self.is_bypassed() {
                     return TcpUpdate::default();
                 }
@@ -93,7 +94,7 @@ impl<A> Flow<A> {
         let refused = store.refused().0;
         let update = connection.packet(tcp, payload, *direction, &settings.tcp, store);
         if store.refused().0 > refused {
-            self.starved = Some(settings.exceptions.reassembly);
+            self.followed.follow(Exception::Starved, settings.exceptions.reassembly);
         }
         update
     }
@@ -120,7 +121,7 @@ impl<A> Flow<A> {
         if tcp.flags & tcp_flags::FIN != 0 {
             update.anomalies.push(Anomaly("stream.fin_but_no_session"));
         }
-        self.midstream = Some(settings.exceptions.midstream);
+        self.followed.follow(Exception::Midstream, settings.exceptions.midstream);
         update
     }
 }

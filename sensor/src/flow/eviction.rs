@@ -9,6 +9,7 @@ use std::cmp::Reverse;
 use tapwire_parsers::link::Timestamp;
 
 use super::crowds::{Crowds, Membership};
+use super::exceptions::Exception;
 use super::key::Key;
 use super::table::Table;
 use super::timeouts::Class;
@@ -109,9 +110,9 @@ impl<A: Default> Table<A> {
             flow.marks.set(Marks::HOLDS, false);
             let bytes = flow.tcp.as_mut().map_or(0, |tcp| tcp.give_up_early(store));
             if bytes > 0 {
-                let before = [flow.midstream, flow.starved];
-                flow.starved = Some(settings.exceptions.reassembly);
-                counters.tally.policies(before, [flow.midstream, flow.starved]);
+                let before = flow.followed;
+                flow.followed.follow(Exception::Starved, settings.exceptions.reassembly);
+                counters.tally.policies(before, flow.followed);
                 counters.given_up.0 += 1;
                 counters.given_up.1 += bytes as u64;
                 return true;

@@ -44,7 +44,7 @@ pub use self::timeouts::Timeouts;
 pub use self::urgent::UrgentPolicy;
 pub use self::worth::Worth;
 
-use self::exceptions::ExceptionPolicy;
+use self::exceptions::{ExceptionPolicy, Followed};
 use self::stations::Stations;
 use self::stream::Stream;
 use self::timeouts::Class;
@@ -77,12 +77,8 @@ pub struct Flow<A> {
     /// The writer was asked whether a rule alerts on it.
     pub alerts_asked: bool,
     rare: Option<Box<Rare>>,
-    /// What is done with it because the begin of its connection was not seen.
-    pub midstream: Option<ExceptionPolicy>,
-    /// What is done with it because there was no memory for its bytes.
-    pub starved: Option<ExceptionPolicy>,
-    /// What is done with it because its parser gave up.
-    pub given_up: Option<ExceptionPolicy>,
+    /// What is done with it because it cannot be inspected as it should be.
+    pub followed: Followed,
     /// A rule, the end of what is inspected of it, or encryption ended its inspection.
     pub bypassed: bool,
     /// The connection, if its begin was seen.
@@ -254,12 +250,12 @@ impl<A> Flow<A> {
 
     /// Whether nothing is done with it any more.
     pub fn is_bypassed(&self) -> bool {
-        self.bypassed || [self.midstream, self.starved, self.given_up].contains(&Some(ExceptionPolicy::Bypass))
+        self.bypassed || self.followed.has(ExceptionPolicy::Bypass)
     }
 
     /// Whether an exception policy says that no rule is asked about it.
     pub fn is_passed(&self) -> bool {
-        [self.midstream, self.starved, self.given_up].contains(&Some(ExceptionPolicy::PassFlow))
+        self.followed.has(ExceptionPolicy::PassFlow)
     }
 
     /// What `flow:established` asks.

@@ -14,7 +14,7 @@ use tapwire_parsers::protocol::{Anomaly, Both, Direction};
 
 use super::crowds::Crowds;
 use super::eviction::{Evictions, Need};
-use super::exceptions::ExceptionPolicies;
+use super::exceptions::{ExceptionPolicies, Followed};
 use super::key::{self, Key, flow_id};
 use super::lists::{Lists, NONE};
 use super::parked::{Ends, Parked};
@@ -277,7 +277,7 @@ impl<A: Default> Table<A> {
             } else {
                 counters.tally.packet(tcp);
                 *flow.tcp_flags.of_mut(direction) |= tcp.flags;
-                let (had_connection, policies) = (flow.tcp.is_some(), [flow.midstream, flow.starved]);
+                let (had_connection, followed) = (flow.tcp.is_some(), flow.followed);
                 let ends = match flow.tcp {
                     None => parked.get(hash).filter(|ends| flow.resume(tcp, ends, &key, &mut direction, settings)),
                     Some(_) => None,
@@ -287,7 +287,9 @@ impl<A: Default> Table<A> {
                 update = flow.connection(tcp, packet.payload, &mut direction, settings, store);
                 counters.gaps += update.gaps;
                 counters.tally.update(&update);
-                counters.tally.policies(policies, [flow.midstream, flow.starved]);
+                if followed != flow.followed {
+                    counters.tally.policies(followed, flow.followed);
+                }
                 if let (false, Some(connection)) = (had_connection, &flow.tcp) {
                     counters.tally.begin(connection);
                 }
@@ -383,11 +385,12 @@ impl<A: Default> Table<A> {
     pub fn advance(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
         // What had the last packet is as old as that, now that its time is known to be one.
-        for place in std::mem::take(&mut self.fresh) {
+        for place in self.fresh.iter().copied() {
             if let Some(Some(flow)) = self.slots.get(place as usize) {
                 self.lists.set_since(place, flow.end.min(self.now));
             }
         }
+        self.fresh.clear();
     }
 
     /// The flow at a place.
@@ -563,9 +566,7 @@ impl<A: Default> Table<A> {
             alerted: false,
             alerts_asked: false,
             rare: first_vlans.map(|first_vlans| Box::new(Rare { first_vlans, ..Rare::default() })),
-            midstream: None,
-            starved: None,
-            given_up: None,
+            followed: Followed::default(),
             bypassed: false,
             tcp: None,
             app: A::default(),

@@ -3,7 +3,7 @@
 use tapwire_parsers::link::{Tcp, tcp_flags};
 use tapwire_parsers::protocol::{Both, Direction};
 
-use super::exceptions::ExceptionPolicy;
+use super::exceptions::{Exception, ExceptionPolicy, Followed};
 use super::stream::Stream;
 use super::tcp::{TcpFlow, TcpState, TcpUpdate};
 use super::{Flow, key};
@@ -70,11 +70,13 @@ impl Tally {
         self.urgent_bytes += update.urgent_bytes;
     }
 
-    /// What exception policies say of a flow, before and after something happened to it.
-    pub(super) fn policies(&mut self, before: [Option<ExceptionPolicy>; 2], after: [Option<ExceptionPolicy>; 2]) {
-        for ((count, before), after) in self.policies.iter_mut().zip(before).zip(after) {
-            let [passed, bypassed] = count;
-            match after.filter(|_| before != after) {
+    /// What exception policies say of a flow, before and after something changed them.
+    #[cold]
+    pub(super) fn policies(&mut self, before: Followed, after: Followed) {
+        for (exception, [passed, bypassed]) in
+            [Exception::Midstream, Exception::Starved].into_iter().zip(&mut self.policies)
+        {
+            match after.of(exception).filter(|policy| before.of(exception) != Some(*policy)) {
                 Some(ExceptionPolicy::PassFlow) => *passed += 1,
                 Some(ExceptionPolicy::Bypass) => *bypassed += 1,
                 Some(ExceptionPolicy::Ignore) | None => {}

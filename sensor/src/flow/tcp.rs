@@ -274,10 +274,13 @@ impl TcpFlow {
     /// only its end makes whole.
     pub fn is_read_out(&self) -> bool {
         let is_reset = self.reset().is_some();
-        let is_read = |stream: &Stream| match stream.parser_next() {
-            Chunk::Nothing => is_reset || stream.closed(),
-            Chunk::Gap(_) => is_reset,
-            Chunk::Data(_) => false,
+        let is_read = |stream: &Stream| {
+            (is_reset || stream.closed())
+                && match stream.parser_next() {
+                    Chunk::Nothing => true,
+                    Chunk::Gap(_) => is_reset,
+                    Chunk::Data(_) => false,
+                }
         };
         Direction::BOTH.into_iter().all(|direction| is_read(self.stream(direction)))
     }

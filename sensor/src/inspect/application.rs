@@ -251,8 +251,12 @@ impl Application {
     }
 
     /// Takes those that rules on packets were not asked about.
+    #[inline]
     pub fn take_unasked(&mut self) -> SmallVec<[Anomaly; 2]> {
-        self.rare.as_mut().map(|rare| rare.anomalies.take_unasked()).unwrap_or_default()
+        match &mut self.rare {
+            Some(rare) => rare.anomalies.take_unasked(),
+            None => SmallVec::new(),
+        }
     }
 
     /// Ids of the open transactions.

@@ -647,9 +647,6 @@ impl Inspector {
         matches: &mut Vec<Match>,
     ) {
         let (plan, direction) = (&self.engine.plan, view.flow.map_or(Direction::ToServer, |flow| flow.direction));
-        if plan.is_empty() {
-            return;
-        }
         let Application { parsed, rules, protocol, .. } = app;
         let newest = parsed.as_ref().filter(|_| plan.has_scripts).and_then(|parsed| parsed.newest(direction));
         let open = newest.zip(*protocol).map(|((id, transaction), protocol)| TransactionView {

@@ -169,7 +169,7 @@ impl Losses {
 
     /// What is to be told: that packets begin to be lost, or none are any more.
     fn news(&mut self) -> Option<String> {
-        let all: u64 = self.counters.dropped.values().sum();
+        let all: u64 = self.counters.dropped().values().sum();
         let grown = all > self.known;
         let before = std::mem::replace(&mut self.known, all);
         match &mut self.losing {

@@ -9,7 +9,7 @@ use tapwire_signatures::verify::packet::Occasion;
 use tapwire_signatures::verify::{Ground, Match};
 
 use super::Settings;
-use crate::flow::exceptions::ExceptionPolicy;
+use crate::flow::exceptions::{Exception, ExceptionPolicy};
 use crate::flow::stream::{Chunk, Stream};
 use crate::flow::{self, Flow, key, pseudo};
 use crate::inspect::alerts::{is_open, settle};
@@ -121,7 +121,7 @@ impl Place<'_> {
         if policy == ExceptionPolicy::Ignore {
             return;
         }
-        flow.given_up = Some(policy);
+        flow.followed.follow(Exception::GivenUp, policy);
         flow.app.passed |= flow.is_passed();
         self.counters.add(format!("{POLICIES}{}", policy.name()), 1);
         if let Some(name) = flow.app.counted_as() {
@@ -206,8 +206,8 @@ impl Place<'_> {
         self.matches.clear();
         if !plan.is_empty() {
             self.inspector.matcher.begin_packet(flow.app.take_fuel(), packet.payload.len());
+            self.inspector.packet(&mut flow.app, &view, occasion, self.matches);
         }
-        self.inspector.packet(&mut flow.app, &view, occasion, self.matches);
         // There is no stream to look at without a connection, and none any more behind its depth.
         let is_apart = match &flow.tcp {
             None => packet.tcp().is_some(),

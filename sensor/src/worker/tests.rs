@@ -46,7 +46,7 @@ fn a_panic_costs_one_packet_and_the_books_still_add_up() {
     worker.batch(&batch, &fresh, &mut |frame, data| lost.push((frame.number, data.len())));
     assert_eq!(lost, [(2, 28)]);
     let counters = &worker.counters;
-    assert_eq!((counters.seen, counters.processed, counters.dropped.get("worker_panic")), (4, 3, Some(&1)));
+    assert_eq!((counters.seen, counters.processed, counters.dropped().get("worker_panic")), (4, 3, Some(&1)));
     let mut last = Vec::new();
     worker.shut_down(1, 4, &mut |records| {
         last.push(records);

@@ -7,6 +7,7 @@ use tapwire_parsers::protocol;
 use tapwire_parsers::protocol::Direction;
 
 use super::{Ends, Moment, Reporter, causes, flow_header, protocol_text};
+use crate::flow::exceptions::Exception;
 use crate::flow::{EndReason, Flow};
 use crate::inspect::Application;
 use crate::inspect::recognise::Recognition;
@@ -71,10 +72,11 @@ impl Reporter {
                 elephant: (elephant.to_server, elephant.to_client),
                 emergency: flow.emergency,
                 exceptions: [
-                    flow.midstream.map(|policy| ("stream_midstream", policy.name())),
-                    flow.starved.map(|policy| ("stream_reassembly_memcap", policy.name())),
-                    flow.given_up.map(|policy| ("app_layer_error", policy.name())),
-                ],
+                    (Exception::Midstream, "stream_midstream"),
+                    (Exception::Starved, "stream_reassembly_memcap"),
+                    (Exception::GivenUp, "app_layer_error"),
+                ]
+                .map(|(exception, name)| flow.followed.of(exception).map(|policy| (name, policy.name()))),
                 inspected: if outputs.own { inspected_bytes(flow) } else { None },
                 tcp,
                 action: flow.app.passed.then_some("pass"),

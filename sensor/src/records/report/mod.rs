@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use tapwire_parsers::link::Packet;
 use tapwire_parsers::protocol;
 use tapwire_parsers::protocol::{Direction, ProtocolId, Purpose};
 use tapwire_signatures::lua::Shown;
 use tapwire_signatures::state::flow::FlowState;
 
 use crate::capture::origin::Origin;
+use crate::decode::tunnels::Tunnel;
 use crate::flow::Flow;
 use crate::inspect::tenants::Select;
 use crate::inspect::{Application, Engine, id_within, view_of};
@@ -113,8 +115,21 @@ impl Reporter {
         }
     }
 
+    /// When something was found in a packet, which came in another one or not.
+    #[inline]
+    pub fn moment(&self, packet: &Packet<'_>, tunnel: Option<Tunnel>) -> Moment {
+        Moment::packet(packet, tunnel, self.outputs.ethernet)
+    }
+
     /// What rules took down of a packet.
+    #[inline]
     pub fn variables(&mut self, flow: &Flow<Application>, direction: Direction, moment: &Moment) {
+        if self.outputs.variables {
+            self.variable_records(flow, direction, moment);
+        }
+    }
+
+    fn variable_records(&mut self, flow: &Flow<Application>, direction: Direction, moment: &Moment) {
         let notes = flow.app.rules.state().and_then(FlowState::notes);
         if notes.is_none_or(|notes| notes.packet_variables.is_empty()) {
             return;

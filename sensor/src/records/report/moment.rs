@@ -45,12 +45,18 @@ pub(super) struct Frame {
     pub(super) from: Option<(IpAddr, u16)>,
 }
 
-impl Moment {
-    /// That of a packet, which came in another one or not.
-    pub fn packet(packet: &Packet<'_>, tunnel: Option<Tunnel>) -> Self {
+impl Frame {
+    fn of(packet: &Packet<'_>) -> Option<Self> {
         let from = packet.ip.as_ref().map(|ip| (ip.source, packet.ports().0));
-        let frame =
-            packet.ethernet.map(|e| Frame { source: e.source, destination: e.destination, ether_type: e.kind, from });
+        packet.ethernet.map(|e| Frame { source: e.source, destination: e.destination, ether_type: e.kind, from })
+    }
+}
+
+impl Moment {
+    /// That of a packet, which came in another one or not; with its frame where records show it.
+    #[inline]
+    pub(super) fn packet(packet: &Packet<'_>, tunnel: Option<Tunnel>, with_frame: bool) -> Self {
+        let frame = if with_frame { Frame::of(packet) } else { None };
         let order = place(packet.number, packet.joined, packet.depth);
         let ended = Place::PACKET;
         Self { time: packet.time, now: packet.time, order, ended, packet_number: Some(packet.number), frame, tunnel }

@@ -49,6 +49,10 @@ pub struct Outputs {
     pub(super) tagged_packets: bool,
     /// What of them rules of the plan want: those of flows, and of hosts.
     pub(super) tags: Option<TagKinds>,
+    /// Some output shows the Ethernet addresses of a record's packet.
+    pub(super) ethernet: bool,
+    /// Some output has records of what rules took down.
+    pub(super) variables: bool,
     /// Records may have members of our own; those of floods are summed up, and long ones cut.
     pub(super) own: bool,
     /// Bytes of a record beyond which it is cut, 0 for any number.
@@ -83,6 +87,7 @@ impl Outputs {
         });
         let wants_packets = |eve: &EveOutput| eve.alerts.as_ref().is_some_and(|alerts| alerts.tagged_packets);
         let tagged_packets = settings.eve.iter().any(wants_packets);
+        let all = || settings.eve.iter().chain(&settings.beside_files);
         let references = REGISTRY.iter().map(|p| (p.recorder)(&protocol::Settings::default()));
         Self {
             list: list.collect(),
@@ -91,6 +96,8 @@ impl Outputs {
             beside_files: settings.beside_files.clone().map(|eve| Arc::new(Output { eve, recorders: Vec::new() })),
             topics: topics.into(),
             tagged_packets,
+            ethernet: all().any(|eve| eve.ethernet),
+            variables: all().any(|eve| eve.variables),
             tags: TagKinds::of(&engine.plan).filter(|_| tagged_packets),
             own: settings.own,
             record_bytes: settings.record_bytes,
