@@ -52,8 +52,8 @@ fn read(text: &str) -> Option<(String, Class)> {
 /// The class that the text of a rule names, and where.
 pub(super) fn named(rule: &str) -> Option<(Range<usize>, &str)> {
     const KEYWORD: &str = "classtype";
-    rule.match_indices(KEYWORD).find_map(|(at, _)| {
-        let (before, behind) = rule.split_at(at);
+    memchr::memmem::find_iter(rule.as_bytes(), KEYWORD).find_map(|at| {
+        let (before, behind) = rule.split_at_checked(at)?;
         let value = behind.strip_prefix(KEYWORD)?.trim_start().strip_prefix(':')?.trim_start();
         let class = value.split(';').next().unwrap_or(value).trim_end();
         let start = rule.len() - value.len();
