@@ -1,11 +1,14 @@
 //! ArcSight's Common Event Format, version 0, as strict parsers accept it.
 //!
-//! In the header, `|` and `\` become `/`: parsers do not agree on escapes there. In the extension `\` and `=` are escaped, line ends
-//! are `\n`. Keys are those of the dictionary; what has none is in `msg` as JSON.
+//! In the header, `|` and `\` become `/` and `=` becomes `:`, for parsers do not agree on escapes there. In the extension `\` and
+//! `=` are escaped, line ends are `\n`; a `|` needs no escape there, but some parsers take it for one of the header's and others
+//! do not know its escape, so that it stands there as JSON would escape it. Keys are those of the dictionary; what has none is in
+//! `msg` as JSON.
 
 use smallvec::SmallVec;
 
 use super::facts::Facts;
+use super::members::asked;
 use super::tape::{Kind, Value};
 use super::words::Words;
 use super::{Encoding, Settings, time};
@@ -17,9 +20,11 @@ pub(super) const ENCODING: Encoding = Encoding {
     write,
 };
 
-const HEADER: Words = Words { marks: &[('|', "/"), ('\\', "/")], backslash: "/" };
-const EXTENSION: Words =
-    Words { marks: &[('=', "\\="), ('\\', "\\\\"), ('\n', "\\n"), ('\r', "\\n")], backslash: "\\\\" };
+const HEADER: Words = Words { marks: &[('|', "/"), ('\\', "/"), ('=', ":")], backslash: "/" };
+const EXTENSION: Words = Words {
+    marks: &[('=', "\\="), ('|', "\\\\u007c"), ('\\', "\\\\"), ('\n', "\\n"), ('\r', "\\n")],
+    backslash: "\\\\",
+};
 
 /// Bytes of a name, and of a value; the dictionary has no longer ones but for custom texts.
 const NAME_BYTES: usize = 512;
@@ -87,7 +92,7 @@ fn write(facts: &Facts<'_>, settings: &Settings, out: &mut Vec<u8>) -> bool {
     let sensor = facts.host.map_or(settings.sensor.as_str(), Value::text);
     extension.text("dvchost", sensor);
     extension.text("deviceExternalId", sensor);
-    extension.value("externalId", facts.own("event_id"));
+    extension.text("externalId", &facts.event_id());
     match facts.own("direction").map(Value::text) {
         Some("inbound") => extension.text("deviceDirection", "0"),
         Some("outbound") => extension.text("deviceDirection", "1"),
@@ -101,11 +106,10 @@ fn write(facts: &Facts<'_>, settings: &Settings, out: &mut Vec<u8>) -> bool {
     extension.listed("cs2", "attackTechnique", techniques);
     extension.labelled("cs3", "ja4", facts.tls.and_then(|tls| tls.get("ja4")));
     extension.labelled("cs4", "classification", of_alert("category"));
-    let asked = facts.dns.and_then(|dns| dns.at("queries.rrname").or(dns.get("rrname")));
-    extension.labelled("cs5", "queriedName", asked.or(facts.tls.and_then(|tls| tls.get("sni"))));
+    extension.labelled("cs5", "queriedName", asked(facts));
     extension.labelled("cs6", "zone", facts.own("src.zone").or(facts.own("dest.zone")));
-    extension.time("start", facts.flow.and_then(|flow| flow.get("start")));
-    extension.time("end", facts.flow.and_then(|flow| flow.get("end")));
+    extension.time("start", facts.of_flow("start"));
+    extension.time("end", facts.of_flow("end"));
     extension.url(facts.http);
     by_table(&mut extension, facts);
     let told = facts.application.map(|(_, value)| value).or(facts.anomaly).or(facts.flow);
@@ -149,8 +153,7 @@ fn ends(extension: &mut Extension<'_>, facts: &Facts<'_>) {
     }
     extension.value("spt", facts.src_port);
     extension.value("dpt", facts.dest_port);
-    for (key, one, many) in [("smac", "src_mac", "src_macs"), ("dmac", "dest_mac", "dest_macs")] {
-        let mac = facts.ether.and_then(|ether| ether.get(one).or(ether.get(many)?.items().next()));
+    for (key, mac) in ["smac", "dmac"].into_iter().zip(facts.stations()) {
         extension.value(key, mac);
     }
 }
@@ -251,7 +254,7 @@ mod tests {
             "|1:4|a/b/c/u000ad|8|rt=1795523706357 cat=Bad \\= worse act=allowed src=192.0.2.22 dst=192.0.2.10 spt=22 dpt=80 proto=TCP app=http ",
             "dvchost=sensor1 deviceExternalId=sensor1 externalId=r1.2 cn1=7 cn1Label=flowId cn2=2 cn2Label=rev cn3=1 cn3Label=gid ",
             "cs1=1:a\\= cs1Label=communityId cs2=T1190,T1071 cs2Label=attackTechnique cs4=Bad \\= worse cs4Label=classification ",
-            r#"request=http://h/x?a\=b|c dhost=h requestMethod=GET msg={"hostname":"h","url":"/x?a\=b|c","http_method":"GET"}"#
+            r#"request=http://h/x?a\=b\\u007cc dhost=h requestMethod=GET msg={"hostname":"h","url":"/x?a\=b\\u007cc","http_method":"GET"}"#
         );
         let line = encoded("cef", record).unwrap();
         assert_eq!(line.strip_prefix(concat!("CEF:0|Tapwire|Tapwire|", env!("CARGO_PKG_VERSION"))).unwrap(), expected);

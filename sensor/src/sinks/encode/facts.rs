@@ -1,5 +1,10 @@
 //! What encodings ask of every record: found in one pass over its members.
 
+use std::borrow::Cow;
+
+use data_encoding::HEXLOWER;
+use md5::{Digest, Md5};
+
 use super::severity::{self, Severity};
 use super::tape::{Kind, Record, Value};
 use super::time;
@@ -24,6 +29,9 @@ macro_rules! facts {
                     match key {
                         $(stringify!($name) => facts.$name = facts.$name.or(Some(value)),)*
                         _ => {}
+                    }
+                    if key == "arp" {
+                        facts.arp(value);
                     }
                     if facts.application.is_none() && value.kind() == Kind::Object && !IN_ANY_PROTOCOL.contains(&key) {
                         facts.application = Some((key, value));
@@ -127,6 +135,13 @@ const IN_ANY_PROTOCOL: [&str; 14] = [
 ];
 
 impl<'t> Facts<'t> {
+    /// Records of ARP have their ends in its object.
+    fn arp(&mut self, arp: Value<'t>) {
+        self.src_ip = self.src_ip.or(arp.get("src_ip"));
+        self.dest_ip = self.dest_ip.or(arp.get("dest_ip"));
+        self.ether = self.ether.or(Some(arp));
+    }
+
     /// The kind of record.
     pub fn event_type(&self) -> &'t str {
         self.event_type.map(Value::text).unwrap_or_default()
@@ -142,9 +157,44 @@ impl<'t> Facts<'t> {
         time::micros(self.timestamp?.text())
     }
 
-    /// What is its own among all records of all sensors.
-    pub fn event_id(&self) -> Option<&'t str> {
-        self.tapwire?.get("event_id").map(Value::text)
+    /// What tells it from all records of all sensors. A record that does not say so has that of its text.
+    pub fn event_id(&self) -> Cow<'t, str> {
+        match self.own("event_id") {
+            Some(id) => Cow::Borrowed(id.text()),
+            None => Cow::Owned(HEXLOWER.encode(&Md5::digest(self.record.line()))),
+        }
+    }
+
+    /// A transaction of DNS, or of its kin.
+    pub fn named(&self) -> Option<Value<'t>> {
+        let kin = self.application.filter(|(name, _)| ["mdns", "llmnr"].contains(name)).map(|(_, value)| value);
+        self.dns.or(kin)
+    }
+
+    /// A member of the flow's sums.
+    pub fn of_flow(&self, name: &str) -> Option<Value<'t>> {
+        self.flow.or(self.netflow)?.get(name)
+    }
+
+    /// How long the flow was, in microseconds.
+    pub fn flow_micros(&self) -> Option<u64> {
+        let at = |name| self.of_flow(name).and_then(|stamp| time::micros(stamp.text()));
+        u64::try_from(at("end")?.saturating_sub(at("start")?)).ok()
+    }
+
+    /// 4 or 6, of the addresses.
+    pub fn ip_version(&self) -> Option<u8> {
+        let address = self.src_ip.or(self.dest_ip)?;
+        Some(if address.text().contains(':') { 6 } else { 4 })
+    }
+
+    /// The hardware addresses of source and destination; of several of a flow the first.
+    pub fn stations(&self) -> [Option<Value<'t>>; 2] {
+        let names = [("src_mac", "src_macs"), ("dest_mac", "dest_macs")];
+        names.map(|(one, many)| {
+            let ether = self.ether?;
+            ether.get(one).or(ether.get(many)?.items().next())
+        })
     }
 
     /// A member of Tapwire's own.

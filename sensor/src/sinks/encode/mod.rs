@@ -5,16 +5,25 @@
 //! terminal or the format's own parser would obey), as long as the limit of its delivery allows: a record that would be longer is
 //! cut as [`crate::records::cut`] says and encoded again. No encoding knows how its bytes travel.
 
+mod asim;
 mod cef;
+mod ecs;
 mod eve;
 mod facts;
 mod fast;
+mod flat;
+mod gelf;
+mod identity;
+mod leef;
+mod members;
+mod ocsf;
 mod severity;
 mod tape;
 mod time;
 mod words;
 
 pub use facts::Facts;
+pub use identity::{IDENTITIES, Identity};
 pub use severity::{SEVERITIES, Severity};
 pub use tape::{Kind, Record, Tape, Value};
 
@@ -34,7 +43,16 @@ pub struct Encoding {
 }
 
 /// All encodings.
-pub const ENCODINGS: &[&Encoding] = &[&eve::ENCODING, &cef::ENCODING, &fast::ENCODING];
+pub const ENCODINGS: &[&Encoding] = &[
+    &eve::ENCODING,
+    &cef::ENCODING,
+    &leef::ENCODING,
+    &fast::ENCODING,
+    &ecs::ENCODING,
+    &ocsf::ENCODING,
+    &asim::ENCODING,
+    &gelf::ENCODING,
+];
 
 /// The encoding that is called so.
 pub fn by_name(name: &str) -> Option<&'static Encoding> {

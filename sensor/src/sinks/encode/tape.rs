@@ -259,6 +259,11 @@ impl<'t> Value<'t> {
         self.record.line.get(around).unwrap_or("null")
     }
 
+    /// Its text where JSON has nothing escaped in it, so that letters can be changed.
+    pub fn plain(self) -> Option<&'t str> {
+        Some(self.text()).filter(|text| !text.contains('\\'))
+    }
+
     /// What a string says.
     pub fn decoded(self) -> Cow<'t, str> {
         match self.text() {

@@ -37,6 +37,20 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
+/// The same time as RFC 3339 writes it: `2026-11-24T12:35:06.357488Z`.
+pub(super) fn rfc3339(stamp: &str) -> String {
+    match (stamp.strip_suffix("+0000"), stamp.split_at_checked(29)) {
+        (Some(utc), _) => format!("{utc}Z"),
+        (_, Some((hours, minutes))) => format!("{hours}:{minutes}"),
+        _ => stamp.to_owned(),
+    }
+}
+
+/// Seconds since 1970 with a fraction.
+pub(super) fn seconds(micros: i64) -> String {
+    format!("{}.{:06}", micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,5 +70,8 @@ mod tests {
         ] {
             assert_eq!(micros(stamp), expected, "{stamp}");
         }
+        assert_eq!(seconds(1_577_018_000_000_297), "1577018000.000297");
+        assert_eq!(rfc3339("2019-12-22T12:33:20.837297+0000"), "2019-12-22T12:33:20.837297Z");
+        assert_eq!(rfc3339("2019-12-22T12:33:20.837297+0130"), "2019-12-22T12:33:20.837297+01:30");
     }
 }

@@ -1,7 +1,7 @@
 //! The page of encodings.
 
 use super::text::{Text, code};
-use crate::sinks::encode::{ENCODINGS, SEVERITIES};
+use crate::sinks::encode::{ENCODINGS, IDENTITIES, SEVERITIES};
 
 pub(super) fn page() -> String {
     let about = "Records are stored as EVE JSON, and written for other systems in the form that these read. A record that is longer than its delivery allows is cut as \
@@ -32,6 +32,21 @@ pub(super) fn page() -> String {
                 row.asim.into(),
                 row.syslog.to_string(),
             ]
+        }),
+    );
+    text.heading("Identities");
+    text.paragraph(
+        "What tells records, flows and sensors apart, and where each encoding has it. `fast` has none of them; findings of OCSF have \
+         the connection among their `evidences`.",
+    );
+    text.table(
+        ["in records", "what", "CEF", "LEEF", "ECS", "OCSF", "ASIM", "GELF"],
+        IDENTITIES.iter().map(|row| {
+            let of = |name: &str| {
+                row.places.iter().find(|(of, _)| *of == name).map(|(_, place)| code(place)).unwrap_or_default()
+            };
+            let [cef, leef, ecs, ocsf, asim, gelf] = ["cef", "leef", "ecs", "ocsf", "asim", "gelf"].map(of);
+            [code(row.eve), row.doc.into(), cef, leef, ecs, ocsf, asim, gelf]
         }),
     );
     text.finish()
