@@ -206,6 +206,7 @@ fn replay(bencher: divan::Bencher<'_, '_>) {
             checksums: tapwire::capture::offload::Checksums::Off,
             progress: None,
             stop: None,
+            reopen: None,
             costly: None,
             sandbox: None,
             warn: None,

@@ -70,8 +70,19 @@ class Sensor:
         return self.process.wait(PATIENCE_S)
 
 
+def segments(folder):
+    """The files of the log in a folder, in the order of their numbers, the one that is written to last."""
+    found = [*folder.glob("eve-*.json.zst"), *folder.glob("eve-*.json.zst.open")]
+    return sorted(found, key=lambda path: path.name.split(".json")[0][-10:])
+
+
 def text_of(path, whole=True):
-    """The text of a file of records; of a torn one as much as reads back."""
+    """The text of a file of records, or of the log in a folder; of a torn one as much as reads back."""
+    if path.is_dir():
+        return b"".join(text_of(segment, whole) for segment in segments(path))
+    if path.suffix == ".open":
+        # Its last frame may not be finished.
+        return subprocess.run(["zstd", "-dcq"], input=path.read_bytes(), check=whole, capture_output=True).stdout
     if not path.name.endswith(".zst"):
         return path.read_bytes()
     return subprocess.run(["zstd", "-dcq", path], check=whole, capture_output=True).stdout

@@ -26,7 +26,7 @@ def sizes(quick, full):
 def restart(binary, folder):
     """A start goes on behind what is there, past a torn end, and nobody else may write there."""
     out, ok = folder / "out", []
-    eve, sent = out / "eve.json.zst", []
+    sent = []
     for turn in range(3):
         sensor = Sensor(binary, out, "--set", "outputs.1.fast.enabled=yes")
         if turn == 1:
@@ -44,14 +44,16 @@ def restart(binary, folder):
         ok.append(check("it ends cleanly", sensor.end([signal.SIGTERM, signal.SIGINT, signal.SIGTERM][turn]), 0))
         if turn == 0:
             frame = subprocess.run(["zstd", "-c"], input=b"{}\n" * 99, capture_output=True, check=True).stdout
-            with eve.open("ab") as file:
+            # As if it had been killed amid a frame.
+            last = segments(out)[-1].rename(segments(out)[-1].with_suffix(".zst.open"))
+            with last.open("ab") as file:
                 file.write(frame[:-5])
             with (out / "fast.log").open("ab") as file:
                 file.write(b"half a li")
         if turn == 1:
             told = "".join(sensor.lines)
             ok.append(check("what a crash left is cut off and told", ("bytes are cut off" in told and "frame" in told, "its 9 bytes" in told), (True, True)))
-    found = alert_ports(records(eve))
+    found = alert_ports(records(out))
     ok.append(check("%d alerts of three runs are there, each once" % len(sent), sorted(found), sorted(sent)))
     ok.append(check("fast.log has them as well", len((out / "fast.log").read_text().splitlines()), len(sent)))
     return all(ok)
@@ -104,7 +106,7 @@ def offload(binary, folder):
     time.sleep(0.5)
     ended = sensor.end()
     served.set()
-    seen = records(out / "eve.json.zst")
+    seen = records(out)
     urls = [record["http"]["url"] for record in of_type(seen, "http")]
     wanted = ["/%d-%d" % (family, number) for family in (socket.AF_INET, socket.AF_INET6) for number in range(count)]
     flows = [record for record in of_type(seen, "flow") if record["proto"] == "UDP" and record.get("dest_port") == 53]
@@ -141,11 +143,10 @@ def disk(binary, folder):
     full_s, ok = sizes(4, 60), []
     with small_disk(folder / "small", 3 << 20) as small:
         out = small / "out"
-        eve = out / "eve.json.zst"
-        sensor = Sensor(binary, out, "--set", "stats.interval=1", "--set", "tapwire.live.record-backlog=%dmb" % sizes(2, 8), "--set", "flow-timeouts.udp.new=1")
+        sensor = Sensor(binary, out, "--set", "tapwire.log.reserve=512kb", "--set", "stats.interval=1", "--set", "tapwire.live.record-backlog=%dkb" % sizes(1024, 8192), "--set", "flow-timeouts.udp.new=1")
         sending = Datagrams(100, 40)
         time.sleep(2)
-        before = len(records(eve))
+        before = len(records(out))
         with open(small / "filler", "wb", 0) as filler:
             for size in (1 << 16, 512):
                 try:
@@ -156,7 +157,9 @@ def disk(binary, folder):
         sensor.said("records cannot be written to", 10)
         time.sleep(full_s)
         alive = sensor.process.poll() is None
-        whole = subprocess.run(["zstd", "-tq", eve], capture_output=True).returncode
+        whole = max(subprocess.run("zstd -tq < '%s'" % segment, shell=True, capture_output=True).returncode for segment in segments(out))
+        early = sending.sent[:-200]
+        ok.append(check("alerts have their room on the full disk", len(set(early) - set(alert_ports(records(out)))), 0))
         (small / "filler").unlink()
         freed = time.time()
         again = sensor.said("records are written to", 10)
@@ -165,7 +168,7 @@ def disk(binary, folder):
         ok.append(check("it goes on", alive))
         ok.append(check("no torn frame while the disk is full", whole, 0))
         ok.append(check("it ends cleanly", sensor.end(), 0))
-        seen = records(eve)
+        seen = records(out)
         losses = of_type(seen, "loss")
         stats = of_type(seen, "stats")
         lost = stats[-1]["stats"]["tapwire"]["records"]["lost"]
@@ -187,15 +190,17 @@ def gone(binary, folder):
     sensor = Sensor(binary, out, "--set", "tapwire.sandbox=no")
     sending = Datagrams()
     time.sleep(1)
-    (out / "eve.json.zst").rename(folder / "moved.zst")
+    (folder / "moved").mkdir()
+    moved = segments(out)[-1]
+    moved.rename(folder / "moved" / moved.name)
     time.sleep(1.5)
-    first = records(folder / "moved.zst")
+    first = records(folder / "moved")
     out.rename(folder / "away")
     time.sleep(1.5)
     sent = sending.stop()
     ok.append(check("it ends cleanly", sensor.end(), 0))
-    seen = first + records(folder / "away" / "eve.json.zst") + records(out / "eve.json.zst")
-    ok.append(check("%d alerts are in the three files, each once" % len(sent), sorted(alert_ports(seen)), sorted(sent)))
+    seen = first + records(folder / "away") + records(out)
+    ok.append(check("%d alerts are in the three folders, each once" % len(sent), sorted(alert_ports(seen)), sorted(sent)))
     ok.append(check("it is told", sum("taken away" in line for line in sensor.lines), 2))
     return all(ok)
 
@@ -247,7 +252,7 @@ def pipe(binary, folder):
 def kill(binary, folder):
     """Killed at random moments: what was finished is there, and the next start goes on."""
     rounds, out = sizes(5, 100), folder / "out"
-    eve, known, ok, rng = out / "eve.json.zst", [], [], random.Random(7)
+    known, ok, rng = [], [], random.Random(7)
     sending = Datagrams(150, 1)
     lost_most, cut = 0.0, 0
     for turn in range(rounds):
@@ -256,7 +261,7 @@ def kill(binary, folder):
         sensor.process.kill()
         sensor.process.wait()
         killed = len(sending.sent)
-        now = alert_ports(records(eve, whole=False))
+        now = alert_ports(records(out, whole=False))
         if now[: len(known)] != known:
             ok.append(check("round %d keeps what was there before" % turn, False))
         known = now
@@ -270,7 +275,7 @@ def kill(binary, folder):
     print("  at most %.2f s of alerts were gone with a kill; %d torn ends were cut off" % (lost_most, cut))
     return all(ok + [
         check("after %d kills the last start ends cleanly" % rounds, ended, 0),
-        check("all frames read back, and what each kill left is still there", alert_ports(records(eve))[: len(known)], known),
+        check("all frames read back, and what each kill left is still there", alert_ports(records(out))[: len(known)], known),
         check("at most a second of records is gone with a kill", lost_most <= 1.5),
     ])
 
@@ -287,7 +292,7 @@ def load(binary, folder, seconds, *options, environment=None, stall=0.0, mbps=20
     sent = replay(capture, "--mbps=%d" % mbps, "--loop=0", "--duration=%d" % seconds)
     time.sleep(1)
     status = sensor.end()
-    stats = of_type(records(out / "eve.json.zst"), "stats")
+    stats = of_type(records(out), "stats")
     return sent, status, stats, sensor
 
 
@@ -333,9 +338,9 @@ def stuck(binary, folder):
     time.sleep(1.5)
     sent = sending.stop()
     time.sleep(1.5)
-    early = len(set(alert_ports(records(out / "eve.json.zst"))) & set(sent))
+    early = len(set(alert_ports(records(out))) & set(sent))
     ended = sensor.end()
-    seen = records(out / "eve.json.zst")
+    seen = records(out)
     stats = of_type(seen, "stats")[-1]["stats"]["tapwire"]
     print("  %d of %d alerts could be read while one worker was stuck; %d batches came late" % (early, len(sent), stats["records"]["late_batches"]))
     return all([
@@ -354,7 +359,7 @@ def counters(binary, folder):
     time.sleep(0.5)
     sent = sending.stop()
     time.sleep(3.5)
-    seen = records(out / "eve.json.zst")
+    seen = records(out)
     stats, flows = of_type(seen, "stats"), [r for r in of_type(seen, "flow") if r.get("dest_port") == ALERT_PORT]
     sensor.end()
     gaps = [b["stats"]["uptime"] - a["stats"]["uptime"] for a, b in zip(stats, stats[1:])]

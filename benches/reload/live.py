@@ -109,7 +109,7 @@ class Sensor:
         """Its records."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(PATIENCE_S)
-        text = subprocess.run(["zstd", "-dc", self.folder / "eve.json.zst"], check=True, capture_output=True).stdout
+        text = subprocess.run(["zstd", "-dc", *sorted(self.folder.glob("eve-*.json.zst"))], check=True, capture_output=True).stdout
         return [json.loads(line) for line in text.splitlines()]
 
 

@@ -140,6 +140,8 @@ pub struct Plan<'a> {
     pub progress: Option<Arc<Progress>>,
     /// Ends it early once it is set.
     pub stop: Option<Arc<AtomicBool>>,
+    /// Files of records are begun anew, or found again where they were moved, once it is set.
+    pub reopen: Option<Arc<AtomicBool>>,
     /// Told of each rule that takes more than its share of the work, once, when that is seen.
     pub costly: Option<&'a TellCostly>,
     /// How far the sensor has given up its rights, where it watches an interface.

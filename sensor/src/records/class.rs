@@ -1,5 +1,7 @@
 //! Kinds of records that are counted apart.
 
+use serde::{Deserialize, Serialize};
+
 /// A kind of record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
@@ -29,10 +31,23 @@ impl Class {
         (Self::Flow, "flow"),
         (Self::Packet, "packet"),
     ];
+
+    /// That of records of an event type.
+    pub fn of_event_type(name: &[u8]) -> Self {
+        match name {
+            b"alert" => Self::Alert,
+            b"anomaly" => Self::Anomaly,
+            b"fileinfo" => Self::File,
+            b"flow" | b"netflow" => Self::Flow,
+            b"packet" => Self::Packet,
+            b"stats" | b"engine" | b"loss" | b"gap" | b"summary" => Self::Sensor,
+            _ => Self::Transaction,
+        }
+    }
 }
 
 /// Numbers of records by class.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally([u64; Class::BOOKED.len()]);
 
 impl Tally {
@@ -48,6 +63,11 @@ impl Tally {
         for (count, more) in self.0.iter_mut().zip(other.0) {
             *count += more;
         }
+    }
+
+    /// Those of one class.
+    pub fn of(&self, class: Class) -> u64 {
+        self.0.get(class as usize).copied().unwrap_or(0)
     }
 
     /// All of them.

@@ -67,6 +67,37 @@ pub struct EveOutput {
     pub protocols: BTreeMap<String, Settings>,
 }
 
+impl EveOutput {
+    /// Adds the types of another one that it lacks, as they are there; whether it lacked any.
+    pub fn add_types_of(&mut self, other: &Self) -> bool {
+        fn add<T: Clone>(into: &mut Option<T>, other: &Option<T>) -> bool {
+            let lacks = into.is_none() && other.is_some();
+            if lacks {
+                into.clone_from(other);
+            }
+            lacks
+        }
+        let mut lacked = add(&mut self.alerts, &other.alerts) | add(&mut self.anomalies, &other.anomalies);
+        lacked |= add(&mut self.stats, &other.stats) | add(&mut self.files, &other.files);
+        for (into, other) in [
+            (&mut self.flows, other.flows),
+            (&mut self.netflows, other.netflows),
+            (&mut self.frames, other.frames),
+            (&mut self.variables, other.variables),
+        ] {
+            lacked |= other && !*into;
+            *into |= other;
+        }
+        for (name, settings) in &other.protocols {
+            if !self.protocols.contains_key(name) {
+                lacked = true;
+                self.protocols.insert(name.clone(), settings.clone());
+            }
+        }
+        lacked
+    }
+}
+
 /// What alerts show.
 #[derive(Clone, Debug)]
 pub struct Alerts {

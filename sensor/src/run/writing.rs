@@ -39,6 +39,9 @@ pub(super) fn write_all(
         }
         if lock.is_some() {
             writer.tick();
+            if plan.reopen.as_ref().is_some_and(|reopen| reopen.swap(false, Ordering::Relaxed)) {
+                writer.reopen();
+            }
             if interval.is_due(books) {
                 let counters = books.all();
                 let by_name = books::by_name(plan, &counters, budgets);

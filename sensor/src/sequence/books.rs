@@ -12,6 +12,8 @@ use crate::records::class::Tally;
 pub struct Books {
     /// What each worker has made.
     made: Vec<Tally>,
+    /// They went to a second output as they are.
+    pub(super) copied: Tally,
     /// A threshold, a tag or another rule left them out.
     pub(super) held_back: Tally,
     /// A summary stands for them, by event type.
@@ -40,9 +42,9 @@ impl Books {
         }
     }
 
-    /// Those that were made.
+    /// Those that were made, each for every output that it goes to.
     fn made(&self) -> u64 {
-        self.made.iter().map(Tally::total).sum()
+        self.made.iter().map(Tally::total).sum::<u64>() + self.copied.total()
     }
 
     fn summed(&self) -> u64 {

@@ -5,12 +5,17 @@ use std::path::Path;
 
 use super::Settings;
 use super::books::Books;
+use crate::capture::clock;
 use crate::records::class::{Class, Tally};
 use crate::records::header::Clock;
-use crate::records::loss::{self, Loss};
+use crate::records::loss::{self, Loss, Whose};
 use crate::sinks::backlog::{News, Outage};
-use crate::sinks::output::Output;
-use crate::sinks::target::Shape;
+use crate::sinks::log::{self, Missed, Segments};
+use crate::sinks::output::{Output, Syncing, Way};
+use crate::sinks::target::{Shape, Target};
+
+/// Why a sink misses records.
+const REMOVED: &str = "retention removed them before they were delivered";
 
 /// `fast.log`
 #[derive(Clone, Debug)]
@@ -21,9 +26,26 @@ pub struct FastOutput {
     pub append: Option<bool>,
 }
 
-/// The outputs of a run, by the position that records name.
+/// The log of a live sensor.
+#[derive(Clone, Debug)]
+pub struct LogOutput {
+    /// The position of the EVE output whose records it has.
+    pub of: usize,
+    /// Whether that output has a file besides.
+    pub has_file: bool,
+    /// How it is kept.
+    pub settings: log::Settings,
+    /// When what was written is made to survive a crash; of all files.
+    pub sync: Syncing,
+}
+
+/// The outputs of a run.
 pub(super) struct Log {
     outputs: Vec<Output>,
+    /// Those of each position that records name: the log beside a file has the same records.
+    ways: Vec<Vec<usize>>,
+    /// Records that went to a second one.
+    copied: Tally,
     /// Positions of those that take counters, and whether they take those that are 0.
     stats: Vec<(usize, bool)>,
     /// How many are EVE's; they are the first.
@@ -37,27 +59,46 @@ impl Log {
     /// Opens the outputs of a run below a folder.
     pub(super) fn open(settings: &Settings, folder: &Path, live: bool) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let limit_bytes = settings.backlog_bytes;
+        let kept = settings.log.as_ref().filter(|_| live);
+        let sync = kept.map(|kept| kept.sync).unwrap_or_default();
+        let way = |in_frames| Way { live, in_frames, limit_bytes: settings.backlog_bytes, sync };
         let open = |filename: &str, zstd: bool, append: bool| {
-            Output::open(Shape { path: folder.join(filename), zstd, append, live }, limit_bytes)
+            let target = Target::open(Shape { path: folder.join(filename), zstd, append, live })?;
+            Output::start(Box::new(target), way(zstd))
         };
-        let mut outputs = Vec::new();
-        for eve in &settings.eve {
-            outputs.push(open(&eve.filename, eve.zstd, eve.append.unwrap_or(live))?);
+        let (mut outputs, mut ways) = (Vec::new(), Vec::new());
+        for (place, eve) in settings.eve.iter().enumerate() {
+            let first = outputs.len();
+            let of_log = kept.filter(|kept| kept.of == place);
+            if of_log.is_none_or(|kept| kept.has_file) {
+                outputs.push(open(&eve.filename, eve.zstd, eve.append.unwrap_or(live))?);
+            }
+            if let Some(kept) = of_log {
+                let segments = Segments::open(folder, kept.settings.clone(), clock::now())?;
+                outputs.push(Output::start(Box::new(segments), way(true))?);
+            }
+            ways.push((first..outputs.len()).collect());
         }
         if let Some(fast) = &settings.fast {
+            ways.push(vec![outputs.len()]);
             outputs.push(open(&fast.filename, false, fast.append.unwrap_or(true))?);
         }
         let stats = (0..).zip(&settings.eve);
         let stats = stats.filter_map(|(place, eve)| Some((place, eve.stats?.zeros))).collect();
         let (eve, own) = (settings.eve.len(), settings.own);
-        Ok(Self { outputs, stats, eve, own, clock: Clock::default() })
+        Ok(Self { outputs, ways, copied: Tally::default(), stats, eve, own, clock: Clock::default() })
     }
 
     /// Takes a record for an output.
     pub(super) fn write(&mut self, output: u16, class: Class, record: &[u8]) {
-        if let Some(output) = self.outputs.get_mut(usize::from(output)) {
-            output.write(class, record);
+        let Some(way) = self.ways.get(usize::from(output)) else { return };
+        for (nth, place) in way.iter().enumerate() {
+            if let Some(output) = self.outputs.get_mut(*place) {
+                output.write(class, record);
+                if nth > 0 {
+                    self.copied.add(class);
+                }
+            }
         }
     }
 
@@ -65,9 +106,10 @@ impl Log {
     pub(super) fn write_stats(&mut self, record: &mut dyn FnMut(bool) -> Vec<u8>) {
         let (mut all, mut counted) = (None, None);
         for (place, zeros) in &self.stats {
-            if let Some(output) = self.outputs.get_mut(*place) {
-                let line = if *zeros { &mut all } else { &mut counted };
-                output.write(Class::Sensor, line.get_or_insert_with(|| record(*zeros)));
+            let line = if *zeros { &mut all } else { &mut counted };
+            let line = line.get_or_insert_with(|| record(*zeros));
+            for output in self.ways.get(*place).into_iter().flatten() {
+                self.outputs.get_mut(*output).into_iter().for_each(|output| output.write(Class::Sensor, line));
             }
         }
     }
@@ -94,20 +136,28 @@ impl Log {
         for output in &self.outputs {
             for news in output.take_news() {
                 said.push(told(output.name(), &news));
-                if let News::Over(outage) = news
-                    && outage.lost.total() > 0
-                {
+                let (whose, of, from, to, reason, records) = match &news {
+                    News::Over(Outage { from, to, reason, lost }) => {
+                        (Whose::Output, output.name(), *from, *to, reason.as_str(), lost)
+                    }
+                    News::Missed(sink, Missed { records, times: (from, to) }) => {
+                        (Whose::Sink, sink.as_str(), *from, *to, REMOVED, records)
+                    }
+                    News::Begun(_) | News::Note(_) => continue,
+                };
+                if records.total() > 0 {
                     let mut line = Vec::new();
-                    let records: Vec<_> = outage.lost.by_name().collect();
-                    let Outage { from, to, reason, .. } = &outage;
-                    let loss = Loss { output: output.name(), from: *from, to: *to, reason, records: &records };
+                    let records: Vec<_> = records.by_name().collect();
+                    let loss = Loss { whose, of, from, to, reason, records: &records, told: clock::now() };
                     loss::write(&mut line, &loss, self.own, &mut self.clock);
                     lost.push(line);
                 }
             }
         }
-        for output in self.outputs.iter_mut().take(self.eve) {
-            lost.iter().for_each(|line| output.write(Class::Sensor, line));
+        for output in self.ways.iter().take(self.eve).flatten() {
+            if let Some(output) = self.outputs.get_mut(*output) {
+                lost.iter().for_each(|line| output.write(Class::Sensor, line));
+            }
         }
         said
     }
@@ -139,8 +189,14 @@ impl Log {
         all
     }
 
+    /// Begins new files, or finds those again that were moved.
+    pub(super) fn reopen(&self) {
+        self.outputs.iter().for_each(Output::reopen);
+    }
+
     /// Adds what became of the records that came here.
     pub(super) fn count(&self, books: &mut Books) {
+        books.copied.merge(&self.copied);
         for output in &self.outputs {
             let own = output.books();
             books.delivered.merge(&own.stored);
@@ -162,6 +218,9 @@ fn told(output: &str, news: &News) -> String {
         }
         News::Over(Outage { lost, .. }) => {
             format!("records are written to {output} again; lost are {}", in_words(lost))
+        }
+        News::Missed(sink, Missed { records, .. }) => {
+            format!("the sink {sink} misses {}, which the log had no room for any more", in_words(records))
         }
         News::Note(note) => note.clone(),
     }

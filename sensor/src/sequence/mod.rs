@@ -29,7 +29,7 @@ use tags::Tags;
 
 pub use books::Books;
 pub use decide::HeldBack;
-pub use log::{FastOutput, in_words};
+pub use log::{FastOutput, LogOutput, in_words};
 pub use stats::Report;
 
 mod books;
@@ -49,6 +49,8 @@ pub struct Settings {
     pub eve: Vec<EveOutput>,
     /// The one of lines for people, behind them.
     pub fast: Option<FastOutput>,
+    /// The log, where an interface is watched.
+    pub log: Option<LogOutput>,
     /// Records may have members that only Tapwire writes.
     pub own: bool,
     /// Live: bytes of records that wait for one output.
@@ -183,6 +185,11 @@ impl Writer {
     pub fn tick(&mut self) {
         self.log.tick();
         self.followers.tick();
+    }
+
+    /// Begins new files, or finds those again that were moved.
+    pub fn reopen(&self) {
+        self.log.reopen();
     }
 
     /// What went wrong beside the records, and with them when live; each once.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tapwire_parsers::link::Timestamp;
 
+use super::log::Missed;
 use super::piece::{Lane, Piece};
 use crate::capture::clock;
 use crate::records::class::Tally;
@@ -43,6 +44,8 @@ pub enum News {
     Begun(String),
     /// An outage is over.
     Over(Outage),
+    /// A sink of the log misses what was removed before it had it.
+    Missed(String, Missed),
     /// Anything else.
     Note(String),
 }
@@ -91,6 +94,7 @@ struct State {
     closing: bool,
     idle: bool,
     failing: bool,
+    reopening: bool,
     books: Books,
     outage: Option<(Timestamp, String, Tally)>,
     last_loss: Option<Instant>,
@@ -140,7 +144,7 @@ impl Backlog {
             if state.closing && state.pieces.is_empty() {
                 return Next::End;
             }
-            if now >= until {
+            if now >= until || state.reopening {
                 return Next::Time;
             }
             let (next, _) = self.changed.wait_timeout(state, until - now).unwrap_or_else(PoisonError::into_inner);
@@ -186,6 +190,12 @@ impl Backlog {
         self.state().failing
     }
 
+    /// Whether a piece, or somebody, waits.
+    pub fn is_waiting(&self) -> bool {
+        let state = self.state();
+        !state.pieces.is_empty() || state.closing || state.reopening
+    }
+
     /// Whether the run ends.
     pub fn is_closing(&self) -> bool {
         self.state().closing
@@ -209,10 +219,21 @@ impl Backlog {
     }
 
     /// Notes what is to be told.
-    pub fn note(&self, notes: Vec<String>) {
-        if !notes.is_empty() {
-            self.state().news.extend(notes.into_iter().map(News::Note));
+    pub fn note(&self, news: Vec<News>) {
+        if !news.is_empty() {
+            self.state().news.extend(news);
         }
+    }
+
+    /// Asks for a new file.
+    pub fn reopen(&self) {
+        self.state().reopening = true;
+        self.changed.notify_all();
+    }
+
+    /// Whether one was asked for since this was last asked.
+    pub fn take_reopening(&self) -> bool {
+        std::mem::take(&mut self.state().reopening)
     }
 
     /// What is to be told since this was last asked.

@@ -9,9 +9,27 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
+/// Bytes that are read where they lie: those of a file, or of what stands for one.
+pub trait ReadAt {
+    /// How many there are.
+    fn length(&self) -> io::Result<u64>;
+    /// Fills a buffer from a place.
+    fn read_exact_at(&self, into: &mut [u8], at: u64) -> io::Result<()>;
+}
+
+impl ReadAt for File {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read_exact_at(&self, into: &mut [u8], at: u64) -> io::Result<()> {
+        FileExt::read_exact_at(self, into, at)
+    }
+}
+
 /// What is at the end of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tail {
+pub(super) enum Tail {
     /// Whole records.
     Whole,
     /// Whole records up to a place, and behind it what was not finished.
@@ -32,8 +50,8 @@ const WINDOW_BYTES: usize = 256 << 10;
 const LINE_BYTES: u64 = 16 << 20;
 
 /// The tail of a file of zstd frames.
-pub fn frames(file: &File) -> io::Result<Tail> {
-    let len = file.metadata()?.len();
+pub(super) fn frames(file: &impl ReadAt) -> io::Result<Tail> {
+    let len = file.length()?;
     let (mut at, mut starts) = (0, VecDeque::new());
     while at < len {
         match frame_end(file, at, len)? {
@@ -63,8 +81,8 @@ pub fn frames(file: &File) -> io::Result<Tail> {
 }
 
 /// The tail of a file of lines.
-pub fn lines(file: &File) -> io::Result<Tail> {
-    let len = file.metadata()?.len();
+pub(super) fn lines(file: &impl ReadAt) -> io::Result<Tail> {
+    let len = file.length()?;
     let (mut end, mut window) = (len, vec![0; WINDOW_BYTES]);
     while end > 0 {
         let start = end.saturating_sub(WINDOW_BYTES as u64);
@@ -87,7 +105,7 @@ fn memrchr(bytes: &[u8]) -> Option<u64> {
     bytes.iter().rposition(|byte| *byte == b'\n').map(|at| at as u64)
 }
 
-fn starts_like_a_frame(file: &File, len: u64) -> io::Result<bool> {
+fn starts_like_a_frame(file: &impl ReadAt, len: u64) -> io::Result<bool> {
     let mut magic = [0; 4];
     read_some(file, 0, len, &mut magic)?;
     Ok(magic == ZSTD_MAGIC || is_skippable(magic))
@@ -98,14 +116,14 @@ fn is_skippable(magic: [u8; 4]) -> bool {
 }
 
 /// As many bytes as there are before the end.
-fn read_some(file: &File, at: u64, len: u64, into: &mut [u8]) -> io::Result<usize> {
+fn read_some(file: &impl ReadAt, at: u64, len: u64, into: &mut [u8]) -> io::Result<usize> {
     let count = usize::try_from(len.saturating_sub(at)).unwrap_or(usize::MAX).min(into.len());
     file.read_exact_at(into.get_mut(..count).unwrap_or(&mut []), at)?;
     Ok(count)
 }
 
 /// Where the frame ends that begins at a place; nothing if it is cut short, or is none.
-fn frame_end(file: &File, at: u64, len: u64) -> io::Result<Option<u64>> {
+pub(super) fn frame_end(file: &impl ReadAt, at: u64, len: u64) -> io::Result<Option<u64>> {
     let mut header = [0; 8];
     let read = read_some(file, at, len, &mut header)?;
     let [m0, m1, m2, m3, s0, s1, s2, s3] = header;
@@ -145,7 +163,7 @@ fn frame_end(file: &File, at: u64, len: u64) -> io::Result<Option<u64>> {
 }
 
 /// Whether a frame decompresses and its checksum is right. A very long one is believed.
-fn reads_back(file: &File, start: u64, end: u64) -> bool {
+fn reads_back(file: &impl ReadAt, start: u64, end: u64) -> bool {
     if end - start > FRAME_BYTES {
         return true;
     }
@@ -160,7 +178,7 @@ fn reads_back(file: &File, start: u64, end: u64) -> bool {
 }
 
 /// Whether a whole frame begins anywhere behind a place.
-fn has_frame_behind(file: &File, mut from: u64, len: u64) -> io::Result<bool> {
+fn has_frame_behind(file: &impl ReadAt, mut from: u64, len: u64) -> io::Result<bool> {
     let mut window = vec![0; WINDOW_BYTES];
     while from + (ZSTD_MAGIC.len() as u64) < len {
         let read = read_some(file, from, len, &mut window)?;

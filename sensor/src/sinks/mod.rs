@@ -1,13 +1,15 @@
 //! Ways out: where records, files and certificates go.
 //!
 //! A record goes into the [`piece`] of its [`output`], which hands that to its thread through a bounded [`backlog`]; the thread
-//! writes it to the [`target`].
+//! writes it to its [`medium`]: one file, the [`target`], or the segments of the [`log`].
 
 pub mod backlog;
 pub mod certificates;
 pub mod encode;
 pub mod file_store;
 pub mod lock;
+pub mod log;
+pub mod medium;
 pub mod mend;
 pub mod open;
 pub mod output;

@@ -10,8 +10,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::backlog::{Backlog, Books, News, Next};
+use super::medium::Medium;
 use super::piece::Piece;
-use super::target::{Shape, Target};
 use crate::records::class::{Class, Tally};
 use crate::rights::{self, Role};
 
@@ -21,8 +21,8 @@ const FRAME_BYTES: usize = 1 << 20;
 const PLAIN_BYTES: usize = 256 << 10;
 /// How long records may wait before they can be read, when live.
 const CLOSE_EVERY: Duration = Duration::from_secs(1);
-/// The same where an alert is among them, or what the sensor says of itself.
-const CLOSE_ALERTS: Duration = Duration::from_millis(100);
+/// An alert, or what the sensor says of itself, closes a frame at once, unless another one did so less than this before.
+const CLOSE_ALERTS: Duration = Duration::from_millis(20);
 /// Between two syncs, when live.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// Between two tries to write to what fails.
@@ -30,15 +30,42 @@ const RETRY: Duration = Duration::from_millis(500);
 /// Records of a replay that wait for their thread, in bytes.
 const REPLAY_BYTES: usize = 2 << 20;
 
+/// When what was written is made to survive a crash of the machine; one of the program costs nothing that was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Syncing {
+    /// With each frame.
+    Frame,
+    /// Once a second.
+    #[default]
+    Second,
+    /// When the system likes to.
+    System,
+}
+
+/// How records go.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    /// An interface is watched: nothing is waited for.
+    pub live: bool,
+    /// They are compressed.
+    pub in_frames: bool,
+    /// Bytes of them that may wait, when live.
+    pub limit_bytes: usize,
+    /// When they are made to survive a crash, when live.
+    pub sync: Syncing,
+}
+
 /// Where records go.
 pub struct Output {
     backlog: Arc<Backlog>,
     thread: Option<JoinHandle<()>>,
     piece: Piece,
     piece_bytes: usize,
-    /// Since when the piece has records, and the same where urgent ones are among them.
+    /// Since when the piece has records.
     began: Option<Instant>,
-    urgent: Option<Instant>,
+    /// Whether urgent ones are among them, and when such a piece was last handed over.
+    is_urgent: bool,
+    hurried: Option<Instant>,
     name: String,
     live: bool,
     /// Records that it took.
@@ -46,18 +73,18 @@ pub struct Output {
 }
 
 impl Output {
-    /// Opens a file and starts its thread. Live, so many bytes of records may wait for it.
-    pub fn open(shape: Shape, limit_bytes: usize) -> io::Result<Self> {
-        let live = shape.live;
-        let piece_bytes = if shape.zstd { FRAME_BYTES } else { PLAIN_BYTES };
+    /// Starts the thread of what was opened. Live, so many bytes of records may wait for it.
+    pub fn start(mut medium: Box<dyn Medium>, way: Way) -> io::Result<Self> {
+        let Way { live, in_frames, limit_bytes, sync } = way;
+        let piece_bytes = if in_frames { FRAME_BYTES } else { PLAIN_BYTES };
         let piece_bytes = if live { piece_bytes.min(limit_bytes / 4) } else { piece_bytes };
-        let mut target = Target::open(shape)?;
-        let name = target.path().display().to_string();
+        let name = medium.name();
         let backlog = Arc::new(Backlog::new(if live { limit_bytes } else { REPLAY_BYTES }, live));
-        backlog.note(target.take_notes());
+        backlog.note(medium.take_news());
         let shared = Arc::clone(&backlog);
         let thread = std::thread::Builder::new().name("tapwire-disk".to_owned()).spawn(move || {
-            Disk { target, backlog: shared, live, in_hand: None, gave_up: false, unsynced: false, synced: None }.run()
+            Disk { medium, backlog: shared, live, sync, in_hand: None, gave_up: false, unsynced: false, synced: None }
+                .run()
         })?;
         Ok(Self {
             backlog,
@@ -65,7 +92,8 @@ impl Output {
             piece: Piece::default(),
             piece_bytes,
             began: None,
-            urgent: None,
+            is_urgent: false,
+            hurried: None,
             name,
             live,
             taken: 0,
@@ -78,10 +106,8 @@ impl Output {
             self.hand_over();
         }
         if self.live {
-            let began = self.began.get_or_insert_with(Instant::now);
-            if matches!(class, Class::Alert | Class::Sensor) && self.urgent.is_none() {
-                self.urgent = Some(*began);
-            }
+            self.began.get_or_insert_with(Instant::now);
+            self.is_urgent |= matches!(class, Class::Alert | Class::Sensor);
         }
         self.taken += 1;
         self.piece.push(class, record);
@@ -94,18 +120,27 @@ impl Output {
 
     /// Hands over what has waited for long enough, where an interface is watched.
     pub fn tick(&mut self) {
-        let due = |since: Option<Instant>, after| since.is_some_and(|since| since.elapsed() >= after);
-        if due(self.began, CLOSE_EVERY) || due(self.urgent, CLOSE_ALERTS) {
+        let is_due = self.began.is_some_and(|began| began.elapsed() >= CLOSE_EVERY);
+        let may_hurry = || self.hurried.is_none_or(|hurried| hurried.elapsed() >= CLOSE_ALERTS);
+        if is_due || self.is_urgent && may_hurry() {
+            if self.is_urgent {
+                self.hurried = Some(Instant::now());
+            }
             self.hand_over();
         }
     }
 
     /// Hands over everything that was collected.
     pub fn hand_over(&mut self) {
-        (self.began, self.urgent) = (None, None);
+        (self.began, self.is_urgent) = (None, false);
         if !self.piece.is_empty() {
             self.piece = self.backlog.push(std::mem::take(&mut self.piece));
         }
+    }
+
+    /// Begins a new file, or finds the one again that was moved.
+    pub fn reopen(&self) {
+        self.backlog.reopen();
     }
 
     /// Where it is.
@@ -157,9 +192,10 @@ impl Drop for Output {
 
 /// The thread of an output.
 struct Disk {
-    target: Target,
+    medium: Box<dyn Medium>,
     backlog: Arc<Backlog>,
     live: bool,
+    sync: Syncing,
     /// What a pipe took a part of.
     in_hand: Option<Piece>,
     /// Records are lost at the end.
@@ -182,14 +218,17 @@ impl Disk {
             } else {
                 Instant::now() + CLOSE_EVERY
             };
+            if self.live {
+                self.look_after();
+            }
             let next = if self.in_hand.is_some() { self.resume(until) } else { self.backlog.next(until) };
             match next {
                 Next::Piece(piece) => {
                     if failing && Instant::now() >= retry_at {
                         // Whatever it says, the write will say it as well.
-                        drop(self.target.renew());
+                        drop(self.medium.renew());
                     }
-                    match self.target.write(piece.text()) {
+                    match self.medium.write(&piece) {
                         Ok(()) => self.stored(piece),
                         Err(error) => {
                             retry_at = Instant::now() + RETRY;
@@ -201,7 +240,7 @@ impl Disk {
                 }
                 Next::Time if failing && self.in_hand.is_none() => {
                     // Nothing is left to write: what failed may be the sync, or all was given up.
-                    if let Err(error) = self.target.renew().and_then(|()| self.sync()) {
+                    if let Err(error) = self.medium.renew().and_then(|()| self.sync()) {
                         retry_at = Instant::now() + RETRY;
                         self.backlog.failed(error);
                     } else {
@@ -211,18 +250,39 @@ impl Disk {
                 Next::Time => {}
                 Next::End => break,
             }
-            self.backlog.note(self.target.take_notes());
+            self.backlog.note(self.medium.take_news());
             if self.live {
                 self.backlog.look();
-                if self.unsynced && !self.backlog.is_failing() && Instant::now() >= sync_at {
+                if self.unsynced
+                    && !self.backlog.is_failing()
+                    && (self.sync == Syncing::Frame || Instant::now() >= sync_at)
+                {
                     self.sync().unwrap_or_else(|error| self.backlog.failed(error));
                 }
             }
         }
-        match self.sync() {
+        match self.medium.close() {
             Ok(()) if self.gave_up => {}
             Ok(()) => self.backlog.recovered(),
             Err(error) => self.backlog.failed(error),
+        }
+        self.backlog.note(self.medium.take_news());
+    }
+
+    /// Does what is due besides, while nothing waits.
+    fn look_after(&mut self) {
+        if self.backlog.is_failing() {
+            return;
+        }
+        if self.backlog.take_reopening() {
+            self.medium.reopen().unwrap_or_else(|error| self.backlog.failed(error));
+        }
+        loop {
+            match self.medium.tick() {
+                Ok(true) if !self.backlog.is_waiting() => {}
+                Ok(_) => return,
+                Err(error) => return self.backlog.failed(error),
+            }
         }
     }
 
@@ -234,7 +294,7 @@ impl Disk {
     /// Puts back what could not be written; whether the run ends and nothing more can be written.
     fn refused(&mut self, piece: Piece, error: io::Error) -> bool {
         if !self.backlog.is_closing() {
-            if self.target.is_halfway() {
+            if self.medium.is_halfway() {
                 self.in_hand = Some(piece);
                 self.backlog.failed(error);
             } else {
@@ -244,7 +304,7 @@ impl Disk {
         }
         self.gave_up = true;
         // A smaller piece may fit on a full disk; a pipe that nobody reads would only be waited for.
-        let over = self.target.is_halfway() || error.kind() == io::ErrorKind::TimedOut;
+        let over = self.medium.is_halfway() || error.kind() == io::ErrorKind::TimedOut;
         self.backlog.refused(piece, error);
         while over && let Next::Piece(piece) = self.backlog.next(Instant::now()) {
             self.backlog.refused(piece, io::ErrorKind::TimedOut.into());
@@ -258,7 +318,7 @@ impl Disk {
             std::thread::sleep(until.saturating_duration_since(Instant::now()));
         }
         let Some(piece) = self.in_hand.take() else { return Next::Time };
-        match self.target.go_on() {
+        match self.medium.go_on() {
             Ok(()) => self.stored(piece),
             Err(error) => {
                 if self.refused(piece, error) {
@@ -270,7 +330,7 @@ impl Disk {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        let result = self.target.sync();
+        let result = if self.sync == Syncing::System { Ok(()) } else { self.medium.sync() };
         self.synced = Some(Instant::now());
         self.unsynced &= result.is_err();
         result

@@ -9,6 +9,7 @@ use crate::flow::tcp::TcpSettings;
 use crate::records::eve::{EveOutput, Files};
 use crate::records::report;
 use crate::run::{Memory, Settings};
+use crate::sequence::LogOutput;
 use crate::sinks::sets::OwnNames;
 use crate::sinks::{certificates, file_store, stream_data};
 use crate::{flow, sequence, worker};
@@ -32,6 +33,30 @@ impl Configuration {
             own: self.own_records,
             counting: self.counting,
         }
+    }
+
+    /// The same where an interface is watched: with the log, which has the records of all EVE outputs.
+    pub fn live_settings(&self) -> Settings {
+        let Some(kept) = &self.log else { return self.settings() };
+        let mut eve = self.eve.clone();
+        // Frames of zstd are what the log is made of: whoever wants those has the log.
+        let of = eve.iter().position(|eve| eve.zstd);
+        let has_file = of.is_none();
+        let mut of = of.unwrap_or(0);
+        let usual = || Self::default().eve.into_iter().next().unwrap_or_default();
+        let mut whole = eve.get(of).cloned().unwrap_or_else(usual);
+        let lacks = eve.iter().fold(false, |lacks, eve| whole.add_types_of(eve) | lacks);
+        let is_own = eve.is_empty() || has_file && lacks;
+        if is_own {
+            of = eve.len();
+            eve.push(whole);
+        } else if let Some(first) = eve.get_mut(of) {
+            *first = whole;
+        }
+        let mut settings = Self { eve, ..self.clone() }.settings();
+        settings.writer.log =
+            Some(LogOutput { of, has_file: has_file && !is_own, settings: kept.settings.clone(), sync: kept.sync });
+        settings
     }
 
     /// Names of what is written, which sets of rules may not have.
@@ -127,6 +152,7 @@ fn writer(configuration: &Configuration) -> sequence::Settings {
     sequence::Settings {
         eve: configuration.eve.clone(),
         fast: configuration.fast.clone(),
+        log: None,
         own: configuration.own_records,
         backlog_bytes: bytes(configuration.live.record_bytes),
         summaries: configuration.summaries,

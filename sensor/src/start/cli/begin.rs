@@ -121,6 +121,7 @@ pub(super) fn plan<'a>(
         },
         progress: None,
         stop: None,
+        reopen: None,
         costly: Some(&tell_costly),
         sandbox: None,
         warn: Some(&|warning| say(&format!("warning: {warning}"))),

@@ -57,7 +57,7 @@ impl Live {
         become_user(common)?;
         let prepared = prepared(common)?;
         let (configuration, data_dir) = (prepared.configuration.clone(), prepared.data_dir.clone());
-        let obeyed = configuration.settings();
+        let obeyed = configuration.live_settings();
         let settings = (&configuration, &obeyed, data_dir.as_deref());
         let rules = prepared.rules.clone();
         if no_rule_is_used(common, &configuration, &rules) {
@@ -77,7 +77,7 @@ impl Live {
         let places = places(&configuration, &folders, data_dir.as_deref());
         let sandbox = if configuration.process.sandbox { Some(self.close_doors(&places)?) } else { None };
         let level = sandbox.map_or("off", Level::word);
-        let watch = |Watched { source, held, folder }: Watched| {
+        let watch = |Watched { source, held, folder, reopen }: Watched| {
             let name = source.name().to_owned();
             if !common.quiet {
                 let sandbox = sandbox.map_or("off".into(), |level| level.to_string());
@@ -85,6 +85,7 @@ impl Live {
             }
             let mut plan = plan(common, settings, Arc::clone(&active), &folder);
             plan.sandbox = Some(level);
+            plan.reopen = Some(reopen);
             let summary = run::live(&plan, source, held);
             told.of(&summary, &[PathBuf::from(name)])
         };
@@ -113,7 +114,10 @@ impl Live {
                 error.exit_status()
             })?;
             let source = Interface::open(interface, 0, self.bpf.as_deref(), Arc::clone(stop));
-            Ok(Watched { source: source.map_err(|error| ended(&error))?, held, folder: own })
+            let reopen = Arc::new(AtomicBool::new(false));
+            signal_hook::flag::register(SIGHUP, Arc::clone(&reopen))
+                .map_err(|error| failed("signals cannot be caught", &error))?;
+            Ok(Watched { source: source.map_err(|error| ended(&error))?, held, folder: own, reopen })
         };
         self.interfaces.iter().map(open).collect()
     }
@@ -129,6 +133,8 @@ struct Watched {
     source: Interface,
     held: FolderLock,
     folder: PathBuf,
+    /// Files are begun anew.
+    reopen: Arc<AtomicBool>,
 }
 
 /// What signals ask for.

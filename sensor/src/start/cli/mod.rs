@@ -1,7 +1,9 @@
 //! The command line.
 
 mod begin;
+mod cat;
 mod check;
+mod grep;
 mod letters;
 mod live;
 pub mod manual;
@@ -12,6 +14,7 @@ pub mod rules;
 mod shells;
 mod show;
 mod summary;
+mod tail;
 mod version;
 
 use std::path::PathBuf;
@@ -78,6 +81,9 @@ impl Arguments {
             Command::Manual(options) => options.run(),
             Command::Show(options) => options.run(),
             Command::Alerts(options) => options.run(),
+            Command::Cat(options) => options.run(),
+            Command::Tail(options) => options.run(),
+            Command::Grep(options) => options.run(),
             Command::Completions(options) => options.run(),
             Command::Man(options) => options.run(),
         }
@@ -101,6 +107,15 @@ pub enum Command {
     Show(show::Show),
     /// List the alerts in records, as `show alerts` does
     Alerts(show::Alerts),
+    /// Write records of a log to standard output, as JSON: by time, type, address, rule, flow
+    #[command(after_help = cat::HELP)]
+    Cat(cat::Cat),
+    /// Write the last records of a log, and those that come
+    #[command(after_help = tail::HELP)]
+    Tail(tail::Tail),
+    /// Write the records of a log that have a text in them
+    #[command(after_help = grep::HELP)]
+    Grep(grep::Grep),
     /// Look at rules and try them
     Rules(rules::Rules),
     /// Show what the program knows: protocols, keywords, configuration, anomalies, counters

@@ -41,6 +41,8 @@ use crate::records::eve::EveOutput;
 use crate::records::ledger::LedgerSettings;
 use crate::run::{Counting, LiveSettings};
 use crate::sequence::FastOutput;
+use crate::sinks::log;
+use crate::sinks::output::Syncing;
 use crate::sinks::stream_data;
 pub(crate) use keys::{Effect, Idle, KEYS, Key, in_one_line};
 pub use lists::{Datasets, ReputationFiles};
@@ -109,6 +111,15 @@ pub struct Stream {
     pub remembered: u64,
     /// `tapwire.expected-flows`: that others announced, and that did not come yet, of each worker.
     pub expected: u64,
+}
+
+/// What `tapwire.log` says.
+#[derive(Clone, Debug, Default)]
+pub struct Keeping {
+    /// How the log is kept.
+    pub settings: log::Settings,
+    /// When what was written is made to survive a crash.
+    pub sync: Syncing,
 }
 
 /// The whole configuration.
@@ -232,6 +243,8 @@ pub struct Configuration {
     pub rule_cache: RuleCache,
     /// `stats` and `tapwire.live`
     pub live: LiveSettings,
+    /// `tapwire.log`: the log of a live sensor, where it is wanted.
+    pub log: Option<Keeping>,
     /// `stats`: which counters there are.
     pub counting: Counting,
     /// Whom the sensor runs as, and with which rights.
@@ -409,6 +422,7 @@ impl Default for Configuration {
             rule_cache: RuleCache::default(),
             live: LiveSettings::default(),
             process: Process::default(),
+            log: Some(Keeping::default()),
             counting: Counting::default(),
             tenancy: None,
         }

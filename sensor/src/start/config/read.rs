@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::sinks::output::Syncing;
 use tapwire_parsers::protocol::parse_size;
 use tapwire_signatures::plan::order::ActionOrder;
 use tapwire_signatures::rule::script;
@@ -62,6 +63,42 @@ impl<'a> Reader<'a> {
                 None => {
                     self.faults.push(node.problem(format!("`{text}` is neither yes nor no for {key}"), "yes or no"))
                 }
+            }
+        }
+    }
+
+    /// The log of a live sensor.
+    fn log(&mut self, c: &mut Configuration) {
+        let mut is_kept = true;
+        self.switch("tapwire.log.enabled", &mut is_kept);
+        let mut kept = c.log.take().unwrap_or_default();
+        let log = &mut kept.settings;
+        if let Some(name) = self.root.at("sensor-name").and_then(Node::text) {
+            name.clone_into(&mut log.sensor);
+        }
+        self.bytes("tapwire.log.segment-size", &mut log.segment_bytes);
+        self.bytes("tapwire.log.max-size", &mut log.retention.bytes);
+        self.bytes("tapwire.log.reserve", &mut log.reserve_bytes);
+        self.seconds("tapwire.log.segment-time", &mut log.segment_s);
+        self.seconds("tapwire.log.max-age", &mut log.retention.age_s);
+        self.percent("tapwire.log.max-share", &mut log.retention.share_percent);
+        if let Some(node) = self.root.at("tapwire.log") {
+            kept.sync = match node.choice_at("sync", &["second", "frame", "system"], &mut self.faults) {
+                "frame" => Syncing::Frame,
+                "system" => Syncing::System,
+                _ => Syncing::Second,
+            };
+        }
+        c.log = is_kept.then_some(kept);
+    }
+
+    fn percent(&mut self, key: &str, into: &mut u32) {
+        if let Some(node) = self.root.at(key)
+            && let Some(text) = node.text()
+        {
+            match text.trim_end_matches(['%', ' ']).parse() {
+                Ok(value @ 0..=100) => *into = value,
+                _ => self.faults.push(node.problem(format!("`{text}` is no percentage for {key}"), "0 to 100")),
             }
         }
     }
@@ -283,6 +320,7 @@ impl<'a> Reader<'a> {
         self.bytes("tapwire.live.packet-backlog", &mut c.live.packet_bytes);
         self.bytes("tapwire.live.record-backlog", &mut c.live.record_bytes);
         self.process(&mut c.process);
+        self.log(c);
         if self.root.at("outputs").is_some() || file.is_some() {
             let settings = (c.scripts, c.stream.depth_bytes);
             let read = outputs::read(self.root.at("outputs"), settings, &mut self.faults, &mut self.warnings);

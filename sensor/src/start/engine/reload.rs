@@ -223,6 +223,7 @@ mod tests {
             checksums: Checksums::Off,
             progress: None,
             stop: None,
+            reopen: None,
             costly: None,
             sandbox: None,
             warn: None,

@@ -95,6 +95,7 @@ pub(super) fn raised(prepared: &Prepared, captures: &[PathBuf]) -> Raised {
         checksums: configuration.checksums,
         progress: None,
         stop: None,
+        reopen: None,
         costly: None,
         sandbox: None,
         warn: None,

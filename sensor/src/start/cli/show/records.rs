@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::capture::compression;
+use crate::sinks::log::search::is_segment;
 
 /// Bytes of the longest line.
 const LINE_BYTES: u64 = 64 << 20;
@@ -111,6 +112,8 @@ impl Sources {
 fn look(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<()> {
     let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);
+    // The log has all; what is beside it are the same records again.
+    let has_log = entries.iter().any(|entry| is_segment(&entry.file_name().to_string_lossy()));
     for entry in entries {
         let (path, kind) = (entry.path(), entry.file_type()?);
         let name = entry.file_name();
@@ -118,7 +121,9 @@ fn look(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<()>
             if depth < DEPTH {
                 look(&path, depth + 1, files)?;
             }
-        } else if [".json", ".json.zst", ".json.gz"].iter().any(|end| name.to_string_lossy().ends_with(end)) {
+        } else if is_segment(&name.to_string_lossy())
+            || !has_log && [".json", ".json.zst", ".json.gz"].iter().any(|end| name.to_string_lossy().ends_with(end))
+        {
             files.push(path);
         }
     }

@@ -1,6 +1,11 @@
 //! Keys that only this sensor has.
 
-use super::{Key, number, seconds, size, switch, used};
+use std::sync::LazyLock;
+
+use super::{Key, number, seconds, size, switch, used, value};
+use crate::sinks::log::Settings;
+
+static LOG: LazyLock<Settings> = LazyLock::new(Settings::default);
 
 pub(super) static KEYS: &[Key] = &[
     used(
@@ -117,6 +122,34 @@ pub(super) static KEYS: &[Key] = &[
     ),
     used("tapwire.live.packet-backlog", |c| size(c.live.packet_bytes), "Live, packets that may wait for one worker."),
     used("tapwire.live.record-backlog", |c| size(c.live.record_bytes), "Live, records that may wait for one output."),
+    used(
+        "tapwire.log.enabled",
+        |_| switch(true),
+        "Live, all records are kept in a log of segments ([live](live.md)), which takes the place of an output with `compression: zstd`.",
+    ),
+    used("tapwire.log.segment-size", |_| size(LOG.segment_bytes), "Bytes after which a segment is finished."),
+    used("tapwire.log.segment-time", |_| seconds(LOG.segment_s), "Time after which it is; 0 for any."),
+    used(
+        "tapwire.log.max-size",
+        |_| "no limit".into(),
+        "Bytes of all segments. What is over goes: what all sinks have, then the oldest without alerts, alerts last.",
+    ),
+    used(
+        "tapwire.log.max-share",
+        |_| format!("{} %", LOG.retention.share_percent),
+        "The same in percent of the file system; 0 for any.",
+    ),
+    used("tapwire.log.max-age", |_| "no limit".into(), "Seconds after which a segment goes."),
+    used(
+        "tapwire.log.reserve",
+        |_| size(LOG.reserve_bytes),
+        "Bytes of the disk that are kept for alerts, for when it is full; 0 for none.",
+    ),
+    used(
+        "tapwire.log.sync",
+        |_| value("second"),
+        "When what was written is made to survive a crash of the machine: `second`, with each `frame`, or when the `system` likes to. It holds for all files of records.",
+    ),
     used(
         "tapwire.file-store.memory",
         |c| size(c.store_limits.waiting_bytes),

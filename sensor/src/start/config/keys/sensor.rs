@@ -71,7 +71,11 @@ pub(super) static KEYS: &[Key] = &[
     idle("pcap-file.recursive", "Folders in a folder of captures are looked into.", "they always are"),
     idle("pcap-file.poll-interval", "Time between two looks at a folder of captures.", "a folder is looked at once"),
     idle("pcap-file.delay", "Age at which a capture in a folder is read.", "a folder is looked at once"),
-    idle("sensor-name", "A name that records show.", "records name no sensor"),
+    used(
+        "sensor-name",
+        |_| "the host's".into(),
+        "The sensor's name, which is in the names of segments of the log ([live](live.md)).",
+    ),
     idle("suricata-version", "The version of Suricata that the file was written for.", "any is read"),
     idle("plugins", "Libraries that add outputs or protocols.", "there are none"),
     idle("heartbeat", "Records that say that the sensor lives.", "`stats` records do"),
