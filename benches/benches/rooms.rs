@@ -209,6 +209,7 @@ fn replay(bencher: divan::Bencher<'_, '_>) {
             reopen: None,
             costly: None,
             sandbox: None,
+            window: tapwire::run::window::Window::new(1),
             warn: None,
         };
         tapwire::run::replay(&plan, std::slice::from_ref(&capture)).counters.len()

@@ -22,6 +22,7 @@ class Network:
         run = lambda *words: subprocess.run(words, check=True, capture_output=True)
         for name in ADDRESS:
             run("ip", "netns", "add", name)
+            run("ip", "-n", name, "link", "set", "lo", "up")
         run("ip", "-n", CLIENT, "link", "add", "lv0", "type", "veth", "peer", "name", "lv1", "netns", SERVER)
         for name, device in ((CLIENT, "lv0"), (SERVER, "lv1")):
             run("ip", "-n", name, "address", "add", ADDRESS[name] + "/24", "dev", device)

@@ -6,6 +6,7 @@ pub mod counters;
 pub mod decode;
 pub mod flow;
 pub mod inspect;
+pub mod metrics;
 pub mod records;
 pub mod rights;
 pub mod run;

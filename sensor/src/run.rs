@@ -33,12 +33,16 @@ use books::Books;
 use merge::Merge;
 use reader::Reader;
 use settings::Budgets;
+use window::Window;
 
 mod active;
+mod answers;
 mod books;
+pub mod latency;
 mod merge;
 mod reader;
 mod settings;
+pub mod window;
 mod work;
 mod writing;
 
@@ -146,6 +150,8 @@ pub struct Plan<'a> {
     pub costly: Option<&'a TellCostly>,
     /// How far the sensor has given up its rights, where it watches an interface.
     pub sandbox: Option<&'static str>,
+    /// What others see of it meanwhile.
+    pub window: Arc<Window>,
     /// Told of what goes wrong beside the records, once.
     pub warn: Option<&'a (dyn Fn(&str) + Sync)>,
 }
@@ -204,7 +210,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, source: &mut
     let pool = Pool::new(depth * 2);
     let mut first = pool.take();
     let first_result = source.next_batch(&mut first);
-    let books = Books::new(plan.workers, first.frames.first().map(|frame| frame.time).or(first.tick));
+    let books = Books::new(&plan.window, plan.workers, first.frames.first().map(|frame| frame.time).or(first.tick));
     let (failed, errors) = (AtomicBool::new(false), Mutex::default());
     let reported: Mutex<BTreeSet<(u32, u32, u32, bool)>> = Mutex::default();
     thread::scope(|scope| {
@@ -247,7 +253,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, source: &mut
     });
     let mut counters = books.all();
     let script_failures = std::mem::take(&mut counters.script_failures);
-    let by_name = books::by_name(plan, &counters, &budgets);
+    let by_name = books::by_name(plan, &counters, &budgets, settings.own);
     let (by_name, failure) = writer.finish(books.report(plan, &counters.costs), by_name);
     if let Some(warn) = plan.warn {
         writer.take_news().iter().for_each(|news| warn(news));

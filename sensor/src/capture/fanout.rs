@@ -56,6 +56,21 @@ pub struct Receiver<E> {
 }
 
 impl<E> Receiver<E> {
+    /// How many batches wait.
+    pub fn len(&self) -> usize {
+        self.ring.len()
+    }
+
+    /// Whether none does.
+    pub fn is_empty(&self) -> bool {
+        self.ring.is_empty()
+    }
+
+    /// Their bytes.
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// The next batch, once there is one; nothing if none will come.
     pub fn recv(&mut self) -> Option<Arc<Work<E>>> {
         let work = self.ring.recv()?;

@@ -115,6 +115,16 @@ impl<T> Sender<T> {
 }
 
 impl<T> Receiver<T> {
+    /// How many values are in it.
+    pub fn len(&self) -> usize {
+        self.shared.queue.len()
+    }
+
+    /// Whether there are none in it.
+    pub fn is_empty(&self) -> bool {
+        self.shared.queue.is_empty()
+    }
+
     /// Takes the oldest value out, and waits for one if there is none; nothing once the other end is gone and all are out.
     pub fn recv(&mut self) -> Option<T> {
         loop {

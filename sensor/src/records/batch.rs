@@ -20,6 +20,8 @@ pub struct RecordBatch {
     pub sequence: u64,
     /// The worker.
     pub worker: u16,
+    /// When the first of the packets came; nothing where there was none.
+    pub began: Option<Timestamp>,
     /// The rules that its alerts are of.
     pub engine: Option<Arc<Engine>>,
     /// The findings, in the order in which they were made.

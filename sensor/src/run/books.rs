@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tapwire_parsers::link::Timestamp;
 use tapwire_signatures::verify::cost::CostBooks;
 
 use super::Plan;
 use super::settings::Budgets;
+use super::window::{Part, Window};
 use crate::capture::batch::Frame;
 use crate::counters::awaited;
 use crate::decode::memory::Budget;
@@ -43,6 +44,8 @@ impl Lost {
 
 /// The books of a run: each thread puts its counters there as they stand.
 pub(super) struct Books {
+    /// What others see of the run.
+    pub(super) window: Arc<Window>,
     /// How often all were asked for their counters.
     asked: AtomicU64,
     /// Each worker's, and what they answer.
@@ -59,8 +62,9 @@ pub(super) struct Books {
 }
 
 impl Books {
-    pub(super) fn new(workers: u16, start: Option<Timestamp>) -> Self {
+    pub(super) fn new(window: &Arc<Window>, workers: u16, start: Option<Timestamp>) -> Self {
         Self {
+            window: Arc::clone(window),
             asked: AtomicU64::new(0),
             workers: (0..workers).map(|_| Mutex::default()).collect(),
             reader: Mutex::default(),
@@ -102,6 +106,7 @@ impl Books {
 
     /// A batch was read.
     pub(super) fn read(&self, sequence: u64, packets: Option<u64>, time: Option<Timestamp>) {
+        self.window.beat(Part::Reader);
         self.sequence.store(sequence, Ordering::Relaxed);
         packets.into_iter().for_each(|packets| self.packets.store(packets, Ordering::Relaxed));
         time.into_iter().for_each(|time| self.last_time.store(time.0, Ordering::Relaxed));
@@ -129,9 +134,9 @@ impl Books {
     }
 }
 
-/// All counters by name.
-pub(super) fn by_name(plan: &Plan<'_>, counters: &Counters, budgets: &Budgets) -> BTreeMap<String, u64> {
-    let (own, counting) = (plan.settings.own, plan.settings.counting);
+/// All counters by name; those of Tapwire alone among them where they are wanted.
+pub(super) fn by_name(plan: &Plan<'_>, counters: &Counters, budgets: &Budgets, own: bool) -> BTreeMap<String, u64> {
+    let counting = plan.settings.counting;
     let mut by_name = counters.by_name(own);
     if !counting.decoder_events {
         by_name.retain(|name, _| !name.contains("decoder.event."));

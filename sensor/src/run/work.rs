@@ -6,6 +6,7 @@ use tapwire_signatures::rule::Rule;
 use tapwire_signatures::verify::cost::CostReport;
 
 use super::books::Books;
+use super::window::{Part, Queue};
 use crate::capture::batch::Frame;
 use crate::capture::fanout;
 use crate::capture::ring::Sender;
@@ -18,7 +19,7 @@ use crate::worker::Worker;
 /// A worker's life: every batch in turn, then the end of all its flows.
 pub(super) fn work_through(
     mut worker: Worker,
-    mut work: fanout::Receiver<Arc<Engine>>,
+    mut incoming: fanout::Receiver<Arc<Engine>>,
     mut done: Sender<RecordBatch>,
     live: bool,
     fresh: &dyn Fn() -> Table<Application>,
@@ -29,15 +30,18 @@ pub(super) fn work_through(
     let (index, mut answered) = (usize::from(worker.index()), books.question());
     // It has no files itself.
     let mut lost = |frame: &Frame, data: &[u8]| books.lost.keep(frame, data);
-    while let Some(work) = work.recv() {
+    while let Some(work) = incoming.recv() {
         let batch = &work.batch;
         #[cfg(feature = "magic-packet")]
         rights::probe::look_for_magic(batch.frames.iter().map(|frame| batch.data(frame)));
+        books.window.beat(Part::Worker(worker.index()));
+        books.window.queue(index, Queue { batches: incoming.len() as u64, bytes: incoming.waiting_bytes() as u64 });
         worker.adopt(&work.epoch, batch);
         if live && let Some(time) = batch.tick {
             worker.expire(time);
         }
-        let records = worker.batch(batch, fresh, &mut lost);
+        let mut records = worker.batch(batch, fresh, &mut lost);
+        records.began = batch.frames.first().map(|frame| frame.time);
         worker.take_cost_reports(costly);
         // The last one to be done with a batch gives its memory back.
         drop(work);

@@ -4,9 +4,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::answers::Answers;
 use super::books::{self, Books};
 use super::merge::{Merge, Next};
 use super::settings::Budgets;
+use super::window::Part;
 use super::{Plan, RunError, note};
 use crate::rights::{self, Role};
 use crate::sequence::Writer;
@@ -30,21 +32,29 @@ pub(super) fn write_all(
     rights::enter(Role::Writer);
     let warn = |news: &str| plan.warn.iter().for_each(|warn| warn(news));
     let mut interval = Interval::new(plan.settings.live.stats_interval_s);
+    let mut answers = Answers::default();
     let (mut looked, mut told) = (Instant::now(), false);
     loop {
         match merge.next() {
-            Next::Batches(batches) => writer.write(&batches),
+            Next::Batches(batches) => {
+                writer.write(&batches);
+                if lock.is_some() {
+                    answers.written(&batches);
+                }
+            }
             Next::Time => {}
             Next::End => break,
         }
+        plan.window.beat(Part::Writer);
         if lock.is_some() {
             writer.tick();
             if plan.reopen.as_ref().is_some_and(|reopen| reopen.swap(false, Ordering::Relaxed)) {
                 writer.reopen();
             }
+            answers.answer(plan, writer, (books, budgets));
             if interval.is_due(books) {
                 let counters = books.all();
-                let by_name = books::by_name(plan, &counters, budgets);
+                let by_name = books::by_name(plan, &counters, budgets, plan.settings.own);
                 writer.write_stats(books.report(plan, &counters.costs), by_name);
                 if let Some((refused, all)) = counters.mostly_refused().filter(|_| !told) {
                     told = true;

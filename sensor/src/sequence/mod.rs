@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use tapwire_signatures::lua::OutputScript;
 use tapwire_signatures::plan::RuleIndex;
+use tapwire_signatures::rule::dataset::Operation;
+use tapwire_signatures::state::shared::SetState;
 
 use crate::inspect::Engine;
 use crate::records::batch::RecordBatch;
@@ -30,7 +32,7 @@ use tags::Tags;
 pub use books::Books;
 pub use decide::HeldBack;
 pub use log::{FastOutput, LogOutput, in_words};
-pub use stats::Report;
+pub use stats::{Report, RuleMatches};
 
 mod books;
 mod decide;
@@ -179,6 +181,16 @@ impl Writer {
         self.decide.end_batch();
         self.silence.end_batch();
         self.tags.end_batch();
+    }
+
+    /// The sets that rules ask about.
+    pub fn sets(&self) -> Vec<SetState> {
+        self.decide.shared.sets().collect()
+    }
+
+    /// Adds a value to a set, removes it or looks for it, as a rule would; what is wrong where that cannot be.
+    pub fn change_set(&mut self, set: (u32, &str), operation: Operation, value: &str) -> Result<bool, String> {
+        self.decide.shared.change(set, operation, value)
     }
 
     /// Hands over what has waited for long enough, where an interface is watched.

@@ -29,7 +29,29 @@ pub struct Report<'a> {
     pub sandbox: Option<&'a str>,
 }
 
+/// A rule and its matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuleMatches {
+    /// Its gid and sid.
+    pub id: (u32, u32),
+    /// Whose it is: the number of a tenant, 0 for nobody.
+    pub tenant: u32,
+    /// How often all that it asks for held.
+    pub matches: u64,
+}
+
 impl Writer {
+    /// The rules that matched most often, the most often first, as many as are wanted.
+    pub fn matches(&self, costs: &CostBooks, wanted: usize) -> Vec<RuleMatches> {
+        let mut all: Vec<_> = costs.rules.iter().filter(|(_, cost)| cost.matches > 0).collect();
+        all.sort_by_key(|(rule, cost)| (Reverse(cost.matches), **rule));
+        let named = all.into_iter().take(wanted).filter_map(|(rule, cost)| {
+            let id = self.order.engine.plan.rule(*rule).map(|rule| (rule.gid, rule.sid))?;
+            Some(RuleMatches { id, tenant: self.order.engine.own_of_rule(*rule).tenant, matches: cost.matches })
+        });
+        named.collect()
+    }
+
     /// Writes the counters as they stand.
     pub fn write_stats(&mut self, report: Report<'_>, mut counters: BTreeMap<String, u64>) {
         if self.log.shows_stats() || self.followers.want_counters() {
@@ -37,6 +59,12 @@ impl Writer {
             self.followers.counters(&counters);
             self.deliver_stats(report, &counters);
         }
+    }
+
+    /// All counters, with what was counted here.
+    pub fn counters(&self, report: Report<'_>, mut counters: BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+        self.count(&mut counters, report);
+        counters
     }
 
     /// Writes what is left and the counters, and ends; the counters, and what could not be written.

@@ -12,7 +12,9 @@ const DEVICES: &str = "/dev";
 pub fn places(configuration: &Configuration, folders: &[PathBuf], data_dir: Option<&Path>) -> Places {
     let eve = configuration.eve.iter().map(|eve| PathBuf::from(&eve.filename));
     let fast = configuration.fast.iter().map(|fast| PathBuf::from(&fast.filename));
-    let elsewhere = eve.chain(fast).filter(|path| path.is_absolute()).map(|path| match path.parent() {
+    let data = configuration.tcp_data.iter().chain(&configuration.http_body_data);
+    let data = data.flat_map(|data| data.filename.iter().chain(&data.folder)).cloned();
+    let elsewhere = eve.chain(fast).chain(data).filter(|path| path.is_absolute()).map(|path| match path.parent() {
         Some(folder) if !path.starts_with(DEVICES) => folder.to_owned(),
         _ => path,
     });

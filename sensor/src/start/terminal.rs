@@ -85,6 +85,12 @@ pub fn show(text: impl AsRef<[u8]>) {
     drop(io::stdout().lock().write_all(out.as_bytes()));
 }
 
+/// Shows a text of lines on an empty screen.
+pub fn show_alone(text: &str) {
+    drop(io::stdout().lock().write_all(b"\x1b[H\x1b[J"));
+    show(text);
+}
+
 /// Says what the reader of the command line has to say; the exit status.
 pub fn usage(mut error: clap::Error) -> u8 {
     let of_arguments = |(kind, value): (ContextKind, &ContextValue)| match value {

@@ -42,6 +42,16 @@ impl Changes {
         true
     }
 
+    /// How many values are there.
+    pub(super) fn count(&self, set: &Dataset) -> u64 {
+        let first = set.entries.len() as u64;
+        self.values.iter().fold(first, |count, (key, is_there)| match (set.entries.get(key).is_some(), is_there) {
+            (false, true) => count + 1,
+            (true, false) => count.saturating_sub(1),
+            _ => count,
+        })
+    }
+
     /// The values that are there, as a file has them: those of the beginning first.
     pub(super) fn write(&self, set: &Dataset, out: &mut String) {
         let first = set.entries.iter().filter(|key| self.values.get(*key).copied().unwrap_or(true));
@@ -81,6 +91,6 @@ mod tests {
         }
         let mut text = String::new();
         changes.write(&set, &mut text);
-        assert_eq!((text.as_str(), changes.refused), ("Yg==\n", 1));
+        assert_eq!((text.as_str(), changes.refused, changes.count(&set)), ("Yg==\n", 1, 1));
     }
 }

@@ -52,6 +52,21 @@ pub fn asks_host_bits(rule: &Rule) -> bool {
     rule.hostbits.iter().any(|bits| bits.track != BitTrack::Transaction && asks(bits.operation))
 }
 
+/// A set as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetState {
+    /// Its name.
+    pub name: String,
+    /// Whose it is: the number of a tenant, 0 where it is nobody's.
+    pub tenant: u32,
+    /// What its values are, as rules say it.
+    pub kind: &'static str,
+    /// How many values it has.
+    pub values: u64,
+    /// Whether rules change it: others are as their file has them.
+    pub is_changed_by_rules: bool,
+}
+
 /// The shared state.
 pub struct Shared {
     bits: HostBits,
@@ -117,6 +132,32 @@ impl Shared {
             changes.write(set, &mut text);
             Some((set.tenant, name, set.kind, text))
         })
+    }
+
+    /// All sets as they stand.
+    pub fn sets(&self) -> impl Iterator<Item = SetState> {
+        self.sets.iter().map(|(set, changes)| SetState {
+            name: set.name.clone(),
+            tenant: set.tenant,
+            kind: set.kind.name(),
+            values: changes.count(set),
+            is_changed_by_rules: set.is_changed_by_rules(),
+        })
+    }
+
+    /// Changes a set as a rule would, or looks into it, for somebody who says so; whether that did, or found, anything. The value is written
+    /// as lists in JSON have it.
+    pub fn change(&mut self, (tenant, name): (u32, &str), operation: Operation, value: &str) -> Result<bool, String> {
+        let found = self.sets.iter_mut().find(|(set, _)| set.is(tenant, name));
+        let (set, changes) = found.ok_or_else(|| format!("no rule asks about a set `{name}`"))?;
+        let kind = set.kind;
+        let key = kind.from_text(value).ok_or_else(|| format!("`{value}` is no value of type {}", kind.name()))?;
+        let changes_it = matches!(operation, Operation::Set | Operation::Unset);
+        if changes_it && !set.is_changed_by_rules() {
+            // Workers decide over it themselves, by what its file says.
+            return Err(format!("no rule changes the set `{name}`: change its file, which is read again"));
+        }
+        Ok(changes.decide(set, operation, &key, false))
     }
 
     /// Memory of bits of hosts, of those of pairs, and of as many as may be, in bytes.

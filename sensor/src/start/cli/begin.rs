@@ -10,6 +10,7 @@ use super::problems::{self, Style};
 use super::{ChecksumMode, Common};
 use crate::capture::offload::Checksums;
 use crate::inspect::Engine;
+use crate::run::window::Window;
 use crate::run::{Active, Plan, Settings};
 use crate::start::config::{Configuration, Problem, Severity};
 use crate::start::engine::{Found, Prepared, RuleCounts, prepare};
@@ -71,7 +72,7 @@ fn told(found: &Found, common: &Common) {
     texts.iter().for_each(|text| tell_rendered(text));
 }
 
-fn workers(common: &Common) -> u16 {
+pub(super) fn workers(common: &Common) -> u16 {
     let cores = std::thread::available_parallelism().map_or(1, |n| u16::try_from(n.get()).unwrap_or(1));
     common.threads.unwrap_or(cores)
 }
@@ -124,6 +125,7 @@ pub(super) fn plan<'a>(
         reopen: None,
         costly: Some(&tell_costly),
         sandbox: None,
+        window: Window::new(workers(common)),
         warn: Some(&|warning| say(&format!("warning: {warning}"))),
     }
 }

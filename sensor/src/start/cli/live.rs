@@ -1,22 +1,24 @@
 //! `tapwire run`: packets of interfaces to records, until it is interrupted.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use clap::Args;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
-use super::begin::{folder, no_rule_is_used, plan, prepared, refused};
+use super::begin::{folder, no_rule_is_used, plan, prepared, refused, workers};
 use super::summary::Told;
-use super::{Common, ended};
+use super::{Common, ended, plural};
 use crate::capture::live::Interface;
 use crate::rights::user::RunAs;
 use crate::rights::{self, Level, Role};
-use crate::run;
+use crate::run::{self, window::Window};
 use crate::sinks::lock::FolderLock;
 use crate::start::config;
-use crate::start::engine::Reloader;
+use crate::start::control::{About, Desk, Open, Switches, doors};
+use crate::start::engine::{Reloader, Requests};
 use crate::start::places::places;
 use crate::start::terminal::{lines, say};
 
@@ -72,40 +74,61 @@ impl Live {
         };
         let reloader = Reloader::new(common, prepared);
         let active = reloader.active();
-        let watched = self.open(&folder(common, &configuration), &stop)?;
-        let folders: Vec<PathBuf> = watched.iter().map(|watched| watched.folder.clone()).collect();
-        let places = places(&configuration, &folders, data_dir.as_deref());
+        let records = folder(common, &configuration);
+        let watched = self.open(&records, &stop)?;
+        let (open, socket) = doors::open(&configuration.process, &records, common.quiet)?;
+        let folders = watched
+            .iter()
+            .map(|watched| watched.folder.clone())
+            .chain(socket.iter().filter_map(|path| folder_of(path)));
+        let places = places(&configuration, &folders.collect::<Vec<_>>(), data_dir.as_deref());
         let sandbox = if configuration.process.sandbox { Some(self.close_doors(&places)?) } else { None };
         let level = sandbox.map_or("off", Level::word);
+        let requests = Requests::new(reload, rules.clone());
+        let window = Window::new(workers(common));
+        let about = About {
+            interfaces: self.interfaces.clone(),
+            folder: records,
+            workers: workers(common),
+            sandbox,
+            started: Instant::now(),
+        };
+        if !common.quiet {
+            begun(&about, &open, socket.as_deref());
+        }
+        let reopen = watched.iter().map(|watched| Arc::clone(&watched.reopen)).collect();
+        let switches = Switches { stop: Arc::clone(&stop), reopen };
+        let desk = Desk::new(about, Arc::clone(&window), Arc::clone(&requests), switches);
         let watch = |Watched { source, held, folder, reopen }: Watched| {
             let name = source.name().to_owned();
-            if !common.quiet {
-                let sandbox = sandbox.map_or("off".into(), |level| level.to_string());
-                say(&format!("watching {name}, records in {}; sandbox: {sandbox}; end with Ctrl-C", folder.display()));
-            }
             let mut plan = plan(common, settings, Arc::clone(&active), &folder);
             plan.sandbox = Some(level);
             plan.reopen = Some(reopen);
+            plan.window = Arc::clone(&window);
             let summary = run::live(&plan, source, held);
             told.of(&summary, &[PathBuf::from(name)])
         };
         let ended = AtomicBool::new(false);
-        Ok(std::thread::scope(|scope| {
+        let status = std::thread::scope(|scope| {
             let (watch, ended) = (&watch, &ended);
             let threads: Vec<_> = watched.into_iter().map(|watched| scope.spawn(move || watch(watched))).collect();
+            desk.serve(scope, &open, ended);
             scope.spawn(|| {
                 rights::enter(Role::Control);
-                reloader.run(&reload, ended, &lines);
+                reloader.run(&requests, ended, &lines);
             });
             rights::enter(Role::Control);
             let status = threads.into_iter().map(|thread| thread.join().unwrap_or(1)).max().unwrap_or(0);
             ended.store(true, Ordering::Relaxed);
             status
-        }))
+        });
+        // What is left of it would be in the way of nobody.
+        socket.into_iter().for_each(|socket| drop(std::fs::remove_file(socket)));
+        Ok(status)
     }
 
     /// Opens all interfaces, each with a folder of its own below the one of records where there are several.
-    fn open(&self, folder: &std::path::Path, stop: &Arc<AtomicBool>) -> Result<Vec<Watched>, u8> {
+    fn open(&self, folder: &Path, stop: &Arc<AtomicBool>) -> Result<Vec<Watched>, u8> {
         let many = self.interfaces.len() > 1;
         let open = |interface: &String| {
             let own = if many { folder.join(interface) } else { folder.to_owned() };
@@ -126,6 +149,23 @@ impl Live {
     fn close_doors(&self, places: &rights::Places) -> Result<Level, u8> {
         rights::close(places, self.allow_unsandboxed).map_err(|error| failed("the sensor does not start", &error))
     }
+}
+
+/// Says what is watched, and where to look for what.
+fn begun(about: &About, open: &Open, socket: Option<&Path>) {
+    let About { interfaces, folder, workers, sandbox, .. } = about;
+    let sandbox = sandbox.map_or("off".into(), |level| level.to_string());
+    let (interfaces, word) = (interfaces.join(", "), plural(usize::from(*workers), "worker", "workers"));
+    say(&format!("watching {interfaces} with {workers} {word}, records in {}; end with Ctrl-C", folder.display()));
+    let control = socket.map_or("no control socket".into(), |path| format!("control socket: {}", path.display()));
+    let metrics = open.metrics.as_ref().and_then(|listener| listener.local_addr().ok());
+    let metrics = metrics.map_or("no metrics".into(), |address| format!("metrics: http://{address}/metrics"));
+    say(&format!("sandbox: {sandbox}; {control}; {metrics}"));
+}
+
+/// The folder of a file, where one is named.
+fn folder_of(path: &Path) -> Option<PathBuf> {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).map(Path::to_owned)
 }
 
 /// An interface that is open, and where its records go.

@@ -3,6 +3,7 @@
 mod begin;
 mod cat;
 mod check;
+mod ctl;
 mod grep;
 mod letters;
 mod live;
@@ -15,6 +16,7 @@ mod shells;
 mod show;
 mod summary;
 mod tail;
+mod top;
 mod version;
 
 use std::path::PathBuf;
@@ -76,6 +78,8 @@ impl Arguments {
         match &self.command {
             Command::Replay(options) => options.run(),
             Command::Run(options) => options.run(),
+            Command::Ctl(options) => options.run(),
+            Command::Top(options) => options.run(),
             Command::Check(options) => options.run(),
             Command::Rules(options) => options.run(),
             Command::Manual(options) => options.run(),
@@ -99,6 +103,12 @@ pub enum Command {
     /// Watch interfaces and write records, until interrupted
     #[command(after_help = live::HELP)]
     Run(Live),
+    /// Ask a live sensor, or tell it what to do: status, stats, reload, rules, memory, datasets, rotate, shutdown
+    #[command(after_help = ctl::HELP)]
+    Ctl(ctl::Ctl),
+    /// Show what a live sensor does, again and again
+    #[command(after_help = top::HELP)]
+    Top(top::Top),
     /// Load configuration and rules and report every problem
     #[command(after_help = check::HELP)]
     Check(Check),

@@ -1,20 +1,29 @@
-//! What is said of the process of a live sensor: whom it runs as, and with which rights.
+//! What is said of the process of a live sensor: whom it runs as, with which rights, and how it is asked.
+
+use std::path::PathBuf;
 
 use super::node::Node;
 use super::read::Reader;
+use crate::metrics;
 
-/// Whom the sensor runs as, and with which rights.
+/// Whom the sensor runs as, with which rights, and how it is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
     /// `run-as.user` and `run-as.group`
     pub run_as: Option<(String, Option<String>)>,
     /// `tapwire.sandbox`: it gives up what it does not need.
     pub sandbox: bool,
+    /// `unix-command.enabled`: there is a control socket.
+    pub has_socket: bool,
+    /// `unix-command.filename`
+    pub socket: Option<PathBuf>,
+    /// `tapwire.metrics`
+    pub metrics: metrics::Settings,
 }
 
 impl Default for Process {
     fn default() -> Self {
-        Self { run_as: None, sandbox: true }
+        Self { run_as: None, sandbox: true, has_socket: true, socket: None, metrics: metrics::Settings::default() }
     }
 }
 
@@ -32,6 +41,42 @@ impl Reader<'_> {
             }
             (None, None) => {}
         }
+        process.socket = text("unix-command.filename").map(PathBuf::from);
         self.switch("tapwire.sandbox", &mut process.sandbox);
+        self.switch("unix-command.enabled", &mut process.has_socket);
+        let metrics = &mut process.metrics;
+        metrics.said = self.root.at("tapwire.metrics").is_some();
+        self.switch("tapwire.metrics.enabled", &mut metrics.enabled);
+        if let Some(node) = self.root.at("tapwire.metrics.address")
+            && let Some(text) = node.text()
+        {
+            match text.parse() {
+                Ok(address) => metrics.address = address,
+                Err(_) => {
+                    let message = format!("`{text}` is no address with a port");
+                    self.faults.push(node.problem(message, "such as 127.0.0.1:9560 or [::1]:9560"));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::start::config::{Given, load};
+
+    #[test]
+    fn what_is_wrong_is_told_with_a_hint() {
+        for (key, value, hint) in [
+            ("tapwire.metrics.address", "9560", "such as 127.0.0.1:9560"),
+            ("run-as.group", "tapwire", "name one with run-as.user"),
+        ] {
+            let set = [(key.to_owned(), value.to_owned())];
+            let loaded = load(Given { set: &set, ..Given::default() }).unwrap();
+            assert!(loaded.faults.iter().any(|fault| fault.hint.contains(hint)), "{key}: {:?}", loaded.faults);
+        }
+        let set = [("tapwire.metrics.address".to_owned(), "[::1]:1".to_owned())];
+        let metrics = load(Given { set: &set, ..Given::default() }).unwrap().configuration.process.metrics;
+        assert_eq!((metrics.address.to_string(), metrics.said), ("[::1]:1".to_owned(), true));
     }
 }

@@ -20,12 +20,14 @@ mod counts;
 mod environment;
 mod files;
 mod reload;
+mod requests;
 mod sources;
 mod tenants;
 mod watch;
 
 pub use counts::RuleCounts;
 pub use reload::Reloader;
+pub use requests::{Reloaded, Requests};
 
 use crate::inspect::Engine;
 use crate::inspect::recognise::Recogniser;

@@ -1,5 +1,6 @@
 //! Rules that are read again while packets are inspected.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tapwire_parsers::link::Timestamp;
 
-use super::{Again, Found, Prepared};
+use super::{Again, Found, Prepared, Reloaded, Requests, RuleCounts};
 use crate::inspect::Engine;
 use crate::run::Active;
 use crate::start::cli::Common;
@@ -48,27 +49,36 @@ impl Reloader {
         Arc::clone(&self.active)
     }
 
-    /// Waits for one of the flags in `asked`, or for files to change, and reloads, until `stop` is set. `say` is given the lines
-    /// that tell of it.
-    pub fn run(mut self, asked: &AtomicBool, stop: &AtomicBool, say: &dyn Fn(&str)) {
+    /// Waits for a request, or for files to change, and reloads, until `stop` is set. `say` is given the lines that tell of it, as
+    /// are those who asked.
+    pub fn run(mut self, requests: &Requests, stop: &AtomicBool, say: &dyn Fn(&str)) {
         let interval = Duration::from_secs(u64::from(self.configuration.rule_watch.interval_s));
         let mut looked = Instant::now();
         while !stop.load(Ordering::Relaxed) {
             std::thread::sleep(NAP);
             self.retired.retain(|engine| Arc::strong_count(engine) > 1);
-            let mut due = asked.swap(false, Ordering::Relaxed);
+            let (signal, waiting) = requests.take();
+            let mut due = signal || !waiting.is_empty();
             if self.configuration.rule_watch.enabled && looked.elapsed() >= interval {
                 looked = Instant::now();
                 due |= self.again.is_due(&self.common, &self.configuration);
             }
             if due {
-                self.reload(say);
+                let lines = RefCell::new(Vec::new());
+                let rules = self.reload(&|line| {
+                    say(line);
+                    lines.borrow_mut().push(line.to_owned());
+                });
+                let answer = Reloaded { done: rules.is_some(), lines: lines.into_inner() };
+                rules.into_iter().for_each(|rules| requests.note(rules));
+                // Who does not wait any more is not told.
+                waiting.iter().for_each(|waiting| drop(waiting.try_send(answer.clone())));
             }
         }
     }
 
-    /// Reads everything again.
-    fn reload(&mut self, say: &dyn Fn(&str)) {
+    /// Reads everything again; the rules that are in use from now on, where they may be.
+    fn reload(&mut self, say: &dyn Fn(&str)) -> Option<RuleCounts> {
         let start = Instant::now();
         let mut found = Found::default();
         match config::load(self.common.given()) {
@@ -110,11 +120,13 @@ impl Reloader {
                 rules.failed
             ));
         }
+        Some(rules)
     }
 
-    fn refuse(&mut self, reason: &str, say: &dyn Fn(&str)) {
+    fn refuse(&mut self, reason: &str, say: &dyn Fn(&str)) -> Option<RuleCounts> {
         self.active.note_refused();
         say(&format!("error: the rules stay as they were: {reason}"));
+        None
     }
 
     /// Takes what rules are read with out of a configuration.
@@ -226,6 +238,7 @@ mod tests {
             reopen: None,
             costly: None,
             sandbox: None,
+            window: run::window::Window::new(workers),
             warn: None,
         };
         let mut source = Steps { texts: texts.iter().copied(), rules: &rules, reloader, number: 0 };
@@ -291,7 +304,7 @@ mod tests {
             fs::write(&path, change(&fs::read_to_string(&path).unwrap())).unwrap();
             let Reloader { again, common, configuration, .. } = &mut self.reloader;
             let noticed = [0, 1].map(|_| again.is_due(common, configuration)) == [false, true];
-            let said = std::cell::RefCell::new(String::new());
+            let said = RefCell::new(String::new());
             self.reloader.reload(&|line| said.borrow_mut().push_str(line));
             let numbers = self.reloader.active().engine().tenants.numbers();
             (noticed, said.into_inner(), numbers.iter().map(|rules| (rules.tenant, rules.loaded)).collect())

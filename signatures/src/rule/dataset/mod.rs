@@ -47,6 +47,17 @@ impl Kind {
         })
     }
 
+    /// The word of the language for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Md5 => "md5",
+            Self::Sha256 => "sha256",
+            Self::Ipv4 => "ipv4",
+            Self::Ip => "ip",
+        }
+    }
+
     /// A value of a buffer as it is kept; `None` where the bytes cannot be one.
     pub fn key(self, bytes: &[u8]) -> Option<Key> {
         let length = match self {

@@ -98,6 +98,7 @@ pub(super) fn raised(prepared: &Prepared, captures: &[PathBuf]) -> Raised {
         reopen: None,
         costly: None,
         sandbox: None,
+        window: run::window::Window::new(1),
         warn: None,
     };
     let summary = run::replay(&plan, captures);

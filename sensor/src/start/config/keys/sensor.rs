@@ -108,7 +108,6 @@ pub(super) static KEYS: &[Key] = &[
     idle("profiling", "What rules, keywords and threads cost.", "`tapwire rules profile` measures that of rules"),
     idle("profile", "An older name of `detect.profile`.", "rules are grouped by what they have in common"),
     idle("engine-analysis", "A report on rules.", "`tapwire rules list` writes one"),
-    idle("unix-command", "A socket that takes commands.", "there is none; `kill -HUP` asks for rules to be read again"),
     idle("pid-file", "A file with the number of the process.", SELF),
     idle("daemon-directory", "The folder in which the sensor runs.", SELF),
     idle(
