@@ -1,6 +1,7 @@
 //! What an EVE output has: which records, and what they show.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use tapwire_parsers::json::Style;
 use tapwire_parsers::protocol::Settings;
@@ -35,6 +36,8 @@ pub struct EveOutput {
     pub zstd: bool,
     /// Whether an existing file is appended to, where that is said; live it is, in a replay it is not.
     pub append: Option<bool>,
+    /// Its records go to a log in this folder, and not to a file.
+    pub log: Option<PathBuf>,
     /// Whether records name the capture file.
     pub capture_name: CaptureName,
     /// Seed of community ids, where they are wanted.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::Settings;
 use super::books::Books;
+use super::deliveries::Couriers;
 use crate::capture::clock;
 use crate::records::class::{Class, Tally};
 use crate::records::header::Clock;
@@ -53,14 +54,19 @@ pub(super) struct Log {
     /// Records may have members that only Tapwire writes.
     own: bool,
     clock: Clock,
+    pub(super) couriers: Couriers,
 }
 
 impl Log {
     /// Opens the outputs of a run below a folder.
     pub(super) fn open(settings: &Settings, folder: &Path, live: bool) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let kept = settings.log.as_ref().filter(|_| live);
+        let kept = settings.log.as_ref();
         let sync = kept.map(|kept| kept.sync).unwrap_or_default();
+        let log = |folder: &Path| {
+            let settings = kept.map(|kept| kept.settings.clone()).unwrap_or_default();
+            Segments::open(folder, settings, clock::now())
+        };
         let way = |in_frames| Way { live, in_frames, limit_bytes: settings.backlog_bytes, sync };
         let open = |filename: &str, zstd: bool, append: bool| {
             let target = Target::open(Shape { path: folder.join(filename), zstd, append, live })?;
@@ -70,12 +76,13 @@ impl Log {
         for (place, eve) in settings.eve.iter().enumerate() {
             let first = outputs.len();
             let of_log = kept.filter(|kept| kept.of == place);
-            if of_log.is_none_or(|kept| kept.has_file) {
+            if let Some(own) = &eve.log {
+                outputs.push(Output::start(Box::new(log(&folder.join(own))?), way(true))?);
+            } else if of_log.is_none_or(|kept| kept.has_file) {
                 outputs.push(open(&eve.filename, eve.zstd, eve.append.unwrap_or(live))?);
             }
-            if let Some(kept) = of_log {
-                let segments = Segments::open(folder, kept.settings.clone(), clock::now())?;
-                outputs.push(Output::start(Box::new(segments), way(true))?);
+            if of_log.is_some() {
+                outputs.push(Output::start(Box::new(log(folder)?), way(true))?);
             }
             ways.push((first..outputs.len()).collect());
         }
@@ -86,7 +93,8 @@ impl Log {
         let stats = (0..).zip(&settings.eve);
         let stats = stats.filter_map(|(place, eve)| Some((place, eve.stats?.zeros))).collect();
         let (eve, own) = (settings.eve.len(), settings.own);
-        Ok(Self { outputs, ways, copied: Tally::default(), stats, eve, own, clock: Clock::default() })
+        let couriers = Couriers::start(&settings.deliveries, folder, live)?;
+        Ok(Self { outputs, ways, copied: Tally::default(), stats, eve, own, clock: Clock::default(), couriers })
     }
 
     /// Takes a record for an output.
@@ -132,7 +140,7 @@ impl Log {
 
     /// What is to be told on the terminal; what was lost is told in the stream as well.
     pub(super) fn take_news(&mut self) -> Vec<String> {
-        let (mut said, mut lost) = (Vec::new(), Vec::new());
+        let (mut said, mut lost) = (self.couriers.take_news(), Vec::new());
         for output in &self.outputs {
             for news in output.take_news() {
                 said.push(told(output.name(), &news));
@@ -172,9 +180,10 @@ impl Log {
         self.outputs.iter_mut().for_each(Output::settle);
     }
 
-    /// Writes everything and ends the threads.
-    pub(super) fn close(&mut self) {
+    /// Writes everything and ends the threads, then those that deliver it; what is to be told of them.
+    pub(super) fn close(&mut self) -> Vec<String> {
         self.outputs.iter_mut().for_each(Output::close);
+        self.couriers.finish()
     }
 
     /// The outputs, with the records that each has of this run.

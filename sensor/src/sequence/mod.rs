@@ -31,11 +31,13 @@ use tags::Tags;
 
 pub use books::Books;
 pub use decide::HeldBack;
+pub use deliveries::DeliverySettings;
 pub use log::{FastOutput, LogOutput, in_words};
 pub use stats::{Report, RuleMatches};
 
 mod books;
 mod decide;
+mod deliveries;
 mod followers;
 mod log;
 mod order;
@@ -51,8 +53,10 @@ pub struct Settings {
     pub eve: Vec<EveOutput>,
     /// The one of lines for people, behind them.
     pub fast: Option<FastOutput>,
-    /// The log, where an interface is watched.
+    /// The log, where an interface is watched or records are delivered.
     pub log: Option<LogOutput>,
+    /// Where records are delivered to.
+    pub deliveries: DeliverySettings,
     /// Records may have members that only Tapwire writes.
     pub own: bool,
     /// Live: bytes of records that wait for one output.

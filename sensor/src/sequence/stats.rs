@@ -85,7 +85,8 @@ impl Writer {
         self.news.extend(self.log.take_news());
         self.count(&mut counters, report);
         self.deliver_stats(report, &counters);
-        self.log.close();
+        let undelivered = self.log.close();
+        self.news.extend(undelivered);
         // When all that others wrote is there: a set replaces none of it.
         let failure = failure.or(self.decide.save(&self.sets, &mut self.news).err());
         // What waited for better times is lost by now.
@@ -135,6 +136,7 @@ impl Writer {
             counters.retain(|name, _| !name.starts_with("tapwire."));
             return;
         }
+        self.log.couriers.count(counters);
         let costs = report.costs;
         let (bits, values) = self.decide.shared.lost();
         let over = costs.rules.values().map(|cost| cost.work * 100 / costs.work.max(1));

@@ -5,6 +5,7 @@
 
 pub mod backlog;
 pub mod certificates;
+pub mod deliver;
 pub mod encode;
 pub mod file_store;
 pub mod lock;

@@ -22,7 +22,8 @@ pub fn places(configuration: &Configuration, folders: &[PathBuf], data_dir: Opti
     let stores = stores.chain(configuration.certificate_store.iter().map(|store| store.folder.clone()));
     let state = data_dir.map(Path::to_owned).into_iter().chain(configuration.rule_cache.folder.clone());
     let written = folders.iter().cloned().chain(elsewhere).chain(stores.filter(|path| path.is_absolute())).chain(state);
-    Places { written: written.collect(), read_by_senders: Vec::new() }
+    let read_by_senders = configuration.deliveries.iter().flat_map(|delivery| delivery.way.files()).collect();
+    Places { written: written.collect(), read_by_senders }
 }
 
 #[cfg(test)]

@@ -1,15 +1,16 @@
 //! What a configuration says to the rooms of a run.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use super::config::{Configuration, FileStore};
+use super::config::{Configuration, FileStore, Keeping};
 use crate::capture::offload::Treatment;
 use crate::flow::stream::StreamSettings;
 use crate::flow::tcp::TcpSettings;
 use crate::records::eve::{EveOutput, Files};
 use crate::records::report;
 use crate::run::{Memory, Settings};
-use crate::sequence::LogOutput;
+use crate::sequence::{DeliverySettings, LogOutput};
 use crate::sinks::sets::OwnNames;
 use crate::sinks::{certificates, file_store, stream_data};
 use crate::{flow, sequence, worker};
@@ -37,16 +38,37 @@ impl Configuration {
 
     /// The same where an interface is watched: with the log, which has the records of all EVE outputs.
     pub fn live_settings(&self) -> Settings {
-        let Some(kept) = &self.log else { return self.settings() };
+        // Without a log nothing could be delivered from it.
+        let usual = Keeping::default();
+        match self.log.as_ref().or(self.delivers().then_some(&usual)) {
+            Some(kept) => self.logged(kept, true),
+            None => self.settings(),
+        }
+    }
+
+    /// The same where captures are replayed: with the log where it is delivered from.
+    pub fn replay_settings(&self) -> Settings {
+        let mut kept = self.log.clone().unwrap_or_default();
+        kept.settings.reserve_bytes = 0;
+        if self.delivers() { self.logged(&kept, false) } else { self.settings() }
+    }
+
+    /// Whether something is delivered from the log that has everything.
+    fn delivers(&self) -> bool {
+        self.deliveries.iter().any(|delivery| delivery.log.as_os_str().is_empty())
+    }
+
+    fn logged(&self, kept: &Keeping, live: bool) -> Settings {
         let mut eve = self.eve.clone();
-        // Frames of zstd are what the log is made of: whoever wants those has the log.
-        let of = eve.iter().position(|eve| eve.zstd);
+        // Frames of zstd are what the log is made of: whoever wants those has the log when live.
+        let of = eve.iter().position(|eve| eve.zstd && eve.log.is_none() && live);
         let has_file = of.is_none();
-        let mut of = of.unwrap_or(0);
+        // One that is delivered from a log of its own says what that has, and nothing of this one.
+        let mut of = of.or_else(|| eve.iter().position(|eve| eve.log.is_none())).unwrap_or(eve.len());
         let usual = || Self::default().eve.into_iter().next().unwrap_or_default();
         let mut whole = eve.get(of).cloned().unwrap_or_else(usual);
         let lacks = eve.iter().fold(false, |lacks, eve| whole.add_types_of(eve) | lacks);
-        let is_own = eve.is_empty() || has_file && lacks;
+        let is_own = of == eve.len() || has_file && lacks;
         if is_own {
             of = eve.len();
             eve.push(whole);
@@ -61,7 +83,7 @@ impl Configuration {
 
     /// Names of what is written, which sets of rules may not have.
     pub fn own_names(&self) -> OwnNames {
-        let eve = self.eve.iter().map(|eve| PathBuf::from(&eve.filename));
+        let eve = self.eve.iter().map(|eve| eve.log.clone().unwrap_or_else(|| PathBuf::from(&eve.filename)));
         let fast = self.fast.iter().map(|fast| PathBuf::from(&fast.filename));
         let files = self.file_store.iter().map(|store| store.folder.clone());
         let certificates = self.certificate_store.iter().map(|store| store.folder.clone());
@@ -153,6 +175,10 @@ fn writer(configuration: &Configuration) -> sequence::Settings {
         eve: configuration.eve.clone(),
         fast: configuration.fast.clone(),
         log: None,
+        deliveries: DeliverySettings {
+            each: configuration.deliveries.clone(),
+            drain: Duration::from_secs(configuration.drain_s.into()),
+        },
         own: configuration.own_records,
         backlog_bytes: bytes(configuration.live.record_bytes),
         summaries: configuration.summaries,

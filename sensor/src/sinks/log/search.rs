@@ -8,6 +8,7 @@ use super::index::Index;
 use super::name::{Name, segments};
 use super::volume::{Folder, Volume};
 use super::wanted::Wanted;
+use crate::sinks::mend::ReadAt;
 
 /// Records that are read at once.
 const LIMITS: Limits = Limits { bytes: 4 << 20, records: usize::MAX };
@@ -24,6 +25,20 @@ pub fn segments_in(folder: &Path) -> io::Result<Vec<Segment>> {
     let volume = Folder::at(folder);
     let names = segments(&volume.names()?);
     Ok(names.into_iter().map(|name| Segment { folder: volume.clone(), name }).collect())
+}
+
+/// Bytes of a log, as they lie there, behind a position.
+pub fn waiting(folder: &Path, from: Position) -> io::Result<u64> {
+    let mut bytes = 0;
+    for Segment { folder, name } in &segments_in(folder)? {
+        if name.number < from.segment {
+            continue;
+        }
+        let read = if name.number == from.segment { from.offset } else { 0 };
+        // One that is finished or removed at this moment counts with the next look.
+        bytes += folder.open(&name.file()).and_then(|file| file.length()).unwrap_or(read).saturating_sub(read);
+    }
+    Ok(bytes)
 }
 
 /// Whether a file is a segment of a log.

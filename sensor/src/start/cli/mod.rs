@@ -8,6 +8,7 @@ mod grep;
 mod letters;
 mod live;
 pub mod manual;
+pub mod outputs;
 mod problems;
 mod progress;
 mod replay;
@@ -82,6 +83,7 @@ impl Arguments {
             Command::Top(options) => options.run(),
             Command::Check(options) => options.run(),
             Command::Rules(options) => options.run(),
+            Command::Outputs(options) => options.run(),
             Command::Manual(options) => options.run(),
             Command::Show(options) => options.run(),
             Command::Alerts(options) => options.run(),
@@ -128,6 +130,9 @@ pub enum Command {
     Grep(grep::Grep),
     /// Look at rules and try them
     Rules(rules::Rules),
+    /// Try the receivers that records are delivered to, and see how far deliveries are
+    #[command(after_help = outputs::HELP)]
+    Outputs(outputs::Outputs),
     /// Show what the program knows: protocols, keywords, configuration, anomalies, counters
     #[command(after_help = manual::HELP)]
     Manual(manual::Manual),

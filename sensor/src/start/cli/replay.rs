@@ -74,7 +74,7 @@ impl Replay {
         };
         let Prepared { configuration, engine, data_dir, rules, .. } = prepared;
         leave_to_system(Arc::clone(&engine));
-        let (obeyed, active) = (configuration.settings(), Active::new(engine));
+        let (obeyed, active) = (configuration.replay_settings(), Active::new(engine));
         let settings = (&configuration, &obeyed, data_dir.as_deref());
         let folder = folder(common, &configuration);
         let told = Told {

@@ -5,6 +5,7 @@
 
 mod applications;
 mod cards;
+mod deliveries;
 mod inspection;
 mod outputs;
 mod own;
@@ -71,6 +72,7 @@ pub(crate) static KEYS: LazyLock<Vec<(&str, Vec<&Key>)>> = LazyLock::new(|| {
         ("Application protocols", applications::KEYS.iter().chain(of_parsers).collect()),
         ("Rules", inspection::KEYS.iter().collect()),
         ("Outputs", outputs::KEYS.iter().chain(of_records).collect()),
+        ("Deliveries", deliveries::KEYS.iter().collect()),
         ("Tapwire's own", own::KEYS.iter().collect()),
     ]
 });

@@ -2,6 +2,7 @@
 
 mod assemble;
 mod data;
+mod deliveries;
 mod exceptions;
 mod hosts;
 mod keys;
@@ -41,6 +42,7 @@ use crate::records::eve::EveOutput;
 use crate::records::ledger::LedgerSettings;
 use crate::run::{Counting, LiveSettings};
 use crate::sequence::FastOutput;
+use crate::sinks::deliver;
 use crate::sinks::log;
 use crate::sinks::output::Syncing;
 use crate::sinks::stream_data;
@@ -243,6 +245,10 @@ pub struct Configuration {
     pub rule_cache: RuleCache,
     /// `stats` and `tapwire.live`
     pub live: LiveSettings,
+    /// `tapwire.outputs`, and the outputs of EVE that are no files: where records are delivered to.
+    pub deliveries: Vec<deliver::Settings>,
+    /// `tapwire.output-drain`: time that those have at the end of a run.
+    pub drain_s: u32,
     /// `tapwire.log`: the log of a live sensor, where it is wanted.
     pub log: Option<Keeping>,
     /// `stats`: which counters there are.
@@ -422,6 +428,8 @@ impl Default for Configuration {
             rule_cache: RuleCache::default(),
             live: LiveSettings::default(),
             process: Process::default(),
+            deliveries: Vec::new(),
+            drain_s: 30,
             log: Some(Keeping::default()),
             counting: Counting::default(),
             tenancy: None,

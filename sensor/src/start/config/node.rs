@@ -50,6 +50,7 @@ impl Node {
     fn problem_at(&self, place: Place, message: String, hint: &str) -> Problem {
         let file = self.file.as_deref().unwrap_or("--set").to_owned();
         let excerpt = self.file.as_deref().and_then(|file| line_of(file, place.line));
+        let excerpt = excerpt.filter(|line| !may_show_secret(line));
         let from = usize::try_from(place.column.saturating_sub(1)).unwrap_or(0);
         let behind = excerpt.as_deref().and_then(|line| line.get(from..)).unwrap_or_default();
         let length = u32::try_from(word(behind)).unwrap_or(0);
@@ -280,6 +281,11 @@ impl Node {
         walk(self, "", &mut out);
         out
     }
+}
+
+/// Whether a line may have a secret in it, which is shown by nothing.
+fn may_show_secret(line: &str) -> bool {
+    ["password", "secret", "token", "api-key"].iter().any(|word| line.to_ascii_lowercase().contains(word))
 }
 
 /// Bytes of the key or value that a text begins with.

@@ -12,10 +12,11 @@ use tapwire_signatures::rule::script;
 
 use super::node::{Node, Value};
 use super::stores::{CertificateStore, FileStore};
-use super::{Problem, data, stores};
+use super::{Problem, data, deliveries, stores};
 use crate::records::eve::{Alerts, Anomalies, CaptureName, EveOutput, Files, Stats};
 use crate::records::forwarded::Forwarded;
 use crate::sequence::FastOutput;
+use crate::sinks::deliver;
 use crate::sinks::plain::read_plain;
 use crate::sinks::stream_data;
 
@@ -57,6 +58,8 @@ pub(super) struct Outputs {
     pub(super) file_store: Option<FileStore>,
     /// Where certificates are stored.
     pub(super) certificate_store: Option<CertificateStore>,
+    /// Those of EVE that are no files.
+    pub(super) deliveries: Vec<deliver::Settings>,
     /// Where bytes of streams are written.
     pub(super) tcp_data: Option<stream_data::Settings>,
     /// Where bodies of HTTP are written.
@@ -76,7 +79,13 @@ pub(super) fn read(
             continue;
         }
         match name.as_str() {
-            "eve-log" => read.eve.push(eve_output(node, faults, warnings)),
+            "eve-log" => {
+                let mut eve = eve_output(node, faults, warnings);
+                let delivery = deliveries::of_eve_log(node, &read.deliveries, faults);
+                eve.log = delivery.as_ref().map(|delivery| delivery.log.clone());
+                read.deliveries.extend(delivery);
+                read.eve.push(eve);
+            }
             "fast" => {
                 let filename = node.get("filename").and_then(Node::text).unwrap_or("fast.log").to_owned();
                 read.fast = Some(FastOutput { filename, append: append(node, faults) });
@@ -145,6 +154,7 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
         filename: text("filename").unwrap_or("eve.json").to_owned(),
         zstd: node.choice_at("compression", &["none", "zstd"], faults) == "zstd",
         append: append(node, faults),
+        log: None,
         capture_name: capture_name(node, faults),
         community_id_seed: node.switch_at("community-id", false, faults).then_some(seed),
         version: node.switch_at("suricata-version", false, faults),

@@ -10,7 +10,7 @@ use tapwire_signatures::rule::script;
 use super::node::Node;
 use super::{
     Checksums, Configuration, EVIDENCE_PIECES, Elephant, Enabled, ExceptionPolicies, Problem, ProtocolSettings,
-    Tenancy, Timeouts, Tunnels, UrgentPolicy, hosts, lists, outputs, variables,
+    Tenancy, Timeouts, Tunnels, UrgentPolicy, deliveries, hosts, lists, outputs, variables,
 };
 
 /// Reads values out of the tree and notes what is wrong.
@@ -326,9 +326,12 @@ impl<'a> Reader<'a> {
             let read = outputs::read(self.root.at("outputs"), settings, &mut self.faults, &mut self.warnings);
             c.output_scripts = read.scripts;
             (c.eve, c.fast) = (read.eve, read.fast);
+            c.deliveries = read.deliveries;
             (c.file_store, c.certificate_store) = (read.file_store, read.certificate_store);
             (c.tcp_data, c.http_body_data) = (read.tcp_data, read.http_body_data);
         }
+        self.seconds("tapwire.output-drain", &mut c.drain_s);
+        c.deliveries.extend(deliveries::read(self.root, &mut self.faults, &mut self.warnings));
         c.tenancy = Tenancy::read((c, file), self);
     }
 

@@ -2,7 +2,6 @@
 
 use super::{Key, idle, switch, used, value};
 
-const FILES_ONLY: &str = "records are written to a file";
 const NOT_WRITTEN: &str = "it is not written; `eve-log` has what it would say";
 const SHOWN: &str = "`metadata.app-layer` shows it with the rest of the transaction";
 const MOVED: &str = "`metadata` has it";
@@ -194,13 +193,39 @@ pub(super) static KEYS: &[Key] = &[
         |_| "none".into(),
         "Digests of all files: a list of `md5`, `sha1`, `sha256`.",
     ),
-    idle("outputs.N.eve-log.filetype", "The kind of output: a file, a socket, syslog, Redis.", FILES_ONLY),
-    idle("outputs.N.eve-log.type", "An older name of `filetype`.", FILES_ONLY),
-    idle("outputs.N.eve-log.redis", "A server of Redis.", FILES_ONLY),
-    idle("outputs.N.eve-log.identity", "The name for syslog.", FILES_ONLY),
-    idle("outputs.N.eve-log.facility", "The facility of syslog.", FILES_ONLY),
-    idle("outputs.N.eve-log.level", "The level of syslog.", FILES_ONLY),
-    idle("outputs.N.eve-log.prefix", "Text before each record.", "a record is a line of JSON"),
+    used(
+        "outputs.N.eve-log.filetype",
+        |_| value("regular"),
+        "Where records go: to a file (`regular`), or through a log of their own ([delivery](delivery.md)) to a socket (`unix_stream`, `unix_dgram`; `filename` is its path), `syslog` or `redis`.",
+    ),
+    used("outputs.N.eve-log.type", |_| value("regular"), "An older name of `filetype`."),
+    used("outputs.N.eve-log.redis.server", |_| value("127.0.0.1"), "The server of `redis`."),
+    used("outputs.N.eve-log.redis.port", |_| value("6379"), "The port of that server."),
+    used(
+        "outputs.N.eve-log.redis.mode",
+        |_| value("list"),
+        "`list` or `lpush`, `rpush`, `channel` or `publish`, `stream` or `xadd`.",
+    ),
+    used("outputs.N.eve-log.redis.key", |_| value("suricata"), "The list, channel or stream."),
+    used("outputs.N.eve-log.redis.username", |_| "none".into(), "Who the sensor is there."),
+    used(
+        "outputs.N.eve-log.redis.password",
+        |_| "none".into(),
+        "The password of that; an output of `tapwire.outputs` has it in a file.",
+    ),
+    used("outputs.N.eve-log.redis.stream-maxlen", |_| "100000".into(), "Entries that a stream keeps; 0 for all."),
+    used("outputs.N.eve-log.redis.stream-maxlen-exact", |_| switch(false), "Not a few more than those."),
+    used("outputs.N.eve-log.redis.pipelining.batch-size", |_| "100".into(), "Records that are sent together."),
+    idle("outputs.N.eve-log.redis.pipelining.enabled", "Records are sent together.", "they always are"),
+    idle(
+        "outputs.N.eve-log.redis.async",
+        "Answers are not waited for.",
+        "they always are: what has no answer is sent again",
+    ),
+    used("outputs.N.eve-log.identity", |_| value("suricata"), "The program that messages of `syslog` name."),
+    used("outputs.N.eve-log.facility", |_| value("local5"), "The facility of `syslog`."),
+    used("outputs.N.eve-log.level", |_| value("Info"), "The level of `syslog`."),
+    used("outputs.N.eve-log.prefix", |_| "none".into(), "With `syslog`: text before each record, such as `@cee: `."),
     idle("outputs.N.eve-log.threaded", "A file for each thread.", "there is one file"),
     idle(
         "outputs.N.eve-log.rotate-interval",
@@ -216,7 +241,7 @@ pub(super) static KEYS: &[Key] = &[
     used("outputs.N.fast.enabled", |_| switch(false), "A line of text is written for each alert."),
     used("outputs.N.fast.filename", |_| value("fast.log"), "File below the folder of records."),
     used("outputs.N.fast.append", |_| switch(true), "Lines go behind those of a file that is there."),
-    idle("outputs.N.fast.filetype", "The kind of output: a file or a socket.", FILES_ONLY),
+    idle("outputs.N.fast.filetype", "The kind of output: a file or a socket.", "lines are written to a file"),
     used("outputs.N.lua.enabled", |_| switch(false), "Scripts write logs of their own ([scripts](scripts.md))."),
     used("outputs.N.lua.scripts-dir", |_| "the current folder".into(), "Their folder."),
     used("outputs.N.lua.scripts", |_| "none".into(), "Their names."),

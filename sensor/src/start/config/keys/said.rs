@@ -44,7 +44,7 @@ const NOT_PARSED: &str = "it is not parsed yet";
 /// The path of the settings of protocols.
 const PROTOCOLS: &str = "app-layer.protocols";
 /// What tells itself what it does not know.
-const TOLD_THERE: &str = "multi-detect";
+const TOLD_THERE: [&str; 2] = ["multi-detect", "tapwire.outputs"];
 /// Types of records that are of no protocol and that are not written.
 const NO_RECORDS: &[(&str, &str)] = &[("drop", "a sensor that only listens drops nothing")];
 
@@ -99,7 +99,7 @@ impl Walk<'_> {
         let open = known.iter().filter_map(|known| known.open.as_deref());
         let next: Vec<_> = named.chain(open).collect();
         if next.is_empty() {
-            if shown.starts_with(TOLD_THERE) {
+            if TOLD_THERE.iter().any(|section| shown.starts_with(section)) {
                 return;
             }
             let section = if shown.is_empty() { String::new() } else { format!("{shown}.") };

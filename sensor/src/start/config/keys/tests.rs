@@ -58,6 +58,9 @@ fn a_key_that_is_said_to_be_used_is_read_somewhere() {
     let files = [
         "read",
         "data",
+        "deliveries",
+        "deliveries/suricata",
+        "deliveries/ways",
         "tunnels",
         "exceptions",
         "lists",
