@@ -16,7 +16,7 @@ use tapwire_signatures::verify::explain::Watch;
 use crate::capture::batch::Pool;
 use crate::capture::fanout::{self, Depth};
 use crate::capture::files::{Files, Progress};
-use crate::capture::live::Interface;
+use crate::capture::live::Taps;
 use crate::capture::offload::{Checksums, Offload};
 use crate::capture::origin::Origin;
 use crate::capture::ring::ring;
@@ -179,10 +179,9 @@ pub fn replay(plan: &Plan<'_>, captures: &[PathBuf]) -> Summary {
     }
 }
 
-/// Watches an interface until it is told to stop, and writes to a folder that is held.
-pub fn live(plan: &Plan<'_>, mut source: Interface, folder: FolderLock) -> Summary {
-    let interface = Some(source.name().to_owned());
-    drive(plan, Origin { interface, ..Origin::default() }, Some(folder), &mut source)
+/// Watches interfaces of these names until it is told to stop, and writes to a folder that is held.
+pub fn live(plan: &Plan<'_>, interfaces: Vec<String>, mut source: Taps, folder: FolderLock) -> Summary {
+    drive(plan, Origin { interfaces, ..Origin::default() }, Some(folder), &mut source)
 }
 
 /// Reads packets of any source as if they came from files: it waits for the workers.

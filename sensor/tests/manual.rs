@@ -125,6 +125,8 @@ const ELSEWHERE: &[&str] = &[
     "capture.kernel_ifdrops",
     "capture.kernel_packets",
     "detect.engines.N.last_reload",
+    "tapwire.capture.filtered",
+    "tapwire.capture.ring_full",
     "tapwire.packets.tunnels_ring_full",
     "tapwire.records.summed_by_type.TYPE",
     "tapwire.rules.dearest.N.skipped",

@@ -22,6 +22,20 @@ pub const BYTES: usize = 1 << 20;
 /// How often a packet is put together from pieces of packets in packets.
 pub const JOINED_LIMIT: u8 = 7;
 
+/// What is said of the checksums of a packet beside its bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SumSaid {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The kernel left the one of its transport to the card, which has not finished it.
+    Unfinished,
+    /// They are verified, whatever others are like.
+    Strict,
+    /// They mean nothing.
+    Ignored,
+}
+
 /// A packet in a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {
@@ -45,6 +59,8 @@ pub struct Frame {
     pub depth: u8,
     /// How it is read, if it came in another packet.
     pub begins: Option<Begins>,
+    /// What is said of its checksums.
+    pub sum: SumSaid,
     /// It stands for a datagram that never became whole: it has the head of a piece of it and no more.
     pub incomplete: bool,
     /// What is odd about a piece in it: place in the batch's list, from 1.
@@ -75,6 +91,9 @@ impl Frame {
     /// Reads the headers of its packet.
     #[inline]
     pub fn read(&self, packet: &mut Packet<'_>, how: &How) {
+        if self.sum == SumSaid::Ignored && how.checksums {
+            return self.read(packet, &How { checksums: false, ..*how });
+        }
         packet.depth = self.depth;
         match self.begins {
             None => packet.read_captured(how),
@@ -175,11 +194,19 @@ impl Batch {
             joined: 0,
             depth: 0,
             begins: None,
+            sum: SumSaid::Nothing,
             incomplete: false,
             odd: 0,
             offset,
             len,
         });
+    }
+
+    /// Notes what is said of the checksums of the packet that was added last.
+    pub fn note_sum(&mut self, said: SumSaid) {
+        if let Some(frame) = self.frames.last_mut() {
+            frame.sum = said;
+        }
     }
 
     /// A frame for a datagram that was put together, the last piece of which came in `last` at `depth`. It is read as `begins`
@@ -212,6 +239,7 @@ impl Batch {
             joined: JOINED_LIMIT.min(joined + 1),
             depth,
             begins,
+            sum: SumSaid::Nothing,
             incomplete: true,
             odd: 0,
             offset,

@@ -1,37 +1,39 @@
 //! The system's clock. In a replay the packets' time is the only one.
+//!
+//! The time of day may be put forward or back while a run goes on. Within it time goes on as if it had not been, so that no flow ends early
+//! or late; only what is written for people has the step.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tapwire_parsers::link::Timestamp;
 
+/// By how much the time of day was put forward since the run began.
+static STEPS_US: AtomicI64 = AtomicI64::new(0);
+
 /// The time of day.
 #[allow(clippy::disallowed_methods, reason = "this is the place that asks the system")]
-pub fn now() -> Timestamp {
+pub(super) fn time_of_day() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }
 
-/// The packets' time where none come: it goes on from the last one as fast as time does, whatever is done to the time of day.
-#[derive(Clone, Copy, Debug)]
-pub struct Ticking {
-    time: Timestamp,
-    at: Instant,
+/// What time it is, if the time of day was not changed since the run began.
+pub fn now() -> Timestamp {
+    moved(time_of_day(), STEPS_US.load(Ordering::Relaxed).saturating_neg())
 }
 
-impl Ticking {
-    /// One that begins now.
-    pub fn start() -> Self {
-        Self { time: now(), at: Instant::now() }
-    }
+/// A time as the clock on the wall has it now.
+pub(crate) fn on_the_wall(time: Timestamp) -> Timestamp {
+    moved(time, STEPS_US.load(Ordering::Relaxed))
+}
 
-    /// A packet came that carries a time.
-    pub fn packet(&mut self, time: Timestamp) {
-        *self = Self { time, at: Instant::now() };
-    }
+/// Notes by how much the time of day was put forward since the run began.
+pub(super) fn note_steps(steps_us: i64) {
+    STEPS_US.store(steps_us, Ordering::Relaxed);
+}
 
-    /// What time it is.
-    pub fn time(&self) -> Timestamp {
-        let since = u64::try_from(self.at.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Timestamp(self.time.0.saturating_add(since))
-    }
+#[inline]
+fn moved(time: Timestamp, by_us: i64) -> Timestamp {
+    if by_us == 0 { time } else { Timestamp(time.0.saturating_add_signed(by_us)) }
 }

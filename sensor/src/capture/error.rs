@@ -82,8 +82,8 @@ pub enum CaptureError {
     Interface {
         /// The interface.
         name: String,
-        /// What the capture library said.
-        cause: ::pcap::Error,
+        /// What the system or the capture library said.
+        cause: String,
     },
     /// A capture filter cannot be used.
     #[error("{name}: the capture filter cannot be used: {cause}; its language is that of tcpdump")]

@@ -14,7 +14,7 @@ use tapwire_parsers::link::tunnel::Begins;
 use tapwire_parsers::link::{Packet, Vlans, is_plain};
 
 use super::batch::{Batch, Frame};
-use super::offload::settle;
+use super::offload::{Known, settle};
 use super::ring::{self, Sender, ring};
 use super::shard::Shards;
 use crate::decode::defrag::{Counters, Defragmenter};
@@ -266,7 +266,8 @@ impl<E: Epoch> Distributor<E> {
         frame.shard = self.shards.of(&packet);
         frame.tunnel = packet.inner.is_some();
         loop {
-            settle(&mut packet, treatment, (excuses.as_deref(), frame.interface));
+            let known = Known { excuses: excuses.as_deref(), interface: frame.interface, said: frame.sum };
+            settle(&mut packet, treatment, known);
             if let Some(beside) = packet.beside {
                 let begins = Some(Begins::Beside(beside.kind));
                 whole.extend(beside.packets().map(|data| (packet.depth, begins, data.to_vec())));

@@ -1,6 +1,6 @@
 //! Where packets come from, and whose they are.
 //!
-//! A [`Source`] fills batches: capture files ([`files`], named by a [`listing`]) or an interface ([`live`]). The thread that reads hands each batch to
+//! A [`Source`] fills batches: capture files ([`files`], named by a [`listing`]) or interfaces ([`live`]). The thread that reads hands each batch to
 //! all workers ([`fanout`]) over bounded rings ([`ring`]), and each of them takes the packets of its shard ([`shard`]). So
 //! all see one sequence of batches, and what they find can be put into one order, whatever their number.
 //!
@@ -39,6 +39,11 @@ pub trait Source: Send {
     fn losses(&mut self) -> Losses {
         Losses::default()
     }
+
+    /// What there is to say of it, since the last call.
+    fn news(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Whether a source has more.
@@ -59,6 +64,23 @@ pub struct Losses {
     pub dropped: u64,
     /// The interface or its driver dropped them.
     pub dropped_by_interface: u64,
+    /// How often the system's buffer was full.
+    pub ring_full: u64,
+    /// What interfaces that have a filter counted.
+    pub offered: u64,
+    /// Of those, what the filter let through.
+    pub taken: u64,
+}
+
+impl Losses {
+    fn add(&mut self, other: Self) {
+        self.received += other.received;
+        self.dropped += other.dropped;
+        self.dropped_by_interface += other.dropped_by_interface;
+        self.ring_full += other.ring_full;
+        self.offered += other.offered;
+        self.taken += other.taken;
+    }
 }
 
 /// The longest packet that is taken, in bytes: what libpcap takes.

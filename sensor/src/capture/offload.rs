@@ -15,7 +15,7 @@ use tapwire_parsers::link::{How, Packet};
 
 pub use self::sides::Sum;
 use self::sides::{Sides, Tally, Verdict};
-use super::batch::{Batch, Frame};
+use super::batch::{Batch, Frame, SumSaid};
 
 /// Whether checksums are verified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,6 +80,17 @@ impl Excuses {
     }
 }
 
+/// What is known of the checksums of a packet beside its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// Whose mean nothing.
+    pub excuses: Option<&'a Excuses>,
+    /// The interface that it came from.
+    pub interface: u16,
+    /// What is said of this one.
+    pub said: SumSaid,
+}
+
 /// What became of a packet with a wrong checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -91,27 +102,27 @@ pub enum Outcome {
 
 /// Takes checksums for right that are wrong and mean nothing. Nothing if none was wrong.
 #[inline]
-pub fn settle(
-    packet: &mut Packet<'_>,
-    treatment: Treatment,
-    (excuses, interface): (Option<&Excuses>, u16),
-) -> Option<Outcome> {
+pub fn settle(packet: &mut Packet<'_>, treatment: Treatment, known: Known<'_>) -> Option<Outcome> {
     let wrong_header = packet.ip.as_ref().is_some_and(|ip| !ip.checksum_ok);
     let wrong_sum = packet.has_transport_sum() && !packet.has_right_checksum();
-    if wrong_header || wrong_sum { Some(settle_wrong(packet, treatment, (excuses, interface))) } else { None }
+    if wrong_header || wrong_sum { Some(settle_wrong(packet, treatment, known)) } else { None }
 }
 
 #[cold]
 fn settle_wrong(
     packet: &mut Packet<'_>,
     treatment: Treatment,
-    (excuses, interface): (Option<&Excuses>, u16),
+    Known { excuses, interface, said }: Known<'_>,
 ) -> Outcome {
-    let excused = excuses.map(|excuses| excuses.of(packet, interface)).unwrap_or_default();
+    let (treatment, excused) = match said {
+        SumSaid::Strict => (Treatment::Verified, Excused::default()),
+        _ => (treatment, excuses.map(|excuses| excuses.of(packet, interface)).unwrap_or_default()),
+    };
     let header = packet.accept_header_checksum(|header| excused.has(Sum::Ipv4) && left_to_card(header));
     let is_excused = |packet: &Packet<'_>| {
-        let is_left = treatment == Treatment::Lenient && packet.has_unfinished_checksum();
-        is_left || Sum::of(packet).is_some_and(|sum| excused.has(sum))
+        let is_lenient = treatment == Treatment::Lenient;
+        is_lenient && (said == SumSaid::Unfinished || packet.has_unfinished_checksum())
+            || Sum::of(packet).is_some_and(|sum| excused.has(sum))
     };
     let transport =
         packet.has_right_checksum() || !packet.has_transport_sum() || (is_excused(packet) && packet.accept_checksum());
@@ -135,6 +146,8 @@ pub struct Offload {
     /// Until here all are looked at, and behind only some.
     until: u64,
     interfaces: [[Tally; Sum::COUNT]; INTERFACES],
+    /// How much of each interface was looked at: a packet of TCP or UDP counts much, for others have no sums to learn from.
+    looked_at: [u32; INTERFACES],
     sides: Sides,
     excuses: Option<Arc<Excuses>>,
 }
@@ -155,6 +168,7 @@ impl Offload {
             packets: 0,
             until: FIRST_SAMPLE,
             interfaces: Default::default(),
+            looked_at: Default::default(),
             sides: Sides::default(),
             excuses: None,
         }
@@ -174,7 +188,7 @@ impl Offload {
             self.sides.forget();
             self.excuses = None;
         }
-        let closely = self.packets < self.until;
+        let closely = self.packets < self.until || self.is_new(batch);
         if self.sample(batch, if closely { 1 } else { STRIDE }) {
             // Something begins or goes on: it is looked at more closely, and for a while.
             if !closely {
@@ -192,11 +206,23 @@ impl Offload {
         self.sides.news(self.live, |verdict: Verdict| treatment == Treatment::Lenient && verdict.excused)
     }
 
+    /// Whether packets are of an interface of which few were looked at so far.
+    fn is_new(&self, batch: &Batch) -> bool {
+        let few = |frame: &Frame| {
+            self.looked_at.get(place(frame.interface)).is_some_and(|looked| *looked < FIRST_OF_INTERFACE)
+        };
+        self.live && batch.frames.iter().any(few)
+    }
+
     /// Looks at one of `stride` packets of a batch. Whether a wrong checksum is news: nothing tells what those of its sender mean.
     fn sample(&mut self, batch: &Batch, stride: usize) -> bool {
         let (mut is_news, mut is_changed) = (false, false);
-        let Self { sides, interfaces, live, .. } = self;
-        for frame in batch.frames.iter().step_by(stride) {
+        let Self { sides, interfaces, looked_at, live, .. } = self;
+        // Of what the kernel left to a card nothing is to be learnt.
+        for frame in batch.frames.iter().step_by(stride).filter(|frame| frame.sum == SumSaid::Nothing) {
+            let mut nothing = 0;
+            let looked = looked_at.get_mut(place(frame.interface)).unwrap_or(&mut nothing);
+            *looked = looked.saturating_add(1);
             each_packet(batch, frame, &self.how, &mut |packet| {
                 let Some(ip) = packet.ip.as_ref().filter(|ip| ip.missing == 0 && ip.fragment.is_none()) else { return };
                 let Some(side) = sides.of(packet, frame.interface, ip.source) else { return };
@@ -212,6 +238,7 @@ impl Offload {
                     count(sum, wrong);
                     let of_all = interfaces.get_mut(place(frame.interface)).and_then(|sums| sums.get_mut(sum as usize));
                     of_all.into_iter().for_each(|tally| tally.count(wrong, WINDOW));
+                    *looked = looked.saturating_add(WITH_SUM);
                 }
             });
         }
@@ -266,6 +293,9 @@ fn place(interface: u16) -> usize {
 const INTERFACES: usize = 16;
 /// Packets of a file or an interface that are all looked at.
 const FIRST_SAMPLE: u64 = 4_096;
+/// Live, a thousand of TCP and UDP of each interface are, or so many times that of others.
+const FIRST_OF_INTERFACE: u32 = 1_000 * (WITH_SUM + 1);
+const WITH_SUM: u32 = 15;
 /// Behind a wrong checksum so many are: few, as what is wrong by chance comes now and then.
 const SAMPLE: u64 = 256;
 /// One of so many is looked at later: an odd number, as conversations repeat.
@@ -325,8 +355,8 @@ mod tests {
         offload.judge(&mut batch);
         let settle = |frame: &Frame| {
             let how = How { checksums: batch.checksums.verifies(), ..How::default() };
-            let excuses = (batch.excuses.as_deref(), frame.interface);
-            settle(&mut frame.decode(&batch, &how), batch.checksums, excuses)
+            let known = Known { excuses: batch.excuses.as_deref(), interface: frame.interface, said: frame.sum };
+            settle(&mut frame.decode(&batch, &how), batch.checksums, known)
         };
         batch.frames.iter().map(settle).collect()
     }

@@ -9,6 +9,6 @@ pub struct Origin {
     pub capture: Option<Arc<str>>,
     /// It is one of several.
     pub several: bool,
-    /// The interface.
-    pub interface: Option<String>,
+    /// The interfaces, by their positions.
+    pub interfaces: Vec<String>,
 }

@@ -73,6 +73,15 @@ fn stands_alone(port: u16) -> bool {
     ALONE.get(usize::from(port >> 6)).is_some_and(|word| word >> (port & 63) & 1 != 0)
 }
 
+/// The ports whose flows announce no others, those of much traffic first.
+pub(super) fn ports_apart() -> Vec<u16> {
+    let mut ports: Vec<u16> =
+        REGISTRY.iter().filter(|card| card.stands_alone).flat_map(|card| card.ports).copied().collect();
+    ports.sort_unstable_by_key(|port| (MUCH.iter().position(|much| much == port).unwrap_or(MUCH.len()), *port));
+    ports.dedup();
+    ports
+}
+
 fn hash(source: IpAddr, destination: IpAddr, protocol: u8, ports: (u16, u16), key: u64) -> u64 {
     let is_apart = protocol == SCTP || stands_alone(ports.0) || stands_alone(ports.1);
     let (protocol, ports) = if is_apart { (protocol, ports) } else { (0, (0, 0)) };
@@ -123,6 +132,8 @@ fn halves(number: u128) -> (u64, u64) {
     (u64::from_le_bytes([a, b, c, d, e, f, g, h]), u64::from_le_bytes(rest))
 }
 
+/// Ports of much traffic.
+const MUCH: &[u16] = &[443, 80, 53, 22];
 /// Protocol number of SCTP, whose associations announce nothing.
 const SCTP: u8 = 132;
 /// Digits of pi.

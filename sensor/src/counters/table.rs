@@ -276,6 +276,8 @@ pub static COUNTERS: &[Counter] = &[
         "Memory of what parsers keep, with files, frames and what rules remember of flows.",
     ),
     count("tapwire.app_layer.tx.OWNPROTOCOL", "Transactions that its parsers began."),
+    count("tapwire.capture.filtered", "Live: packets that a filter kept out, of interfaces that have one."),
+    count("tapwire.capture.ring_full", "Live: how often a ring of the system was full."),
     count(
         "tapwire.carried.refused",
         "Messages of protocols inside others that were not read, for more of these were there than are followed.",

@@ -60,6 +60,8 @@ pub struct Flow<A> {
     pub first_packet: u64,
     /// How often its first packet was put together, and in how many other packets it came.
     pub first_place: (u8, u8),
+    /// The interface of its first packet.
+    pub interface: u16,
     /// Time of its first packet.
     pub start: Timestamp,
     /// Time of its last packet.

@@ -557,6 +557,7 @@ impl<A: Default> Table<A> {
             id: flow_id(&key, packet.number),
             first_packet: packet.number,
             first_place: (packet.joined, packet.depth),
+            interface: packet.interface,
             start: packet.time,
             end: packet.time,
             packets: Both::default(),

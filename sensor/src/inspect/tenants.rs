@@ -109,6 +109,8 @@ pub enum Select {
     Same(u32),
     /// Each has the one of its outermost VLAN.
     ByVlan(ByVlan),
+    /// Each has the one of its interface, by position.
+    ByInterface(Arc<[u32]>),
 }
 
 /// The tenants of VLANs, sorted.
@@ -124,11 +126,15 @@ impl Select {
         }
         match selector {
             Some(Selector::Device(devices)) => {
-                let own = origin.interface.as_ref().and_then(|name| devices.get(name));
-                Self::Same(own.copied().unwrap_or(0))
+                let of = |name: &String| devices.get(name).copied().unwrap_or(0);
+                match &origin.interfaces[..] {
+                    [] => Self::Same(0),
+                    [one] => Self::Same(of(one)),
+                    several => Self::ByInterface(several.iter().map(of).collect()),
+                }
             }
             // What is captured live was not handed over by a tenant.
-            Some(Selector::Direct(tenant)) => Self::Same(tenant.filter(|_| origin.interface.is_none()).unwrap_or(0)),
+            Some(Selector::Direct(tenant)) => Self::Same(tenant.filter(|_| origin.interfaces.is_empty()).unwrap_or(0)),
             Some(Selector::Vlan(_)) | None => Self::Same(0),
         }
     }

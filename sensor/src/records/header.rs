@@ -7,6 +7,7 @@ use tapwire_parsers::link::Timestamp;
 use tapwire_parsers::protocol::{Mac, mac_text};
 
 use super::metadata::Metadata;
+use crate::capture::clock::on_the_wall;
 use crate::flow::stations::Stations;
 
 /// The version of the records, as they name it.
@@ -24,6 +25,7 @@ pub struct Clock {
 impl Clock {
     /// `2019-12-22T12:33:20.837297+0000`
     pub fn timestamp(&mut self, time: Timestamp) -> &str {
+        let time = on_the_wall(time);
         let (second, micros) = (time.0 / 1_000_000, time.0 % 1_000_000);
         // What is past all calendars is shown as their beginning.
         let known = i64::try_from(second).ok().and_then(|second| jiff::Timestamp::from_second(second).ok());

@@ -69,7 +69,8 @@ impl Reader<'_> {
                     !self.live
                 }
             };
-            let stopped = self.plan.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed));
+            // What watches interfaces sees that it has to stop, and hands over first what came until then.
+            let stopped = !self.live && self.plan.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed));
             if !more || stopped || handed == Handed::Gone || self.failed.load(Ordering::Relaxed) {
                 break;
             }
@@ -105,6 +106,9 @@ impl Reader<'_> {
         }
         losses.ask(source, true);
         self.count(losses.counters.clone());
+        if let Some(warn) = self.plan.warn {
+            source.news().iter().for_each(|news| warn(news));
+        }
         if let (Some(warn), Some(news)) = (self.plan.warn, losses.news()) {
             warn(&news);
         }
@@ -140,6 +144,10 @@ struct Losses {
     /// How many were lost when that was last looked at, and since when some are: the time of the last one, and the count before.
     known: u64,
     losing: Option<(Instant, u64)>,
+    /// What interfaces with a filter counted, what the filters let through, and the difference as it is told.
+    offered: u64,
+    taken: u64,
+    filtered: u64,
 }
 
 impl Losses {
@@ -163,6 +171,12 @@ impl Losses {
             self.counters.add("capture.kernel_packets", lost.received);
             self.counters.add("capture.kernel_drops", lost.dropped);
             self.counters.add("capture.kernel_ifdrops", lost.dropped_by_interface);
+            self.counters.add("tapwire.capture.ring_full", lost.ring_full);
+            (self.offered, self.taken) = (self.offered + lost.offered, self.taken + lost.taken);
+            // An interface is asked a moment later than its ring: there is never less than was counted before.
+            let filtered = self.offered.saturating_sub(self.taken).max(self.filtered);
+            self.counters.add("tapwire.capture.filtered", filtered - self.filtered);
+            self.filtered = filtered;
             self.counters.add("capture.errors", 0);
         }
     }

@@ -5,7 +5,7 @@ use tapwire_parsers::protocol::Anomaly;
 
 use super::Worker;
 use crate::capture::batch::Batch;
-use crate::capture::offload::{Excuses, Outcome, settle};
+use crate::capture::offload::{Known, Outcome, settle};
 use crate::decode::tunnels::Tunnel;
 use crate::inspect::tenants::Select;
 
@@ -29,14 +29,14 @@ impl Worker {
             packet.tenant = self.tenant(batch, at, &packet);
             let oddity = batch.oddity(frame);
             note(&mut packet, oddity);
-            let excuses = (batch.excuses.as_deref(), frame.interface);
+            let known = Known { excuses: batch.excuses.as_deref(), interface: frame.interface, said: frame.sum };
             if frame.shard == own {
-                self.look_at_checksum(&mut packet, excuses);
+                self.look_at_checksum(&mut packet, known);
                 let tunnel = if frame.depth > 0 { self.tunnel_around(batch, at) } else { None };
                 self.packet(&packet, tunnel);
             }
             if packet.inner.is_some() {
-                self.inner_packets(packet, oddity, excuses);
+                self.inner_packets(packet, oddity, known);
             }
         }
     }
@@ -48,8 +48,8 @@ impl Worker {
 
     /// Forgives checksums that a host left to its network card, and counts what is refused.
     #[inline]
-    fn look_at_checksum(&mut self, packet: &mut Packet<'_>, excuses: (Option<&Excuses>, u16)) {
-        if let Some(outcome) = settle(packet, self.settings.checksums, excuses) {
+    fn look_at_checksum(&mut self, packet: &mut Packet<'_>, known: Known<'_>) {
+        if let Some(outcome) = settle(packet, self.settings.checksums, known) {
             self.counters.wrong_checksum(outcome == Outcome::Accepted);
         }
     }
@@ -59,6 +59,7 @@ impl Worker {
     fn tenant(&self, batch: &Batch, at: usize, packet: &Packet<'_>) -> u32 {
         match &self.select {
             Select::Same(tenant) => *tenant,
+            Select::ByInterface(tenants) => tenants.get(usize::from(packet.interface)).copied().unwrap_or(0),
             Select::ByVlan(tenants) if packet.depth == 0 => tenants.of(&packet.vlans),
             // What was put together within a tunnel is of whom sent the packet around it.
             Select::ByVlan(tenants) => self.captured(batch, at).map_or(0, |outermost| tenants.of(&outermost.vlans)),
@@ -87,19 +88,14 @@ impl Worker {
     }
 
     /// The packets that a packet carries, each inside the one before; those of this shard are taken.
-    fn inner_packets(
-        &mut self,
-        mut outer: Packet<'_>,
-        oddity: Option<(u8, Anomaly)>,
-        excuses: (Option<&Excuses>, u16),
-    ) {
+    fn inner_packets(&mut self, mut outer: Packet<'_>, oddity: Option<(u8, Anomaly)>, known: Known<'_>) {
         let how = self.how();
         while let Some(carried) = outer.inner.filter(|inner| self.settings.tunnels.reads(inner.carrier))
             && let Some(mut packet) = Packet::decode_inner(&outer, &how)
         {
             note(&mut packet, oddity);
             if self.shards.of(&packet) == self.index {
-                self.look_at_checksum(&mut packet, excuses);
+                self.look_at_checksum(&mut packet, known);
                 let tunnel = Tunnel::around(&outer, carried.carrier, packet.depth);
                 self.packet(&packet, tunnel);
             }

@@ -286,7 +286,7 @@ impl Reporter {
                     vlans: packet.vlans.as_slice(),
                     capture: outputs.capture_name(&output.eve),
                     version: output.eve.version.then_some(RECORDS_VERSION),
-                    interface: outputs.interface(),
+                    interface: outputs.interface(packet.interface),
                     ..plain
                 },
             };

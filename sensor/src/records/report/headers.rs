@@ -34,7 +34,7 @@ pub(super) fn packet_header<'a>(
         vlans: packet.vlans.as_slice(),
         capture: outputs.capture_name(&output.eve),
         version: output.eve.version.then_some(RECORDS_VERSION),
-        interface: outputs.interface(),
+        interface: outputs.interface(packet.interface),
         ethernet: base.ethernet.or(frame.map(|frame| (frame.source, frame.destination))),
         ether_type: base.ether_type.or(frame.map(|frame| frame.kind)),
         style: output.eve.style,
@@ -86,7 +86,7 @@ pub(super) fn flow_header<'a>(
         style: output.eve.style,
         capture: outputs.capture_name(&output.eve),
         version: output.eve.version.then_some(RECORDS_VERSION),
-        interface: outputs.interface(),
+        interface: outputs.interface(flow.interface),
         ..header
     }
 }

@@ -117,9 +117,9 @@ impl Outputs {
         self.origin.capture.as_deref().filter(|_| shown)
     }
 
-    /// The name of the interface.
-    pub(super) fn interface(&self) -> Option<&str> {
-        self.origin.interface.as_deref()
+    /// The name of an interface that is watched.
+    pub(super) fn interface(&self, index: u16) -> Option<&str> {
+        self.origin.interfaces.get(usize::from(index)).map(String::as_str)
     }
 
     /// How the tenants of packets from there are found.

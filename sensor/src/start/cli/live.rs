@@ -10,12 +10,11 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use super::begin::{folder, no_rule_is_used, plan, prepared, refused, workers};
 use super::summary::Told;
-use super::{Common, ended, plural};
-use crate::capture::live::Interface;
+use super::{Common, ended, interfaces, plural};
+use crate::capture::live::open;
 use crate::rights::user::RunAs;
 use crate::rights::{self, Level, Role};
 use crate::run::{self, window::Window};
-use crate::sinks::lock::FolderLock;
 use crate::start::config;
 use crate::start::control::{About, Desk, Open, Switches, doors};
 use crate::start::engine::{Reloader, Requests};
@@ -31,8 +30,8 @@ pub struct Live {
     /// Common options.
     #[command(flatten)]
     pub common: Common,
-    /// Interface to watch
-    #[arg(short, long = "interface", value_name = "IFACE", required = true)]
+    /// Interface to watch instead of the configuration's `af-packet` (repeatable: all are one link, as the two ports of a TAP are)
+    #[arg(short, long = "interface", value_name = "IFACE")]
     pub interfaces: Vec<String>,
     /// Only packets that a BPF expression lets through
     #[arg(long, value_name = "EXPRESSION")]
@@ -40,7 +39,7 @@ pub struct Live {
     /// Start also where the system lacks what the sensor gives up its rights with
     #[arg(long)]
     pub allow_unsandboxed: bool,
-    /// Tell at the end what was done as JSON on standard output, one line for each interface
+    /// Tell at the end what was done as JSON on standard output, in one line
     #[arg(long)]
     pub json: bool,
 }
@@ -75,74 +74,62 @@ impl Live {
         let reloader = Reloader::new(common, prepared);
         let active = reloader.active();
         let records = folder(common, &configuration);
-        let watched = self.open(&records, &stop)?;
+        let held = run::hold(&records).map_err(|error| {
+            say(&format!("error: {error}"));
+            error.exit_status()
+        })?;
+        let watched = interfaces::watched(&self.interfaces, self.bpf.as_deref(), &configuration.interfaces)?;
+        let taps = open(&watched, 1, &stop).map_err(|error| ended(&error))?;
+        let names: Vec<String> = watched.into_iter().map(|watched| watched.name).collect();
+        let reopen = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(SIGHUP, Arc::clone(&reopen))
+            .map_err(|error| failed("signals cannot be caught", &error))?;
         let (open, socket) = doors::open(&configuration.process, &records, common.quiet)?;
-        let folders = watched
-            .iter()
-            .map(|watched| watched.folder.clone())
-            .chain(socket.iter().filter_map(|path| folder_of(path)));
+        let folders = std::iter::once(records.clone()).chain(socket.iter().filter_map(|path| folder_of(path)));
         let places = places(&configuration, &folders.collect::<Vec<_>>(), data_dir.as_deref());
         let sandbox = if configuration.process.sandbox { Some(self.close_doors(&places)?) } else { None };
         let level = sandbox.map_or("off", Level::word);
         let requests = Requests::new(reload, rules.clone());
         let window = Window::new(workers(common));
         let about = About {
-            interfaces: self.interfaces.clone(),
-            folder: records,
+            interfaces: names.clone(),
+            folder: records.clone(),
             workers: workers(common),
             sandbox,
             started: Instant::now(),
         };
         if !common.quiet {
             begun(&about, &open, socket.as_deref());
+            interfaces::awaited(&names, &taps);
         }
-        let reopen = watched.iter().map(|watched| Arc::clone(&watched.reopen)).collect();
-        let switches = Switches { stop: Arc::clone(&stop), reopen };
+        let switches = Switches { stop: Arc::clone(&stop), reopen: vec![Arc::clone(&reopen)] };
         let desk = Desk::new(about, Arc::clone(&window), Arc::clone(&requests), switches);
-        let watch = |Watched { source, held, folder, reopen }: Watched| {
-            let name = source.name().to_owned();
-            let mut plan = plan(common, settings, Arc::clone(&active), &folder);
+        let paths: Vec<PathBuf> = names.iter().map(PathBuf::from).collect();
+        let watch = || {
+            let mut plan = plan(common, settings, Arc::clone(&active), &records);
             plan.sandbox = Some(level);
             plan.reopen = Some(reopen);
             plan.window = Arc::clone(&window);
-            let summary = run::live(&plan, source, held);
-            told.of(&summary, &[PathBuf::from(name)])
+            let Some(taps) = taps.into_iter().next() else { return 0 };
+            told.of(&run::live(&plan, names, taps, held), &paths)
         };
         let ended = AtomicBool::new(false);
         let status = std::thread::scope(|scope| {
-            let (watch, ended) = (&watch, &ended);
-            let threads: Vec<_> = watched.into_iter().map(|watched| scope.spawn(move || watch(watched))).collect();
+            let ended = &ended;
+            let watching = scope.spawn(watch);
             desk.serve(scope, &open, ended);
             scope.spawn(|| {
                 rights::enter(Role::Control);
                 reloader.run(&requests, ended, &lines);
             });
             rights::enter(Role::Control);
-            let status = threads.into_iter().map(|thread| thread.join().unwrap_or(1)).max().unwrap_or(0);
+            let status = watching.join().unwrap_or(1);
             ended.store(true, Ordering::Relaxed);
             status
         });
         // What is left of it would be in the way of nobody.
         socket.into_iter().for_each(|socket| drop(std::fs::remove_file(socket)));
         Ok(status)
-    }
-
-    /// Opens all interfaces, each with a folder of its own below the one of records where there are several.
-    fn open(&self, folder: &Path, stop: &Arc<AtomicBool>) -> Result<Vec<Watched>, u8> {
-        let many = self.interfaces.len() > 1;
-        let open = |interface: &String| {
-            let own = if many { folder.join(interface) } else { folder.to_owned() };
-            let held = run::hold(&own).map_err(|error| {
-                say(&format!("error: {error}"));
-                error.exit_status()
-            })?;
-            let source = Interface::open(interface, 0, self.bpf.as_deref(), Arc::clone(stop));
-            let reopen = Arc::new(AtomicBool::new(false));
-            signal_hook::flag::register(SIGHUP, Arc::clone(&reopen))
-                .map_err(|error| failed("signals cannot be caught", &error))?;
-            Ok(Watched { source: source.map_err(|error| ended(&error))?, held, folder: own, reopen })
-        };
-        self.interfaces.iter().map(open).collect()
     }
 
     /// Gives up what nobody needs from here on.
@@ -166,15 +153,6 @@ fn begun(about: &About, open: &Open, socket: Option<&Path>) {
 /// The folder of a file, where one is named.
 fn folder_of(path: &Path) -> Option<PathBuf> {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).map(Path::to_owned)
-}
-
-/// An interface that is open, and where its records go.
-struct Watched {
-    source: Interface,
-    held: FolderLock,
-    folder: PathBuf,
-    /// Files are begun anew.
-    reopen: Arc<AtomicBool>,
 }
 
 /// What signals ask for.

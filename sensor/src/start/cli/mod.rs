@@ -5,6 +5,7 @@ mod cat;
 mod check;
 mod ctl;
 mod grep;
+mod interfaces;
 mod letters;
 mod live;
 pub mod manual;

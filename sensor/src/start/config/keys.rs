@@ -7,6 +7,7 @@ mod applications;
 mod cards;
 mod deliveries;
 mod inspection;
+mod interfaces;
 mod outputs;
 mod own;
 mod process;
@@ -67,6 +68,7 @@ pub(crate) static KEYS: LazyLock<Vec<(&str, Vec<&Key>)>> = LazyLock::new(|| {
     let of_records = cards::KEYS.iter().filter(|(of, _)| *of == SettingOf::Records).map(|(_, key)| key);
     vec![
         ("The sensor", sensor::KEYS.iter().chain(process::KEYS).collect()),
+        ("Interfaces", interfaces::KEYS.iter().collect()),
         ("Packets, flows and streams", traffic::KEYS.iter().collect()),
         ("Timeouts of flows", traffic::TIMEOUTS.iter().collect()),
         ("Application protocols", applications::KEYS.iter().chain(of_parsers).collect()),

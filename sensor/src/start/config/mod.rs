@@ -5,6 +5,7 @@ mod data;
 mod deliveries;
 mod exceptions;
 mod hosts;
+mod interfaces;
 mod keys;
 mod lists;
 pub mod node;
@@ -46,6 +47,7 @@ use crate::sinks::deliver;
 use crate::sinks::log;
 use crate::sinks::output::Syncing;
 use crate::sinks::stream_data;
+pub use interfaces::Interfaces;
 pub(crate) use keys::{Effect, Idle, KEYS, Key, in_one_line};
 pub use lists::{Datasets, ReputationFiles};
 use node::Node;
@@ -187,6 +189,8 @@ pub struct Configuration {
     pub join_vlans: bool,
     /// `livedev.use-for-tracking`: when live, packets of different interfaces belong to different flows.
     pub interface_tracking: bool,
+    /// `af-packet`, `pcap` and `tapwire.live`: interfaces, and how they are watched.
+    pub interfaces: Interfaces,
     /// `packet-alert-max`
     pub alert_limit: usize,
     /// `decoder`
@@ -397,7 +401,8 @@ impl Default for Configuration {
             vlan_tracking: true,
             join_vlans: true,
             flows_of_all_protocols: true,
-            interface_tracking: true,
+            interface_tracking: false,
+            interfaces: Interfaces::default(),
             alert_limit: 15,
             tunnels: Tunnels::default(),
             exceptions: ExceptionPolicies::default(),

@@ -7,6 +7,7 @@ use tapwire_parsers::protocol::parse_size;
 use tapwire_signatures::plan::order::ActionOrder;
 use tapwire_signatures::rule::script;
 
+use super::interfaces::Interfaces;
 use super::node::Node;
 use super::{
     Checksums, Configuration, EVIDENCE_PIECES, Elephant, Enabled, ExceptionPolicies, Problem, ProtocolSettings,
@@ -317,6 +318,7 @@ impl<'a> Reader<'a> {
         if !counts {
             c.live.stats_interval_s = 0;
         }
+        c.interfaces = Interfaces::read(self.root, &mut self.faults);
         self.bytes("tapwire.live.packet-backlog", &mut c.live.packet_bytes);
         self.bytes("tapwire.live.record-backlog", &mut c.live.record_bytes);
         self.process(&mut c.process);

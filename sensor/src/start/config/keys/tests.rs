@@ -42,7 +42,7 @@ fn each_key_is_there_once_and_has_its_sentence() {
 
 #[test]
 fn keys_that_are_read_are_in_the_table_as_used() {
-    let text = ["read.rs", "tunnels.rs", "exceptions.rs", "lists.rs", "hosts.rs"].map(source).concat();
+    let text = ["read.rs", "tunnels.rs", "exceptions.rs", "lists.rs", "hosts.rs", "interfaces.rs"].map(source).concat();
     let calls = ["self.bytes(", "self.seconds(", "self.switch(", "self.path(", "root.at(", "on(", "one(root, "];
     let read: Vec<&str> = calls.into_iter().flat_map(|call| named(&text, call)).collect();
     assert!(read.len() > 90, "{read:?}");
@@ -65,6 +65,7 @@ fn a_key_that_is_said_to_be_used_is_read_somewhere() {
         "exceptions",
         "lists",
         "hosts",
+        "interfaces",
         "outputs",
         "stores",
         "tenants",
