@@ -639,6 +639,7 @@ impl Inspector {
     }
 
     /// Asks the rules about a packet of a flow. Scripts of theirs may look at the newest transaction of its direction.
+    #[inline]
     pub fn packet(
         &mut self,
         app: &mut Application,

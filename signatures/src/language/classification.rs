@@ -1,6 +1,9 @@
 //! Classes of rules, as `classification.config` lists them: `config classification: name,description,priority`.
 
 use std::ops::Range;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use super::lexer::statements;
 use crate::builder::{Class, Classification};
@@ -49,10 +52,12 @@ fn read(text: &str) -> Option<(String, Class)> {
     fits.then(|| (name.to_ascii_lowercase(), Class { description: description.trim().into(), priority }))
 }
 
+const KEYWORD: &str = "classtype";
+static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(KEYWORD));
+
 /// The class that the text of a rule names, and where.
 pub(super) fn named(rule: &str) -> Option<(Range<usize>, &str)> {
-    const KEYWORD: &str = "classtype";
-    memchr::memmem::find_iter(rule.as_bytes(), KEYWORD).find_map(|at| {
+    FINDER.find_iter(rule.as_bytes()).find_map(|at| {
         let (before, behind) = rule.split_at_checked(at)?;
         let value = behind.strip_prefix(KEYWORD)?.trim_start().strip_prefix(':')?.trim_start();
         let class = value.split(';').next().unwrap_or(value).trim_end();
