@@ -42,6 +42,9 @@ impl Cache {
         }
         let in_data = || data_dir(common, configuration).map(|folder| folder.join("cache"));
         let folder = configuration.rule_cache.folder.clone().or_else(in_data)?;
+        if is_of_another(&folder) {
+            return None;
+        }
         let (program, key) = (program()?, key(&folder));
         Some(Self { folder, program, key })
     }
@@ -120,6 +123,13 @@ fn is_own(about: &std::fs::Metadata, forbidden: u32) -> bool {
     about.uid() == rustix::process::geteuid().as_raw() && about.mode() & forbidden == 0
 }
 
+/// Whether root looks at what a sensor under another name has, or will have: what root leaves there that one could not use.
+fn is_of_another(folder: &Path) -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    let known = folder.ancestors().find_map(|folder| symlink_metadata(folder).ok());
+    is_root && known.is_some_and(|about| about.uid() != 0)
+}
+
 /// What tells this program from another build of it.
 fn program() -> Option<String> {
     let file = std::env::current_exe().and_then(std::fs::metadata).ok()?;
@@ -133,6 +143,17 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
+
+    #[test]
+    fn root_leaves_nothing_in_a_folder_of_another() {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = outer.path().join("data/cache");
+        assert!(!is_of_another(&folder), "it is the own one");
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(outer.path(), Some(12_345), None).unwrap();
+            assert!(is_of_another(&folder));
+        }
+    }
 
     #[test]
     fn a_key_is_kept_where_nobody_else_can_write_or_read_it() {

@@ -111,7 +111,7 @@ impl Again {
         let before = before.map(|engine| &*engine.plan);
         // A run without rules neither needs nor changes what others left.
         let any_rules = paths.iter().any(|paths| !paths.is_empty());
-        let cache = Cache::of(common, configuration).filter(|_| any_rules);
+        let cache = if any_rules { Cache::of(common, configuration) } else { None };
         if let (Some(cache), None) = (&cache, before) {
             found.warnings.extend(cache.recall(&mut self.loader).map(Problem::harmless));
         }
