@@ -353,6 +353,117 @@ def killed(args, folder, pcap):
     return judge("killed", args, sensor, lines, 200 * kills, began)
 
 
+NETWORK = {"tapwire-delivery-a": ("dl0", "10.96.0.1"), "tapwire-delivery-b": ("dl1", "10.96.0.2")}
+
+
+class Network:
+    """Two namespaces with a wire between them; the sensor and the receiver are in the first."""
+
+    def __enter__(self):
+        self.__exit__()
+        run = lambda *words: subprocess.run(words, check=True, capture_output=True)
+        (one, (first, _)), (two, (second, _)) = NETWORK.items()
+        run("ip", "netns", "add", one)
+        run("ip", "netns", "add", two)
+        run("ip", "-n", one, "link", "add", first, "type", "veth", "peer", "name", second, "netns", two)
+        for name, (device, address) in NETWORK.items():
+            run("ip", "-n", name, "address", "add", address + "/24", "dev", device)
+            run("ip", "-n", name, "link", "set", device, "up")
+            run("ip", "-n", name, "link", "set", "lo", "up")
+        return self
+
+    def __exit__(self, *_):
+        for name in NETWORK:
+            subprocess.run(["ip", "netns", "delete", name], capture_output=True)
+
+
+SENDER = """import socket, sys, time
+count, rate = int(sys.argv[1]), int(sys.argv[2])
+out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+began = time.monotonic()
+for n in range(count):
+    out.sendto(b"alert %d" % n, ("10.96.0.1", 7001))
+    ahead = n / rate - (time.monotonic() - began)
+    if ahead > 0.01:
+        time.sleep(ahead)
+"""
+
+
+@case
+def live(args, folder, _):
+    """A live sensor whose receiver is away, and comes back; then the sensor is killed and started again."""
+    if os.geteuid() or not shutil.which("ip"):
+        raise Missing("root, ip")
+    away_s, rate = (1800, 500) if args.full else (8, 500)
+    path, lines = pathlib.Path(folder) / "in.sock", []
+    rules = pathlib.Path(folder) / "live.rules"
+    rules.write_text('alert udp any any -> any 7001 (msg:"an alert"; content:"alert"; sid:1;)\n')
+    config = pathlib.Path(folder) / "tapwire.yaml"
+    config.write_text("%%YAML 1.1\n---\noutputs:\n- eve-log: {enabled: yes, compression: zstd, types: [{alert: {payload-printable: yes}}]}\n"
+                      "tapwire:\n  record-summary: {enabled: no}\n  outputs:\n  - {name: trial, type: lines, to: 'unix:%s', types: [alert], batch-records: 500}\n" % path)
+    log = pathlib.Path(folder) / "out"
+    inside = ["ip", "netns", "exec", "tapwire-delivery-a"]
+
+    def start():
+        process = subprocess.Popen([*inside, args.bin, "run", "-i", "dl0", "--config", str(config), "--rules", str(rules), "--log-dir", str(log), "--allow-unsandboxed"],
+                                   stderr=subprocess.PIPE, text=True)
+        for line in process.stderr:
+            if "watching" in line:
+                break
+        threading.Thread(target=process.stderr.read, daemon=True).start()
+        return process
+
+    def status():
+        done = subprocess.run([args.bin, "outputs", "status", "--json", "--config", str(config), "--log-dir", str(log)], capture_output=True, text=True)
+        return json.loads(done.stdout) if done.stdout else {"delivered": 0, "waiting_bytes": 0}
+
+    def take():
+        while True:
+            connection, _ = listener.accept()
+            for line in connection.makefile("rb"):
+                if line.endswith(b"\n"):
+                    lines.append(line)
+
+    def send(count):
+        return subprocess.Popen(["ip", "netns", "exec", "tapwire-delivery-b", sys.executable, "-c", SENDER, str(count), str(rate)])
+    with Network():
+        sensor = start()
+        count = away_s * rate
+        send(count).wait()
+        waiting = status()["waiting_bytes"]
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        listener.listen()
+        threading.Thread(target=take, daemon=True).start()
+        # Whoever was away for long is asked again after half a minute at most.
+        wait_for("the receiver is found again", lambda: len(lines) > 0, 60)
+        began = time.monotonic()
+        more = send(rate * 4)
+        wait_for("what waited is delivered", lambda: len(lines) >= count, 600)
+        drained = count / (time.monotonic() - began)
+        more.wait()
+        time.sleep(1.5)
+        pid = subprocess.run(["pgrep", "-P", str(sensor.pid)], capture_output=True, text=True).stdout.split()
+        os.kill(int(pid[0]) if pid else sensor.pid, signal.SIGKILL)
+        sensor.wait()
+        sensor = start()
+        send(rate * 2).wait()
+        total = count + rate * 6
+        wait_for("all is delivered", lambda: len(lines) >= total, 60)
+        time.sleep(1)
+        pid = subprocess.run(["pgrep", "-P", str(sensor.pid)], capture_output=True, text=True).stdout.split()
+        os.kill(int(pid[0]) if pid else sensor.pid, signal.SIGTERM)
+        sensor.wait()
+    seen = collections.Counter((record["src_port"], record["payload_printable"]) for record in map(json.loads, lines))
+    dropped = 0
+    for line in subprocess.run([args.bin, "cat", "--type", "stats", str(log)], capture_output=True).stdout.splitlines():
+        dropped = max(dropped, sum(json.loads(line)["stats"].get("tapwire", {}).get("packets", {}).get("dropped", {}).values()))
+    lost, twice = total - len(seen), sum(count - 1 for count in seen.values())
+    print("%-16s %8d records, %d lost, %d twice, away for %d s (%d KB waited), drained at %.0f/s (%.0f times as fast as they came), %d packets dropped" % (
+        "live", total, lost, twice, away_s, waiting // 1000, drained, drained / rate, dropped), flush=True)
+    return lost == 0 and twice <= 1000 and dropped == 0 and drained >= 5 * rate
+
+
 @case
 def rabbitmq(args, folder, pcap):
     port, dist = free_port(), free_port()

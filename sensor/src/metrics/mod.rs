@@ -5,6 +5,7 @@
 
 mod families;
 pub mod http;
+mod outputs;
 pub mod text;
 
 use std::net::SocketAddr;

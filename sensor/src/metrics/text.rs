@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::families::{FAMILIES, Family, From, Kind};
+use super::outputs;
 use crate::run::latency::BOUNDS_US;
 use crate::run::window::Snapshot;
 
@@ -56,6 +57,7 @@ impl Collector for All {
         self.rules(&mut encoder)?;
         self.queues(&mut encoder)?;
         self.latency(&mut encoder)?;
+        outputs::encode(&self.snapshot.outputs, &mut encoder)?;
         let help = "Each counter of stats records under its own name";
         let mut all = encoder.encode_descriptor("stats", help, None, MetricType::Unknown)?;
         for (name, count) in &self.snapshot.counters {
@@ -181,6 +183,7 @@ mod tests {
     use super::*;
     use crate::run::window::Queue;
     use crate::sequence::RuleMatches;
+    use crate::sinks::deliver::report::Report;
 
     #[test]
     fn counters_become_metrics_with_labels() {
@@ -198,6 +201,9 @@ mod tests {
         snapshot.rules.push(RuleMatches { id: (1, 2001), tenant: 0, matches: 10 });
         snapshot.queues.push(Queue { batches: 1, bytes: 11 });
         snapshot.latency.note(2_000, 2);
+        let mut output = Report { name: "siem".into(), delivered: 14, away_since_us: 1, ..Report::default() };
+        output.acknowledgement_times.add(40);
+        snapshot.outputs.push(output);
         let facts = Facts { sandbox: "full".into(), rules: (12, 1), resident_bytes: 13, is_well: true };
         let text = text(&Arc::new(snapshot), facts);
         for line in [
@@ -214,6 +220,9 @@ mod tests {
             "tapwire_worker_queue_bytes{worker=\"0\"} 11",
             "tapwire_record_latency_seconds_bucket{le=\"0.0025\"} 2",
             "tapwire_record_latency_seconds_count 2",
+            "tapwire_output_records_total{output=\"siem\",fate=\"delivered\"} 14",
+            "tapwire_output_away{output=\"siem\"} 1",
+            "tapwire_output_acknowledgement_seconds_bucket{le=\"0.05\",output=\"siem\"} 1",
             "tapwire_stats{counter=\"flow.memuse\"} 8",
             "# EOF",
         ] {

@@ -75,6 +75,7 @@ impl Answers {
             counters: writer.counters(report, by_name),
             queues: plan.window.queues(),
             latency: self.latency,
+            outputs: writer.deliveries(),
         }
     }
 }

@@ -12,6 +12,7 @@ use tapwire_signatures::state::shared::SetState;
 
 use super::latency::Histogram;
 use crate::sequence::RuleMatches;
+use crate::sinks::deliver::report::Report;
 
 /// Questions that wait at once.
 const WAITING: usize = 64;
@@ -31,6 +32,8 @@ pub struct Snapshot {
     pub queues: Vec<Queue>,
     /// How long after its packet a record came to the log.
     pub latency: Histogram,
+    /// How each output that delivers is doing.
+    pub outputs: Vec<Report>,
 }
 
 /// What waits for a worker.

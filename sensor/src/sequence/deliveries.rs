@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::capture::clock;
 use crate::sinks::deliver::report::Report;
@@ -14,6 +14,9 @@ use crate::sinks::log::cursor::Position;
 const TOLD_AFTER_US: u64 = 5_000_000;
 /// Live, what is left stays in the log, so nobody is waited for.
 const LIVE_DRAIN: Duration = Duration::from_secs(5);
+
+/// Between two looks at who cannot deliver.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What deliveries obey together.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +35,8 @@ pub(super) struct Couriers {
     live: bool,
     /// Those that were told to be away.
     away: BTreeSet<String>,
+    /// When they were last looked at.
+    looked: Option<Instant>,
 }
 
 impl Couriers {
@@ -45,16 +50,21 @@ impl Couriers {
             of_logs.push(Deliveries::start(&its, &folder.join(log), live)?);
         }
         let drain = if live { settings.drain.min(LIVE_DRAIN) } else { settings.drain };
-        Ok(Self { of_logs, drain, live, away: BTreeSet::new() })
+        Ok(Self { of_logs, drain, live, away: BTreeSet::new(), looked: None })
     }
 
-    fn reports(&self) -> impl Iterator<Item = Report> {
+    /// How each is doing.
+    pub(super) fn reports(&self) -> impl Iterator<Item = Report> {
         self.of_logs.iter().flat_map(Deliveries::reports)
     }
 
     /// What is to be told: who cannot deliver, and who can again.
     pub(super) fn take_news(&mut self) -> Vec<String> {
         let mut news = Vec::new();
+        if self.of_logs.is_empty() || self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
+            return news;
+        }
+        self.looked = Some(Instant::now());
         let now = clock::now().0;
         for Report { name, away_since_us, last_error, .. } in self.reports().collect::<Vec<_>>() {
             let is_away = away_since_us > 0 && now.saturating_sub(away_since_us) >= TOLD_AFTER_US;

@@ -10,6 +10,7 @@ use tapwire_signatures::verify::cost::CostBooks;
 use super::{Books, Writer};
 use crate::records::class::Tally;
 use crate::records::stats::{self, DearRule, Rules, Shown};
+use crate::sinks::deliver::report::Report as Delivered;
 
 /// Rules that `stats` names of those that cost most.
 const DEAREST_SHOWN: usize = 10;
@@ -50,6 +51,11 @@ impl Writer {
             Some(RuleMatches { id, tenant: self.order.engine.own_of_rule(*rule).tenant, matches: cost.matches })
         });
         named.collect()
+    }
+
+    /// How each output that delivers is doing.
+    pub fn deliveries(&self) -> Vec<Delivered> {
+        self.log.couriers.reports().collect()
     }
 
     /// Writes the counters as they stand.
