@@ -7,6 +7,7 @@ pub mod decode;
 pub mod flow;
 pub mod inspect;
 pub mod metrics;
+pub mod recording;
 pub mod records;
 pub mod rights;
 pub mod run;

@@ -215,7 +215,8 @@ fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, source: &mut
     thread::scope(|scope| {
         // Which flow goes to which worker is nobody else's business.
         let key = std::collections::hash_map::RandomState::new().hash_one(plan.workers);
-        let (distributor, work) = fanout::channel(plan.workers, packets, key, settings.reading());
+        let (mut distributor, work) = fanout::channel(plan.workers, packets, key, settings.reading());
+        distributor.attach(writer.take_tap());
         let mut from_workers = Vec::new();
         for (index, work) in (0..).zip(work) {
             let (done, records) = ring(depth);

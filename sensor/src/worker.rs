@@ -143,6 +143,7 @@ impl Worker {
         let Some(flow) = self.table.flow(*place) else { return };
         self.reporter.tagged_packet(packet, Some(flow), moment);
         self.reporter.shown_packet(packet, || Some(view_of(flow, *direction, packet.time)), moment);
+        self.reporter.note_packet(packet, flow, *direction);
         let held_bytes = flow.app.weigh();
         flow.set_recognised(flow.app.protocol.is_some());
         self.table.settle(*place);

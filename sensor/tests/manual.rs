@@ -104,7 +104,8 @@ fn every_counter_is_in_the_table_and_the_table_has_no_others() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("store.yaml");
     let outputs = "outputs:\n- eve-log: {enabled: yes, types: [flow, stats]}\n- file-store: {version: 2, enabled: yes}\n\
-        tapwire: {outputs: [{name: none, type: lines, to: /nowhere, types: [none]}]}\n\
+        - pcap-log: {enabled: yes}\n\
+        tapwire: {recording: {enabled: yes, free-percent: 0}, outputs: [{name: none, type: lines, to: /nowhere, types: [none]}]}\n\
         exception-policy: pass-flow\nstats: {stream-events: yes, exception-policy: {per-app-proto-errors: yes}}\n";
     std::fs::write(&config, outputs).unwrap();
     let stored = Run::replay(&captures().join("http/get-and-upload/capture.pcap")).arg("--config").path(&config);

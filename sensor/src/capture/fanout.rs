@@ -7,7 +7,7 @@
 //! that of its last piece.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use smallvec::SmallVec;
 use tapwire_parsers::link::tunnel::Begins;
@@ -32,6 +32,16 @@ pub enum Depth {
     Batches(usize),
     /// Batches of so many bytes. An interface does not wait.
     Bytes(usize),
+}
+
+impl Depth {
+    /// Batches and bytes that a ring has room for.
+    fn limits(self) -> (usize, usize) {
+        match self {
+            Depth::Batches(slots) => (slots, usize::MAX),
+            Depth::Bytes(bytes) => (LIVE_SLOTS, bytes),
+        }
+    }
 }
 
 /// The rules of a moment, as far as is asked before anything is inspected.
@@ -81,18 +91,44 @@ impl<E> Receiver<E> {
 
 /// Rings for some workers, under a secret `key` for the hash of flows.
 pub fn channel<E: Epoch>(workers: u16, depth: Depth, key: u64, reading: Reading) -> (Distributor<E>, Vec<Receiver<E>>) {
-    let (slots, limit_bytes) = match depth {
-        Depth::Batches(slots) => (slots, usize::MAX),
-        Depth::Bytes(bytes) => (LIVE_SLOTS, bytes),
-    };
-    let ends = (0..workers).map(|_| {
-        let (sender, ring) = ring(slots);
-        let waiting = Arc::new(AtomicUsize::new(0));
-        (Way { ring: sender, waiting: Arc::clone(&waiting) }, Receiver { ring, waiting })
-    });
-    let (ways, receivers) = ends.unzip();
+    let (slots, limit_bytes) = depth.limits();
+    let (ways, receivers) = (0..workers).map(|_| way(slots)).unzip();
     let shards = Shards { key, count: workers };
-    (Distributor { ways, limit_bytes, shards, reading, spare: Vec::new(), sequence: 0 }, receivers)
+    (Distributor { ways, tap: None, limit_bytes, shards, reading, spare: Vec::new(), sequence: 0 }, receivers)
+}
+
+/// The end of a ring for one who takes every batch and whom nobody waits for where an interface is watched.
+pub struct Tap<E> {
+    way: Way<E>,
+    limit_bytes: usize,
+    lost: Arc<AtomicU64>,
+}
+
+/// A ring for such a one, and how many packets found no room in it.
+pub fn tap<E>(depth: Depth) -> (Tap<E>, Receiver<E>, Arc<AtomicU64>) {
+    let (slots, limit_bytes) = depth.limits();
+    let (way, receiver) = way(slots);
+    let lost = Arc::new(AtomicU64::new(0));
+    (Tap { way, limit_bytes, lost: Arc::clone(&lost) }, receiver, lost)
+}
+
+impl<E> Tap<E> {
+    /// Hands a batch over; waits for room, or lets it go.
+    fn take(&mut self, work: &Arc<Work<E>>, waits: bool) {
+        if waits || self.way.has_room(self.limit_bytes) {
+            self.way.send(work);
+        } else {
+            let packets = work.batch.frames.iter().filter(|frame| frame.joined == 0).count();
+            self.lost.fetch_add(packets as u64, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A way and its end.
+fn way<E>(slots: usize) -> (Way<E>, Receiver<E>) {
+    let (sender, ring) = ring(slots);
+    let waiting = Arc::new(AtomicUsize::new(0));
+    (Way { ring: sender, waiting: Arc::clone(&waiting) }, Receiver { ring, waiting })
 }
 
 /// The way to one worker, and the bytes that are on it.
@@ -124,6 +160,8 @@ pub struct Reading {
 /// Hands batches to all workers. Dropping it tells them that there are no more.
 pub struct Distributor<E> {
     ways: Vec<Way<E>>,
+    /// Who else takes every batch.
+    tap: Option<Tap<E>>,
     limit_bytes: usize,
     shards: Shards,
     reading: Reading,
@@ -153,6 +191,7 @@ impl<E: Epoch> Distributor<E> {
     pub fn send(&mut self, batch: Batch, epoch: E) -> Handed {
         let work = Arc::new(Work { batch: self.address(batch, &epoch), epoch });
         self.ways.iter_mut().for_each(|way| way.send(&work));
+        self.tap(&work, true);
         if self.is_gone() { Handed::Gone } else { Handed::Over }
     }
 
@@ -182,6 +221,7 @@ impl<E: Epoch> Distributor<E> {
                 tunnels += u64::from(frame.tunnel && frame.shard != worker);
             }
         }
+        self.tap(&work, false);
         match (packets, tunnels) {
             _ if self.is_gone() => Handed::Gone,
             (0, 0) => Handed::Over,
@@ -235,7 +275,19 @@ impl<E: Epoch> Distributor<E> {
         batch.frames = frames;
         let work = Arc::new(Work { batch, epoch });
         self.ways.iter_mut().for_each(|way| way.send(&work));
+        self.tap(&work, true);
         Handed::Over
+    }
+
+    /// Hands every batch over to somebody else as well.
+    pub fn attach(&mut self, tap: Option<Tap<E>>) {
+        self.tap = tap;
+    }
+
+    fn tap(&mut self, work: &Arc<Work<E>>, waits: bool) {
+        if let Some(tap) = &mut self.tap {
+            tap.take(work, waits);
+        }
     }
 
     /// Adds frames for datagrams that were given up.

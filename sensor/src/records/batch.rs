@@ -8,7 +8,8 @@ use tapwire_signatures::state::shared::Addition;
 
 use super::class::Tally;
 use super::cut::cut;
-use super::finding::{AlertGate, FileId, FileStep, Finding, Place, Record, What};
+use super::finding::{AlertGate, FileId, FileStep, Finding, Gate, PacketGate, Place, Record, What};
+use super::noted::Noted;
 use super::slot::Slot;
 use super::subject::Subject;
 use crate::inspect::Engine;
@@ -32,6 +33,8 @@ pub struct RecordBatch {
     pub made: Tally,
     /// Records that were cut.
     pub cut: u64,
+    /// Which captured packets are of which flows, where somebody records packets.
+    pub packets: Vec<Noted>,
     text: Vec<u8>,
     /// The slots of all records, counted from where each begins.
     slots: Vec<Slot>,
@@ -52,6 +55,7 @@ impl RecordBatch {
         Self {
             findings: Vec::with_capacity(self.findings.len().min(ROOM_ENTRIES)),
             text: Vec::with_capacity(self.text.len().min(ROOM_BYTES)),
+            packets: Vec::with_capacity(self.packets.len().min(ROOM_ENTRIES)),
             made: self.made,
             ..Self::new(self.worker, self.record_bytes)
         }
@@ -93,6 +97,11 @@ impl RecordBatch {
     /// Appends what scripts of rules add to sets.
     pub fn push_additions(&mut self, place: Place, additions: Vec<Addition>) {
         self.push_finding(place, What::Additions(additions), &[]);
+    }
+
+    /// Appends a packet that somebody records if a rule's `tag` wants it.
+    pub fn push_tagged(&mut self, place: Place, gate: PacketGate) {
+        self.push_finding(place, What::Tagged(Gate::Packet(Box::new(gate))), &[]);
     }
 
     /// Appends what followers are shown, with its bytes.

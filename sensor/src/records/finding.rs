@@ -30,6 +30,13 @@ pub struct Place {
 impl Place {
     /// Behind the ends of flows.
     pub const PACKET: (Timestamp, u64) = (Timestamp(u64::MAX), u64::MAX);
+    /// Bits of a packet's place that tell apart what came in it.
+    pub(crate) const WITHIN_BITS: u32 = 8;
+
+    /// The number of the captured packet.
+    pub fn number(&self) -> u64 {
+        self.packet >> Self::WITHIN_BITS
+    }
 }
 
 /// Something that a worker found. Its text and the slots of that are in its batch.
@@ -56,6 +63,8 @@ pub enum What {
     Additions(Vec<Addition>),
     /// A packet, an alert, a transaction, a flow or something else that followers are shown.
     Shown(Box<Subject>),
+    /// A packet that is recorded itself if an alert before it wants that.
+    Tagged(Gate),
     /// A step of a file.
     File(FileId, FileStep),
     /// Certificates: the text is a chain of so many bytes, and what is known of it.
@@ -104,6 +113,10 @@ pub enum Topic {
     Files,
     /// Certificates that rules want stored.
     Certificates,
+    /// Which captured packets are of which flows; they come with their batch.
+    Packets,
+    /// The packets that tags of rules want recorded.
+    Tagged,
 }
 
 /// A file among those of all flows.
@@ -191,7 +204,11 @@ impl Finding {
 
     /// What decides over the record.
     pub fn gate(&self) -> Option<&Gate> {
-        self.record()?.gate.as_ref()
+        match &self.what {
+            What::Record(record) => record.gate.as_ref(),
+            What::Tagged(gate) => Some(gate),
+            _ => None,
+        }
     }
 
     /// The flow that ends with it.
@@ -206,6 +223,7 @@ impl Finding {
             What::Shown(subject) => Some(Topic::Each(subject.kind)),
             What::File(..) => Some(Topic::Files),
             What::Certificates { .. } => Some(Topic::Certificates),
+            What::Tagged(_) => Some(Topic::Tagged),
             _ => None,
         }
     }

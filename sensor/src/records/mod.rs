@@ -22,6 +22,7 @@ pub mod history;
 pub mod ledger;
 pub mod loss;
 pub mod metadata;
+pub mod noted;
 pub mod packet;
 pub mod report;
 pub mod sctp;

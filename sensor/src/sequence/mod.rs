@@ -13,7 +13,9 @@ use tapwire_signatures::plan::RuleIndex;
 use tapwire_signatures::rule::dataset::Operation;
 use tapwire_signatures::state::shared::SetState;
 
+use crate::capture::fanout::Tap;
 use crate::inspect::Engine;
+use crate::recording;
 use crate::records::batch::RecordBatch;
 use crate::records::eve::EveOutput;
 use crate::records::finding::{Finding, Topic};
@@ -75,6 +77,8 @@ pub struct Settings {
     pub tcp_data: Option<stream_data::Settings>,
     /// Where bodies of HTTP are written.
     pub http_body_data: Option<stream_data::Settings>,
+    /// What is recorded.
+    pub recording: recording::Settings,
     /// Names that sets of rules may not have.
     pub own_names: OwnNames,
 }
@@ -115,7 +119,7 @@ impl Writer {
             order: Order::new(engine),
             silence: Silence::default(),
             tags: Tags::default(),
-            followers: Followers::begin(settings, folder)?,
+            followers: Followers::begin(settings, folder, live)?,
             records: Records::new(settings),
             log,
             books: Books::default(),
@@ -130,6 +134,11 @@ impl Writer {
     /// What workers have to find besides records.
     pub fn wants(&self) -> Vec<Topic> {
         self.followers.wants()
+    }
+
+    /// Where every batch of packets is taken as well.
+    pub fn take_tap(&mut self) -> Option<Tap<Arc<Engine>>> {
+        self.followers.take_tap()
     }
 
     /// Writes what the workers found in one batch of packets.
@@ -156,6 +165,7 @@ impl Writer {
                 self.records.hold_back(record);
             }
         }
+        self.followers.end_batch(batches);
         self.end_batch();
     }
 

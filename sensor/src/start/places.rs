@@ -20,6 +20,14 @@ pub fn places(configuration: &Configuration, folders: &[PathBuf], data_dir: Opti
     });
     let stores = configuration.file_store.iter().map(|store| store.folder.clone());
     let stores = stores.chain(configuration.certificate_store.iter().map(|store| store.folder.clone()));
+    let stores = stores.chain(configuration.pcap_logs.iter().map(|log| log.folder.clone()));
+    let stores = stores.chain(configuration.recording.enabled.then(|| configuration.recording.ring.folder.clone()));
+    let stores = stores.inspect(|folder| {
+        // Later nothing can be made there; what fails is told when it is written.
+        if folder.is_absolute() {
+            std::fs::create_dir_all(folder).ok();
+        }
+    });
     let state = data_dir.map(Path::to_owned).into_iter().chain(configuration.rule_cache.folder.clone());
     let written = folders.iter().cloned().chain(elsewhere).chain(stores.filter(|path| path.is_absolute())).chain(state);
     let read_by_senders = configuration.deliveries.iter().flat_map(|delivery| delivery.way.files()).collect();

@@ -13,7 +13,7 @@ use crate::run::{Memory, Settings};
 use crate::sequence::{DeliverySettings, LogOutput};
 use crate::sinks::sets::OwnNames;
 use crate::sinks::{certificates, file_store, stream_data};
-use crate::{flow, sequence, worker};
+use crate::{flow, recording, sequence, worker};
 
 impl Configuration {
     /// What a run obeys.
@@ -81,6 +81,21 @@ impl Configuration {
         settings
     }
 
+    /// What is recorded.
+    fn recorded(&self) -> recording::Settings {
+        let before = &self.recording.ring.selection;
+        let logs = self.pcap_logs.iter().cloned().map(|mut log| {
+            (log.selection.before_bytes, log.selection.before_s) = (before.before_bytes, before.before_s);
+            log
+        });
+        recording::Settings {
+            pcap_logs: logs.collect(),
+            ring: self.recording.enabled.then(|| self.recording.ring.clone()),
+            backlog_bytes: bytes(self.live.packet_bytes),
+            tunnels: self.tunnels,
+        }
+    }
+
     /// Names of what is written, which sets of rules may not have.
     pub fn own_names(&self) -> OwnNames {
         let eve = self.eve.iter().map(|eve| eve.log.clone().unwrap_or_else(|| PathBuf::from(&eve.filename)));
@@ -89,7 +104,8 @@ impl Configuration {
         let certificates = self.certificate_store.iter().map(|store| store.folder.clone());
         let data = self.tcp_data.iter().chain(&self.http_body_data);
         let data = data.flat_map(|data| data.filename.iter().chain(&data.folder)).cloned();
-        OwnNames::new(eve.chain(fast).chain(files).chain(certificates).chain(data))
+        let recorded = self.recorded();
+        OwnNames::new(eve.chain(fast).chain(files).chain(certificates).chain(data).chain(recorded.places()))
     }
 }
 
@@ -194,6 +210,7 @@ fn writer(configuration: &Configuration) -> sequence::Settings {
             .map(|store| certificates::Settings { folder: store.folder.clone(), chains: limits.chains }),
         tcp_data: configuration.tcp_data.clone().map(data),
         http_body_data: configuration.http_body_data.clone().map(data),
+        recording: configuration.recorded(),
         own_names: configuration.own_names(),
     }
 }

@@ -22,7 +22,7 @@ use crate::records::cause::{Charge, Name};
 use crate::records::class::Class;
 use crate::records::eve::Alerts;
 use crate::records::fileinfo::Shown;
-use crate::records::finding::{AlertGate, Gate, PacketGate, Record};
+use crate::records::finding::{AlertGate, Gate, PacketGate, Record, Topic};
 use crate::records::header::{Header, RECORDS_VERSION};
 use crate::records::{fast, fileinfo, frame};
 
@@ -272,6 +272,9 @@ impl Reporter {
             PacketGate { tenant: packet.tenant, source, destination, time: moment.time, length: packet.wire_len };
         let place = moment.place(flow.map(|flow| flow.id));
         let outputs = Arc::clone(&self.outputs);
+        if outputs.topics.contains(&Topic::Tagged) {
+            self.batch.push_tagged(place, gate);
+        }
         let charge = match flow {
             Some(flow) => self.charge_flow(flow),
             None => self.charge_packet(packet, moment),

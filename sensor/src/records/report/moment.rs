@@ -16,6 +16,8 @@ const JOINED_BITS: u32 = 3;
 /// Behind all packets.
 const LAST: u64 = u64::MAX / 2;
 
+const _: () = assert!(JOINED_BITS + DEPTH_BITS == Place::WITHIN_BITS);
+
 fn place(number: u64, joined: u8, depth: u8) -> u64 {
     (number << JOINED_BITS | u64::from(joined)) << DEPTH_BITS | u64::from(depth)
 }

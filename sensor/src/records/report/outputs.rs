@@ -45,6 +45,8 @@ pub struct Outputs {
     pub(super) beside_files: Option<Arc<Output>>,
     /// What followers behind the workers want.
     pub(super) topics: Arc<[Topic]>,
+    /// Somebody records packets.
+    pub(super) notes_packets: bool,
     /// Some output has the packets that rules' tags want.
     pub(super) tagged_packets: bool,
     /// What of them rules of the plan want: those of flows, and of hosts.
@@ -86,7 +88,7 @@ impl Outputs {
             Output { eve: eve.clone(), recorders: REGISTRY.iter().map(recorder).collect() }
         });
         let wants_packets = |eve: &EveOutput| eve.alerts.as_ref().is_some_and(|alerts| alerts.tagged_packets);
-        let tagged_packets = settings.eve.iter().any(wants_packets);
+        let tagged_packets = settings.eve.iter().any(wants_packets) || topics.contains(&Topic::Tagged);
         let all = || settings.eve.iter().chain(&settings.beside_files);
         let references = REGISTRY.iter().map(|p| (p.recorder)(&protocol::Settings::default()));
         Self {
@@ -94,6 +96,7 @@ impl Outputs {
             references: references.collect(),
             fast: settings.fast,
             beside_files: settings.beside_files.clone().map(|eve| Arc::new(Output { eve, recorders: Vec::new() })),
+            notes_packets: topics.contains(&Topic::Packets),
             topics: topics.into(),
             tagged_packets,
             ethernet: all().any(|eve| eve.ethernet),

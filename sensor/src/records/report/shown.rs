@@ -14,6 +14,7 @@ use crate::flow::{Flow, Key};
 use crate::inspect::files::File;
 use crate::inspect::{Application, view_of};
 use crate::records::finding::{Gate, Topic};
+use crate::records::noted::Noted;
 use crate::records::subject::Subject;
 
 impl Reporter {
@@ -24,6 +25,14 @@ impl Reporter {
         {
             let place = moment.place(subject.flow.map(|flow| flow.id));
             self.batch.push_shown(place, subject, packet.data);
+        }
+    }
+
+    /// A packet of a flow, where somebody records packets.
+    #[inline]
+    pub fn note_packet(&mut self, packet: &Packet<'_>, flow: &Flow<Application>, direction: Direction) {
+        if self.outputs.notes_packets {
+            self.batch.packets.push(Noted::of(packet, flow, direction));
         }
     }
 

@@ -12,7 +12,7 @@ pub(super) const FOLLOWER: Entry = Entry {
     begin,
 };
 
-fn begin(settings: &Settings, folder: &Path) -> Begun {
+fn begin(settings: &Settings, folder: &Path, _live: bool) -> Begun {
     Ok(settings
         .certificate_store
         .as_ref()

@@ -13,7 +13,7 @@ pub(super) const FOLLOWER: Entry = Entry {
     begin,
 };
 
-fn begin(settings: &Settings, folder: &Path) -> Begun {
+fn begin(settings: &Settings, folder: &Path, _live: bool) -> Begun {
     Ok(settings.file_store.as_ref().map(|settings| -> Box<dyn Follower> {
         let store = FileStore::new(settings, folder);
         Box::new(Files { store, room: Vec::new() })

@@ -5,28 +5,39 @@
 
 mod certificates;
 mod file_store;
+mod recorder;
 mod scripts;
 mod stream_data;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use tapwire_signatures::lua::Shown;
 
+use crate::capture::fanout::Tap;
+use crate::inspect::Engine;
+use crate::records::batch::RecordBatch;
 use crate::records::finding::{FileId, Finding, Topic};
 use crate::sequence::Settings;
 
 /// Followers, in the order in which they are fed.
-const FOLLOWERS: &[Entry] =
-    &[scripts::FOLLOWER, file_store::FOLLOWER, certificates::FOLLOWER, stream_data::STREAMS, stream_data::BODIES];
+const FOLLOWERS: &[Entry] = &[
+    scripts::FOLLOWER,
+    file_store::FOLLOWER,
+    certificates::FOLLOWER,
+    stream_data::STREAMS,
+    stream_data::BODIES,
+    recorder::FOLLOWER,
+];
 
 /// A follower that there may be.
 pub(super) struct Entry {
     /// Counters that are there, as 0, also where it is not.
     counters: &'static [&'static str],
-    /// Begins it below the folder of records, if there is to be one.
-    begin: fn(&Settings, &Path) -> Begun,
+    /// Begins it below the folder of records, if there is to be one; whether an interface is watched.
+    begin: fn(&Settings, &Path, bool) -> Begun,
 }
 
 /// A follower that was begun, if there is to be one.
@@ -49,6 +60,12 @@ pub(super) trait Follower {
     fn wants(&self) -> Vec<Topic>;
     /// Takes a finding of what it wants.
     fn finding(&mut self, seen: Seen<'_>);
+    /// All findings of a batch of packets came; what workers noted of its packets is there.
+    fn end_batch(&mut self, _batches: &[RecordBatch]) {}
+    /// Where it takes every batch of packets.
+    fn take_tap(&mut self) -> Option<Tap<Arc<Engine>>> {
+        None
+    }
     /// The number of a file in its store.
     fn stored(&self, _file: FileId) -> Option<u64> {
         None
@@ -74,14 +91,14 @@ pub(super) struct Followers(Vec<(Box<dyn Follower>, Vec<Topic>)>);
 
 impl Followers {
     /// Begins those that there are to be.
-    pub(super) fn begin(settings: &Settings, folder: &Path) -> io::Result<Self> {
-        Self::of(FOLLOWERS, settings, folder)
+    pub(super) fn begin(settings: &Settings, folder: &Path, live: bool) -> io::Result<Self> {
+        Self::of(FOLLOWERS, settings, folder, live)
     }
 
-    fn of(entries: &[Entry], settings: &Settings, folder: &Path) -> io::Result<Self> {
+    fn of(entries: &[Entry], settings: &Settings, folder: &Path, live: bool) -> io::Result<Self> {
         let mut all = Vec::new();
         for entry in entries {
-            all.extend((entry.begin)(settings, folder)?.map(|follower| {
+            all.extend((entry.begin)(settings, folder, live)?.map(|follower| {
                 let topics = follower.wants();
                 (follower, topics)
             }));
@@ -100,6 +117,16 @@ impl Followers {
         for (follower, _) in self.0.iter_mut().filter(|(_, topics)| topics.contains(&topic)) {
             follower.finding(seen);
         }
+    }
+
+    /// All findings of a batch of packets came.
+    pub(super) fn end_batch(&mut self, batches: &[RecordBatch]) {
+        self.0.iter_mut().for_each(|(follower, _)| follower.end_batch(batches));
+    }
+
+    /// Where one of them takes every batch of packets.
+    pub(super) fn take_tap(&mut self) -> Option<Tap<Arc<Engine>>> {
+        self.0.iter_mut().find_map(|(follower, _)| follower.take_tap())
     }
 
     /// The number of a file in a store.

@@ -19,7 +19,7 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) const FOLLOWER: Entry = Entry { counters: &["tapwire.records.script_errors"], begin };
 
-fn begin(settings: &Settings, folder: &Path) -> Begun {
+fn begin(settings: &Settings, folder: &Path, _live: bool) -> Begun {
     let start = |script: &Arc<OutputScript>| script.start(folder.display().to_string(), opener(folder.to_owned()));
     let running = settings.scripts.iter().map(start).collect::<Result<Vec<_>, _>>();
     let running = running.map_err(io::Error::other)?;

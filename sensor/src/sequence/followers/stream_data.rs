@@ -18,12 +18,12 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) const STREAMS: Entry = Entry {
     counters: &["tapwire.tcp_data.written", "tapwire.tcp_data.refused", "tapwire.tcp_data.fs_errors"],
-    begin: |settings, folder| begin("tcp_data", Some(Shown::Stream), settings.tcp_data.as_ref(), folder),
+    begin: |settings, folder, _| begin("tcp_data", Some(Shown::Stream), settings.tcp_data.as_ref(), folder),
 };
 
 pub(super) const BODIES: Entry = Entry {
     counters: &["tapwire.http_body_data.written", "tapwire.http_body_data.refused", "tapwire.http_body_data.fs_errors"],
-    begin: |settings, folder| {
+    begin: |settings, folder, _| {
         let shown = protocol_id("http").map(Shown::Body);
         begin("http_body_data", shown, settings.http_body_data.as_ref(), folder)
     },

@@ -21,7 +21,7 @@ const TOP: usize = 2;
 
 const TALKERS: Entry = Entry { counters: &[], begin: begin_talkers };
 
-fn begin_talkers(_: &Settings, _: &Path) -> Begun {
+fn begin_talkers(_: &Settings, _: &Path, _: bool) -> Begun {
     Ok(Some(Box::new(Talkers::default())))
 }
 
@@ -93,7 +93,8 @@ fn flow(id: u64, last: [u8; 2], bytes: u64) -> Subject {
 
 /// What the follower tells of flows that so many workers share.
 fn talkers(workers: u16) -> Vec<String> {
-    let mut followers = Followers::of(&[TALKERS], &Configuration::default().settings().writer, Path::new("")).unwrap();
+    let mut followers =
+        Followers::of(&[TALKERS], &Configuration::default().settings().writer, Path::new(""), false).unwrap();
     assert_eq!(followers.wants(), [Topic::Each(Shown::Flow)]);
     let mut batches: Vec<_> = (0..workers).map(|worker| RecordBatch::new(worker, 0)).collect();
     for (id, ends, bytes) in [(1, [1, 2], 99), (2, [3, 4], 99), (3, [1, 5], 9), (4, [6, 4], 9)] {

@@ -10,6 +10,7 @@ mod letters;
 mod live;
 pub mod manual;
 pub mod outputs;
+mod packets;
 mod problems;
 mod progress;
 mod replay;
@@ -91,6 +92,7 @@ impl Arguments {
             Command::Cat(options) => options.run(),
             Command::Tail(options) => options.run(),
             Command::Grep(options) => options.run(),
+            Command::Packets(options) => options.run(),
             Command::Completions(options) => options.run(),
             Command::Man(options) => options.run(),
         }
@@ -129,6 +131,9 @@ pub enum Command {
     /// Write the records of a log that have a text in them
     #[command(after_help = grep::HELP)]
     Grep(grep::Grep),
+    /// Write packets out of a recording: of flows, alerts, community ids, or all of a time
+    #[command(after_help = packets::HELP)]
+    Packets(packets::Packets),
     /// Look at rules and try them
     Rules(rules::Rules),
     /// Try the receivers that records are delivered to, and see how far deliveries are

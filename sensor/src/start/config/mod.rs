@@ -10,6 +10,7 @@ mod keys;
 mod lists;
 pub mod node;
 mod outputs;
+mod packets;
 pub mod problem;
 mod process;
 mod read;
@@ -39,6 +40,7 @@ use crate::flow::exceptions::ExceptionPolicies;
 use crate::flow::{Elephant, Timeouts, UrgentPolicy};
 use crate::inspect::ParserFuel;
 use crate::inspect::files::{OPEN_LIMIT, PARTS_BYTES};
+use crate::recording::pcap_log;
 use crate::records::eve::EveOutput;
 use crate::records::ledger::LedgerSettings;
 use crate::run::{Counting, LiveSettings};
@@ -51,6 +53,7 @@ pub use interfaces::Interfaces;
 pub(crate) use keys::{Effect, Idle, KEYS, Key, in_one_line};
 pub use lists::{Datasets, ReputationFiles};
 use node::Node;
+pub use packets::Recording;
 pub use problem::{Problem, Severity};
 pub use process::Process;
 pub use stores::{CertificateStore, FileStore, StoreLimits};
@@ -155,6 +158,10 @@ pub struct Configuration {
     pub file_store: Option<FileStore>,
     /// `outputs`: tls-store
     pub certificate_store: Option<CertificateStore>,
+    /// `outputs`: pcap-log
+    pub pcap_logs: Vec<pcap_log::Settings>,
+    /// `tapwire.recording`
+    pub recording: Recording,
     /// `outputs`: tcp-data
     pub tcp_data: Option<stream_data::Settings>,
     /// `outputs`: http-body-data
@@ -370,6 +377,8 @@ impl Default for Configuration {
             output_scripts: Vec::new(),
             file_store: None,
             certificate_store: None,
+            pcap_logs: Vec::new(),
+            recording: Recording::default(),
             tcp_data: None,
             http_body_data: None,
             store_limits: StoreLimits::default(),

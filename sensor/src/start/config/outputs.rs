@@ -12,7 +12,8 @@ use tapwire_signatures::rule::script;
 
 use super::node::{Node, Value};
 use super::stores::{CertificateStore, FileStore};
-use super::{Problem, data, deliveries, stores};
+use super::{Problem, data, deliveries, packets, stores};
+use crate::recording::pcap_log;
 use crate::records::eve::{Alerts, Anomalies, CaptureName, EveOutput, Files, Stats};
 use crate::records::forwarded::Forwarded;
 use crate::sequence::FastOutput;
@@ -60,6 +61,8 @@ pub(super) struct Outputs {
     pub(super) certificate_store: Option<CertificateStore>,
     /// Those of EVE that are no files.
     pub(super) deliveries: Vec<deliver::Settings>,
+    /// Where packets are written.
+    pub(super) pcap_logs: Vec<pcap_log::Settings>,
     /// Where bytes of streams are written.
     pub(super) tcp_data: Option<stream_data::Settings>,
     /// Where bodies of HTTP are written.
@@ -95,6 +98,7 @@ pub(super) fn read(
                 let store = stores::file_store(node, stream_depth_bytes, faults, warnings);
                 read.file_store = store.or(read.file_store.take());
             }
+            "pcap-log" => read.pcap_logs.push(packets::pcap_log(node, faults)),
             "tcp-data" => read.tcp_data = Some(data::stream_data("tcp-data", node, faults)),
             "http-body-data" => read.http_body_data = Some(data::stream_data("http-body-data", node, faults)),
             "tls-store" => read.certificate_store = Some(stores::certificate_store(node)),

@@ -11,7 +11,7 @@ use super::interfaces::Interfaces;
 use super::node::Node;
 use super::{
     Checksums, Configuration, EVIDENCE_PIECES, Elephant, Enabled, ExceptionPolicies, Problem, ProtocolSettings,
-    Tenancy, Timeouts, Tunnels, UrgentPolicy, deliveries, hosts, lists, outputs, variables,
+    Tenancy, Timeouts, Tunnels, UrgentPolicy, deliveries, hosts, lists, outputs, packets, variables,
 };
 
 /// Reads values out of the tree and notes what is wrong.
@@ -330,10 +330,12 @@ impl<'a> Reader<'a> {
             (c.eve, c.fast) = (read.eve, read.fast);
             c.deliveries = read.deliveries;
             (c.file_store, c.certificate_store) = (read.file_store, read.certificate_store);
+            c.pcap_logs = read.pcap_logs;
             (c.tcp_data, c.http_body_data) = (read.tcp_data, read.http_body_data);
         }
         self.seconds("tapwire.output-drain", &mut c.drain_s);
         c.deliveries.extend(deliveries::read(self.root, &mut self.faults, &mut self.warnings));
+        c.recording = packets::recording(self.root.at("tapwire.recording"), &mut self.faults);
         c.tenancy = Tenancy::read((c, file), self);
     }
 

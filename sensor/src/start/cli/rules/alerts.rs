@@ -138,6 +138,8 @@ fn only_alerts(configuration: &Configuration) -> Configuration {
     own.fast = None;
     own.output_scripts = Vec::new();
     (own.file_store, own.certificate_store) = (None, None);
+    own.pcap_logs.clear();
+    own.recording.enabled = false;
     (own.tcp_data, own.http_body_data) = (None, None);
     own.eve = Configuration::default().eve;
     own.eve.truncate(1);

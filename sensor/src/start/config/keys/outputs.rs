@@ -283,6 +283,66 @@ pub(super) static KEYS: &[Key] = &[
         |_| value("certs"),
         "Their folder, below that of records unless it is absolute.",
     ),
+    used(
+        "outputs.N.pcap-log.enabled",
+        |_| switch(false),
+        "Packets are written to plain capture files ([recording](recording.md)). There may be several.",
+    ),
+    used(
+        "outputs.N.pcap-log.filename",
+        |_| value("log.pcap"),
+        "What their names begin with; a time follows. With `mode: multi` it may have `%n` and `%i` (the worker) and `%t` (the time).",
+    ),
+    used(
+        "outputs.N.pcap-log.dir",
+        |_| "the folder of records".into(),
+        "Their folder, below that of records unless it is absolute.",
+    ),
+    used("outputs.N.pcap-log.sguil-base-dir", |_| "none".into(), "An older name of `dir`."),
+    used(
+        "outputs.N.pcap-log.limit",
+        |_| "100 MiB".into(),
+        "Bytes of a file, as written; the next one is begun before there are more.",
+    ),
+    used(
+        "outputs.N.pcap-log.max-files",
+        |_| "all".into(),
+        "Files that stay; the oldest goes, with `mode: normal` those of earlier runs too.",
+    ),
+    used(
+        "outputs.N.pcap-log.mode",
+        |_| value("normal"),
+        "`normal`: one file after the other; `multi`: each worker has its own; `sguil`: in a folder for each day.",
+    ),
+    used(
+        "outputs.N.pcap-log.compression",
+        |_| value("none"),
+        "`lz4`, and as tapwire's own `zstd`; names of files end so.",
+    ),
+    used("outputs.N.pcap-log.lz4-checksum", |_| switch(false), "Frames of lz4 have a checksum of all that is in them."),
+    idle("outputs.N.pcap-log.lz4-level", "The level of lz4.", "there is one level, the fastest"),
+    used("outputs.N.pcap-log.zstd-level", |_| "3".into(), "The level of zstd, -7 to 19. It is a key of tapwire's own."),
+    used("outputs.N.pcap-log.ts-format", |_| value("sec"), "`usec`: times in names have microseconds."),
+    used(
+        "outputs.N.pcap-log.use-stream-depth",
+        |_| switch(false),
+        "Nothing is written behind the depth of a stream (`stream.reassembly.depth`).",
+    ),
+    used(
+        "outputs.N.pcap-log.honor-pass-rules",
+        |_| switch(false),
+        "Nothing more is written of a flow that a pass rule matched.",
+    ),
+    used(
+        "outputs.N.pcap-log.conditional",
+        |_| value("all"),
+        "`alerts`: only flows with alerts, from what waited in memory on (`tapwire.recording.before-memory`); `tag`: only packets that `tag` of a rule wants, and the alert's own.",
+    ),
+    used(
+        "outputs.N.pcap-log.bpf-filter",
+        |_| "none".into(),
+        "Only packets that pass this filter, in tcpdump's language.",
+    ),
     used("outputs.N.tcp-data.enabled", |_| switch(false), "Bytes of TCP streams are written ([files](files.md))."),
     used("outputs.N.tcp-data.type", |_| value("file"), DATA_TYPE),
     used("outputs.N.tcp-data.filename", |_| value("tcp-data.log"), DATA_FILE),
@@ -300,7 +360,6 @@ pub(super) static KEYS: &[Key] = &[
     used("outputs.N.http-body-data.append", |_| switch(true), "The dump goes on behind what is in its file."),
     used("outputs.N.http-body-data.ipv6-compress", |_| switch(false), DATA_ADDRESSES),
     idle("outputs.N.stats", "Counters as a text.", "`stats` records have them"),
-    idle("outputs.N.pcap-log", "Packets are recorded.", NOT_WRITTEN_PACKETS),
     idle("outputs.N.alert-debug", "All that is known of each alert.", "`tapwire rules explain` shows it"),
     idle("outputs.N.tls-log", "A line for each handshake of TLS.", NOT_WRITTEN),
     idle("outputs.N.http-log", "A line for each exchange of HTTP.", NOT_WRITTEN),
@@ -313,7 +372,6 @@ pub(super) static KEYS: &[Key] = &[
     idle("outputs.N.unified2-alert", "Alerts in the format of Snort.", NOT_WRITTEN),
 ];
 
-const NOT_WRITTEN_PACKETS: &str = "packets are not recorded; alerts can show theirs";
 const DATA_TYPE: &str =
     "`file`: a dump of all of them in one file; `dir`: a file of bare bytes for each direction of a flow; `both`.";
 const DATA_FILE: &str = "The file of the dump, below the folder of records.";

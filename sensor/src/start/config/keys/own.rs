@@ -151,6 +151,64 @@ pub(super) static KEYS: &[Key] = &[
         "When what was written is made to survive a crash of the machine: `second`, with each `frame`, or when the `system` likes to. It holds for all files of records.",
     ),
     used(
+        "tapwire.recording.enabled",
+        |c| switch(c.recording.enabled),
+        "Packets are recorded in a ring with an index ([recording](recording.md)).",
+    ),
+    used(
+        "tapwire.recording.folder",
+        |c| value(&c.recording.ring.folder.display().to_string()),
+        "Its folder, below that of records unless it is absolute.",
+    ),
+    used(
+        "tapwire.recording.mode",
+        |_| value("all"),
+        "`all` packets; `alerts`: flows with alerts, and what came of them before; `tagged`: what `tag` of rules wants; `none`.",
+    ),
+    used("tapwire.recording.filter", |_| "none".into(), "Only packets that pass this filter, in tcpdump's language."),
+    used(
+        "tapwire.recording.protocols",
+        |_| "all".into(),
+        "Only flows of these application protocols, and what came of them before they were recognised.",
+    ),
+    used(
+        "tapwire.recording.except-protocols",
+        |_| "none".into(),
+        "Flows of these are left out from when they are recognised on, unless they have an alert.",
+    ),
+    used(
+        "tapwire.recording.flow-bytes",
+        |_| "all".into(),
+        "Bytes of a flow that are recorded, unless it has an alert; 0 for all.",
+    ),
+    used(
+        "tapwire.recording.before-memory",
+        |c| size(c.recording.ring.selection.before_bytes as u64),
+        "Memory for packets that nothing speaks for yet, of each recording (`mode: alerts`, `conditional: alerts`).",
+    ),
+    used(
+        "tapwire.recording.before-time",
+        |c| seconds(c.recording.ring.selection.before_s),
+        "How long they wait there.",
+    ),
+    used("tapwire.recording.size", |c| size(c.recording.ring.size_bytes), "Bytes on disk; the oldest segment goes."),
+    used(
+        "tapwire.recording.segment",
+        |c| size(c.recording.ring.segment_bytes),
+        "Bytes of a segment, at most a quarter of `size`.",
+    ),
+    used(
+        "tapwire.recording.free-percent",
+        |c| format!("{} %", c.recording.ring.free_percent),
+        "Share of the disk that stays free: the oldest segments go for it, and where there are none, nothing is recorded.",
+    ),
+    used("tapwire.recording.age", |_| "any".into(), "Seconds after which a segment goes; 0 for none."),
+    used(
+        "tapwire.recording.level",
+        |c| c.recording.ring.level.to_string(),
+        "Level of zstd: -7 is fastest, 19 smallest.",
+    ),
+    used(
         "tapwire.file-store.memory",
         |c| size(c.store_limits.waiting_bytes),
         "Bytes of files that wait for the word of a rule; 0 for no limit.",

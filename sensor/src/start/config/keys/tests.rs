@@ -61,6 +61,7 @@ fn a_key_that_is_said_to_be_used_is_read_somewhere() {
         "deliveries",
         "deliveries/suricata",
         "deliveries/ways",
+        "packets",
         "tunnels",
         "exceptions",
         "lists",
