@@ -66,6 +66,7 @@ def commands(binary, folder):
     talk, ok = Socket(path), []
     ctl = lambda *words: subprocess.run([binary, "ctl", "--log-dir", out, *words], capture_output=True, text=True)
     send(1)
+    ok.append(check("it says at the start what it watches", bool(sensor.said("lv1: Ethernet, ring of"))))
     status = talk.ask("status")["message"]
     ok.append(check("status: interface, workers, sandbox, packets", (status["interfaces"], status["workers"], status["sandbox"][:4], status["packets"]["seen"] >= 1, status["stuck"]), (["lv1"], 2, "full", True, [])))
     stats = talk.ask("stats")["message"]

@@ -143,6 +143,10 @@ impl Tap for Interface {
         self.capture.is_some()
     }
 
+    fn described(&self) -> String {
+        format!("link type {}, through libpcap", self.link_type)
+    }
+
     fn awaited(&self) -> Option<&'static str> {
         None
     }

@@ -103,6 +103,11 @@ impl Taps {
         self.taps.iter().enumerate().filter_map(|(at, tap)| Some((at, tap.awaited()?))).collect()
     }
 
+    /// What each interface is, and where its packets wait, in words.
+    pub fn described(&self) -> Vec<String> {
+        self.taps.iter().map(|tap| tap.described()).collect()
+    }
+
     /// Looks after the interfaces.
     fn look(&mut self) -> Result<(), CaptureError> {
         self.looked = Some(Instant::now());

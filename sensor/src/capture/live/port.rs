@@ -318,6 +318,20 @@ impl Tap for Port {
         self.bound.is_some()
     }
 
+    fn described(&self) -> String {
+        let link = match self.state.map(State::link_type) {
+            None => "not there yet",
+            Some(Some(ETHERNET)) => "Ethernet",
+            Some(_) => "IP without a link layer",
+        };
+        let kib = (self.shape.block_bytes * self.shape.blocks) >> 10;
+        let room = if kib >= 1024 { format!("{} MiB", kib >> 10) } else { format!("{kib} KiB") };
+        match self.link.gluing().as_slice() {
+            [] => format!("{link}, ring of {room}, no offloads"),
+            on => format!("{link}, ring of {room}, offloads: {}", on.join(", ")),
+        }
+    }
+
     fn awaited(&self) -> Option<&'static str> {
         match self.state {
             None => Some("there is no such interface yet"),

@@ -17,6 +17,9 @@ pub(super) trait Tap: Send {
     /// Whether packets can come.
     fn is_bound(&self) -> bool;
 
+    /// What its packets are, and where they wait, in words.
+    fn described(&self) -> String;
+
     /// Why it cannot be watched yet, if that is so.
     fn awaited(&self) -> Option<&'static str>;
 

@@ -18,6 +18,13 @@ pub(super) fn watched(names: &[String], bpf: Option<&str>, known: &Interfaces) -
     Ok(watched)
 }
 
+/// Says what is watched: links, rings, offloads.
+pub(super) fn described(names: &[String], taps: &[Taps]) {
+    for (name, words) in names.iter().zip(taps.first().map(Taps::described).unwrap_or_default()) {
+        say(&format!("{name}: {words}"));
+    }
+}
+
 /// Says what is waited for.
 pub(super) fn awaited(names: &[String], taps: &[Taps]) {
     for (at, why) in taps.first().map(Taps::awaited).unwrap_or_default() {

@@ -100,6 +100,7 @@ impl Live {
         };
         if !common.quiet {
             begun(&about, &open, socket.as_deref());
+            interfaces::described(&names, &taps);
             interfaces::awaited(&names, &taps);
         }
         let switches = Switches { stop: Arc::clone(&stop), reopen: vec![Arc::clone(&reopen)] };
