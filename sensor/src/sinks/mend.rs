@@ -52,6 +52,17 @@ const LINE_BYTES: u64 = 16 << 20;
 /// The tail of a file of zstd frames.
 pub(super) fn frames(file: &impl ReadAt) -> io::Result<Tail> {
     let len = file.length()?;
+    let (walked, at) = whole_frames(file)?;
+    if at == len {
+        return Ok(Tail::Whole);
+    }
+    let cut_short = len < ZSTD_MAGIC.len() as u64 || at > 0 || starts_like_a_frame(file, len)?;
+    Ok(if cut_short && !has_frame_behind(file, walked + 1, len)? { Tail::Torn(at) } else { Tail::Foreign })
+}
+
+/// Up to where whole frames go that lie one behind the other: by their headers, and of those the ones at whose end one reads back.
+pub(super) fn whole_frames(file: &impl ReadAt) -> io::Result<(u64, u64)> {
+    let len = file.length()?;
     let (mut at, mut starts) = (0, VecDeque::new());
     while at < len {
         match frame_end(file, at, len)? {
@@ -73,11 +84,7 @@ pub(super) fn frames(file: &impl ReadAt) -> io::Result<Tail> {
         }
         at = start;
     }
-    if at == len {
-        return Ok(Tail::Whole);
-    }
-    let cut_short = len < ZSTD_MAGIC.len() as u64 || at > 0 || starts_like_a_frame(file, len)?;
-    Ok(if cut_short && !has_frame_behind(file, walked + 1, len)? { Tail::Torn(at) } else { Tail::Foreign })
+    Ok((walked, at))
 }
 
 /// The tail of a file of lines.

@@ -10,6 +10,8 @@ use super::volume::{Volume, VolumeFile};
 
 /// Files of the same name that are put aside.
 const ASIDE: u32 = 1_000;
+/// Bytes that are copied at once.
+const COPIED_BYTES: usize = 256 << 10;
 
 /// Finishes the segments that a crash left, and cuts off what cannot be read. Gives what is to be told.
 pub(crate) fn finish(volume: &impl Volume) -> io::Result<Vec<String>> {
@@ -28,11 +30,16 @@ pub(crate) fn finish(volume: &impl Volume) -> io::Result<Vec<String>> {
                 at
             }
             Tail::Foreign => {
-                let aside = put_aside(volume, &file_name)?;
+                let (_, at) = mend::whole_frames(&volume.open(&file_name)?)?;
+                let aside = put_aside(volume, &file_name, at)?;
                 notes.push(format!(
-                    "{file_name} is damaged before whole frames, or something else, and stays as {aside}"
+                    "{file_name} is damaged at byte {at}; what stands there and behind it is kept as {aside}"
                 ));
-                continue;
+                if at == 0 {
+                    continue;
+                }
+                file.truncate(at)?;
+                at
             }
         };
         if kept == 0 {
@@ -46,12 +53,27 @@ pub(crate) fn finish(volume: &impl Volume) -> io::Result<Vec<String>> {
     Ok(notes)
 }
 
-/// Gives a file a name that no file has.
-fn put_aside(volume: &impl Volume, file: &str) -> io::Result<String> {
+/// Gives a file a name that no file has; of one that begins well only what stands behind that, as a copy.
+fn put_aside(volume: &impl Volume, file: &str, from: u64) -> io::Result<String> {
     let names = volume.names()?;
     let mut asides = (1..ASIDE).map(|number| format!("{file}.damaged-{number}"));
     let aside = asides.find(|aside| !names.contains(aside)).ok_or(io::ErrorKind::AlreadyExists)?;
-    volume.rename(file, &aside)?;
+    if from == 0 {
+        volume.rename(file, &aside)?;
+        return Ok(aside);
+    }
+    let (whole, mut copy) = (volume.open(file)?, volume.append(&aside)?);
+    let (mut at, len) = (from, whole.length()?);
+    let mut window = vec![0; COPIED_BYTES];
+    while at < len {
+        let part =
+            window.get_mut(..usize::try_from(len - at).unwrap_or(COPIED_BYTES).min(COPIED_BYTES)).unwrap_or(&mut []);
+        whole.read_exact_at(part, at)?;
+        copy.append(part)?;
+        at += part.len() as u64;
+    }
+    copy.sync()?;
+    volume.sync()?;
     Ok(aside)
 }
 

@@ -5,6 +5,8 @@
 //! finished like that, a torn frame cut off. Records go on in a new segment, so that no place in the log is ever given twice and a
 //! [`cursor`] means the same after any crash. Nothing here knows who reads; [`retention`] alone asks how far they are.
 
+#[cfg(test)]
+mod crash;
 pub mod cursor;
 mod frames;
 mod index;

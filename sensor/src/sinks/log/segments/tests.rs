@@ -77,7 +77,7 @@ fn what_a_crash_left_is_finished_and_its_index_is_made() {
     bytes[..4].fill(b'x');
     fs::write(folder.path().join(&open), &bytes).unwrap();
     let mut log = Segments::open(folder.path(), settings(), now).unwrap();
-    assert!(log.take_notes()[0].contains("stays as"));
+    assert!(log.take_notes()[0].contains("kept as"));
     assert_eq!(fs::read(folder.path().join(format!("{open}.damaged-1"))).unwrap(), bytes);
     log.write(line(11).as_bytes(), false, now).unwrap();
     assert!(
