@@ -11,8 +11,9 @@ use crate::records::class::{Class, Tally};
 use crate::records::header::Clock;
 use crate::records::loss::{self, Loss, Whose};
 use crate::sinks::backlog::{News, Outage};
-use crate::sinks::log::{self, Missed, Segments};
+use crate::sinks::log::{self, Figures, Missed, Segments};
 use crate::sinks::output::{Output, Syncing, Way};
+use crate::sinks::rotation::Rotation;
 use crate::sinks::target::{Shape, Target};
 
 /// Why a sink misses records.
@@ -25,6 +26,8 @@ pub struct FastOutput {
     pub filename: String,
     /// Whether an existing file is appended to, where that is said; it is otherwise.
     pub append: Option<bool>,
+    /// When a new file is begun, when live.
+    pub rotation: Rotation,
 }
 
 /// The log of a live sensor.
@@ -68,8 +71,10 @@ impl Log {
             Segments::open(folder, settings, clock::now())
         };
         let way = |in_frames| Way { live, in_frames, limit_bytes: settings.backlog_bytes, sync };
-        let open = |filename: &str, zstd: bool, append: bool| {
-            let target = Target::open(Shape { path: folder.join(filename), zstd, append, live })?;
+        let open = |filename: &str, zstd: bool, append: bool, rotation: Rotation| {
+            let archive = rotation.archive.as_ref().map(|archive| folder.join(archive));
+            let rotation = Rotation { archive, ..rotation };
+            let target = Target::open(Shape { path: folder.join(filename), zstd, append, live, rotation })?;
             Output::start(Box::new(target), way(zstd))
         };
         let (mut outputs, mut ways) = (Vec::new(), Vec::new());
@@ -79,7 +84,8 @@ impl Log {
             if let Some(own) = &eve.log {
                 outputs.push(Output::start(Box::new(log(&folder.join(own))?), way(true))?);
             } else if of_log.is_none_or(|kept| kept.has_file) {
-                outputs.push(open(&eve.filename, eve.zstd, eve.append.unwrap_or(live))?);
+                let rotation = settings.rotations.get(place).cloned().unwrap_or_default();
+                outputs.push(open(&eve.filename, eve.zstd, eve.append.unwrap_or(live), rotation)?);
             }
             if of_log.is_some() {
                 outputs.push(Output::start(Box::new(log(folder)?), way(true))?);
@@ -88,7 +94,7 @@ impl Log {
         }
         if let Some(fast) = &settings.fast {
             ways.push(vec![outputs.len()]);
-            outputs.push(open(&fast.filename, false, fast.append.unwrap_or(true))?);
+            outputs.push(open(&fast.filename, false, fast.append.unwrap_or(true), fast.rotation.clone())?);
         }
         let stats = (0..).zip(&settings.eve);
         let stats = stats.filter_map(|(place, eve)| Some((place, eve.stats?.zeros))).collect();
@@ -196,6 +202,11 @@ impl Log {
         let mut all = Tally::default();
         self.outputs.iter().for_each(|output| all.merge(&output.books().lost));
         all
+    }
+
+    /// Counts of the log, if there is one; of all where deliveries have their own.
+    pub(super) fn figures(&self) -> Option<Figures> {
+        self.outputs.iter().filter_map(|output| output.books().figures).reduce(Figures::with)
     }
 
     /// Begins new files, or finds those again that were moved.

@@ -21,6 +21,7 @@ use crate::records::eve::EveOutput;
 use crate::records::finding::{Finding, Topic};
 use crate::records::ledger::LedgerSettings;
 use crate::records::slot::{Blank, Value};
+use crate::sinks::rotation::Rotation;
 use crate::sinks::sets::{OwnNames, Sets};
 use crate::sinks::{certificates, file_store, stream_data};
 use decide::{Decide, Decision};
@@ -53,6 +54,8 @@ mod tags;
 pub struct Settings {
     /// EVE's outputs, in their order.
     pub eve: Vec<EveOutput>,
+    /// When each of those begins a new file, when live.
+    pub rotations: Vec<Rotation>,
     /// The one of lines for people, behind them.
     pub fast: Option<FastOutput>,
     /// The log, where an interface is watched or records are delivered.

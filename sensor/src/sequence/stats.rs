@@ -11,6 +11,7 @@ use super::{Books, Writer};
 use crate::records::class::Tally;
 use crate::records::stats::{self, DearRule, Rules, Shown};
 use crate::sinks::deliver::report::Report as Delivered;
+use crate::sinks::log::Figures;
 
 /// Rules that `stats` names of those that cost most.
 const DEAREST_SHOWN: usize = 10;
@@ -39,6 +40,18 @@ pub struct RuleMatches {
     pub tenant: u32,
     /// How often all that it asks for held.
     pub matches: u64,
+}
+
+/// Counts of the log by their names.
+fn of_log(figures: &Figures) -> [(&'static str, u64); 6] {
+    [
+        ("segments", figures.segments),
+        ("bytes", figures.bytes),
+        ("reserve_bytes", figures.reserve_bytes),
+        ("removed_segments", figures.removed_segments),
+        ("removed_bytes", figures.removed_bytes),
+        ("missed", figures.missed),
+    ]
 }
 
 impl Writer {
@@ -157,6 +170,9 @@ impl Writer {
         counters.insert("tapwire.rules.dataset_values_refused".into(), values);
         counters.insert("tapwire.records.late_batches".into(), self.order.late_batches);
         self.balance().count(counters);
+        for (name, count) in self.log.figures().iter().flat_map(of_log) {
+            counters.insert(format!("tapwire.log.{name}"), count);
+        }
     }
 
     /// The books of records as they stand.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tapwire_parsers::link::Timestamp;
 
-use super::log::Missed;
+use super::log::{Figures, Missed};
 use super::piece::{Lane, Piece};
 use crate::capture::clock;
 use crate::records::class::Tally;
@@ -19,6 +19,8 @@ use crate::records::class::Tally;
 const CALM: Duration = Duration::from_secs(1);
 /// A failing output is waited for so long at the end.
 const LAST_TRY: Duration = Duration::from_millis(1_200);
+/// Alerts that are handed over at once while an output fails.
+const AT_ONCE_BYTES: usize = 1 << 20;
 /// Buffers that are kept to be filled again.
 const SPARE: usize = 2;
 /// Above that a buffer is given back.
@@ -61,6 +63,8 @@ pub struct Books {
     pub waiting: Tally,
     /// The bytes of those.
     pub waiting_bytes: usize,
+    /// Counts of the log, if it is that.
+    pub figures: Option<Figures>,
 }
 
 /// What is next for the thread of an output.
@@ -225,6 +229,11 @@ impl Backlog {
         }
     }
 
+    /// Takes counts of the log.
+    pub fn count(&self, figures: Option<Figures>) {
+        self.state().books.figures = figures;
+    }
+
     /// Asks for a new file.
     pub fn reopen(&self) {
         self.state().reopening = true;
@@ -326,12 +335,16 @@ fn take_next(state: &mut State) -> Option<Piece> {
     if !state.failing {
         return state.pieces.pop_front();
     }
-    let first = state.pieces.iter().position(|piece| piece.has(Lane::Alerts)).unwrap_or(0);
-    let piece = state.pieces.get_mut(first)?;
-    if piece.has(Lane::Alerts) && (piece.has(Lane::Others) || piece.has(Lane::Flows)) {
-        return Some(piece.take(Lane::Alerts));
+    // All that wait go at once: one by one they would take several times the room.
+    let mut alerts = Piece::default();
+    for piece in state.pieces.iter_mut().filter(|piece| piece.has(Lane::Alerts)) {
+        if alerts.text().len() >= AT_ONCE_BYTES {
+            break;
+        }
+        alerts.append(&piece.take(Lane::Alerts));
     }
-    state.pieces.remove(first)
+    state.pieces.retain(|piece| !piece.is_empty());
+    if alerts.is_empty() { state.pieces.pop_front() } else { Some(alerts) }
 }
 
 fn lose(state: &mut State, lost: &Piece) {
@@ -408,12 +421,12 @@ mod tests {
         assert!(backlog.is_failing());
         backlog.close();
         let mut order = Vec::new();
-        for _ in 0..4 {
+        for _ in 0..3 {
             let Next::Piece(next) = backlog.next(soon) else { panic!("it waits at the end") };
             order.push(next.has(Lane::Alerts));
-            if order.len() < 4 { backlog.stored(next) } else { backlog.refused(next, full()) }
+            if order.len() < 3 { backlog.stored(next) } else { backlog.refused(next, full()) }
         }
-        assert_eq!(order, [true, true, false, false]);
+        assert_eq!(order, [true, false, false], "all alerts at once");
         assert!(matches!(backlog.next(soon), Next::End));
         backlog.recovered();
         let news = backlog.take_news();

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::backlog::News;
-use super::log::Segments;
+use super::log::{Figures, Segments};
 use super::piece::{Lane, Piece};
 use super::target::Target;
 use crate::capture::clock;
@@ -43,6 +43,11 @@ pub trait Medium: Send {
         Ok(())
     }
 
+    /// Counts of it, if it is the log.
+    fn figures(&self) -> Option<Figures> {
+        None
+    }
+
     /// It is ended well.
     fn close(&mut self) -> io::Result<()> {
         self.sync()
@@ -51,7 +56,7 @@ pub trait Medium: Send {
 
 impl Medium for Target {
     fn name(&self) -> String {
-        self.path().display().to_string()
+        self.pattern().display().to_string()
     }
 
     fn write(&mut self, piece: &Piece) -> io::Result<()> {
@@ -67,7 +72,11 @@ impl Medium for Target {
     }
 
     fn reopen(&mut self) -> io::Result<()> {
-        Self::renew(self)
+        self.begin_anew(clock::now())
+    }
+
+    fn tick(&mut self) -> io::Result<bool> {
+        self.rotate_if_due(clock::now()).map(|()| false)
     }
 
     fn take_news(&mut self) -> Vec<News> {
@@ -89,7 +98,9 @@ impl Medium for Segments {
     }
 
     fn write(&mut self, piece: &Piece) -> io::Result<()> {
-        Self::write(self, piece.text(), piece.has(Lane::Alerts), clock::now())
+        // Where others are among them, the alerts come again by themselves if the disk has no room.
+        let is_urgent = piece.has(Lane::Alerts) && !piece.has(Lane::Others) && !piece.has(Lane::Flows);
+        Self::write(self, piece.text(), is_urgent, clock::now())
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -112,6 +123,10 @@ impl Medium for Segments {
 
     fn tick(&mut self) -> io::Result<bool> {
         Self::tick(self, clock::now())
+    }
+
+    fn figures(&self) -> Option<Figures> {
+        Some(Self::figures(self))
     }
 
     fn close(&mut self) -> io::Result<()> {

@@ -17,6 +17,7 @@ pub mod output;
 pub mod packet;
 pub mod piece;
 pub mod plain;
+pub mod rotation;
 pub mod sets;
 pub mod stream_data;
 pub mod target;

@@ -251,6 +251,7 @@ impl Disk {
                 Next::End => break,
             }
             self.backlog.note(self.medium.take_news());
+            self.backlog.count(self.medium.figures());
             if self.live {
                 self.backlog.look();
                 if self.unsynced
@@ -267,6 +268,7 @@ impl Disk {
             Err(error) => self.backlog.failed(error),
         }
         self.backlog.note(self.medium.take_news());
+        self.backlog.count(self.medium.figures());
     }
 
     /// Does what is due besides, while nothing waits.

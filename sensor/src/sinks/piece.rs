@@ -88,6 +88,16 @@ impl Piece {
         taken
     }
 
+    /// Appends the records of another one.
+    pub fn append(&mut self, other: &Self) {
+        let mut start = 0;
+        for (class, end) in &other.records {
+            let end = usize::try_from(*end).unwrap_or(usize::MAX);
+            self.push(*class, other.text.get(start..end).unwrap_or(&[]));
+            start = end;
+        }
+    }
+
     /// Takes all records out and keeps the memory.
     pub fn clear(&mut self) {
         self.text.clear();

@@ -11,10 +11,13 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
+use tapwire_parsers::link::Timestamp;
 
 use super::mend::{self, Tail};
 use super::open;
+use super::rotation::{self, Rotation, Since};
 use super::zstd::Frames;
+use crate::capture::clock;
 
 /// How long a pipe may take nothing before that counts as a fault.
 const PIPE_PATIENCE: Duration = Duration::from_secs(1);
@@ -33,11 +36,16 @@ pub struct Shape {
     pub append: bool,
     /// An interface is watched: nothing is waited for, and a file that is gone is made again.
     pub live: bool,
+    /// When a new file is begun, when live.
+    pub rotation: Rotation,
 }
 
 /// Where the records of one output go.
 pub struct Target {
     shape: Shape,
+    /// Its path with the time of day not filled in, when live.
+    pattern: PathBuf,
+    since: Since,
     frames: Option<Frames>,
     file: Option<Opened>,
     /// The rest of a piece that a pipe took a part of.
@@ -56,9 +64,14 @@ struct Opened {
 
 impl Target {
     /// Opens it. A pipe that nobody reads yet is one for later when live.
-    pub fn open(shape: Shape) -> io::Result<Self> {
+    pub fn open(mut shape: Shape) -> io::Result<Self> {
         let frames = shape.zstd.then(Frames::new).transpose()?;
-        let mut target = Self { shape, frames, file: None, rest: Vec::new(), notes: Vec::new() };
+        let (pattern, now) = (shape.path.clone(), clock::now());
+        if shape.live {
+            shape.path = rotation::named(&pattern, now);
+        }
+        let since = Since::now(now);
+        let mut target = Self { shape, pattern, since, frames, file: None, rest: Vec::new(), notes: Vec::new() };
         match target.reopen(target.shape.append) {
             Err(error) if target.shape.live && is_unread_pipe(&error) => {}
             result => result?,
@@ -74,6 +87,38 @@ impl Target {
     /// What is to be told of it since this was last asked.
     pub fn take_notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
+    }
+
+    /// Where it is, or the pattern of where it is at each time.
+    pub fn pattern(&self) -> &Path {
+        &self.pattern
+    }
+
+    /// Begins a new file where it is time.
+    pub fn rotate_if_due(&mut self, now: Timestamp) -> io::Result<()> {
+        let Some(opened) = self.file.as_ref().filter(|opened| opened.is_plain && self.shape.live) else {
+            return Ok(());
+        };
+        let bytes = opened.file.metadata()?.len();
+        if self.shape.rotation.is_due(self.since, bytes, now) { self.rotate(now) } else { Ok(()) }
+    }
+
+    fn rotate(&mut self, now: Timestamp) -> io::Result<()> {
+        self.sync()?;
+        self.file = None;
+        self.since = Since::now(now);
+        let finished = self.shape.rotation.finish(&self.shape.path, &self.pattern, now);
+        self.shape.path = rotation::named_anew(&self.pattern, now);
+        self.reopen(true)?;
+        finished
+    }
+
+    /// Finds the file again that was moved; where its name has the time in it, begins one for now.
+    pub fn begin_anew(&mut self, now: Timestamp) -> io::Result<()> {
+        if self.shape.live && rotation::named(&self.pattern, now) != self.shape.path {
+            return self.rotate(now);
+        }
+        self.renew()
     }
 
     /// Writes text of whole records. After an error nothing of it counts as written, unless [`Self::is_halfway`].
@@ -261,7 +306,7 @@ mod tests {
     use super::*;
 
     fn shape(path: &Path, zstd: bool, append: bool) -> Shape {
-        Shape { path: path.to_owned(), zstd, append, live: true }
+        Shape { path: path.to_owned(), zstd, append, live: true, rotation: Rotation::default() }
     }
 
     fn text_of(path: &Path) -> String {

@@ -190,6 +190,7 @@ fn writer(configuration: &Configuration) -> sequence::Settings {
     sequence::Settings {
         eve: configuration.eve.clone(),
         fast: configuration.fast.clone(),
+        rotations: configuration.rotations.clone(),
         log: None,
         deliveries: DeliverySettings {
             each: configuration.deliveries.clone(),

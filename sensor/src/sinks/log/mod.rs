@@ -24,4 +24,4 @@ pub mod wanted;
 use super::mend;
 
 pub use retention::{Gone, Missed, Retention};
-pub use segments::{Segments, Settings};
+pub use segments::{Figures, Segments, Settings};

@@ -52,6 +52,20 @@ impl Default for Settings {
     }
 }
 
+impl Figures {
+    /// Those of two logs.
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            segments: self.segments + other.segments,
+            bytes: self.bytes + other.bytes,
+            reserve_bytes: self.reserve_bytes + other.reserve_bytes,
+            removed_segments: self.removed_segments + other.removed_segments,
+            removed_bytes: self.removed_bytes + other.removed_bytes,
+            missed: self.missed + other.missed,
+        }
+    }
+}
+
 /// The log of a sensor, to be written.
 pub struct Segments<V: Volume = Folder> {
     volume: V,
@@ -69,6 +83,25 @@ pub struct Segments<V: Volume = Folder> {
     looked: Option<Instant>,
     notes: Vec<String>,
     gone: Vec<Gone>,
+    /// What was removed so far.
+    removed: Figures,
+}
+
+/// Counts of a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Segments.
+    pub segments: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes of the disk that are kept for alerts.
+    pub reserve_bytes: u64,
+    /// Segments that retention removed.
+    pub removed_segments: u64,
+    /// Their bytes.
+    pub removed_bytes: u64,
+    /// Records that sinks miss by that, each counted for every sink.
+    pub missed: u64,
 }
 
 struct Active<F> {
@@ -112,6 +145,7 @@ impl<V: Volume> Segments<V> {
             looked: None,
             notes,
             gone: Vec::new(),
+            removed: Figures::default(),
             volume,
         };
         log.look(now)?;
@@ -220,11 +254,16 @@ impl<V: Volume> Segments<V> {
         std::mem::take(&mut self.gone)
     }
 
-    /// Segments, their bytes, and bytes that are kept for alerts.
-    pub fn holds(&self) -> (u64, u64, u64) {
+    /// What it holds, and what it held.
+    pub fn figures(&self) -> Figures {
         let (segments, bytes) = self.inventory.totals();
         let active = self.active.as_ref().map(|active| active.len);
-        (segments + u64::from(active.is_some()), bytes + active.unwrap_or(0), self.reserve.bytes())
+        Figures {
+            segments: segments + u64::from(active.is_some()),
+            bytes: bytes + active.unwrap_or(0),
+            reserve_bytes: self.reserve.bytes(),
+            ..self.removed
+        }
     }
 
     fn rotate_if_due(&mut self, now: Timestamp) -> io::Result<()> {
@@ -243,6 +282,9 @@ impl<V: Volume> Segments<V> {
         let active_bytes = self.active.as_ref().map_or(0, |active| active.len);
         let gone = self.inventory.enforce(&self.volume, self.settings.retention, active_bytes, self.trusted(now))?;
         if gone.segments > 0 {
+            self.removed.removed_segments += gone.segments;
+            self.removed.removed_bytes += gone.bytes;
+            self.removed.missed += gone.missed.values().map(|missed| missed.records.total()).sum::<u64>();
             self.gone.push(gone);
         }
         self.reserve.renew(&self.volume);

@@ -48,6 +48,7 @@ use crate::sequence::FastOutput;
 use crate::sinks::deliver;
 use crate::sinks::log;
 use crate::sinks::output::Syncing;
+use crate::sinks::rotation::Rotation;
 use crate::sinks::stream_data;
 pub use interfaces::Interfaces;
 pub(crate) use keys::{Effect, Idle, KEYS, Key, in_one_line};
@@ -150,6 +151,8 @@ pub struct Configuration {
     pub threshold_file: Option<PathBuf>,
     /// `outputs`: eve-log
     pub eve: Vec<EveOutput>,
+    /// When each of those begins a new file, when live.
+    pub rotations: Vec<Rotation>,
     /// `outputs`: fast
     pub fast: Option<FastOutput>,
     /// `outputs`: lua
@@ -373,6 +376,7 @@ impl Default for Configuration {
                 &mut Vec::new(),
             )
             .eve,
+            rotations: Vec::new(),
             fast: None,
             output_scripts: Vec::new(),
             file_store: None,

@@ -19,6 +19,7 @@ use crate::records::forwarded::Forwarded;
 use crate::sequence::FastOutput;
 use crate::sinks::deliver;
 use crate::sinks::plain::read_plain;
+use crate::sinks::rotation::{Every, Rotation, checked};
 use crate::sinks::stream_data;
 
 /// Bytes of the largest script.
@@ -52,6 +53,8 @@ const USUAL: &str = "- eve-log:
 #[derive(Default)]
 pub(super) struct Outputs {
     pub(super) eve: Vec<EveOutput>,
+    /// When each of those begins a new file.
+    pub(super) rotations: Vec<Rotation>,
     pub(super) fast: Option<FastOutput>,
     /// Scripts.
     pub(super) scripts: Vec<Arc<OutputScript>>,
@@ -88,10 +91,12 @@ pub(super) fn read(
                 eve.log = delivery.as_ref().map(|delivery| delivery.log.clone());
                 read.deliveries.extend(delivery);
                 read.eve.push(eve);
+                read.rotations.push(rotation(node, faults));
             }
             "fast" => {
                 let filename = node.get("filename").and_then(Node::text).unwrap_or("fast.log").to_owned();
-                read.fast = Some(FastOutput { filename, append: append(node, faults) });
+                let (append, rotation) = (append(node, faults), rotation(node, faults));
+                read.fast = Some(FastOutput { filename, append, rotation });
             }
             "lua" => read.scripts.extend(scripts(node, limits, faults, warnings)),
             "file-store" => {
@@ -121,6 +126,39 @@ fn capture_name(node: &Node, faults: &mut Vec<Problem>) -> CaptureName {
 pub(super) fn append(node: &Node, faults: &mut Vec<Problem>) -> Option<bool> {
     let said = node.switch_at("append", false, faults);
     node.get("append").and_then(Node::switch).map(|_| said)
+}
+
+/// When a new file is begun.
+fn rotation(node: &Node, faults: &mut Vec<Problem>) -> Rotation {
+    let mut read =
+        Rotation { archive: node.get("archive").and_then(Node::text).map(PathBuf::from), ..Rotation::default() };
+    let mut refuse = |node: &Node, text: &str, what: &str, hint: &str| {
+        faults.push(node.problem(format!("`{text}` is no {what}"), hint));
+    };
+    if let Some((node, text)) = node.get("rotate-interval").and_then(|node| Some((node, node.text()?))) {
+        read.every = Every::parse(text);
+        if read.every.is_none() {
+            refuse(node, text, "time for rotate-interval", "such as minute, hour, day, 30s, 15m, 12h or 1d");
+        }
+    }
+    if let Some((node, text)) = node.get("rotate-size").and_then(|node| Some((node, node.text()?))) {
+        match parse_size(text) {
+            Some(bytes) => read.bytes = bytes,
+            None => refuse(node, text, "size for rotate-size", "such as 100mb or 1gb"),
+        }
+    }
+    if let Some((node, text)) = node.get("keep").and_then(|node| Some((node, node.text()?))) {
+        match text.parse() {
+            Ok(count) => read.keep = count,
+            Err(_) => refuse(node, text, "number of files to keep", "a whole number; 0 keeps all"),
+        }
+    }
+    if let Some((node, text)) = node.get("filename").and_then(|node| Some((node, node.text()?)))
+        && let Err(why) = checked(text)
+    {
+        refuse(node, text, &format!("name with a time in it: {why}"), "such as eve-%Y%m%dT%H%M%SZ.json");
+    }
+    read
 }
 
 /// Reads the scripts of an output. What one wants that is not offered leaves that one out.
