@@ -64,6 +64,13 @@ pub(super) fn read(root: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Pr
     all
 }
 
+/// Whether a value is a secret, wherever it stands.
+pub(super) fn is_secret(path: &str, text: &str) -> bool {
+    let key = path.rsplit('.').next().unwrap_or_default();
+    let in_address = text.split_once("://").and_then(|(_, rest)| rest.split_once('@'));
+    OPEN_SECRETS.contains(&key) || in_address.is_some_and(|(user, _)| user.contains(':'))
+}
+
 fn without_excerpt(problem: Problem) -> Problem {
     Problem { excerpt: None, ..problem }
 }

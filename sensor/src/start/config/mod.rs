@@ -513,7 +513,9 @@ pub fn said(given: Given<'_>) -> Result<String, Problem> {
     let line = |(path, node): (String, &Node)| {
         let place =
             node.file.as_deref().map_or_else(|| "--set".to_owned(), |file| format!("{file}:{}", node.place.line));
-        format!("{path} = {}    # {place}\n", node.text().unwrap_or_default())
+        let text = node.text().unwrap_or_default();
+        let shown = if deliveries::is_secret(&path, text) { "(not shown)" } else { text };
+        format!("{path} = {shown}    # {place}\n")
     };
     Ok(root.scalars().into_iter().map(line).collect())
 }

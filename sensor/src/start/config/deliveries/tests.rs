@@ -123,6 +123,20 @@ fn what_cannot_be_right_is_named_with_its_place_and_secrets_are_shown_by_nothing
 }
 
 #[test]
+fn what_is_a_secret_is_told_by_its_key_or_by_its_place_in_an_address() {
+    for (path, text, expected) in [
+        ("outputs.0.eve-log.redis.password", "x", true),
+        ("tapwire.outputs.0.token", "x", true),
+        ("tapwire.outputs.0.to", "https://me:hunter2@h/x", true),
+        ("tapwire.outputs.0.to", "https://me@h:443/x", false),
+        ("tapwire.outputs.0.secret-file", "/etc/x", false),
+        ("vars.address-groups.HOME_NET", "[10.0.0.0/8]", false),
+    ] {
+        assert_eq!(is_secret(path, text), expected, "{path} = {text}");
+    }
+}
+
+#[test]
 fn the_filetypes_of_suricata_are_deliveries_and_another_one_is_a_fault() {
     let read = |text: &str| {
         let (mut faults, mut warnings) = (Vec::new(), Vec::new());
