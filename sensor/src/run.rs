@@ -21,11 +21,10 @@ use crate::capture::offload::{Checksums, Offload};
 use crate::capture::origin::Origin;
 use crate::capture::ring::ring;
 use crate::capture::shard::Shards;
-use crate::capture::{CaptureError, Source};
-use crate::inspect::Inspector;
+use crate::capture::{CaptureError, Source, clock};
+use crate::inspect::{Engine, Inspector};
 use crate::records::class::Tally;
 use crate::records::report::{Outputs, Reporter};
-use crate::rights::{self, Role};
 use crate::sequence::{HeldBack, Writer};
 use crate::sinks::lock::{FolderLock, Refused};
 use crate::worker::Worker;
@@ -34,12 +33,14 @@ use merge::Merge;
 use reader::Reader;
 use settings::Budgets;
 use window::Window;
+use work::Working;
 
 mod active;
 mod answers;
 mod books;
 pub mod latency;
 mod merge;
+mod pinning;
 mod reader;
 mod settings;
 pub mod window;
@@ -47,6 +48,7 @@ mod work;
 mod writing;
 
 pub use active::Active;
+pub use pinning::{Pinning, Processors};
 pub use settings::{Counting, LiveSettings, Memory, Settings};
 pub use writing::mostly_refused;
 
@@ -173,25 +175,33 @@ pub fn replay(plan: &Plan<'_>, captures: &[PathBuf]) -> Summary {
     match FolderLock::respect(plan.folder) {
         Ok(_lock) => {
             let mut files = Files::new(captures).with_progress(plan.progress.clone().unwrap_or_default());
-            drive(plan, Origin { several: captures.len() > 1, ..Origin::default() }, None, &mut files)
+            drive(plan, Origin { several: captures.len() > 1, ..Origin::default() }, None, Readers::One(&mut files))
         }
         Err(why) => Summary { errors: vec![refused(plan.folder, why)], ..Summary::default() },
     }
 }
 
+/// Who reads packets.
+pub enum Readers<'a> {
+    /// One thread, which hands them to the workers.
+    One(&'a mut dyn Source),
+    /// Each worker its own.
+    Workers(Vec<Taps>),
+}
+
 /// Watches interfaces of these names until it is told to stop, and writes to a folder that is held.
-pub fn live(plan: &Plan<'_>, interfaces: Vec<String>, mut source: Taps, folder: FolderLock) -> Summary {
-    drive(plan, Origin { interfaces, ..Origin::default() }, Some(folder), &mut source)
+pub fn live(plan: &Plan<'_>, interfaces: Vec<String>, readers: Readers<'_>, folder: FolderLock) -> Summary {
+    drive(plan, Origin { interfaces, ..Origin::default() }, Some(folder), readers)
 }
 
 /// Reads packets of any source as if they came from files: it waits for the workers.
 #[cfg(test)]
 pub(crate) fn from_source(plan: &Plan<'_>, source: &mut dyn Source) -> Summary {
-    drive(plan, Origin::default(), None, source)
+    drive(plan, Origin::default(), None, Readers::One(source))
 }
 
 /// The threads of a run.
-fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, source: &mut dyn Source) -> Summary {
+fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, mut readers: Readers<'_>) -> Summary {
     let (settings, live) = (plan.settings, lock.is_some());
     let write_error = |source| RunError::Write { folder: plan.folder.to_owned(), source };
     let engine = plan.active.engine();
@@ -207,47 +217,86 @@ fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, source: &mut
         (FILE_DEPTH, Depth::Batches(FILE_DEPTH))
     };
     let pool = Pool::new(depth * 2);
-    let mut first = pool.take();
-    let first_result = source.next_batch(&mut first);
-    let books = Books::new(&plan.window, plan.workers, first.frames.first().map(|frame| frame.time).or(first.tick));
+    let (first, start, count) = match &mut readers {
+        Readers::One(source) => {
+            let mut first = pool.take();
+            let result = source.next_batch(&mut first);
+            let start = first.frames.first().map(|frame| frame.time).or(first.tick);
+            (Some((first, result)), start, 1)
+        }
+        Readers::Workers(taps) => {
+            plan.active.share();
+            (None, Some(clock::now()), taps.len())
+        }
+    };
+    let books = Books::new(&plan.window, (plan.workers, count), start);
     let (failed, errors) = (AtomicBool::new(false), Mutex::default());
     let reported: Mutex<BTreeSet<(u32, u32, u32, bool)>> = Mutex::default();
     thread::scope(|scope| {
         // Which flow goes to which worker is nobody else's business.
         let key = std::collections::hash_map::RandomState::new().hash_one(plan.workers);
-        let (mut distributor, work) = fanout::channel(plan.workers, packets, key, settings.reading());
-        distributor.attach(writer.take_tap());
         let mut from_workers = Vec::new();
-        for (index, work) in (0..).zip(work) {
+        let (books, failed, errors, reported) = (&books, &failed, &errors, &reported);
+        let mut working = |index: u16, (shard, shards): (u16, Shards), work: fanout::Receiver<Arc<Engine>>| {
             let (done, records) = ring(depth);
             from_workers.push(records);
             let budgets = &budgets;
             let fresh = move || budgets.table(settings.flows(live));
             let worker = Worker::new(
-                (index, Shards { key, count: plan.workers }),
+                (shard, shards),
                 settings.worker,
                 fresh(),
                 Inspector::new(Arc::clone(&engine)),
                 Reporter::new(index, Arc::clone(&outputs)),
             );
-            let (books, reported) = (&books, &reported);
-            let mut costly = |tenant: u32, rule: &Rule, report: &CostReport| {
+            let costly = move |tenant: u32, rule: &Rule, report: &CostReport| {
                 let what = (tenant, rule.gid, rule.sid, report.excess == Excess::Fuel);
                 let fresh = reported.lock().is_ok_and(|mut known| known.insert(what));
                 plan.costly.iter().filter(|_| fresh).for_each(|tell| tell(tenant, rule, report));
             };
-            scope.spawn(move || work::work_through(worker, work, done, live, &fresh, &mut costly, books));
+            let (fresh, costly) = (Box::new(fresh), Box::new(costly));
+            Working { index: index.into(), worker, work, done, live, fresh, costly, books, answered: books.question() }
+        };
+        let reader = |index, distributor, working| {
+            let offload = Offload::new(plan.checksums, live, settings.worker.tunnels.how(true));
+            let pool = pool.clone();
+            Reader { plan, index, live, working, distributor, offload, refused_told: 0, pool, books, errors, failed }
+        };
+        match readers {
+            Readers::One(source) => {
+                let (mut distributor, work) = fanout::channel(plan.workers, packets, key, settings.reading());
+                distributor.attach(writer.take_tap());
+                for (index, work) in (0..).zip(work) {
+                    let working = working(index, (index, Shards { key, count: plan.workers }), work);
+                    let pinning = &settings.pinning;
+                    scope.spawn(move || {
+                        pinning.workers.pin(index.into(), plan.warn);
+                        working.work_through();
+                    });
+                }
+                let reader = reader(0, distributor, None);
+                scope.spawn(move || {
+                    settings.pinning.reader.pin(0, plan.warn);
+                    reader.run(source, first);
+                });
+            }
+            Readers::Workers(all) => {
+                for (index, mut taps) in (0..).zip(all) {
+                    // What a worker reads is its own, and it is at both ends of the way there.
+                    let (distributor, mut work) = fanout::channel(1, Depth::Batches(1), key, settings.reading());
+                    let work = work.pop().map(|work| working(index, (0, Shards { key, count: 1 }), work));
+                    let reader = reader(usize::from(index), distributor, work);
+                    scope.spawn(move || {
+                        settings.pinning.workers.pin(index.into(), plan.warn);
+                        reader.run(&mut taps, None);
+                    });
+                }
+            }
         }
         // From here on each batch brings its own.
         drop((engine, outputs));
-        let (failed, errors, books) = (&failed, &errors, &books);
-        let offload = Offload::new(plan.checksums, live, settings.worker.tunnels.how(true));
-        let reader = Reader { plan, live, distributor, offload, refused_told: 0, pool, books, errors, failed };
-        scope.spawn(move || {
-            rights::enter(Role::Reader);
-            reader.run(source, (first, first_result));
-        });
         // This thread is the writer.
+        settings.pinning.writer.pin(0, plan.warn);
         let merge = Merge::new(from_workers, live);
         writing::write_all(plan, &mut writer, merge, lock, (books, &budgets), (errors, failed));
     });

@@ -75,6 +75,20 @@ alert http any any -> any any (http.method; sid:1; content:"POST";)
     assert_eq!((alerts(&bypassed).len(), count(&bypassed, "http")), (0, 0));
     let flow = bypassed.iter().find(|record| record["event_type"] == "flow").unwrap();
     assert_eq!((&flow["flow"]["state"], &flow["flow"]["bypass"]), (&"bypassed".into(), &"local".into()));
+    assert_eq!(flow["tapwire"]["bypass"], "rule");
+}
+
+#[test]
+fn what_is_too_large_is_passed_over_where_that_is_said() {
+    let why = |settings: &[&str]| -> Vec<Value> {
+        let all = records(WEB, "alert http any any -> any any (http.method; content:\"POST\"; sid:1;)", settings);
+        all.into_iter().filter(|r| r["event_type"] == "flow").map(|r| r["tapwire"]["bypass"].clone()).collect()
+    };
+    assert!(why(&[]).iter().all(Value::is_null));
+    assert!(why(&["tapwire.bypass-bytes=400"]).contains(&"bytes".into()));
+    assert!(why(&["tapwire.bypass-bytes=1gb"]).iter().all(Value::is_null));
+    let depth = why(&["stream.bypass=yes", "stream.reassembly.depth=200"]);
+    assert!(depth.contains(&"depth".into()), "{depth:?}");
 }
 
 #[test]

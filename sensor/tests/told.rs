@@ -299,10 +299,10 @@ fn the_command_line_of_another_sensor_is_translated() {
 fn keys_without_effect_are_named_in_one_line_by_whatever_reads_them() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("s.yaml");
-    let text = "mpm-algo: ac\nthreading: {set-cpu-affinity: yes}\nnapatech: {hba: -1}\n\
+    let text = "mpm-algo: ac\nthreading: {autopin: yes}\nnapatech: {hba: -1}\n\
                 outputs:\n- eve-log: {enabled: yes, types: [flow, smb]}\n- syslog: {enabled: no}\n";
     fs::write(&config, text).unwrap();
-    let line = "has no effect here: mpm-algo, threading, napatech, outputs.eve-log.types.smb; ";
+    let line = "has no effect here: mpm-algo, threading.autopin, napatech, outputs.eve-log.types.smb; ";
     let check = |more: &[&str]| {
         let run = Run::new("check").arg("--no-rules").arg("--config").path(&config);
         let output = more.iter().fold(run, |run, argument| run.arg(argument)).output();
@@ -313,13 +313,13 @@ fn keys_without_effect_are_named_in_one_line_by_whatever_reads_them() {
     assert!(check(&["--verbose"]).contains("`mpm-algo` has no effect here: the sensor chooses that"));
     let report: Value = serde_json::from_str(&check(&["--json"])).unwrap();
     let keys: Vec<_> = report["no_effect"].as_array().unwrap().iter().map(|key| (&key["key"], &key["line"])).collect();
-    assert_eq!((keys.len(), keys[1]), (4, (&"threading".into(), &2.into())));
+    assert_eq!((keys.len(), keys[1]), (4, (&"threading.autopin".into(), &2.into())));
     let output = Run::new("replay").arg("--no-rules").arg("--config").path(&config).path(&web()).output();
     assert!(String::from_utf8(output.stderr).unwrap().contains(line));
     let quiet = Run::replay(&web()).arg("--no-rules").arg("--config").path(&config).output();
     assert_eq!(String::from_utf8(quiet.stderr).unwrap(), "");
     // An interface is not needed to be told.
-    let run = Run::new("run").arg("-i").arg("no-such-thing").arg("--no-rules").arg("--config").path(&config);
+    let run = Run::new("run").arg("-i").arg("no/such").arg("--no-rules").arg("--config").path(&config);
     let output = run.output();
     assert!(String::from_utf8(output.stderr).unwrap().contains(line));
 }

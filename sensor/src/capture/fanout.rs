@@ -87,6 +87,13 @@ impl<E> Receiver<E> {
         self.waiting.fetch_sub(work.batch.held_bytes(), Ordering::Relaxed);
         Some(work)
     }
+
+    /// The next batch, if there is one.
+    pub fn try_recv(&mut self) -> Option<Arc<Work<E>>> {
+        let work = self.ring.try_recv()?;
+        self.waiting.fetch_sub(work.batch.held_bytes(), Ordering::Relaxed);
+        Some(work)
+    }
 }
 
 /// Rings for some workers, under a secret `key` for the hash of flows.
@@ -227,6 +234,11 @@ impl<E: Epoch> Distributor<E> {
             (0, 0) => Handed::Over,
             _ => Handed::Dropped { packets, tunnels },
         }
+    }
+
+    /// Goes on to a later place in the sequence of batches, where several are handed over side by side.
+    pub fn skip_to(&mut self, sequence: u64) {
+        self.sequence = self.sequence.max(sequence);
     }
 
     /// How many batches were handed over.

@@ -81,8 +81,8 @@ pub struct Flow<A> {
     rare: Option<Box<Rare>>,
     /// What is done with it because it cannot be inspected as it should be.
     pub followed: Followed,
-    /// A rule, the end of what is inspected of it, or encryption ended its inspection.
-    pub bypassed: bool,
+    /// What ended its inspection before its end, if anything did.
+    pub bypassed: Option<Bypass>,
     /// The connection, if its begin was seen.
     pub tcp: Option<Box<TcpFlow>>,
     /// What the caller keeps of it.
@@ -91,6 +91,31 @@ pub struct Flow<A> {
     pub emergency: bool,
     marks: Marks,
     hash: u64,
+}
+
+/// Why nothing more is done with a flow than to count its packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bypass {
+    /// A rule says so.
+    Rule,
+    /// The end of what is inspected of its streams: `stream.reassembly.depth` with `stream.bypass`.
+    Depth,
+    /// It is encrypted from there on: `encryption-handling: bypass`.
+    Encrypted,
+    /// It is large: `tapwire.bypass-bytes`.
+    Bytes,
+}
+
+impl Bypass {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rule => "rule",
+            Self::Depth => "depth",
+            Self::Encrypted => "encrypted",
+            Self::Bytes => "bytes",
+        }
+    }
 }
 
 /// What is noted of a flow, a bit for each.
@@ -252,7 +277,7 @@ impl<A> Flow<A> {
 
     /// Whether nothing is done with it any more.
     pub fn is_bypassed(&self) -> bool {
-        self.bypassed || self.followed.has(ExceptionPolicy::Bypass)
+        self.bypassed.is_some() || self.followed.has(ExceptionPolicy::Bypass)
     }
 
     /// Whether an exception policy says that no rule is asked about it.

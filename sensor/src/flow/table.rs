@@ -568,7 +568,7 @@ impl<A: Default> Table<A> {
             alerts_asked: false,
             rare: first_vlans.map(|first_vlans| Box::new(Rare { first_vlans, ..Rare::default() })),
             followed: Followed::default(),
-            bypassed: false,
+            bypassed: None,
             tcp: None,
             app: A::default(),
             emergency: false,

@@ -38,6 +38,8 @@ pub struct FlowRecord<'a> {
     pub exceptions: [Option<(&'a str, &'a str)>; 3],
     /// Its inspection ended before it did.
     pub bypassed: bool,
+    /// Why it did; said only where own members are.
+    pub bypass: Option<&'a str>,
     /// The end of one of its packets was not captured; said only where own members are.
     pub truncated: bool,
     /// The directions in which it was an elephant.
@@ -136,8 +138,11 @@ pub fn write(out: &mut Vec<u8>, header: &Header<'_>, flow: &FlowRecord<'_>, cloc
         if let Some(tcp) = &flow.tcp {
             object.object("tcp", |o| connection(o, tcp));
         }
-        if flow.truncated || flow.inspected.is_some() {
+        if flow.truncated || flow.inspected.is_some() || flow.bypass.is_some() {
             object.object("tapwire", |own| {
+                if let Some(why) = flow.bypass {
+                    own.text("bypass", why);
+                }
                 if flow.truncated {
                     own.boolean("truncated", true);
                 }

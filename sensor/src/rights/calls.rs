@@ -179,6 +179,12 @@ const PACKETS: &[c_long] = &[
     libc::SYS_setsockopt,
 ];
 
+/// To wait for them, as only this machine calls it.
+#[cfg(target_arch = "x86_64")]
+const OLD_POLL: &[c_long] = &[libc::SYS_poll];
+#[cfg(not(target_arch = "x86_64"))]
+const OLD_POLL: &[c_long] = &[];
+
 /// To give rights up.
 const ROLE: &[c_long] = &[
     libc::SYS_landlock_add_rule,
@@ -226,6 +232,7 @@ fn compile(rules: Rules) -> Result<BpfProgram, Error> {
 fn rules(role: Option<Role>) -> Result<Rules, Error> {
     let lists: &[&[c_long]] = match role {
         Some(Role::Worker) => &[ALL],
+        Some(Role::ReadingWorker) => &[ALL, PACKETS, &[libc::SYS_close, libc::SYS_ppoll], OLD_POLL],
         Some(Role::Reader) => &[ALL, FILES, OLD_FILES, PACKETS],
         Some(Role::Writer) => &[ALL, FILES, OLD_FILES, THREADS, &[libc::SYS_ioctl]],
         Some(Role::Sender) => &[ALL, FILES, OLD_FILES, THREADS, SOCKETS, &[libc::SYS_ioctl]],
@@ -243,7 +250,7 @@ fn rules(role: Option<Role>) -> Result<Rules, Error> {
     let mut options: Vec<i32> = NAMES.to_vec();
     options.extend(role.is_none().then_some(FILTERS).into_iter().flatten());
     only(libc::SYS_prctl, options.iter().map(|option| when(0, Dword, Eq, word(*option))).collect::<Result<_, _>>()?);
-    if role == Some(Role::Worker) {
+    if matches!(role, Some(Role::Worker | Role::ReadingWorker)) {
         only(libc::SYS_write, vec![when(0, Dword, Le, STANDARD_STREAMS)?]);
     }
     let sockets = sockets(role)?;
@@ -256,7 +263,7 @@ fn rules(role: Option<Role>) -> Result<Rules, Error> {
 /// The sockets that can be opened.
 fn sockets(role: Option<Role>) -> Result<Vec<SeccompRule>, Error> {
     let domains: &[i32] = match role {
-        Some(Role::Worker | Role::Writer) => &[],
+        Some(Role::Worker | Role::ReadingWorker | Role::Writer) => &[],
         // To ask interfaces about themselves.
         Some(Role::Reader) => &[libc::AF_INET],
         Some(Role::Control) => &[libc::AF_UNIX],

@@ -28,13 +28,13 @@ pub(super) fn domain(role: Option<Role>, places: &Places) -> io::Result<Domain> 
     let ports = if connects { AccessNet::BindTcp.into() } else { AccessNet::from_all(NEWEST) };
     let mut ruleset = Ruleset::default().handle_access(AccessFs::from_all(NEWEST)).map_err(io::Error::other)?;
     ruleset = ruleset.handle_access(ports).map_err(io::Error::other)?;
-    if role == Some(Role::Worker) {
+    if matches!(role, Some(Role::Worker | Role::ReadingWorker)) {
         ruleset = ruleset.scope(Scope::AbstractUnixSocket | Scope::Signal).map_err(io::Error::other)?;
     }
     let created = ruleset.create().map_err(io::Error::other)?;
     let all = |paths: &[&str]| paths.iter().map(Into::into).collect::<Vec<std::path::PathBuf>>();
     let (read, written) = match role {
-        Some(Role::Worker) => (vec![], vec![]),
+        Some(Role::Worker | Role::ReadingWorker) => (vec![], vec![]),
         Some(Role::Reader) => (all(OF_INTERFACES), vec![]),
         Some(Role::Writer) => (vec![], places.written.clone()),
         Some(Role::Sender) => ([all(OF_NETWORK), places.read_by_senders.clone()].concat(), places.written.clone()),

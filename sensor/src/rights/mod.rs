@@ -8,6 +8,7 @@
 //! |---|---|---|---|
 //! | [`Role::Reader`] | `/sys`, to read | what was opened before | packets from sockets, questions about interfaces |
 //! | [`Role::Worker`] | none | none | memory, waiting, a line on standard error |
+//! | [`Role::ReadingWorker`] | none | what was opened before | the same, packets from sockets, questions about interfaces |
 //! | [`Role::Writer`] | the folders that records go to | none | files |
 //! | [`Role::Sender`] | those folders; certificates and the resolver's files, to read | connections outwards | files, sockets |
 //! | [`Role::Control`] | rules and configuration, to read; state | who connects to what was opened before | files, threads, local sockets |
@@ -35,6 +36,8 @@ pub enum Role {
     Reader,
     /// It inspects them.
     Worker,
+    /// It takes packets from its own ring and inspects them.
+    ReadingWorker,
     /// It writes records and files.
     Writer,
     /// It takes records to other machines.
@@ -44,7 +47,7 @@ pub enum Role {
 }
 
 /// All roles.
-const ROLES: [Role; 5] = [Role::Reader, Role::Worker, Role::Writer, Role::Sender, Role::Control];
+const ROLES: [Role; 6] = [Role::Reader, Role::Worker, Role::ReadingWorker, Role::Writer, Role::Sender, Role::Control];
 
 /// What the sensor reads and writes.
 #[derive(Clone, Debug, Default)]

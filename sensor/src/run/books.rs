@@ -50,7 +50,7 @@ pub(super) struct Books {
     asked: AtomicU64,
     /// Each worker's, and what they answer.
     workers: Vec<Mutex<(u64, Counters)>>,
-    reader: Mutex<Counters>,
+    readers: Vec<Mutex<Counters>>,
     start: Timestamp,
     /// The last packet's time, or what time it is.
     last_time: AtomicU64,
@@ -62,12 +62,12 @@ pub(super) struct Books {
 }
 
 impl Books {
-    pub(super) fn new(window: &Arc<Window>, workers: u16, start: Option<Timestamp>) -> Self {
+    pub(super) fn new(window: &Arc<Window>, (workers, readers): (u16, usize), start: Option<Timestamp>) -> Self {
         Self {
             window: Arc::clone(window),
             asked: AtomicU64::new(0),
             workers: (0..workers).map(|_| Mutex::default()).collect(),
-            reader: Mutex::default(),
+            readers: (0..readers).map(|_| Mutex::default()).collect(),
             start: start.unwrap_or_default(),
             last_time: AtomicU64::new(0),
             sequence: AtomicU64::new(0),
@@ -99,16 +99,20 @@ impl Books {
         }
     }
 
-    /// What the reader counted.
-    pub(super) fn set_reader(&self, counters: Counters) {
-        *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = counters;
+    /// What a reader counted.
+    pub(super) fn set_reader(&self, reader: usize, counters: Counters) {
+        if let Some(place) = self.readers.get(reader) {
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = counters;
+        }
     }
 
     /// A batch was read.
     pub(super) fn read(&self, sequence: u64, packets: Option<u64>, time: Option<Timestamp>) {
         self.window.beat(Part::Reader);
-        self.sequence.store(sequence, Ordering::Relaxed);
-        packets.into_iter().for_each(|packets| self.packets.store(packets, Ordering::Relaxed));
+        self.sequence.fetch_max(sequence, Ordering::Relaxed);
+        if let Some(packets) = packets {
+            self.packets.fetch_max(packets, Ordering::Relaxed);
+        }
         time.into_iter().for_each(|time| self.last_time.store(time.0, Ordering::Relaxed));
     }
 
@@ -119,7 +123,10 @@ impl Books {
 
     /// All counters, added up.
     pub(super) fn all(&self) -> Counters {
-        let mut all = self.reader.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut all = Counters::default();
+        for reader in &self.readers {
+            all.merge(&reader.lock().unwrap_or_else(PoisonError::into_inner));
+        }
         for worker in &self.workers {
             all.merge(&worker.lock().unwrap_or_else(PoisonError::into_inner).1);
         }

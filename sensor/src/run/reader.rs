@@ -6,12 +6,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::books::Books;
+use super::work::Working;
 use super::{Plan, RunError, note};
 use crate::capture::batch::{Batch, Pool};
 use crate::capture::fanout::{Distributor, Handed};
 use crate::capture::offload::Offload;
 use crate::capture::{CaptureError, More, Source};
 use crate::inspect::Engine;
+use crate::rights::{self, Role};
 use crate::stats::Counters;
 
 /// Between two looks at what the system dropped, when live.
@@ -26,7 +28,11 @@ const CALM: Duration = Duration::from_secs(5);
 /// Reads a source.
 pub(super) struct Reader<'a> {
     pub(super) plan: &'a Plan<'a>,
+    /// Its position among those who read.
+    pub(super) index: usize,
     pub(super) live: bool,
+    /// The worker that it is itself.
+    pub(super) working: Option<Working<'a>>,
     pub(super) distributor: Distributor<Arc<Engine>>,
     pub(super) offload: Offload,
     /// Senders whose packets are refused that were told of.
@@ -39,8 +45,9 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     /// Reads until there is no more, or nobody wants more.
-    pub(super) fn run(mut self, source: &mut dyn Source, first: (Batch, Result<More, CaptureError>)) {
-        let mut ready = Some(first);
+    pub(super) fn run(mut self, source: &mut dyn Source, first: Option<(Batch, Result<More, CaptureError>)>) {
+        rights::enter(if self.working.is_some() { Role::ReadingWorker } else { Role::Reader });
+        let mut ready = first;
         let mut losses = Losses::default();
         loop {
             let (batch, result) = match ready.take() {
@@ -57,6 +64,7 @@ impl Reader<'_> {
                 }
             };
             let handed = self.hand(batch);
+            let is_wanted = self.working.as_mut().is_none_or(Working::catch_up);
             if let Handed::Dropped { packets, tunnels } = handed {
                 losses.ring_full(packets, tunnels);
             }
@@ -71,7 +79,7 @@ impl Reader<'_> {
             };
             // What watches interfaces sees that it has to stop, and hands over first what came until then.
             let stopped = !self.live && self.plan.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed));
-            if !more || stopped || handed == Handed::Gone || self.failed.load(Ordering::Relaxed) {
+            if !more || stopped || !is_wanted || handed == Handed::Gone || self.failed.load(Ordering::Relaxed) {
                 break;
             }
         }
@@ -83,6 +91,10 @@ impl Reader<'_> {
         losses.ask(source, self.live);
         self.count(losses.counters);
         self.tell_refused();
+        if let Some(mut working) = self.working {
+            working.catch_up();
+            working.end();
+        }
     }
 
     fn hand(&mut self, mut batch: Batch) -> Handed {
@@ -92,8 +104,15 @@ impl Reader<'_> {
         if let (Some(progress), Some(packets)) = (&self.plan.progress, packets) {
             progress.packets.store(packets, Ordering::Relaxed);
         }
+        let (active, distributor) = (&self.plan.active, &mut self.distributor);
+        let rules = if self.working.is_some() {
+            let moment = active.moment();
+            distributor.skip_to(moment);
+            active.engine_of(distributor.sequence())
+        } else {
+            active.engine()
+        };
         // A file waits for the workers, an interface does not.
-        let (rules, distributor) = (self.plan.active.engine(), &mut self.distributor);
         let handed = if self.live { distributor.offer(batch, rules) } else { distributor.send(batch, rules) };
         self.books.read(self.distributor.sequence(), packets, time);
         handed
@@ -132,7 +151,7 @@ impl Reader<'_> {
             counters.add(name, count);
         }
         counters.add("defrag.memuse", held_bytes as u64);
-        self.books.set_reader(counters);
+        self.books.set_reader(self.index, counters);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::pinning::Pinning;
 use crate::capture::fanout::Reading;
 use crate::decode::defrag::{Defrag, Defragmenter};
 use crate::decode::memory::Budget;
@@ -27,6 +28,8 @@ pub struct Settings {
     pub writer: sequence::Settings,
     /// What holds while an interface is watched.
     pub live: LiveSettings,
+    /// Which processors threads run on.
+    pub pinning: Pinning,
     /// Whether there is what only Tapwire counts.
     pub own: bool,
     /// Which counters there are.

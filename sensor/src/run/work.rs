@@ -1,4 +1,4 @@
-//! The thread of a worker.
+//! The work of a worker: on a thread of its own, or on the one that reads its packets.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tapwire_signatures::verify::cost::CostReport;
 use super::books::Books;
 use super::window::{Part, Queue};
 use crate::capture::batch::Frame;
-use crate::capture::fanout;
+use crate::capture::fanout::{self, Work};
 use crate::capture::ring::Sender;
 use crate::flow::Table;
 use crate::inspect::{Application, Engine};
@@ -16,45 +16,80 @@ use crate::records::batch::RecordBatch;
 use crate::rights::{self, Role};
 use crate::worker::Worker;
 
-/// A worker's life: every batch in turn, then the end of all its flows.
-pub(super) fn work_through(
-    mut worker: Worker,
-    mut incoming: fanout::Receiver<Arc<Engine>>,
-    mut done: Sender<RecordBatch>,
-    live: bool,
-    fresh: &dyn Fn() -> Table<Application>,
-    costly: &mut dyn FnMut(u32, &Rule, &CostReport),
-    books: &Books,
-) {
-    rights::enter(Role::Worker);
-    let (index, mut answered) = (usize::from(worker.index()), books.question());
-    // It has no files itself.
-    let mut lost = |frame: &Frame, data: &[u8]| books.lost.keep(frame, data);
-    while let Some(work) = incoming.recv() {
-        let batch = &work.batch;
+/// Is told of a rule that takes more than its share.
+type Costly<'a> = dyn FnMut(u32, &Rule, &CostReport) + Send + 'a;
+
+/// A worker, and what it works with.
+pub(super) struct Working<'a> {
+    /// Its position among the workers.
+    pub(super) index: usize,
+    pub(super) worker: Worker,
+    pub(super) work: fanout::Receiver<Arc<Engine>>,
+    pub(super) done: Sender<RecordBatch>,
+    pub(super) live: bool,
+    pub(super) fresh: Box<dyn Fn() -> Table<Application> + Send + 'a>,
+    pub(super) costly: Box<Costly<'a>>,
+    pub(super) books: &'a Books,
+    /// The last question of the books that it answered.
+    pub(super) answered: u64,
+}
+
+impl Working<'_> {
+    /// A worker's life: every batch in turn, then the end of all its flows.
+    pub(super) fn work_through(mut self) {
+        rights::enter(Role::Worker);
+        while let Some(work) = self.work.recv() {
+            if !self.one(work) {
+                break;
+            }
+        }
+        self.end();
+    }
+
+    /// Works on what is there; whether anybody wants what it finds.
+    pub(super) fn catch_up(&mut self) -> bool {
+        while let Some(work) = self.work.try_recv() {
+            if !self.one(work) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn one(&mut self, work: Arc<Work<Arc<Engine>>>) -> bool {
+        let (books, batch) = (self.books, &work.batch);
+        // It has no files itself.
+        let mut lost = |frame: &Frame, data: &[u8]| books.lost.keep(frame, data);
         #[cfg(feature = "magic-packet")]
         rights::probe::look_for_magic(batch.frames.iter().map(|frame| batch.data(frame)));
-        books.window.beat(Part::Worker(worker.index()));
-        books.window.queue(index, Queue { batches: incoming.len() as u64, bytes: incoming.waiting_bytes() as u64 });
-        worker.adopt(&work.epoch, batch);
-        if live && let Some(time) = batch.tick {
-            worker.expire(time);
+        if let Ok(index) = u16::try_from(self.index) {
+            books.window.beat(Part::Worker(index));
         }
-        let mut records = worker.batch(batch, fresh, &mut lost);
+        let waiting = Queue { batches: self.work.len() as u64, bytes: self.work.waiting_bytes() as u64 };
+        books.window.queue(self.index, waiting);
+        self.worker.adopt(&work.epoch, batch);
+        if self.live
+            && let Some(time) = batch.tick
+        {
+            self.worker.expire(time);
+        }
+        let mut records = self.worker.batch(batch, &*self.fresh, &mut lost);
         records.began = batch.frames.first().map(|frame| frame.time);
-        worker.take_cost_reports(costly);
+        self.worker.take_cost_reports(&mut *self.costly);
         // The last one to be done with a batch gives its memory back.
         drop(work);
         let question = books.question();
-        if question != answered {
-            answered = question;
-            books.answer(index, question, worker.counted());
+        if question != self.answered {
+            self.answered = question;
+            books.answer(self.index, question, self.worker.counted());
         }
-        if done.send(records).is_err() {
-            break;
-        }
+        self.done.send(records).is_ok()
     }
-    let (sequence, packets) = books.place();
-    let own = worker.shut_down(sequence, packets, &mut |records| done.send(records).is_ok());
-    books.answer(index, u64::MAX, own);
+
+    /// Ends all flows.
+    pub(super) fn end(mut self) {
+        let (sequence, packets) = self.books.place();
+        let own = self.worker.shut_down(sequence, packets, &mut |records| self.done.send(records).is_ok());
+        self.books.answer(self.index, u64::MAX, own);
+    }
 }

@@ -31,6 +31,7 @@ impl Configuration {
             records: records(self),
             writer: writer(self),
             live: self.live,
+            pinning: self.threads.pinning.clone(),
             own: self.own_records,
             counting: self.counting,
         }
@@ -149,6 +150,7 @@ fn worker(configuration: &Configuration) -> worker::Settings {
         checksums: Treatment::default(),
         chunk_bytes: [bytes(stream.to_server_chunk_bytes), bytes(stream.to_client_chunk_bytes)],
         bypass_depth: configuration.stream.bypass,
+        bypass_bytes: configuration.bypass_bytes,
         excerpt_bytes: excerpt_bytes(configuration),
         alert_limit: configuration.alert_limit,
         expected_flows: bytes(stream.expected),

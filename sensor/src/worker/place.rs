@@ -11,7 +11,7 @@ use tapwire_signatures::verify::{Ground, Match};
 use super::Settings;
 use crate::flow::exceptions::{Exception, ExceptionPolicy};
 use crate::flow::stream::{Chunk, Stream};
-use crate::flow::{self, Flow, key, pseudo};
+use crate::flow::{self, Bypass, Flow, key, pseudo};
 use crate::inspect::alerts::{is_open, settle};
 use crate::inspect::{Application, Inspector, view_of};
 use crate::records::report::{Moment, Reporter};
@@ -104,8 +104,11 @@ impl Place<'_> {
             without_packet: false,
         };
         self.inspect(packet, flow, direction, &tcp.anomalies, occasion, datagram, tcp.closed, moment);
-        if !flow.bypassed && !flow.app.passed && self.is_bypass_due(flow) {
-            flow.bypassed = true;
+        if flow.bypassed.is_none()
+            && !flow.app.passed
+            && let Some(due) = self.bypass_due(flow)
+        {
+            flow.bypassed = Some(due);
             // Nothing comes of the other side any more that its last bytes could be inspected with.
             self.inspect_without_packet(flow, direction.reverse(), moment);
         }
@@ -129,12 +132,20 @@ impl Place<'_> {
         }
     }
 
-    /// Whether the configuration says that a flow as it is now is not followed any more.
-    fn is_bypass_due(&self, flow: &Flow<Application>) -> bool {
+    /// Why the configuration says that a flow as it is now is not followed any more, if it does.
+    fn bypass_due(&self, flow: &Flow<Application>) -> Option<Bypass> {
+        let Settings { bypass_depth, bypass_bytes, .. } = *self.settings;
         let depth_reached = |tcp: &flow::tcp::TcpFlow| Direction::BOTH.iter().any(|d| tcp.stream(*d).depth_reached());
         let encrypted = || flow.app.protocol.filter(|_| flow.app.encrypted);
-        self.settings.bypass_depth && flow.tcp.as_ref().is_some_and(|tcp| depth_reached(tcp))
-            || encrypted().is_some_and(|id| self.inspector.engine().bypassed.contains(&id))
+        if bypass_depth && flow.tcp.as_ref().is_some_and(|tcp| depth_reached(tcp)) {
+            Some(Bypass::Depth)
+        } else if encrypted().is_some_and(|id| self.inspector.engine().bypassed.contains(&id)) {
+            Some(Bypass::Encrypted)
+        } else if bypass_bytes > 0 && flow.bytes.to_server.max(flow.bytes.to_client) >= bypass_bytes {
+            Some(Bypass::Bytes)
+        } else {
+            None
+        }
     }
 
     /// Does what rules that matched do beside raising alerts.
@@ -162,7 +173,7 @@ impl Place<'_> {
             if rule.keeps_certificates {
                 flow.app.want_certificates(found.direction);
             }
-            flow.bypassed |= rule.bypass;
+            flow.bypassed = flow.bypassed.or(rule.bypass.then_some(Bypass::Rule));
         }
     }
 

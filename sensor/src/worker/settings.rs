@@ -13,6 +13,8 @@ pub struct Settings {
     pub chunk_bytes: [usize; 2],
     /// Whether connections are not followed any more once one of their directions reached its depth.
     pub bypass_depth: bool,
+    /// Bytes of packets of one direction after which a flow is not followed any more; 0 for any number.
+    pub bypass_bytes: u64,
     /// Bytes of a stream that its alerts show; 0 where they show the bytes that their rule looked at.
     pub excerpt_bytes: usize,
     /// Alerts that one packet may raise.

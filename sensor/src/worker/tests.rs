@@ -18,6 +18,7 @@ fn a_panic_costs_one_packet_and_the_books_still_add_up() {
     let outputs =
         Arc::new(Outputs::new(&configuration.settings().records, Arc::clone(&engine), Default::default(), Vec::new()));
     let settings = Settings {
+        bypass_bytes: 0,
         checksums: Treatment::Ignored,
         chunk_bytes: [1, 1],
         bypass_depth: false,

@@ -44,6 +44,8 @@ pub struct Taps {
     /// Packets of the run, those that others read as well.
     numbers: Arc<AtomicU64>,
     clock: Steady,
+    /// A batch without packets tells the time after so long.
+    tick: Duration,
     looked: Option<Instant>,
     /// Packets of one interface wait for so long for those of others.
     hold: Duration,
@@ -54,6 +56,14 @@ pub struct Taps {
 
 /// Opens interfaces for so many readers, until `stop` is set.
 pub fn open(watched: &[Watched], readers: u16, stop: &Arc<AtomicBool>) -> Result<Vec<Taps>, CaptureError> {
+    match open_for(watched, readers, stop) {
+        // What libpcap captures comes to one reader.
+        Err(CaptureError::Unsupported { .. }) if readers > 1 => open_for(watched, 1, stop),
+        opened => opened,
+    }
+}
+
+fn open_for(watched: &[Watched], readers: u16, stop: &Arc<AtomicBool>) -> Result<Vec<Taps>, CaptureError> {
     let numbers = Arc::new(AtomicU64::new(0));
     // Where packets of a flow go must be the same for all interfaces, and is nobody else's business.
     let key = u32::try_from(RandomState::new().hash_one(readers) >> 32).unwrap_or(0) | 1;
@@ -65,7 +75,8 @@ pub fn open(watched: &[Watched], readers: u16, stop: &Arc<AtomicBool>) -> Result
             let share = Share { worker: (reader, readers), group: Arc::clone(group), key };
             taps.push(tap(watched, index, share)?);
         }
-        all.push(Taps::new(taps, Arc::clone(stop), Arc::clone(&numbers)));
+        let tick = if readers > 1 { TICK_SHARED } else { TICK };
+        all.push(Taps::new(taps, tick, Arc::clone(stop), Arc::clone(&numbers)));
     }
     Ok(all)
 }
@@ -79,11 +90,12 @@ fn tap(watched: &Watched, index: u16, share: Share) -> Result<Box<dyn Tap>, Capt
         return Err(CaptureError::Interface { name: name.clone(), cause: "no interface has such a name".into() });
     }
     if watched.way == Way::AfPacket {
+        let readers = share.worker.1;
         let mut port = Port::new(watched, index, share)?;
         match port.look() {
             Ok(()) => return Ok(Box::new(port)),
             // libpcap knows more kinds of links.
-            Err(CaptureError::Unsupported { .. }) => {}
+            Err(CaptureError::Unsupported { .. }) if readers == 1 => {}
             Err(error) => return Err(error),
         }
     }
@@ -93,9 +105,9 @@ fn tap(watched: &Watched, index: u16, share: Share) -> Result<Box<dyn Tap>, Capt
 }
 
 impl Taps {
-    fn new(taps: Vec<Box<dyn Tap>>, stop: Arc<AtomicBool>, numbers: Arc<AtomicU64>) -> Self {
+    fn new(taps: Vec<Box<dyn Tap>>, tick: Duration, stop: Arc<AtomicBool>, numbers: Arc<AtomicU64>) -> Self {
         let hold = taps.iter().map(|tap| tap.held()).max().unwrap_or_default();
-        Self { taps, stop, numbers, clock: Steady::new(), looked: None, hold, closed: None, news: Vec::new() }
+        Self { taps, tick, stop, numbers, clock: Steady::new(), looked: None, hold, closed: None, news: Vec::new() }
     }
 
     /// Interfaces that cannot be watched yet, by their positions, and why.
@@ -176,12 +188,12 @@ impl Source for Taps {
             if self.closed.is_some_and(|closed| closed.elapsed() >= self.hold) {
                 return Ok(More::No);
             }
-            if began.elapsed() >= TICK {
+            if began.elapsed() >= self.tick {
                 batch.tick = Some(Timestamp(self.clock.time().0.saturating_sub(LATE_US)));
                 return Ok(More::Yes);
             }
             let waits = self.taps.iter_mut().any(|tap| tap.peek().is_some());
-            self.wait(if waits { NAP } else { TICK.min(LOOK_EVERY) });
+            self.wait(if waits { NAP } else { self.tick.min(LOOK_EVERY) });
         }
         let count = batch.frames.len() as u64;
         let first = self.numbers.fetch_add(count, Ordering::Relaxed) + 1;
@@ -208,6 +220,8 @@ const NAME_BYTES: usize = 15;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// A batch without packets tells the time after so long.
 const TICK: Duration = Duration::from_millis(100);
+/// The same where others wait for it to put what they found into order.
+const TICK_SHARED: Duration = Duration::from_millis(20);
 const NAP: Duration = Duration::from_millis(2);
 /// Microseconds that packets may lie in a ring whose block is not over.
 const LATE_US: u64 = 100_000;

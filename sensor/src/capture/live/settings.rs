@@ -83,11 +83,42 @@ impl Watched {
 /// Who reads packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RunMode {
-    /// What was measured to be better for the number of workers.
+    /// One thread reads, unless an interface says how the kernel is to spread its packets.
     #[default]
     Auto,
     /// Each worker reads a ring of its own.
     Workers,
     /// One thread reads, and hands packets to the workers.
     Reader,
+}
+
+impl RunMode {
+    /// Whether workers read packets themselves, on these interfaces.
+    pub fn is_own(self, watched: &[Watched]) -> bool {
+        let have_rings = watched.iter().all(|watched| watched.way == Way::AfPacket);
+        // Who says how the kernel is to spread packets wants it to.
+        let is_spread = watched.iter().any(|watched| watched.spread != Spread::Flow || watched.rollover);
+        have_rings && (self == Self::Workers || self == Self::Auto && is_spread)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_read_their_own_rings_where_that_is_said_and_can_be() {
+        let plain = Watched::named("eth1");
+        let by_queue = Watched { spread: Spread::Queue, ..plain.clone() };
+        let by_pcap = Watched { way: Way::Pcap, ..plain.clone() };
+        for (mode, watched, is_own) in [
+            (RunMode::Auto, &plain, false),
+            (RunMode::Auto, &by_queue, true),
+            (RunMode::Workers, &plain, true),
+            (RunMode::Workers, &by_pcap, false),
+            (RunMode::Reader, &by_queue, false),
+        ] {
+            assert_eq!(mode.is_own(std::slice::from_ref(watched)), is_own, "{mode:?}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use tapwire_parsers::protocol::Direction;
 
 use super::{Ends, Moment, Reporter, causes, flow_header, protocol_text};
 use crate::flow::exceptions::Exception;
-use crate::flow::{EndReason, Flow};
+use crate::flow::{Bypass, EndReason, Flow};
 use crate::inspect::Application;
 use crate::inspect::recognise::Recognition;
 use crate::records::cause::{Cause, Charge};
@@ -68,6 +68,7 @@ impl Reporter {
                 alerted: flow.alerted,
                 transactions: flow.app.opened.into(),
                 bypassed: flow.is_bypassed(),
+                bypass: flow.bypassed.filter(|_| outputs.own).map(Bypass::name),
                 truncated: outputs.own && flow.is_truncated(),
                 elephant: (elephant.to_server, elephant.to_client),
                 emergency: flow.emergency,

@@ -72,9 +72,10 @@ fn told(found: &Found, common: &Common) {
     texts.iter().for_each(|text| tell_rendered(text));
 }
 
-pub(super) fn workers(common: &Common) -> u16 {
+/// How many workers there are: as many as the command line says, or else the configuration, or processors.
+pub(super) fn workers(common: &Common, said: Option<u16>) -> u16 {
     let cores = std::thread::available_parallelism().map_or(1, |n| u16::try_from(n.get()).unwrap_or(1));
-    common.threads.unwrap_or(cores)
+    common.threads.or(said).unwrap_or(cores)
 }
 
 /// Where records go.
@@ -113,7 +114,7 @@ pub(super) fn plan<'a>(
         active,
         folder,
         data_dir: data_dir.unwrap_or(folder),
-        workers: workers(common),
+        workers: workers(common, None),
         checksums: match common.checksums {
             Some(ChecksumMode::On) => Checksums::On,
             Some(ChecksumMode::Off) => Checksums::Off,
@@ -125,7 +126,7 @@ pub(super) fn plan<'a>(
         reopen: None,
         costly: Some(&tell_costly),
         sandbox: None,
-        window: Window::new(workers(common)),
+        window: Window::new(workers(common, None)),
         warn: Some(&|warning| say(&format!("warning: {warning}"))),
     }
 }

@@ -1,6 +1,11 @@
 //! The interfaces that `tapwire run` watches.
 
-use crate::capture::live::{Taps, Watched};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::ended;
+use crate::capture::live::{RunMode, Taps, Watched, open};
+use crate::run::Readers;
 use crate::start::config::Interfaces;
 use crate::start::terminal::say;
 
@@ -19,15 +24,42 @@ pub(super) fn watched(names: &[String], bpf: Option<&str>, known: &Interfaces) -
 }
 
 /// Says what is watched: links, rings, offloads.
-pub(super) fn described(names: &[String], taps: &[Taps]) {
-    for (name, words) in names.iter().zip(taps.first().map(Taps::described).unwrap_or_default()) {
+pub(super) fn described(names: &[String], opened: &Opened) {
+    for (name, words) in names.iter().zip(opened.taps.first().map(Taps::described).unwrap_or_default()) {
         say(&format!("{name}: {words}"));
     }
 }
 
+/// Interfaces that are open, for those who read them.
+pub(super) struct Opened {
+    taps: Vec<Taps>,
+    is_own: bool,
+}
+
+impl Opened {
+    /// Opens them for so many workers.
+    pub(super) fn new(watched: &[Watched], mode: RunMode, workers: u16, stop: &Arc<AtomicBool>) -> Result<Self, u8> {
+        let is_own = mode.is_own(watched);
+        let taps = open(watched, if is_own { workers } else { 1 }, stop).map_err(|error| ended(&error))?;
+        // What only libpcap reads is read by one thread.
+        Ok(Self { is_own: is_own && taps.len() == usize::from(workers), taps })
+    }
+
+    /// Who reads them.
+    pub(super) fn readers(&mut self) -> Readers<'_> {
+        if self.is_own {
+            return Readers::Workers(std::mem::take(&mut self.taps));
+        }
+        match &mut self.taps[..] {
+            [one] => Readers::One(one),
+            _ => Readers::Workers(Vec::new()),
+        }
+    }
+}
+
 /// Says what is waited for.
-pub(super) fn awaited(names: &[String], taps: &[Taps]) {
-    for (at, why) in taps.first().map(Taps::awaited).unwrap_or_default() {
+pub(super) fn awaited(names: &[String], opened: &Opened) {
+    for (at, why) in opened.taps.first().map(Taps::awaited).unwrap_or_default() {
         if let Some(name) = names.get(at) {
             say(&format!("warning: {name}: {why}; it is waited for"));
         }

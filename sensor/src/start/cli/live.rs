@@ -9,9 +9,10 @@ use clap::Args;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use super::begin::{folder, no_rule_is_used, plan, prepared, refused, workers};
+use super::interfaces::{self, Opened};
 use super::summary::Told;
-use super::{Common, ended, interfaces, plural};
-use crate::capture::live::open;
+use super::{Common, plural};
+use crate::capture::live::RunMode;
 use crate::rights::user::RunAs;
 use crate::rights::{self, Level, Role};
 use crate::run::{self, window::Window};
@@ -79,7 +80,11 @@ impl Live {
             error.exit_status()
         })?;
         let watched = interfaces::watched(&self.interfaces, self.bpf.as_deref(), &configuration.interfaces)?;
-        let taps = open(&watched, 1, &stop).map_err(|error| ended(&error))?;
+        let workers = workers(common, configuration.threads.workers);
+        // One recorder takes packets from one reader.
+        let is_recorded = configuration.recording.enabled || !configuration.pcap_logs.is_empty();
+        let mode = if is_recorded { RunMode::Reader } else { configuration.threads.mode };
+        let mut opened = Opened::new(&watched, mode, workers, &stop)?;
         let names: Vec<String> = watched.into_iter().map(|watched| watched.name).collect();
         let reopen = Arc::new(AtomicBool::new(false));
         signal_hook::flag::register(SIGHUP, Arc::clone(&reopen))
@@ -90,18 +95,13 @@ impl Live {
         let sandbox = if configuration.process.sandbox { Some(self.close_doors(&places)?) } else { None };
         let level = sandbox.map_or("off", Level::word);
         let requests = Requests::new(reload, rules.clone());
-        let window = Window::new(workers(common));
-        let about = About {
-            interfaces: names.clone(),
-            folder: records.clone(),
-            workers: workers(common),
-            sandbox,
-            started: Instant::now(),
-        };
+        let window = Window::new(workers);
+        let about =
+            About { interfaces: names.clone(), folder: records.clone(), workers, sandbox, started: Instant::now() };
         if !common.quiet {
             begun(&about, &open, socket.as_deref());
-            interfaces::described(&names, &taps);
-            interfaces::awaited(&names, &taps);
+            interfaces::described(&names, &opened);
+            interfaces::awaited(&names, &opened);
         }
         let switches = Switches { stop: Arc::clone(&stop), reopen: vec![Arc::clone(&reopen)] };
         let desk = Desk::new(about, Arc::clone(&window), Arc::clone(&requests), switches);
@@ -111,8 +111,8 @@ impl Live {
             plan.sandbox = Some(level);
             plan.reopen = Some(reopen);
             plan.window = Arc::clone(&window);
-            let Some(taps) = taps.into_iter().next() else { return 0 };
-            told.of(&run::live(&plan, names, taps, held), &paths)
+            plan.workers = workers;
+            told.of(&run::live(&plan, names, opened.readers(), held), &paths)
         };
         let ended = AtomicBool::new(false);
         let status = std::thread::scope(|scope| {

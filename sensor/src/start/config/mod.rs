@@ -16,6 +16,7 @@ mod process;
 mod read;
 mod stores;
 mod tenants;
+mod threads;
 mod tunnels;
 mod variables;
 mod yaml;
@@ -59,6 +60,7 @@ pub use problem::{Problem, Severity};
 pub use process::Process;
 pub use stores::{CertificateStore, FileStore, StoreLimits};
 pub use tenants::{Tenancy, Tenant};
+pub use threads::Threads;
 
 /// Whether a protocol is parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,10 +199,14 @@ pub struct Configuration {
     pub flows_of_all_protocols: bool,
     /// `tapwire.join-vlans`
     pub join_vlans: bool,
+    /// `tapwire.bypass-bytes`: of one direction, after which a flow is not followed any more; 0 for any number.
+    pub bypass_bytes: u64,
     /// `livedev.use-for-tracking`: when live, packets of different interfaces belong to different flows.
     pub interface_tracking: bool,
     /// `af-packet`, `pcap` and `tapwire.live`: interfaces, and how they are watched.
     pub interfaces: Interfaces,
+    /// `runmode` and `threading`: how many threads there are, and where they run.
+    pub threads: Threads,
     /// `packet-alert-max`
     pub alert_limit: usize,
     /// `decoder`
@@ -415,7 +421,9 @@ impl Default for Configuration {
             join_vlans: true,
             flows_of_all_protocols: true,
             interface_tracking: false,
+            bypass_bytes: 0,
             interfaces: Interfaces::default(),
+            threads: Threads::default(),
             alert_limit: 15,
             tunnels: Tunnels::default(),
             exceptions: ExceptionPolicies::default(),

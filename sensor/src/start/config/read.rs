@@ -9,6 +9,7 @@ use tapwire_signatures::rule::script;
 
 use super::interfaces::Interfaces;
 use super::node::Node;
+use super::threads::Threads;
 use super::{
     Checksums, Configuration, EVIDENCE_PIECES, Elephant, Enabled, ExceptionPolicies, Problem, ProtocolSettings,
     Tenancy, Timeouts, Tunnels, UrgentPolicy, deliveries, hosts, lists, outputs, packets, variables,
@@ -318,7 +319,9 @@ impl<'a> Reader<'a> {
         if !counts {
             c.live.stats_interval_s = 0;
         }
+        self.bytes("tapwire.bypass-bytes", &mut c.bypass_bytes);
         c.interfaces = Interfaces::read(self.root, &mut self.faults);
+        c.threads = Threads::read(self.root, &mut self.faults);
         self.bytes("tapwire.live.packet-backlog", &mut c.live.packet_bytes);
         self.bytes("tapwire.live.record-backlog", &mut c.live.record_bytes);
         self.process(&mut c.process);

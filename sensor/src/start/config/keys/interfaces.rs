@@ -25,7 +25,7 @@ pub(super) static KEYS: &[Key] = &[
     used(
         "af-packet.N.cluster-type",
         |_| value("cluster_flow"),
-        "How the kernel spreads packets over workers that read their own rings. `cluster_flow`: by a symmetric hash that a program of ours makes, whatever the \
+        "How the kernel spreads packets over workers that read their own rings (`runmode`). `cluster_flow`: by a symmetric hash that a program of ours makes, whatever the \
          card does. `cluster_cpu`, `cluster_qm`: by processor and by queue of the card, which must be symmetric itself. `cluster_rollover`, \
          `cluster_round_robin`, `cluster_random` take flows apart.",
     ),
@@ -51,7 +51,11 @@ pub(super) static KEYS: &[Key] = &[
     ),
     used("af-packet.N.mmap-locked", |c| switch(c.interfaces.usual().locked), "Rings are locked into memory."),
     used("af-packet.N.disable-promisc", |_| switch(false), "Packets to other stations are not asked for."),
-    idle("af-packet.N.threads", "Threads that read the interface.", "there are as many workers as `--threads` says"),
+    used(
+        "af-packet.N.threads",
+        |_| value("auto"),
+        "Of the first entry: how many workers there are, if neither `--threads` nor `threading` says.",
+    ),
     idle(
         "af-packet.N.cluster-id",
         "The number of the group of sockets that share an interface.",
@@ -110,6 +114,31 @@ pub(super) static KEYS: &[Key] = &[
         "What glues segments together before they are seen (GRO, LRO) is switched off at the start. Otherwise it is told.",
     ),
     idle("capture.checksum-validation", "Where checksums are verified.", "`checksum-checks` says whether they are"),
+    used(
+        "runmode",
+        |_| value("auto"),
+        "Live, who reads packets. `workers`: each worker a ring of its own, over which the kernel spreads flows. `autofp`: one thread, which hands them to the workers. \
+         `single`: one worker, with its own ring. `auto` is `autofp`, unless `cluster-type` or `rollover` says how the kernel is to spread packets ([live](live.md#who-reads-packets)).",
+    ),
+    used(
+        "threading.set-cpu-affinity",
+        |_| switch(false),
+        "Threads run on the processors that `threading.cpu-affinity` names.",
+    ),
+    used(
+        "threading.cpu-affinity",
+        |_| "any".into(),
+        "Processors of threads, as a list or a mapping of sets: `worker-cpu-set` of those that inspect packets, `receive-cpu-set` of the one that reads them where \
+         workers do not, `management-cpu-set` of the one that writes records. In a set `cpu` has numbers, ranges or `all`, `mode: exclusive` gives each thread one of its own, and \
+         `threads` is how many workers there are. Other sets, `prio` and `interface-specific-cpu-set` change nothing.",
+    ),
+    idle("threading.autopin", "Threads run near the card.", "`threading.cpu-affinity` says where"),
+    idle(
+        "threading.detect-thread-ratio",
+        "Threads that match, for each processor.",
+        "there are as many workers as `--threads` says",
+    ),
+    idle("threading.stack-size", "Bytes of the stack of a thread.", "the system chooses it"),
     used(
         "tapwire.live.ring",
         |c| size(c.interfaces.usual().ring_bytes),

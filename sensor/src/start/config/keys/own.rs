@@ -120,6 +120,11 @@ pub(super) static KEYS: &[Key] = &[
         |c| number(c.summaries.first_alerts),
         "Alerts of a rule between two hosts in an interval that are written in any case.",
     ),
+    used(
+        "tapwire.bypass-bytes",
+        |c| size(c.bypass_bytes),
+        "Bytes of packets of one direction after which a flow is not followed any more, so that one that fills a link leaves time for others; its record says so. 0 for any number.",
+    ),
     used("tapwire.live.packet-backlog", |c| size(c.live.packet_bytes), "Live, packets that may wait for one worker."),
     used("tapwire.live.record-backlog", |c| size(c.live.record_bytes), "Live, records that may wait for one output."),
     used(

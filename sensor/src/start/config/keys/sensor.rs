@@ -3,7 +3,6 @@
 use super::{Key, idle, seconds, switch, used, value};
 
 const LISTENS: &str = "the sensor only listens";
-const THREADS: &str = "threads are said with `--threads`";
 const SELF: &str = "the system's service manager does that";
 const SOURCE: &str = "interfaces are named with `tapwire run -i`";
 
@@ -96,9 +95,7 @@ pub(super) static KEYS: &[Key] = &[
     idle("firewall", "Rules that decide which packets pass.", LISTENS),
     idle("host-mode", "Whether the sensor stands in the way of packets, which says where resets go.", LISTENS),
     idle("legacy", "Habits of older versions.", "there are no older versions"),
-    idle("runmode", "How work is shared among threads.", THREADS),
     idle("autofp-scheduler", "How packets are shared among threads.", "by the hash of their flow"),
-    idle("threading", "Threads and the processors that they run on.", THREADS),
     idle("max-pending-packets", "Packets that are held at once.", "rings hold them: `tapwire.live.packet-backlog`"),
     idle("default-packet-size", "Bytes that are set aside for a packet.", "as many as it has"),
     idle("cuda", "Matching on a graphics card.", "matching is done by the processor"),

@@ -70,6 +70,7 @@ fn a_key_that_is_said_to_be_used_is_read_somewhere() {
         "outputs",
         "stores",
         "tenants",
+        "threads",
         "variables",
         "node",
         "process",
@@ -191,7 +192,7 @@ fn what_is_switched_off_or_empty_is_not_named_and_lists_of_types_are_read() {
         ("outputs:\n- eve-log: {types: [waldo, http]}\n", "", "the type `waldo` is not known and ignored"),
         (
             "mpm-algo: auto\nthreading: {autopin: no}\nstream: {memcap: 1, raw: 2}\n",
-            "mpm-algo, threading, stream.memcap",
+            "mpm-algo, threading.autopin, stream.memcap",
             "the key `stream.raw` is not known and ignored",
         ),
     ] {
