@@ -52,6 +52,14 @@ impl Replay {
     /// Does it; the exit status.
     pub fn run(&self) -> u8 {
         let common = &self.common;
+        // Before rules are read: a signal that means nothing must not end it then either.
+        let stop = match stop() {
+            Ok(stop) => stop,
+            Err(error) => {
+                say(&format!("error: signals cannot be caught: {error}"));
+                return 1;
+            }
+        };
         let prepared = match prepared(common) {
             Ok(prepared) => prepared,
             Err(status) => return status,
@@ -65,13 +73,6 @@ impl Replay {
                 say(&format!("{}: is no capture and is left out", path.display()));
             }
         }
-        let stop = match stop() {
-            Ok(stop) => stop,
-            Err(error) => {
-                say(&format!("error: signals cannot be caught: {error}"));
-                return 1;
-            }
-        };
         let Prepared { configuration, engine, data_dir, rules, .. } = prepared;
         leave_to_system(Arc::clone(&engine));
         let (obeyed, active) = (configuration.replay_settings(), Active::new(engine));
