@@ -122,13 +122,17 @@ def offload(binary, folder):
 
 def refused(binary, folder):
     """Where most packets are refused for their checksum, that is told."""
-    sensor = Sensor(binary, folder / "out", "--checksums", "on", "--set", "stats.interval=1")
+    sensor = Sensor(binary, folder / "out", "--checksums", "on", "--set", "tapwire.health.interval=1")
     sending = Datagrams()
     time.sleep(2.5)
     sending.stop()
     said = sensor.said("wrong checksum and are not inspected")
     sensor.end()
-    return check("most packets are refused, and it says what to do", "--checksums auto" in said)
+    health = [record["health"]["name"] for record in of_type(records(folder / "out"), "health")]
+    return all([
+        check("most packets are refused, and it says what to do", "--checksums auto" in said),
+        check("a record says it too", "checksums_refused" in health),
+    ])
 
 
 def books_hold(stats):
@@ -366,7 +370,7 @@ def counters(binary, folder):
     gaps = [b["stats"]["uptime"] - a["stats"]["uptime"] for a, b in zip(stats, stats[1:])]
     return all([
         check("counters come every second", len(stats) >= 3 and max(gaps) <= 2),
-        check("they say what was dropped, by reason", sorted(stats[-1]["stats"]["tapwire"]["packets"]["dropped"]), ["interface", "invalid", "kernel", "ring_full", "worker_panic"]),
+        check("they say what was dropped, by reason", sorted(stats[-1]["stats"]["tapwire"]["packets"]["dropped"]), ["duplicate", "interface", "invalid", "kernel", "ring_full", "worker_panic"]),
         check("and what was lost, by class", sorted(stats[-1]["stats"]["tapwire"]["records"]["lost"]), ["alert", "anomaly", "file", "flow", "packet", "transaction"]),
         check("%d flows ended by the clock" % len(sent), len(flows), len(sent)),
     ])

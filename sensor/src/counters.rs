@@ -1,7 +1,7 @@
 //! What each counter of `stats` records counts: one table, which the manual prints.
 //!
 //! A counter is a number under a dotted name. Where there is one for each of some things, a word in capitals stands for their names:
-//! `PROTOCOL`, `OWNPROTOCOL`, `HEADER`, `EVENT`, `STREAMEVENT`, `CLASS`, `TYPE`, and `N` for a position in a list.
+//! `PROTOCOL`, `OWNPROTOCOL`, `HEADER`, `EVENT`, `STREAMEVENT`, `CLASS`, `TYPE`, `FINDING`, and `N` for a position in a list.
 
 mod awaited;
 mod table;
@@ -13,6 +13,7 @@ use tapwire_parsers::link::Header;
 use tapwire_parsers::link::events::EVENTS;
 use tapwire_parsers::protocol::Protocol;
 
+use crate::health::{self, limits::LIMITS};
 use crate::records::class::Class;
 use crate::stats::{NOT_IN_EVE, stream_counters};
 pub use awaited::awaited;
@@ -32,6 +33,14 @@ pub struct Counter {
 /// The counter of a name as `stats` records have it.
 pub fn counter(name: &str) -> Option<&'static Counter> {
     COUNTERS.iter().find(|counter| stands_for(counter.name, name))
+}
+
+/// Whether a counter of tapwire's own tells that something was lost or left out, which is shown live whatever records have.
+pub fn tells_loss(name: &str) -> bool {
+    const GROUPS: [&str; 5] = ["packets.", "records.lost.", "health.", "checksums.", "flow.refused"];
+    let own = name.strip_prefix("tapwire.");
+    own.is_some_and(|own| own == "records.shed" || GROUPS.iter().any(|group| own.starts_with(group)))
+        || LIMITS.iter().any(|(limit, _)| *limit == name)
 }
 
 /// Whether a name of the table stands for a name of a record.
@@ -70,6 +79,7 @@ pub fn names(word: &str) -> Vec<String> {
         "EVENT" => EVENTS.iter().map(|(name, _)| name).filter(|name| !NOT_IN_EVE.contains(name)).map(owned).collect(),
         "STREAMEVENT" => stream_counters().map(|(name, _)| name.to_owned()).collect(),
         "OTHER" => NOT_IN_EVE.iter().map(owned).collect(),
+        "FINDING" => health::names().map(str::to_owned).collect(),
         "CLASS" => Class::BOOKED.iter().map(|(_, name)| (*name).to_owned()).collect(),
         "TYPE" => {
             let own = ["alert", "anomaly", "flow", "netflow", "fileinfo", "frame", "packet"];

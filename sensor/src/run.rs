@@ -14,6 +14,7 @@ use tapwire_signatures::verify::cost::{CostBooks, CostReport, Excess};
 use tapwire_signatures::verify::explain::Watch;
 
 use crate::capture::batch::Pool;
+use crate::capture::duplicates::Duplicates;
 use crate::capture::fanout::{self, Depth};
 use crate::capture::files::{Files, Progress};
 use crate::capture::live::Taps;
@@ -22,6 +23,7 @@ use crate::capture::origin::Origin;
 use crate::capture::ring::ring;
 use crate::capture::shard::Shards;
 use crate::capture::{CaptureError, Source, clock};
+use crate::health::Finding;
 use crate::inspect::{Engine, Inspector};
 use crate::records::class::Tally;
 use crate::records::report::{Outputs, Reporter};
@@ -38,6 +40,7 @@ use work::Working;
 mod active;
 mod answers;
 mod books;
+mod health;
 pub mod latency;
 mod merge;
 mod pinning;
@@ -50,7 +53,6 @@ mod writing;
 pub use active::Active;
 pub use pinning::{Pinning, Processors};
 pub use settings::{Counting, LiveSettings, Memory, Settings};
-pub use writing::mostly_refused;
 
 /// Batches of records on their way back from one worker, and of packets that are kept to be filled again, where an interface is watched.
 const LIVE_DEPTH: usize = 8;
@@ -105,8 +107,8 @@ pub struct Summary {
     pub errors: Vec<RunError>,
     /// Packets that were not inspected, by reason.
     pub dropped: BTreeMap<&'static str, u64>,
-    /// Packets that were refused for their checksum, and of how many, if those are most.
-    pub refused: Option<(u64, u64)>,
+    /// What the sensor could not see in the whole run, in words.
+    pub unseen: Vec<String>,
     /// Where records are, with how many.
     pub written: Vec<(String, u64)>,
     /// Records that were lost.
@@ -259,8 +261,22 @@ fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, mut readers:
         };
         let reader = |index, distributor, working| {
             let offload = Offload::new(plan.checksums, live, settings.worker.tunnels.how(true));
-            let pool = pool.clone();
-            Reader { plan, index, live, working, distributor, offload, refused_told: 0, pool, books, errors, failed }
+            let duplicates = Duplicates::new(settings.duplicates, settings.flows(live).use_interfaces, live);
+            let (pool, refused_told) = (pool.clone(), 0);
+            Reader {
+                plan,
+                index,
+                live,
+                working,
+                distributor,
+                offload,
+                duplicates,
+                refused_told,
+                pool,
+                books,
+                errors,
+                failed,
+            }
         };
         match readers {
             Readers::One(source) => {
@@ -302,8 +318,12 @@ fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, mut readers:
     });
     let mut counters = books.all();
     let script_failures = std::mem::take(&mut counters.script_failures);
-    let by_name = books::by_name(plan, &counters, &budgets, settings.own);
-    let (by_name, failure) = writer.finish(books.report(plan, &counters.costs), by_name);
+    let unseen = health::of_run(&books, &counters, live);
+    if !live && settings.own {
+        writer.write_health(&unseen);
+    }
+    let by_name = books::by_name(plan, &counters, &budgets, settings.own || live);
+    let (by_name, failure) = writer.finish(books.report(plan, &counters.costs, live), by_name);
     if let Some(warn) = plan.warn {
         writer.take_news().iter().for_each(|news| warn(news));
     }
@@ -316,7 +336,7 @@ fn drive(plan: &Plan<'_>, origin: Origin, lock: Option<FolderLock>, mut readers:
     Summary {
         counters: by_name,
         errors,
-        refused: counters.mostly_refused(),
+        unseen: unseen.iter().map(Finding::in_words).collect(),
         written: writer.written(),
         lost: writer.lost(),
         panics: counters.panics,

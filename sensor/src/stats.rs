@@ -71,6 +71,10 @@ struct Layers {
     packets: u64,
     bytes: u64,
     longest: u64,
+    /// Those that were not captured to their end, that are longer than any frame, and that go to groups of stations.
+    cut: u64,
+    glued: u64,
+    group: u64,
     invalid: u64,
     ethernet: u64,
     vlan: u64,
@@ -100,6 +104,9 @@ impl Counters {
             let length = packet.data.len() as u64;
             layers.bytes += length;
             layers.longest = layers.longest.max(length);
+            layers.cut += u64::from(length < u64::from(packet.wire_len));
+            layers.glued += u64::from(length > LONGEST_ON_A_WIRE);
+            layers.group += u64::from(packet.ethernet.is_some_and(|ethernet| ethernet.destination[0] & 1 == 1));
         }
         layers.invalid += u64::from(packet.invalid);
         layers.ethernet += u64::from(packet.ethernet.is_some());
@@ -138,12 +145,6 @@ impl Counters {
         *(if accepted { unfinished } else { refused }) += 1;
     }
 
-    /// Whether most packets whose checksum was looked at were refused for it; how many, and of how many.
-    pub fn mostly_refused(&self) -> Option<(u64, u64)> {
-        let (refused, all) = (self.checksums.0, self.layers.tcp + self.layers.udp);
-        (refused >= MANY_REFUSED && refused * 2 > all).then_some((refused, all))
-    }
-
     /// A packet that is left aside.
     pub fn drop_packets(&mut self, reason: &'static str, count: u64) {
         *self.dropped.entry(reason).or_default() += count;
@@ -153,6 +154,12 @@ impl Counters {
     pub fn dropped(&self) -> BTreeMap<&'static str, u64> {
         let invalid = Some(("invalid", self.invalid)).filter(|(_, count)| *count > 0);
         self.dropped.iter().map(|(reason, count)| (*reason, *count)).chain(invalid).collect()
+    }
+
+    /// Packets that are known of and left aside before anything is done with them.
+    pub fn leave_out(&mut self, reason: &'static str, count: u64) {
+        self.seen += count;
+        self.drop_packets(reason, count);
     }
 
     /// The books of packets as they stand.
@@ -206,6 +213,9 @@ impl Counters {
         for (mine, theirs) in [
             (&mut a.packets, b.packets),
             (&mut a.bytes, b.bytes),
+            (&mut a.cut, b.cut),
+            (&mut a.glued, b.glued),
+            (&mut a.group, b.group),
             (&mut a.invalid, b.invalid),
             (&mut a.ethernet, b.ethernet),
             (&mut a.vlan, b.vlan),
@@ -285,6 +295,9 @@ impl Counters {
         if own {
             all.insert("tapwire.packets.seen".into(), self.seen);
             all.insert("tapwire.packets.processed".into(), self.processed);
+            all.insert("tapwire.packets.cut".into(), layers.cut);
+            all.insert("tapwire.packets.glued".into(), layers.glued);
+            all.insert("tapwire.packets.group".into(), layers.group);
             all.insert("tapwire.checksums.refused".into(), self.checksums.0);
             all.insert("tapwire.checksums.unfinished".into(), self.checksums.1);
             let dropped = self.dropped();
@@ -328,12 +341,12 @@ const OWN_STREAM_EVENTS: [&str; 6] = [
     "vlan_differs_by_direction",
 ];
 
-/// Why packets are left aside: they could not be decoded, live they came faster than they were taken, or a worker panicked at
-/// them.
-pub const DROP_REASONS: [&str; 5] = ["invalid", "ring_full", "kernel", "interface", "worker_panic"];
+/// Why packets are left aside: they could not be decoded, live they came faster than they were taken, a worker panicked at
+/// them, or they came twice.
+pub const DROP_REASONS: [&str; 6] = ["invalid", "ring_full", "kernel", "interface", "worker_panic", "duplicate"];
 
-/// Fewer packets that are refused for their checksum are no reason to warn.
-const MANY_REFUSED: u64 = 20;
+/// A jumbo frame with its header and VLANs.
+const LONGEST_ON_A_WIRE: u64 = 9_256;
 
 /// Counters that EVE has beside those of events: as many packets as raised the event.
 const EVENTS_BESIDES: [(&str, &str); 4] = [

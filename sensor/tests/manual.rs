@@ -128,6 +128,7 @@ const ELSEWHERE: &[&str] = &[
     "detect.engines.N.last_reload",
     "tapwire.capture.filtered",
     "tapwire.capture.ring_full",
+    "tapwire.health.FINDING",
     "tapwire.packets.tunnels_ring_full",
     "tapwire.records.summed_by_type.TYPE",
     "tapwire.rules.dearest.N.skipped",

@@ -63,6 +63,8 @@ pub struct Frame {
     pub sum: SumSaid,
     /// It stands for a datagram that never became whole: it has the head of a piece of it and no more.
     pub incomplete: bool,
+    /// It is a copy of one before, and is left out.
+    pub duplicate: bool,
     /// What is odd about a piece in it: place in the batch's list, from 1.
     odd: u16,
     offset: u32,
@@ -135,6 +137,8 @@ pub struct Batch {
     pub capture: Option<Arc<str>>,
     /// What time it is, where an interface is watched and no packets came.
     pub tick: Option<Timestamp>,
+    /// Packets that are lost so far, before or behind them: nobody sees those.
+    pub lost_packets: u64,
     /// The packets.
     pub frames: Vec<Frame>,
     /// What is odd about pieces of datagrams, with the depth of the piece.
@@ -196,6 +200,7 @@ impl Batch {
             begins: None,
             sum: SumSaid::Nothing,
             incomplete: false,
+            duplicate: false,
             odd: 0,
             offset,
             len,
@@ -241,6 +246,7 @@ impl Batch {
             begins,
             sum: SumSaid::Nothing,
             incomplete: true,
+            duplicate: false,
             odd: 0,
             offset,
             len,
@@ -268,6 +274,7 @@ impl Batch {
         self.oddities.clear();
         self.arena.clear();
         self.capture = None;
+        self.lost_packets = 0;
         // Datagrams that were put together may have made it much larger than packets do.
         if self.arena.capacity() > 2 * (BYTES + PACKET_LIMIT_BYTES) {
             self.arena.shrink_to(BYTES + PACKET_LIMIT_BYTES);

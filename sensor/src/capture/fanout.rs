@@ -259,7 +259,7 @@ impl<E: Epoch> Distributor<E> {
         let mut addressed = std::mem::take(&mut self.spare);
         let mut frames = std::mem::take(&mut batch.frames);
         for frame in frames.drain(..) {
-            if alone && is_plain(frame.link_type, batch.data(&frame), &self.reading.tunnels.ports) {
+            if frame.duplicate || alone && is_plain(frame.link_type, batch.data(&frame), &self.reading.tunnels.ports) {
                 addressed.push(frame);
             } else {
                 self.read(&mut batch, frame, &|vlans| epoch.tenant(vlans), &mut addressed);

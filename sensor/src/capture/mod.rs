@@ -9,6 +9,7 @@
 pub mod batch;
 pub mod clock;
 pub(crate) mod compression;
+pub mod duplicates;
 mod error;
 pub mod fanout;
 pub mod files;

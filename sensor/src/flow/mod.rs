@@ -397,6 +397,12 @@ impl<A> Flow<A> {
         }
     }
 
+    /// Whether bytes of its connection are missing, to server and to client.
+    pub fn gaps(&self) -> [bool; 2] {
+        let gap = |direction| self.tcp.as_ref().is_some_and(|tcp| tcp.stream(direction).gap_seen());
+        Direction::BOTH.map(gap)
+    }
+
     /// Whether the end of one of its packets was not captured.
     pub fn is_truncated(&self) -> bool {
         self.marks.has(Marks::TRUNCATED)

@@ -311,6 +311,14 @@ impl<A: Default> Table<A> {
             update.anomalies.push(Anomaly("stream.vlan_differs_by_direction"));
         }
         let established = !was_established && flow.established();
+        if packet.tcp().is_some() {
+            if established {
+                counters.tally.both_sides();
+            }
+            if update.anomalies.iter().any(|anomaly| anomaly.0 == ONE_SIDE_SEEN) {
+                counters.tally.one_side();
+            }
+        }
         if update.waits && !flow.marks.has(Marks::HOLDS) {
             flow.marks.set(Marks::HOLDS, true);
             self.holders.push_back((place, flow.id, packet.time));
@@ -727,6 +735,8 @@ impl<A: Default> Table<A> {
 const ALLOCATION_BYTES: usize = 16;
 /// What it takes that a flow is found by its key with other VLANs.
 const ANSWER_BYTES: usize = 2 * size_of::<(Key, u32)>() + size_of::<Rare>() + ALLOCATION_BYTES;
+/// The event that tells that one side alone of a connection is seen.
+const ONE_SIDE_SEEN: &str = "stream.one_side_seen";
 /// What a segment may cost besides its bytes.
 const SEGMENT_BYTES: usize = 1024;
 /// Flows that one captured packet, with all that it carries, may concern.

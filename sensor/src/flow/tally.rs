@@ -23,6 +23,8 @@ pub struct Tally {
     unkept: u64,
     /// Acknowledgements of bytes that were not seen.
     unseen: u64,
+    /// Connections of which only one side is seen, and those of which both are.
+    sides: [u64; 2],
     /// Urgent bytes that were taken out of their stream.
     urgent_bytes: u64,
     /// Packets of TCP that got no flow.
@@ -70,6 +72,19 @@ impl Tally {
         self.urgent_bytes += update.urgent_bytes;
     }
 
+    /// One side alone is seen of a connection.
+    #[cold]
+    pub(super) fn one_side(&mut self) {
+        let [one, _] = &mut self.sides;
+        *one += 1;
+    }
+
+    /// Both sides of a connection are seen.
+    pub(super) fn both_sides(&mut self) {
+        let [_, both] = &mut self.sides;
+        *both += 1;
+    }
+
     /// What exception policies say of a flow, before and after something changed them.
     #[cold]
     pub(super) fn policies(&mut self, before: Followed, after: Followed) {
@@ -114,6 +129,7 @@ impl Tally {
     /// All by their names in `stats` records, but for what a table knows of itself.
     pub(super) fn by_name(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
         let [syn, answers, reset, urgent] = self.flags;
+        let [one, both] = self.sides;
         let [[midstream_passed, midstream_bypassed], [starved_passed, starved_bypassed]] = self.policies;
         let ended: u64 = self.states.iter().sum();
         let of_tcp = [
@@ -129,6 +145,8 @@ impl Tally {
             ("tcp.overlap", self.overlaps),
             ("tcp.insert_data_overlap_fail", self.unkept),
             ("tcp.ack_unseen_data", self.unseen),
+            ("tapwire.flow.one_sided", one),
+            ("tapwire.flow.two_sided", both),
             ("tcp.no_flow", self.without_flow),
             ("flow.elephant_toclient", self.elephants.to_client),
             ("flow.elephant_toserver", self.elephants.to_server),

@@ -77,6 +77,10 @@ pub struct Alert<'a> {
     pub evidence: &'a [Evidence],
     /// It is on a copy of bytes other than the one that counts.
     pub other_copy: bool,
+    /// Packets that the sensor lost while its flow went on, of all flows.
+    pub lost_packets: u64,
+    /// Whether bytes of its flow are missing, to server and to client.
+    pub gaps: [bool; 2],
 }
 
 /// Writes an alert; `protocols` adds the objects of its transaction. What became of the packet is a slot.
@@ -134,10 +138,21 @@ pub fn write(
                 }
             });
         }
-        if !alert.evidence.is_empty() || alert.other_copy {
+        let is_whole = alert.lost_packets == 0 && alert.gaps == [false; 2];
+        if !alert.evidence.is_empty() || alert.other_copy || !is_whole {
             object.object("tapwire", |o| {
                 if alert.other_copy {
                     o.boolean("other_copy", true);
+                }
+                if alert.lost_packets > 0 {
+                    o.number("lost_packets", alert.lost_packets);
+                }
+                if alert.gaps != [false; 2] {
+                    o.array("gaps", |array| {
+                        for (name, _) in ["to_server", "to_client"].iter().zip(alert.gaps).filter(|(_, gap)| *gap) {
+                            array.text(name);
+                        }
+                    });
                 }
                 if !alert.evidence.is_empty() {
                     o.array("evidence", |array| {

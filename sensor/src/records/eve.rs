@@ -64,6 +64,8 @@ pub struct EveOutput {
     pub variables: bool,
     /// Counters, where they are wanted.
     pub stats: Option<Stats>,
+    /// What the sensor could not see.
+    pub health: bool,
     /// Files, where they are wanted.
     pub files: Option<Files>,
     /// Transactions by the protocol's name in `types`, with their settings.

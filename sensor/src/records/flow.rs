@@ -50,6 +50,8 @@ pub struct FlowRecord<'a> {
     pub action: Option<&'a str>,
     /// The connection.
     pub tcp: Option<TcpRecord<'a>>,
+    /// Packets that the sensor lost while it went on, of all flows; said only where own members are.
+    pub lost_packets: u64,
     /// Bytes of its streams that were inspected, to server and to client, where a limit left out some.
     pub inspected: Option<(u64, u64)>,
 }
@@ -138,13 +140,17 @@ pub fn write(out: &mut Vec<u8>, header: &Header<'_>, flow: &FlowRecord<'_>, cloc
         if let Some(tcp) = &flow.tcp {
             object.object("tcp", |o| connection(o, tcp));
         }
-        if flow.truncated || flow.inspected.is_some() || flow.bypass.is_some() {
+        let is_own = flow.bypass.is_some() || flow.truncated || flow.lost_packets > 0 || flow.inspected.is_some();
+        if is_own {
             object.object("tapwire", |own| {
                 if let Some(why) = flow.bypass {
                     own.text("bypass", why);
                 }
                 if flow.truncated {
                     own.boolean("truncated", true);
+                }
+                if flow.lost_packets > 0 {
+                    own.number("lost_packets", flow.lost_packets);
                 }
                 if let Some((to_server, to_client)) = flow.inspected {
                     own.object("inspected", |o| {

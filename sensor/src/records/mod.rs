@@ -18,6 +18,7 @@ pub mod flow;
 pub mod forwarded;
 pub mod frame;
 pub mod header;
+pub mod health;
 pub mod history;
 pub mod ledger;
 pub mod loss;

@@ -8,6 +8,7 @@ use tapwire_signatures::rule::dataset::Operation;
 
 use super::Plan;
 use super::books::{self, Books};
+use super::health::Watch;
 use super::latency::Histogram;
 use super::settings::Budgets;
 use super::window::{Question, SetOperation, SetQuestion, Snapshot};
@@ -40,7 +41,13 @@ impl Answers {
     }
 
     /// Answers what was asked, once workers have told their counters.
-    pub(super) fn answer(&mut self, plan: &Plan<'_>, writer: &mut Writer, (books, budgets): (&Books, &Budgets)) {
+    pub(super) fn answer(
+        &mut self,
+        plan: &Plan<'_>,
+        writer: &mut Writer,
+        (books, budgets): (&Books, &Budgets),
+        health: &Watch,
+    ) {
         for question in plan.window.take() {
             match question {
                 Question::Counters(answer) => {
@@ -57,18 +64,25 @@ impl Answers {
         }
         let is_late = self.since.is_some_and(|since| since.elapsed() >= PATIENCE);
         if !self.waiting.is_empty() && (books.are_answered() || is_late) {
-            let snapshot = Arc::new(self.snapshot(plan, writer, books, budgets));
+            let snapshot = Arc::new(self.snapshot(plan, writer, (books, budgets), health));
             for answer in self.waiting.drain(..) {
                 drop(answer.try_send(Arc::clone(&snapshot)));
             }
         }
     }
 
-    fn snapshot(&self, plan: &Plan<'_>, writer: &Writer, books: &Books, budgets: &Budgets) -> Snapshot {
+    fn snapshot(
+        &self,
+        plan: &Plan<'_>,
+        writer: &Writer,
+        (books, budgets): (&Books, &Budgets),
+        health: &Watch,
+    ) -> Snapshot {
         let all = books.all();
         // Who looks is told what only Tapwire counts as well, whatever records show.
-        let by_name = books::by_name(plan, &all, budgets, true);
-        let report = Report { own: true, ..books.report(plan, &all.costs) };
+        let mut by_name = books::by_name(plan, &all, budgets, true);
+        by_name.extend(health.states());
+        let report = Report { own: true, ..books.report(plan, &all.costs, true) };
         Snapshot {
             uptime_s: report.uptime_s,
             rules: writer.matches(&all.costs, NAMED_RULES),

@@ -121,12 +121,23 @@ impl Books {
         (self.sequence.load(Ordering::Relaxed), self.packets.load(Ordering::Relaxed))
     }
 
-    /// All counters, added up.
-    pub(super) fn all(&self) -> Counters {
+    /// What those who read counted.
+    pub(super) fn reader(&self) -> Counters {
         let mut all = Counters::default();
         for reader in &self.readers {
             all.merge(&reader.lock().unwrap_or_else(PoisonError::into_inner));
         }
+        all
+    }
+
+    /// The last packet's time, or what time it is.
+    pub(super) fn time(&self) -> Timestamp {
+        Timestamp(self.last_time.load(Ordering::Relaxed))
+    }
+
+    /// All counters, added up.
+    pub(super) fn all(&self) -> Counters {
+        let mut all = self.reader();
         for worker in &self.workers {
             all.merge(&worker.lock().unwrap_or_else(PoisonError::into_inner).1);
         }
@@ -134,10 +145,9 @@ impl Books {
     }
 
     /// What a record of counters says besides.
-    pub(super) fn report<'a>(&self, plan: &Plan<'a>, costs: &'a CostBooks) -> Report<'a> {
-        let time = Timestamp(self.last_time.load(Ordering::Relaxed));
-        let (own, sandbox) = (plan.settings.own, plan.sandbox);
-        Report { time, uptime_s: time.since(self.start) / 1_000_000, costs, own, sandbox }
+    pub(super) fn report<'a>(&self, plan: &Plan<'a>, costs: &'a CostBooks, live: bool) -> Report<'a> {
+        let (time, own, sandbox) = (self.time(), plan.settings.own, plan.sandbox);
+        Report { time, uptime_s: time.since(self.start) / 1_000_000, costs, own, live, sandbox }
     }
 }
 

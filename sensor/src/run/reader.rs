@@ -9,6 +9,7 @@ use super::books::Books;
 use super::work::Working;
 use super::{Plan, RunError, note};
 use crate::capture::batch::{Batch, Pool};
+use crate::capture::duplicates::Duplicates;
 use crate::capture::fanout::{Distributor, Handed};
 use crate::capture::offload::Offload;
 use crate::capture::{CaptureError, More, Source};
@@ -22,8 +23,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const NAP: Duration = Duration::from_millis(1);
 /// Senders whose packets are refused that are told of.
 const REFUSED_TOLD: u32 = 8;
-/// No packet is lost any more if none was for so long.
-const CALM: Duration = Duration::from_secs(5);
 
 /// Reads a source.
 pub(super) struct Reader<'a> {
@@ -35,6 +34,8 @@ pub(super) struct Reader<'a> {
     pub(super) working: Option<Working<'a>>,
     pub(super) distributor: Distributor<Arc<Engine>>,
     pub(super) offload: Offload,
+    /// Looks for packets that come twice, where that is wanted.
+    pub(super) duplicates: Option<Duplicates>,
     /// Senders whose packets are refused that were told of.
     pub(super) refused_told: u32,
     pub(super) pool: Pool,
@@ -63,7 +64,7 @@ impl Reader<'_> {
                     (batch, result)
                 }
             };
-            let handed = self.hand(batch);
+            let handed = self.hand(batch, losses.packets);
             let is_wanted = self.working.as_mut().is_none_or(Working::catch_up);
             if let Handed::Dropped { packets, tunnels } = handed {
                 losses.ring_full(packets, tunnels);
@@ -97,7 +98,11 @@ impl Reader<'_> {
         }
     }
 
-    fn hand(&mut self, mut batch: Batch) -> Handed {
+    fn hand(&mut self, mut batch: Batch, lost_packets: u64) -> Handed {
+        batch.lost_packets = lost_packets;
+        if let Some(duplicates) = &mut self.duplicates {
+            duplicates.mark(&mut batch);
+        }
         self.offload.judge(&mut batch);
         let last = batch.frames.last();
         let (packets, time) = (last.map(|frame| frame.number), last.map(|frame| frame.time).or(batch.tick));
@@ -118,7 +123,7 @@ impl Reader<'_> {
         handed
     }
 
-    /// Looks from time to time at what was lost, and says so when that begins and ends.
+    /// Looks from time to time at what was lost.
     fn look(&mut self, source: &mut dyn Source, losses: &mut Losses) {
         if !self.live || losses.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
             return;
@@ -127,9 +132,6 @@ impl Reader<'_> {
         self.count(losses.counters.clone());
         if let Some(warn) = self.plan.warn {
             source.news().iter().for_each(|news| warn(news));
-        }
-        if let (Some(warn), Some(news)) = (self.plan.warn, losses.news()) {
-            warn(&news);
         }
         self.tell_refused();
     }
@@ -151,6 +153,7 @@ impl Reader<'_> {
             counters.add(name, count);
         }
         counters.add("defrag.memuse", held_bytes as u64);
+        counters.add("tapwire.packets.duplicates", self.duplicates.as_ref().map_or(0, |duplicates| duplicates.count));
         self.books.set_reader(self.index, counters);
     }
 }
@@ -159,10 +162,9 @@ impl Reader<'_> {
 #[derive(Default)]
 struct Losses {
     counters: Counters,
+    /// How many so far.
+    packets: u64,
     looked: Option<Instant>,
-    /// How many were lost when that was last looked at, and since when some are: the time of the last one, and the count before.
-    known: u64,
-    losing: Option<(Instant, u64)>,
     /// What interfaces with a filter counted, what the filters let through, and the difference as it is told.
     offered: u64,
     taken: u64,
@@ -172,12 +174,14 @@ struct Losses {
 impl Losses {
     fn ring_full(&mut self, packets: u64, tunnels: u64) {
         self.lose("ring_full", packets);
+        // Who watches that counter wants to know of all that was lost.
+        self.counters.add("capture.kernel_drops", packets);
         self.counters.add("tapwire.packets.tunnels_ring_full", tunnels);
     }
 
     fn lose(&mut self, reason: &'static str, packets: u64) {
-        self.counters.seen += packets;
-        self.counters.drop_packets(reason, packets);
+        self.packets += packets;
+        self.counters.leave_out(reason, packets);
     }
 
     /// Asks the source what was lost before it.
@@ -197,29 +201,6 @@ impl Losses {
             self.counters.add("tapwire.capture.filtered", filtered - self.filtered);
             self.filtered = filtered;
             self.counters.add("capture.errors", 0);
-        }
-    }
-
-    /// What is to be told: that packets begin to be lost, or none are any more.
-    fn news(&mut self) -> Option<String> {
-        let all: u64 = self.counters.dropped().values().sum();
-        let grown = all > self.known;
-        let before = std::mem::replace(&mut self.known, all);
-        match &mut self.losing {
-            None if grown => {
-                self.losing = Some((Instant::now(), before));
-                Some(format!("packets are lost: {} so far; traffic comes faster than it is inspected", all - before))
-            }
-            Some((last, _)) if grown => {
-                *last = Instant::now();
-                None
-            }
-            Some((last, began)) if last.elapsed() >= CALM => {
-                let lost = all - *began;
-                self.losing = None;
-                Some(format!("no more packets are lost; {lost} were"))
-            }
-            _ => None,
         }
     }
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::pinning::Pinning;
+use crate::capture::duplicates;
 use crate::capture::fanout::Reading;
 use crate::decode::defrag::{Defrag, Defragmenter};
 use crate::decode::memory::Budget;
 use crate::flow::{self, Table};
 use crate::inspect::Application;
 use crate::records::report;
-use crate::{sequence, worker};
+use crate::{health, sequence, worker};
 
 /// What a run obeys.
 #[derive(Clone, Debug)]
@@ -30,6 +31,10 @@ pub struct Settings {
     pub live: LiveSettings,
     /// Which processors threads run on.
     pub pinning: Pinning,
+    /// When it is looked at what the sensor cannot see.
+    pub health: health::Settings,
+    /// What is done with packets that come twice.
+    pub duplicates: duplicates::Settings,
     /// Whether there is what only Tapwire counts.
     pub own: bool,
     /// Which counters there are.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::answers::Answers;
 use super::books::{self, Books};
+use super::health::{self, Watch};
 use super::merge::{Merge, Next};
 use super::settings::Budgets;
 use super::window::Part;
@@ -33,7 +34,8 @@ pub(super) fn write_all(
     let warn = |news: &str| plan.warn.iter().for_each(|warn| warn(news));
     let mut interval = Interval::new(plan.settings.live.stats_interval_s);
     let mut answers = Answers::default();
-    let (mut looked, mut told) = (Instant::now(), false);
+    let mut health = Watch::new(plan.settings.health);
+    let mut looked = Instant::now();
     loop {
         match merge.next() {
             Next::Batches(batches) => {
@@ -51,15 +53,15 @@ pub(super) fn write_all(
             if plan.reopen.as_ref().is_some_and(|reopen| reopen.swap(false, Ordering::Relaxed)) {
                 writer.reopen();
             }
-            answers.answer(plan, writer, (books, budgets));
+            answers.answer(plan, writer, (books, budgets), &health);
+            let found = health.look(books);
+            writer.write_health(&found);
+            health::warn(plan, &found);
             if interval.is_due(books) {
                 let counters = books.all();
-                let by_name = books::by_name(plan, &counters, budgets, plan.settings.own);
-                writer.write_stats(books.report(plan, &counters.costs), by_name);
-                if let Some((refused, all)) = counters.mostly_refused().filter(|_| !told) {
-                    told = true;
-                    warn(&mostly_refused(refused, all));
-                }
+                let mut by_name = books::by_name(plan, &counters, budgets, true);
+                by_name.extend(health.states());
+                writer.write_stats(books.report(plan, &counters.costs, true), by_name);
             }
             if looked.elapsed() >= LOCK_EVERY {
                 looked = Instant::now();
@@ -81,14 +83,6 @@ pub(super) fn write_all(
             note(errors, RunError::Write { folder: plan.folder.to_owned(), source });
         }
     }
-}
-
-/// That most packets are refused, and what to do.
-pub fn mostly_refused(refused: u64, all: u64) -> String {
-    format!(
-        "{refused} of {all} TCP and UDP packets have a wrong checksum and are not inspected; if they were captured on a host that leaves \
-         checksums to its network card, use --checksums auto, or off"
-    )
 }
 
 /// When counters are due.

@@ -7,8 +7,10 @@ use super::Settings;
 use super::books::Books;
 use super::deliveries::Couriers;
 use crate::capture::clock;
+use crate::health::Finding;
 use crate::records::class::{Class, Tally};
 use crate::records::header::Clock;
+use crate::records::health;
 use crate::records::loss::{self, Loss, Whose};
 use crate::sinks::backlog::{News, Outage};
 use crate::sinks::log::{self, Figures, Missed, Segments};
@@ -52,6 +54,8 @@ pub(super) struct Log {
     copied: Tally,
     /// Positions of those that take counters, and whether they take those that are 0.
     stats: Vec<(usize, bool)>,
+    /// Positions of those that take what the sensor could not see.
+    health: Vec<usize>,
     /// How many are EVE's; they are the first.
     eve: usize,
     /// Records may have members that only Tapwire writes.
@@ -98,9 +102,10 @@ impl Log {
         }
         let stats = (0..).zip(&settings.eve);
         let stats = stats.filter_map(|(place, eve)| Some((place, eve.stats?.zeros))).collect();
+        let health = (0..).zip(&settings.eve).filter(|(_, eve)| eve.health).map(|(place, _)| place).collect();
         let (eve, own) = (settings.eve.len(), settings.own);
         let couriers = Couriers::start(&settings.deliveries, folder, live)?;
-        Ok(Self { outputs, ways, copied: Tally::default(), stats, eve, own, clock: Clock::default(), couriers })
+        Ok(Self { outputs, ways, copied: Tally::default(), stats, health, eve, own, clock: Clock::default(), couriers })
     }
 
     /// Takes a record for an output.
@@ -124,6 +129,18 @@ impl Log {
             let line = line.get_or_insert_with(|| record(*zeros));
             for output in self.ways.get(*place).into_iter().flatten() {
                 self.outputs.get_mut(*output).into_iter().for_each(|output| output.write(Class::Sensor, line));
+            }
+        }
+    }
+
+    /// Takes what the sensor could not see for the outputs that show it.
+    pub(super) fn write_health(&mut self, found: &[Finding]) {
+        for finding in found {
+            let mut line = Vec::new();
+            health::write(&mut line, finding, self.own, &mut self.clock);
+            let places = self.health.iter().filter_map(|place| self.ways.get(*place)).flatten();
+            for output in places {
+                self.outputs.get_mut(*output).into_iter().for_each(|output| output.write(Class::Sensor, &line));
             }
         }
     }

@@ -8,6 +8,8 @@ use tapwire_parsers::link::Timestamp;
 use tapwire_signatures::verify::cost::CostBooks;
 
 use super::{Books, Writer};
+use crate::counters::tells_loss;
+use crate::health::Finding;
 use crate::records::class::Tally;
 use crate::records::stats::{self, DearRule, Rules, Shown};
 use crate::sinks::deliver::report::Report as Delivered;
@@ -29,6 +31,8 @@ pub struct Report<'a> {
     pub own: bool,
     /// How far the sensor has given up its rights, where an interface is watched.
     pub sandbox: Option<&'a str>,
+    /// Whether an interface is watched: what was lost is told in any case then.
+    pub live: bool,
 }
 
 /// A rule and its matches.
@@ -86,6 +90,11 @@ impl Writer {
         counters
     }
 
+    /// Writes what the sensor could not see.
+    pub fn write_health(&mut self, found: &[Finding]) {
+        self.log.write_health(found);
+    }
+
     /// Writes what is left and the counters, and ends; the counters, and what could not be written.
     pub fn finish(
         &mut self,
@@ -111,7 +120,7 @@ impl Writer {
         // What waited for better times is lost by now.
         let books = self.balance();
         self.news.extend(books.mistake());
-        if report.own {
+        if report.own || report.live {
             books.count(&mut counters);
         }
         (counters, self.log.take_failure().or(failure))
@@ -152,7 +161,10 @@ impl Writer {
         counters.extend(self.decide.memory().map(|(name, count)| (name.to_owned(), count)));
         self.followers.count(counters);
         if !report.own {
-            counters.retain(|name, _| !name.starts_with("tapwire."));
+            if report.live {
+                self.balance().count(counters);
+            }
+            counters.retain(|name, _| !name.starts_with("tapwire.") || report.live && tells_loss(name));
             return;
         }
         self.log.couriers.count(counters);

@@ -24,7 +24,7 @@ fn run(harm: impl FnOnce(&mut Writer, &mut [RecordBatch])) -> (Vec<String>, BTre
     harm(&mut writer, &mut batches);
     writer.write(&batches);
     let costs = CostBooks::default();
-    let report = Report { time: Timestamp(0), uptime_s: 0, costs: &costs, own: true, sandbox: None };
+    let report = Report { time: Timestamp(0), uptime_s: 0, costs: &costs, own: true, live: false, sandbox: None };
     let (counters, failure) = writer.finish(report, BTreeMap::new());
     assert!(failure.is_none());
     (writer.take_news(), counters)

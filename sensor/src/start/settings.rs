@@ -32,6 +32,8 @@ impl Configuration {
             writer: writer(self),
             live: self.live,
             pinning: self.threads.pinning.clone(),
+            health: self.health,
+            duplicates: self.duplicates,
             own: self.own_records,
             counting: self.counting,
         }

@@ -82,6 +82,7 @@ impl Worker {
     pub fn adopt(&mut self, engine: &Arc<Engine>, batch: &Batch) {
         self.settings.checksums = batch.checksums;
         self.reporter.follow(batch.capture.as_ref());
+        self.note_lost(batch);
         if Arc::ptr_eq(engine, self.inspector.engine()) {
             return;
         }
@@ -89,6 +90,13 @@ impl Worker {
         self.inspector.adopt(Arc::clone(engine));
         self.reporter.adopt(Arc::clone(engine));
         self.select = self.reporter.select();
+    }
+
+    /// Takes down how many packets nobody saw, for the records of flows that went on meanwhile.
+    fn note_lost(&mut self, batch: &Batch) {
+        if let Some(now) = batch.frames.last().map(|frame| frame.time).or(batch.tick) {
+            self.reporter.note_lost(batch.lost_packets, now);
+        }
     }
 
     /// Rules that took more than their share of work since this was last asked, with whose they are.

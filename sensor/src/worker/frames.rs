@@ -21,6 +21,10 @@ impl Worker {
             if frame.shard != own && !frame.tunnel {
                 continue;
             }
+            if frame.duplicate {
+                self.counters.leave_out("duplicate", u64::from(frame.shard == own));
+                continue;
+            }
             self.reporter.note_traffic(self.traffic);
             #[cfg(test)]
             assert_ne!(self.trip_at, Some(frame.number), "the packet at which a test lets it panic");

@@ -25,6 +25,8 @@ pub struct Wire {
     pub urgent: u8,
     /// Packets begin with their Ethernet header, not with that of IP.
     pub ethernet: bool,
+    /// Time between two packets; 0 for a millisecond.
+    pub spacing_us: u64,
 }
 
 impl Wire {
@@ -81,8 +83,13 @@ impl Wire {
     /// A packet from its first header on.
     pub fn raw(&mut self, packet: &[u8]) -> &mut Self {
         self.packets.push((self.time_us, packet.to_vec()));
-        self.time_us += 1_000;
+        self.time_us += if self.spacing_us == 0 { 1_000 } else { self.spacing_us };
         self
+    }
+
+    /// The packets, each from its first header on.
+    pub fn packets(&self) -> impl Iterator<Item = &[u8]> {
+        self.packets.iter().map(|(_, data)| data.as_slice())
     }
 
     /// Writes them as a capture.

@@ -75,6 +75,8 @@ impl Reporter {
                 verdict: settings.verdict.then_some(verdict),
                 evidence: &found.evidence,
                 other_copy: found.is_other_copy && outputs.own,
+                lost_packets: if outputs.own { self.lost.between(moment.time, moment.time) } else { 0 },
+                gaps: [false; 2],
             };
             let name = Name::Rule(rule.gid, rule.sid);
             let cause = self.cause(&header, "alert", charge, moment).map(|cause| cause.named(name));
@@ -183,6 +185,8 @@ impl Reporter {
                 verdict: settings.verdict.then_some(verdict),
                 evidence: &found.evidence,
                 other_copy: found.is_other_copy && outputs.own,
+                lost_packets: if outputs.own { self.lost.between(flow.start, moment.time) } else { 0 },
+                gaps: if outputs.own { flow.gaps() } else { [false; 2] },
             };
             let name = Name::Rule(rule.gid, rule.sid);
             let cause = self.cause(&header, "alert", charge, moment).map(|cause| cause.named(name));

@@ -78,6 +78,7 @@ impl Reporter {
                     (Exception::GivenUp, "app_layer_error"),
                 ]
                 .map(|(exception, name)| flow.followed.of(exception).map(|policy| (name, policy.name()))),
+                lost_packets: if outputs.own { self.lost.between(flow.start, flow.end) } else { 0 },
                 inspected: if outputs.own { inspected_bytes(flow) } else { None },
                 tcp,
                 action: flow.app.passed.then_some("pass"),

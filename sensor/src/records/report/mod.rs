@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tapwire_parsers::link::Packet;
+use tapwire_parsers::link::{Packet, Timestamp};
 use tapwire_parsers::protocol;
 use tapwire_parsers::protocol::{Direction, ProtocolId, Purpose};
 use tapwire_signatures::lua::Shown;
@@ -29,6 +29,7 @@ mod files;
 mod flows;
 mod fuel;
 mod headers;
+mod lost;
 mod moment;
 mod outputs;
 mod shown;
@@ -40,6 +41,7 @@ pub use outputs::{Outputs, Settings};
 
 use ends::Ends;
 use headers::{flow_header, headers, packet_header, protocol_text, refer};
+use lost::Lost;
 use outputs::{Output, TagKinds};
 
 /// Writes the records of one worker.
@@ -54,6 +56,8 @@ pub struct Reporter {
     traffic: u64,
     /// The packet that a record was charged with last, by its place.
     charged_packet: Option<u64>,
+    /// Packets that nobody saw.
+    lost: Lost,
 }
 
 impl Reporter {
@@ -61,7 +65,16 @@ impl Reporter {
     pub fn new(worker: u16, outputs: Arc<Outputs>) -> Self {
         let batch = RecordBatch::new(worker, outputs.record_bytes);
         let clock = Clock::default();
-        Self { outputs, batch, clock, group: 0, ids: Vec::new(), traffic: 0, charged_packet: None }
+        Self {
+            outputs,
+            batch,
+            clock,
+            group: 0,
+            ids: Vec::new(),
+            traffic: 0,
+            charged_packet: None,
+            lost: Lost::default(),
+        }
     }
 
     /// Goes on with records of other rules; those of the ones before were taken.
@@ -76,6 +89,11 @@ impl Reporter {
             let origin = Origin { capture: capture.cloned(), ..self.outputs.origin.clone() };
             self.outputs = Arc::new(Outputs { origin, ..(*self.outputs).clone() });
         }
+    }
+
+    /// So many packets are lost by now, of all flows.
+    pub fn note_lost(&mut self, total: u64, now: Timestamp) {
+        self.lost.note(total, now);
     }
 
     /// How a worker finds the tenants of its packets.

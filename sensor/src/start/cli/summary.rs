@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tapwire_parsers::json::Object;
 
 use super::plural;
-use crate::run::{self, RunError, Summary};
+use crate::run::{RunError, Summary};
 use crate::sequence::in_words;
 use crate::start::engine::RuleCounts;
 use crate::start::terminal::{say, show};
@@ -137,7 +137,7 @@ fn warnings(summary: &Summary) -> Vec<String> {
     if summary.lost.total() > 0 {
         told.push(format!("lost are {}", in_words(&summary.lost)));
     }
-    told.extend(summary.refused.map(|(refused, all)| run::mostly_refused(refused, all)));
+    told.extend(summary.unseen.iter().cloned());
     if summary.panics > 0 {
         told.push(format!(
             "{} packets made a worker panic and were dropped with their flows; the first are kept as panic-*.pcap beside the records: \

@@ -33,12 +33,14 @@ use tapwire_signatures::rule::script;
 use tapwire_signatures::verify::cost::CostSettings;
 use tapwire_signatures::verify::fuel::FuelSettings;
 
+use crate::capture::duplicates;
 use crate::capture::offload::Checksums;
 use crate::decode::defrag::Defrag;
 use crate::decode::hosts::{ByNetwork, System};
 use crate::decode::tunnels::Tunnels;
 use crate::flow::exceptions::ExceptionPolicies;
 use crate::flow::{Elephant, Timeouts, UrgentPolicy};
+use crate::health;
 use crate::inspect::ParserFuel;
 use crate::inspect::files::{OPEN_LIMIT, PARTS_BYTES};
 use crate::recording::pcap_log;
@@ -271,6 +273,10 @@ pub struct Configuration {
     pub drain_s: u32,
     /// `tapwire.log`: the log of a live sensor, where it is wanted.
     pub log: Option<Keeping>,
+    /// `tapwire.health`
+    pub health: health::Settings,
+    /// `tapwire.duplicates`
+    pub duplicates: duplicates::Settings,
     /// `stats`: which counters there are.
     pub counting: Counting,
     /// Whom the sensor runs as, and with which rights.
@@ -457,6 +463,8 @@ impl Default for Configuration {
             deliveries: Vec::new(),
             drain_s: 30,
             log: Some(Keeping::default()),
+            health: health::Settings::default(),
+            duplicates: duplicates::Settings::default(),
             counting: Counting::default(),
             tenancy: None,
         }

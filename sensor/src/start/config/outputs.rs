@@ -210,6 +210,7 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
         frames: false,
         variables: false,
         stats: None,
+        health: false,
         files: None,
         protocols: BTreeMap::new(),
     };
@@ -217,6 +218,7 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
         out.filename.push_str(".zst");
     }
     let nothing = Node::default();
+    let mut health = None;
     for item in node.get("types").map(Node::items).unwrap_or(&[]) {
         let named: Vec<(&str, &Node)> = match &item.value {
             Value::Scalar(name) => vec![(name.as_str(), &nothing)],
@@ -224,7 +226,11 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
             _ => Vec::new(),
         };
         for (name, settings) in named {
-            if !settings.switch_at("enabled", true, faults) {
+            let is_on = settings.switch_at("enabled", true, faults);
+            if name == "health" {
+                health = Some(is_on);
+            }
+            if !is_on {
                 continue;
             }
             match name {
@@ -238,6 +244,7 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
                 "metadata" => out.variables = true,
                 "netflow" => out.netflows = true,
                 "stats" => out.stats = Some(Stats { zeros: settings.switch_at("null-values", true, faults) }),
+                "health" => {}
                 "files" => out.files = Some(files(settings, faults, warnings)),
                 _ => {
                     let mut settings = settings.flatten();
@@ -257,6 +264,7 @@ fn eve_output(node: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem
             }
         }
     }
+    out.health = health.unwrap_or(out.stats.is_some());
     out
 }
 

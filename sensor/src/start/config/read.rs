@@ -14,6 +14,7 @@ use super::{
     Checksums, Configuration, EVIDENCE_PIECES, Elephant, Enabled, ExceptionPolicies, Problem, ProtocolSettings,
     Tenancy, Timeouts, Tunnels, UrgentPolicy, deliveries, hosts, lists, outputs, packets, variables,
 };
+use crate::capture::duplicates;
 
 /// Reads values out of the tree and notes what is wrong.
 pub(super) struct Reader<'a> {
@@ -322,6 +323,9 @@ impl<'a> Reader<'a> {
         self.bytes("tapwire.bypass-bytes", &mut c.bypass_bytes);
         c.interfaces = Interfaces::read(self.root, &mut self.faults);
         c.threads = Threads::read(self.root, &mut self.faults);
+        self.seconds("tapwire.health.interval", &mut c.health.interval_s);
+        self.seconds("tapwire.health.silence", &mut c.health.silence_s);
+        self.duplicates(&mut c.duplicates);
         self.bytes("tapwire.live.packet-backlog", &mut c.live.packet_bytes);
         self.bytes("tapwire.live.record-backlog", &mut c.live.record_bytes);
         self.process(&mut c.process);
@@ -340,6 +344,31 @@ impl<'a> Reader<'a> {
         c.deliveries.extend(deliveries::read(self.root, &mut self.faults, &mut self.warnings));
         c.recording = packets::recording(self.root.at("tapwire.recording"), &mut self.faults);
         c.tenancy = Tenancy::read((c, file), self);
+    }
+
+    fn duplicates(&mut self, duplicates: &mut duplicates::Settings) {
+        use duplicates::Mode::{Auto, Count, Drop, Off};
+        let choices = ["auto", "off", "no", "count", "drop"];
+        duplicates.mode = match self.root.choice_at("tapwire.duplicates.mode", &choices, &mut self.faults) {
+            "off" | "no" => Off,
+            "count" => Count,
+            "drop" => Drop,
+            _ => Auto,
+        };
+        for (key, into, most) in [
+            ("tapwire.duplicates.window", &mut duplicates.window_us, duplicates::WINDOW_LIMIT_US - 1),
+            ("tapwire.duplicates.packets", &mut duplicates.packets, duplicates::PLACES / 2),
+        ] {
+            let Some(node) = self.root.at(key) else { continue };
+            match node.text().and_then(|text| text.parse().ok()).filter(|count: &u32| *count <= most) {
+                Some(count) => *into = count,
+                None => {
+                    let hint = format!("a number up to {most}");
+                    let said = node.text().unwrap_or("this").to_owned();
+                    self.faults.push(node.problem(format!("`{said}` cannot be {key}"), &hint));
+                }
+            }
+        }
     }
 
     fn timeouts(&mut self, prefix: &str, t: &mut Timeouts) {

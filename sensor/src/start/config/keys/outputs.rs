@@ -177,6 +177,11 @@ pub(super) static KEYS: &[Key] = &[
     ),
     used("outputs.N.eve-log.types.N.frame.enabled", |_| switch(true), "Frames of protocols have records."),
     idle("outputs.N.eve-log.types.N.frame.payload-buffer-size", "Bytes of a frame that are shown.", "frames show none"),
+    used(
+        "outputs.N.eve-log.types.N.health.enabled",
+        |_| "where `stats` is".into(),
+        "What the sensor cannot see has records ([live](live.md)). It is a type of tapwire's own.",
+    ),
     used("outputs.N.eve-log.types.N.stats.enabled", |_| switch(true), "[Counters](counters.md) have records."),
     used("outputs.N.eve-log.types.N.stats.null-values", |_| switch(true), "Counters that are 0 are there as well."),
     idle("outputs.N.eve-log.types.N.stats.totals", "Counters of all threads are added up.", "they always are"),

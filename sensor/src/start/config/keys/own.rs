@@ -125,6 +125,31 @@ pub(super) static KEYS: &[Key] = &[
         |c| size(c.bypass_bytes),
         "Bytes of packets of one direction after which a flow is not followed any more, so that one that fills a link leaves time for others; its record says so. 0 for any number.",
     ),
+    used(
+        "tapwire.health.interval",
+        |c| seconds(c.health.interval_s),
+        "Live, time between two looks at what the sensor cannot see ([live](live.md)); 0 for none. Whether packets are lost, and whether any come, is looked at each second.",
+    ),
+    used(
+        "tapwire.health.silence",
+        |c| seconds(c.health.silence_s),
+        "Live, time without a packet after which that is told; 0 for never.",
+    ),
+    used(
+        "tapwire.duplicates.mode",
+        |_| "`auto`: live they are counted, in a replay nothing is done".into(),
+        "Packets that come twice, as from a mirror that sends both what enters and what leaves: `off`, `count`, or `drop`, which counts them and leaves them out.",
+    ),
+    used(
+        "tapwire.duplicates.window",
+        |c| format!("{} µs", c.duplicates.window_us),
+        "Microseconds within which a copy comes, below 1,000.",
+    ),
+    used(
+        "tapwire.duplicates.packets",
+        |c| number(c.duplicates.packets.into()),
+        "Packets within which a copy comes whatever the time, at most 4,096; 0 where only time counts.",
+    ),
     used("tapwire.live.packet-backlog", |c| size(c.live.packet_bytes), "Live, packets that may wait for one worker."),
     used("tapwire.live.record-backlog", |c| size(c.live.record_bytes), "Live, records that may wait for one output."),
     used(
