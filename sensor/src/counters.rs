@@ -35,9 +35,9 @@ pub fn counter(name: &str) -> Option<&'static Counter> {
     COUNTERS.iter().find(|counter| stands_for(counter.name, name))
 }
 
-/// Whether a counter of tapwire's own tells that something was lost or left out, which is shown live whatever records have.
+/// Whether a counter of tapwire's own tells that something was lost, left out or late, which is shown live whatever records have.
 pub fn tells_loss(name: &str) -> bool {
-    const GROUPS: [&str; 5] = ["packets.", "records.lost.", "health.", "checksums.", "flow.refused"];
+    const GROUPS: [&str; 6] = ["packets.", "records.lost.", "health.", "latency.", "checksums.", "flow.refused"];
     let own = name.strip_prefix("tapwire.");
     own.is_some_and(|own| own == "records.shed" || GROUPS.iter().any(|group| own.starts_with(group)))
         || LIMITS.iter().any(|(limit, _)| *limit == name)

@@ -13,6 +13,7 @@ use crate::records::header::Clock;
 use crate::records::health;
 use crate::records::loss::{self, Loss, Whose};
 use crate::sinks::backlog::{News, Outage};
+use crate::sinks::latency::Latency;
 use crate::sinks::log::{self, Figures, Missed, Segments};
 use crate::sinks::output::{Output, Syncing, Way};
 use crate::sinks::rotation::Rotation;
@@ -229,6 +230,13 @@ impl Log {
     /// Begins new files, or finds those again that were moved.
     pub(super) fn reopen(&self) {
         self.outputs.iter().for_each(Output::reopen);
+    }
+
+    /// How long alerts took from their packets on, when live.
+    pub(super) fn latency(&self) -> Latency {
+        let mut all = Latency::default();
+        self.outputs.iter().for_each(|output| all.merge(&output.latency()));
+        all
     }
 
     /// Adds what became of the records that came here.

@@ -160,6 +160,9 @@ impl Writer {
         *counters.entry("detect.alerts_suppressed".into()).or_default() += suppressed;
         counters.extend(self.decide.memory().map(|(name, count)| (name.to_owned(), count)));
         self.followers.count(counters);
+        if report.live {
+            counters.extend(self.log.latency().by_name());
+        }
         if !report.own {
             if report.live {
                 self.balance().count(counters);

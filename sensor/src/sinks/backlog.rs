@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tapwire_parsers::link::Timestamp;
 
+use super::latency::Latency;
 use super::log::{Figures, Missed};
 use super::piece::{Lane, Piece};
 use crate::capture::clock;
@@ -100,6 +101,7 @@ struct State {
     failing: bool,
     reopening: bool,
     books: Books,
+    latency: Latency,
     outage: Option<(Timestamp, String, Tally)>,
     last_loss: Option<Instant>,
     news: Vec<News>,
@@ -159,6 +161,9 @@ impl Backlog {
     /// A piece is in the file.
     pub fn stored(&self, mut piece: Piece) {
         let mut state = self.state();
+        if self.live && piece.has(Lane::Alerts) {
+            state.latency.note(&piece, clock::on_the_wall(clock::now()));
+        }
         let written = std::mem::take(&mut state.in_hand);
         state.books.stored.merge(&written);
         state.bytes -= piece.held_bytes();
@@ -261,6 +266,11 @@ impl Backlog {
         let mut waiting = state.in_hand;
         state.pieces.iter().for_each(|piece| waiting.merge(&piece.tally()));
         Books { waiting, waiting_bytes: state.bytes, ..state.books }
+    }
+
+    /// How long its alerts took, when live.
+    pub fn latency(&self) -> Latency {
+        self.state().latency.clone()
     }
 
     /// Waits until everything is written. For an output that fails it waits only until that was tried once more.

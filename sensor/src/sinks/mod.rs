@@ -8,6 +8,7 @@ pub mod certificates;
 pub mod deliver;
 pub mod encode;
 pub mod file_store;
+pub mod latency;
 pub mod lock;
 pub mod log;
 pub mod medium;

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::backlog::{Backlog, Books, News, Next};
+use super::latency::Latency;
 use super::medium::Medium;
 use super::piece::Piece;
 use crate::records::class::{Class, Tally};
@@ -156,6 +157,11 @@ impl Output {
     /// What became of them.
     pub fn books(&self) -> Books {
         self.backlog.books()
+    }
+
+    /// How long its alerts took, when live.
+    pub fn latency(&self) -> Latency {
+        self.backlog.latency()
     }
 
     /// What is to be told of it.

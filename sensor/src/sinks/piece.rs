@@ -74,6 +74,14 @@ impl Piece {
         tally
     }
 
+    /// Its alerts.
+    pub fn alerts(&self) -> impl Iterator<Item = &[u8]> {
+        let ends = self.records.iter().map(|(_, end)| usize::try_from(*end).unwrap_or(usize::MAX));
+        let starts = std::iter::once(0).chain(ends.clone());
+        let alerts = self.records.iter().zip(starts.zip(ends)).filter(|((class, _), _)| *class == Class::Alert);
+        alerts.map(|(_, (start, end))| self.text.get(start..end).unwrap_or(&[]))
+    }
+
     /// Takes all records of a lane out; the others stay in their order.
     pub fn take(&mut self, lane: Lane) -> Self {
         let (mut taken, mut left) = (Self::default(), Self::default());
