@@ -19,7 +19,7 @@ use crate::capture::fanout::{self, Depth};
 use crate::capture::files::{Files, Progress};
 use crate::capture::live::Taps;
 use crate::capture::offload::{Checksums, Offload};
-use crate::capture::origin::Origin;
+use crate::capture::origin::{Origin, SourceId};
 use crate::capture::ring::ring;
 use crate::capture::shard::Shards;
 use crate::capture::{CaptureError, Source, clock};
@@ -193,7 +193,7 @@ pub enum Readers<'a> {
 
 /// Watches interfaces of these names until it is told to stop, and writes to a folder that is held.
 pub fn live(plan: &Plan<'_>, interfaces: Vec<String>, readers: Readers<'_>, folder: FolderLock) -> Summary {
-    drive(plan, Origin { interfaces, ..Origin::default() }, Some(folder), readers)
+    drive(plan, Origin { interfaces, id: SourceId::of_start(), ..Origin::default() }, Some(folder), readers)
 }
 
 /// Reads packets of any source as if they came from files: it waits for the workers.

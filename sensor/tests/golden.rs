@@ -62,3 +62,21 @@ fn records_do_not_depend_on_the_number_of_workers() {
         }
     }
 }
+
+#[test]
+fn every_record_has_an_id_of_its_own() {
+    for case in cases() {
+        let text = records(&case, 2);
+        let mut ids: Vec<String> = Vec::new();
+        for line in text.lines() {
+            let record: serde_json::Value = serde_json::from_str(line).unwrap();
+            ids.extend(record["tapwire"]["event_id"].as_str().map(str::to_owned));
+            let is_own = case.join("config.yaml").exists() || record["event_type"] == "summary";
+            assert!(is_own || !record["tapwire"]["event_id"].is_null(), "{line}");
+        }
+        let all = ids.len();
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), all, "{}", case.display());
+    }
+}

@@ -12,6 +12,7 @@ use tapwire_parsers::protocol::Anomaly;
 
 use super::PACKET_LIMIT_BYTES;
 use super::offload::{Excuses, Treatment};
+use super::origin::CaptureFile;
 use crate::decode::defrag::{GivenUp, Origin};
 
 /// Packets that a batch holds at most.
@@ -133,8 +134,8 @@ pub struct Batch {
     pub checksums: Treatment,
     /// Whose mean nothing.
     pub excuses: Option<Arc<Excuses>>,
-    /// The name of the file that all its packets are of, if they are of one.
-    pub capture: Option<Arc<str>>,
+    /// The file that all its packets are of, if they are of one.
+    pub capture: Option<Arc<CaptureFile>>,
     /// What time it is, where an interface is watched and no packets came.
     pub tick: Option<Timestamp>,
     /// Packets that are lost so far, before or behind them: nobody sees those.

@@ -14,6 +14,7 @@ use tapwire_parsers::link::is_supported;
 use super::batch::Batch;
 use super::format::{Damage, Format};
 use super::input::Input;
+use super::origin::{CaptureFile, IDENTIFYING_BYTES, SourceId};
 use super::{CaptureError, More, Source, compression};
 
 /// Capture files that are read one behind the other.
@@ -40,7 +41,7 @@ pub struct Progress {
 struct Open {
     format: Format,
     input: Input,
-    name: Arc<str>,
+    file: Arc<CaptureFile>,
     compressed: bool,
     /// Some of its packets were of a link type that is read.
     useful: bool,
@@ -60,7 +61,7 @@ impl Open {
     fn left_out(&mut self) -> Option<CaptureError> {
         let LeftOut { packets, first } = &self.left_out;
         let (link_type, offset) = (*first)?;
-        let name = self.name.to_string();
+        let name = self.file.name.clone();
         Some(if self.useful {
             CaptureError::LeftOut { name, packets: *packets, link_type }
         } else {
@@ -88,10 +89,13 @@ impl Files {
         let name = if is_standard_input(&path) { "standard input".into() } else { path.display().to_string() };
         let unreadable = |cause| CaptureError::Unreadable { name: name.clone(), cause };
         let (mut input, compressed) = open_input(&path, &self.progress).map_err(unreadable)?;
+        // Of what comes through a pipe no more is waited for than the first packet.
+        let identifying = if is_standard_input(&path) { PIPE_IDENTIFYING_BYTES } else { IDENTIFYING_BYTES };
+        let id = SourceId::of_capture(input.begin(identifying));
         let damage = match Format::open(&mut input) {
             Ok(Some(format)) => {
-                let (name, left_out) = (name.into(), LeftOut::default());
-                self.open = Some(Open { format, input, name, compressed, useful: false, left_out });
+                let file = Arc::new(CaptureFile { name, id, packets_before: self.number });
+                self.open = Some(Open { format, input, file, compressed, useful: false, left_out: LeftOut::default() });
                 return Ok(true);
             }
             Ok(None) if matches!(input.view_some(1), Ok(&[])) => Damage::Cut,
@@ -129,7 +133,7 @@ impl Source for Files {
                 }
             }
             let Some(open) = &mut self.open else { continue };
-            batch.capture = Some(Arc::clone(&open.name));
+            batch.capture = Some(Arc::clone(&open.file));
             match fill(open, &mut self.number, batch) {
                 Ok(Filled::Full) => return Ok(More::Yes),
                 Ok(Filled::Ended) => {
@@ -141,7 +145,7 @@ impl Source for Files {
                     }
                 }
                 Err(damage) => {
-                    let (name, offset) = (open.name.to_string(), open.input.position());
+                    let (name, offset) = (open.file.name.clone(), open.input.position());
                     self.failed = Some(describe(damage, name, offset, open.compressed));
                     self.open = None;
                 }
@@ -194,6 +198,9 @@ fn describe(damage: Damage, name: String, offset: u64, uncompressed: bool) -> Ca
         Damage::Failed(cause) => CaptureError::Unreadable { name, cause },
     }
 }
+
+/// The head of a capture and that of its first packet.
+const PIPE_IDENTIFYING_BYTES: usize = 64;
 
 /// Whether a path stands for the standard input.
 pub(super) fn is_standard_input(path: &Path) -> bool {

@@ -72,6 +72,14 @@ impl Input {
         Ok(self.buffer.get(self.start..end).unwrap_or(&[]))
     }
 
+    /// The same of what was not looked at before; why there are not as many is left to who asks next.
+    pub(super) fn begin(&mut self, len: usize) -> &[u8] {
+        while self.end < len && self.stopped.is_none() {
+            self.read_more();
+        }
+        self.buffer.get(..self.end.min(len)).unwrap_or(&[])
+    }
+
     /// Leaves bytes behind.
     #[inline]
     pub(super) fn skip(&mut self, mut len: u64) -> Result<(), Short> {
@@ -109,16 +117,20 @@ impl Input {
                     None => Short::Cut,
                 });
             }
-            let upto = self.buffer.len().min(self.end + READ_BYTES);
-            let room = self.buffer.get_mut(self.end..upto).unwrap_or(&mut []);
-            match self.reader.read(room) {
-                Ok(0) => self.stopped = Some(None),
-                Ok(read) => self.end = self.end.saturating_add(read).min(self.buffer.len()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => self.stopped = Some(Some(error)),
-            }
+            self.read_more();
         }
         Ok(())
+    }
+
+    fn read_more(&mut self) {
+        let upto = self.buffer.len().min(self.end + READ_BYTES);
+        let room = self.buffer.get_mut(self.end..upto).unwrap_or(&mut []);
+        match self.reader.read(room) {
+            Ok(0) => self.stopped = Some(None),
+            Ok(read) => self.end = self.end.saturating_add(read).min(self.buffer.len()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => self.stopped = Some(Some(error)),
+        }
     }
 }
 
@@ -144,6 +156,7 @@ mod tests {
     #[test]
     fn bytes_before_an_error_can_be_looked_at() {
         let mut input = Input::new(Box::new(Dripping((0..10).collect(), 3)));
+        assert_eq!(input.begin(20).len(), 10, "and the error is still to be told");
         assert_eq!(input.view(4).unwrap(), [0, 1, 2, 3]);
         input.skip(7).unwrap();
         assert_eq!(input.view(3).unwrap(), [7, 8, 9]);

@@ -16,6 +16,7 @@ use tapwire_parsers::link::{How, Packet};
 pub use self::sides::Sum;
 use self::sides::{Sides, Tally, Verdict};
 use super::batch::{Batch, Frame, SumSaid};
+use super::origin::CaptureFile;
 
 /// Whether checksums are verified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -140,7 +141,7 @@ pub struct Offload {
     how: How,
     live: bool,
     /// The capture that was judged last.
-    capture: Option<Arc<str>>,
+    capture: Option<Arc<CaptureFile>>,
     /// Packets of it so far.
     packets: u64,
     /// Until here all are looked at, and behind only some.
@@ -278,7 +279,7 @@ fn each_packet(batch: &Batch, frame: &Frame, how: &How, look: &mut dyn FnMut(&Pa
 }
 
 /// Whether two captures are one, and not two of one name.
-fn is_same(one: Option<&Arc<str>>, other: Option<&Arc<str>>) -> bool {
+fn is_same(one: Option<&Arc<CaptureFile>>, other: Option<&Arc<CaptureFile>>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => Arc::ptr_eq(one, other),
         (one, other) => one.is_none() && other.is_none(),
@@ -393,7 +394,7 @@ mod tests {
         // As many as have passed are remembered, so that those of an interface count for little; those of one sender count.
         assert!(judged(&mut file, &many(b'w', 1_000)).iter().all(|outcome| *outcome == ACCEPTED));
         let mut next = batch(&many(b'r', 100));
-        next.capture = Some("next".into());
+        next.capture = Some(Arc::new(CaptureFile { name: "next".into(), ..CaptureFile::default() }));
         file.judge(&mut next);
         assert!(next.excuses.is_none());
     }

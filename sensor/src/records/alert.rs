@@ -95,6 +95,11 @@ pub fn write(
     if let Some(flow) = &alert.flow {
         start.push_str(clock.timestamp(flow.start));
     }
+    let own = |o: &mut Object<'_>| members(o, alert);
+    let is_whole = alert.lost_packets == 0 && alert.gaps == [false; 2];
+    let names_attack = header.id.is_some() && is_attack(alert.rule);
+    let has_own = !alert.evidence.is_empty() || alert.other_copy || !is_whole || names_attack;
+    let header = &Header { own: if has_own { Some(&own) } else { None }, ..*header };
     record(out, header, clock, |object| {
         object.object("alert", |o| slot = rule(o, header, alert));
         if let Some(tunnel) = &alert.tunnel {
@@ -138,31 +143,6 @@ pub fn write(
                 }
             });
         }
-        let is_whole = alert.lost_packets == 0 && alert.gaps == [false; 2];
-        if !alert.evidence.is_empty() || alert.other_copy || !is_whole {
-            object.object("tapwire", |o| {
-                if alert.other_copy {
-                    o.boolean("other_copy", true);
-                }
-                if alert.lost_packets > 0 {
-                    o.number("lost_packets", alert.lost_packets);
-                }
-                if alert.gaps != [false; 2] {
-                    o.array("gaps", |array| {
-                        for (name, _) in ["to_server", "to_client"].iter().zip(alert.gaps).filter(|(_, gap)| *gap) {
-                            array.text(name);
-                        }
-                    });
-                }
-                if !alert.evidence.is_empty() {
-                    o.array("evidence", |array| {
-                        for piece in alert.evidence {
-                            array.object(|o| evidence(o, piece));
-                        }
-                    });
-                }
-            });
-        }
         if let Some(Payload { bytes, printable, base64, length }) = alert.payload {
             if base64 && !bytes.is_empty() {
                 object.text("payload", BASE64.encode(bytes));
@@ -180,6 +160,49 @@ pub fn write(
         }
     });
     slot
+}
+
+/// What only Tapwire says of an alert.
+fn members(object: &mut Object<'_>, alert: &Alert<'_>) {
+    if is_attack(alert.rule) {
+        object.object("attack", |o| {
+            for (member, key) in [("tactics", "mitre_tactic_id"), ("techniques", "mitre_technique_id")] {
+                let mut ids = alert.rule.metadata.iter().filter(|(name, _)| &**name == key).peekable();
+                if ids.peek().is_some() {
+                    o.array(member, |list| {
+                        ids.for_each(|(_, id)| {
+                            list.text(id.as_bytes());
+                        })
+                    });
+                }
+            }
+        });
+    }
+    if alert.other_copy {
+        object.boolean("other_copy", true);
+    }
+    if alert.lost_packets > 0 {
+        object.number("lost_packets", alert.lost_packets);
+    }
+    if alert.gaps != [false; 2] {
+        object.array("gaps", |array| {
+            for (name, _) in ["to_server", "to_client"].iter().zip(alert.gaps).filter(|(_, gap)| *gap) {
+                array.text(name);
+            }
+        });
+    }
+    if !alert.evidence.is_empty() {
+        object.array("evidence", |array| {
+            for piece in alert.evidence {
+                array.object(|o| evidence(o, piece));
+            }
+        });
+    }
+}
+
+/// Whether a rule says to which tactic or technique of ATT&CK it belongs.
+fn is_attack(rule: &Rule) -> bool {
+    rule.metadata.iter().any(|(name, _)| matches!(&**name, "mitre_tactic_id" | "mitre_technique_id"))
 }
 
 /// What there is to say of the rule; the slot of what it does.

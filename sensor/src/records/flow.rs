@@ -1,5 +1,6 @@
 //! `flow`: a conversation has ended.
 
+use tapwire_parsers::json::Object;
 use tapwire_parsers::link::Timestamp;
 
 use super::header::{Clock, Header, record};
@@ -77,7 +78,24 @@ pub fn write(out: &mut Vec<u8>, header: &Header<'_>, flow: &FlowRecord<'_>, cloc
     let (start, end) = (clock.timestamp(flow.start).to_owned(), clock.timestamp(flow.end).to_owned());
     // The community id stands between the flow and its connection.
     let community = header.community_id;
-    let header = Header { community_id: None, ..*header };
+    let own = |own: &mut Object<'_>| {
+        if let Some(why) = flow.bypass {
+            own.text("bypass", why);
+        }
+        if flow.truncated {
+            own.boolean("truncated", true);
+        }
+        if flow.lost_packets > 0 {
+            own.number("lost_packets", flow.lost_packets);
+        }
+        if let Some((to_server, to_client)) = flow.inspected {
+            own.object("inspected", |o| {
+                o.number("bytes_toserver", to_server).number("bytes_toclient", to_client);
+            });
+        }
+    };
+    let has_own = flow.bypass.is_some() || flow.truncated || flow.lost_packets > 0 || flow.inspected.is_some();
+    let header = Header { community_id: None, own: if has_own { Some(&own) } else { None }, ..*header };
     record(out, &header, clock, |object| {
         for (name, value) in [
             ("app_proto", flow.app_protocol),
@@ -140,25 +158,6 @@ pub fn write(out: &mut Vec<u8>, header: &Header<'_>, flow: &FlowRecord<'_>, cloc
         if let Some(tcp) = &flow.tcp {
             object.object("tcp", |o| connection(o, tcp));
         }
-        let is_own = flow.bypass.is_some() || flow.truncated || flow.lost_packets > 0 || flow.inspected.is_some();
-        if is_own {
-            object.object("tapwire", |own| {
-                if let Some(why) = flow.bypass {
-                    own.text("bypass", why);
-                }
-                if flow.truncated {
-                    own.boolean("truncated", true);
-                }
-                if flow.lost_packets > 0 {
-                    own.number("lost_packets", flow.lost_packets);
-                }
-                if let Some((to_server, to_client)) = flow.inspected {
-                    own.object("inspected", |o| {
-                        o.number("bytes_toserver", to_server).number("bytes_toclient", to_client);
-                    });
-                }
-            });
-        }
     });
     slot
 }
@@ -205,7 +204,7 @@ fn hex(octet: u8) -> [u8; 2] {
     [octet >> 4, octet & 15].map(|digit| if digit < 10 { b'0' + digit } else { b'a' + digit - 10 })
 }
 
-fn connection(object: &mut tapwire_parsers::json::Object<'_>, tcp: &TcpRecord<'_>) {
+fn connection(object: &mut Object<'_>, tcp: &TcpRecord<'_>) {
     let all = tcp.flags.0 | tcp.flags.1;
     object.text("tcp_flags", hex(all)).text("tcp_flags_ts", hex(tcp.flags.0));
     object.text("tcp_flags_tc", hex(tcp.flags.1));

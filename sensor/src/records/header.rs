@@ -2,12 +2,14 @@
 
 use std::net::IpAddr;
 
+use smallvec::SmallVec;
 use tapwire_parsers::json::{Object, Style};
 use tapwire_parsers::link::Timestamp;
 use tapwire_parsers::protocol::{Mac, mac_text};
 
 use super::metadata::Metadata;
 use crate::capture::clock::on_the_wall;
+use crate::capture::origin::SourceId;
 use crate::flow::stations::Stations;
 
 /// The version of the records, as they name it.
@@ -118,6 +120,10 @@ pub struct Header<'a> {
     pub version: Option<&'a str>,
     /// How addresses are written.
     pub style: Style,
+    /// What tells the record from all others.
+    pub id: Option<EventId>,
+    /// Members that only Tapwire writes.
+    pub own: Option<&'a dyn Fn(&mut Object<'_>)>,
 }
 
 impl Header<'_> {
@@ -222,6 +228,48 @@ impl Header<'_> {
                 object.boolean("tx_guessed", true);
             }
         }
+        if self.id.is_some() || self.own.is_some() {
+            object.object("tapwire", |own| {
+                if let Some(id) = self.id {
+                    own.text("event_id", id.text(self.flow_id, self.event_type));
+                }
+                if let Some(more) = self.own {
+                    more(own);
+                }
+            });
+        }
+    }
+}
+
+/// What tells a record from all others, besides its flow and its type.
+#[derive(Clone, Copy, Debug)]
+pub struct EventId {
+    /// Where its packets come from.
+    pub source: SourceId,
+    /// The number of its packet there.
+    pub packet: u64,
+    /// That is the first packet of a flow that the end of the run ends.
+    pub is_end: bool,
+    /// Which it is of several that have the rest in common, from 0.
+    pub ordinal: u32,
+}
+
+impl EventId {
+    /// `r0123456789abcdef-12-746681044985084-dns-0`: source, packet, flow (0 without one), type, and which of these.
+    fn text(self, flow: Option<u64>, event_type: &str) -> SmallVec<[u8; 96]> {
+        let mut text = SmallVec::new();
+        text.extend_from_slice(&self.source.text());
+        text.extend_from_slice(if self.is_end { b"-e" } else { b"-" });
+        let mut number = |number: u64| {
+            text.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+            text.push(b'-');
+        };
+        number(self.packet);
+        number(flow.unwrap_or(0));
+        text.extend_from_slice(event_type.as_bytes());
+        text.push(b'-');
+        text.extend_from_slice(itoa::Buffer::new().format(self.ordinal).as_bytes());
+        text
     }
 }
 

@@ -285,7 +285,8 @@ fn files_are_read_one_behind_the_other_even_if_one_is_damaged() {
     loop {
         let mut batch = Batch::new();
         let result = files.next_batch(&mut batch);
-        named.extend(batch.capture.clone().filter(|_| !batch.frames.is_empty()).map(|name| (name, batch.frames.len())));
+        let file = batch.capture.clone().filter(|_| !batch.frames.is_empty());
+        named.extend(file.map(|file| (file.name.as_str().into(), batch.frames.len())));
         if matches!(result, Ok(More::No)) {
             break;
         }

@@ -56,7 +56,7 @@ impl Reporter {
         let charge = self.charge_packet(packet, moment);
         for (index, output) in (0..).zip(&*outputs.list) {
             let Some(settings) = &output.eve.alerts else { continue };
-            let header = packet_header("alert", ends.as_ref(), packet, (output, &outputs), moment);
+            let mut header = packet_header("alert", ends.as_ref(), packet, (output, &outputs), moment);
             let shown = Alert {
                 rule,
                 context: &found.context,
@@ -79,7 +79,7 @@ impl Reporter {
                 gaps: [false; 2],
             };
             let name = Name::Rule(rule.gid, rule.sid);
-            let cause = self.cause(&header, "alert", charge, moment).map(|cause| cause.named(name));
+            let cause = self.cause(index, &mut header, "alert", charge, moment).map(|cause| cause.named(name));
             let clock = &mut self.clock;
             let record = Record { output: index, class: Class::Alert, gate: gate.clone(), cause };
             self.batch.push(moment.place(None), record, |out, slots| {
@@ -189,7 +189,7 @@ impl Reporter {
                 gaps: if outputs.own { flow.gaps() } else { [false; 2] },
             };
             let name = Name::Rule(rule.gid, rule.sid);
-            let cause = self.cause(&header, "alert", charge, moment).map(|cause| cause.named(name));
+            let cause = self.cause(index, &mut header, "alert", charge, moment).map(|cause| cause.named(name));
             let clock = &mut self.clock;
             let record = Record { output: index, class: Class::Alert, gate: gate.clone(), cause };
             self.batch.push(moment.place(Some(flow.id)), record, |out, slots| {
@@ -286,7 +286,7 @@ impl Reporter {
         let wants = |output: &Output| output.eve.alerts.as_ref().is_some_and(|alerts| alerts.tagged_packets);
         for (index, output) in (0..).zip(&*outputs.list).filter(|(_, output)| wants(output)) {
             let plain = ends.header("packet", moment);
-            let header = match flow {
+            let mut header = match flow {
                 Some(flow) => flow_header(plain, flow, output, &outputs, moment),
                 None => Header {
                     tenant: packet.tenant,
@@ -297,7 +297,7 @@ impl Reporter {
                     ..plain
                 },
             };
-            let cause = self.cause(&header, "packet", charge, moment);
+            let cause = self.cause(index, &mut header, "packet", charge, moment);
             let clock = &mut self.clock;
             let gate = Some(Gate::Packet(Box::new(gate)));
             self.batch.push(place, Record { output: index, class: Class::Packet, gate, cause }, |out, _| {

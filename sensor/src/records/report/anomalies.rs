@@ -57,9 +57,9 @@ impl Reporter {
         for (index, output) in (0..).zip(&*outputs.list) {
             let Some(wanted) = output.eve.anomalies else { continue };
             for anomaly in packet.anomalies.iter().filter(|a| wanted.decode || (wanted.evasion && is_evasion(a))) {
-                let header = packet_header("anomaly", ends.as_ref(), packet, (output, &outputs), moment);
+                let mut header = packet_header("anomaly", ends.as_ref(), packet, (output, &outputs), moment);
                 let packet = Some(packet).filter(|_| wanted.packet);
-                self.anomaly(index, &header, ("decode", anomaly.0, packet), charge, moment);
+                self.anomaly(index, &mut header, ("decode", anomaly.0, packet), charge, moment);
             }
         }
     }
@@ -81,9 +81,9 @@ impl Reporter {
         for (index, output) in (0..).zip(&*outputs.list) {
             let Some(wanted) = output.eve.anomalies else { continue };
             for anomaly in anomalies.iter().filter(|a| wanted.stream || (wanted.evasion && is_evasion(a))) {
-                let header = flow_header(ends.header("anomaly", moment), flow, output, &outputs, moment);
+                let mut header = flow_header(ends.header("anomaly", moment), flow, output, &outputs, moment);
                 let packet = Some(packet).filter(|_| wanted.packet);
-                self.anomaly(index, &header, ("stream", anomaly.0, packet), charge, moment);
+                self.anomaly(index, &mut header, ("stream", anomaly.0, packet), charge, moment);
             }
         }
     }
@@ -91,12 +91,13 @@ impl Reporter {
     fn anomaly(
         &mut self,
         output: u16,
-        header: &Header<'_>,
+        header: &mut Header<'_>,
         (kind, event, packet): (&str, &'static str, Option<&Packet<'_>>),
         charge: Charge,
         moment: &Moment,
     ) {
-        let cause = self.cause(header, "anomaly", charge, moment).map(|cause| cause.named(Name::Anomaly(event)));
+        let cause =
+            self.cause(output, header, "anomaly", charge, moment).map(|cause| cause.named(Name::Anomaly(event)));
         let clock = &mut self.clock;
         let anomaly = Record { output, class: Class::Anomaly, gate: None, cause };
         self.batch.push(moment.place(header.flow_id), anomaly, |out, _| {
@@ -163,9 +164,9 @@ impl Reporter {
         for (index, output) in (0..).zip(&*outputs.list).filter(|(_, output)| wants(output)) {
             let ends = Ends::of(&flow.key, direction);
             let base = flow_header(ends.header("anomaly", moment), flow, output, outputs, moment);
-            let header = Header { transaction: transaction.map(id_within), ..base };
+            let mut header = Header { transaction: transaction.map(id_within), ..base };
             let name = Name::Anomaly(event.unwrap_or(anomaly.0));
-            let cause = self.cause(&header, "anomaly", charge, moment).map(|cause| cause.named(name));
+            let cause = self.cause(index, &mut header, "anomaly", charge, moment).map(|cause| cause.named(name));
             let clock = &mut self.clock;
             let finding = Record { output: index, class: Class::Anomaly, gate: None, cause };
             self.batch.push(moment.place(Some(flow.id)), finding, |out, _| {

@@ -30,16 +30,21 @@ impl Reporter {
         Charge { bytes: if is_new { packet.data.len() as u64 } else { 0 }, answered: false }
     }
 
-    /// What caused a record, where somebody asks.
+    /// What caused a record for an output, where somebody asks; the record gets its id.
     pub(super) fn cause(
-        &self,
-        header: &Header<'_>,
+        &mut self,
+        output: u16,
+        header: &mut Header<'_>,
         kind: &'static str,
         charge: Charge,
         moment: &Moment,
     ) -> Option<Cause> {
+        if !self.outputs.own {
+            return None;
+        }
+        self.identify(output, header, kind, moment);
         let occasion = Occasion { now: moment.now, last: moment.is_last(), traffic: self.traffic };
-        self.outputs.own.then(|| Cause::new(header, kind, charge, occasion))
+        Some(Cause::new(header, kind, charge, occasion))
     }
 }
 

@@ -43,7 +43,8 @@ impl Reporter {
         let charge = self.charge_flow(flow);
         for (index, output) in wanted {
             let mut text = Vec::new();
-            let (cause, slot) = self.file_record(flow, (file, stored), card, (output, moment), charge, &mut text);
+            let (cause, slot) =
+                self.file_record(flow, (file, stored), card, (index, output, moment), charge, &mut text);
             self.batch.push(place, Record { output: index, class: Class::File, gate: None, cause }, |out, slots| {
                 slots.extend(slot.map(|slot| Slot { at: out.len() + slot.at, ..slot }));
                 out.append(&mut text);
@@ -52,7 +53,7 @@ impl Reporter {
         if is_stored {
             let (mut text, mut slot) = (Vec::new(), None);
             if let Some(output) = &outputs.beside_files {
-                (_, slot) = self.file_record(flow, (file, stored), card, (output, moment), charge, &mut text);
+                (_, slot) = self.file_record(flow, (file, stored), card, (BESIDE, output, moment), charge, &mut text);
             }
             self.batch.push_step(place, id, FileStep::Done(slot), &text);
         }
@@ -78,7 +79,7 @@ impl Reporter {
         flow: &Flow<Application>,
         (file, stored): (&File, Option<FileId>),
         card: &'static Protocol,
-        (output, moment): (&Output, &Moment),
+        (index, output, moment): (u16, &Output, &Moment),
         charge: Charge,
         out: &mut Vec<u8>,
     ) -> (Option<Cause>, Option<Slot>) {
@@ -92,12 +93,16 @@ impl Reporter {
             *of_client(&mut header, file.direction) = client.take();
         }
         let shown = Shown { stored, forwarded: client };
+        let cause = self.cause(index, &mut header, "fileinfo", charge, moment);
         let slot = fileinfo::write(out, &header, file, (card.name, shown), &mut self.clock, |o| {
             refer(&outputs, &flow.app, Some(file.transaction), o);
         });
-        (self.cause(&header, "fileinfo", charge, moment), slot)
+        (cause, slot)
     }
 }
+
+/// What stands for an output where a record is put beside its file.
+const BESIDE: u16 = u16::MAX;
 
 /// The place of the client's address in a record about a direction.
 pub(super) fn of_client<'h>(header: &'h mut Header<'_>, direction: Direction) -> &'h mut Option<std::net::IpAddr> {

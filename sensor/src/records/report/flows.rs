@@ -32,7 +32,7 @@ impl Reporter {
         for (index, output) in (0..).zip(&*outputs.list).filter(|(_, o)| o.eve.flows || o.eve.netflows) {
             let ends = Ends::of(&flow.key, Direction::ToServer);
             let base = flow_header(ends.header("flow", moment), flow, output, &outputs, moment);
-            let header = Header {
+            let mut header = Header {
                 packet_source: None,
                 packet_number: None,
                 ethernet: base.ethernet.filter(|_| flow.key.link().is_some()),
@@ -84,7 +84,7 @@ impl Reporter {
                 action: flow.app.passed.then_some("pass"),
             };
             if output.eve.flows {
-                let cause = self.cause(&header, "flow", charge, moment).map(|cause| cause.of_flow(volume));
+                let cause = self.cause(index, &mut header, "flow", charge, moment).map(|cause| cause.of_flow(volume));
                 let clock = &mut self.clock;
                 self.batch.push(moment.place(Some(flow.id)), flow_finding(flow, index, cause), |out, slots| {
                     slots.extend(flow::write(out, &header, &shown, clock));
@@ -116,7 +116,7 @@ impl Reporter {
         for direction in Direction::BOTH {
             let Some(time_to_live) = *flow.ttl.of(direction) else { continue };
             let ends = Ends::of(&flow.key, direction);
-            let header = Header {
+            let mut header = Header {
                 event_type: "netflow",
                 source: ends.hosts.map(|(source, _)| source),
                 destination: ends.hosts.map(|(_, destination)| destination),
@@ -126,7 +126,7 @@ impl Reporter {
                 ..*header
             };
             let charge = Charge { bytes: 0, answered: flow.is_conversation() };
-            let cause = self.cause(&header, "netflow", charge, moment);
+            let cause = self.cause(output, &mut header, "netflow", charge, moment);
             let (to_server, clock) = (direction == Direction::ToServer, &mut self.clock);
             self.batch.push(moment.place(Some(flow.id)), flow_finding(flow, output, cause), |out, _| {
                 flow::write_direction(out, &header, shown, to_server, time_to_live, clock);

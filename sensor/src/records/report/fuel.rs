@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tapwire_parsers::json::Object;
 use tapwire_parsers::link::Packet;
 use tapwire_parsers::protocol::{AnomalyKind, Direction};
 use tapwire_signatures::plan::RuleIndex;
@@ -30,8 +31,8 @@ impl Reporter {
         let ends = Ends::of_packet(packet);
         let outputs = Arc::clone(&self.outputs);
         for (index, output) in wanting(&outputs) {
-            let header = packet_header("anomaly", ends.as_ref(), packet, (output, &outputs), moment);
-            self.dry_rules_in(index, &outputs, &header, dry, moment);
+            let mut header = packet_header("anomaly", ends.as_ref(), packet, (output, &outputs), moment);
+            self.dry_rules_in(index, &outputs, &mut header, dry, moment);
         }
     }
 
@@ -40,28 +41,33 @@ impl Reporter {
         let outputs = Arc::clone(&self.outputs);
         for (index, output) in wanting(&outputs) {
             let ends = Ends::of(&flow.key, direction);
-            let header = flow_header(ends.header("anomaly", moment), flow, output, &outputs, moment);
-            self.dry_rules_in(index, &outputs, &header, dry, moment);
+            let mut header = flow_header(ends.header("anomaly", moment), flow, output, &outputs, moment);
+            self.dry_rules_in(index, &outputs, &mut header, dry, moment);
         }
     }
 
-    fn dry_rules_in(&mut self, index: u16, outputs: &Outputs, header: &Header<'_>, dry: &[RuleIndex], moment: &Moment) {
+    fn dry_rules_in(
+        &mut self,
+        index: u16,
+        outputs: &Outputs,
+        header: &mut Header<'_>,
+        dry: &[RuleIndex],
+        moment: &Moment,
+    ) {
         for rule in dry.iter().filter_map(|rule| outputs.engine.plan.rule(*rule)) {
-            let cause = self.cause(header, "anomaly", Charge::default(), moment);
+            let cause = self.cause(index, header, "anomaly", Charge::default(), moment);
             let cause = cause.map(|cause| cause.named(Name::Anomaly(EVENT)));
             let clock = &mut self.clock;
             let finding = Record { output: index, class: Class::Anomaly, gate: None, cause };
             self.batch.push(moment.place(header.flow_id), finding, |out, _| {
-                record(out, header, clock, |object| {
+                let own = |o: &mut Object<'_>| {
+                    o.number("gid", rule.gid).number("signature_id", rule.sid).text("signature", &rule.message);
+                };
+                let header = Header { own: if outputs.own { Some(&own) } else { None }, ..*header };
+                record(out, &header, clock, |object| {
                     object.object("anomaly", |a| {
                         a.text("type", "detect").text("event", EVENT);
                     });
-                    if outputs.own {
-                        object.object("tapwire", |o| {
-                            let (gid, sid) = (rule.gid, rule.sid);
-                            o.number("gid", gid).number("signature_id", sid).text("signature", &rule.message);
-                        });
-                    }
                 });
             });
         }

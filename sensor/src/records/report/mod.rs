@@ -8,7 +8,7 @@ use tapwire_parsers::protocol::{Direction, ProtocolId, Purpose};
 use tapwire_signatures::lua::Shown;
 use tapwire_signatures::state::flow::FlowState;
 
-use crate::capture::origin::Origin;
+use crate::capture::origin::{CaptureFile, Origin};
 use crate::decode::tunnels::Tunnel;
 use crate::flow::Flow;
 use crate::inspect::tenants::Select;
@@ -29,6 +29,7 @@ mod files;
 mod flows;
 mod fuel;
 mod headers;
+mod identities;
 mod lost;
 mod moment;
 mod outputs;
@@ -41,6 +42,7 @@ pub use outputs::{Outputs, Settings};
 
 use ends::Ends;
 use headers::{flow_header, headers, packet_header, protocol_text, refer};
+use identities::Ordinals;
 use lost::Lost;
 use outputs::{Output, TagKinds};
 
@@ -58,6 +60,8 @@ pub struct Reporter {
     charged_packet: Option<u64>,
     /// Packets that nobody saw.
     lost: Lost,
+    /// What was made of the packet at hand.
+    ordinals: Ordinals,
 }
 
 impl Reporter {
@@ -65,16 +69,8 @@ impl Reporter {
     pub fn new(worker: u16, outputs: Arc<Outputs>) -> Self {
         let batch = RecordBatch::new(worker, outputs.record_bytes);
         let clock = Clock::default();
-        Self {
-            outputs,
-            batch,
-            clock,
-            group: 0,
-            ids: Vec::new(),
-            traffic: 0,
-            charged_packet: None,
-            lost: Lost::default(),
-        }
+        let (lost, ordinals) = (Lost::default(), Ordinals::default());
+        Self { outputs, batch, clock, group: 0, ids: Vec::new(), traffic: 0, charged_packet: None, lost, ordinals }
     }
 
     /// Goes on with records of other rules; those of the ones before were taken.
@@ -84,7 +80,7 @@ impl Reporter {
     }
 
     /// Goes on with records of packets of a file.
-    pub fn follow(&mut self, capture: Option<&Arc<str>>) {
+    pub fn follow(&mut self, capture: Option<&Arc<CaptureFile>>) {
         if capture.is_some() && self.outputs.origin.capture.as_ref() != capture {
             let origin = Origin { capture: capture.cloned(), ..self.outputs.origin.clone() };
             self.outputs = Arc::new(Outputs { origin, ..(*self.outputs).clone() });
@@ -122,8 +118,8 @@ impl Reporter {
             let charge = self.charge_flow(flow);
             for (index, output) in (0..).zip(&*outputs.list).filter(|(_, output)| output.eve.frames) {
                 let ends = Ends::of(&flow.key, direction);
-                let header = flow_header(ends.header("frame", moment), flow, output, &outputs, moment);
-                let cause = self.cause(&header, "frame", charge, moment);
+                let mut header = flow_header(ends.header("frame", moment), flow, output, &outputs, moment);
+                let cause = self.cause(index, &mut header, "frame", charge, moment);
                 let (clock, protocol) = (&mut self.clock, protocol_text(&flow.app));
                 let record = Record { output: index, class: Class::Transaction, gate: None, cause };
                 self.batch.push(moment.place(Some(flow.id)), record, |out, _| {
@@ -157,8 +153,8 @@ impl Reporter {
             let ends = Ends::of(&flow.key, direction);
             let header = flow_header(ends.header("metadata", moment), flow, output, &outputs, moment);
             let metadata = flow.app.rules.state().map(|state| Metadata { plan: &outputs.engine.plan, state });
-            let header = Header { metadata, ..header };
-            let cause = self.cause(&header, "metadata", charge, moment);
+            let mut header = Header { metadata, ..header };
+            let cause = self.cause(index, &mut header, "metadata", charge, moment);
             let clock = &mut self.clock;
             let finding = Record { output: index, class: Class::Transaction, gate: None, cause };
             self.batch.push(moment.place(Some(flow.id)), finding, |out, _| record(out, &header, clock, |_| {}));
@@ -242,9 +238,9 @@ impl Reporter {
             let direction = if recorder.shows_flow_ends { Direction::ToServer } else { direction };
             let ends = Ends::of(&flow.key, direction);
             let base = flow_header(ends.header(event_type, moment), flow, output, outputs, moment);
-            let header = Header { transaction: card.shows_transaction_id.then(|| id_within(transaction)), ..base };
+            let mut header = Header { transaction: card.shows_transaction_id.then(|| id_within(transaction)), ..base };
             let Some(open) = flow.app.transaction(transaction) else { continue };
-            let cause = self.cause(&header, event_type, charge, moment);
+            let cause = self.cause(index, &mut header, event_type, charge, moment);
             let clock = &mut self.clock;
             let asked = flow.app.is_silence_asked();
             let gate = asked.then(|| Gate::Transaction(flow.app.quiet(transaction)));

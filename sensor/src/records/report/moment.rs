@@ -83,6 +83,12 @@ impl Moment {
         Self { time, now, order, ended: Place::PACKET, packet_number: None, frame: None, tunnel: None }
     }
 
+    /// The number of its packet, and whether that is not the packet that led to it but the first of a flow that the run's end ends.
+    pub(super) fn number(&self) -> (u64, bool) {
+        let order = if self.is_last() { self.order - LAST } else { self.order };
+        (order >> (DEPTH_BITS + JOINED_BITS), self.is_last())
+    }
+
     /// Whether it is the end of the run that leads to it.
     pub(super) fn is_last(&self) -> bool {
         self.order >= LAST

@@ -117,7 +117,7 @@ impl Outputs {
             CaptureName::OfSeveral => self.origin.several,
             CaptureName::Hidden => false,
         };
-        self.origin.capture.as_deref().filter(|_| shown)
+        self.origin.capture.as_ref().filter(|_| shown).map(|file| file.name.as_str())
     }
 
     /// The name of an interface that is watched.

@@ -102,8 +102,7 @@ fn write(facts: &Facts<'_>, settings: &Settings, out: &mut Vec<u8>) -> bool {
     extension.labelled("cn2", "rev", of_alert("rev"));
     extension.labelled("cn3", "gid", of_alert("gid"));
     extension.labelled("cs1", "communityId", facts.community_id);
-    let techniques = alert.and_then(|alert| alert.at("metadata.mitre_technique_id"));
-    extension.listed("cs2", "attackTechnique", techniques);
+    extension.listed("cs2", "attackTechnique", facts.techniques());
     extension.labelled("cs3", "ja4", facts.tls.and_then(|tls| tls.get("ja4")));
     extension.labelled("cs4", "classification", of_alert("category"));
     extension.labelled("cs5", "queriedName", asked(facts));

@@ -80,7 +80,7 @@ fn write(facts: &Facts<'_>, settings: &Settings, out: &mut Vec<u8>) -> bool {
         }
     });
     if let Some(alert) = facts.alert {
-        rule(&mut object, alert);
+        rule(&mut object, facts, alert);
     }
     protocols::write(&mut object, facts);
     related(&mut object, facts);
@@ -161,7 +161,7 @@ fn network(network: &mut Object<'_>, facts: &Facts<'_>, volume: &Volume<'_>) {
     }
 }
 
-fn rule(object: &mut Object<'_>, alert: Value<'_>) {
+fn rule(object: &mut Object<'_>, facts: &Facts<'_>, alert: Value<'_>) {
     object.object("rule", |rule| {
         for (key, name) in [("id", "signature_id"), ("name", "signature"), ("category", "category"), ("version", "rev")]
         {
@@ -170,8 +170,8 @@ fn rule(object: &mut Object<'_>, alert: Value<'_>) {
     });
     let of = |name: &str| alert.get("metadata").and_then(|metadata| metadata.get(name));
     let names = [
-        ("tactic", of("mitre_tactic_id"), of("mitre_tactic_name")),
-        ("technique", of("mitre_technique_id"), of("mitre_technique_name")),
+        ("tactic", facts.tactics(), of("mitre_tactic_name")),
+        ("technique", facts.techniques(), of("mitre_technique_name")),
     ];
     if names.iter().all(|(_, id, name)| id.or(*name).is_none()) {
         return;

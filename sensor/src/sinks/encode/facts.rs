@@ -197,6 +197,16 @@ impl<'t> Facts<'t> {
         })
     }
 
+    /// The techniques of ATT&CK that the rule of an alert names.
+    pub fn techniques(&self) -> Option<Value<'t>> {
+        self.own("attack.techniques").or(self.alert?.at("metadata.mitre_technique_id"))
+    }
+
+    /// The tactics.
+    pub fn tactics(&self) -> Option<Value<'t>> {
+        self.own("attack.tactics").or(self.alert?.at("metadata.mitre_tactic_id"))
+    }
+
     /// A member of Tapwire's own.
     pub fn own(&self, path: &str) -> Option<Value<'t>> {
         self.tapwire?.at(path)

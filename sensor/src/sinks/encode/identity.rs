@@ -62,15 +62,15 @@ pub const IDENTITIES: [Identity; 5] = [
         ],
     },
     Identity {
-        eve: "alert.metadata.mitre_technique_id",
-        doc: "the ATT&CK technique that a rule names",
+        eve: "tapwire.attack.techniques",
+        doc: "the ATT&CK technique that a rule names; also read from `alert.metadata.mitre_technique_id`",
         places: &[
             ("cef", "cs2"),
             ("leef", "attackTechnique"),
             ("ecs", "threat.technique.id"),
             ("ocsf", "finding_info.attacks.technique.uid"),
             ("asim", "ThreatId"),
-            ("gelf", "_alert_metadata_mitre_technique_id"),
+            ("gelf", "_tapwire_attack_techniques"),
         ],
     },
 ];
@@ -85,8 +85,8 @@ mod tests {
     fn each_encoding_has_each_identity_where_the_table_says() {
         let record = concat!(
             r#"{"timestamp":"2026-11-24T12:35:06.357488+0000","flow_id":17,"event_type":"alert","host":"h-1","src_ip":"192.0.2.22","#,
-            r#""dest_ip":"192.0.2.10","proto":"TCP","community_id":"1:abc","tapwire":{"event_id":"r1.2"},"alert":{"action":"allowed","#,
-            r#""gid":1,"signature_id":4,"signature":"s","severity":1,"metadata":{"mitre_technique_id":["T1190"]}}}"#
+            r#""dest_ip":"192.0.2.10","proto":"TCP","community_id":"1:abc","tapwire":{"event_id":"r1.2","attack":{"techniques":["T1190"]}},"alert":{"action":"allowed","#,
+            r#""gid":1,"signature_id":4,"signature":"s","severity":1}}"#
         );
         let mut own = Tape::default();
         let stored = own.read(record.as_bytes()).unwrap().root();

@@ -77,8 +77,7 @@ fn write(facts: &Facts<'_>, settings: &Settings, out: &mut Vec<u8>) -> bool {
     pairs.value("sid", of_alert("signature_id"));
     pairs.value("gid", of_alert("gid"));
     pairs.value("rev", of_alert("rev"));
-    let techniques = alert.and_then(|alert| alert.at("metadata.mitre_technique_id"));
-    let techniques: Vec<&str> = techniques.into_iter().flat_map(Value::items).map(Value::text).collect();
+    let techniques: Vec<&str> = facts.techniques().into_iter().flat_map(Value::items).map(Value::text).collect();
     pairs.text("attackTechnique", &techniques.join(","));
     pairs.text("eventType", kind);
     pairs.value("app", facts.app_proto);

@@ -152,8 +152,7 @@ pub(super) fn network(object: &mut Object<'_>, facts: &Facts<'_>, alert: Option<
     object.words("Rule", alert.get("signature"));
     object.words("ThreatName", alert.get("signature"));
     object.words("ThreatCategory", alert.get("category"));
-    let techniques = alert.at("metadata.mitre_technique_id");
-    object.words("ThreatId", techniques.or(alert.get("signature_id")));
+    object.words("ThreatId", facts.techniques().or(alert.get("signature_id")));
     object.number("ThreatRiskLevel", u32::from(facts.severity().cef) * 10);
     object.words("ThreatOriginalRiskLevel", alert.get("severity"));
 }

@@ -26,7 +26,7 @@ pub(super) fn write(object: &mut Object<'_>, facts: &Facts<'_>) {
             analytic.words("version", alert.get("rev"));
             analytic.words("category", alert.get("category"));
         });
-        attacks(info, alert);
+        attacks(info, facts, alert);
     });
     object.array("evidences", |list| {
         list.object(|evidence| {
@@ -38,11 +38,11 @@ pub(super) fn write(object: &mut Object<'_>, facts: &Facts<'_>) {
 }
 
 /// Tactics and techniques, which rules name in lists of the same length.
-fn attacks(info: &mut Object<'_>, alert: Value<'_>) {
-    let Some(metadata) = alert.get("metadata") else { return };
-    let items = |name: &str| -> Vec<Value<'_>> { metadata.get(name).into_iter().flat_map(Value::items).collect() };
-    let names = ["mitre_tactic_id", "mitre_tactic_name", "mitre_technique_id", "mitre_technique_name"];
-    let [tactic_ids, tactics, technique_ids, techniques] = names.map(items);
+fn attacks<'t>(info: &mut Object<'_>, facts: &Facts<'t>, alert: Value<'t>) {
+    let named = |name: &str| alert.get("metadata").and_then(|metadata| metadata.get(name));
+    let lists = [facts.tactics(), named("mitre_tactic_name"), facts.techniques(), named("mitre_technique_name")];
+    let [tactic_ids, tactics, technique_ids, techniques] =
+        lists.map(|list| list.into_iter().flat_map(Value::items).collect::<Vec<_>>());
     let count = tactic_ids.len().max(technique_ids.len()).min(ATTACKS);
     if count == 0 {
         return;
