@@ -7,6 +7,7 @@
 pub mod alerts;
 mod anomalies;
 mod application;
+pub mod context;
 mod counts;
 mod excerpt;
 pub mod files;
@@ -39,6 +40,7 @@ use crate::flow::Flow;
 use crate::flow::expected::Announced;
 use application::Next;
 pub use application::{Application, Remembered};
+use context::Context;
 pub use counts::memory;
 use files::{FileSettings, Losses};
 use layers::Layer;
@@ -67,6 +69,8 @@ pub struct Engine {
     pub files: FileSettings,
     /// Whose packets are whose, and what each tenant has.
     pub tenants: Tenants,
+    /// What is known of networks.
+    pub context: Context,
     /// Protocols of which rules or records want frames.
     pub framed: Vec<bool>,
     /// What is noted beside matches.
@@ -89,6 +93,7 @@ impl Engine {
             bypassed: Vec::new(),
             files: FileSettings::default(),
             tenants: Tenants::default(),
+            context: Context::default(),
             framed: Vec::new(),
             matching: Settings::default(),
             layers_limit: 0,

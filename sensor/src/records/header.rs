@@ -11,6 +11,7 @@ use super::metadata::Metadata;
 use crate::capture::clock::on_the_wall;
 use crate::capture::origin::SourceId;
 use crate::flow::stations::Stations;
+use crate::inspect::context::Sides;
 
 /// The version of the records, as they name it.
 pub const RECORDS_VERSION: &str = "9.0.0";
@@ -122,6 +123,8 @@ pub struct Header<'a> {
     pub style: Style,
     /// What tells the record from all others.
     pub id: Option<EventId>,
+    /// What is known of the networks of its ends.
+    pub sides: Sides<'a>,
     /// Members that only Tapwire writes.
     pub own: Option<&'a dyn Fn(&mut Object<'_>)>,
 }
@@ -228,16 +231,36 @@ impl Header<'_> {
                 object.boolean("tx_guessed", true);
             }
         }
-        if self.id.is_some() || self.own.is_some() {
+        if self.id.is_some() || self.own.is_some() || !self.sides.is_empty() {
             object.object("tapwire", |own| {
                 if let Some(id) = self.id {
                     own.text("event_id", id.text(self.flow_id, self.event_type));
                 }
+                networks(own, self.sides);
                 if let Some(more) = self.own {
                     more(own);
                 }
             });
         }
+    }
+}
+
+/// What is known of the networks of both ends.
+fn networks(own: &mut Object<'_>, sides: Sides<'_>) {
+    if let Some(direction) = sides.direction {
+        own.text("direction", direction);
+    }
+    for (side, network) in [("src", sides.source), ("dest", sides.destination)] {
+        let Some(network) = network else { continue };
+        own.object(side, |o| {
+            for (name, text) in
+                [("zone", &*network.zone), ("owner", &*network.owner), ("criticality", network.criticality)]
+            {
+                if !text.is_empty() {
+                    o.text(name, text);
+                }
+            }
+        });
     }
 }
 

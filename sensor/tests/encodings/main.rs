@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use tapwire::sinks::encode::{ENCODINGS, Encoder, Facts, Settings, Tape};
+use tapwire::sinks::encode::{ENCODINGS, Encoder, Facts, PROFILES, Settings, Tape, by_name};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/encodings")
@@ -64,8 +64,15 @@ fn every_type_of_record_has_the_form_that_stands_here() {
     let records = records();
     let mut tape = Tape::default();
     let mut wrong = Vec::new();
-    for encoding in ENCODINGS {
-        let encoder = Encoder::new(encoding, Settings { sensor: "sensor1".into(), ..Settings::default() });
+    let settings = Settings { sensor: "sensor1".into(), ..Settings::default() };
+    let plain = ENCODINGS.iter().map(|encoding| (encoding.name.to_owned(), *encoding, settings.clone()));
+    let eve = by_name("eve").unwrap();
+    let profiles = PROFILES
+        .iter()
+        .skip(1)
+        .map(|profile| (format!("eve-{}", profile.name), eve, Settings { profile, ..settings.clone() }));
+    for (name, encoding, settings) in plain.chain(profiles) {
+        let encoder = Encoder::new(encoding, settings);
         let mut given = Vec::new();
         for record in &records {
             let before = given.len();
@@ -74,11 +81,11 @@ fn every_type_of_record_has_the_form_that_stands_here() {
                 given.push(b'\n');
             }
         }
-        let path = folder().join(format!("{}.txt", encoding.name));
+        let path = folder().join(format!("{name}.txt"));
         if is_blessed() {
             std::fs::write(path, given).unwrap();
         } else if std::fs::read(path).unwrap_or_default() != given {
-            wrong.push(encoding.name);
+            wrong.push(name);
         }
     }
     assert!(wrong.is_empty(), "records differ from what stands in sensor/tests/encodings for {wrong:?}");

@@ -123,6 +123,7 @@ impl Reporter {
                 ports: ends.has_ports.then_some(ends.ports),
                 icmp: ends.icmp,
                 icmp_response: None,
+                sides: if direction == Direction::ToServer { header.sides } else { header.sides.turned() },
                 ..*header
             };
             let charge = Charge { bytes: 0, answered: flow.is_conversation() };

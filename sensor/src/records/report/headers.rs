@@ -38,6 +38,7 @@ pub(super) fn packet_header<'a>(
         ethernet: base.ethernet.or(frame.map(|frame| (frame.source, frame.destination))),
         ether_type: base.ether_type.or(frame.map(|frame| frame.kind)),
         style: output.eve.style,
+        sides: outputs.sides(base.source, base.destination, false),
         ..base
     }
 }
@@ -73,6 +74,9 @@ pub(super) fn flow_header<'a>(
         Some(id.as_str())
     });
     let shown = if output.eve.ethernet { stations(&header, flow, moment) } else { None };
+    let client = Ends::of(&flow.key, Direction::ToServer);
+    let is_turned = client.hosts.map(|(address, _)| (address, client.ports.0))
+        != header.source.map(|address| (address, header.ports.map_or(client.ports.0, |ports| ports.0)));
     Header {
         flow_id: (!flow.key.is_background()).then_some(flow.id),
         parent: flow.app.parent(),
@@ -87,6 +91,7 @@ pub(super) fn flow_header<'a>(
         capture: outputs.capture_name(&output.eve),
         version: output.eve.version.then_some(RECORDS_VERSION),
         interface: outputs.interface(flow.interface),
+        sides: outputs.sides(header.source, header.destination, is_turned),
         ..header
     }
 }

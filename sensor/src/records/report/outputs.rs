@@ -1,5 +1,6 @@
 //! What is written: the outputs of a configuration, with what each of them wants.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tapwire_parsers::REGISTRY;
@@ -8,6 +9,7 @@ use tapwire_signatures::plan::Plan;
 
 use crate::capture::origin::Origin;
 use crate::inspect::Engine;
+use crate::inspect::context::Sides;
 use crate::inspect::tenants::Select;
 use crate::records::eve::{CaptureName, EveOutput};
 use crate::records::finding::Topic;
@@ -118,6 +120,11 @@ impl Outputs {
             CaptureName::Hidden => false,
         };
         self.origin.capture.as_ref().filter(|_| shown).map(|file| file.name.as_str())
+    }
+
+    /// What is known of the networks of both ends; `turned` if the source is the one who was asked.
+    pub(super) fn sides(&self, source: Option<IpAddr>, destination: Option<IpAddr>, turned: bool) -> Sides<'_> {
+        if self.own { self.engine.context.sides(source, destination, turned) } else { Sides::default() }
     }
 
     /// The name of an interface that is watched.

@@ -65,6 +65,7 @@ fn settings(way: Way) -> Settings {
         to: "a test".into(),
         way,
         encoding: encode::by_name("eve").unwrap(),
+        profile: encode::profile_by_name("suricata8").unwrap(),
         record_bytes: 64 << 10,
         filter: Filter::default(),
         batch_bytes: 100_000,

@@ -34,7 +34,11 @@ struct Counts {
 
 impl Outgoing {
     pub(super) fn new(settings: Settings) -> Self {
-        let encoding = encode::Settings { limit_bytes: settings.record_bytes, sensor: settings.host.clone() };
+        let encoding = encode::Settings {
+            limit_bytes: settings.record_bytes,
+            sensor: settings.host.clone(),
+            profile: settings.profile,
+        };
         let encoder = Encoder::new(settings.encoding, encoding);
         Self { settings, encoder, tape: Tape::default(), clock: Clock::default(), own: Vec::new(), encoded: Vec::new() }
     }

@@ -14,7 +14,7 @@ use super::secret::Secret;
 use super::tls::Tls;
 use super::transport::Transport;
 use super::web::Web;
-use crate::sinks::encode::Encoding;
+use crate::sinks::encode::{Encoding, Profile};
 
 /// A delivery.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub struct Settings {
     pub way: Way,
     /// In which form.
     pub encoding: &'static Encoding,
+    /// What of EVE JSON it gets.
+    pub profile: &'static Profile,
     /// Bytes of a record at most.
     pub record_bytes: usize,
     /// Which records.

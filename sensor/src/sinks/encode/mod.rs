@@ -17,6 +17,7 @@ mod identity;
 mod leef;
 mod members;
 mod ocsf;
+mod profile;
 mod severity;
 mod tape;
 mod time;
@@ -24,6 +25,7 @@ mod words;
 
 pub use facts::Facts;
 pub use identity::{IDENTITIES, Identity};
+pub use profile::{PROFILES, Profile, profile_by_name};
 pub use severity::{SEVERITIES, Severity};
 pub use tape::{Kind, Record, Tape, Value};
 
@@ -66,11 +68,13 @@ pub struct Settings {
     pub limit_bytes: usize,
     /// The sensor, where records do not name theirs.
     pub sensor: String,
+    /// What of EVE JSON is written; other encodings have all that they have a place for.
+    pub profile: &'static Profile,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { limit_bytes: 64 << 10, sensor: String::new() }
+        Self { limit_bytes: 64 << 10, sensor: String::new(), profile: &profile::ALL }
     }
 }
 

@@ -103,6 +103,7 @@ impl<'n> Reader<'n> {
             to: format!("{kind} {}", written.shown()),
             way,
             encoding: self.encoding()?,
+            profile: self.profile()?,
             record_bytes: self.size("record-bytes", cap),
             filter: self.filter(),
             batch_bytes: self.size("batch-bytes", bytes).max(1),
@@ -176,6 +177,19 @@ impl<'n> Reader<'n> {
         if found.is_none() {
             let known = encode::ENCODINGS.iter().map(|encoding| encoding.name);
             self.fault_at("encoding", format!("`{text}` is no encoding"), &spelling(text, known));
+        }
+        found
+    }
+
+    fn profile(&mut self) -> Option<&'static encode::Profile> {
+        let text = self.text("profile").unwrap_or("suricata8");
+        let found = encode::profile_by_name(text);
+        if found.is_none() {
+            let known = encode::PROFILES.iter().map(|profile| profile.name);
+            self.fault_at("profile", format!("`{text}` is no profile"), &spelling(text, known));
+        } else if text != "suricata8" && self.text("encoding").is_some_and(|encoding| encoding != "eve") {
+            self.fault_at("profile", "only `eve` has profiles".into(), "leave `profile` or `encoding` out");
+            return None;
         }
         found
     }

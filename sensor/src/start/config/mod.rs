@@ -255,6 +255,10 @@ pub struct Configuration {
     pub datasets: Datasets,
     /// `default-data-dir`: where rules keep state.
     pub data_dir: Option<PathBuf>,
+    /// `tapwire.context`
+    pub context: Option<PathBuf>,
+    /// The configuration says what HOME_NET is.
+    pub home_is_said: bool,
     /// `reputation-files` and what belongs to them
     pub reputation: ReputationFiles,
     /// `geoip-database`
@@ -453,6 +457,8 @@ impl Default for Configuration {
             record_bytes: RECORD_BYTES,
             datasets: Datasets::default(),
             data_dir: None,
+            context: None,
+            home_is_said: false,
             reputation: ReputationFiles::default(),
             countries: None,
             rule_watch: RuleWatch::default(),

@@ -221,6 +221,7 @@ impl<'a> Reader<'a> {
         self.switch("detect.sgh-mpm-caching", &mut c.rule_cache.enabled);
         c.rule_cache.folder = self.path("detect.sgh-mpm-caching-path");
         c.countries = self.path("geoip-database");
+        c.context = self.path("tapwire.context");
         c.reputation = lists::reputation(self.root);
         c.datasets = lists::datasets(self.root, &mut self.faults);
         if let Some(node) = self.root.at("action-order") {

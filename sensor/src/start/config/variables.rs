@@ -20,6 +20,7 @@ pub(super) fn read(root: &Node, c: &mut Configuration, refused: &mut Vec<Problem
     kind((root.at("vars.address-groups"), addresses), &mut c.address_groups, refused);
     kind((root.at("vars.port-groups"), ports), &mut c.port_groups, refused);
     let home = root.at("vars.address-groups.HOME_NET");
+    c.home_is_said = home.is_some();
     if let (Some(home), None) = (home, root.at("vars.address-groups.EXTERNAL_NET"))
         && refused.is_empty()
         && addresses("$EXTERNAL_NET", &c.address_groups).is_err()

@@ -8,12 +8,14 @@ use maxminddb::{PathElement, Reader};
 use tapwire_parsers::REGISTRY;
 use tapwire_parsers::protocol::Protocol;
 use tapwire_signatures::builder::{Classification, Environment, References};
+use tapwire_signatures::language::variables::Sets;
 use tapwire_signatures::rule::fault::Fault;
 use tapwire_signatures::rule::files::{Countries, Files, Place};
 use tapwire_signatures::state::reputation::Reputation;
 
 use super::watch::{Named, stamps};
 use super::{Found, LANGUAGE_VERSION, RULE_FILE_LIMIT, read_text};
+use crate::inspect::context::Context;
 use crate::sinks::plain::read_plain;
 use crate::sinks::sets::OwnNames;
 use crate::start::cli::Common;
@@ -120,10 +122,24 @@ fn lists_of(configuration: &Configuration) -> Vec<PathBuf> {
     lists.categories.iter().chain(&lists.lists).chain(&configuration.countries).cloned().collect()
 }
 
+/// What the configuration says of networks: the table that it names, and what is home where it says so.
+pub(super) fn context(configuration: &Configuration, found: &mut Found) -> Context {
+    let mut context = Context::default();
+    if configuration.home_is_said {
+        let home = Sets::default().addresses("$HOME_NET", &configuration.address_groups);
+        context.home = home.ok();
+    }
+    let (file, text) = read(configuration.context.as_deref(), ("table of networks", ""), found);
+    let wrong = context.read(&text).into_iter();
+    found.lines.extend(wrong.map(|(line, message, hint)| Problem::of_line(&file, line, message, hint)));
+    context
+}
+
 /// The files beside the rules that are read with them.
 pub(super) fn beside_rules(configuration: &Configuration, rules: &[PathBuf]) -> Vec<PathBuf> {
     let words = word_files(configuration, rules).into_iter().flatten();
-    words.chain(configuration.threshold_file.clone()).chain(lists_of(configuration)).collect()
+    let named = configuration.threshold_file.iter().chain(&configuration.context).cloned();
+    words.chain(named).chain(lists_of(configuration)).collect()
 }
 
 /// The folder of what rules keep from run to run.

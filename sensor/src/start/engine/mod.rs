@@ -30,6 +30,7 @@ pub use reload::Reloader;
 pub use requests::{Reloaded, Requests};
 
 use crate::inspect::Engine;
+use crate::inspect::context::Context;
 use crate::inspect::recognise::Recogniser;
 use crate::inspect::tenants::{Own, RuleNumbers, Tenants};
 use crate::start::cli::Common;
@@ -150,7 +151,8 @@ impl Again {
         if let Some(cache) = cache.filter(|_| unknown > 0) {
             found.warnings.extend(cache.leave(&plan).err().map(Problem::harmless));
         }
-        (engine(configuration, plan, all, &mut found.faults), rules)
+        let context = environment::context(configuration, found);
+        (Engine { context, ..engine(configuration, plan, all, &mut found.faults) }, rules)
     }
 
     /// What the rules of nobody, and of each tenant, are read with.
@@ -256,7 +258,21 @@ fn engine(configuration: &Configuration, plan: Plan, tenants: Tenants, faults: &
     let framed = (0..).map(ProtocolId).take(REGISTRY.len()).map(|id| recorded || plan.wants_frames(id)).collect();
     let plan = Arc::new(plan);
     let (layers_limit, parser_fuel) = (configuration.layers, configuration.parser_fuel);
-    Engine { plan, recogniser, openers, depths, bypassed, files, tenants, framed, matching, layers_limit, parser_fuel }
+    let context = Context::default();
+    Engine {
+        plan,
+        recogniser,
+        openers,
+        depths,
+        bypassed,
+        files,
+        tenants,
+        context,
+        framed,
+        matching,
+        layers_limit,
+        parser_fuel,
+    }
 }
 
 /// Reads the threshold file, where one is named.

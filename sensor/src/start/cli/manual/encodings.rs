@@ -1,13 +1,16 @@
 //! The page of encodings.
 
 use super::text::{Text, code};
-use crate::sinks::encode::{ENCODINGS, IDENTITIES, SEVERITIES};
+use crate::sinks::encode::{ENCODINGS, IDENTITIES, PROFILES, SEVERITIES};
 
 pub(super) fn page() -> String {
     let about = "Records are stored as EVE JSON, and written for other systems in the form that these read. A record that is longer than its delivery allows is cut as \
                  [records](records.md) says, never its time, ends and identities, and says what it lacks.";
     let mut text = Text::new("Encodings", about);
     text.table(["name", "what"], ENCODINGS.iter().map(|encoding| [code(encoding.name), encoding.doc.into()]));
+    text.heading("Profiles");
+    text.paragraph("What `eve` writes for consumers that lag behind it, or want less. A profile is a table of what is left out, moved or called otherwise.");
+    text.table(["name", "what"], PROFILES.iter().map(|profile| [code(profile.name), profile.doc.into()]));
     text.heading("Severities");
     text.paragraph("One table for all encodings; EVE counts `alert.severity` down, 1 is worst.");
     text.table(

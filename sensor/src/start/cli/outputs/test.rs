@@ -81,7 +81,11 @@ fn samples() -> Vec<Sample> {
 
 /// Sends samples; each type with what became of it.
 fn sent(settings: &Settings, samples: &[Sample]) -> Vec<(String, Outcome)> {
-    let encoder = encode::Settings { limit_bytes: settings.record_bytes, sensor: settings.host.clone() };
+    let encoder = encode::Settings {
+        limit_bytes: settings.record_bytes,
+        sensor: settings.host.clone(),
+        profile: settings.profile,
+    };
     let encoder = Encoder::new(settings.encoding, encoder);
     let (mut tape, mut transport, mut away) = (Tape::default(), settings.way.open(), None);
     let mut outcomes = Vec::new();

@@ -53,6 +53,7 @@ pub(in crate::start::config) fn of_eve_log(
         to,
         way,
         encoding: encode::by_name("eve")?,
+        profile: encode::profile_by_name("suricata8")?,
         record_bytes: if kind == "syslog" || kind == "unix_dgram" { 64 << 10 } else { 1 << 20 },
         // What it has is what its `types` say.
         filter: Filter::default(),

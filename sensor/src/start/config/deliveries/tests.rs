@@ -67,8 +67,9 @@ fn every_type_is_read_with_what_is_usual_for_it() {
     assert!(matches!(one(&format!("type: s3, to: 'https://h/b', user: k, {secret}")).way,
         Way::S3(s3) if s3.bucket == "b" && s3.host == "h"));
     let settings = one(
-        "type: lines, to: /x, types: [alert, flow], without-types: none, severity: 2, networks: [10.0.0.0/8, '::1'], tags: [c2], record-bytes: 4 KiB, rate: 0",
+        "type: lines, to: /x, profile: minimal, types: [alert, flow], without-types: none, severity: 2, networks: [10.0.0.0/8, '::1'], tags: [c2], record-bytes: 4 KiB, rate: 0",
     );
+    assert_eq!(settings.profile.name, "minimal");
     assert_eq!(
         (settings.filter.networks.len(), settings.filter.severity, settings.record_bytes, settings.rate_bytes),
         (2, 2, 4096, 0)
@@ -105,6 +106,12 @@ fn what_cannot_be_right_is_named_with_its_place_and_secrets_are_shown_by_nothing
         ("name: a\n    type: lines\n    to: x:1\n    tls: {certificate: /none}", 6, "half of"),
         ("name: a\n    type: lines\n    to: x:1\n    networks: [10.0.0.0/99]", 6, "is no network"),
         ("name: a\n    type: lines\n    to: x:1\n    encoding: waldo", 6, "`waldo` is no encoding"),
+        ("name: a\n    type: lines\n    to: x:1\n    profile: waldo", 6, "`waldo` is no profile"),
+        (
+            "name: a\n    type: lines\n    encoding: cef\n    to: x:1\n    profile: minimal",
+            7,
+            "only `eve` has profiles",
+        ),
         ("name: a\n    type: redis\n    to: x:1\n    key: 'a{waldo}'", 6, "is no name for key"),
         ("name: a\n    type: lines\n    to: x:1\n  - name: a\n    type: lines\n    to: x:1", 6, "two outputs"),
     ] {

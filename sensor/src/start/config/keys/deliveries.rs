@@ -19,6 +19,11 @@ pub(super) static KEYS: &[Key] = &[
     used("tapwire.outputs.N.to", NONE, "Where it is, such as `tls://siem.example:6514`."),
     used("tapwire.outputs.N.encoding", |_| value("eve"), "What records become for it ([encodings](encodings.md))."),
     used(
+        "tapwire.outputs.N.profile",
+        |_| value("suricata8"),
+        "What `eve` writes for a consumer that lags behind it, or wants less: `suricata7`, `elastic`, `wazuh-flat`, `minimal` ([encodings](encodings.md)).",
+    ),
+    used(
         "tapwire.outputs.N.record-bytes",
         |_| "64 KiB; in syslog and datagrams 8 KiB".into(),
         "Bytes of a record beyond which it is cut.",

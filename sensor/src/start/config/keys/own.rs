@@ -14,6 +14,11 @@ pub(super) static KEYS: &[Key] = &[
         "Records have what only tapwire says: the object `tapwire`, its counters, its summaries.",
     ),
     used(
+        "tapwire.context",
+        |_| "none".into(),
+        "A table of networks (CSV: network, zone, owner, criticality), from which records name those of their ends ([records](records.md)); read again as rules are.",
+    ),
+    used(
         "tapwire.damage-status",
         |_| "yes; with `--config` where there is a section `tapwire`".into(),
         "A capture that is cut off or damaged gives the run an exit status of its own.",
