@@ -47,33 +47,32 @@ pub enum Exception {
     GivenUp,
 }
 
-/// The policies that are followed for a flow, each for an exception: a bit for each of both, as every packet asks.
+/// The policies that are followed for a flow, two bits for each exception, as every packet asks: 0 for none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Followed(u16);
+pub struct Followed(u8);
 
 impl Followed {
-    const EXCEPTIONS: u32 = 3;
-    const ALL: u16 = (1 << Self::EXCEPTIONS) - 1;
-
-    fn bit(exception: Exception, policy: ExceptionPolicy) -> u16 {
-        1 << (policy as u32 * Self::EXCEPTIONS + exception as u32)
-    }
+    /// The lower bit of each exception.
+    const LOW: u8 = 0b01_01_01;
 
     /// Follows a policy from now on.
     pub fn follow(&mut self, exception: Exception, policy: ExceptionPolicy) {
-        let others = ExceptionPolicy::ALL.iter().fold(0, |bits, policy| bits | Self::bit(exception, *policy));
-        self.0 = self.0 & !others | Self::bit(exception, policy);
+        let place = exception as u8 * 2;
+        self.0 = self.0 & !(0b11 << place) | (policy as u8 + 1) << place;
     }
 
     /// The policy that is followed for an exception.
     pub fn of(self, exception: Exception) -> Option<ExceptionPolicy> {
-        ExceptionPolicy::ALL.into_iter().find(|policy| self.0 & Self::bit(exception, *policy) != 0)
+        let bits = self.0 >> (exception as u8 * 2) & 0b11;
+        ExceptionPolicy::ALL.into_iter().find(|policy| *policy as u8 + 1 == bits)
     }
 
     /// Whether one is followed for any exception.
     #[inline]
     pub fn has(self, policy: ExceptionPolicy) -> bool {
-        self.0 & Self::ALL << (policy as u32 * Self::EXCEPTIONS) != 0
+        let differing = self.0 ^ ((policy as u8 + 1) * Self::LOW);
+        // Where neither bit differs, it is that one.
+        !(differing | differing >> 1) & Self::LOW != 0
     }
 }
 

@@ -73,7 +73,7 @@ pub struct Flow<A> {
     /// All TCP flags of each direction's packets.
     pub tcp_flags: Both<u8>,
     /// Smallest and largest time to live of each direction's packets.
-    pub ttl: Both<Option<(u8, u8)>>,
+    pub ttl: Both<TimeToLive>,
     /// A rule has alerted on it.
     pub alerted: bool,
     /// The writer was asked whether a rule alerts on it.
@@ -91,6 +91,30 @@ pub struct Flow<A> {
     pub emergency: bool,
     marks: Marks,
     hash: u64,
+}
+
+/// The smallest and largest time to live of packets.
+#[derive(Clone, Copy, Debug)]
+pub struct TimeToLive {
+    low: u8,
+    high: u8,
+}
+
+impl Default for TimeToLive {
+    fn default() -> Self {
+        Self { low: u8::MAX, high: 0 }
+    }
+}
+
+impl TimeToLive {
+    fn note(&mut self, ttl: u8) {
+        *self = Self { low: self.low.min(ttl), high: self.high.max(ttl) };
+    }
+
+    /// Both, if there was a packet.
+    pub fn range(self) -> Option<(u8, u8)> {
+        (self.low <= self.high).then_some((self.low, self.high))
+    }
 }
 
 /// Why nothing more is done with a flow than to count its packets.
@@ -418,9 +442,7 @@ impl<A> Flow<A> {
             self.marks.set(said, true);
         }
         if let Some(ip) = &packet.ip {
-            let ttl = self.ttl.of_mut(direction);
-            let (low, high) = ttl.unwrap_or((ip.ttl, ip.ttl));
-            *ttl = Some((low.min(ip.ttl), high.max(ip.ttl)));
+            self.ttl.of_mut(direction).note(ip.ttl);
             if ip.missing > 0 {
                 self.marks.set(Marks::TRUNCATED, true);
             }

@@ -114,7 +114,7 @@ impl Reporter {
         moment: &Moment,
     ) {
         for direction in Direction::BOTH {
-            let Some(time_to_live) = *flow.ttl.of(direction) else { continue };
+            let Some(time_to_live) = flow.ttl.of(direction).range() else { continue };
             let ends = Ends::of(&flow.key, direction);
             let mut header = Header {
                 event_type: "netflow",
