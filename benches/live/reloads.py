@@ -80,7 +80,7 @@ def main():
         talk, pid = Socket(out / "tapwire.socket"), sensor.process.pid
         load = Load(capture, options.mbps)
         time.sleep(3)
-        before, third, times, refused = memory(pid, "VmRSS"), 0, [], []
+        before, third, times, refused, course = memory(pid, "VmRSS"), 0, [], [], []
         for number in range(1, options.reloads + 1):
             broken = number % 10 == 0
             changed(rules, number)
@@ -98,6 +98,8 @@ def main():
                 away.rename(rules)
             elif answer["return"] != "OK":
                 raise SystemExit("a good set is refused: %r" % answer)
+            if number % 10 == 3:
+                course.append("%d" % memory(pid, "VmRSS"))
             if number == 3:
                 time.sleep(1)
                 third = memory(pid, "VmRSS")
@@ -109,6 +111,7 @@ def main():
         lost = {name: n for name, n in stats.items() if name.startswith("tapwire.packets.dropped.") and n}
         print("  %d reloads: %.2f s at most, %.2f s on average; memory %.0f MiB before, %.0f after the third, %.0f at the end, %.0f at most" % (
             len(times), max(times), sum(times) / len(times), before, third, last, peak))
+        print("  memory in MiB after the 3rd, 13th and so on: " + " ".join(course))
         print("  %d packets sent, %d seen; rules: %d reloads, %d refused" % (sent, stats["tapwire.packets.seen"], stats["tapwire.rules.reloads"], stats["tapwire.rules.reloads_refused"]))
         ok.append(check("no packet is lost", (lost, stats["tapwire.packets.seen"] >= sent), ({}, True)))
         ok.append(check("each takes at most %.0f s" % RELOAD_S, max(times) <= RELOAD_S))
