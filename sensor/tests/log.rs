@@ -85,6 +85,16 @@ fn cat_gives_all_or_what_is_asked_for() {
 }
 
 #[test]
+fn cat_writes_other_encodings() {
+    let folder = tempfile::tempdir().unwrap();
+    let _log = log(folder.path());
+    let (lines, told, status) = tapwire(&["cat", "--as", "cef", "--type", "alert"], folder.path());
+    assert!(lines.len() == 100 && lines.iter().all(|line| line.starts_with("CEF:0|")) && status == 0, "{told}");
+    let (_, told, status) = tapwire(&["cat", "--as", "waldo"], folder.path());
+    assert!(status == 2 && told.contains("ocsf"), "{told}");
+}
+
+#[test]
 fn grep_finds_text_and_files_are_read_as_well() {
     let folder = tempfile::tempdir().unwrap();
     let _log = log(folder.path());

@@ -8,6 +8,7 @@ use clap::Args;
 use tapwire_parsers::link::Timestamp;
 
 use crate::capture::{clock, compression};
+use crate::sinks::encode::{self, Encoded, Encoder, Encoding, Facts, Tape};
 use crate::sinks::log::search::segments_in;
 use crate::sinks::log::wanted::{Kind, Wanted};
 use crate::start::terminal::say;
@@ -18,7 +19,8 @@ so long ago: 30s, 10m, 2h, 7d. Segments whose index says that they have nothing 
 
   tapwire cat --since 10m --type alert /var/log/tapwire
   tapwire cat --ip 10.0.0.1 --name example.com --since 2026-12-01T09:00:00Z --until 2026-12-01T10:00:00Z
-  tapwire cat /var/log/tapwire | your-shipper";
+  tapwire cat /var/log/tapwire | your-shipper
+  tapwire cat --as cef --type alert /var/log/tapwire";
 
 /// Bytes of the longest line.
 const LINE_BYTES: u64 = 64 << 20;
@@ -31,6 +33,9 @@ pub struct Cat {
     records: Vec<PathBuf>,
     #[command(flatten)]
     choice: Choice,
+    /// Write records in this encoding, not as they are stored: eve, cef, leef, fast, ecs, ocsf, asim or gelf
+    #[arg(long = "as", value_name = "ENCODING", value_parser = encoding)]
+    encoding: Option<&'static Encoding>,
 }
 
 /// Which records are wanted.
@@ -90,16 +95,33 @@ impl Choice {
 impl Cat {
     /// Does it; the exit status.
     pub fn run(&self) -> u8 {
-        written(&self.records, &self.choice.wanted())
+        let wanted = self.choice.wanted();
+        let Some(encoding) = self.encoding else { return written(&self.records, &wanted, &mut Lines::write) };
+        let encoder = Encoder::new(encoding, encode::Settings::default());
+        let (mut tape, mut encoded) = (Tape::default(), Vec::new());
+        written(&self.records, &wanted, &mut |out, line| {
+            encoded.clear();
+            let became = tape.read(line).map(|record| encoder.encode(&Facts::of(record), &mut encoded));
+            // Not every record has a place in every encoding.
+            !matches!(became, Some(Encoded::Whole | Encoded::Cut)) || out.write(&encoded)
+        })
     }
 }
 
-/// Writes what is wanted of some records to standard output; the exit status.
-pub(super) fn written(records: &[PathBuf], wanted: &Wanted) -> u8 {
+/// An encoding by its name.
+fn encoding(name: &str) -> Result<&'static Encoding, String> {
+    encode::by_name(name).ok_or_else(|| {
+        let names: Vec<&str> = encode::ENCODINGS.iter().map(|encoding| encoding.name).collect();
+        format!("there are {}", names.join(", "))
+    })
+}
+
+/// Hands what is wanted of some records to `write`, for standard output; the exit status.
+pub(super) fn written(records: &[PathBuf], wanted: &Wanted, write: &mut dyn FnMut(&mut Lines, &[u8]) -> bool) -> u8 {
     let mut out = Lines::default();
     let mut status = 0;
     for path in records {
-        match read(path, wanted, &mut |line| out.write(line)) {
+        match read(path, wanted, &mut |line| write(&mut out, line)) {
             Ok(wrong) => {
                 status = status.max(u8::from(!wrong.is_empty()));
                 wrong.iter().for_each(|wrong| say(&format!("error: {wrong}")));

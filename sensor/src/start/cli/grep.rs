@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::cat::{Choice, written};
+use super::cat::{Choice, Lines, written};
 
 pub(super) const HELP: &str = "The text is looked for in records as they are written, which is JSON: a quote in a value has a backslash before it.
 Addresses, names, digests, rules and flows are found faster with the options for them, by the index of each segment.
@@ -37,6 +37,6 @@ impl Grep {
         let mut wanted = self.choice.wanted();
         wanted.texts = self.or.iter().chain([&self.text]).cloned().collect();
         wanted.any_case = self.ignore_case;
-        written(&self.records, &wanted)
+        written(&self.records, &wanted, &mut Lines::write)
     }
 }
