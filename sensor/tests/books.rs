@@ -28,13 +28,11 @@ fn packets_and_records_add_up() {
         let dropped: u64 = books["dropped"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
         assert_eq!(count("seen"), count("processed") + dropped, "{}", capture.display());
         let records = run.records();
-        let lines = records.lines().count() as u64;
-        for line in records.lines() {
-            serde_json::from_str::<serde_json::Value>(line).unwrap();
-        }
-        // The record that tells the numbers is not yet among them, and rules that hold records back were not there.
+        let records = records.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        // What the sensor says of itself is not among them, and rules that hold records back were not there.
+        let made = records.filter(|record| !["stats", "health"].iter().any(|own| record["event_type"] == *own)).count();
         let books = &stats["tapwire"]["records"];
-        assert_eq!(books["made"].as_u64(), Some(lines - 1), "{}", capture.display());
+        assert_eq!(books["made"].as_u64(), Some(made as u64), "{}", capture.display());
         assert_eq!((&books["delivered"], &books["held_back"]), (&books["made"], &0.into()), "{}", capture.display());
     }
 }
