@@ -49,7 +49,12 @@ pub struct Tally {
 
 impl Tally {
     /// A packet of TCP, whose checksum is right.
+    #[inline]
     pub(super) fn packet(&mut self, tcp: &Tcp<'_>) {
+        // Nearly all have none of these.
+        if tcp.flags & (tcp_flags::SYN | tcp_flags::RST | tcp_flags::URG) == 0 {
+            return;
+        }
         let [syn, answers, reset, urgent] = &mut self.flags;
         let has = |flag: u8| u64::from(tcp.flags & flag == flag);
         *answers += has(tcp_flags::SYN | tcp_flags::ACK);

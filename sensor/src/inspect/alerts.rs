@@ -32,11 +32,13 @@ impl Settled {
 
 /// Leaves the matches that become alerts, in the order in which they are recorded, at most `limit`, and those that leave traces in
 /// what flows share. A rule that is explained is told what became of its matches.
-pub fn settle(plan: &Plan, matches: &mut Vec<Match>, limit: usize, mut watch: Option<&mut Watch>) -> Settled {
+#[inline]
+pub fn settle(plan: &Plan, matches: &mut Vec<Match>, limit: usize, watch: Option<&mut Watch>) -> Settled {
+    if matches.is_empty() { Settled::default() } else { settle_some(plan, matches, limit, watch) }
+}
+
+fn settle_some(plan: &Plan, matches: &mut Vec<Match>, limit: usize, mut watch: Option<&mut Watch>) -> Settled {
     let mut settled = Settled::default();
-    if matches.is_empty() {
-        return settled;
-    }
     let newest_first = |ground: Ground| match ground {
         Ground::Transaction(id) => Reverse(id),
         Ground::Packet | Ground::Stream | Ground::Frame(_) => Reverse(u64::MAX),

@@ -423,6 +423,12 @@ impl Application {
         self.rare.iter().flat_map(|rare| &rare.frames).flat_map(move |frames| frames.ready(direction))
     }
 
+    /// Whether it keeps frames.
+    #[inline]
+    pub fn has_frames(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.frames.is_some())
+    }
+
     /// Forgets frames of a direction that rules were asked about.
     pub fn retire_frames(&mut self, direction: Direction) {
         if let Some(frames) = self.rare.as_mut().and_then(|rare| rare.frames.as_mut()) {

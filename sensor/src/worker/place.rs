@@ -4,7 +4,7 @@ use tapwire_parsers::link::{Layer4, Packet, Timestamp};
 use tapwire_parsers::protocol::{Anomaly, Carrier, Direction, Input};
 use tapwire_signatures::lua::Piece;
 use tapwire_signatures::plan::Plan;
-use tapwire_signatures::rule::condition::PacketView;
+use tapwire_signatures::rule::condition::{FlowView, PacketView};
 use tapwire_signatures::verify::packet::Occasion;
 use tapwire_signatures::verify::{Ground, Match};
 
@@ -209,7 +209,9 @@ impl Place<'_> {
         closing: bool,
         moment: &Moment,
     ) {
-        let mut view = view_of(flow, direction, packet.time);
+        let is_asked = !self.plan.is_empty() || self.reporter.shows_pieces();
+        let mut view =
+            if is_asked { view_of(flow, direction, packet.time) } else { FlowView::unasked(direction, packet.time) };
         view.established &= !occasion.establishes;
         let raised = flow.app.take_unasked();
         let view = PacketView { packet, flow: Some(&view), stream_anomalies: anomalies, flow_anomalies: &raised };

@@ -57,6 +57,31 @@ pub struct FlowView {
     pub stream_bytes: Both<u32>,
 }
 
+impl FlowView {
+    /// One of which nobody asks more than its direction.
+    pub fn unasked(direction: Direction, now: Timestamp) -> Self {
+        Self {
+            id: 0,
+            alerted: false,
+            direction,
+            established: false,
+            tcp_phase: None,
+            protocol: None,
+            protocol_failed: false,
+            sides: Both::default(),
+            original: None,
+            agreed: None,
+            layers: Layers::default(),
+            start: now,
+            now,
+            elephant: Both::default(),
+            packets: Both::default(),
+            bytes: Both::default(),
+            stream_bytes: Both::default(),
+        }
+    }
+}
+
 /// Protocols inside that of a flow, the first few of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Layers([Option<ProtocolId>; 4]);

@@ -47,10 +47,14 @@ const SHOWN_HEADER_BYTES: usize = 32;
 
 impl Reporter {
     /// Anomalies of a packet's headers.
+    #[inline]
     pub fn decode_anomalies(&mut self, packet: &Packet<'_>, moment: &Moment) {
-        if packet.anomalies.is_empty() {
-            return;
+        if !packet.anomalies.is_empty() {
+            self.odd_packet(packet, moment);
         }
+    }
+
+    fn odd_packet(&mut self, packet: &Packet<'_>, moment: &Moment) {
         let ends = Ends::of_packet(packet);
         let outputs = Arc::clone(&self.outputs);
         let charge = self.charge_packet(packet, moment);
@@ -65,6 +69,7 @@ impl Reporter {
     }
 
     /// Anomalies of a packet in its stream.
+    #[inline]
     pub fn stream_anomalies(
         &mut self,
         anomalies: &[Anomaly],
@@ -72,9 +77,12 @@ impl Reporter {
         packet: &Packet<'_>,
         moment: &Moment,
     ) {
-        if anomalies.is_empty() {
-            return;
+        if !anomalies.is_empty() {
+            self.odd_segment(anomalies, flow, packet, moment);
         }
+    }
+
+    fn odd_segment(&mut self, anomalies: &[Anomaly], flow: &Flow<Application>, packet: &Packet<'_>, moment: &Moment) {
         let Some(ends) = Ends::of_packet(packet) else { return };
         let outputs = Arc::clone(&self.outputs);
         let charge = self.charge_flow(flow);

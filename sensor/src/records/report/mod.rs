@@ -108,7 +108,14 @@ impl Reporter {
     }
 
     /// Frames of a direction that rules were just asked about.
+    #[inline]
     pub fn frames(&mut self, flow: &Flow<Application>, direction: Direction, moment: &Moment) {
+        if flow.app.has_frames() {
+            self.ready_frames(flow, direction, moment);
+        }
+    }
+
+    fn ready_frames(&mut self, flow: &Flow<Application>, direction: Direction, moment: &Moment) {
         let mut frames = flow.app.ready_frames(direction).peekable();
         if frames.peek().is_none() {
             return;

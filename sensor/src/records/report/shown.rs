@@ -62,6 +62,12 @@ impl Reporter {
         }
     }
 
+    /// Whether followers are shown pieces of any kind.
+    #[inline]
+    pub fn shows_pieces(&self) -> bool {
+        !self.outputs.topics.is_empty()
+    }
+
     /// A piece of a flow's stream, or of a body of a protocol, that followers are shown.
     pub fn shown_piece(
         &mut self,
