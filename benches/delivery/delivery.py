@@ -394,6 +394,10 @@ def live(args, folder, _):
     """A live sensor whose receiver is away, and comes back; then the sensor is killed and started again."""
     if os.geteuid() or not shutil.which("ip"):
         raise Missing("root, ip")
+    probe = "tapwire-delivery-%d" % os.getpid()
+    if subprocess.run(["ip", "netns", "add", probe], capture_output=True).returncode:
+        raise Missing("a system that makes network namespaces")
+    subprocess.run(["ip", "netns", "delete", probe], check=True)
     away_s, rate = (1800, 500) if args.full else (8, 500)
     path, lines = pathlib.Path(folder) / "in.sock", []
     rules = pathlib.Path(folder) / "live.rules"

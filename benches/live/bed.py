@@ -1,5 +1,5 @@
 """Where the live sensor is tried: two network namespaces with a wire between them, a sensor on one end, and traffic that is counted."""
-import contextlib, ctypes, json, os, pathlib, re, signal, socket, struct, subprocess, sys, tempfile, threading, time
+import contextlib, ctypes, json, os, pathlib, re, shutil, signal, socket, struct, subprocess, sys, tempfile, threading, time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "evasion"), str(HERE.parent / "floods")]
@@ -12,6 +12,20 @@ ADDRESS_V6 = {CLIENT: "fd00:98::1", SERVER: "fd00:98::2"}
 PATIENCE_S = 60
 ALERT_PORT, NOISE_PORT = 7001, 7002
 RULES = 'alert udp any any -> any %d (msg:"an alert"; content:"alert"; sid:1;)\n' % ALERT_PORT
+
+
+def is_lacking(*tools):
+    """Says what keeps the trials from being run here, if anything does: rights, tools, or namespaces."""
+    missing = [name for name in ("ip", "zstd", *tools) if not shutil.which(name)]
+    if os.geteuid() != 0 or missing:
+        print("left out: network namespaces need root%s" % "".join(", " + name for name in missing))
+        return True
+    probe = "tapwire-probe-%d" % os.getpid()
+    if subprocess.run(["ip", "netns", "add", probe], capture_output=True).returncode:
+        print("left out: this system makes no network namespaces")
+        return True
+    subprocess.run(["ip", "netns", "delete", probe], check=True)
+    return False
 
 
 class Network:

@@ -105,9 +105,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", required=True, type=pathlib.Path)
     binary = parser.parse_args().bin.resolve()
-    lacking = [name for name in ("ip", "zstd") if not shutil.which(name)]
-    if os.geteuid() != 0 or lacking:
-        print("left out: network namespaces are made by root%s" % "".join(", " + name for name in lacking))
+    if is_lacking():
         return
     Datagrams.stop_after = lambda self, seconds: (time.sleep(seconds), self.stop())[1]
     held = True

@@ -170,8 +170,7 @@ def main():
     parser.add_argument("--only", help="some of: " + ", ".join(case.__name__ for case in CASES))
     options = parser.parse_args()
     binary, MAGIC_BINARY = os.path.abspath(options.bin), options.magic and os.path.abspath(options.magic)
-    if os.geteuid() != 0 or not shutil.which("ip") or not shutil.which("zstd"):
-        print("left out: network namespaces need root, ip and zstd")
+    if is_lacking():
         return 0
     chosen = [case for case in CASES if not options.only or case.__name__ in options.only.split(",")]
     good = True
