@@ -147,7 +147,7 @@ def disk(binary, folder):
     full_s, ok = sizes(4, 60), []
     with small_disk(folder / "small", 3 << 20) as small:
         out = small / "out"
-        sensor = Sensor(binary, out, "--set", "tapwire.log.reserve=512kb", "--set", "stats.interval=1", "--set", "tapwire.live.record-backlog=%dkb" % sizes(512, 4096), "--set", "flow-timeouts.udp.new=1")
+        sensor = Sensor(binary, out, "--set", "tapwire.log.reserve=512kb", "--set", "stats.interval=1", "--set", "tapwire.live.record-backlog=%dkb" % sizes(128, 4096), "--set", "flow-timeouts.udp.new=1")
         sending = Datagrams(50, 10)
         time.sleep(2)
         before = len(records(out))
