@@ -319,10 +319,8 @@ def http_faults(args, folder, pcap):
     return judge("http_faults", args, sensor, server.lines, server.unheard, began, ", %d unheard" % server.unheard)
 
 
-@case
-def killed(args, folder, pcap):
-    """The sensor is killed again and again."""
-    path = pathlib.Path(folder) / "in.sock"
+def listen(path):
+    """The whole lines of all who connect to a socket, one after the other, as they come."""
     lines, listener = [], socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     listener.listen()
@@ -330,10 +328,16 @@ def killed(args, folder, pcap):
     def take():
         while True:
             connection, _ = listener.accept()
-            for line in connection.makefile("rb"):
-                if line.endswith(b"\n"):
-                    lines.append(line)
+            lines.extend(line for line in connection.makefile("rb") if line.endswith(b"\n"))
     threading.Thread(target=take, daemon=True).start()
+    return lines
+
+
+@case
+def killed(args, folder, pcap):
+    """The sensor is killed again and again."""
+    path = pathlib.Path(folder) / "in.sock"
+    lines = listen(path)
     size = max(args.records * 500 // 6, 100_000)
     sensor = Sensor(args, folder, {"type": "lines", "to": "unix:%s" % path, "batch-records": 200, "from-begin": "yes", "rate": size}, pcap)
     began = time.monotonic()
@@ -399,7 +403,7 @@ def live(args, folder, _):
         raise Missing("a system that makes network namespaces")
     subprocess.run(["ip", "netns", "delete", probe], check=True)
     away_s, rate = (1800, 500) if args.full else (8, 500)
-    path, lines = pathlib.Path(folder) / "in.sock", []
+    path = pathlib.Path(folder) / "in.sock"
     rules = pathlib.Path(folder) / "live.rules"
     rules.write_text('alert udp any any -> any 7001 (msg:"an alert"; content:"alert"; sid:1;)\n')
     config = pathlib.Path(folder) / "tapwire.yaml"
@@ -421,13 +425,6 @@ def live(args, folder, _):
         done = subprocess.run([args.bin, "outputs", "status", "--json", "--config", str(config), "--log-dir", str(log)], capture_output=True, text=True)
         return json.loads(done.stdout) if done.stdout else {"delivered": 0, "waiting_bytes": 0}
 
-    def take():
-        while True:
-            connection, _ = listener.accept()
-            for line in connection.makefile("rb"):
-                if line.endswith(b"\n"):
-                    lines.append(line)
-
     def send(count):
         return subprocess.Popen(["ip", "netns", "exec", "tapwire-delivery-b", sys.executable, "-c", SENDER, str(count), str(rate)])
     with Network():
@@ -435,10 +432,7 @@ def live(args, folder, _):
         count = away_s * rate
         send(count).wait()
         waiting = status()["waiting_bytes"]
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(path))
-        listener.listen()
-        threading.Thread(target=take, daemon=True).start()
+        lines = listen(path)
         # Whoever was away for long is asked again after half a minute at most.
         wait_for("the receiver is found again", lambda: len(lines) > 0, 60)
         began = time.monotonic()

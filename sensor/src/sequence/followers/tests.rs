@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use tapwire_parsers::link::{Timestamp, Vlans};
 use tapwire_parsers::protocol::{Both, Direction};
 use tapwire_signatures::lua::Shown;
-use tapwire_signatures::rule::condition::{FlowView, Layers};
+use tapwire_signatures::rule::condition::FlowView;
 
 use super::*;
 use crate::flow::Key;
@@ -71,22 +71,8 @@ fn flow(id: u64, last: [u8; 2], bytes: u64) -> Subject {
     };
     let view = FlowView {
         id,
-        alerted: false,
-        direction: Direction::ToServer,
-        established: false,
-        tcp_phase: None,
-        protocol: None,
-        protocol_failed: false,
-        sides: Both::default(),
-        original: None,
-        agreed: None,
-        layers: Layers::default(),
-        start: Timestamp(0),
-        now: Timestamp(0),
-        elephant: Both::default(),
-        packets: Both::default(),
         bytes: Both { to_server: bytes, to_client: 1 },
-        stream_bytes: Both::default(),
+        ..FlowView::unasked(Direction::ToServer, Timestamp(0))
     };
     Subject::of_flow(&key, view)
 }

@@ -70,6 +70,39 @@ pub trait Transport {
     fn send(&mut self, items: &[Item<'_>], answers: &mut [Answer]) -> Result<(), Trouble>;
 }
 
+/// A session with a receiver, which is kept from one sending to the next, until something fails.
+#[derive(Debug)]
+pub(super) struct Kept<S>(Option<S>);
+
+impl<S> Default for Kept<S> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<S> Kept<S> {
+    /// Sends in the session, or in a new one if there is none.
+    pub(super) fn send_in(
+        &mut self,
+        open: impl FnOnce() -> Result<S, Trouble>,
+        send: impl FnOnce(&mut S) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        let mut session = self.0.take().map_or_else(open, Ok)?;
+        send(&mut session)?;
+        self.0 = Some(session);
+        Ok(())
+    }
+}
+
+/// Records as so many may be on their way at once, with the places of their answers.
+pub(super) fn windows<'s, 'i>(
+    items: &'s [Item<'i>],
+    answers: &'s mut [Answer],
+    size: usize,
+) -> impl Iterator<Item = (&'s [Item<'i>], &'s mut [Answer])> {
+    items.chunks(size).zip(answers.chunks_mut(size))
+}
+
 /// Says of all that nothing was said of so far that they were delivered.
 pub(super) fn all_delivered(answers: &mut [Answer]) {
     answers.iter_mut().filter(|answer| **answer == Answer::Open).for_each(|answer| *answer = Answer::Delivered);

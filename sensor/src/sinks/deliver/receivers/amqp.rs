@@ -7,7 +7,7 @@ use std::io::{BufReader, Read, Write};
 use crate::sinks::deliver::connection::{Connection, Route};
 use crate::sinks::deliver::secret::Secret;
 use crate::sinks::deliver::template::Template;
-use crate::sinks::deliver::transport::{Answer, Item, Transport, Trouble, set};
+use crate::sinks::deliver::transport::{Answer, Item, Kept, Transport, Trouble, set, windows};
 
 /// Messages that are on their way at once.
 const WINDOW: usize = 256;
@@ -38,7 +38,7 @@ pub struct Settings {
 /// Sends messages.
 pub struct Amqp {
     settings: Settings,
-    session: Option<Session>,
+    session: Kept<Session>,
 }
 
 struct Session {
@@ -57,22 +57,19 @@ struct Method {
 impl Amqp {
     /// One that is not connected yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, session: None }
+        Self { settings, session: Kept::default() }
     }
 }
 
 impl Transport for Amqp {
     fn send(&mut self, items: &[Item<'_>], answers: &mut [Answer]) -> Result<(), Trouble> {
-        let mut session = match self.session.take() {
-            Some(session) => session,
-            None => Session::open(&self.settings)?,
-        };
-        for (from, window) in (0..).step_by(WINDOW).zip(items.chunks(WINDOW)) {
-            let answers = answers.get_mut(from..).unwrap_or_default();
-            session.send(&self.settings, window, answers.get_mut(..window.len()).unwrap_or_default())?;
-        }
-        self.session = Some(session);
-        Ok(())
+        let Self { settings, session } = self;
+        session.send_in(
+            || Session::open(settings),
+            |session| {
+                windows(items, answers, WINDOW).try_for_each(|(items, answers)| session.send(settings, items, answers))
+            },
+        )
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::sinks::deliver::connection::{Connection, Place, Route};
 use crate::sinks::deliver::secret::Secret;
 use crate::sinks::deliver::template::Template;
-use crate::sinks::deliver::transport::{Answer, Item, Transport, Trouble, all_delivered, set};
+use crate::sinks::deliver::transport::{Answer, Item, Kept, Transport, Trouble, all_delivered, set, windows};
 
 /// Messages that are on their way at once.
 const WINDOW: usize = 256;
@@ -36,7 +36,7 @@ pub struct Settings {
 /// Sends messages.
 pub struct Nats {
     settings: Settings,
-    session: Option<Session>,
+    session: Kept<Session>,
 }
 
 struct Session {
@@ -77,23 +77,19 @@ enum Said {
 impl Nats {
     /// One that is not connected yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, session: None }
+        Self { settings, session: Kept::default() }
     }
 }
 
 impl Transport for Nats {
     fn send(&mut self, items: &[Item<'_>], answers: &mut [Answer]) -> Result<(), Trouble> {
-        let mut session = match self.session.take() {
-            Some(session) => session,
-            None => Session::open(&self.settings)?,
-        };
-        for (from, window) in (0..).step_by(WINDOW).zip(items.chunks(WINDOW)) {
-            let answers = answers.get_mut(from..).unwrap_or_default();
-            let answers = answers.get_mut(..window.len()).unwrap_or_default();
-            session.send(&self.settings, window, answers)?;
-        }
-        self.session = Some(session);
-        Ok(())
+        let Self { settings, session } = self;
+        session.send_in(
+            || Session::open(settings),
+            |session| {
+                windows(items, answers, WINDOW).try_for_each(|(items, answers)| session.send(settings, items, answers))
+            },
+        )
     }
 }
 

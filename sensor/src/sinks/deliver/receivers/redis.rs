@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use crate::sinks::deliver::connection::{Connection, Route};
 use crate::sinks::deliver::secret::Secret;
 use crate::sinks::deliver::template::Template;
-use crate::sinks::deliver::transport::{Answer, Item, Transport, Trouble, set};
+use crate::sinks::deliver::transport::{Answer, Item, Kept, Transport, Trouble, windows};
 
 /// Commands that are on their way at once.
 const WINDOW: usize = 512;
@@ -50,29 +50,31 @@ pub struct Settings {
 /// Sends commands.
 pub struct Redis {
     settings: Settings,
-    connection: Option<BufReader<Connection>>,
+    session: Kept<BufReader<Connection>>,
 }
 
 impl Redis {
     /// One that is not connected yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, connection: None }
+        Self { settings, session: Kept::default() }
     }
+}
 
+impl Settings {
     fn open(&self) -> Result<BufReader<Connection>, Trouble> {
-        let mut connection = BufReader::new(Connection::open(&self.settings.route)?);
+        let mut connection = BufReader::new(Connection::open(&self.route)?);
         let mut text = Vec::new();
         let mut asked = 0;
-        if let Some(password) = &self.settings.password {
+        if let Some(password) = &self.password {
             let password = password.read()?;
             let mut words: Vec<&[u8]> = vec![b"AUTH"];
-            words.extend(self.settings.user.iter().map(|user| user.as_bytes()));
+            words.extend(self.user.iter().map(|user| user.as_bytes()));
             words.push(password.as_bytes());
             command(&mut text, &words);
             asked += 1;
         }
-        if self.settings.database > 0 {
-            command(&mut text, &[b"SELECT", self.settings.database.to_string().as_bytes()]);
+        if self.database > 0 {
+            command(&mut text, &[b"SELECT", self.database.to_string().as_bytes()]);
             asked += 1;
         }
         connection.get_mut().write_all(&text)?;
@@ -83,9 +85,9 @@ impl Redis {
     }
 
     fn write(&self, out: &mut Vec<u8>, item: &Item<'_>) {
-        let key = self.settings.key.of(&item.head);
+        let key = self.key.of(&item.head);
         let key = key.as_bytes();
-        match &self.settings.mode {
+        match &self.mode {
             Mode::PushLeft => command(out, &[b"LPUSH", key, item.body]),
             Mode::PushRight => command(out, &[b"RPUSH", key, item.body]),
             Mode::Publish => command(out, &[b"PUBLISH", key, item.body]),
@@ -101,26 +103,27 @@ impl Redis {
 
 impl Transport for Redis {
     fn send(&mut self, items: &[Item<'_>], answers: &mut [Answer]) -> Result<(), Trouble> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.open()?,
-        };
-        let mut text = Vec::new();
-        for (from, window) in (0..).step_by(WINDOW).zip(items.chunks(WINDOW)) {
-            text.clear();
-            window.iter().for_each(|item| self.write(&mut text, item));
-            connection.get_mut().write_all(&text)?;
-            for place in from..from + window.len() {
-                match reply(&mut connection)? {
-                    Ok(()) => set(answers, place, Answer::Delivered),
-                    Err(words) if words.contains("exceeds maximum") => set(answers, place, Answer::Refused(words)),
-                    // Nothing else that it says is about the content of a record.
-                    Err(words) => return Err(Trouble::away(words)),
+        let Self { settings, session } = self;
+        session.send_in(
+            || settings.open(),
+            |connection| {
+                let mut text = Vec::new();
+                for (window, answers) in windows(items, answers, WINDOW) {
+                    text.clear();
+                    window.iter().for_each(|item| settings.write(&mut text, item));
+                    connection.get_mut().write_all(&text)?;
+                    for answer in answers {
+                        *answer = match reply(connection)? {
+                            Ok(()) => Answer::Delivered,
+                            Err(words) if words.contains("exceeds maximum") => Answer::Refused(words),
+                            // Nothing else that it says is about the content of a record.
+                            Err(words) => return Err(Trouble::away(words)),
+                        };
+                    }
                 }
-            }
-        }
-        self.connection = Some(connection);
-        Ok(())
+                Ok(())
+            },
+        )
     }
 }
 

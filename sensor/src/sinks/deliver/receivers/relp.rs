@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 
 use super::syslog::{Look, message};
 use crate::sinks::deliver::connection::{Connection, Route};
-use crate::sinks::deliver::transport::{Answer, Item, Transport, Trouble, set};
+use crate::sinks::deliver::transport::{Answer, Item, Kept, Transport, Trouble, set};
 
 /// Messages that are on their way at once.
 const WINDOW: usize = 256;
@@ -17,7 +17,7 @@ const LAST_NUMBER: u64 = 999_999_999;
 pub struct Relp {
     look: Look,
     route: Route,
-    session: Option<Session>,
+    session: Kept<Session>,
 }
 
 struct Session {
@@ -29,19 +29,14 @@ struct Session {
 impl Relp {
     /// One that is not connected yet.
     pub fn new(look: Look, route: Route) -> Self {
-        Self { look, route, session: None }
+        Self { look, route, session: Kept::default() }
     }
 }
 
 impl Transport for Relp {
     fn send(&mut self, items: &[Item<'_>], answers: &mut [Answer]) -> Result<(), Trouble> {
-        let mut session = match self.session.take() {
-            Some(session) => session,
-            None => Session::open(&self.route)?,
-        };
-        session.send(items, answers, &self.look)?;
-        self.session = Some(session);
-        Ok(())
+        let Self { look, route, session } = self;
+        session.send_in(|| Session::open(route), |session| session.send(items, answers, look))
     }
 }
 
