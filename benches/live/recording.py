@@ -5,7 +5,7 @@
 
 Needs root for network namespaces and a small tmpfs.
 """
-import argparse, os, pathlib, shutil, signal, subprocess, tempfile, time
+import argparse, os, pathlib, shutil, signal, subprocess, time
 
 from bed import *
 
@@ -108,12 +108,7 @@ def main():
     if is_lacking():
         return
     Datagrams.stop_after = lambda self, seconds: (time.sleep(seconds), self.stop())[1]
-    held = True
-    for test in (at_once, before_alerts, full):
-        print(test.__doc__.splitlines()[0], flush=True)
-        with tempfile.TemporaryDirectory(prefix="tapwire-recording-") as folder, Network():
-            held &= test(binary, pathlib.Path(folder))
-    sys.exit(0 if held else 1)
+    sys.exit(0 if held([at_once, before_alerts, full], None, binary) else 1)
 
 
 if __name__ == "__main__":

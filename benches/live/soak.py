@@ -7,9 +7,9 @@
     benches/live/soak.py --bin target/release/tapwire --only clock         steps of the clock
 
 Needs root, iproute2, tcpreplay and zstd; without them it says so and is left out."""
-import argparse, os, pathlib, shutil, socket, struct, subprocess, sys, tempfile, threading, time
+import argparse, os, pathlib, socket, struct, subprocess, sys, threading, time
 
-from bed import ADDRESS, CLIENT, SERVER, Datagrams, Network, Sensor, alert_ports, exchange_frames, is_lacking, namespace, of_type, records, replay, write_capture
+from bed import ADDRESS, CLIENT, SERVER, Datagrams, Sensor, alert_ports, exchange_frames, held, is_lacking, namespace, of_type, records, replay, write_capture
 
 HALF_LOAD_MBPS = 100
 LATENCY_MS = 100
@@ -186,14 +186,7 @@ def main():
     options.bin = os.path.abspath(options.bin)
     if is_lacking("tcpreplay"):
         return 0
-    good = True
-    for case in CASES:
-        if options.only and case.__name__ not in options.only.split(","):
-            continue
-        with tempfile.TemporaryDirectory(prefix="tapwire-soak-") as folder, Network():
-            print("%s: %s" % (case.__name__, case.__doc__), flush=True)
-            good &= bool(case(options, pathlib.Path(folder)))
-    return 0 if good else 1
+    return 0 if held(CASES, options.only, options) else 1
 
 
 if __name__ == "__main__":
