@@ -74,6 +74,7 @@ fn settings(way: Way) -> Settings {
         rate_bytes: 0,
         from_begin: true,
         host: "sensor".into(),
+        names_sensor: false,
     }
 }
 

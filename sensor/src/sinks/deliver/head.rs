@@ -63,6 +63,14 @@ impl<'a> Head<'a> {
         serde_json::from_slice(line).unwrap_or_default()
     }
 
+    /// The same, of that sensor where the record names none.
+    pub fn at(mut self, sensor: &'a str) -> Self {
+        if self.host.is_empty() {
+            self.host = Cow::Borrowed(sensor);
+        }
+        self
+    }
+
     /// Its id, where it has one.
     pub fn id(&self) -> Option<&str> {
         Some(&*self.tapwire.event_id).filter(|id| !id.is_empty())

@@ -36,7 +36,7 @@ impl Outgoing {
     pub(super) fn new(settings: Settings) -> Self {
         let encoding = encode::Settings {
             limit_bytes: settings.record_bytes,
-            sensor: settings.host.clone(),
+            sensor: settings.sensor_of_records().to_owned(),
             profile: settings.profile,
         };
         let encoder = Encoder::new(settings.encoding, encoding);
@@ -66,7 +66,7 @@ impl Outgoing {
         let mut counts = Counts::default();
         let mut chosen: Vec<(Item<'b>, Range<usize>)> = Vec::new();
         for (line, is_gap, place) in gaps.chain(read) {
-            let head = Head::of(line);
+            let head = Head::of(line).at(&settings.host);
             if !is_gap && !settings.filter.passes(&head) {
                 counts.left_out += 1;
                 continue;

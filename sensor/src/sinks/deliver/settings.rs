@@ -47,6 +47,15 @@ pub struct Settings {
     pub from_begin: bool,
     /// The sensor, where records do not name theirs.
     pub host: String,
+    /// Whether records of EVE JSON name it as well.
+    pub names_sensor: bool,
+}
+
+impl Settings {
+    /// The sensor that records name; nothing where they are to stay as they are.
+    pub fn sensor_of_records(&self) -> &str {
+        if self.names_sensor || self.encoding.name != "eve" { &self.host } else { "" }
+    }
 }
 
 /// How receivers are spoken to.

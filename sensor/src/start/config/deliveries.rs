@@ -41,11 +41,12 @@ const OPEN_SECRETS: [&str; 7] = ["password", "secret", "token", "api-key", "secr
 /// Reads the list of receivers.
 pub(super) fn read(root: &Node, faults: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> Vec<Settings> {
     let mut all: Vec<Settings> = Vec::new();
+    let sensor = root.at("sensor-name").and_then(Node::text).map_or_else(host, str::to_owned);
     for node in root.at("tapwire.outputs").map(Node::items).unwrap_or_default() {
         if !node.switch_at("enabled", true, faults) {
             continue;
         }
-        let mut reader = Reader { node, faults: Vec::new() };
+        let mut reader = Reader { node, sensor: &sensor, faults: Vec::new() };
         let settings = reader.delivery();
         // A line of this part may have a secret in it, whatever is wrong with it.
         let mut unknown = Vec::new();
@@ -78,6 +79,8 @@ fn without_excerpt(problem: Problem) -> Problem {
 /// Reads one receiver and notes what is wrong with it.
 struct Reader<'n> {
     node: &'n Node,
+    /// The sensor's name, where the output says none.
+    sensor: &'n str,
     faults: Vec<Problem>,
 }
 
@@ -111,8 +114,13 @@ impl<'n> Reader<'n> {
             wait: self.milliseconds("batch-wait", wait),
             rate_bytes: self.size("rate", 64 << 20) as u64,
             from_begin: self.switch("from-begin", false),
-            host: self.text("host").map_or_else(host, str::to_owned),
+            host: self.host(),
+            names_sensor: true,
         })
+    }
+
+    fn host(&self) -> String {
+        self.text("host").unwrap_or(self.sensor).to_owned()
     }
 
     fn name(&mut self) -> Option<String> {

@@ -83,7 +83,7 @@ fn samples() -> Vec<Sample> {
 fn sent(settings: &Settings, samples: &[Sample]) -> Vec<(String, Outcome)> {
     let encoder = encode::Settings {
         limit_bytes: settings.record_bytes,
-        sensor: settings.host.clone(),
+        sensor: settings.sensor_of_records().to_owned(),
         profile: settings.profile,
     };
     let encoder = Encoder::new(settings.encoding, encoder);

@@ -63,6 +63,8 @@ pub(in crate::start::config) fn of_eve_log(
         rate_bytes: 64 << 20,
         from_begin: false,
         host: host(),
+        // Suricata's records do not.
+        names_sensor: false,
     })
 }
 

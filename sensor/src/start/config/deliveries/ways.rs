@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::Reader;
 use super::address::{Scheme, Written};
-use super::{Reader, host};
 use crate::sinks::deliver::receivers::{AmqpSettings, bulk, nats, post, redis, s3, sentinel, splunk, syslog};
 use crate::sinks::deliver::{Packing, Place, Route, Tls, Way, Web};
 
@@ -95,7 +95,7 @@ impl Reader<'_> {
             identity: self.text("identity").unwrap_or("suricata").to_owned(),
             facility: self::facility(facility),
             level: level.and_then(self::level),
-            host: self.text("host").map_or_else(host, str::to_owned),
+            host: self.host(),
             prefix: self.text("prefix").unwrap_or_default().to_owned(),
         })
     }
@@ -163,7 +163,7 @@ impl Reader<'_> {
             source_type: self.template("source-type", "suricata:{type}")?,
             source: self.text("source").map(str::to_owned),
             index: self.text("index").map(|_| self.template("index", "")).unwrap_or_default(),
-            host: self.text("host").map_or_else(host, str::to_owned),
+            host: self.host(),
         }))
     }
 

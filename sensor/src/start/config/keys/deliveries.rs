@@ -51,11 +51,7 @@ pub(super) static KEYS: &[Key] = &[
         "A new output begins with what the log has, and not with what comes.",
     ),
     used("tapwire.outputs.N.timeout", |_| number(30_000), "Milliseconds that a request may take."),
-    used(
-        "tapwire.outputs.N.host",
-        |_| "the host's name".into(),
-        "The sensor's name, where records do not name theirs.",
-    ),
+    used("tapwire.outputs.N.host", |_| "`sensor-name`".into(), "The sensor's name, where records do not name theirs."),
     used(
         "tapwire.outputs.N.tls.ca",
         |_| "the system's".into(),

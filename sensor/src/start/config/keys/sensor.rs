@@ -73,7 +73,7 @@ pub(super) static KEYS: &[Key] = &[
     used(
         "sensor-name",
         |_| "the host's".into(),
-        "The sensor's name, which is in the names of segments of the log ([live](live.md)).",
+        "The sensor's name, which is in the names of segments of the log ([live](live.md)) and in delivered records.",
     ),
     idle("suricata-version", "The version of Suricata that the file was written for.", "any is read"),
     idle("plugins", "Libraries that add outputs or protocols.", "there are none"),
