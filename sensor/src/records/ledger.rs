@@ -65,7 +65,8 @@ pub type Written = (u16, Vec<u8>);
 pub struct Ledger {
     settings: LedgerSettings,
     outputs: Vec<Account>,
-    networks: Counted<(u16, Source), Use>,
+    networks: Counted<(u16, Source), u64>,
+    shares: Counted<(u16, u32, Option<IpNet>), Share>,
     alerts: Counted<(u16, Name, IpAddr, IpAddr), u64>,
     rules: Counted<(u16, Name, bool), u64>,
     flows: Counted<(u16, u64), Noise>,
@@ -82,6 +83,8 @@ struct Account {
     history: History,
     /// By event type, and whether both ends sent something.
     kinds: HashMap<(&'static str, bool), Kind, RandomState>,
+    /// Of what nobody answered and of what was answered.
+    shares: [Share; 2],
 }
 
 /// The books of an event type.
@@ -109,12 +112,18 @@ impl Source {
     }
 }
 
-/// What a network caused in an interval.
+/// Bytes of packets, and of the records that they caused, of any type: a flow's bytes are charged to the first of its records, and leave room
+/// for the others.
 #[derive(Clone, Copy, Debug, Default)]
-struct Use {
-    records: u64,
+struct Share {
     traffic: u64,
     spent: u64,
+}
+
+impl Share {
+    fn has_room(self, bytes: u64) -> bool {
+        self.spent + bytes <= self.traffic
+    }
 }
 
 /// What a flow with anomalies caused in an interval.
@@ -132,6 +141,7 @@ impl Ledger {
             settings,
             outputs: (0..outputs).map(|_| Account::default()).collect(),
             networks: Counted::new(NETWORKS),
+            shares: Counted::new(NETWORKS),
             alerts: Counted::new(KEYS),
             rules: Counted::new(KEYS),
             flows: Counted::new(KEYS),
@@ -195,21 +205,27 @@ impl Ledger {
         let limit = self.settings.rate.saturating_mul(self.settings.interval_s.max(1));
         let alone = cause.volume.alone;
         let (mut over, mut is_light) = (None, false);
+        let share = self.shares.of(Self::share(output, cause));
+        share.traffic += cause.charge.bytes;
+        let has_share = !alone && share.has_room(bytes);
         for (end, address) in [(End::Source, cause.source), (End::Destination, cause.destination)] {
             if end == End::Destination && !alone {
                 continue;
             }
-            let used = self.networks.of((output, Source::of(cause, end, address)));
-            used.records += 1;
-            used.traffic += cause.charge.bytes;
+            let records = self.networks.of((output, Source::of(cause, end, address)));
+            *records += 1;
             if end == End::Source {
-                is_light = used.records <= FEW;
+                is_light = *records <= FEW;
             }
             // A flow of one packet tells nothing that a sum does not.
-            let has_room = limit == 0 || used.records <= limit || !alone && used.spent + bytes <= used.traffic;
+            let has_room = limit == 0 || *records <= limit || has_share;
             over = if has_room { over } else { Some(end) };
         }
         (over, is_light)
+    }
+
+    fn share(output: u16, cause: &Cause) -> (u16, u32, Option<IpNet>) {
+        (output, cause.tenant, cause.source.map(network))
     }
 
     /// Whether a record is one of too many of a flow that brings little but anomalies. Alerts and the flow's own record are none.
@@ -264,9 +280,10 @@ impl Ledger {
             account.all.pass(now, terms.rate);
             let traffic = cause.occasion.traffic;
             account.all.traffic = account.all.traffic.max(traffic - traffic / UNBOOKED);
+            let [unanswered, conversed] = &mut account.shares;
+            (if answered { conversed } else { unanswered }).traffic += cause.charge.bytes;
             let kind = account.kinds.entry((cause.kind, answered)).or_default();
             kind.budget.pass(now, of_kind.rate);
-            kind.budget.traffic += cause.charge.bytes;
             kind.records += 1;
             terms.eighths = match (kind.records <= FEW, is_alert || is_light && answered) {
                 (true, _) => 8,
@@ -279,15 +296,18 @@ impl Ledger {
 
     fn has_room(&self, output: u16, cause: &Cause, bytes: u64, terms: Terms, of_kind: Terms) -> bool {
         let Some(account) = self.outputs.get(usize::from(output)) else { return true };
-        let kind = account.kinds.get(&(cause.kind, cause.charge.answered));
+        let answered = cause.charge.answered;
+        let [unanswered, conversed] = account.shares;
+        let (kind, share) = (account.kinds.get(&(cause.kind, answered)), if answered { conversed } else { unanswered });
         account.all.has_room(bytes, terms)
-            && (cause.kind == "alert" && cause.charge.answered
+            && (cause.kind == "alert" && answered
+                || share.has_room(bytes)
                 || kind.is_none_or(|kind| kind.budget.has_room(bytes, of_kind)))
     }
 
     fn spend(&mut self, output: u16, cause: &Cause, bytes: u64) {
         let Some(account) = self.outputs.get_mut(usize::from(output)) else { return };
-        self.networks.of((output, Source::of(cause, End::Source, cause.source))).spent += bytes;
+        self.shares.of(Self::share(output, cause)).spent += bytes;
         if cause.occasion.last {
             account.all.spend(bytes, u64::MAX);
         } else {
@@ -295,6 +315,8 @@ impl Ledger {
             account.history.note(cause.occasion.now, bytes);
         }
         let answered = cause.charge.answered;
+        let [unanswered, conversed] = &mut account.shares;
+        (if answered { conversed } else { unanswered }).spent += bytes;
         let kind = account.kinds.entry((cause.kind, answered)).or_default();
         kind.budget.spend(bytes, kind_terms(self.settings.allowance, answered).burst);
     }
@@ -314,6 +336,7 @@ impl Ledger {
     /// Ends an interval.
     fn close(&mut self, clock: &mut Clock) {
         self.networks.clear();
+        self.shares.clear();
         self.alerts.clear();
         self.rules.clear();
         self.flows.clear();

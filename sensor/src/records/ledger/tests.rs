@@ -163,6 +163,20 @@ fn a_flow_of_anomalies_has_few_records() {
 }
 
 #[test]
+fn what_a_flow_brought_has_room_for_all_of_its_records() {
+    let mut run = Run::new(LedgerSettings::default());
+    for n in 0..10_000 {
+        run.traffic += 3_000;
+        // The first of them is charged with all that the flow brought.
+        for (kind, bytes) in [("fileinfo", 3_000), ("http", 0), ("flow", 120)] {
+            let charge = Charge { bytes, answered: true };
+            let booked = run.record(kind, &source(1), n * 100, |cause| Cause { charge, flow: Some(n), ..cause });
+            assert_eq!(booked, Booked::Whole, "{kind} of flow {n}");
+        }
+    }
+}
+
+#[test]
 fn long_records_of_a_flood_are_cut_before_they_are_summed_up() {
     let mut run = Run::new(LedgerSettings::default());
     let mut cut = 0;
