@@ -159,7 +159,8 @@ class Datagrams:
         with namespace(CLIENT):
             probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             raw = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(self.noise)]
-        for port in range(10_000, 60_000):
+        # Behind them are those that the system gives to others.
+        for port in range(10_000, 32_768):
             if self.stopped.wait(self.pause):
                 break
             with namespace(CLIENT):

@@ -69,7 +69,7 @@ def soak(options, folder):
 
     watcher = threading.Thread(target=sample)
     watcher.start()
-    sending = Datagrams(50, 2)
+    sending = Datagrams(min(50, 20_000 / seconds), 2)
     sent = replay(capture, "--mbps=%d" % options.mbps, "--loop=0", "--duration=%d" % seconds)
     alerts = sending.stop()
     time.sleep(1)

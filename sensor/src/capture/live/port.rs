@@ -43,7 +43,7 @@ pub(super) struct Port {
     /// What the kernel runs to tell whether a packet is taken, and how much of it.
     program: Option<Vec<Statement>>,
     ring: Ring,
-    /// Sockets for rings to come, when this one cannot be bound any more: later none may be opened.
+    /// Sockets for rings to come, when this one cannot be bound any more (`tapwire.live.returns`): later none may be opened.
     spare: Vec<OwnedFd>,
     link: Link,
     /// How the interface was when the ring was bound to it.
@@ -79,7 +79,7 @@ impl Port {
         let failed = |cause: io::Error| CaptureError::Interface { name: name.clone(), cause: cause.to_string() };
         let shape = shape(watched, share.worker.1);
         let ring = packet_socket().and_then(|socket| Ring::new(socket, shape)).map_err(failed)?;
-        let spare = if share.worker.1 > 1 { SPARE_SOCKETS } else { 0 };
+        let spare = if share.worker.1 > 1 { watched.returns } else { 0 };
         let said = match watched.sums {
             Sums::Auto => SumSaid::Nothing,
             Sums::Yes => SumSaid::Strict,
@@ -149,8 +149,11 @@ impl Port {
         }
         if self.used && workers > 1 {
             // A socket that shared an interface cannot be bound to another one.
-            let none =
-                || io::Error::other("it came back too often for a sensor that opens no more sockets; start it again");
+            let none = || {
+                io::Error::other(
+                    "it came back more often than `tapwire.live.returns` says, and no more sockets are opened; start the sensor again",
+                )
+            };
             let socket = self.spare.pop().ok_or_else(none).map_err(failed)?;
             self.ring = Ring::new(socket, self.shape).map_err(failed)?;
         }
@@ -431,8 +434,6 @@ fn shape(watched: &Watched, rings: u16) -> Shape {
 
 /// The smallest and the largest block.
 const BLOCK_BYTES: (u64, u64) = (16 << 10, 4 << 20);
-/// How often an interface that workers share may come back.
-const SPARE_SOCKETS: u8 = 16;
 /// Blocks of a ring.
 const BLOCKS: usize = 65_536;
 /// `BPF_RET | BPF_K`

@@ -56,6 +56,8 @@ pub struct Watched {
     pub card_time: bool,
     /// What glues packets together is switched off.
     pub unglue: bool,
+    /// How often it may go and come back where several workers have rings of their own.
+    pub returns: u32,
 }
 
 impl Watched {
@@ -76,6 +78,7 @@ impl Watched {
             locked: false,
             card_time: false,
             unglue: false,
+            returns: 100,
         }
     }
 }

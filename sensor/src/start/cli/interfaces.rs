@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use super::ended;
 use crate::capture::live::{RunMode, Taps, Watched, open};
 use crate::run::Readers;
@@ -40,6 +42,7 @@ impl Opened {
     /// Opens them for so many workers.
     pub(super) fn new(watched: &[Watched], mode: RunMode, workers: u16, stop: &Arc<AtomicBool>) -> Result<Self, u8> {
         let is_own = mode.is_own(watched);
+        allow_files();
         let taps = open(watched, if is_own { workers } else { 1 }, stop).map_err(|error| ended(&error))?;
         // What only libpcap reads is read by one thread.
         Ok(Self { is_own: is_own && taps.len() == usize::from(workers), taps })
@@ -55,6 +58,13 @@ impl Opened {
             _ => Readers::Workers(Vec::new()),
         }
     }
+}
+
+/// As many files as the system lets the process have: each worker may have a socket for each return of each interface.
+fn allow_files() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Where that is refused, what is opened says so.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
 /// Says what is waited for.

@@ -41,6 +41,7 @@ impl Interfaces {
             Some("af-packet") | None => {}
             Some(_) => all.fault("capture", "is no way to capture", "af-packet or pcap"),
         }
+        all.number("returns", &mut usual.returns);
         if let Some(node) = root.at("capture.disable-offloading") {
             // As others do, something else than a switch means nothing.
             usual.unglue = node.switch().unwrap_or(false);

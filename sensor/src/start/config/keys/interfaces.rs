@@ -154,5 +154,11 @@ pub(super) static KEYS: &[Key] = &[
         |c| switch(c.interfaces.usual().card_time),
         "The card's clock says when a packet came, where it has one that is set. Otherwise the system's does.",
     ),
+    used(
+        "tapwire.live.returns",
+        |c| number(c.interfaces.usual().returns.into()),
+        "How often an interface may go and come back where several workers have rings of their own: each time takes a socket for each of them, \
+         and all are opened at the start, when they still may be.",
+    ),
     used("tapwire.live.capture", |_| value("af-packet"), "What captures packets: `af-packet`, or `pcap` (libpcap)."),
 ];
