@@ -21,6 +21,13 @@ pub struct Array<'a> {
     style: Style,
 }
 
+/// A place in an object or an array that takes one value, which must be written.
+#[must_use]
+pub struct Value<'a> {
+    out: &'a mut Vec<u8>,
+    style: Style,
+}
+
 /// How values are written where there are several ways.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Style {
@@ -45,99 +52,94 @@ impl<'a> Object<'a> {
         self.out.len()
     }
 
-    fn key(&mut self, key: &str) -> &mut Vec<u8> {
+    fn key(&mut self, key: &'static str) -> Value<'_> {
+        debug_assert!(is_plain(key.as_bytes()), "{key}: names that are ours need no escape");
+        self.separate();
+        self.out.push(b'"');
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        Value { out: self.out, style: self.style }
+    }
+
+    fn separate(&mut self) {
         if !self.empty {
             self.out.push(b',');
         }
         self.empty = false;
-        if is_plain(key.as_bytes()) {
-            self.out.push(b'"');
-            self.out.extend_from_slice(key.as_bytes());
-            self.out.extend_from_slice(b"\":");
-        } else {
-            write_string(self.out, key.as_bytes());
-            self.out.push(b':');
-        }
-        self.out
+    }
+
+    /// A member whose name is not ours: it may need escapes.
+    pub fn named(&mut self, key: &str) -> Value<'_> {
+        self.separate();
+        write_string(self.out, key.as_bytes());
+        self.out.push(b':');
+        Value { out: self.out, style: self.style }
     }
 
     /// A string from the wire or from us.
-    pub fn text(&mut self, key: &str, value: impl AsRef<[u8]>) -> &mut Self {
-        write_string(self.key(key), value.as_ref());
+    pub fn text(&mut self, key: &'static str, value: impl AsRef<[u8]>) -> &mut Self {
+        self.key(key).text(value);
         self
     }
 
     /// The same, but that of bytes which are no UTF-8 the ASCII ones are written as in any text.
-    pub fn readable(&mut self, key: &str, value: impl AsRef<[u8]>) -> &mut Self {
-        write_readable(self.key(key), value.as_ref());
+    pub fn readable(&mut self, key: &'static str, value: impl AsRef<[u8]>) -> &mut Self {
+        self.key(key).readable(value);
         self
     }
 
     /// Text that shows bytes as people read them, from which they cannot be read back: nothing in it stands for a byte.
-    pub fn shown(&mut self, key: &str, value: &str) -> &mut Self {
-        let out = self.key(key);
-        out.push(b'"');
-        value.chars().for_each(|c| write_char(out, c));
-        out.push(b'"');
+    pub fn shown(&mut self, key: &'static str, value: &str) -> &mut Self {
+        self.key(key).shown(value);
         self
     }
 
     /// A whole number.
-    pub fn number(&mut self, key: &str, value: impl itoa::Integer) -> &mut Self {
-        write_number(self.key(key), value);
+    pub fn number(&mut self, key: &'static str, value: impl itoa::Integer) -> &mut Self {
+        self.key(key).number(value);
         self
     }
 
     /// A number with a fraction; not a number becomes 0.
-    pub fn float(&mut self, key: &str, value: f64) -> &mut Self {
-        let text = if value.is_finite() { format!("{value:?}") } else { "0.0".into() };
-        self.key(key).extend_from_slice(text.as_bytes());
+    pub fn float(&mut self, key: &'static str, value: f64) -> &mut Self {
+        self.key(key).float(value);
         self
     }
 
     /// True or false.
-    pub fn boolean(&mut self, key: &str, value: bool) -> &mut Self {
-        self.key(key).extend_from_slice(if value { b"true" } else { b"false" });
+    pub fn boolean(&mut self, key: &'static str, value: bool) -> &mut Self {
+        self.key(key).boolean(value);
         self
     }
 
     /// An address in its usual text form.
-    pub fn address(&mut self, key: &str, value: IpAddr) -> &mut Self {
-        let style = self.style;
-        let out = self.key(key);
-        out.push(b'"');
-        write_address_in(out, value, style);
-        out.push(b'"');
+    pub fn address(&mut self, key: &'static str, value: IpAddr) -> &mut Self {
+        self.key(key).address(value);
         self
     }
 
     /// An object inside this one.
-    pub fn object(&mut self, key: &str, fill: impl FnOnce(&mut Object<'_>)) -> &mut Self {
-        let style = self.style;
-        fill(&mut Object::styled(self.key(key), style));
+    pub fn object(&mut self, key: &'static str, fill: impl FnOnce(&mut Object<'_>)) -> &mut Self {
+        self.key(key).object(fill);
         self
     }
 
     /// An array inside this object.
-    pub fn array(&mut self, key: &str, fill: impl FnOnce(&mut Array<'_>)) -> &mut Self {
-        let style = self.style;
-        fill(&mut Array::styled(self.key(key), style));
+    pub fn array(&mut self, key: &'static str, fill: impl FnOnce(&mut Array<'_>)) -> &mut Self {
+        self.key(key).array(fill);
         self
     }
 
     /// A value that is JSON already.
-    pub fn json(&mut self, key: &str, value: &str) -> &mut Self {
-        self.key(key).extend_from_slice(value.as_bytes());
+    pub fn json(&mut self, key: &'static str, value: &str) -> &mut Self {
+        self.key(key).json(value);
         self
     }
 
     /// Members that were written earlier: the text between the braces of an object.
     pub fn members(&mut self, members: &[u8]) -> &mut Self {
         if !members.is_empty() {
-            if !self.empty {
-                self.out.push(b',');
-            }
-            self.empty = false;
+            self.separate();
             self.out.extend_from_slice(members);
         }
         self
@@ -161,36 +163,35 @@ impl<'a> Array<'a> {
         Self { out, empty: true, style }
     }
 
-    fn item(&mut self) -> &mut Vec<u8> {
+    fn item(&mut self) -> Value<'_> {
         if !self.empty {
             self.out.push(b',');
         }
         self.empty = false;
-        self.out
+        Value { out: self.out, style: self.style }
     }
 
     /// A string.
     pub fn text(&mut self, value: impl AsRef<[u8]>) -> &mut Self {
-        write_string(self.item(), value.as_ref());
+        self.item().text(value);
         self
     }
 
     /// One as [`Object::readable`] writes it.
     pub fn readable(&mut self, value: impl AsRef<[u8]>) -> &mut Self {
-        write_readable(self.item(), value.as_ref());
+        self.item().readable(value);
         self
     }
 
     /// A whole number.
     pub fn number(&mut self, value: impl itoa::Integer) -> &mut Self {
-        write_number(self.item(), value);
+        self.item().number(value);
         self
     }
 
     /// An object.
     pub fn object(&mut self, fill: impl FnOnce(&mut Object<'_>)) -> &mut Self {
-        let style = self.style;
-        fill(&mut Object::styled(self.item(), style));
+        self.item().object(fill);
         self
     }
 }
@@ -198,6 +199,62 @@ impl<'a> Array<'a> {
 impl Drop for Array<'_> {
     fn drop(&mut self) {
         self.out.push(b']');
+    }
+}
+
+impl Value<'_> {
+    /// A string from the wire or from us.
+    pub fn text(self, value: impl AsRef<[u8]>) {
+        write_string(self.out, value.as_ref());
+    }
+
+    /// One as [`Object::readable`] writes it.
+    pub fn readable(self, value: impl AsRef<[u8]>) {
+        write_readable(self.out, value.as_ref());
+    }
+
+    /// Text as [`Object::shown`] writes it.
+    pub fn shown(self, value: &str) {
+        self.out.push(b'"');
+        value.chars().for_each(|c| write_char(self.out, c));
+        self.out.push(b'"');
+    }
+
+    /// A whole number.
+    pub fn number(self, value: impl itoa::Integer) {
+        write_number(self.out, value);
+    }
+
+    /// A number with a fraction; not a number becomes 0.
+    pub fn float(self, value: f64) {
+        let text = if value.is_finite() { format!("{value:?}") } else { "0.0".into() };
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    /// True or false.
+    pub fn boolean(self, value: bool) {
+        self.out.extend_from_slice(if value { b"true" } else { b"false" });
+    }
+
+    fn address(self, value: IpAddr) {
+        self.out.push(b'"');
+        write_address_in(self.out, value, self.style);
+        self.out.push(b'"');
+    }
+
+    /// An object.
+    pub fn object(self, fill: impl FnOnce(&mut Object<'_>)) {
+        fill(&mut Object::styled(self.out, self.style));
+    }
+
+    /// An array.
+    pub fn array(self, fill: impl FnOnce(&mut Array<'_>)) {
+        fill(&mut Array::styled(self.out, self.style));
+    }
+
+    /// A value that is JSON already.
+    pub fn json(self, value: &str) {
+        self.out.extend_from_slice(value.as_bytes());
     }
 }
 
@@ -281,6 +338,7 @@ fn odd(word: [u8; 8]) -> u64 {
 
 /// Writes a JSON string with its quotes.
 pub fn write_string(out: &mut Vec<u8>, value: &[u8]) {
+    out.reserve(value.len() + 2);
     out.push(b'"');
     if is_plain(value) {
         out.extend_from_slice(value);

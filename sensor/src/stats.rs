@@ -110,18 +110,26 @@ impl Counters {
         }
         layers.invalid += u64::from(packet.invalid);
         layers.ethernet += u64::from(packet.ethernet.is_some());
-        layers.vlan += u64::from(packet.vlans.count > 0);
-        let v4 = packet.ip.as_ref().map(|ip| ip.source.is_ipv4());
-        layers.ipv4 += u64::from(v4 == Some(true));
-        layers.ipv6 += u64::from(v4 == Some(false));
-        match (&packet.layer4, v4) {
-            (Layer4::Tcp(_), _) => layers.tcp += 1,
-            (Layer4::Udp(_), _) => layers.udp += 1,
-            (Layer4::Icmp(_), Some(true)) => layers.icmpv4 += 1,
-            (Layer4::Icmp(_), _) => layers.icmpv6 += 1,
-            (Layer4::None | Layer4::Igmp(_) | Layer4::Sctp(..), _) => {}
+        let is_v4 = packet.ip.as_ref().is_some_and(|ip| ip.source.is_ipv4());
+        if is_v4 {
+            layers.ipv4 += 1;
+        } else if packet.ip.is_some() {
+            layers.ipv6 += 1;
         }
-        layers.special.count(packet);
+        match &packet.layer4 {
+            Layer4::Tcp(_) => layers.tcp += 1,
+            Layer4::Udp(_) => layers.udp += 1,
+            Layer4::Icmp(_) if is_v4 => layers.icmpv4 += 1,
+            Layer4::Icmp(_) => layers.icmpv6 += 1,
+            Layer4::None | Layer4::Igmp(_) | Layer4::Sctp(..) => {}
+        }
+        if packet.vlans.count > 0 {
+            layers.vlan += 1;
+            layers.special.stacked(packet.vlans.count);
+        }
+        if let Layer4::Sctp(sctp) = &packet.layer4 {
+            layers.special.chunks(sctp);
+        }
         if packet.headers != 0 {
             for (count, (header, _)) in layers.others.iter_mut().zip(Header::ALL) {
                 *count += u64::from(packet.has(header));

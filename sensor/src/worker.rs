@@ -128,8 +128,8 @@ impl Worker {
             counters: &mut self.counters,
         };
         at.packet_of_flow(packet, flow, *direction, tcp, moment);
-        for announced in self.inspector.take_announced() {
-            self.expected.announce(&flow.key, flow.id, packet.time, announced);
+        if let Some(announced) = self.inspector.take_announced() {
+            announced.into_iter().for_each(|one| self.expected.announce(&flow.key, flow.id, packet.time, one));
         }
     }
 

@@ -185,7 +185,7 @@ fn signed(octets: &[u8]) -> i64 {
 }
 
 /// A number with a fraction, of four or eight octets; text where JSON has none.
-fn write_float(name: &str, octets: &[u8], out: &mut Object<'_>) {
+fn write_float(name: &'static str, octets: &[u8], out: &mut Object<'_>) {
     let value = match (<[u8; 4]>::try_from(octets), <[u8; 8]>::try_from(octets)) {
         (Ok(octets), _) => f32::from_le_bytes(octets).into(),
         (_, Ok(octets)) => f64::from_le_bytes(octets),

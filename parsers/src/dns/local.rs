@@ -100,21 +100,21 @@ fn write_record(message: &Message, record: &[Answer], out: &mut Object<'_>) {
     match first.data {
         Data::None => {}
         Data::Text(_) if first.kind == TXT => {
-            out.array(&kind, |strings| {
+            out.named(&kind).array(|strings| {
                 for text in record.iter().filter_map(|answer| plain(message, answer.data)) {
                     strings.readable(text.as_ref());
                 }
             });
         }
         Data::Unknown(text) => {
-            out.readable(&kind, message.text(text));
+            out.named(&kind).readable(message.text(text));
         }
         Data::Soa { .. } | Data::Srv { .. } | Data::Sshfp { .. } => {
-            out.object(&kind, |o| write_structure(message, first.data, o));
+            out.named(&kind).object(|o| write_structure(message, first.data, o));
         }
         Data::Opt { first, count } => {
             let options = message.options.get(usize::from(first)..).unwrap_or_default();
-            out.array(&kind, |out| {
+            out.named(&kind).array(|out| {
                 for (code, value) in options.iter().take(usize::from(count)) {
                     out.object(|option| {
                         option.number("code", *code).text("data", hex(message.text(*value), ""));
@@ -124,7 +124,7 @@ fn write_record(message: &Message, record: &[Answer], out: &mut Object<'_>) {
         }
         Data::V4(_) | Data::V6(_) | Data::Name(_) | Data::Text(_) => {
             if let Some(text) = plain(message, first.data) {
-                out.readable(&kind, text.as_ref());
+                out.named(&kind).readable(text.as_ref());
             }
         }
     }

@@ -254,7 +254,7 @@ fn write_groups(message: &Message, out: &mut Object<'_>) {
             continue;
         }
         done.insert(kind);
-        out.array(record_type(kind).as_ref(), |group| {
+        out.named(&record_type(kind)).array(|group| {
             for answer in same() {
                 match plain(message, answer.data) {
                     Some(text) => group.readable(text.as_ref()),
@@ -283,7 +283,7 @@ pub(super) fn plain(message: &Message, data: Data) -> Option<Cow<'_, [u8]>> {
     Some(Cow::Owned(out))
 }
 
-pub(super) fn write_text(message: &Message, text: Text, key: &str, out: &mut Object<'_>) {
+pub(super) fn write_text(message: &Message, text: Text, key: &'static str, out: &mut Object<'_>) {
     out.readable(key, message.text(text));
 }
 

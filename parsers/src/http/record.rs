@@ -69,7 +69,7 @@ fn write(
         for name in custom {
             let value = tx.request.header(name.as_bytes()).or_else(|| tx.response.header(name.as_bytes()));
             if let Some(value) = value {
-                http.text(&name.replace('-', "_"), value);
+                http.named(&name.replace('-', "_")).text(value);
             }
         }
         if let Some((header, reverse)) = proxy
@@ -114,7 +114,7 @@ fn write_extended(tx: &Exchange, http: &mut Object<'_>) {
     http.number("length", tx.response.body().wire);
 }
 
-fn write_headers(http: &mut Object<'_>, key: &str, headers: &[Header]) {
+fn write_headers(http: &mut Object<'_>, key: &'static str, headers: &[Header]) {
     http.array(key, |list| {
         for header in headers.iter().filter(|h| !same_name(&h.name, b"")) {
             list.object(|item| {

@@ -132,6 +132,7 @@ pub fn is_plain(link_type: u32, data: &[u8], ports: &Ports) -> bool {
     link_type == ETHERNET && (next == TCP || next == UDP && has_plain_ports(data, udp_at, ports))
 }
 
+#[inline]
 fn has_plain_ports(data: &[u8], at: usize, ports: &Ports) -> bool {
     let found = data.get(at..).and_then(|udp| udp.first_chunk::<4>());
     found.is_some_and(|&[s0, s1, d0, d1]| {
@@ -145,8 +146,9 @@ pub fn name(link_type: u32) -> Option<&'static str> {
 }
 
 /// Whether packets of a link type can be read.
+#[inline]
 pub fn is_supported(link_type: u32) -> bool {
-    link_types::of(link_type).is_some()
+    link_type == ETHERNET || link_types::of(link_type).is_some()
 }
 
 #[inline]
@@ -271,13 +273,19 @@ fn read_transport(packet: &mut Packet<'_>, how: &How) -> Result<(), Anomaly> {
             packet.inner = tunnel::inside(ip, &Layer4::None, ip.payload, &how.ports, &mut packet.anomalies)?;
             return Ok(());
         }
+        // Nearly all are one of these: their headers are written once, where they stay.
         TCP => {
             let (tcp, payload) = tcp::read(ip, checksums, &mut packet.anomalies)?;
-            (Layer4::Tcp(tcp), payload)
+            packet.layer4 = Layer4::Tcp(tcp);
+            packet.payload = payload;
+            return Ok(());
         }
         UDP => {
             let (udp, payload) = udp::read(ip, checksums)?;
-            (Layer4::Udp(udp), payload)
+            packet.layer4 = Layer4::Udp(udp);
+            packet.inner = tunnel::inside(ip, &packet.layer4, payload, &how.ports, &mut packet.anomalies)?;
+            packet.payload = payload;
+            return Ok(());
         }
         ICMP if ip.source.is_ipv4() => {
             let (icmp, payload) = icmp::read_v4(ip, checksums, &mut packet.anomalies)?;
@@ -304,9 +312,6 @@ fn read_transport(packet: &mut Packet<'_>, how: &How) -> Result<(), Anomaly> {
             return Ok(());
         }
     };
-    if let Layer4::Udp(_) = &layer4 {
-        packet.inner = tunnel::inside(ip, &layer4, payload, &how.ports, &mut packet.anomalies)?;
-    }
     packet.layer4 = layer4;
     packet.payload = payload;
     Ok(())

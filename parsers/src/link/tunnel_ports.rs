@@ -18,7 +18,7 @@ pub struct Ports {
 pub struct PortSet {
     /// All of them.
     any: bool,
-    /// A bit for each port by its last six bits, so that nearly all others are told at once.
+    /// A bit for each port by [`bit`], so that nearly all others are told at once.
     mask: u64,
     /// First and last ports of ranges; places that are not used have none.
     ranges: [(u16, u16); LIMIT],
@@ -36,8 +36,8 @@ impl PortSet {
     }
 
     fn with(ranges: [(u16, u16); LIMIT]) -> Self {
-        // Of a long range, the first 64 ports have all bits.
-        let bits = |&(first, last): &(u16, u16)| (first..=last).take(64).fold(0, |mask, port| mask | 1 << (port & 63));
+        // Of a long range, the first 128 ports have all bits.
+        let bits = |&(first, last): &(u16, u16)| (first..=last).take(128).fold(0, |mask, port| mask | bit(port));
         let any = ranges.iter().any(|(first, last)| *first <= 1 && *last == u16::MAX);
         Self { any, mask: ranges.iter().map(bits).fold(0, |mask, bits| mask | bits), ranges }
     }
@@ -45,13 +45,19 @@ impl PortSet {
     /// Whether a port is among them.
     #[inline]
     pub fn has(&self, port: u16) -> bool {
-        self.mask >> (port & 63) & 1 != 0 && self.ranges.iter().any(|(first, last)| (*first..=*last).contains(&port))
+        self.mask & bit(port) != 0 && self.ranges.iter().any(|(first, last)| (*first..=*last).contains(&port))
     }
 
     /// Whether a port is among them, and not because all are.
     pub fn names(&self, port: u16) -> bool {
         !self.any && self.has(port)
     }
+}
+
+/// The bit of a port: those of tunnels share theirs with none of the ports that most datagrams have.
+#[inline]
+const fn bit(port: u16) -> u64 {
+    1 << ((port ^ port >> 6) & 63)
 }
 
 impl fmt::Display for PortSet {
@@ -86,7 +92,9 @@ impl Ports {
     /// Whether datagrams of a port may carry packets.
     #[inline]
     pub fn has(&self, port: u16) -> bool {
-        port == GTP_U || self.vxlan.has(port) || self.geneve.has(port) || self.teredo.has(port)
+        let some = self.vxlan.mask | self.geneve.mask | self.teredo.mask | bit(GTP_U);
+        some & bit(port) != 0
+            && (port == GTP_U || self.vxlan.has(port) || self.geneve.has(port) || self.teredo.has(port))
     }
 }
 

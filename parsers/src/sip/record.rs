@@ -42,7 +42,7 @@ fn write(message: &Message, sip: &mut Object<'_>) {
 }
 
 fn write_sdp(sdp: &Sdp, out: &mut Object<'_>) {
-    let single = |key: &str, letter: u8, out: &mut Object<'_>| {
+    let single = |key: &'static str, letter: u8, out: &mut Object<'_>| {
         if let Some(value) = sdp.value(Section::Session, letter, 0) {
             out.text(key, value);
         }
@@ -92,7 +92,7 @@ fn write_times(session: &[(u8, &[u8])], list: &mut Array<'_>) {
 }
 
 fn write_media(lines: &[(u8, &[u8])], out: &mut Object<'_>) {
-    let single = |key: &str, letter: u8, out: &mut Object<'_>| {
+    let single = |key: &'static str, letter: u8, out: &mut Object<'_>| {
         if let Some((_, value)) = lines.iter().find(|line| line.0 == letter) {
             out.text(key, value);
         }
@@ -105,7 +105,7 @@ fn write_media(lines: &[(u8, &[u8])], out: &mut Object<'_>) {
     write_all("attributes", b'a', lines, out);
 }
 
-fn write_all(key: &str, letter: u8, lines: &[(u8, &[u8])], out: &mut Object<'_>) {
+fn write_all(key: &'static str, letter: u8, lines: &[(u8, &[u8])], out: &mut Object<'_>) {
     if lines.iter().any(|line| line.0 == letter) {
         out.array(key, |list| {
             for (_, value) in lines.iter().filter(|line| line.0 == letter) {

@@ -179,7 +179,7 @@ fn write_dates(leaf: Option<&Leaf>, start: bool, end: bool, object: &mut Object<
     }
 }
 
-fn write_ja3(key: &str, ja3: Option<&Ja3>, object: &mut Object<'_>) {
+fn write_ja3(key: &'static str, ja3: Option<&Ja3>, object: &mut Object<'_>) {
     if let Some(ja3) = ja3 {
         object.object(key, |object| {
             object.text("hash", &ja3.hash).text("string", &ja3.string);
@@ -187,7 +187,7 @@ fn write_ja3(key: &str, ja3: Option<&Ja3>, object: &mut Object<'_>) {
     }
 }
 
-fn write_alpn(key: &str, hello: Option<&Hello>, object: &mut Object<'_>) {
+fn write_alpn(key: &'static str, hello: Option<&Hello>, object: &mut Object<'_>) {
     if let Some(hello) = hello.filter(|hello| !hello.alpn.is_empty()) {
         object.array(key, |names| {
             hello.alpn.iter().for_each(|name| {
@@ -222,7 +222,7 @@ fn write_handshakes(
     }
 }
 
-fn write_numbers(key: &str, values: &[u16], object: &mut Object<'_>) {
+fn write_numbers(key: &'static str, values: &[u16], object: &mut Object<'_>) {
     if values.iter().any(|&value| !is_grease(value)) {
         object.array(key, |array| {
             values.iter().filter(|&&value| !is_grease(value)).for_each(|value| {

@@ -70,6 +70,10 @@ impl Followed {
     /// Whether one is followed for any exception.
     #[inline]
     pub fn has(self, policy: ExceptionPolicy) -> bool {
+        // Nearly all follow none.
+        if self.0 == 0 {
+            return false;
+        }
         let differing = self.0 ^ ((policy as u8 + 1) * Self::LOW);
         // Where neither bit differs, it is that one.
         !(differing | differing >> 1) & Self::LOW != 0

@@ -120,7 +120,7 @@ pub struct TcpUpdate {
     /// It shows that the connection was not reset after all.
     pub revived: bool,
     /// What was wrong with it (`stream.est_packet_out_of_window`).
-    pub anomalies: SmallVec<[Anomaly; 4]>,
+    pub anomalies: SmallVec<[Anomaly; 2]>,
 }
 
 /// A connection.

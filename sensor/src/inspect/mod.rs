@@ -383,9 +383,9 @@ impl Inspector {
         self.announced.clear();
     }
 
-    /// The flows that were announced since this was last asked.
-    pub fn take_announced(&mut self) -> Vec<Expected> {
-        std::mem::take(&mut self.announced)
+    /// The flows that were announced since this was last asked, if there are any.
+    pub fn take_announced(&mut self) -> Option<Vec<Expected>> {
+        if self.announced.is_empty() { None } else { Some(std::mem::take(&mut self.announced)) }
     }
 
     fn note_found(&mut self, app: &mut Application, id: ProtocolId, carrier: Carrier) {

@@ -242,7 +242,7 @@ fn rule(object: &mut Object<'_>, header: &Header<'_>, alert: &Alert<'_>) -> Opti
         }
         object.object("metadata", |o| {
             for (key, values) in by_key {
-                o.array(key, |array| {
+                o.named(key).array(|array| {
                     for value in values {
                         array.text(value);
                     }
@@ -257,9 +257,9 @@ fn rule(object: &mut Object<'_>, header: &Header<'_>, alert: &Alert<'_>) -> Opti
         object.object("context", |o| {
             for (name, value) in alert.context {
                 match value {
-                    Shown::Text(bytes) => o.text(name, bytes),
-                    Shown::Json(object) => o.json(name, object),
-                };
+                    Shown::Text(bytes) => o.named(name).text(bytes),
+                    Shown::Json(object) => o.named(name).json(object),
+                }
             }
         });
     }

@@ -319,7 +319,7 @@ mod tests {
                 let mut object = Object::new(&mut text);
                 object.number("a", 1).text("event_type", "x");
                 for (n, string) in strings.iter().enumerate() {
-                    object.object(&format!("o{}", n % 7), |o| {
+                    object.named(&format!("o{}", n % 7)).object(|o| {
                         o.text("s", string).array("list", |list| {
                             list.text(string).number(n);
                             list.object(|o| {

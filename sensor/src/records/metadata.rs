@@ -46,7 +46,7 @@ impl Metadata<'_> {
                 o.object("flowints", |ints| {
                     for &(name, value) in self.state.ints() {
                         if let Some(name) = flowints.get(usize::from(name)) {
-                            ints.number(name, value);
+                            ints.named(name).number(value);
                         }
                     }
                 });
@@ -57,7 +57,7 @@ impl Metadata<'_> {
                     o.array(name, |array| {
                         for (name, value) in variables {
                             array.object(|one| {
-                                one.text(name, &**value);
+                                one.named(name).text(&**value);
                             });
                         }
                     });
@@ -66,7 +66,7 @@ impl Metadata<'_> {
             if !notes.entropies.is_empty() {
                 o.object("entropy", |entropies| {
                     for &(buffer, value) in &notes.entropies {
-                        entropies.float(&buffer.replace('.', "_"), value);
+                        entropies.named(&buffer.replace('.', "_")).float(value);
                     }
                 });
             }
@@ -74,7 +74,7 @@ impl Metadata<'_> {
     }
 }
 
-fn list(object: &mut Object<'_>, name: &str, values: &[&str]) {
+fn list(object: &mut Object<'_>, name: &'static str, values: &[&str]) {
     if !values.is_empty() {
         object.array(name, |array| {
             for value in values {

@@ -64,7 +64,7 @@ fn nested(object: &mut Object<'_>, counters: &[(&str, u64)], skip: usize, shown:
         let tail = name.get(skip..).unwrap_or_default();
         match tail.split_once('.') {
             None => {
-                object.number(tail, *count);
+                object.named(tail).number(*count);
                 rest = behind;
             }
             Some((part, _)) => {
@@ -72,7 +72,7 @@ fn nested(object: &mut Object<'_>, counters: &[(&str, u64)], skip: usize, shown:
                 let shared = |other: &str| other.get(..until) == name.get(..until);
                 let size = rest.iter().take_while(|(other, _)| shared(other)).count();
                 let (inside, behind) = rest.split_at_checked(size).unwrap_or((rest, &[]));
-                object.object(part, |o| {
+                object.named(part).object(|o| {
                     match name.get(..until) {
                         Some("detect.") => engines(o, shown.rules.numbers),
                         Some("tapwire.rules.") => dearest(o, shown.rules.dearest),

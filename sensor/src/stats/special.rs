@@ -2,7 +2,7 @@
 
 use tapwire_parsers::link::sctp::Sctp;
 use tapwire_parsers::link::tunnel::{Begins, Carrier, Inner};
-use tapwire_parsers::link::{Layer4, Packet, ether_types};
+use tapwire_parsers::link::{Packet, ether_types};
 
 /// The counters by their names in `stats` records, in the order of their places in [`Special`].
 const NAMES: [&str; 15] = [
@@ -37,13 +37,10 @@ const CHUNK_TYPES: [u8; 5] = [0, 1, 2, 6, 7];
 pub(super) struct Special([u64; NAMES.len()]);
 
 impl Special {
-    /// Counts a packet.
-    pub(super) fn count(&mut self, packet: &Packet<'_>) {
-        for more in 1..packet.vlans.count.min(3) {
+    /// Counts a packet with tags of VLANs.
+    pub(super) fn stacked(&mut self, tags: u8) {
+        for more in 1..tags.min(3) {
             self.add(QINQ + usize::from(more) - 1);
-        }
-        if let Layer4::Sctp(sctp) = &packet.layer4 {
-            self.chunks(sctp);
         }
     }
 
@@ -67,8 +64,9 @@ impl Special {
         });
     }
 
+    /// Counts the chunks of a packet of SCTP.
     #[cold]
-    fn chunks(&mut self, sctp: &Sctp<'_>) {
+    pub(super) fn chunks(&mut self, sctp: &Sctp<'_>) {
         let mut seen = [false; CHUNK_TYPES.len()];
         for chunk in sctp.chunks() {
             let place = CHUNK_TYPES.iter().position(|kind| *kind == chunk.kind);

@@ -171,8 +171,10 @@ impl Reporter {
     /// Anomalies, records and files of a flow's transactions. At the end of a flow (or of its protocol) whatever is left is
     /// recorded as it is.
     pub fn transactions(&mut self, flow: &mut Flow<Application>, moment: &Moment, last: bool) {
-        self.pieces(flow, moment);
-        self.shown_bodies(flow, moment);
+        if self.shows_pieces() {
+            self.pieces(flow, moment);
+            self.shown_bodies(flow, moment);
+        }
         if flow.app.has_nothing_new(last) {
             return;
         }

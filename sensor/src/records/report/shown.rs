@@ -95,8 +95,7 @@ impl Reporter {
 
     /// What is new of the bodies of a flow's open transactions, where followers are shown those.
     pub(super) fn shown_bodies(&mut self, flow: &mut Flow<Application>, moment: &Moment) {
-        let outputs = Arc::clone(&self.outputs);
-        let is_wanted = |id| outputs.topics.contains(&Topic::Each(Shown::Body(id)));
+        let is_wanted = |id| self.outputs.topics.contains(&Topic::Each(Shown::Body(id)));
         let Some(id) = flow.app.protocol.filter(|id| is_wanted(*id)) else { return };
         // A body is what grows: a stream of bytes.
         for field in protocol(id).fields.iter().filter(|field| matches!(field.kind, Kind::Bytes)) {

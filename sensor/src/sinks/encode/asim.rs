@@ -76,26 +76,55 @@ fn write(facts: &Facts<'_>, settings: &Settings, out: &mut Vec<u8>) -> bool {
     true
 }
 
+/// The columns of one end.
+struct Columns {
+    end: &'static str,
+    address: &'static str,
+    mac: &'static str,
+    zone: &'static str,
+    port: &'static str,
+    bytes: &'static str,
+    packets: &'static str,
+}
+
+const SOURCE: Columns = Columns {
+    end: "Src",
+    address: "SrcIpAddr",
+    mac: "SrcMacAddr",
+    zone: "SrcZone",
+    port: "SrcPortNumber",
+    bytes: "SrcBytes",
+    packets: "SrcPackets",
+};
+const DESTINATION: Columns = Columns {
+    end: "Dst",
+    address: "DstIpAddr",
+    mac: "DstMacAddr",
+    zone: "DstZone",
+    port: "DstPortNumber",
+    bytes: "DstBytes",
+    packets: "DstPackets",
+};
+
 fn ends(object: &mut Object<'_>, facts: &Facts<'_>, schema: Schema) {
     let volume = Volume::of(facts);
-    let ends = [("Src", facts.src_ip, facts.src_port, "src"), ("Dst", facts.dest_ip, facts.dest_port, "dest")];
-    for (n, ((end, address, port, side), mac)) in ends.into_iter().zip(facts.stations()).enumerate() {
-        let mut column = |name: &str, value| object.words(&format!("{end}{name}"), value);
+    let ends = [(SOURCE, facts.src_ip, facts.src_port, "src"), (DESTINATION, facts.dest_ip, facts.dest_port, "dest")];
+    for (n, ((of, address, port, side), mac)) in ends.into_iter().zip(facts.stations()).enumerate() {
         let known = address.or(mac);
-        column("", known);
-        column("IpAddr", address);
+        object.words(of.end, known);
+        object.words(of.address, address);
         if schema != Schema::Dns {
-            column("MacAddr", mac);
-            column("Zone", facts.own(side).and_then(|own| own.get("zone")));
+            object.words(of.mac, mac);
+            object.words(of.zone, facts.own(side).and_then(|own| own.get("zone")));
         }
         // Both columns have to be there.
         if known.is_none() {
-            object.text(end, "N/A");
+            object.text(of.end, "N/A");
         }
-        object.whole(&format!("{end}PortNumber"), port);
+        object.whole(of.port, port);
         if schema == Schema::Network {
-            object.whole(&format!("{end}Bytes"), volume.bytes.get(n).copied().flatten());
-            object.whole(&format!("{end}Packets"), volume.packets.get(n).copied().flatten());
+            object.whole(of.bytes, volume.bytes.get(n).copied().flatten());
+            object.whole(of.packets, volume.packets.get(n).copied().flatten());
         }
     }
     if schema == Schema::Dns {

@@ -44,14 +44,14 @@ fn member(object: &mut Object<'_>, name: &str, value: Value<'_>) {
         key.push('_');
     }
     match value.kind() {
-        Kind::Text => drop(object.json(&key, value.json())),
-        Kind::Plain if matches!(value.text(), "true" | "false" | "null") => drop(object.text(&key, value.text())),
-        Kind::Plain => drop(object.json(&key, value.text())),
+        Kind::Text => object.named(&key).json(value.json()),
+        Kind::Plain if matches!(value.text(), "true" | "false" | "null") => object.named(&key).text(value.text()),
+        Kind::Plain => object.named(&key).json(value.text()),
         Kind::List if value.items().all(|item| matches!(item.kind(), Kind::Text | Kind::Plain)) => {
             let items: Vec<&str> = value.items().map(Value::text).collect();
-            object.inside(&key, &items.join(", "));
+            object.named(&key).json(&format!("\"{}\"", items.join(", ")));
         }
-        Kind::List | Kind::Object => drop(object.shown(&key, value.json())),
+        Kind::List | Kind::Object => object.named(&key).shown(value.json()),
     }
 }
 

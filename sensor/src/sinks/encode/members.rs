@@ -8,27 +8,27 @@ use super::tape::{Kind, Value};
 /// Writes values of a record into an object.
 pub(super) trait Members {
     /// A value as it is.
-    fn copy(&mut self, key: &str, value: Option<Value<'_>>);
+    fn copy(&mut self, key: &'static str, value: Option<Value<'_>>);
     /// A value as text; of a list its first item. Nothing where there is none, or an empty one.
-    fn words(&mut self, key: &str, value: Option<Value<'_>>);
+    fn words(&mut self, key: &'static str, value: Option<Value<'_>>);
     /// A whole number; nothing where it is none.
-    fn whole(&mut self, key: &str, value: Option<Value<'_>>);
+    fn whole(&mut self, key: &'static str, value: Option<Value<'_>>);
     /// A list of texts, also of one; nothing where there is none.
-    fn list(&mut self, key: &str, value: Option<Value<'_>>);
+    fn list(&mut self, key: &'static str, value: Option<Value<'_>>);
     /// What stands between the quotes of a JSON string.
-    fn inside(&mut self, key: &str, json: &str) -> &mut Self;
+    fn inside(&mut self, key: &'static str, json: &str) -> &mut Self;
     /// All that has no place of its own elsewhere.
     fn rest(&mut self, facts: &Facts<'_>);
 }
 
 impl Members for Object<'_> {
-    fn copy(&mut self, key: &str, value: Option<Value<'_>>) {
+    fn copy(&mut self, key: &'static str, value: Option<Value<'_>>) {
         if let Some(value) = value {
             self.json(key, value.json());
         }
     }
 
-    fn words(&mut self, key: &str, value: Option<Value<'_>>) {
+    fn words(&mut self, key: &'static str, value: Option<Value<'_>>) {
         let first = value.and_then(|value| if value.kind() == Kind::List { value.items().next() } else { Some(value) });
         let Some(value) = first.filter(|value| !value.text().is_empty()) else { return };
         match value.kind() {
@@ -40,13 +40,13 @@ impl Members for Object<'_> {
         }
     }
 
-    fn whole(&mut self, key: &str, value: Option<Value<'_>>) {
+    fn whole(&mut self, key: &'static str, value: Option<Value<'_>>) {
         if let Some(number) = value.and_then(Value::number) {
             self.number(key, number);
         }
     }
 
-    fn list(&mut self, key: &str, value: Option<Value<'_>>) {
+    fn list(&mut self, key: &'static str, value: Option<Value<'_>>) {
         let Some(value) = value else { return };
         match value.kind() {
             Kind::List if value.items().next().is_some_and(|first| first.kind() == Kind::Text) => {
@@ -57,13 +57,13 @@ impl Members for Object<'_> {
         }
     }
 
-    fn inside(&mut self, key: &str, json: &str) -> &mut Self {
+    fn inside(&mut self, key: &'static str, json: &str) -> &mut Self {
         self.json(key, &format!("\"{json}\""))
     }
 
     fn rest(&mut self, facts: &Facts<'_>) {
         for (key, value) in facts.record.members().filter(|(key, _)| !ELSEWHERE.contains(key)) {
-            self.json(key, value.json());
+            self.named(key).json(value.json());
         }
     }
 }

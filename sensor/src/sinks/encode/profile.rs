@@ -151,9 +151,9 @@ impl Profile {
             path.push_str(key);
             if self.takes(path) {
                 if inner.kind() == Kind::Object {
-                    object.object(key, |o| self.members(o, root, inner, path));
+                    object.named(key).object(|o| self.members(o, root, inner, path));
                 } else {
-                    object.json(key, &self.said(path, inner));
+                    object.named(key).json(&self.said(path, inner));
                 }
             }
             path.truncate(before);
@@ -183,9 +183,9 @@ impl Profile {
             left -= 1;
             if value.kind() == Kind::List && value.items().any(|item| matches!(item.kind(), Kind::Object | Kind::List))
             {
-                object.shown(name, value.json());
+                object.named(name).shown(value.json());
             } else {
-                object.json(name, &self.said(name, value));
+                object.named(name).json(&self.said(name, value));
             }
         });
         for (from, to) in self.copied.iter().filter(|(_, to)| root.at(to).is_none()) {

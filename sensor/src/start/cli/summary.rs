@@ -93,7 +93,7 @@ impl Told<'_> {
                 o.number("in_use", rules.in_use()).number("refused", rules.failed).number("left_out", rules.skipped);
                 o.object("not_active_yet", |o| {
                     for (name, count) in &rules.later {
-                        o.number(name, *count);
+                        o.named(name).number(*count);
                     }
                 });
             });
@@ -116,7 +116,7 @@ impl Told<'_> {
     }
 }
 
-fn texts(object: &mut Object<'_>, key: &str, all: impl Iterator<Item = String>) {
+fn texts(object: &mut Object<'_>, key: &'static str, all: impl Iterator<Item = String>) {
     object.array(key, |array| {
         for text in all {
             array.text(&text);

@@ -27,7 +27,7 @@ pub(super) fn json(report: &Report) -> Vec<u8> {
         }
         object.object("not_active_yet", |o| {
             for (name, count) in &rules.later {
-                o.number(name, *count);
+                o.named(name).number(*count);
             }
         });
         for (key, list) in [("errors", &report.errors), ("warnings", &report.warnings), ("left_out", &report.left_out)]

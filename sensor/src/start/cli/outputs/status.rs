@@ -127,7 +127,7 @@ impl Standing {
             object.object(name, |object| {
                 for (step, count) in times.counts.iter().enumerate() {
                     let end = STEPS_MS.get(step).map_or("more".to_owned(), u64::to_string);
-                    object.number(&end, *count);
+                    object.named(&end).number(*count);
                 }
             });
         }

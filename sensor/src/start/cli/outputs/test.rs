@@ -165,7 +165,7 @@ fn json(settings: &Settings, outcomes: &[(String, Outcome)], took_ms: u128) -> S
                 Outcome::LeftOut(why) => why,
                 Outcome::Wrong(words) => words,
             };
-            answers.text(name, words);
+            answers.named(name).text(words);
         }
     });
     drop(object);

@@ -51,7 +51,7 @@ fn stages(object: &mut Object<'_>, funnel: &Funnel) {
                 o.text("condition", &stage.text).number("held", stage.held).number("failed", stage.failed);
                 o.object("instead", |o| {
                     for (what, count) in &stage.instead {
-                        o.number(what, *count);
+                        o.named(what).number(*count);
                     }
                 });
             });
