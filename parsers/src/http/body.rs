@@ -1,6 +1,7 @@
 //! Bodies (RFC 9112, section 6): what delimits them, what is kept of them, and the files in them.
 
 use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::decode::{Decoder, Faults};
 use super::headers::trim;
@@ -357,7 +358,7 @@ fn open_file(direction: Direction, id: u64, tx: &mut Exchange, files: &mut dyn F
     let name = named
         .filter(|n| !n.is_empty())
         .map_or_else(|| tx.uri.split(|&b| b == b'?').next().unwrap_or_default().to_vec(), Cow::into_owned);
-    let range = message.header(b"content-range").map(content_range);
+    let range = message.header(b"content-range").map(|value| content_range(value, resource(tx)));
     if name.len() > NAME_BYTES {
         tx.note("http.file_name_too_long");
     }
@@ -365,6 +366,13 @@ fn open_file(direction: Direction, id: u64, tx: &mut Exchange, files: &mut dyn F
         tx.note("http.range_invalid");
     }
     files.open(direction.into(), id, name.get(..NAME_BYTES).unwrap_or(&name), range.flatten());
+}
+
+/// What tells the file that was asked for from others: its host and all of its path.
+fn resource(tx: &Exchange) -> u64 {
+    let mut digest = DefaultHasher::new();
+    (tx.request.header(b"host"), &tx.uri).hash(&mut digest);
+    digest.finish()
 }
 
 fn push_form(

@@ -39,7 +39,8 @@ pub static PROTOCOL: Protocol = Protocol {
     carriers: &[Carrier::Tcp],
     link: None,
     patterns: probe::PATTERNS,
-    stands_alone: true,
+    // One file may come in parts over several flows.
+    stands_alone: false,
     ports: &[80],
     probe: probe::probe,
     states: Both {

@@ -22,13 +22,13 @@ pub(crate) fn recorder(settings: &Settings) -> Recorder {
     })
 }
 
-/// The range of a `Content-Range: bytes start-end/size`.
-pub(crate) fn content_range(value: &[u8]) -> Option<FileRange> {
+/// The range of a `Content-Range: bytes start-end/size`, of a resource.
+pub(crate) fn content_range(value: &[u8], resource: u64) -> Option<FileRange> {
     let text = std::str::from_utf8(value).ok()?.trim().strip_prefix("bytes")?.trim();
     let (range, size) = text.split_once('/')?;
     let (start, end) = range.split_once('-')?;
     let (start, end) = (start.trim().parse().ok()?, end.trim().parse().ok()?);
-    (start <= end).then_some(FileRange { start, end, size: size.trim().parse().unwrap_or(0) })
+    (start <= end).then_some(FileRange { start, end, size: size.trim().parse().unwrap_or(0), resource })
 }
 
 fn write(
@@ -58,7 +58,7 @@ fn write(
         if let Some(raw) = tx.response.header(b"content-range") {
             http.object("content_range", |range| {
                 range.text("raw", raw);
-                if let Some(part) = content_range(raw) {
+                if let Some(part) = content_range(raw, 0) {
                     range.number("start", part.start).number("end", part.end).number("size", part.size);
                 }
             });

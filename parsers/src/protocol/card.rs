@@ -175,8 +175,8 @@ pub struct Protocol {
     pub link: Option<Link>,
     /// Patterns that tell it on any port.
     pub patterns: &'static [Pattern],
-    /// Whether its flows announce no others. Flows to its ports are spread over workers by their ports; all others between
-    /// two hosts belong to one worker, which therefore knows what was announced.
+    /// Whether its flows announce no others, and bring no parts of files of which others bring the rest. Flows to its ports are spread over workers by their ports; all others between
+    /// two hosts belong to one worker, which therefore knows of all that.
     pub stands_alone: bool,
     /// Ports of servers on which `probe` is asked, for each carrier in `carriers`.
     pub ports: &'static [u16],

@@ -44,6 +44,8 @@ pub struct FileRange {
     pub end: u64,
     /// Size of the whole file, 0 where unknown.
     pub size: u64,
+    /// Digest of what names the whole for its protocol: parts of one have the same.
+    pub resource: u64,
 }
 
 /// A sink for those who want no files.

@@ -1,7 +1,7 @@
 //! Which worker a packet belongs to: a hash that is the same for both directions of a flow.
 //!
 //! A packet within a packet goes by its own flow: the worker that owns the outer one need not be the one that owns the inner one.
-//! Flows between two hosts belong to one worker, for one of them may announce another. Those of protocols that announce none are
+//! Flows between two hosts belong to one worker, for one of them may announce another, or bring parts of the same file. Those of protocols that do neither are
 //! spread by their ports, as far as the port of a server tells that. Pieces of datagrams have no ports and go by their
 //! addresses; an error of ICMPv4 goes with the packet that it tells of, as it belongs to that one's flow (of ICMPv6 each has its own). Frames without IP go by their
 //! stations, and by what tells flows between them apart where their protocol announces none. VLANs do not count, as the configuration may say that they do not separate flows.
@@ -82,9 +82,13 @@ pub(super) fn ports_apart() -> Vec<u16> {
     ports
 }
 
+/// Whether all flows like one between the same hosts belong to one worker.
+pub fn goes_by_hosts(protocol: u8, ports: (u16, u16)) -> bool {
+    protocol != SCTP && !stands_alone(ports.0) && !stands_alone(ports.1)
+}
+
 fn hash(source: IpAddr, destination: IpAddr, protocol: u8, ports: (u16, u16), key: u64) -> u64 {
-    let is_apart = protocol == SCTP || stands_alone(ports.0) || stands_alone(ports.1);
-    let (protocol, ports) = if is_apart { (protocol, ports) } else { (0, (0, 0)) };
+    let (protocol, ports) = if goes_by_hosts(protocol, ports) { (0, (0, 0)) } else { (protocol, ports) };
     match (source, destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
             hash_v4(source.to_bits(), destination.to_bits(), protocol, ports, key)
@@ -133,7 +137,7 @@ fn halves(number: u128) -> (u64, u64) {
 }
 
 /// Ports of much traffic.
-const MUCH: &[u16] = &[443, 80, 53, 22];
+const MUCH: &[u16] = &[443, 53, 22];
 /// Protocol number of SCTP, whose associations announce nothing.
 const SCTP: u8 = 132;
 /// Digits of pi.
@@ -197,8 +201,9 @@ mod tests {
             [&from.to_be_bytes()[..], &to.to_be_bytes(), &[0; 8], &[0x50, 2, 0, 0, 0, 0, 0, 0]].concat()
         };
         assert_eq!(request, hash_of(&ipv4(6, A, B, 0, &tcp(4000, 21))));
-        assert_ne!(request, hash_of(&ipv4(6, A, B, 0, &tcp(4000, 80))));
-        assert_ne!(hash_of(&ipv4(6, A, B, 0, &tcp(4001, 80))), hash_of(&ipv4(6, A, B, 0, &tcp(4000, 80))));
+        assert_eq!(request, hash_of(&ipv4(6, A, B, 0, &tcp(4000, 80))));
+        assert_ne!(request, hash_of(&ipv4(6, A, B, 0, &tcp(4000, 443))));
+        assert_ne!(hash_of(&ipv4(6, A, B, 0, &tcp(4001, 443))), hash_of(&ipv4(6, A, B, 0, &tcp(4000, 443))));
     }
 
     #[test]

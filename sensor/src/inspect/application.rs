@@ -326,9 +326,14 @@ impl Application {
     /// Ends the files of a direction: the flow is over.
     pub fn end_files(&mut self, direction: Direction) {
         for transaction in self.files.truncate(direction) {
-            let (layer, id) = apart(transaction);
-            self.level_mut(layer).into_iter().for_each(|parsed| parsed.touch(id));
+            self.touch(transaction);
         }
+    }
+
+    /// Something of a transaction is new.
+    pub(super) fn touch(&mut self, transaction: u64) {
+        let (layer, id) = apart(transaction);
+        self.level_mut(layer).into_iter().for_each(|parsed| parsed.touch(id));
     }
 
     /// Forgets a transaction if it is complete, recorded and was inspected in each direction it has.

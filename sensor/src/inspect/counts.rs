@@ -22,7 +22,9 @@ impl Inspector {
             ("tapwire.carried.refused", self.layers_refused),
             ("tapwire.files_displaced", losses.displaced),
             ("tapwire.files_dropped", losses.dropped),
+            ("tapwire.files_joined", losses.joined),
             ("tapwire.files_unjoined", losses.unjoined),
+            ("tapwire.files_late", self.wholes.expired()),
             ("tapwire.files_unkept", losses.unkept),
             ("tapwire.parser_faults", self.parser_faults),
             // They are there also where nothing was let go.

@@ -6,6 +6,7 @@ mod keeping;
 mod kind;
 mod marks;
 mod whole;
+mod wholes;
 mod window;
 
 use std::collections::VecDeque;
@@ -18,8 +19,10 @@ use tapwire_signatures::rule::Filestore;
 use crate::decode::memory::Budget;
 pub use file::File;
 use marks::{Mark, Marks};
-pub use whole::PARTS_BYTES;
-use whole::{Part, Whole, part_of};
+pub use whole::{Joining, PARTS_BYTES, PARTS_TIMEOUT_S};
+use whole::{Lent, Part};
+use wholes::Origin;
+pub use wholes::Wholes;
 
 /// Files of a flow that are open at once, where the configuration does not say.
 pub const OPEN_LIMIT: usize = 64;
@@ -60,6 +63,8 @@ pub struct FileSettings {
     pub open_limit: usize,
     /// Parts of a file are put together, and may wait for each other within a budget.
     pub parts: Option<Arc<Budget>>,
+    /// How long they do.
+    pub parts_timeout_s: u32,
 }
 
 impl Default for FileSettings {
@@ -74,6 +79,7 @@ impl Default for FileSettings {
             depth_bytes: None,
             open_limit: OPEN_LIMIT,
             parts: None,
+            parts_timeout_s: PARTS_TIMEOUT_S,
         }
     }
 }
@@ -100,12 +106,14 @@ struct Kept {
     closed: VecDeque<Box<File>>,
     /// Files that have their record and that rules were not asked about since they ended.
     past: VecDeque<Box<File>>,
-    /// Files whose parts are put together.
-    wholes: Vec<Whole>,
+    /// Files of the worker that are with the flow.
+    lent: Vec<Lent>,
+    /// Those that it has, and had last: their numbers with the worker, and in the flow.
+    had: Vec<(u64, u32)>,
     /// What rules said of files to come.
     marks: Marks,
-    /// Files that were given to the writer and will have no record.
-    abandoned: Vec<u32>,
+    /// Files that were given to the writer and will have no record: the flow and the number that it knows them by.
+    abandoned: Vec<(u64, u32)>,
     losses: Losses,
 }
 
@@ -127,6 +135,8 @@ pub struct Losses {
     pub dropped: u64,
     /// Files that could not be stored, for there was no room for their bytes.
     pub unkept: u64,
+    /// Files whose parts were put together.
+    pub joined: u64,
     /// Files whose parts were not put together, for there was no room.
     pub unjoined: u64,
 }
@@ -136,6 +146,7 @@ impl std::ops::AddAssign for Losses {
         self.displaced += other.displaced;
         self.dropped += other.dropped;
         self.unkept += other.unkept;
+        self.joined += other.joined;
         self.unjoined += other.unjoined;
     }
 }
@@ -143,13 +154,18 @@ impl std::ops::AddAssign for Losses {
 impl Kept {
     fn is_empty(&self) -> bool {
         let quiet = self.abandoned.is_empty() && self.marks.is_empty() && self.losses == Losses::default();
-        quiet && self.wholes.is_empty() && self.closed.is_empty() && self.past.is_empty() && self.open.is_empty()
+        quiet && self.had.is_empty() && self.closed.is_empty() && self.past.is_empty() && self.open.is_empty()
     }
 
     /// A file that goes on.
     fn open_mut(&mut self, handle: FileHandle, mark: u64) -> Option<&mut File> {
         let mut open = self.open.iter_mut();
         open.find(|open| (open.handle, open.mark) == (handle, mark)).map(|open| &mut *open.file)
+    }
+
+    /// Files that go on, and those that wait for their record.
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut Box<File>> {
+        self.open.iter_mut().map(|open| &mut open.file).chain(&mut self.closed)
     }
 
     /// Files that have ended, oldest first.
@@ -161,7 +177,7 @@ impl Kept {
 impl Files {
     /// Where a parser puts files, of which is done what the settings say. `mark` is what its transactions have in common.
     pub fn sink<'a>(&'a mut self, settings: &'a FileSettings, mark: u64) -> Sink<'a> {
-        Sink { files: self, settings, mark }
+        Sink { files: self, settings, mark, joining: None }
     }
 
     /// The files of a transaction in a direction, oldest first.
@@ -186,11 +202,26 @@ impl Files {
     }
 
     /// Keeps files, where any may be, because a rule matched: on a file, or without one on a transaction in a direction.
-    pub fn keep(&mut self, store: Filestore, sid: u32, (transaction, direction): (u64, Direction), file: Option<u64>) {
+    /// With a part the file that it belongs to is kept, wherever that is.
+    pub fn keep(
+        &mut self,
+        store: Filestore,
+        sid: u32,
+        (transaction, direction): (u64, Direction),
+        file: Option<u64>,
+        wholes: &mut Wholes,
+    ) {
         let mark = Mark::new(store, sid, (transaction, direction), file);
         let kept = self.kept.get_or_insert_default();
-        let open = kept.open.iter_mut().map(|open| &mut open.file);
-        open.chain(&mut kept.closed).for_each(|file| mark.put_on(file));
+        let mut of_parts: SmallVec<[Origin; 1]> = SmallVec::new();
+        for file in kept.all_mut().filter(|file| mark.means(file)) {
+            file.want(sid);
+            of_parts.extend(file.origin.as_deref().copied());
+        }
+        for origin in of_parts {
+            kept.all_mut().filter(|file| file.origin.as_deref() == Some(&origin)).for_each(|file| file.want(sid));
+            wholes.want(&origin, sid);
+        }
         kept.marks.remember(mark);
     }
 
@@ -200,17 +231,17 @@ impl Files {
         open.any(|open| open.handle.direction == direction && open.file.is_storing())
     }
 
-    /// Hands on what is due of files that go on: their numbers, where the bytes belong, and the bytes.
-    pub fn hand_on(&mut self, mut hand: impl FnMut(u32, u64, Vec<u8>)) {
+    /// Hands on what is due of files that go on: what the writer knows them by, where the bytes belong, and the bytes.
+    pub fn hand_on(&mut self, flow: u64, mut hand: impl FnMut((u64, u32), u64, Vec<u8>)) {
         for Open { file, .. } in self.kept.iter_mut().flat_map(|kept| &mut kept.open) {
             if let Some((at, bytes)) = file.take_piece() {
-                hand(file.number, at, bytes);
+                hand(file.name_for_writer(flow), at, bytes);
             }
         }
     }
 
-    /// Takes the numbers of files that were handed on in part and have no end.
-    pub fn take_abandoned(&mut self) -> Vec<u32> {
+    /// Takes what the writer knows files by that were handed on in part and have no end.
+    pub fn take_abandoned(&mut self) -> Vec<(u64, u32)> {
         self.kept.as_mut().map(|kept| std::mem::take(&mut kept.abandoned)).unwrap_or_default()
     }
 
@@ -245,13 +276,13 @@ impl Files {
     /// Bytes that they hold besides their own size; those that wait to be stored have a budget of their own.
     pub(super) fn held_bytes(&self) -> usize {
         let Some(kept) = &self.kept else { return 0 };
-        let Kept { open, closed, past, wholes, marks, abandoned, .. } = &**kept;
+        let Kept { open, closed, past, lent, had, marks, abandoned, .. } = &**kept;
         let files = open.iter().map(|open| &open.file).chain(closed).chain(past);
         let files: usize = files.map(|file| held::boxed::<File>(file.held_bytes())).sum();
         let spilled = if open.spilled() { open.capacity() * size_of::<Open>() } else { 0 };
         let places = held::block(closed.capacity() * 8) + held::block(past.capacity() * 8) + held::block(spilled);
-        let wholes = held::list(wholes) + wholes.iter().map(Whole::held_bytes).sum::<usize>();
-        held::boxed::<Kept>(files + places + wholes + marks.held_bytes() + held::list(abandoned))
+        let lists = held::list(lent) + held::list(had) + held::list(abandoned);
+        held::boxed::<Kept>(files + places + lists + marks.held_bytes())
     }
 
     /// Forgets files that have their record or will have none, but for what rules said of those to come.
@@ -267,10 +298,12 @@ impl Files {
         self.kept.as_ref().is_some_and(|kept| !kept.closed.is_empty())
     }
 
-    /// Ends what is open in a direction: the flow is over. The transactions that it travelled in.
+    /// Ends what is open in a direction: the flow is over. The transactions that it travelled in. What belongs to the worker
+    /// goes on when rules were asked about it.
     pub fn truncate(&mut self, direction: Direction) -> Vec<u64> {
-        self.forget_wholes(direction);
-        let open = self.kept.iter().flat_map(|kept| &kept.open).filter(|open| open.handle.direction == direction);
+        let Some(kept) = &self.kept else { return Vec::new() };
+        let is_lent = |open: &Open| kept.lent.iter().any(|lent| lent.is(open));
+        let open = kept.open.iter().filter(|open| open.handle.direction == direction && !is_lent(open));
         let ends: Vec<_> = open.map(|open| (open.handle, open.mark, open.file.transaction)).collect();
         for (handle, mark, _) in &ends {
             self.close(*handle, *mark, false);
@@ -282,8 +315,10 @@ impl Files {
 impl Files {
     fn open(&mut self, (handle, mark): (FileHandle, u64), mut file: Box<File>, limit: usize) {
         self.close(handle, mark, false);
-        self.begun = self.begun.wrapping_add(1);
-        file.number = self.begun;
+        if file.number == 0 {
+            self.begun = self.begun.wrapping_add(1);
+            file.number = self.begun;
+        }
         let oldest =
             self.kept.as_ref().filter(|kept| kept.open.len() >= limit.max(1)).and_then(|kept| kept.open.first());
         if let Some((handle, mark)) = oldest.map(|oldest| (oldest.handle, oldest.mark)) {
@@ -305,9 +340,7 @@ impl Files {
             return;
         }
         kept.losses.dropped += 1;
-        if file.is_handed() {
-            kept.abandoned.push(file.number);
-        }
+        kept.abandoned.extend(file.handed_as);
     }
 }
 
@@ -317,6 +350,8 @@ pub struct Sink<'a> {
     files: &'a mut Files,
     settings: &'a FileSettings,
     mark: u64,
+    /// Where parts of files are put together.
+    pub joining: Option<Joining<'a>>,
 }
 
 impl Sink<'_> {
@@ -327,25 +362,33 @@ impl Sink<'_> {
 
 impl FileSink for Sink<'_> {
     fn open(&mut self, handle: FileHandle, transaction: u64, name: &[u8], range: Option<FileRange>) {
-        let file = File::new((handle.direction, self.mark | transaction), name, range, self.settings);
+        let mut file = File::new((handle.direction, self.mark | transaction), name, range, self.settings);
+        let key = self.joining.as_ref().map(|joining| joining.key);
+        file.origin = key.and_then(|key| Origin::of(key, handle.direction, range)).map(Box::new);
         self.files.open((handle, self.mark), Box::new(file), self.settings.open_limit);
     }
 
     fn append(&mut self, handle: FileHandle, data: &[u8]) {
         let Some(file) = self.find(handle) else { return };
         let (before, room) = (file.size, file.append(data));
-        let (transaction, direction) = (file.transaction, file.direction);
-        let part = part_of(file).map(|range| (range, file.name.clone()));
+        let transaction = file.transaction;
+        let part = file.origin.as_deref().copied().zip(file.range).map(|part| (part, file.name.clone()));
         if let Some(kept) = self.files.kept.as_mut().filter(|_| !room) {
             kept.losses.unkept += 1;
         }
-        if let Some((range, name)) = part {
+        if let Some(((origin, range), name)) = part
+            && let Some(Joining { wholes, now, .. }) = &mut self.joining
+        {
             let start = range.start.saturating_add(before);
             // What is behind its end is not of the file.
             let length = usize::try_from((range.end + 1).saturating_sub(start)).unwrap_or(usize::MAX);
             let data = data.get(..length).unwrap_or(data);
-            let part = Part { transaction, direction, name: &name, size: range.size, start, data };
-            self.files.join(&part, self.mark, self.settings);
+            let part = Part { origin, transaction, name: &name, start, data };
+            self.files.join(&part, self.mark, self.settings, (&mut **wholes, *now));
+            let abandoned = wholes.take_abandoned();
+            if !abandoned.is_empty() {
+                self.files.kept.get_or_insert_default().abandoned.extend(abandoned);
+            }
         }
     }
 

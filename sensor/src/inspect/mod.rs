@@ -38,11 +38,12 @@ use tapwire_signatures::verify::{Match, Matcher, Settings};
 
 use crate::flow::Flow;
 use crate::flow::expected::Announced;
+use crate::flow::key::Key;
 use application::Next;
 pub use application::{Application, Remembered};
 use context::Context;
 pub use counts::memory;
-use files::{FileSettings, Losses};
+use files::{FileSettings, Joining, Losses, Wholes};
 use layers::Layer;
 pub use layers::id_within;
 use recognise::{Ports, Recogniser, Recognition};
@@ -137,6 +138,10 @@ pub struct Inspector {
     pub frames_cut: u64,
     /// What was lost of files.
     pub file_losses: Losses,
+    /// Files that are put together from parts, of all flows.
+    pub wholes: Wholes,
+    /// The flow whose bytes are read, and their time.
+    at: Option<(Key, Timestamp)>,
     /// What is done with files of another version of bytes, of which nothing is stored.
     rival_files: FileSettings,
 }
@@ -173,6 +178,8 @@ impl Inspector {
             layers_refused: 0,
             frames_cut: 0,
             file_losses: Losses::default(),
+            wholes: Wholes::default(),
+            at: None,
             rival_files,
         }
     }
@@ -242,6 +249,9 @@ impl Inspector {
     pub fn bytes(&mut self, app: &mut Application, carrier: Carrier, input: &Input<'_>) -> usize {
         let Input { direction, data: chunk, ends, .. } = *input;
         let ports = Ports::of(&ends);
+        if carrier.has_messages() {
+            self.at = None;
+        }
         if carrier.has_messages() && chunk.is_empty() && app.protocol.is_none() {
             // It says nothing of a protocol.
             app.failed = true;
@@ -552,7 +562,7 @@ impl Inspector {
     }
 
     /// No more bytes will come in a direction, which is told once.
-    pub fn close(&mut self, app: &mut Application, direction: Direction) {
+    fn close(&mut self, app: &mut Application, direction: Direction) {
         if app.is_left_open(direction) {
             *app.closed.of_mut(direction) = true;
             *app.updated.of_mut(direction) = true;
@@ -579,6 +589,9 @@ impl Inspector {
         let level = level.as_deref_mut()?;
         let settings = if *is_rival { &self.rival_files } else { &self.engine.files };
         let mut files = files.sink(settings, layers::mark(layer));
+        if let Some((key, now)) = self.at.as_ref().filter(|_| !*is_rival) {
+            files.joining = Some(Joining { wholes: &mut self.wholes, key, now: *now });
+        }
         let carried = std::mem::take(&mut self.carried);
         let fuel = level.fuel();
         let mut output = Output { wants_frames, carried, fuel, ..Output::new(&mut files) };

@@ -55,6 +55,7 @@ impl Inspector {
                         self.read(flow, other);
                         return self.read(flow, direction);
                     }
+                    self.at = Some((*key, time));
                     let done = self.bytes(app, Carrier::Tcp, &input);
                     let rival = if stream.has_rivals() { stream.parser_alternative(done) } else { None };
                     stream.parser_consume(done);
@@ -84,8 +85,26 @@ impl Inspector {
             stream.set_depth(bytes);
         }
         if stream.closed() && stream.fin_seen() || stream.is_full() {
+            self.at = Some((*key, time));
             self.close(app, direction);
         }
+    }
+}
+
+impl Inspector {
+    /// No more bytes will come in a direction of a flow.
+    pub fn end(&mut self, flow: &mut Flow<Application>, direction: Direction) {
+        self.at = Some((flow.key, flow.end));
+        self.close(&mut flow.app, direction);
+    }
+
+    /// Files that are put together go back to where other flows find them, after rules were asked about them and those that matched
+    /// did what they do. Whether others have brought what follows meanwhile, so that rules are to be asked again.
+    pub fn give_back(&mut self, app: &mut Application, direction: Direction) -> bool {
+        let going_on = app.files.give_back(direction, &mut self.wholes);
+        going_on.iter().for_each(|id| app.touch(*id));
+        app.unweighed = true;
+        !going_on.is_empty()
     }
 }
 

@@ -168,7 +168,8 @@ impl Place<'_> {
             }
             let stores = self.inspector.engine().files.storing.is_some();
             if let (true, Some(store), Ground::Transaction(id)) = (stores, rule.filestore, found.ground) {
-                flow.app.files.keep(store, rule.sid, (id, found.direction), found.file);
+                let wholes = &mut self.inspector.wholes;
+                flow.app.files.keep(store, rule.sid, (id, found.direction), found.file, wholes);
             }
             if rule.keeps_certificates {
                 flow.app.want_certificates(found.direction);
@@ -311,6 +312,9 @@ impl Place<'_> {
         self.reporter.variables(flow, direction, moment);
         self.reporter.frames(flow, direction, moment);
         flow.app.retire_frames(direction);
+        if flow.app.files.has_lent() {
+            self.give_back(flow, direction, moment);
+        }
         self.reporter.transactions(flow, moment, false);
         if flow.app.changes() {
             self.change_protocol(packet, flow, moment);
@@ -322,6 +326,21 @@ impl Place<'_> {
             }
             flow.app.return_fuel(fuel);
         }
+    }
+
+    /// Gives files that are put together back. What others have brought of them meanwhile, rules are asked about as well.
+    fn give_back(&mut self, flow: &mut Flow<Application>, direction: Direction, moment: &Moment) {
+        if !self.inspector.give_back(&mut flow.app, direction) {
+            return;
+        }
+        if self.plan.is_empty() {
+            return self.inspect_without_packet(flow, direction, moment);
+        }
+        let (fuel, dry) = self.inspector.matcher.end_packet();
+        self.reporter.dry_rules(dry, flow, direction, moment);
+        flow.app.return_fuel(fuel);
+        self.inspect_without_packet(flow, direction, moment);
+        self.inspector.matcher.begin_packet(flow.app.take_fuel(), 0);
     }
 
     /// Everything of the old protocol is inspected and recorded before the new one begins.
@@ -400,7 +419,7 @@ impl Place<'_> {
             return true;
         }
         self.reporter.anomalies(flow, direction, moment);
-        self.inspector.close(&mut flow.app, direction);
+        self.inspector.end(flow, direction);
         self.reporter.anomalies(flow, direction, moment);
         flow.app.end_files(direction);
         if !flow.app.passed {

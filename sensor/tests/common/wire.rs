@@ -19,6 +19,8 @@ pub struct Wire {
     pub time_us: u64,
     /// The server's port.
     pub port: u16,
+    /// The client's port in the next segments; 0 for 40000.
+    pub client_port: u16,
     /// Options of the next segments, padded to words.
     pub options: Vec<u8>,
     /// The urgent pointer of the next segments.
@@ -44,7 +46,8 @@ impl Wire {
         acknowledged: u32,
         payload: &[u8],
     ) -> &mut Self {
-        let ports = if to_server { (40_000, self.port) } else { (self.port, 40_000) };
+        let client = if self.client_port == 0 { 40_000 } else { self.client_port };
+        let ports = if to_server { (client, self.port) } else { (self.port, client) };
         let (own, other) = if to_server { (CLIENT, SERVER) } else { (SERVER, CLIENT) };
         let acknowledgement = if flags & ACK == 0 { 0 } else { other.wrapping_add(acknowledged) };
         let words = 5 + u8::try_from(self.options.len() / 4).unwrap();

@@ -10,6 +10,7 @@ use tapwire_signatures::rule::condition::{FileKind, FileView};
 
 use super::keeping::Keeping;
 use super::kind::Kind;
+use super::wholes::Origin;
 use super::window::Window;
 use super::{FileSettings, Hashes};
 
@@ -31,6 +32,10 @@ pub struct File {
     pub name: Vec<u8>,
     /// The part of a larger file that it is.
     pub range: Option<FileRange>,
+    /// The file that it is a part of, or that it is where it is put together.
+    pub(super) origin: Option<Box<Origin>>,
+    /// What the writer knows it by, once it has some of it: a flow, which another one may go on with it for, and a number.
+    pub(super) handed_as: Option<(u64, u32)>,
     /// Bytes so far.
     pub size: u64,
     /// Bytes are missing in it.
@@ -84,6 +89,8 @@ impl File {
             begins: 0,
             name: name.get(..NAME_LIMIT_BYTES).unwrap_or(name).to_vec(),
             range,
+            origin: None,
+            handed_as: None,
             size: 0,
             gaps: false,
             closed: false,
@@ -123,9 +130,14 @@ impl File {
     pub(super) fn travel_in(&mut self, transaction: u64) -> bool {
         let is_other = transaction != self.transaction;
         if is_other {
-            (self.transaction, self.begins) = (transaction, self.size);
+            self.change_to(transaction);
         }
         is_other
+    }
+
+    /// A transaction of another flow may.
+    pub(super) fn change_to(&mut self, transaction: u64) {
+        (self.transaction, self.begins) = (transaction, self.size);
     }
 
     /// Whether no rule will be asked about it any more.
@@ -142,7 +154,8 @@ impl File {
         let kind = self.kind.as_ref().map_or(0, |kind| held::boxed::<Kind>(kind.held_bytes()));
         let keeping = self.keeping.as_ref().map_or(0, |_| held::boxed::<Keeping>(0));
         let window = self.window.as_ref().map_or(0, |window| held::boxed::<Window>(window.held_bytes()));
-        held::list(&self.name) + window + md5 + sha1 + sha256 + kind + keeping
+        let origin = self.origin.as_ref().map_or(0, |_| held::boxed::<Origin>(0));
+        held::list(&self.name) + origin + window + md5 + sha1 + sha256 + kind + keeping
     }
 
     /// Bytes are missing in it.
@@ -198,6 +211,16 @@ impl File {
     /// Whether the writer has heard of it, or will.
     pub fn is_handed(&self) -> bool {
         self.is_storing() || self.keeping.as_ref().is_some_and(|keeping| keeping.handed_bytes() > 0)
+    }
+
+    /// What the writer knows it by, or will from now on, for a flow hands on some of it.
+    pub fn name_for_writer(&mut self, flow: u64) -> (u64, u32) {
+        *self.handed_as.get_or_insert((flow, self.number))
+    }
+
+    /// A rule wants it stored.
+    pub(super) fn want(&mut self, sid: u32) {
+        self.keeping.iter_mut().for_each(|keeping| keeping.want(sid));
     }
 
     /// The rules that want it stored.

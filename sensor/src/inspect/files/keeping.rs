@@ -12,7 +12,7 @@ use crate::decode::memory::Budget;
 /// Bytes that are handed on at once, unless the file ends.
 const PIECE_BYTES: usize = 64 << 10;
 /// Rules that are named with a file.
-const RULES_NAMED: usize = 16;
+pub(super) const RULES_NAMED: usize = 16;
 
 /// What is kept of a file.
 #[derive(Debug)]

@@ -35,7 +35,8 @@ impl Mark {
         Self { sid, directions, transaction, direction, file, scope: store.scope }
     }
 
-    fn means(&self, file: &File) -> bool {
+    /// Whether a file is meant.
+    pub(super) fn means(&self, file: &File) -> bool {
         let of_transaction = file.transaction == self.transaction;
         // In the other direction none is the one of the match: there all of the transaction are meant.
         let is_own = || file.direction != self.direction || self.file.is_none_or(|own| own == u64::from(file.number));
@@ -49,9 +50,9 @@ impl Mark {
     }
 
     /// Has a file stored if it is meant.
-    pub(super) fn put_on(&self, file: &mut File) {
+    fn put_on(&self, file: &mut File) {
         if self.means(file) {
-            file.keeping.iter_mut().for_each(|keeping| keeping.want(self.sid));
+            file.want(self.sid);
         }
     }
 }
@@ -97,7 +98,7 @@ impl Marks {
 mod tests {
     use tapwire_parsers::protocol::FileSink;
 
-    use super::super::{FileSettings, Files};
+    use super::super::{FileSettings, Files, Wholes};
     use super::*;
     use crate::decode::memory::Budget;
 
@@ -115,7 +116,13 @@ mod tests {
         carry(&mut files, Direction::ToServer, 0);
         carry(&mut files, Direction::ToClient, 0);
         carry(&mut files, Direction::ToServer, 1);
-        files.keep(Filestore { directions, scope }, 9, (transaction, Direction::ToClient), Some(file));
+        files.keep(
+            Filestore { directions, scope },
+            9,
+            (transaction, Direction::ToClient),
+            Some(file),
+            &mut Wholes::default(),
+        );
         carry(&mut files, Direction::ToClient, 1);
         let all = std::iter::from_fn(|| files.take_closed(true));
         all.filter(|file| file.is_storing() && file.stored_for() == [9]).map(|file| file.number).collect()

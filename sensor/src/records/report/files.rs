@@ -23,21 +23,23 @@ impl Reporter {
             return;
         }
         let place = moment.place(Some(flow.id));
-        let id = |number| FileId { flow: flow.id, number };
+        let id = |(flow, number)| FileId { flow, number };
         let batch = &mut self.batch;
-        flow.app.files.hand_on(|number, at, bytes| {
-            batch.push_step(place, id(number), FileStep::Piece { at }, &bytes);
+        flow.app.files.hand_on(flow.id, |name, at, bytes| {
+            batch.push_step(place, id(name), FileStep::Piece { at }, &bytes);
         });
-        for number in flow.app.files.take_abandoned() {
-            batch.push_step(place, id(number), FileStep::GiveUp, &[]);
+        for name in flow.app.files.take_abandoned() {
+            batch.push_step(place, id(name), FileStep::GiveUp, &[]);
         }
     }
 
     /// A file that has ended: the rest of its bytes, and its records.
     pub(super) fn file(&mut self, flow: &Flow<Application>, file: &mut File, card: &'static Protocol, moment: &Moment) {
         let outputs = Arc::clone(&self.outputs);
-        let id = FileId { flow: flow.id, number: file.number };
-        let is_stored = outputs.topics.contains(&Topic::Files) && file.is_handed() && self.last_piece(id, file, moment);
+        let (of_flow, number) = file.name_for_writer(flow.id);
+        let id = FileId { flow: of_flow, number };
+        let is_stored =
+            outputs.topics.contains(&Topic::Files) && file.is_handed() && self.last_piece((flow.id, id), file, moment);
         let (stored, place) = (is_stored.then_some(id), moment.place(Some(flow.id)));
         let wanted = (0..).zip(&*outputs.list).filter(|(_, output)| output.eve.files.is_some());
         let charge = self.charge_flow(flow);
@@ -61,8 +63,8 @@ impl Reporter {
     }
 
     /// Hands the end of a file to the store; whether all of it went there.
-    fn last_piece(&mut self, id: FileId, file: &mut File, moment: &Moment) -> bool {
-        let place = moment.place(Some(id.flow));
+    fn last_piece(&mut self, (flow, id): (u64, FileId), file: &mut File, moment: &Moment) -> bool {
+        let place = moment.place(Some(flow));
         if let Some((at, bytes)) = file.take_piece() {
             self.batch.push_step(place, id, FileStep::Piece { at }, &bytes);
         }

@@ -42,7 +42,7 @@ use crate::flow::exceptions::ExceptionPolicies;
 use crate::flow::{Elephant, Timeouts, UrgentPolicy};
 use crate::health;
 use crate::inspect::ParserFuel;
-use crate::inspect::files::{OPEN_LIMIT, PARTS_BYTES};
+use crate::inspect::files::{OPEN_LIMIT, PARTS_BYTES, PARTS_TIMEOUT_S};
 use crate::recording::pcap_log;
 use crate::records::eve::EveOutput;
 use crate::records::ledger::LedgerSettings;
@@ -241,6 +241,8 @@ pub struct Configuration {
     pub open_files: usize,
     /// `app-layer.protocols.http.byterange.memcap`: bytes of parts of files that wait for those before them.
     pub file_parts_bytes: u64,
+    /// `app-layer.protocols.http.byterange.timeout`: how long they do.
+    pub file_parts_timeout_s: u32,
     /// `tapwire.rules.cost`
     pub costs: CostSettings,
     /// `tapwire.fuel`: how much work matching may do.
@@ -450,6 +452,7 @@ impl Default for Configuration {
             parser_fuel: ParserFuel::default(),
             open_files: OPEN_LIMIT,
             file_parts_bytes: PARTS_BYTES,
+            file_parts_timeout_s: PARTS_TIMEOUT_S,
             costs: CostSettings::default(),
             fuel: FuelSettings::default(),
             scripts: script::Settings::default(),

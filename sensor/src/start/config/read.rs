@@ -298,6 +298,7 @@ impl<'a> Reader<'a> {
             *limit = usize::try_from(count).unwrap_or(usize::MAX);
         }
         self.bytes("app-layer.protocols.http.byterange.memcap", &mut c.file_parts_bytes);
+        self.seconds("app-layer.protocols.http.byterange.timeout", &mut c.file_parts_timeout_s);
         let limits = &mut c.store_limits;
         self.bytes("tapwire.file-store.memory", &mut limits.waiting_bytes);
         self.bytes("tapwire.file-store.files", &mut limits.begun_files);

@@ -29,6 +29,7 @@ pub(super) fn settings(configuration: &Configuration, rules: FileNeeds) -> FileS
         all_stored,
         open_limit: configuration.open_files,
         parts: Some(Budget::new(parts_bytes)),
+        parts_timeout_s: configuration.file_parts_timeout_s,
         depth_bytes: store.and_then(|store| store.depth_bytes),
     }
 }

@@ -1,6 +1,6 @@
 //! Keys of application protocols: whether and where each is looked for, and what its parser obeys.
 
-use super::{Key, idle, size, used};
+use super::{Key, idle, seconds, size, used};
 
 const DEFAULT_ONLY: &str = "`default-config` counts for all servers";
 
@@ -44,12 +44,12 @@ pub(super) static KEYS: &[Key] = &[
     used(
         "app-layer.protocols.http.byterange.memcap",
         |c| size(c.file_parts_bytes),
-        "Bytes of parts of files (`Content-Range`) that wait for those before them, so that the whole is looked at and recorded as well.",
+        "Bytes of parts of files (`Content-Range`) that wait for those before them, so that the whole is looked at and recorded as well: also where a client fetches it over several connections to a server.",
     ),
-    idle(
+    used(
         "app-layer.protocols.http.byterange.timeout",
-        "How long parts wait for each other.",
-        "they wait as long as their flow is there",
+        |c| seconds(c.file_parts_timeout_s),
+        "How long, in seconds, parts of a file wait for the next one.",
     ),
     used(
         "app-layer.error-policy",
