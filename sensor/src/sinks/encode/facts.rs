@@ -193,7 +193,7 @@ impl<'t> Facts<'t> {
         let names = [("src_mac", "src_macs"), ("dest_mac", "dest_macs")];
         names.map(|(one, many)| {
             let ether = self.ether?;
-            ether.get(one).or(ether.get(many)?.items().next())
+            ether.get(one).or_else(|| ether.get(many)?.items().next())
         })
     }
 
