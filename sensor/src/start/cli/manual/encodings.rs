@@ -5,7 +5,8 @@ use crate::sinks::encode::{ENCODINGS, IDENTITIES, PROFILES, SEVERITIES};
 
 pub(super) fn page() -> String {
     let about = "Records are stored as EVE JSON, and written for other systems in the form that these read. A record that is longer than its delivery allows is cut as \
-                 [records](records.md) says, never its time, ends and identities, and says what it lacks.";
+                 [records](records.md) says, never its time, ends and identities, and says what it lacks. \
+                 What is installed over there: [packs](../packs/README.md).";
     let mut text = Text::new("Encodings", about);
     text.table(["name", "what"], ENCODINGS.iter().map(|encoding| [code(encoding.name), encoding.doc.into()]));
     text.heading("Profiles");
