@@ -165,11 +165,11 @@ def told(command):
     return done.stdout
 
 
-def replay(given, config, place, *options):
-    """Replays the captures into a log below `place`; returns the records of that log, which are what outputs deliver."""
+def replay(given, config, place, chosen=None):
+    """Replays captures into a log below `place`; returns the records of that log, which are what outputs deliver."""
     (place / "trial.rules").write_text(RULES)
-    command = [given.bin, "replay", "--config", config, "--rules", place / "trial.rules", "--log-dir", place / "out", "--quiet", *options, *captures(given)]
-    told(command)
+    command = [given.bin, "replay", "--config", config, "--rules", place / "trial.rules", "--log-dir", place / "out", "--quiet"]
+    told(command + (captures(given) if chosen is None else chosen))
     return [json.loads(line) for line in told([given.bin, "cat", place / "out"]).splitlines()]
 
 

@@ -140,6 +140,17 @@ def form(given, client, port, name, query, kind_of, faults):
     return records, documents
 
 
+class Noted(install.Cluster):
+    """A cluster that has a policy already, and notes what it is asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def ask(self, method, path, body=None):
+        self.asked.append((method, path))
+        return {"_seq_no": 3, "_primary_term": 1} if method == "GET" else {}
+
+
 def main():
     given = trial.arguments(__doc__)
     trial.packages(*PACKAGES)
@@ -150,6 +161,9 @@ def main():
     server = Path(osmem_server.__file__).parent / "bin/osmem-server"
     with trial.process([server, "-addr", f"127.0.0.1:{port}", "-no-stdin-watch"], port):
         client = opensearchpy.OpenSearch(f"http://127.0.0.1:{port}")
+        said = trial.told([sys.executable, HERE / "install.py", f"http://127.0.0.1:{port}"])
+        if said.count("put ") != 6 or said.count("left out: _plugins/_ism") != 2:
+            faults.append(f"install.py says {said}")
         put(client)
         _, ecs = form(given, client, port, "ecs", "query-alerts.json", lambda document: document["tapwire"]["event_type"], faults)
         records, eve = form(given, client, port, "eve", "query-alerts-eve.json", lambda document: document["event_type"], faults)
@@ -167,6 +181,10 @@ def main():
     for path, kind in fields_of(install.fields("elasticsearch", "ecs")["template"]["mappings"]["properties"]) if theirs else []:
         if path in theirs and differs(kind, theirs[path]["type"]):
             faults.append(f"{path} is {kind}, and {theirs[path]['type']} in Elastic's list")
+    noted = Noted()
+    noted.put("_plugins/_ism/policies/tapwire", {})
+    if noted.asked[-1] != ("PUT", "_plugins/_ism/policies/tapwire?if_seq_no=3&if_primary_term=1"):
+        faults.append(f"install.py replaces no policy: {noted.asked}")
     for product in ["elasticsearch", "opensearch"]:
         shown = trial.told([sys.executable, HERE / "install.py", "--show", product])
         if shown.count("PUT ") != 8 or ("flat_object" in shown) != (product == "opensearch"):
