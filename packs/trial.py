@@ -146,6 +146,14 @@ def encode(given, encoding, lines, *options):
     return [line for line in text.split("\n") if line]
 
 
+def shown(path):
+    """The page has the configuration as the file has it."""
+    lines = [line.strip() for line in path.read_text().splitlines() if line not in ("%YAML 1.1", "---")]
+    page = [line.strip() for line in (path.parent / "README.md").read_text().splitlines()]
+    if not any(page[at:at + len(lines)] == lines for at in range(len(page))):
+        sys.exit(f"README.md shows something else than {path}")
+
+
 def configured(path, place, changes):
     """The pack's configuration with this machine's addresses in it: what a user replaces has to be there."""
     text = path.read_text()

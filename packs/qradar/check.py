@@ -210,6 +210,8 @@ def installed(faults):
 
 def main():
     given, faults = trial.arguments(__doc__), Faults()
+    for name in ("tapwire.yaml", "tapwire-fast.yaml"):
+        trial.shown(HERE / name)
     extension = Extension(HERE / "tapwire-lsx.xml")
     events = {(row["event_id"], row["event_category"]) for row in table("qidmap.csv")}
     properties = {row["leef_key"] for row in table("properties.csv")}
@@ -227,7 +229,7 @@ def main():
         came = [header(line, is_fast, faults) for line in lines]
         for line in came:
             fields = extension.read(line)
-            if not fields or "EventName" not in fields:
+            if not fields or not {"EventName", "EventCategory"} <= fields.keys():
                 faults.add("a line is not read", line)
                 continue
             place = (fields["EventName"], fields["EventCategory"])

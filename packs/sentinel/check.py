@@ -11,6 +11,7 @@ Microsoft's own language service reads all KQL (kql.js), and its management libr
 import collections
 import json
 import re
+import shutil
 import subprocess
 import sys
 import urllib.parse
@@ -268,12 +269,39 @@ def page(given, rule, faults):
     return azure.rows + samples, hostile
 
 
+def forwarder(given, faults):
+    """The other way: CEF through rsyslog, which is what Azure Monitor's agent listens behind. Lines go where it looks for CEF."""
+    rsyslog = shutil.which("rsyslogd")
+    if not rsyslog:
+        print("left out: CEF through a forwarder, for rsyslog is not installed")
+        return
+    with trial.folder() as place:
+        port, out = trial.free_port(), place / "lines"
+        (place / "rsyslog.conf").write_text(f"""module(load="imtcp")
+input(type="imtcp" address="127.0.0.1" port="{port}")
+template(name="told" type="string" string="%programname%\t%syslogfacility-text%\t%hostname%\t%rawmsg%\n")
+*.* action(type="omfile" file="{out}" template="told")
+""")
+        with trial.process([rsyslog, "-n", "-f", place / "rsyslog.conf", "-i", place / "pid"], port):
+            config = trial.configured(HERE / "tapwire-cef.yaml", place, {"tcp://forwarder.example:514": f"tcp://127.0.0.1:{port}"})
+            _, _, status = trial.deliver(given, config, place)
+            trial.wait_for("all lines came", lambda: out.exists() and out.read_text().count("\n") >= status["delivered"])
+        lines = out.read_text().splitlines()
+    for line in lines:
+        program, facility, host, raw = line.split("\t", 3)
+        if (program, facility) != ("CEF", "local4") or not host or not re.match(r"<\d+>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ CEF:0\|Tapwire\|Tapwire\|", raw):
+            faults.add("a line is none of CEF for the agent", line)
+    print(f"forwarder: {len(lines)} lines of CEF came through rsyslog")
+
+
 def main():
     if "--write" in sys.argv:
         (HERE / "main.json").write_text(template.text())
         return 0
     given, faults = trial.arguments(__doc__), Faults()
     trial.packages(*PACKAGES)
+    for name in ("tapwire.yaml", "tapwire-cef.yaml"):
+        trial.shown(HERE / name)
     whole = template.template()
     rule, tables = limits(whole, faults)
     library(whole, faults)
@@ -286,6 +314,7 @@ def main():
     for name, *_ in template.functions():
         if name != "TapwireCells":
             ask(f"{name}()").fetchall()
+    forwarder(given, faults)
     return 1 if faults else 0
 
 

@@ -74,7 +74,7 @@ def resources():
     yield {
         "type": "Microsoft.Authorization/roleAssignments", "apiVersion": "2022-04-01",
         "name": "[guid(resourceId('Microsoft.Insights/dataCollectionRules', 'tapwire'), parameters('sensorPrincipalId'))]",
-        "scope": "[resourceId('Microsoft.Insights/dataCollectionRules', 'tapwire')]",
+        "scope": "Microsoft.Insights/dataCollectionRules/tapwire",
         "dependsOn": ["[resourceId('Microsoft.Insights/dataCollectionRules', 'tapwire')]"],
         # Monitoring Metrics Publisher: the one role that may send to a rule of data collection.
         "properties": {"roleDefinitionId": "[subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '3913510d-42f4-4e42-8a64-420c390055eb')]",
@@ -99,7 +99,8 @@ def function(name, parameters, doc, query):
         "type": "Microsoft.OperationalInsights/workspaces/savedSearches", "apiVersion": "2020-08-01",
         "name": f"[concat(parameters('workspace'), '/{name}')]",
         "dependsOn": [f"[resourceId('Microsoft.OperationalInsights/workspaces/tables', parameters('workspace'), '{table(schema)}')]" for schema in SCHEMAS],
-        "properties": {"category": "Tapwire", "displayName": doc, "functionAlias": name, "functionParameters": parameters[1:-1], "query": query, "version": 2},
+        # With this, a function that is there is replaced.
+        "properties": {"etag": "*", "category": "Tapwire", "displayName": doc, "functionAlias": name, "functionParameters": parameters[1:-1], "query": query, "version": 2},
     }
 
 

@@ -131,6 +131,17 @@ def as_it_comes_in(props, transforms, line, is_hostile, faults):
         faults.add(f"the host is read as {host and host.group(1)!r}", line)
 
 
+def bulky(add_on, rows, faults, seen):
+    """What whoever sends packets makes long does not push the fields of an alert out of those that Splunk extracts."""
+    alert = json.loads(trial.SAMPLES.read_text().splitlines()[0])
+    for name in ("url", "hostname", "http_user_agent"):
+        line = json.dumps(alert | {"http": alert["http"] | {name: "/" * 12_000}, "payload": "QUFB" * 2_000}, separators=(",", ":"))
+        fields, tagged = add_on.search(line, "sensor")
+        if fields["severity"] != "critical" or "mitre_technique_id" not in fields:
+            faults.add("a long alert loses its severity", line)
+        judge(fields, set().union(*tagged.values()), rows, faults, line, seen)
+
+
 def cells(faults):
     """The macro for spreadsheets leaves no cell that is a formula."""
     text = splunk.conf(ADD_ON / "default/macros.conf")["tapwire_cells"]["definition"]
@@ -224,6 +235,8 @@ def appinspect(faults):
 
 def main():
     given = trial.arguments(__doc__)
+    for name in ("tapwire.yaml", "tapwire-files.yaml"):
+        trial.shown(HERE / name)
     faults, seen, types, had = Faults(), collections.Counter(), collections.Counter(), set()
     props, rows = splunk.conf(ADD_ON / "default/props.conf")[SOURCE_TYPE], model()
     add_on = splunk.AddOn(ADD_ON, SOURCE_TYPE)
@@ -243,6 +256,7 @@ def main():
     for name in add_on.types:
         if not types[name] and name not in ("tapwire_malware", "tapwire_dhcp_end", "tapwire_dhcp_blocked"):
             faults.add(f"no record is of the event type {name}", "")
+    bulky(add_on, rows, faults, seen)
     cells(faults)
     print(f"{len(lines)} records in {len(seen)} data sets:", ", ".join(f"{name}.{data_set} {count}" for (name, data_set), count in sorted(seen.items())))
     appinspect(faults)
