@@ -97,8 +97,20 @@ def library(whole, faults):
             for mine, other in zip(ours, theirs or []):
                 inside(mine, other, path)
 
+    def named(ours, model, path):
+        known = {field._rest_name for field in model()._attr_to_rest_field.values()}
+        for key in ours.keys() - known - {"etag"}:
+            faults.add(f"Microsoft's library knows no {path}.{key}")
+
     for resource in whole["resources"]:
-        name = resource["type"].rpartition("/")[2]
+        name, about = resource["type"].rpartition("/")[2], resource["properties"]
+        if name == "savedSearches":
+            named(about, analytics.SavedSearchProperties, name)
+        elif name == "tables":
+            named(about, analytics.TableProperties, name)
+            named(about["schema"], analytics.Schema, "schema")
+            for column in about["schema"]["columns"]:
+                named(column, analytics.Column, "columns")
         if kinds.get(name):
             model = kinds[name]
             given = {"location": "", "properties": resource["properties"]}
