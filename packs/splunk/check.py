@@ -67,7 +67,7 @@ LOOSE = {"bytes_in", "bytes_out", "bytes", "answer_count", "protocol", "transpor
 
 class Faults(collections.Counter):
     def add(self, what, line):
-        if what not in self:
+        if what not in self and len(self) < 20:
             print(f"   {what}\n      {line[:300]}")
         self[what] += 1
 
