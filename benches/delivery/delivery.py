@@ -498,42 +498,62 @@ def rabbitmq(args, folder, pcap):
     return args.records <= read.count <= args.records + 1000
 
 
-@case
-def s3(args, folder, pcap):
-    weed = program("weed", "/tmp/deliver-venv/bin/weed")
-    ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
-    config = pathlib.Path(folder) / "s3.json"
-    config.write_text(json.dumps({"identities": [{"name": "t", "credentials": [{"accessKey": "AK", "secretKey": "SK"}], "actions": ["Admin"]}]}))
-    store = pathlib.Path(folder) / "weed"
-    store.mkdir()
-    command = [weed, "server", "-dir", str(store), "-ip", "127.0.0.1", "-s3", "-s3.config", str(config), "-filer"]
-    command += ["-master.port", str(ports["master"]), "-volume.port", str(ports["volume"]), "-filer.port", str(ports["filer"]), "-s3.port", str(ports["s3"])]
-    for grpc in ("master.port.grpc", "volume.port.grpc", "filer.port.grpc", "s3.port.grpc"):
-        command += ["-" + grpc, str(free_port())]
-    receiver = Process(command, ports["s3"])
-    wait_for("the filer listens", lambda: listens(ports["filer"]))
-    import urllib.request
-    time.sleep(3)
-    urllib.request.urlopen(urllib.request.Request("http://127.0.0.1:%d/buckets/trial/" % ports["filer"], method="POST"), timeout=20).read()
-    secret = pathlib.Path(folder) / "key"
-    secret.write_text("SK\n")
+class Store:
+    """A store that speaks S3, with a bucket `trial`."""
 
-    def listing(path):
-        request = urllib.request.Request("http://127.0.0.1:%d%s?limit=10000" % (ports["filer"], path), headers={"Accept": "application/json"})
-        for entry in json.load(urllib.request.urlopen(request, timeout=20)).get("Entries") or []:
-            if entry["FullPath"].endswith((".zst", ".json")):
+    def __init__(self, folder):
+        import urllib.request
+        self.urllib = urllib.request
+        weed = program("weed", "/tmp/deliver-venv/bin/weed")
+        self.ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
+        config = pathlib.Path(folder) / "s3.json"
+        config.write_text(json.dumps({"identities": [{"name": "t", "credentials": [{"accessKey": "AK", "secretKey": "SK"}], "actions": ["Admin"]}]}))
+        store = pathlib.Path(folder) / "weed"
+        store.mkdir()
+        command = [weed, "server", "-dir", str(store), "-ip", "127.0.0.1", "-s3", "-s3.config", str(config), "-filer"]
+        for name, port in self.ports.items():
+            command += ["-%s.port" % name, str(port)]
+        for grpc in ("master.port.grpc", "volume.port.grpc", "filer.port.grpc", "s3.port.grpc"):
+            command += ["-" + grpc, str(free_port())]
+        # It has a port that all of them would share.
+        command += ["-s3.port.iceberg", "0"]
+        self.receiver = Process(command, self.ports["s3"])
+        wait_for("the filer listens", lambda: listens(self.ports["filer"]))
+        time.sleep(3)
+        urllib.request.urlopen(urllib.request.Request(self.url("/buckets/trial/"), method="POST"), timeout=20).read()
+        self.secret = pathlib.Path(folder) / "key"
+        self.secret.write_text("SK\n")
+
+    def url(self, path):
+        return "http://127.0.0.1:%d%s" % (self.ports["filer"], path)
+
+    def output(self):
+        """The keys of an output that goes there."""
+        return {"type": "s3", "to": "http://127.0.0.1:%d/trial" % self.ports["s3"], "user": "AK", "secret-file": self.secret}
+
+    def objects(self, path="/buckets/trial/"):
+        request = self.urllib.Request(self.url(self.urllib.quote(path)) + "?limit=10000", headers={"Accept": "application/json"})
+        for entry in json.load(self.urllib.urlopen(request, timeout=20)).get("Entries") or []:
+            if entry["FullPath"].endswith((".zst", ".json", ".parquet")):
                 yield entry["FullPath"]
             else:
-                yield from listing(entry["FullPath"] + "/")
+                yield from self.objects(entry["FullPath"] + "/")
+
+    def body(self, path):
+        return self.urllib.urlopen(self.url(self.urllib.quote(path)), timeout=20).read()
+
+
+@case
+def s3(args, folder, pcap):
+    store = Store(folder)
 
     def read():
         lines = []
-        for path in listing("/buckets/trial/"):
-            body = urllib.request.urlopen("http://127.0.0.1:%d%s" % (ports["filer"], path), timeout=20).read()
-            lines.extend(subprocess.run(["zstd", "-dc"], input=body, capture_output=True, check=True).stdout.splitlines())
+        for path in store.objects():
+            lines.extend(subprocess.run(["zstd", "-dc"], input=store.body(path), capture_output=True, check=True).stdout.splitlines())
         return lines
-    output = {"type": "s3", "to": "http://127.0.0.1:%d/trial" % ports["s3"], "user": "AK", "secret-file": secret, "batch-records": 2000, "batch-wait": 100}
-    return trial("s3", args, folder, pcap, output, receiver, read, 2000 * 2, [lambda: receiver.hang(4)])
+    output = {**store.output(), "batch-records": 2000, "batch-wait": 100}
+    return trial("s3", args, folder, pcap, output, store.receiver, read, 2000 * 2, [lambda: store.receiver.hang(4)])
 
 
 @case

@@ -405,6 +405,7 @@ pub static COUNTERS: &[Counter] = &[
         "tapwire.outputs.left_out",
         "Records that filters of outputs kept back, or that an encoding has no form for.",
     ),
+    count("tapwire.outputs.misfits", "Values that did not fit a column of Parquet; the record beside them has them."),
     count("tapwire.outputs.missed", "Records that were gone before an output read them."),
     count("tapwire.outputs.refused", "Records that receivers refused; they are dead letters."),
     count("tapwire.outputs.retries", "Times that something was sent again."),

@@ -86,6 +86,7 @@ impl Couriers {
                 ("delivered", report.delivered),
                 ("gaps", report.gaps),
                 ("left_out", report.left_out),
+                ("misfits", report.misfits),
                 ("missed", report.missed),
                 ("refused", report.refused),
                 ("retries", report.retries),

@@ -16,6 +16,8 @@ pub mod mend;
 pub mod open;
 pub mod output;
 pub mod packet;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 pub mod piece;
 pub mod plain;
 pub mod rotation;

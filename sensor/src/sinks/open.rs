@@ -143,6 +143,22 @@ impl Folder {
         }
         Err(io::Error::from(io::ErrorKind::AlreadyExists))
     }
+
+    /// Gives a file below the folder another name in the same place, so that it survives a crash; what had that is gone.
+    pub fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let (Some(old), Some(name)) = (from.file_name(), to.file_name()) else { return Err(not_below()) };
+        let folder = self.below(to.parent().unwrap_or(Path::new("")))?;
+        renameat(&folder.handle, old, &folder.handle, name)?;
+        let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        File::from(openat(&folder.handle, ".", how, Mode::empty())?).sync_all()
+    }
+
+    /// Takes a file below the folder away.
+    pub fn remove(&self, name: &Path) -> io::Result<()> {
+        let Some(file) = name.file_name() else { return Err(not_below()) };
+        let folder = self.below(name.parent().unwrap_or(Path::new("")))?;
+        Ok(unlinkat(&folder.handle, file, AtFlags::empty())?)
+    }
 }
 
 /// Opens a folder in another one, unless it is a link.

@@ -22,7 +22,8 @@ pub fn places(configuration: &Configuration, folders: &[PathBuf], data_dir: Opti
     let stores = stores.chain(configuration.certificate_store.iter().map(|store| store.folder.clone()));
     let stores = stores.chain(configuration.pcap_logs.iter().map(|log| log.folder.clone()));
     let stores = stores.chain(configuration.recording.enabled.then(|| configuration.recording.ring.folder.clone()));
-    let stores = stores.inspect(|folder| {
+    let lakes = configuration.deliveries.iter().filter_map(|delivery| delivery.way.folder()).map(Path::to_owned);
+    let stores = stores.chain(lakes).inspect(|folder| {
         // Later nothing can be made there; what fails is told when it is written.
         if folder.is_absolute() {
             std::fs::create_dir_all(folder).ok();

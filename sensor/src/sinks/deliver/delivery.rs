@@ -11,7 +11,7 @@ use super::pause::Pause;
 use super::rate::Rate;
 use super::report::Report;
 use super::sending::{Watcher, send_all};
-use super::settings::Settings;
+use super::settings::{Settings, Way};
 use super::thread::{Control, Ending};
 use super::transport::{Item, Transport};
 use crate::capture::clock;
@@ -25,13 +25,13 @@ const REPORT_EVERY: Duration = Duration::from_secs(1);
 
 /// What the thread of a delivery has.
 pub(super) struct Delivery {
-    settings: Settings,
-    log: PathBuf,
+    pub(super) settings: Settings,
+    pub(super) log: PathBuf,
     live: bool,
-    control: Arc<Control>,
+    pub(super) control: Arc<Control>,
     report: Arc<Mutex<Report>>,
     reported: Instant,
-    pause: Pause,
+    pub(super) pause: Pause,
     refused_in_a_row: u32,
 }
 
@@ -58,6 +58,10 @@ impl Delivery {
     /// Delivers until it is told to end.
     pub(super) fn run(mut self, mut position: Position) {
         rights::enter(Role::Sender);
+        if let Way::Whole(settings) = self.settings.way.clone() {
+            self.deliver_whole(&settings, position);
+            return self.tell(true);
+        }
         let mut transport = self.settings.way.open();
         while self.control.now() != Ending::Stopped {
             match self.deliver(&mut *transport, position) {
@@ -118,12 +122,12 @@ impl Delivery {
         }
     }
 
-    fn report(&self) -> MutexGuard<'_, Report> {
+    pub(super) fn report(&self) -> MutexGuard<'_, Report> {
         self.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes the report, if it is time.
-    fn tell(&mut self, now: bool) {
+    pub(super) fn tell(&mut self, now: bool) {
         if now || self.reported.elapsed() >= REPORT_EVERY {
             self.reported = Instant::now();
             let report = self.report().clone();
@@ -133,7 +137,7 @@ impl Delivery {
     }
 
     /// Something is wrong: waits until it is worth another try; false at the end.
-    fn wait_for(&mut self, words: &str, after: Option<Duration>) -> bool {
+    pub(super) fn wait_for(&mut self, words: &str, after: Option<Duration>) -> bool {
         {
             let mut report = self.report();
             let now = clock::now().0;

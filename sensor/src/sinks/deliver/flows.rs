@@ -8,17 +8,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use sha2::{Digest, Sha256};
 use tapwire_parsers::link::Timestamp;
 
 use super::connection::{Place, Route};
 use super::filter::Filter;
-use super::receivers::post;
+use super::receivers::{post, s3};
 use super::report::Report;
+use super::secret::Secret;
 use super::settings::{Settings, Way};
 use super::stand_in::{Request, http};
 use super::template::Template;
 use super::thread::Deliveries;
 use super::tls::Tls;
+use super::whole;
 use crate::capture::clock;
 use crate::sinks::encode;
 use crate::sinks::log::{self, Segments, cursor};
@@ -251,4 +254,103 @@ fn what_is_gone_is_told_to_the_receiver_in_its_place() {
     );
     let report = Report::read(bed.path(), "siem").unwrap().unwrap();
     assert_eq!(report.gaps, 1);
+}
+
+/// What lies in a folder, by its names.
+fn lying(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap());
+    let files = entries.filter(|entry| entry.path().is_file());
+    files.map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap())).collect()
+}
+
+fn whole(place: whole::Place) -> Settings {
+    settings(Way::Whole(whole::Settings { form: whole::Form::Segment, place }))
+}
+
+#[test]
+fn segments_come_as_wholes_when_they_are_finished_and_each_once() {
+    let (mut bed, archive) = (Bed::new(), tempfile::tempdir().unwrap());
+    let folder = archive.path().join("a/b");
+    let settings = whole::Place::Folder(folder.clone());
+    let settings = whole(settings);
+    bed.write(500);
+    bed.segments.rotate(clock::now()).unwrap();
+    bed.write(500);
+    let deliveries = Deliveries::start(std::slice::from_ref(&settings), bed.path(), true).unwrap();
+    until("the first is there", || lying(&folder).keys().any(|name| name.ends_with(".json.zst")));
+    assert_eq!(deliveries.finish(Duration::from_secs(5)), []);
+    assert_eq!(lying(&folder).len(), 1, "what is still written to is not a whole");
+    bed.segments.rotate(clock::now()).unwrap();
+    // One that was stored and not noted is the same again.
+    cursor::acknowledge(bed.path(), "siem", cursor::Position { segment: 1, offset: 7, record: 3 }).unwrap();
+    let deliveries = Deliveries::start(&[settings], bed.path(), false).unwrap();
+    assert_eq!(deliveries.finish(Duration::from_secs(10)), []);
+    let (lies, log) = (lying(&folder), lying(bed.path()));
+    let segments: Vec<_> = log.iter().filter(|(name, _)| name.ends_with(".json.zst")).map(|(_, body)| body).collect();
+    assert!(lies.values().eq(segments));
+    let report = Report::read(bed.path(), "siem").unwrap().unwrap();
+    assert_eq!((report.delivered, report.retries, report.position.segment), (1_500, 0, 2));
+    assert_eq!(log::search::waiting(bed.path(), report.position).unwrap(), 0);
+}
+
+#[test]
+fn segments_go_to_a_store_that_fails_at_first_and_is_given_what_was_signed() {
+    let mut bed = Bed::new();
+    for _ in 0..2 {
+        bed.write(300);
+        bed.segments.rotate(clock::now()).unwrap();
+    }
+    let (asked, objects) = (AtomicU64::new(0), Arc::new(Mutex::new(BTreeMap::new())));
+    let kept = Arc::clone(&objects);
+    let web = http(move |request: Request| {
+        if asked.fetch_add(1, Ordering::Relaxed) == 0 {
+            return (503, "busy".into());
+        }
+        let length = request.header("content-length").to_owned();
+        kept.lock().unwrap().insert(request.path.clone(), (length, request.header("x-amz-content-sha256").to_owned()));
+        (200, String::new())
+    });
+    let store = s3::Settings {
+        host: web.base.trim_start_matches("http://").to_owned(),
+        web,
+        bucket: "b".into(),
+        prefix: Template::read("archive/{date}/").unwrap(),
+        region: "us-east-1".into(),
+        key: "k".into(),
+        secret: Secret::Text("s".into()),
+    };
+    let deliveries = Deliveries::start(&[whole(whole::Place::Store(Box::new(store)))], bed.path(), true).unwrap();
+    until("both are there", || objects.lock().unwrap().len() == 2);
+    assert_eq!(deliveries.finish(Duration::from_secs(5)), []);
+    let segments = lying(bed.path()).into_iter().filter(|(name, _)| name.ends_with(".json.zst"));
+    let expected: Vec<_> = segments
+        .map(|(_, body)| (body.len().to_string(), data_encoding::HEXLOWER.encode(&Sha256::digest(&body))))
+        .collect();
+    let objects = objects.lock().unwrap();
+    assert_eq!(objects.values().cloned().collect::<Vec<_>>(), expected);
+    assert!(objects.keys().all(|path| path.starts_with("/b/archive/2019-12-22/eve-") && path.ends_with(".json.zst")));
+    let report = Report::read(bed.path(), "siem").unwrap().unwrap();
+    assert_eq!((report.delivered, report.retries), (600, 1));
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn parquet_comes_of_each_segment_and_what_is_missing_is_told() {
+    let (mut bed, lake) = (Bed::new(), tempfile::tempdir().unwrap());
+    for _ in 0..3 {
+        bed.write(300);
+        bed.segments.rotate(clock::now()).unwrap();
+    }
+    let names: Vec<_> = lying(bed.path()).into_keys().filter(|name| name.ends_with(".json.zst")).collect();
+    std::fs::remove_file(bed.path().join(&names[1])).unwrap();
+    let place = whole::Place::Folder(lake.path().to_owned());
+    let way = Way::Whole(whole::Settings { form: whole::Form::Columns, place });
+    let filter = Filter { types: vec!["alert".into()], ..Filter::default() };
+    let deliveries = Deliveries::start(&[Settings { filter, ..settings(way) }], bed.path(), false).unwrap();
+    assert_eq!(deliveries.finish(Duration::from_secs(20)), []);
+    assert_eq!(lying(&lake.path().join("event_type=alert/date=2019-12-22/hour=12")).len(), 2);
+    let gaps = std::fs::read_dir(lake.path().join("event_type=gap")).unwrap().count();
+    assert_eq!((gaps, std::fs::read_dir(lake.path()).unwrap().count()), (1, 2));
+    let report = Report::read(bed.path(), "siem").unwrap().unwrap();
+    assert_eq!((report.delivered, report.left_out, report.gaps, report.misfits), (61, 540, 1, 0));
 }

@@ -24,6 +24,7 @@ pub mod times;
 mod tls;
 mod transport;
 mod web;
+pub mod whole;
 
 pub use connection::{Address, Place, Proxy, Route};
 pub use filter::Filter;

@@ -31,6 +31,8 @@ pub struct Report {
     pub left_out: u64,
     /// Records that were too long for it, and lack something.
     pub cut: u64,
+    /// Values that did not fit their column, and are only in the records beside them.
+    pub misfits: u64,
     /// Records that were refused, and are dead letters.
     pub refused: u64,
     /// Records that were gone before it read them, as far as they were counted.

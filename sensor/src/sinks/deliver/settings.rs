@@ -14,6 +14,7 @@ use super::secret::Secret;
 use super::tls::Tls;
 use super::transport::Transport;
 use super::web::Web;
+use super::whole;
 use crate::sinks::encode::{Encoding, Profile};
 
 /// A delivery.
@@ -85,17 +86,30 @@ pub enum Way {
     Post(post::Settings),
     /// A store that speaks S3.
     S3(s3::Settings),
+    /// Whole segments, to a folder or a store.
+    Whole(whole::Settings),
     /// Kafka.
     #[cfg(feature = "kafka")]
     Kafka(kafka::Settings),
 }
 
+impl Settings {
+    /// What records become, in a word.
+    pub fn form(&self) -> &'static str {
+        match &self.way {
+            Way::Whole(settings) => settings.form.name(),
+            _ => self.encoding.name,
+        }
+    }
+}
+
 impl Way {
-    /// The same with sockets below a folder, unless they say where they are.
+    /// The same with sockets and folders below a folder, unless they say where they are.
     pub fn below(mut self, folder: &Path) -> Self {
         match &mut self {
             Self::Datagrams(path, _) | Self::Syslog(_, syslog::To::Datagrams(path), _) => *path = folder.join(&*path),
-            Self::Lines(Route { place: Place::Unix(path), .. }) => *path = folder.join(&*path),
+            Self::Lines(Route { place: Place::Unix(path), .. })
+            | Self::Whole(whole::Settings { place: whole::Place::Folder(path), .. }) => *path = folder.join(&*path),
             _ => {}
         }
         self
@@ -117,11 +131,25 @@ impl Way {
             Self::Post(settings) => of_web(&settings.web, settings.account.as_ref().map(post::Account::secret)),
             Self::Sentinel(settings) => of_web(&settings.web, Some(&settings.secret)),
             Self::S3(settings) => of_web(&settings.web, Some(&settings.secret)),
+            Self::Whole(whole::Settings { place: whole::Place::Store(settings), .. }) => {
+                of_web(&settings.web, Some(&settings.secret))
+            }
+            Self::Whole(_) => Vec::new(),
             #[cfg(feature = "kafka")]
             Self::Kafka(settings) => {
                 let secret = settings.account.as_ref().map(|(_, _, secret)| secret);
                 of(&settings.tls.clone().unwrap_or_default(), None, secret)
             }
+        }
+    }
+
+    /// The folder that files are put into, where that is elsewhere.
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Whole(whole::Settings { place: whole::Place::Folder(folder), .. }) => {
+                Some(&**folder).filter(|folder| folder.is_absolute())
+            }
+            _ => None,
         }
     }
 
@@ -140,6 +168,7 @@ impl Way {
             Self::Sentinel(settings) => Box::new(sentinel::Sentinel::new(settings)),
             Self::Post(settings) => Box::new(post::Post::new(settings)),
             Self::S3(settings) => Box::new(s3::S3::new(settings)),
+            Self::Whole(settings) => Box::new(whole::Samples::new(&settings)),
             #[cfg(feature = "kafka")]
             Self::Kafka(settings) => Box::new(kafka::Kafka::new(settings)),
         }

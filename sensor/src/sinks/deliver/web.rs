@@ -6,7 +6,7 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
-use ureq::{Agent, RequestBuilder};
+use ureq::{Agent, AsSendBody, RequestBuilder};
 
 use super::connection::Proxy;
 use super::secret::Secret;
@@ -74,15 +74,23 @@ impl Client {
 
     /// Sends a body; the path begins with a slash, headers are those of this request.
     pub(super) fn post(&mut self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Reply, Trouble> {
-        let reply = self.send(path, headers, body, |agent, url| agent.post(url));
+        let mut packed_body = std::mem::take(&mut self.packed);
+        let reply = packed(self.web.packing, body, &mut packed_body).and_then(|(body, encoding)| {
+            let headers = headers.iter().copied().chain(encoding.map(|encoding| ("content-encoding", encoding)));
+            self.send(path, headers, body, |agent, url| agent.post(url))
+        });
+        self.packed = packed_body;
         self.told(reply)
     }
 
     /// The same with PUT, and never packed: what is stored is what was signed.
-    pub(super) fn put(&mut self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Reply, Trouble> {
-        let packing = std::mem::take(&mut self.web.packing);
-        let reply = self.send(path, headers, body, |agent, url| agent.put(url));
-        self.web.packing = packing;
+    pub(super) fn put(
+        &mut self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl AsSendBody,
+    ) -> Result<Reply, Trouble> {
+        let reply = self.send(path, headers.iter().copied(), body, |agent, url| agent.put(url));
         self.told(reply)
     }
 
@@ -94,11 +102,11 @@ impl Client {
         reply
     }
 
-    fn send(
+    fn send<'h>(
         &mut self,
         path: &str,
-        headers: &[(&str, &str)],
-        body: &[u8],
+        headers: impl Iterator<Item = (&'h str, &'h str)>,
+        body: impl AsSendBody,
         request: impl Fn(&Agent, &str) -> RequestBuilder<ureq::typestate::WithBody>,
     ) -> Result<Reply, Trouble> {
         let agent = match &self.agent {
@@ -106,14 +114,11 @@ impl Client {
             None => self.agent.insert(agent(&self.web)?).clone(),
         };
         let mut request = request(&agent, &format!("{}{path}", self.web.base));
-        for (name, value) in
-            self.web.headers.iter().map(|(name, value)| (&**name, &**value)).chain(headers.iter().copied())
-        {
+        for (name, value) in &self.web.headers {
             request = request.header(name, value);
         }
-        let (body, encoding) = packed(self.web.packing, body, &mut self.packed)?;
-        if let Some(encoding) = encoding {
-            request = request.header("content-encoding", encoding);
+        for (name, value) in headers {
+            request = request.header(name, value);
         }
         let mut response = request.send(body).map_err(|error| trouble(error, &self.web))?;
         let after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());

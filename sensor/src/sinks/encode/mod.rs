@@ -20,7 +20,7 @@ mod ocsf;
 mod profile;
 mod severity;
 mod tape;
-mod time;
+pub(crate) mod time;
 mod words;
 
 pub use facts::Facts;

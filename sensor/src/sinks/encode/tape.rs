@@ -266,10 +266,20 @@ impl<'t> Value<'t> {
 
     /// What a string says.
     pub fn decoded(self) -> Cow<'t, str> {
+        self.decoded_whole().unwrap_or_default()
+    }
+
+    /// The same; `None` where it names characters that there are not (half of a pair).
+    pub fn decoded_whole(self) -> Option<Cow<'t, str>> {
         match self.text() {
-            text if self.kind() != Kind::Text || !text.contains('\\') => Cow::Borrowed(text),
-            _ => Cow::Owned(serde_json::from_str(self.json()).unwrap_or_default()),
+            text if self.kind() != Kind::Text || !text.contains('\\') => Some(Cow::Borrowed(text)),
+            _ => serde_json::from_str(self.json()).ok().map(Cow::Owned),
         }
+    }
+
+    /// Whether it is a number, true, false or null.
+    pub fn is_plain(self) -> bool {
+        self.kind() == Kind::Plain
     }
 
     /// The number that it is.

@@ -1,7 +1,7 @@
 //! Times of records (`2026-11-24T12:35:06.357488+0000`) in the forms that formats want.
 
 /// Microseconds since 1970; `None` if it is no time stamp of a record.
-pub(super) fn micros(stamp: &str) -> Option<i64> {
+pub(crate) fn micros(stamp: &str) -> Option<i64> {
     let bytes: &[u8; 31] = stamp.as_bytes().try_into().ok()?;
     let number = |from: usize, to: usize| {
         bytes
@@ -26,6 +26,12 @@ pub(super) fn micros(stamp: &str) -> Option<i64> {
     }
     let seconds = days(year, month, day) * 86_400 + hour * 3600 + (minute - zone_minutes) * 60 + second;
     Some(seconds * 1_000_000 + number(20, 26)?)
+}
+
+/// The same, also of a time without parts of a second and zone, as certificates have them (`2026-11-24T12:35:06`).
+#[cfg(feature = "parquet")]
+pub(crate) fn moment(stamp: &str) -> Option<i64> {
+    if stamp.len() == 19 { micros(&format!("{stamp}.000000+0000")) } else { micros(stamp) }
 }
 
 /// Days since 1970 of a day of the Gregorian calendar.

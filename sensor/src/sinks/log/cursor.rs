@@ -63,6 +63,15 @@ impl Batch {
         })
     }
 
+    /// Leaves out what is behind a segment; whether anything was, or may be.
+    pub(super) fn end_with(&mut self, segment: u64) -> bool {
+        let own = self.records.iter().take_while(|(_, after, _)| after.segment <= segment).count();
+        let is_over = self.is_empty() || own < self.records.len() || self.after.segment > segment;
+        self.records.truncate(own);
+        self.gaps.retain(|gap| gap.segment <= segment);
+        is_over
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.records.len()

@@ -16,6 +16,7 @@ mod positions;
 mod reserve;
 mod retention;
 mod scan;
+pub mod sealed;
 pub mod search;
 mod segments;
 pub mod volume;

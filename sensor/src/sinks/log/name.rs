@@ -41,6 +41,8 @@ impl Name {
             None => (file.strip_suffix(OPEN)?, false),
         };
         let (rest, number) = stem.rsplit_once('-')?;
+        // A copy may have a mark.
+        let number = number.split_once('.').map_or(number, |(number, _)| number);
         let (sensor, time) = rest.strip_prefix(BEGIN)?.rsplit_once('-')?;
         let is_time = time.len() == 16 && time.ends_with('Z') && time.get(8..9) == Some("T");
         let is_number = number.len() >= DIGITS && number.bytes().all(|digit| digit.is_ascii_digit());
@@ -56,6 +58,11 @@ impl Name {
     /// The file.
     pub(crate) fn file(&self) -> String {
         format!("{}{}", self.stem, if self.is_sealed { SEALED } else { OPEN })
+    }
+
+    /// The name without its end, with a mark that tells it from a segment of another log with the same name.
+    pub(crate) fn marked(&self, mark: &str) -> String {
+        format!("{}.{mark}", self.stem)
     }
 
     /// The file of its index.
@@ -92,6 +99,9 @@ mod tests {
         let sealed = name.sealed();
         assert_eq!(sealed.file(), "eve-dmz_1-20261201T095748Z-0000000042.json.zst");
         assert_eq!((Name::parse(&sealed.file()), sealed.index().len()), (Some(sealed), 43));
+        let marked = format!("{}{SEALED}", name.marked("12ab"));
+        assert_eq!(marked, "eve-dmz_1-20261201T095748Z-0000000042.12ab.json.zst");
+        assert_eq!(Name::parse(&marked).map(|name| (name.number, name.is_sealed)), Some((42, true)));
         for (sensor, kept) in [("", "sensor"), ("../../etc", "_.._etc"), ("a/b\n", "a_b_"), ("..", "sensor")] {
             assert!(Name::new(sensor, Timestamp(0), 1).file().starts_with(&format!("eve-{kept}-1970")), "{sensor}");
         }

@@ -52,6 +52,12 @@ impl Segment {
         self.name.number
     }
 
+    /// Its name without an end, which no segment of another log has, for it follows from the first record as well.
+    #[cfg(feature = "parquet")]
+    pub fn marked(&self, first: &[u8]) -> String {
+        self.name.marked(&super::sealed::mark(first))
+    }
+
     /// Gives each record that is wanted to `give`, until that says no. What was damaged, in words.
     pub fn read(&self, wanted: &Wanted, give: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<Vec<String>> {
         self.read_before(Position { segment: u64::MAX, ..Position::default() }, wanted, give)

@@ -22,6 +22,8 @@ so long ago: 30s, 10m, 2h, 7d. Segments whose index says that they have nothing 
   tapwire cat /var/log/tapwire | your-shipper
   tapwire cat --as cef --type alert /var/log/tapwire";
 
+/// What is wrong with a folder that is no log.
+pub(super) const NO_LOG: &str = "holds no log (eve-SENSOR-TIME-NUMBER.json.zst)";
 /// Bytes of the longest line.
 const LINE_BYTES: u64 = 64 << 20;
 
@@ -142,7 +144,7 @@ fn read(path: &Path, wanted: &Wanted, give: &mut dyn FnMut(&[u8]) -> bool) -> io
     }
     let segments = segments_in(path)?;
     if segments.is_empty() {
-        return Err(io::Error::other("holds no log (eve-SENSOR-TIME-NUMBER.json.zst)"));
+        return Err(io::Error::other(NO_LOG));
     }
     let (mut wrong, mut goes_on) = (Vec::new(), true);
     for segment in segments {
@@ -156,7 +158,8 @@ fn read(path: &Path, wanted: &Wanted, give: &mut dyn FnMut(&[u8]) -> bool) -> io
     Ok(wrong)
 }
 
-fn read_file(path: &Path, wanted: &Wanted, give: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
+/// Gives each record of a file that is wanted, until `give` says no.
+pub(super) fn read_file(path: &Path, wanted: &Wanted, give: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
     let (reader, _) = match path.as_os_str() == "-" {
         true => compression::open(io::stdin())?,
         false => compression::open(File::open(path)?)?,

@@ -11,6 +11,8 @@ mod live;
 pub mod manual;
 pub mod outputs;
 mod packets;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod problems;
 mod progress;
 mod replay;
@@ -92,6 +94,8 @@ impl Arguments {
             Command::Cat(options) => options.run(),
             Command::Tail(options) => options.run(),
             Command::Grep(options) => options.run(),
+            #[cfg(feature = "parquet")]
+            Command::Parquet(options) => options.run(),
             Command::Packets(options) => options.run(),
             Command::Completions(options) => options.run(),
             Command::Man(options) => options.run(),
@@ -131,6 +135,10 @@ pub enum Command {
     /// Write the records of a log that have a text in them
     #[command(after_help = grep::HELP)]
     Grep(grep::Grep),
+    /// Write records as columns, in files of Parquet: one for each type and hour
+    #[cfg(feature = "parquet")]
+    #[command(after_help = parquet::HELP)]
+    Parquet(parquet::Parquet),
     /// Write packets out of a recording: of flows, alerts, community ids, or all of a time
     #[command(after_help = packets::HELP)]
     Packets(packets::Packets),

@@ -18,7 +18,7 @@ use crate::sinks::encode;
 pub(super) use suricata::of_eve_log;
 
 /// Kinds of receivers, as `type` names them.
-const KINDS: [&str; 14] = [
+const KINDS: [&str; 15] = [
     "syslog",
     "relp",
     "lines",
@@ -32,6 +32,7 @@ const KINDS: [&str; 14] = [
     "sentinel",
     "http",
     "s3",
+    "folder",
     "kafka",
 ];
 
@@ -88,7 +89,7 @@ impl<'n> Reader<'n> {
     fn delivery(&mut self) -> Option<Settings> {
         let name = self.name()?;
         let kind = self.kind()?;
-        let written = self.address()?;
+        let written = if kind == "folder" { self.folder()? } else { self.address()? };
         let way = self.way(kind, &written)?;
         let is_datagram = kind == "datagrams" || (kind == "syslog" && written.scheme == Scheme::Udp);
         let is_syslog = matches!(kind, "syslog" | "relp");
@@ -158,6 +159,15 @@ impl<'n> Reader<'n> {
             return None;
         }
         kind
+    }
+
+    /// A folder of this machine.
+    fn folder(&mut self) -> Option<Written> {
+        let written = self.text("to").filter(|text| !text.is_empty()).map(Written::folder);
+        if written.is_none() {
+            self.fault(self.node, "an output does not say where to".to_owned(), "write `to: /srv/lake`");
+        }
+        written
     }
 
     fn address(&mut self) -> Option<Written> {

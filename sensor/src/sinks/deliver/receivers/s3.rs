@@ -1,10 +1,15 @@
-//! Stores that speak S3: each batch is an object of lines. A batch that is sent again is the same object.
+//! Stores that speak S3: each batch is an object of lines, or objects are files. What is sent again is the same object.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Seek};
 
 use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
+use ureq::AsSendBody;
 
 use crate::capture::clock;
+use crate::sinks::deliver::head::Head;
 use crate::sinks::deliver::secret::Secret;
 use crate::sinks::deliver::template::Template;
 use crate::sinks::deliver::transport::{Answer, Item, Transport, Trouble, all_delivered};
@@ -59,7 +64,7 @@ impl Transport for S3 {
             Packing::Zstd => (zstd::bulk::compress(&self.text, ZSTD_LEVEL)?, ".zst"),
             Packing::Gzip => {
                 let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-                std::io::Write::write_all(&mut encoder, &self.text)?;
+                io::Write::write_all(&mut encoder, &self.text)?;
                 (encoder.finish()?, ".gz")
             }
         };
@@ -67,23 +72,45 @@ impl Transport for S3 {
         let time = first.head.timestamp.get(..19).unwrap_or("0000-00-00T00:00:00");
         let time: String = time.chars().filter(|c| !"-:".contains(*c)).collect();
         let name = format!("{prefix}{time}-{}.json{end}", digest.get(..16).unwrap_or_default());
+        self.put(&name, &Sha256::digest(&body), &*body)?;
+        all_delivered(answers);
+        Ok(())
+    }
+}
+
+impl S3 {
+    /// Puts a file; what had its name is replaced.
+    pub(in crate::sinks::deliver) fn put_file(&mut self, name: &str, file: &mut File) -> Result<(), Trouble> {
+        let (mut digest, mut reader) = (Sha256::new(), BufReader::with_capacity(64 << 10, &*file));
+        while let part @ [_, ..] = reader.fill_buf()? {
+            digest.update(part);
+            let read = part.len();
+            reader.consume(read);
+        }
+        file.rewind()?;
+        self.put(name, &digest.finalize(), &*file)
+    }
+
+    /// What names begin with, for records like one.
+    pub(in crate::sinks::deliver) fn prefix(&self, head: &Head<'_>) -> String {
+        self.settings.prefix.of(head)
+    }
+
+    fn put(&mut self, name: &str, digest: &[u8], body: impl AsSendBody) -> Result<(), Trouble> {
         let path =
             format!("/{}/{}", self.settings.bucket, name).split('/').map(super::sentinel::escaped).collect::<Vec<_>>();
         let path = path.join("/");
         let stamp = jiff::Timestamp::from_microsecond(i64::try_from(clock::now().0).unwrap_or(0)).unwrap_or_default();
         let stamp = stamp.strftime("%Y%m%dT%H%M%SZ").to_string();
-        let hash = HEXLOWER.encode(&Sha256::digest(&body));
+        let hash = HEXLOWER.encode(digest);
         let secret = self.settings.secret.read()?;
         let signed = signed(&self.settings, &secret, &path, &stamp, &hash)?;
         let headers = [("authorization", &*signed), ("x-amz-date", &stamp), ("x-amz-content-sha256", &hash)];
-        let reply = self.client.put(&path, &headers, &body);
-        let reply = reply?;
-        match reply.status {
-            200..=299 => all_delivered(answers),
+        match self.client.put(&path, &headers, body)? {
+            reply if (200..300).contains(&reply.status) => Ok(()),
             // What it says of names, sizes and signatures is about the sink and never about a record.
-            _ => return Err(reply.away()),
+            reply => Err(reply.away()),
         }
-        Ok(())
     }
 }
 

@@ -62,9 +62,10 @@ impl Status {
 
 impl Standing {
     fn text(&self) -> String {
-        let Report { delivered, delivered_bytes, left_out, cut, refused, missed, gaps, retries, .. } = self.report;
+        let Report { delivered, delivered_bytes, left_out, cut, misfits, refused, missed, gaps, retries, .. } =
+            self.report;
         let report = &self.report;
-        let mut text = format!("{}: {}, as {}\n", report.name, report.to, self.settings.encoding.name);
+        let mut text = format!("{}: {}, as {}\n", report.name, report.to, self.settings.form());
         let state = if report.away_since_us > 0 {
             format!("cannot deliver for {}", ago(report.away_since_us))
         } else if report.last_delivery_us > 0 {
@@ -77,6 +78,7 @@ impl Standing {
         for (name, count) in [
             ("left out", left_out),
             ("cut", cut),
+            ("values without a column", misfits),
             ("refused", refused),
             ("gaps", gaps),
             ("missed", missed),
@@ -111,6 +113,7 @@ impl Standing {
             ("delivered_bytes", report.delivered_bytes),
             ("left_out", report.left_out),
             ("cut", report.cut),
+            ("misfits", report.misfits),
             ("refused", report.refused),
             ("gaps", report.gaps),
             ("missed", report.missed),

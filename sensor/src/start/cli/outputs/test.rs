@@ -125,10 +125,10 @@ fn sent(settings: &Settings, samples: &[Sample]) -> Vec<(String, Outcome)> {
 }
 
 fn text(settings: &Settings, outcomes: &[(String, Outcome)], took_ms: u128) -> String {
-    let Settings { name, to, encoding, .. } = settings;
+    let Settings { name, to, .. } = settings;
     let is = |wanted: fn(&Outcome) -> bool| outcomes.iter().filter(|(_, outcome)| wanted(outcome)).count();
     let delivered = is(|outcome| matches!(outcome, Outcome::Delivered));
-    let mut text = format!("{name}: {to}, as {}: {delivered} samples delivered in {took_ms} ms\n", encoding.name);
+    let mut text = format!("{name}: {to}, as {}: {delivered} samples delivered in {took_ms} ms\n", settings.form());
     let left_out = is(|outcome| matches!(outcome, Outcome::LeftOut(_)));
     if left_out > 0 {
         let names: Vec<String> = outcomes
@@ -156,7 +156,7 @@ fn text(settings: &Settings, outcomes: &[(String, Outcome)], took_ms: u128) -> S
 fn json(settings: &Settings, outcomes: &[(String, Outcome)], took_ms: u128) -> String {
     let mut line = Vec::new();
     let mut object = Object::new(&mut line);
-    object.text("output", &settings.name).text("to", &settings.to).text("encoding", settings.encoding.name);
+    object.text("output", &settings.name).text("to", &settings.to).text("encoding", settings.form());
     object.number("took_ms", u64::try_from(took_ms).unwrap_or(u64::MAX));
     object.object("answers", |answers| {
         for (name, outcome) in outcomes {

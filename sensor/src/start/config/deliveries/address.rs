@@ -81,6 +81,11 @@ impl Written {
         Ok(Self { user, has_port: port.is_some(), ..Self::of(scheme, Some(address), path, text) })
     }
 
+    /// The path of a folder.
+    pub(super) fn folder(path: &str) -> Self {
+        Self::of(Scheme::Unix, None, path, path)
+    }
+
     fn of(scheme: Scheme, address: Option<Address>, path: &str, text: &str) -> Self {
         Self { scheme, address, has_port: false, user: None, path: path.to_owned(), text: text.to_owned() }
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::sinks::deliver::receivers::{redis, syslog};
-use crate::sinks::deliver::{Packing, Place, Way};
+use crate::sinks::deliver::{Packing, Place, Way, whole};
 use crate::start::config::outputs;
 
 fn read_text(text: &str) -> (Vec<Settings>, Vec<String>, Vec<String>) {
@@ -66,6 +66,12 @@ fn every_type_is_read_with_what_is_usual_for_it() {
     );
     assert!(matches!(one(&format!("type: s3, to: 'https://h/b', user: k, {secret}")).way,
         Way::S3(s3) if s3.bucket == "b" && s3.host == "h"));
+    let s3 = format!("type: s3, to: 'https://h/b', user: k, {secret}");
+    assert!(matches!(one(&format!("{s3}, objects: segments")).way, Way::Whole(whole::Settings {
+        form: whole::Form::Segment, place: whole::Place::Store(s3) }) if s3.web.timeout.as_secs() == 600));
+    let folder = one("type: folder, to: lake, objects: segments");
+    assert_eq!((folder.form(), folder.way.folder()), ("segments", None));
+    assert_eq!(folder.way.below(std::path::Path::new("/log")).folder(), Some(std::path::Path::new("/log/lake")));
     let settings = one(
         "type: lines, to: /x, profile: minimal, types: [alert, flow], without-types: none, severity: 2, networks: [10.0.0.0/8, '::1'], tags: [c2], record-bytes: 4 KiB, rate: 0",
     );
@@ -170,4 +176,19 @@ fn the_filetypes_of_suricata_are_deliveries_and_another_one_is_a_fault() {
     }
     let (read, faults) = read("filetype: waldo");
     assert!(read.deliveries.is_empty() && faults.len() == 1 && faults[0].message.contains("`waldo` is no filetype"));
+}
+
+#[test]
+fn outputs_of_whole_segments_choose_nothing_and_parquet_takes_a_feature() {
+    for (text, expected) in [
+        ("objects: segments, types: [alert]", "`types` has no effect"),
+        ("objects: segments, encoding: cef", "`encoding` has no effect"),
+        ("objects: batches", "`batches` is no objects"),
+    ] {
+        let (_, faults, _) =
+            read_text(&format!("tapwire:\n  outputs:\n  - {{name: x, type: folder, to: /srv/x, {text}}}\n"));
+        assert!(faults.len() == 1 && faults[0].contains(expected), "{text}: {faults:?}");
+    }
+    let (read, faults, _) = read_text("tapwire:\n  outputs:\n  - {name: x, type: folder, to: /srv/x, types: [dns]}\n");
+    assert_eq!((read.len(), faults.len()), if cfg!(feature = "parquet") { (1, 0) } else { (0, 1) }, "{faults:?}");
 }

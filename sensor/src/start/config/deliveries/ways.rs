@@ -5,15 +5,22 @@ use std::time::Duration;
 use super::Reader;
 use super::address::{Scheme, Written};
 use crate::sinks::deliver::receivers::{AmqpSettings, bulk, nats, post, redis, s3, sentinel, splunk, syslog};
-use crate::sinks::deliver::{Packing, Place, Route, Tls, Way, Web};
+use crate::sinks::deliver::{Packing, Place, Route, Tls, Way, Web, whole};
 
 /// How long a request may take.
 const TIMEOUT_MS: u64 = 30_000;
+/// The same of one that takes a whole file along.
+const FILE_TIMEOUT_MS: u64 = 600_000;
 
 impl Reader<'_> {
     /// How the receiver is spoken to.
     pub(super) fn way(&mut self, kind: &'static str, written: &Written) -> Option<Way> {
-        let timeout = self.milliseconds("timeout", TIMEOUT_MS).max(Duration::from_millis(1));
+        let form = match kind {
+            "s3" | "folder" => self.form(kind)?,
+            _ => None,
+        };
+        let usual = if form.is_some() { FILE_TIMEOUT_MS } else { TIMEOUT_MS };
+        let timeout = self.milliseconds("timeout", usual).max(Duration::from_millis(1));
         match kind {
             "syslog" => self.syslog(written, timeout),
             "relp" => Some(Way::Relp(self.look(false)?, self.route(written, 2514, timeout)?)),
@@ -27,7 +34,16 @@ impl Reader<'_> {
             "elastic" | "opensearch" => self.bulk(written, timeout),
             "sentinel" => self.sentinel(written, timeout),
             "http" => self.post(written, timeout),
-            "s3" => self.s3(written, timeout),
+            "folder" => {
+                Some(Way::Whole(whole::Settings { form: form?, place: whole::Place::Folder(written.socket()) }))
+            }
+            "s3" => {
+                let s3 = self.s3(written, timeout, form)?;
+                Some(match form {
+                    Some(form) => Way::Whole(whole::Settings { form, place: whole::Place::Store(Box::new(s3)) }),
+                    None => Way::S3(s3),
+                })
+            }
             #[cfg(feature = "kafka")]
             "kafka" => self.kafka(written, timeout),
             _ => None,
@@ -234,7 +250,35 @@ impl Reader<'_> {
         }))
     }
 
-    fn s3(&mut self, written: &Written, timeout: Duration) -> Option<Way> {
+    /// What becomes of whole segments; nothing for batches of records. The outer nothing: it cannot be.
+    fn form(&mut self, kind: &str) -> Option<Option<whole::Form>> {
+        let choices: &[&'static str] =
+            if kind == "folder" { &["parquet", "segments"] } else { &["batches", "parquet", "segments"] };
+        let form = match self.choice("objects", choices) {
+            "batches" => return Some(None),
+            "segments" => whole::Form::Segment,
+            #[cfg(feature = "parquet")]
+            "parquet" => whole::Form::Columns,
+            _ => {
+                let hint = "build it with `cargo build --release --features parquet`, or write `objects: segments`";
+                self.fault_at("objects", "this program is built without Parquet".to_owned(), hint);
+                return None;
+            }
+        };
+        // Records stay as they are stored: what would change them, or choose among them, would be for nothing.
+        let of_records = ["encoding", "profile", "record-bytes", "batch-bytes", "batch-records", "batch-wait"];
+        let of_choice = ["types", "without-types", "severity", "networks", "tags"];
+        let is_whole = form == whole::Form::Segment;
+        for key in of_records.into_iter().chain(of_choice.into_iter().filter(|_| is_whole)) {
+            if self.text(key).is_some() || self.node.get(key).is_some() {
+                let message = format!("`{key}` has no effect on an output of whole segments");
+                self.fault_at(key, message, "leave it out, or choose other `objects`");
+            }
+        }
+        Some(Some(form))
+    }
+
+    fn s3(&mut self, written: &Written, timeout: Duration, form: Option<whole::Form>) -> Option<s3::Settings> {
         let bucket = written.path.trim_matches('/');
         if bucket.is_empty() || bucket.contains('/') {
             return self.wrong_scheme("https://host/bucket");
@@ -249,15 +293,18 @@ impl Reader<'_> {
             );
             return None;
         };
-        Some(Way::S3(s3::Settings {
+        // Files of columns have folders of their own.
+        let has_folders = form.is_some_and(|form| form != whole::Form::Segment);
+        let prefix = if has_folders { "tapwire/" } else { "tapwire/{date}/{hour}/" };
+        Some(s3::Settings {
             host,
             web,
             bucket: bucket.to_owned(),
-            prefix: self.template("prefix-of-names", "tapwire/{date}/{hour}/")?,
+            prefix: self.template("prefix-of-names", prefix)?,
             region: self.text("region").unwrap_or("us-east-1").to_owned(),
             key,
             secret: self.needed_secret("the secret of its key")?,
-        }))
+        })
     }
 
     #[cfg(feature = "kafka")]

@@ -14,9 +14,9 @@ pub(super) static KEYS: &[Key] = &[
     used(
         "tapwire.outputs.N.type",
         NONE,
-        "What it is: `syslog`, `relp`, `lines`, `datagrams`, `redis`, `nats`, `amqp`, `splunk`, `elastic`, `opensearch`, `sentinel`, `http`, `s3`, `kafka`.",
+        "What it is: `syslog`, `relp`, `lines`, `datagrams`, `redis`, `nats`, `amqp`, `splunk`, `elastic`, `opensearch`, `sentinel`, `http`, `s3`, `folder`, `kafka`.",
     ),
-    used("tapwire.outputs.N.to", NONE, "Where it is, such as `tls://siem.example:6514`."),
+    used("tapwire.outputs.N.to", NONE, "Where it is, such as `tls://siem.example:6514`; of a folder its path."),
     used("tapwire.outputs.N.encoding", |_| value("eve"), "What records become for it ([encodings](encodings.md))."),
     used(
         "tapwire.outputs.N.profile",
@@ -50,7 +50,11 @@ pub(super) static KEYS: &[Key] = &[
         |_| switch(false),
         "A new output begins with what the log has, and not with what comes.",
     ),
-    used("tapwire.outputs.N.timeout", |_| number(30_000), "Milliseconds that a request may take."),
+    used(
+        "tapwire.outputs.N.timeout",
+        |_| "30000; 600000 where files are sent".into(),
+        "Milliseconds that a request may take.",
+    ),
     used("tapwire.outputs.N.host", |_| "`sensor-name`".into(), "The sensor's name, where records do not name theirs."),
     used(
         "tapwire.outputs.N.tls.ca",
@@ -151,8 +155,13 @@ pub(super) static KEYS: &[Key] = &[
     used("tapwire.outputs.N.scope", |_| value("https://monitor.azure.com//.default"), "sentinel: what tokens are for."),
     used(
         "tapwire.outputs.N.prefix-of-names",
-        |_| value("tapwire/{date}/{hour}/"),
+        |_| "`tapwire/{date}/{hour}/`; of Parquet `tapwire/`".into(),
         "s3: what names of objects begin with.",
+    ),
+    used(
+        "tapwire.outputs.N.objects",
+        |_| "s3 `batches`; folder `parquet`".into(),
+        "s3, folder: what becomes of records: `batches` of them (s3), whole `segments` of the log, or `parquet`, a file for each segment, type and hour ([parquet](parquet.md)).",
     ),
     used("tapwire.outputs.N.region", |_| value("us-east-1"), "s3: the region."),
     used(
