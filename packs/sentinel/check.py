@@ -45,7 +45,7 @@ FILTERS = {
     "vimWebSessionTapwire": ["url_has_any=dynamic(['pot'])", "eventresultdetails_in=dynamic(['418'])"],
     "vimAlertEventTapwire": ["attacktechniques_has_any=dynamic(['T1190'])", "eventseverity_has_any=dynamic(['High'])"],
     "vimDhcpEventTapwire": ["eventresult='Success'"],
-    "vimAuthenticationTapwire": ["username_has_any=dynamic(['alice'])", "eventresult='Success'"],
+    "vimAuthenticationTapwire": ["targetusername_has_any=dynamic(['alice'])", "eventresult='Success'"],
 }
 # Filters that nothing can pass.
 NOTHING = {"vimNetworkSessionTapwire": "hostname_has_any=dynamic(['x'])", "vimDnsTapwire": "endtime=datetime(1990-01-01)", "vimAlertEventTapwire": "disabled=true"}

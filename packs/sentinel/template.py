@@ -84,12 +84,10 @@ def resources():
         yield function(name, parameters, doc, query)
     for schema in sorted(UNIFYING):
         listed = next(parameters for name, parameters, _, _ in functions() if name == f"vim{schema}Tapwire")
-        names = [name for name in re.findall(r"(\w+):", listed) if name != "disabled"]
-        passed = ", ".join(f"{name}={name}" for name in names)
-        rest = re.sub(r", disabled:bool=false\)$", ")", listed)
+        passed = ", ".join(f"{name}={name}" for name in re.findall(r"(\w+):", listed))
         for alias, parameters, query in [
-            (f"Im_{schema}Custom", rest, f"vim{schema}Tapwire({passed})"),
-            (f"ASim_{schema}Custom", "()", f"ASim{schema}Tapwire()"),
+            (f"Im_{schema}Custom", listed, f"vim{schema}Tapwire({passed})"),
+            (f"ASim_{schema}Custom", "(disabled:bool=false, pack:bool=false)", f"ASim{schema}Tapwire(disabled=disabled)"),
         ]:
             yield function(alias, parameters, f"Tapwire among the sources of {schema}.", query) | {"condition": "[parameters('unifyingParsers')]"}
 
