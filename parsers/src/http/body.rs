@@ -222,6 +222,16 @@ impl HttpParser {
         }
     }
 
+    /// Bytes of a body are missing.
+    pub(super) fn body_gap(&mut self, direction: Direction, missing: u64, output: &mut Output<'_>) {
+        self.file_gap(direction, missing, output);
+        if let Some(tx) = self.current(direction) {
+            let body = tx.message_mut(direction).body_mut();
+            body.total = body.total.saturating_add(missing);
+            body.wire = body.wire.saturating_add(missing);
+        }
+    }
+
     /// Bytes of a file are missing, which may be its first ones.
     pub(super) fn file_gap(&mut self, direction: Direction, missing: u64, output: &mut Output<'_>) {
         let side = self.side(direction);

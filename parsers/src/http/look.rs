@@ -60,6 +60,12 @@ pub(super) fn begins_status_line(data: &[u8]) -> Option<bool> {
     }
 }
 
+/// Whether what follows begins with the version of an answer and a status, as far as both are there.
+pub(super) fn begins_answer(data: &[u8]) -> bool {
+    let Some([name @ .., major, b'.', minor, b' ', status]) = data.get(..10) else { return false };
+    name == NAME && [major, minor, status].into_iter().all(u8::is_ascii_digit)
+}
+
 /// Bytes that came together with the end of a body and begin no answer: they belong to the body, which some servers count short
 /// by a line end. A body ends with its length all the same, so that nothing waits for bytes that need not come.
 pub(super) fn surplus(rest: &[u8]) -> usize {

@@ -81,6 +81,10 @@ pub(super) enum State {
     Trailer,
     /// Where the next message begins is not known: lines are passed over until one can begin it.
     Lost,
+    /// The begin of an answer never came: the next one follows, or the body of this one.
+    Headless,
+    /// The body of an answer of which it is not known where it ends: up to the next answer.
+    Unframed,
 }
 
 /// What delimits a body.
@@ -236,6 +240,8 @@ impl HttpParser {
                 self.body(direction, data, output);
                 Some(data.len())
             }
+            State::Headless => self.headless(data, output),
+            State::Unframed => self.unframed(data, output),
             State::Tunnel => self.tunnel(data, output),
             State::Surplus => self.surplus(data, output),
             State::Line if direction == Direction::ToServer && self.begins_surplus(data) => {
@@ -398,7 +404,7 @@ impl HttpParser {
     }
 
     /// Reads the header lines that came.
-    fn take_fields(&mut self, direction: Direction, output: &mut Output<'_>) {
+    pub(super) fn take_fields(&mut self, direction: Direction, output: &mut Output<'_>) {
         let side = self.side(direction);
         let raw = std::mem::take(&mut side.raw);
         let id = side.transaction;
@@ -480,7 +486,7 @@ impl Parser for HttpParser {
         side.pending.clear();
         let left = match self.side(direction).state {
             State::Known(left) | State::ChunkData(left) => left,
-            State::UntilClose => u64::MAX,
+            State::UntilClose | State::Unframed => u64::MAX,
             _ => 0,
         };
         if missing > left && matches!(self.side(direction).state, State::Known(_)) && left > 0 {
@@ -490,6 +496,9 @@ impl Parser for HttpParser {
             return true;
         }
         if missing > left || left == 0 {
+            if direction == Direction::ToClient && self.lose_framing(missing, output) {
+                return true;
+            }
             // A gap behind another one, with no message between them, says nothing new.
             if self.side(direction).state != State::Lost {
                 if self.side(direction).state == State::Headers {
@@ -501,12 +510,7 @@ impl Parser for HttpParser {
             }
             return true;
         }
-        self.file_gap(direction, missing, output);
-        if let Some(tx) = self.current(direction) {
-            let body = tx.message_mut(direction).body_mut();
-            body.total = body.total.saturating_add(missing);
-            body.wire = body.wire.saturating_add(missing);
-        }
+        self.body_gap(direction, missing, output);
         let after = match self.side(direction).state {
             State::Known(_) => State::Known(left - missing),
             State::ChunkData(_) if left == missing => State::ChunkEnd,
@@ -532,6 +536,7 @@ impl Parser for HttpParser {
         match self.side(direction).state {
             // A peer that hangs up early ends the body as well: clients keep what came.
             State::UntilClose
+            | State::Unframed
             | State::Bare(_)
             | State::Protocolless
             | State::Surplus
@@ -540,7 +545,13 @@ impl Parser for HttpParser {
             | State::ChunkData(_)
             | State::ChunkEnd
             | State::Trailer => self.finish(direction, true, output),
-            State::Line | State::Headers | State::Lost | State::Tunnel | State::Junk | State::JunkEnd => {}
+            State::Line
+            | State::Headers
+            | State::Lost
+            | State::Headless
+            | State::Tunnel
+            | State::Junk
+            | State::JunkEnd => {}
         }
     }
 

@@ -1,10 +1,10 @@
 //! Answers as they come: their first lines, and what stands in their place.
 
 use super::headers::trim;
-use super::look::looks_like_version;
+use super::look::{begins_answer, begins_status_line, looks_like_version};
 use super::parser::{HttpParser, State, Step, blank};
 use super::transaction::Exchange;
-use crate::protocol::{Direction, Output, TransactionList};
+use crate::protocol::{Anomaly, Direction, Output, TransactionList};
 
 /// Longest line of junk that may stand before a status line.
 const JUNK_BYTES: usize = 4096;
@@ -77,6 +77,66 @@ impl HttpParser {
         }
         self.side(Direction::ToClient).state = State::UntilClose;
         self.body(Direction::ToClient, &junk, output);
+    }
+
+    /// Bytes that frame an answer never came: what follows is its body, so that nothing hides behind a lost packet. Whether that is
+    /// so.
+    pub(super) fn lose_framing(&mut self, missing: u64, output: &mut Output<'_>) -> bool {
+        let direction = Direction::ToClient;
+        match self.side(direction).state {
+            State::Line | State::Junk | State::JunkEnd | State::Bare(_) => {
+                if let State::Bare(_) = self.side(direction).state {
+                    self.finish(direction, true, output);
+                }
+                self.side(direction).raw.clear();
+                self.side(direction).state = State::Headless;
+            }
+            State::Headers => {
+                self.take_fields(direction, output);
+                output.anomalies.push(Anomaly("http.invalid_gap"));
+                self.side(direction).state = State::Unframed;
+            }
+            State::ChunkLine | State::ChunkData(_) | State::ChunkEnd => {
+                output.anomalies.push(Anomaly("http.invalid_gap"));
+                self.body_gap(direction, missing, output);
+                self.side(direction).state = State::Unframed;
+            }
+            State::Headless => {}
+            _ => return false,
+        }
+        true
+    }
+
+    /// What follows the lost begin of an answer.
+    pub(super) fn headless(&mut self, data: &[u8], output: &mut Output<'_>) -> Step {
+        let direction = Direction::ToClient;
+        if begins_status_line(data)? {
+            self.side(direction).state = State::Line;
+            return Some(0);
+        }
+        self.side(direction).state = State::Lost;
+        if let Some(id) = self.match_response(output) {
+            let side = self.side(direction);
+            (side.transaction, side.frames.begins, side.state) = (id, Some(id), State::Unframed);
+            if let Some(tx) = self.transactions.find_mut(id) {
+                tx.progress.to_client = 3;
+            }
+        }
+        Some(0)
+    }
+
+    /// The body of an answer of which it is not known where it ends.
+    pub(super) fn unframed(&mut self, data: &[u8], output: &mut Output<'_>) -> Step {
+        let direction = Direction::ToClient;
+        if begins_answer(data) {
+            self.finish(direction, true, output);
+            return Some(0);
+        }
+        output.spend(data.len() as u64);
+        let next = memchr::memmem::find_iter(data, b"\nHTTP/").map(|at| at + 1);
+        let end = next.into_iter().find(|at| data.get(*at..).is_some_and(begins_answer)).unwrap_or(data.len());
+        self.body(direction, data.get(..end)?, output);
+        Some(end)
     }
 
     /// The transaction that the next response belongs to.

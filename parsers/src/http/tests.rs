@@ -433,6 +433,46 @@ fn limits_count_bytes_that_came() {
 }
 
 #[test]
+fn what_follows_a_lost_begin_or_a_lost_chunk_is_a_body_up_to_the_next_answer() {
+    let next = "HTTP/1.1 201 ok\r\nContent-Length: 2\r\n\r\nyz";
+    for (before, behind, body, odd) in [
+        ("", "abc", "abc", 0),
+        ("", "HTTP/1.1 200 ok\r\nContent-Length: 3\r\n\r\nabc", "abc", 0),
+        ("HTTP/1.1 200 ok\r\nA: b\r\n", "abc", "abc", 1),
+        ("HTTP/1.1 200 ok\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nab", "cd\r\n", "abcd\r\n", 1),
+        (
+            "HTTP/1.1 200 ok\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n",
+            "cd\nHTTP/ no answer\r\n",
+            "abcd\nHTTP/ no answer\r\n",
+            1,
+        ),
+    ] {
+        let mut parser = HttpParser::new(Limits::read(&settings(&[])));
+        let mut book = Book::default();
+        let mut output = Output::new(&mut book);
+        parser.advance(&Input::new(Direction::ToServer, &[GET, GET].concat()), &mut output);
+        parser.advance(&Input::new(Direction::ToClient, before.as_bytes()), &mut output);
+        assert!(parser.gap(Direction::ToClient, 100, &mut output));
+        let rest = [behind, next].concat();
+        let mut done = 0;
+        while let Some(left) = rest.as_bytes().get(done..).filter(|left| !left.is_empty()) {
+            done += parser.advance(&Input::new(Direction::ToClient, left), &mut output).consumed;
+        }
+        let answers = [0, 1].map(|id| parser.transactions.find(id).unwrap());
+        let bodies = answers.map(|tx| tx.response.body().data.escape_ascii().to_string());
+        let glued = body.ends_with("abc") && before.is_empty() && !behind.starts_with("HTTP");
+        if glued || odd == 1 && behind == "abc" {
+            // Nothing tells the next answer in the middle of a line.
+            assert!(bodies[0].starts_with(body), "{bodies:?}");
+        } else {
+            assert_eq!(bodies, [body.as_bytes().escape_ascii().to_string(), "yz".into()], "{before:?}");
+        }
+        assert_eq!(output.anomalies.len(), odd, "{before:?}");
+        assert!(answers[0].anomalies().is_empty(), "{:?}", answers[0].anomalies());
+    }
+}
+
+#[test]
 fn messages_are_frames_with_their_place() {
     let requests = [GET, b"POST /b HTTP/1.1\r\nHost: b\r\nContent-Length: 3\r\n\r\nabc", b"(x\r\n"].concat();
     let responses = [&b"HTTP/1.1 100 go\r\n\r\n"[..], OK, OK].concat();

@@ -546,6 +546,11 @@ impl Inspector {
             app.failed = *app.recognised.of(direction.reverse()) == Recognition::Failed;
             return;
         }
+        let recognised = app.recognised.of_mut(direction);
+        if *recognised == Recognition::Open {
+            // What comes next need not look like a begin.
+            *recognised = Recognition::Failed;
+        }
         *app.wanted.of_mut(direction) = 0;
         *app.updated.of_mut(direction) = true;
         if let Some(book) = self.book(app) {
