@@ -125,7 +125,7 @@ def main():
             engine = clickhouse.Engine(place)
             for statement in clickhouse.statements("schema.sql"):
                 engine.session.query(statement)
-            client = opensearchpy.OpenSearch(f"http://127.0.0.1:{other}")
+            client = opensearchpy.OpenSearch(f"http://127.0.0.1:{other}", timeout=120)
             elastic.put(client)
             # A consumer that is half way when it dies has stored no position, and begins anew.
             for part in (messages[:len(messages) // 2], messages):
