@@ -17,6 +17,7 @@ use crate::sinks::latency::Latency;
 use crate::sinks::log::{self, Figures, Missed, Segments};
 use crate::sinks::output::{Output, Syncing, Way};
 use crate::sinks::rotation::Rotation;
+use crate::sinks::stamp::stamped;
 use crate::sinks::target::{Shape, Target};
 
 /// Why a sink misses records.
@@ -61,7 +62,10 @@ pub(super) struct Log {
     eve: usize,
     /// Records may have members that only Tapwire writes.
     own: bool,
+    /// An interface is watched: alerts say when they were decided.
+    live: bool,
     clock: Clock,
+    room: Vec<u8>,
     pub(super) couriers: Couriers,
 }
 
@@ -106,12 +110,16 @@ impl Log {
         let health = (0..).zip(&settings.eve).filter(|(_, eve)| eve.health).map(|(place, _)| place).collect();
         let (eve, own) = (settings.eve.len(), settings.own);
         let couriers = Couriers::start(&settings.deliveries, folder, live)?;
-        Ok(Self { outputs, ways, copied: Tally::default(), stats, health, eve, own, clock: Clock::default(), couriers })
+        let (clock, room) = (Clock::default(), Vec::new());
+        Ok(Self { outputs, ways, copied: Tally::default(), stats, health, eve, own, live, clock, room, couriers })
     }
 
     /// Takes a record for an output.
     pub(super) fn write(&mut self, output: u16, class: Class, record: &[u8]) {
         let Some(way) = self.ways.get(usize::from(output)) else { return };
+        let is_told = self.live && class == Class::Alert;
+        let record =
+            if is_told { stamped(record, "matched", clock::now(), &mut self.clock, &mut self.room) } else { record };
         for (nth, place) in way.iter().enumerate() {
             if let Some(output) = self.outputs.get_mut(*place) {
                 output.write(class, record);

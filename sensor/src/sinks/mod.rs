@@ -22,6 +22,7 @@ pub mod piece;
 pub mod plain;
 pub mod rotation;
 pub mod sets;
+pub mod stamp;
 pub mod stream_data;
 pub mod target;
 pub mod zstd;

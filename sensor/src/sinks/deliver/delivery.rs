@@ -82,7 +82,7 @@ impl Delivery {
         let mut letters = DeadLetters::new(&self.log, &settings.name)?;
         let mut rate = Rate::new(settings.rate_bytes, Instant::now());
         let mut cursor = Cursor::open(&self.log, Some(from))?;
-        let mut outgoing = Outgoing::new(settings.clone());
+        let mut outgoing = Outgoing::new(settings.clone(), self.live);
         let mut began = Instant::now();
         loop {
             // What the end was before the look: what comes before it is seen by the look.
@@ -166,8 +166,8 @@ struct Watching<'d> {
 impl Watcher for Watching<'_> {
     fn delivered(&mut self, item: &Item<'_>) {
         let now = clock::now().0;
-        let (written, live) = (item.head.emitted_us(), self.delivery.live);
-        let since = written.or_else(|| item.head.time_us().filter(|_| live));
+        let (decided, live) = (item.head.matched_us(), self.delivery.live);
+        let since = decided.or_else(|| item.head.time_us().filter(|_| live));
         let mut report = self.delivery.report();
         report.delivered += 1;
         report.delivered_bytes += item.body.len() as u64;

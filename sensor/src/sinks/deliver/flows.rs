@@ -354,3 +354,29 @@ fn parquet_comes_of_each_segment_and_what_is_missing_is_told() {
     let report = Report::read(bed.path(), "siem").unwrap().unwrap();
     assert_eq!((report.delivered, report.left_out, report.gaps, report.misfits), (61, 540, 1, 0));
 }
+
+#[test]
+fn alerts_say_when_they_were_handed_on_and_only_when_live() {
+    let line = r#"{"timestamp":"2019-12-22T12:33:20.000001+0000","event_type":"alert","tapwire":{"event_id":"l1-2"},"alert":{"severity":1}}"#;
+    for live in [true, false] {
+        let mut bed = Bed::new();
+        bed.segments.write(format!("{line}\n").as_bytes(), true, clock::now()).unwrap();
+        let text = Arc::new(Mutex::new(String::new()));
+        let kept = Arc::clone(&text);
+        let web = http(move |Request { body, .. }| {
+            kept.lock().unwrap().push_str(&body);
+            (200, String::new())
+        });
+        let deliveries = Deliveries::start(&[settings(posted(web))], bed.path(), live).unwrap();
+        until("it is there", || !text.lock().unwrap().is_empty());
+        assert_eq!(deliveries.finish(Duration::from_secs(5)), []);
+        let text = text.lock().unwrap();
+        let record: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (&record["tapwire"]["event_id"], &record["timestamp"]),
+            (&"l1-2".into(), &"2019-12-22T12:33:20.000001+0000".into())
+        );
+        let told = record["tapwire"]["emitted"].as_str().map(|time| time.len());
+        assert_eq!(told, live.then_some(31), "{text}");
+    }
+}

@@ -54,7 +54,7 @@ struct OwnHead<'a> {
     #[serde(borrow)]
     event_id: Cow<'a, str>,
     #[serde(borrow)]
-    emitted: Cow<'a, str>,
+    matched: Cow<'a, str>,
 }
 
 impl<'a> Head<'a> {
@@ -105,9 +105,9 @@ impl<'a> Head<'a> {
         micros(&self.timestamp)
     }
 
-    /// When it was written, where it says so.
-    pub fn emitted_us(&self) -> Option<i64> {
-        micros(&self.tapwire.emitted)
+    /// When it was decided, where it says so.
+    pub fn matched_us(&self) -> Option<i64> {
+        micros(&self.tapwire.matched)
     }
 }
 
@@ -122,10 +122,10 @@ mod tests {
     #[test]
     fn what_tells_a_record_apart_is_read_and_the_rest_passed_over() {
         let line = br#"{"timestamp":"2019-12-22T12:33:20.837297+0000","flow_id":7,"event_type":"alert","src_ip":"10.0.0.1","dest_ip":"2001:db8::1",
-            "alert":{"severity":2,"signature":"a\"b","metadata":{"tag":["Cobalt"],"created_at":["2020"]}},"community_id":"1:x","tapwire":{"event_id":"e1","emitted":"1970-01-01T00:00:01Z"},"x":[1,{}]}"#;
+            "alert":{"severity":2,"signature":"a\"b","metadata":{"tag":["Cobalt"],"created_at":["2020"]}},"community_id":"1:x","tapwire":{"event_id":"e1","matched":"1970-01-01T00:00:01Z"},"x":[1,{}]}"#;
         let head = Head::of(line);
         assert_eq!((&*head.event_type, head.id(), &*head.key(), head.severity()), ("alert", Some("e1"), "1:x", 2));
-        assert_eq!((head.time_us(), head.emitted_us()), (Some(1_577_018_000_837_297), Some(1_000_000)));
+        assert_eq!((head.time_us(), head.matched_us()), (Some(1_577_018_000_837_297), Some(1_000_000)));
         assert_eq!((head.tags().collect::<Vec<_>>(), head.addresses().count()), (vec!["Cobalt"], 2));
         assert!(matches!(head.event_type, Cow::Borrowed(_)));
         assert_eq!(Head::of(br#"{"flow_id":7}"#).key(), "7");

@@ -9,9 +9,11 @@ use super::head::Head;
 use super::report::Report;
 use super::settings::Settings;
 use super::transport::Item;
+use crate::capture::clock;
 use crate::records::header::Clock;
 use crate::sinks::encode::{self, Encoded, Encoder, Facts, Tape};
 use crate::sinks::log::cursor::{Batch, Position};
+use crate::sinks::stamp::stamped;
 
 /// Makes it, in the same memory each time.
 pub(super) struct Outgoing {
@@ -22,6 +24,9 @@ pub(super) struct Outgoing {
     /// Lines that are not from the log.
     own: Vec<Vec<u8>>,
     encoded: Vec<u8>,
+    /// Alerts say when they are handed on.
+    live: bool,
+    room: Vec<u8>,
 }
 
 /// What is counted while that is done.
@@ -33,14 +38,23 @@ struct Counts {
 }
 
 impl Outgoing {
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(super) fn new(settings: Settings, live: bool) -> Self {
         let encoding = encode::Settings {
             limit_bytes: settings.record_bytes,
             sensor: settings.sensor_of_records().to_owned(),
             profile: settings.profile,
         };
         let encoder = Encoder::new(settings.encoding, encoding);
-        Self { settings, encoder, tape: Tape::default(), clock: Clock::default(), own: Vec::new(), encoded: Vec::new() }
+        Self {
+            settings,
+            encoder,
+            tape: Tape::default(),
+            clock: Clock::default(),
+            own: Vec::new(),
+            encoded: Vec::new(),
+            live,
+            room: Vec::new(),
+        }
     }
 
     /// The records of a batch that are sent. What no receiver could take is a dead letter.
@@ -50,7 +64,7 @@ impl Outgoing {
         letters: &mut DeadLetters,
         report: &mut Report,
     ) -> Vec<Item<'b>> {
-        let Self { settings, encoder, tape, clock, own, encoded } = self;
+        let Self { settings, encoder, tape, clock, own, encoded, live, room } = self;
         own.clear();
         encoded.clear();
         for gap in &batch.gaps {
@@ -72,7 +86,10 @@ impl Outgoing {
                 continue;
             }
             let begin = encoded.len();
-            if encode(line, (encoder, tape), encoded, letters, &mut counts) {
+            // What tells a record apart stays what is stored: a time of delivery is another each time.
+            let is_told = *live && head.event_type == "alert";
+            let told = if is_told { stamped(line, "emitted", clock::now(), clock, room) } else { line };
+            if encode(told, line, (encoder, tape), encoded, letters, &mut counts) {
                 let id = head.id().map_or_else(|| id_of(settings, is_gap, place), str::to_owned);
                 // Its body is known when all are encoded and none moves any more.
                 chosen.push((Item { body: &[], line, head, id: Cow::Owned(id) }, begin..encoded.len()));
@@ -86,15 +103,16 @@ impl Outgoing {
     }
 }
 
-/// Encodes a record; false if there is nothing to be sent.
+/// Encodes a record as it is told; false if there is nothing to be sent. As it is stored it may become a dead letter.
 fn encode(
+    told: &[u8],
     line: &[u8],
     (encoder, tape): (&Encoder, &mut Tape),
     out: &mut Vec<u8>,
     letters: &mut DeadLetters,
     counts: &mut Counts,
 ) -> bool {
-    let result = tape.read(line).map(|record| encoder.encode(&Facts::of(record), out));
+    let result = tape.read(told).map(|record| encoder.encode(&Facts::of(record), out));
     match result {
         Some(Encoded::Whole) => return true,
         Some(Encoded::Cut) => {

@@ -53,7 +53,7 @@ pub struct Report {
     pub last_error_us: u64,
     /// How long requests took.
     pub request_times: Times,
-    /// How long after they were written, or happened where they do not say that, records were acknowledged.
+    /// How long after they were decided, or happened where they do not say that, records were acknowledged.
     pub acknowledgement_times: Times,
 }
 

@@ -54,11 +54,14 @@ impl Transport for S3 {
     fn send(&mut self, items: &[Item<'_>], answers: &mut [Answer]) -> Result<(), Trouble> {
         let Some(first) = items.first() else { return Ok(()) };
         self.text.clear();
+        // The name follows from what is stored: what is sent may say when.
+        let mut digest = Sha256::new();
         for item in items {
+            digest.update(item.line);
             self.text.extend_from_slice(item.body);
             self.text.push(b'\n');
         }
-        let digest = HEXLOWER.encode(&Sha256::digest(&self.text));
+        let digest = HEXLOWER.encode(&digest.finalize());
         let (body, end) = match self.settings.web.packing {
             Packing::Plain => (std::mem::take(&mut self.text), ""),
             Packing::Zstd => (zstd::bulk::compress(&self.text, ZSTD_LEVEL)?, ".zst"),
