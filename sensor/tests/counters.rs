@@ -350,3 +350,34 @@ fn an_output_leaves_counters_out_that_are_0() {
         assert_eq!(counter(&stats, "decoder.ipv6").is_some(), there, "{setting}");
     }
 }
+
+#[test]
+fn a_table_for_people_has_the_same_counters() {
+    let folder = tempfile::tempdir().unwrap();
+    let capture = folder.path().join("capture.pcap");
+    connection(|wire| {
+        wire.segment(true, ACK, 0, 0, b"abcd");
+    })
+    .write(&capture);
+    let table = |more: &[&str]| {
+        let run = Run::replay(&capture).arg("--no-rules").arg("--checksums").arg("off");
+        let settings = ["outputs.2.stats.enabled=yes", "outputs.2.stats.filename=counted.log"];
+        let settings = settings.iter().chain(more);
+        let run = settings.fold(run, |run, setting| run.arg("--set").arg(setting));
+        run.succeed();
+        let text = std::fs::read_to_string(run.folder().join("counted.log")).unwrap();
+        let rows = text.lines().filter_map(|line| {
+            let [name, "Total", count] = line.split('|').map(str::trim).collect::<Vec<_>>()[..] else { return None };
+            Some((name.to_owned(), count.parse::<u64>().unwrap()))
+        });
+        (rows.collect::<Vec<_>>(), run.stats())
+    };
+    let (rows, stats) = table(&[]);
+    assert!(rows.len() > 20 && rows.iter().all(|(_, count)| *count > 0), "{rows:?}");
+    // Those of time are not the same in two looks at the clock.
+    for (name, count) in rows.iter().filter(|(name, _)| !name.contains("latency")) {
+        assert_eq!(counter(&stats, name).and_then(Value::as_u64), Some(*count), "{name}");
+    }
+    let (with_zeros, _) = table(&["outputs.2.stats.null-values=yes"]);
+    assert!(with_zeros.len() > rows.len() && with_zeros.contains(&("tcp.rst".into(), 0)));
+}

@@ -29,5 +29,6 @@ pub mod report;
 pub mod sctp;
 pub mod slot;
 pub mod stats;
+pub mod stats_text;
 pub mod subject;
 pub mod summary;

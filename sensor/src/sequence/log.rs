@@ -23,15 +23,33 @@ use crate::sinks::target::{Shape, Target};
 /// Why a sink misses records.
 const REMOVED: &str = "retention removed them before they were delivered";
 
-/// `fast.log`
+/// A file of text for people: `fast.log`, `stats.log`.
 #[derive(Clone, Debug)]
-pub struct FastOutput {
+pub struct TextOutput {
     /// File name below the log folder.
     pub filename: String,
     /// Whether an existing file is appended to, where that is said; it is otherwise.
     pub append: Option<bool>,
     /// When a new file is begun, when live.
     pub rotation: Rotation,
+}
+
+/// `stats.log`
+#[derive(Clone, Debug)]
+pub struct StatsOutput {
+    /// Its file.
+    pub file: TextOutput,
+    /// Counters that are 0 are shown.
+    pub zeros: bool,
+}
+
+/// How counters are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As a record of EVE JSON.
+    Record,
+    /// As a table.
+    Table,
 }
 
 /// The log of a live sensor.
@@ -54,8 +72,8 @@ pub(super) struct Log {
     ways: Vec<Vec<usize>>,
     /// Records that went to a second one.
     copied: Tally,
-    /// Positions of those that take counters, and whether they take those that are 0.
-    stats: Vec<(usize, bool)>,
+    /// Positions of those that take counters, in which form, and whether they take those that are 0.
+    stats: Vec<(usize, Form, bool)>,
     /// Positions of those that take what the sensor could not see.
     health: Vec<usize>,
     /// How many are EVE's; they are the first.
@@ -101,12 +119,13 @@ impl Log {
             }
             ways.push((first..outputs.len()).collect());
         }
-        if let Some(fast) = &settings.fast {
+        for text in settings.fast.iter().chain(settings.stats.as_ref().map(|stats| &stats.file)) {
             ways.push(vec![outputs.len()]);
-            outputs.push(open(&fast.filename, false, fast.append.unwrap_or(true), fast.rotation.clone())?);
+            outputs.push(open(&text.filename, false, text.append.unwrap_or(true), text.rotation.clone())?);
         }
-        let stats = (0..).zip(&settings.eve);
-        let stats = stats.filter_map(|(place, eve)| Some((place, eve.stats?.zeros))).collect();
+        let stats = (0..).zip(&settings.eve).filter_map(|(place, eve)| Some((place, Form::Record, eve.stats?.zeros)));
+        let table = settings.stats.iter().map(|stats| (ways.len() - 1, Form::Table, stats.zeros));
+        let stats = stats.chain(table).collect();
         let health = (0..).zip(&settings.eve).filter(|(_, eve)| eve.health).map(|(place, _)| place).collect();
         let (eve, own) = (settings.eve.len(), settings.own);
         let couriers = Couriers::start(&settings.deliveries, folder, live)?;
@@ -130,14 +149,17 @@ impl Log {
         }
     }
 
-    /// Takes counters for the outputs that show them: `record` writes all of them, or those that are not 0.
-    pub(super) fn write_stats(&mut self, record: &mut dyn FnMut(bool) -> Vec<u8>) {
-        let (mut all, mut counted) = (None, None);
-        for (place, zeros) in &self.stats {
-            let line = if *zeros { &mut all } else { &mut counted };
-            let line = line.get_or_insert_with(|| record(*zeros));
+    /// Takes counters for the outputs that show them: `write` does it in a form, with all of them or those that are not 0.
+    pub(super) fn write_stats(&mut self, write: &mut dyn FnMut(Form, bool) -> Vec<u8>) {
+        let mut written: Vec<((Form, bool), Vec<u8>)> = Vec::new();
+        for (place, form, zeros) in &self.stats {
+            let how = (*form, *zeros);
+            if written.iter().all(|(known, _)| *known != how) {
+                written.push((how, write(*form, *zeros)));
+            }
+            let Some((_, text)) = written.iter().find(|(known, _)| *known == how) else { continue };
             for output in self.ways.get(*place).into_iter().flatten() {
-                self.outputs.get_mut(*output).into_iter().for_each(|output| output.write(Class::Sensor, line));
+                self.outputs.get_mut(*output).into_iter().for_each(|output| output.write(Class::Sensor, text));
             }
         }
     }

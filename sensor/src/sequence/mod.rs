@@ -35,7 +35,7 @@ use tags::Tags;
 pub use books::Books;
 pub use decide::HeldBack;
 pub use deliveries::DeliverySettings;
-pub use log::{FastOutput, LogOutput, in_words};
+pub use log::{LogOutput, StatsOutput, TextOutput, in_words};
 pub use stats::{Report, RuleMatches};
 
 mod books;
@@ -57,7 +57,9 @@ pub struct Settings {
     /// When each of those begins a new file, when live.
     pub rotations: Vec<Rotation>,
     /// The one of lines for people, behind them.
-    pub fast: Option<FastOutput>,
+    pub fast: Option<TextOutput>,
+    /// The table of counters, behind that.
+    pub stats: Option<StatsOutput>,
     /// The log, where an interface is watched or records are delivered.
     pub log: Option<LogOutput>,
     /// Where records are delivered to.

@@ -7,11 +7,13 @@ use std::io;
 use tapwire_parsers::link::Timestamp;
 use tapwire_signatures::verify::cost::CostBooks;
 
+use super::log::Form;
 use super::{Books, Writer};
 use crate::counters::tells_loss;
 use crate::health::Finding;
 use crate::records::class::Tally;
 use crate::records::stats::{self, DearRule, Rules, Shown};
+use crate::records::stats_text;
 use crate::sinks::deliver::report::Report as Delivered;
 use crate::sinks::log::Figures;
 
@@ -142,12 +144,15 @@ impl Writer {
         let rules = Rules { numbers: &numbers, dearest: &dearest };
         let counted = Shown { rules, sandbox: report.sandbox };
         let clock = &mut self.records.clock;
-        self.log.write_stats(&mut |zeros| {
-            let mut line = Vec::new();
+        self.log.write_stats(&mut |form, zeros| {
+            let mut text = Vec::new();
             let shown = counters.iter().filter(|(_, count)| zeros || **count > 0);
             let shown: Vec<(&str, u64)> = shown.map(|(name, count)| (name.as_str(), *count)).collect();
-            stats::write(&mut line, report.time, report.uptime_s, &shown, counted, clock);
-            line
+            match form {
+                Form::Record => stats::write(&mut text, report.time, report.uptime_s, &shown, counted, clock),
+                Form::Table => stats_text::write(&mut text, report.time, report.uptime_s, &shown, clock),
+            }
+            text
         });
     }
 

@@ -11,10 +11,10 @@ const DEVICES: &str = "/dev";
 /// The folders and files that are written below some folders of records, with those of state.
 pub fn places(configuration: &Configuration, folders: &[PathBuf], data_dir: Option<&Path>) -> Places {
     let eve = configuration.eve.iter().map(|eve| PathBuf::from(&eve.filename));
-    let fast = configuration.fast.iter().map(|fast| PathBuf::from(&fast.filename));
+    let texts = configuration.texts().map(|text| PathBuf::from(&text.filename));
     let data = configuration.tcp_data.iter().chain(&configuration.http_body_data);
     let data = data.flat_map(|data| data.filename.iter().chain(&data.folder)).cloned();
-    let elsewhere = eve.chain(fast).chain(data).filter(|path| path.is_absolute()).map(|path| match path.parent() {
+    let elsewhere = eve.chain(texts).chain(data).filter(|path| path.is_absolute()).map(|path| match path.parent() {
         Some(folder) if !path.starts_with(DEVICES) => folder.to_owned(),
         _ => path,
     });

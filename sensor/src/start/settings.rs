@@ -10,7 +10,7 @@ use crate::flow::tcp::TcpSettings;
 use crate::records::eve::{EveOutput, Files};
 use crate::records::report;
 use crate::run::{Memory, Settings};
-use crate::sequence::{DeliverySettings, LogOutput};
+use crate::sequence::{DeliverySettings, LogOutput, TextOutput};
 use crate::sinks::sets::OwnNames;
 use crate::sinks::{certificates, file_store, stream_data};
 use crate::{flow, recording, sequence, worker};
@@ -99,16 +99,21 @@ impl Configuration {
         }
     }
 
+    /// Files of text for people.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &TextOutput> {
+        self.fast.iter().chain(self.stats.iter().map(|stats| &stats.file))
+    }
+
     /// Names of what is written, which sets of rules may not have.
     pub fn own_names(&self) -> OwnNames {
         let eve = self.eve.iter().map(|eve| eve.log.clone().unwrap_or_else(|| PathBuf::from(&eve.filename)));
-        let fast = self.fast.iter().map(|fast| PathBuf::from(&fast.filename));
+        let texts = self.texts().map(|text| PathBuf::from(&text.filename));
         let files = self.file_store.iter().map(|store| store.folder.clone());
         let certificates = self.certificate_store.iter().map(|store| store.folder.clone());
         let data = self.tcp_data.iter().chain(&self.http_body_data);
         let data = data.flat_map(|data| data.filename.iter().chain(&data.folder)).cloned();
         let recorded = self.recorded();
-        OwnNames::new(eve.chain(fast).chain(files).chain(certificates).chain(data).chain(recorded.places()))
+        OwnNames::new(eve.chain(texts).chain(files).chain(certificates).chain(data).chain(recorded.places()))
     }
 }
 
@@ -194,6 +199,7 @@ fn writer(configuration: &Configuration) -> sequence::Settings {
     sequence::Settings {
         eve: configuration.eve.clone(),
         fast: configuration.fast.clone(),
+        stats: configuration.stats.clone(),
         rotations: configuration.rotations.clone(),
         log: None,
         deliveries: DeliverySettings {

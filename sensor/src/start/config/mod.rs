@@ -47,7 +47,7 @@ use crate::recording::pcap_log;
 use crate::records::eve::EveOutput;
 use crate::records::ledger::LedgerSettings;
 use crate::run::{Counting, LiveSettings};
-use crate::sequence::FastOutput;
+use crate::sequence::{StatsOutput, TextOutput};
 use crate::sinks::deliver;
 use crate::sinks::log;
 use crate::sinks::output::Syncing;
@@ -158,7 +158,9 @@ pub struct Configuration {
     /// When each of those begins a new file, when live.
     pub rotations: Vec<Rotation>,
     /// `outputs`: fast
-    pub fast: Option<FastOutput>,
+    pub fast: Option<TextOutput>,
+    /// `outputs`: stats
+    pub stats: Option<StatsOutput>,
     /// `outputs`: lua
     pub output_scripts: Vec<Arc<tapwire_signatures::lua::OutputScript>>,
     /// `outputs`: file-store
@@ -396,6 +398,7 @@ impl Default for Configuration {
             .eve,
             rotations: Vec::new(),
             fast: None,
+            stats: None,
             output_scripts: Vec::new(),
             file_store: None,
             certificate_store: None,

@@ -16,7 +16,7 @@ use super::{Problem, data, deliveries, packets, stores};
 use crate::recording::pcap_log;
 use crate::records::eve::{Alerts, Anomalies, CaptureName, EveOutput, Files, Stats};
 use crate::records::forwarded::Forwarded;
-use crate::sequence::FastOutput;
+use crate::sequence::{StatsOutput, TextOutput};
 use crate::sinks::deliver;
 use crate::sinks::plain::read_plain;
 use crate::sinks::rotation::{Every, Rotation, checked};
@@ -55,7 +55,9 @@ pub(super) struct Outputs {
     pub(super) eve: Vec<EveOutput>,
     /// When each of those begins a new file.
     pub(super) rotations: Vec<Rotation>,
-    pub(super) fast: Option<FastOutput>,
+    pub(super) fast: Option<TextOutput>,
+    /// The table of counters.
+    pub(super) stats: Option<StatsOutput>,
     /// Scripts.
     pub(super) scripts: Vec<Arc<OutputScript>>,
     /// Where files are stored.
@@ -93,10 +95,10 @@ pub(super) fn read(
                 read.eve.push(eve);
                 read.rotations.push(rotation(node, faults));
             }
-            "fast" => {
-                let filename = node.get("filename").and_then(Node::text).unwrap_or("fast.log").to_owned();
-                let (append, rotation) = (append(node, faults), rotation(node, faults));
-                read.fast = Some(FastOutput { filename, append, rotation });
+            "fast" => read.fast = Some(text_output(node, "fast.log", faults)),
+            "stats" => {
+                let zeros = node.switch_at("null-values", false, faults);
+                read.stats = Some(StatsOutput { file: text_output(node, "stats.log", faults), zeros });
             }
             "lua" => read.scripts.extend(scripts(node, limits, faults, warnings)),
             "file-store" => {
@@ -111,6 +113,11 @@ pub(super) fn read(
         }
     }
     read
+}
+
+fn text_output(node: &Node, usual: &str, faults: &mut Vec<Problem>) -> TextOutput {
+    let filename = node.get("filename").and_then(Node::text).unwrap_or(usual).to_owned();
+    TextOutput { filename, append: append(node, faults), rotation: rotation(node, faults) }
 }
 
 /// Whether records name the capture that they are from.

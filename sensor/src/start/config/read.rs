@@ -337,7 +337,7 @@ impl<'a> Reader<'a> {
             let read = outputs::read(self.root.at("outputs"), settings, &mut self.faults, &mut self.warnings);
             c.output_scripts = read.scripts;
             c.deliveries = read.deliveries;
-            (c.eve, c.rotations, c.fast) = (read.eve, read.rotations, read.fast);
+            (c.eve, c.rotations, c.fast, c.stats) = (read.eve, read.rotations, read.fast, read.stats);
             (c.file_store, c.certificate_store) = (read.file_store, read.certificate_store);
             c.pcap_logs = read.pcap_logs;
             (c.tcp_data, c.http_body_data) = (read.tcp_data, read.http_body_data);

@@ -135,7 +135,7 @@ const FILE: &str = "eve.json";
 /// A configuration whose only output is alerts with nothing in them that is not needed.
 fn only_alerts(configuration: &Configuration) -> Configuration {
     let mut own = configuration.clone();
-    own.fast = None;
+    (own.fast, own.stats) = (None, None);
     own.output_scripts = Vec::new();
     (own.file_store, own.certificate_store) = (None, None);
     own.pcap_logs.clear();
