@@ -9,7 +9,7 @@
 Needs root, iproute2, tcpreplay and zstd; without them it says so and is left out."""
 import argparse, os, pathlib, socket, struct, subprocess, sys, threading, time
 
-from bed import ADDRESS, CLIENT, SERVER, Datagrams, Sensor, alert_ports, exchange_frames, held, is_lacking, namespace, of_type, records, replay, write_capture
+from bed import ADDRESS, CLIENT, SERVER, Datagrams, Sensor, alert_ports, each_of, exchange_frames, held, is_lacking, namespace, of_type, records, replay, write_capture
 
 HALF_LOAD_MBPS = 100
 LATENCY_MS = 100
@@ -78,15 +78,17 @@ def soak(options, folder):
     counted = on_the_wire() - before
     missed_at_start = first - before
     ended = sensor.end()
-    seen = records(folder / "out")
-    stats = [record["stats"] for record in of_type(seen, "stats")]
-    last, packets = stats[-1], stats[-1]["tapwire"]["packets"]
-    latency = last["tapwire"]["latency"]["alert"]
+    stats, ours = [], []
+    for record in each_of(folder / "out", "stats", "alert"):
+        if record["event_type"] == "stats":
+            stats.append({part: record["stats"]["tapwire"][part] for part in ("packets", "records", "latency")})
+        elif record["alert"]["signature_id"] == 1:
+            ours.append(record["src_port"])
+    last, packets = stats[-1], stats[-1]["packets"]
+    latency = last["latency"]["alert"]
     quarter = max(1, len(samples) // 4)
     early, late = sorted(samples[quarter : 2 * quarter])[quarter // 2 :][:1] or samples[-1:], sorted(samples[-quarter:])[quarter // 2 :][:1]
     growth = late[0] / max(1, early[0])
-    books = [record["tapwire"] for record in stats]
-    ours = [record["src_port"] for record in of_type(seen, "alert") if record["alert"]["signature_id"] == 1]
     busy = is_busy()
     if busy:
         print("  left out: how long alerts may take, for the machine is busy with other work")
@@ -97,12 +99,12 @@ def soak(options, folder):
     return all([
         check("it ends cleanly", ended, 0),
         check("seen = processed + dropped in each record of counters",
-              all(book["packets"]["seen"] == book["packets"]["processed"] + sum(book["packets"]["dropped"].values()) for book in books)),
+              all(book["packets"]["seen"] == book["packets"]["processed"] + sum(book["packets"]["dropped"].values()) for book in stats)),
         # What went over the wire before the sensor was there is not its own.
         check("what the interface counted is what was seen", 0 <= counted - packets["seen"] <= missed_at_start + 8),
         check("no packet that was sent is missing", packets["seen"] >= sent),
         check("made = delivered + held back + summed + shed + waiting",
-              all(b["made"] == b["delivered"] + b["held_back"] + b["summed"] + b["shed"] + b["waiting"] for b in (book["records"] for book in books))),
+              all(b["made"] == b["delivered"] + b["held_back"] + b["summed"] + b["shed"] + b["waiting"] for b in (book["records"] for book in stats))),
         check("memory is flat", growth <= (GROWTH if options.minutes >= 5 else GROWTH_SHORT)),
         check("%d alerts are there, each once" % len(alerts), (len(ours), set(ours) == set(alerts)), (len(alerts), True)),
         busy or check("99 of 100 alerts can be read %d ms after their packet" % LATENCY_MS, latency["p99_ms"] <= LATENCY_MS or options.mbps > HALF_LOAD_MBPS),
