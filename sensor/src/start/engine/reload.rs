@@ -56,7 +56,11 @@ impl Reloader {
         let mut looked = Instant::now();
         while !stop.load(Ordering::Relaxed) {
             std::thread::sleep(NAP);
+            let before = self.retired.len();
             self.retired.retain(|engine| Arc::strong_count(engine) > 1);
+            if self.retired.len() < before {
+                give_back();
+            }
             let (signal, waiting) = requests.take();
             let mut due = signal || !waiting.is_empty();
             if self.configuration.rule_watch.enabled && looked.elapsed() >= interval {
@@ -69,6 +73,10 @@ impl Reloader {
                     say(line);
                     lines.borrow_mut().push(line.to_owned());
                 });
+                if rules.is_none() {
+                    // What was read and refused is gone by now.
+                    give_back();
+                }
                 let answer = Reloaded { done: rules.is_some(), lines: lines.into_inner() };
                 rules.into_iter().for_each(|rules| requests.note(rules));
                 // Who does not wait any more is not told.
@@ -159,6 +167,20 @@ impl Reloader {
         lines
     }
 }
+
+/// Gives memory that old rules had back to the system: between what lives on, the allocator keeps it otherwise.
+#[cfg(target_env = "gnu")]
+#[allow(
+    unsafe_code,
+    reason = "after a hundred reloads of a large set 4 % more memory was held than after three, which is what this gives back"
+)]
+fn give_back() {
+    // SAFETY: it takes no pointers, and locks what it looks at.
+    unsafe { libc::malloc_trim(0) };
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn give_back() {}
 
 #[expect(clippy::disallowed_methods, reason = "there are reloads only while an interface is watched")]
 fn now() -> Timestamp {
