@@ -347,6 +347,16 @@ mod tests {
     }
 
     #[test]
+    fn files_that_are_done_leave_nothing() {
+        let mut all = Flows::new(10_000);
+        for resource in 0..5_000 {
+            all.bring(0, (0, 4), resource, true);
+            all.bring(0, (5, 9), resource, true);
+        }
+        assert!(all.wholes.times() <= 1_100 && all.drawn() == 0, "{}", all.wholes.times());
+    }
+
+    #[test]
     fn a_file_that_was_handed_on_and_is_given_up_is_told() {
         let mut all = Flows::new(10_000);
         all.settings.storing = Some(Budget::new(0));

@@ -22,6 +22,9 @@ use crate::flow::key::{Address, Key, TenantNumber};
 /// What a part that waits, or a file, takes beside its bytes.
 pub(super) const PLACE_BYTES: usize = 64;
 
+/// Times that are kept of files that are done, beside as many as there are files that are not.
+const DONE_LIMIT: usize = 1024;
+
 /// Which file parts are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Origin {
@@ -215,6 +218,7 @@ impl Wholes {
             };
             self.by_origin.insert(*origin, whole);
             self.order.push_back((after(now, timeout_s), *origin, number));
+            self.forget_done();
         }
         let whole = self.by_origin.get_mut(origin)?;
         whole.last = now;
@@ -250,6 +254,12 @@ impl Wholes {
         }
     }
 
+    /// Times that are kept.
+    #[cfg(test)]
+    pub(super) fn times(&self) -> usize {
+        self.order.len()
+    }
+
     /// Files of which not all parts came in time.
     pub fn expired(&self) -> u64 {
         self.expired
@@ -258,6 +268,14 @@ impl Wholes {
     /// Takes what the store is to give up.
     pub(super) fn take_abandoned(&mut self) -> Vec<(u64, u32)> {
         std::mem::take(&mut self.abandoned)
+    }
+
+    /// Forgets the times of files that are done, so that there are never many more of them than files.
+    fn forget_done(&mut self) {
+        let Self { by_origin, order, .. } = self;
+        if order.len() > 2 * by_origin.len() + DONE_LIMIT {
+            order.retain(|(_, origin, number)| by_origin.get(origin).is_some_and(|whole| whole.number == *number));
+        }
     }
 
     /// Forgets those whose parts did not come in time.
