@@ -75,6 +75,14 @@ impl Cells {
         is_taken
     }
 
+    /// Takes a text for the row where it has none.
+    pub(super) fn put_missing(&mut self, text: &str) {
+        if let (Values::Text(values), false) = (&mut self.values, self.is_set) {
+            values.append_value(text);
+            self.is_set = true;
+        }
+    }
+
     /// The row is over.
     pub(super) fn end_row(&mut self) {
         let is_set = std::mem::take(&mut self.is_set);

@@ -19,6 +19,8 @@ use crate::sinks::encode::{Kind, Record, Value};
 
 /// The column with the record as it is stored.
 const RAW: &str = "raw";
+/// The member that names the sensor.
+const SENSOR: &str = "host";
 /// Columns of which no value comes twice, so that a dictionary would be for nothing.
 const UNLIKE: [&str; 3] = [RAW, "timestamp", "tapwire_event_id"];
 /// Records that become columns together.
@@ -38,6 +40,8 @@ pub(super) struct Sheet {
     raw: StringBuilder,
     rows: usize,
     bytes: usize,
+    /// The sensor's name, and the column that it is in.
+    sensor: Option<(String, usize)>,
     /// Values that do not fit their column.
     pub(super) misfits: u64,
 }
@@ -61,8 +65,8 @@ impl Members {
 }
 
 impl Sheet {
-    /// A new one in a file, for a type of records.
-    pub(super) fn new(file: File, event_type: &str) -> io::Result<Self> {
+    /// A new one in a file, for a type of records of a sensor, where they do not name theirs.
+    pub(super) fn new(file: File, event_type: &str, sensor: Option<&str>) -> io::Result<Self> {
         let columns = of_type(event_type);
         let raw = Field::new(RAW, DataType::Utf8, false);
         let fields: Vec<Field> = columns.iter().map(field).chain([raw]).collect();
@@ -77,6 +81,9 @@ impl Sheet {
             rows: 0,
             bytes: 0,
             misfits: 0,
+            sensor: sensor
+                .zip(columns.iter().position(|column| column.path == SENSOR))
+                .map(|(name, at)| (name.to_owned(), at)),
         })
     }
 
@@ -85,6 +92,10 @@ impl Sheet {
         let mut row = Row { cells: &mut self.cells, misfits: 0 };
         row.members(record.root(), &self.members);
         self.misfits += row.misfits;
+        if let Some((name, cells)) = self.sensor.as_ref().and_then(|(name, at)| Some((name, self.cells.get_mut(*at)?)))
+        {
+            cells.put_missing(name);
+        }
         self.cells.iter_mut().for_each(Cells::end_row);
         self.raw.append_value(line);
         self.rows += 1;

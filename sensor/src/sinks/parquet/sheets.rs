@@ -33,6 +33,8 @@ pub struct Sheets {
     folder: Folder,
     /// What names begin with.
     stem: String,
+    /// The sensor, where records do not name theirs.
+    sensor: Option<String>,
     tape: Tape,
     open: BTreeMap<Part, Open>,
     /// How many files of each part there are.
@@ -52,10 +54,12 @@ struct Open {
 
 impl Sheets {
     /// Those of a source, below a folder: names of files are the stem, which must be a plain name that nothing else has.
-    pub fn new(folder: &Path, stem: &str) -> io::Result<Self> {
+    /// The sensor is named where records do not do so.
+    pub fn new(folder: &Path, stem: &str, sensor: Option<&str>) -> io::Result<Self> {
         Ok(Self {
             folder: Folder::make(folder)?,
             stem: stem.to_owned(),
+            sensor: sensor.map(str::to_owned),
             tape: Tape::default(),
             open: BTreeMap::new(),
             counts: BTreeMap::new(),
@@ -139,7 +143,7 @@ impl Sheets {
         let name = folder.join(format!("{}{nth}.parquet", self.stem));
         self.folder.below(&folder)?;
         let file = self.folder.file(&new(&name), false)?;
-        Ok(Open { sheet: Sheet::new(file, event_type)?, name, used: 0 })
+        Ok(Open { sheet: Sheet::new(file, event_type, self.sensor.as_deref())?, name, used: 0 })
     }
 
     fn end(&mut self, Open { sheet, name, .. }: Open) -> io::Result<()> {

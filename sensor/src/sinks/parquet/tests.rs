@@ -41,7 +41,7 @@ fn raw(folder: &Path) -> Vec<String> {
 }
 
 fn written(folder: &Path, lines: &[impl AsRef<[u8]>]) -> (Vec<bool>, u64) {
-    let mut sheets = Sheets::new(folder, "s").unwrap();
+    let mut sheets = Sheets::new(folder, "s", Some("sensor-7")).unwrap();
     let taken = lines.iter().map(|line| sheets.add(line.as_ref()).unwrap()).collect();
     let misfits = sheets.misfits();
     sheets.finish().unwrap();
@@ -63,6 +63,7 @@ fn parquet_has_the_columns_of_a_record_and_the_record() {
     assert_eq!(batch["src_port"].as_primitive::<Int64Type>().value(0), 53);
     assert_eq!(batch["src_ip"].as_string::<i32>().value(0), "10.0.0.1");
     assert_eq!(batch["tapwire_event_id"].as_string::<i32>().value(0), "e1");
+    assert_eq!(batch["host"].as_string::<i32>().value(0), "sensor-7");
     assert!(batch["dns_aa"].as_boolean().value(0) && batch["dest_ip"].is_null(0));
     assert_eq!(batch["vlan"].as_list::<i32>().value(0).as_primitive::<Int64Type>().values(), &[7, 8]);
     let names = batch["dns_queries_rrname"].as_list::<i32>().value(0);
@@ -142,7 +143,7 @@ fn parquet_files_of_the_same_records_are_the_same_and_few_are_open_at_once() {
 #[test]
 fn parquet_that_was_not_finished_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let mut sheets = Sheets::new(folder.path(), "s").unwrap();
+    let mut sheets = Sheets::new(folder.path(), "s", None).unwrap();
     sheets.add(br#"{"event_type":"flow"}"#).unwrap();
     assert_eq!(files(folder.path()).len(), 1);
     sheets.finish().unwrap();

@@ -31,6 +31,9 @@ pub struct Parquet {
     /// The folder that files are written below
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// The sensor's name, where records do not name theirs
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
     #[command(flatten)]
     choice: Choice,
 }
@@ -73,7 +76,7 @@ impl Parquet {
         if !path.is_dir() {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let name = |first: &[u8]| format!("{}-{}", stem(&name), mark(first));
-            let mut source = Source::new(&self.out, &name, done);
+            let mut source = Source::new(self, &name, done);
             cat::read_file(path, wanted, &mut |line| source.take(line)).map_err(told)?;
             return source.end().map_err(told);
         }
@@ -84,7 +87,7 @@ impl Parquet {
         let mut wrong = Vec::new();
         for segment in segments {
             let name = |first: &[u8]| segment.marked(first);
-            let mut source = Source::new(&self.out, &name, done);
+            let mut source = Source::new(self, &name, done);
             let is_read = segment.read(wanted, &mut |line| source.take(line));
             match is_read.and_then(|damaged| source.end().map(|()| damaged)) {
                 Ok(damaged) => wrong.extend(damaged),
@@ -97,7 +100,7 @@ impl Parquet {
 
 /// A segment or file on its way.
 struct Source<'s> {
-    out: &'s Path,
+    options: &'s Parquet,
     /// Names its files, after its first record.
     name: &'s dyn Fn(&[u8]) -> String,
     sheets: Option<Sheets>,
@@ -106,15 +109,18 @@ struct Source<'s> {
 }
 
 impl<'s> Source<'s> {
-    fn new(out: &'s Path, name: &'s dyn Fn(&[u8]) -> String, done: &'s mut Done) -> Self {
-        Self { out, name, sheets: None, error: None, done }
+    fn new(options: &'s Parquet, name: &'s dyn Fn(&[u8]) -> String, done: &'s mut Done) -> Self {
+        Self { options, name, sheets: None, error: None, done }
     }
 
     /// Takes a record; false if no more can be taken.
     fn take(&mut self, line: &[u8]) -> bool {
         let taken = match &mut self.sheets {
             Some(sheets) => sheets.add(line),
-            none => Sheets::new(self.out, &(self.name)(line)).and_then(|sheets| none.insert(sheets).add(line)),
+            none => {
+                let Parquet { out, host, .. } = self.options;
+                Sheets::new(out, &(self.name)(line), host.as_deref()).and_then(|sheets| none.insert(sheets).add(line))
+            }
         };
         match taken {
             Ok(is_record) => self.done.refused += u64::from(!is_record),

@@ -51,7 +51,7 @@ pub(super) fn shelve(
                         shelved: Shelved::default(),
                         clock: Clock::default(),
                         prefix: shelf.prefix(&Head::of(first)),
-                        sheets: Sheets::new(&folder, &segment.stem(first))?,
+                        sheets: Sheets::new(&folder, &segment.stem(first), Some(&delivery.settings.host))?,
                     })
                 }
             };
@@ -133,7 +133,7 @@ fn put(sheets: &mut Sheets, shelf: &mut Shelf, prefix: &str, is_stopped: &dyn Fn
 /// Puts samples of records.
 pub(super) fn put_samples(shelf: &mut Shelf, stem: &str, items: &[Item<'_>]) -> Result<(), Trouble> {
     let staging = tempfile::tempdir()?;
-    let mut sheets = Sheets::new(&folder_of(shelf, staging.path()), stem)?;
+    let mut sheets = Sheets::new(&folder_of(shelf, staging.path()), stem, None)?;
     for item in items {
         sheets.add(item.line)?;
     }
