@@ -311,11 +311,11 @@ pub static COUNTERS: &[Counter] = &[
     count("tapwire.files_displaced", "Files that were cut off, for too many of their flow were open at once."),
     count("tapwire.files_dropped", "Files without a record: too many of their flow waited for one."),
     count("tapwire.files_joined", "Files that were put together from parts."),
-    count("tapwire.files_unjoined", "Files whose parts were not put together, because there was no room."),
     count(
         "tapwire.files_late",
         "Files of which not all parts came in time (`app-layer.protocols.http.byterange.timeout`).",
     ),
+    count("tapwire.files_unjoined", "Files whose parts were not put together, because there was no room."),
     count(
         "tapwire.files_unkept",
         "Files that could not be stored, because there was no room for them while they waited for the word of a rule.",

@@ -254,11 +254,14 @@ impl Reader<'_> {
     fn form(&mut self, kind: &str) -> Option<Option<whole::Form>> {
         let choices: &[&'static str] =
             if kind == "folder" { &["parquet", "segments"] } else { &["batches", "parquet", "segments"] };
+        let before = self.faults.len();
         let form = match self.choice("objects", choices) {
             "batches" => return Some(None),
             "segments" => whole::Form::Segment,
             #[cfg(feature = "parquet")]
             "parquet" => whole::Form::Columns,
+            // What is no kind of objects was told.
+            _ if self.faults.len() > before => return None,
             _ => {
                 let hint = "build it with `cargo build --release --features parquet`, or write `objects: segments`";
                 self.fault_at("objects", "this program is built without Parquet".to_owned(), hint);
