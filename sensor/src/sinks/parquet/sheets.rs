@@ -9,7 +9,7 @@ use crate::sinks::encode::{Tape, time};
 use crate::sinks::open::Folder;
 
 /// Files that are written at once.
-const OPEN: usize = 32;
+const OPEN: usize = 128;
 /// Bytes of memory that all of them may take.
 const MEMORY_BYTES: usize = 64 << 20;
 /// Characters of a type in the name of a folder.

@@ -115,13 +115,13 @@ fn parquet_files_of_the_same_records_are_the_same_and_few_are_open_at_once() {
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     // Each hour comes again when its file is long closed.
     let line = |n: u32| {
-        let (hour, day) = (n % 24, 1 + n / 24 % 5);
+        let (hour, day) = (n % 24, 1 + n / 24 % 10);
         format!(
             r#"{{"timestamp":"2026-12-{day:02}T{hour:02}:00:00.000000+0000","event_type":"dns","n":{n},"dns":{{"rcode":"{}"}}}}"#,
             "x".repeat(3_000)
         )
     };
-    let lines: Vec<String> = (0..240).map(line).collect();
+    let lines: Vec<String> = (0..480).map(line).collect();
     for folder in &folders {
         assert_eq!(written(folder.path(), &lines).1, 0);
     }
@@ -134,7 +134,7 @@ fn parquet_files_of_the_same_records_are_the_same_and_few_are_open_at_once() {
         (bytes, lines)
     });
     assert!(one == other);
-    assert_eq!(one.0.len(), 240, "120 hours, each in two parts");
+    assert_eq!(one.0.len(), 480, "240 hours, each in two parts");
     let mut expected = lines;
     expected.sort();
     assert_eq!(one.1, expected);
