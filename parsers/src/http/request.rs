@@ -51,7 +51,7 @@ struct Words<'a> {
 
 impl<'a> Words<'a> {
     /// The target goes on to the last white space, for servers take one with spaces; what follows is the version, however wrong.
-    /// Anomalies are told of white space other than spaces.
+    /// Anomalies are told of white space other than spaces, and of spaces in the target.
     fn split(line: &'a [u8], tell: &mut dyn FnMut(&'static str)) -> Self {
         let space = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
         let (method, after) = line.split_at(space);
@@ -66,7 +66,8 @@ impl<'a> Words<'a> {
         let (before, version) = rest.split_at(last);
         let target = trim(before);
         let delimiter = rest.get(target.len()..=last).unwrap_or_default();
-        if delimiter.iter().any(|octet| *octet != b' ') {
+        // RFC 9112 3: a target has no space, so that another reader ends it at the first one.
+        if delimiter.iter().any(|octet| *octet != b' ') || target.contains(&b' ') {
             tell("http.uri_delim_non_compliant");
         }
         Self { method, target, version: trim(version) }

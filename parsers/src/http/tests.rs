@@ -253,6 +253,7 @@ fn what_is_odd_raises_its_anomaly() {
         ("request_uri_host_invalid", text("GET http://a|b/ HTTP/1.1\r\nHost: b\r\n\r\n"), ok("")),
         ("request_header_host_invalid", text("GET / HTTP/1.1\r\nHost: a|b\r\n\r\n"), ok("")),
         ("uri_delim_non_compliant", text("GET /\tHTTP/1.1\r\nHost: b\r\n\r\n"), ok("")),
+        ("uri_delim_non_compliant", text("GET /a b HTTP/1.1\r\nHost: b\r\n\r\n"), ok("")),
         ("method_delim_non_compliant", text("GET\t/ HTTP/1.1\r\nHost: b\r\n\r\n"), ok("")),
         ("request_line_leading_whitespace", text(" GET / HTTP/1.1\r\nHost: b\r\n\r\n"), ok("")),
         ("too_many_encoding_layers", get(""), ok("Content-Encoding: gzip, gzip, gzip, gzip, gzip\r\n")),
@@ -291,7 +292,7 @@ fn what_is_odd_raises_its_anomaly() {
     for (request, response) in [
         (GET, OK),
         (GET, b"HTTP/1.1 200 ok\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx"),
-        (b"GET  /a b  HTTP/1.1\r\nHost: b\r\n\r\n", OK),
+        (b"GET  /a  HTTP/1.1\r\nHost: b\r\n\r\n", OK),
         (b"GET /a\r\n\r\n", b"<html>the answer"),
         (GET, b"HTTP/1.1 200 ok\r\nContent-Type: multipart/byteranges\r\nContent-Length: 1\r\n\r\nx"),
     ] {
