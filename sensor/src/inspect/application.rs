@@ -212,8 +212,13 @@ impl Application {
     pub fn return_fuel(&mut self, fuel: FlowFuel) {
         self.fuel = fuel.left;
         if !fuel.dry.is_empty() {
-            self.rare.get_or_insert_default().dry = fuel.dry;
+            self.keep_dry(fuel.dry);
         }
+    }
+
+    #[cold]
+    fn keep_dry(&mut self, dry: Vec<RuleIndex>) {
+        self.rare.get_or_insert_default().dry = dry;
     }
 
     /// The flow that announced it.

@@ -329,6 +329,7 @@ impl Place<'_> {
     }
 
     /// Gives files that are put together back. What others have brought of them meanwhile, rules are asked about as well.
+    #[cold]
     fn give_back(&mut self, flow: &mut Flow<Application>, direction: Direction, moment: &Moment) {
         if !self.inspector.give_back(&mut flow.app, direction) {
             return;
