@@ -6,7 +6,6 @@ import http.server
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,9 @@ import threading
 import time
 import urllib.parse
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benches"))
+from waiting import free_port, listens, wait_for  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tapwire-packs"
@@ -70,29 +72,6 @@ def packages(*wanted):
 def folder():
     with tempfile.TemporaryDirectory(prefix="tapwire-pack-") as path:
         yield Path(path)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_for(what, is_so, patience_s=60):
-    end = time.monotonic() + patience_s
-    while time.monotonic() < end:
-        if is_so():
-            return
-        time.sleep(0.05)
-    sys.exit("it was waited in vain: " + what)
-
-
-def listens(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-        return True
-    except OSError:
-        return False
 
 
 @contextlib.contextmanager
@@ -200,7 +179,19 @@ def deliver(given, config, place):
     return records, tested, status
 
 
-class Door(http.server.ThreadingHTTPServer):
+class Served:
+    """A server that answers while a block of code goes on."""
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+
+class Door(Served, http.server.ThreadingHTTPServer):
     """Receives requests of HTTP, unpacks them, and answers what `answer(path, query, headers, body)` says: a status and a text."""
 
     daemon_threads = True
@@ -231,14 +222,6 @@ class Door(http.server.ThreadingHTTPServer):
 
         super().__init__(("127.0.0.1", 0), Handler)
         self.port = self.server_address[1]
-
-    def __enter__(self):
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.shutdown()
-        self.server_close()
 
 
 def live_files(given, config, place, pattern):

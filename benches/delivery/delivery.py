@@ -7,6 +7,9 @@ Kafka broker (Tansu), where they are installed.
 """
 import argparse, collections, glob, http.server, json, os, pathlib, shutil, signal, socket, subprocess, sys, tempfile, threading, time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from waiting import free_port, listens, wait_for
+
 ARGS = argparse.ArgumentParser(description=__doc__)
 ARGS.add_argument("--bin", default="target/release/tapwire")
 ARGS.add_argument("--records", type=int, default=20_000, help="about how many records a case has")
@@ -31,29 +34,6 @@ def program(*names):
         if found:
             return found
     raise Missing(names[0])
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_for(what, is_so, patience_s=60):
-    end = time.monotonic() + patience_s
-    while time.monotonic() < end:
-        if is_so():
-            return
-        time.sleep(0.05)
-    raise SystemExit("it was waited in vain: " + what)
-
-
-def listens(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-        return True
-    except OSError:
-        return False
 
 
 class Process:

@@ -14,7 +14,6 @@ import json
 import re
 import socketserver
 import sys
-import threading
 import xml.etree.ElementTree as xml
 from pathlib import Path
 
@@ -115,7 +114,7 @@ def same(fields, record, is_fast, faults, line):
         faults.add(f"DeviceTime is {fields.get('DeviceTime')!r}, not {time!r}", line)
 
 
-class Receiver(socketserver.ThreadingTCPServer):
+class Receiver(trial.Served, socketserver.ThreadingTCPServer):
     """A syslog receiver that takes lines."""
     allow_reuse_address = daemon_threads = True
 
@@ -127,14 +126,6 @@ class Receiver(socketserver.ThreadingTCPServer):
         with request.makefile("rb") as stream:
             for line in stream:
                 self.lines.append(line.rstrip(b"\n").decode())
-
-    def __enter__(self):
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.shutdown()
-        self.server_close()
 
 
 def page(given, name, to, faults):
